@@ -1,0 +1,91 @@
+"""What the user brings (a Task) and what they ask of it (a Study)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from advisor.errors import InputError
+
+KINDS = ("classification", "binary", "regression")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A way to build the model, the data, and what counts as good.
+
+    Arguments:
+        build: a class, function or lambda that returns a fresh `torch.nn.Module`.
+        data: a path (CSV, Parquet, `.npz`, a folder with one sub-folder of images per class), a pair `(x, y)` of arrays or
+            tensors, a pandas `DataFrame`, a torch `Dataset`, or a function that returns one of these or a dictionary of
+            the splits below. What is not given as `valid` and `test` is split off, stratified and seeded.
+        train, valid, test: the user's own splits, each like `data`.
+        unlabeled: inputs without targets, like `data`.
+        target: the column to predict, where the data have columns.
+        loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and the target.
+        metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output, target) -> float`
+            (higher is better unless it has `higher_is_better = False`), or None to infer it.
+        batch: rows in a mini-batch, or None for a size that fits the number of rows.
+        kind: `classification`, `binary` or `regression`, or None to infer it.
+        arguments: keyword arguments for `build`; what it requires and is not here is inferred by name from the data.
+    """
+
+    build: Callable[..., Any]
+    data: Any = None
+    train: Any = field(default=None, kw_only=True)
+    valid: Any = field(default=None, kw_only=True)
+    test: Any = field(default=None, kw_only=True)
+    unlabeled: Any = field(default=None, kw_only=True)
+    target: str | None = field(default=None, kw_only=True)
+    loss: Callable[..., Any] | None = field(default=None, kw_only=True)
+    metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
+    batch: int | None = field(default=None, kw_only=True)
+    kind: str | None = field(default=None, kw_only=True)
+    arguments: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not callable(self.build):
+            raise InputError(f"Task(build=…) needs a class or a function that returns a model, got {self.build!r}.")
+        if (self.data is None) == (self.train is None):
+            raise InputError("Task needs either data=… or train=… (the user's own training split), and not both.")
+        if self.kind is not None and self.kind not in KINDS:
+            raise InputError(f"Task(kind={self.kind!r}): the kinds are {', '.join(KINDS)}.")
+        if self.batch is not None and self.batch < 1:
+            raise InputError(f"Task(batch={self.batch!r}): a mini-batch has at least one row.")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question about a task, with a budget.
+
+    Arguments:
+        name: the study's name in the database.
+        task: what is studied.
+        trials: total number of search trials, over all resumes.
+        minutes: total time for search and confirmation, over all resumes, or None for no limit.
+        epochs: training epochs of a full trial, or None for a number that fits the data.
+        seed: the same seed gives the same study.
+        seeds: fresh seeds that the recommendation rests on, at least 3.
+        only: techniques to try per slot, `{"activation": ["elu"]}`; `keep` is always among them.
+        min_gain: the smallest gain worth changing a model for, in units of the metric; None for the metric's default.
+    """
+
+    name: str
+    task: Task
+    trials: int = field(default=60, kw_only=True)
+    minutes: float | None = field(default=None, kw_only=True)
+    epochs: int | None = field(default=None, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+    seeds: int = field(default=5, kw_only=True)
+    only: Mapping[str, Sequence[str]] | None = field(default=None, kw_only=True)
+    min_gain: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            raise InputError(f"Study(name={self.name!r}): a study needs a name.")
+        for label, value, least in (("trials", self.trials, 1), ("seeds", self.seeds, 3), ("epochs", self.epochs, 1)):
+            if value is not None and value < least:
+                raise InputError(f"Study {self.name!r}: {label} must be at least {least}, got {value}.")
+        if self.minutes is not None and self.minutes <= 0:
+            raise InputError(f"Study {self.name!r}: minutes must be above 0, got {self.minutes}.")

@@ -1,0 +1,73 @@
+"""Slots and the techniques that fill them."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advisor.space import Space
+
+if TYPE_CHECKING:  # a word may speak of a Run without loading torch
+    from advisor.training.run import Run
+
+KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a training run where exactly one technique sits.
+
+    `after` and `before` name slots whose techniques are applied earlier or later in a run; names of slots that are not
+    loaded are ignored.
+    """
+
+    name: str
+    about: str
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+
+class Technique:
+    """One choice for a slot. Say what may vary, then make it so.
+
+    Subclass it, give `name`, `slot`, `cite` and (if something may vary) `space`, and write `apply`. The defaults of
+    `apply`'s parameters are the first values tried.
+    """
+
+    name: str
+    slot: str
+    cite: str = ""
+    space: Space = {}
+
+    def unfit(self, run: Run) -> str | None:
+        """Why this cannot be tried on `run`, in one sentence, or None."""
+        return None
+
+    def apply(self, run: Run, **params: Any) -> str | None:
+        """Change the run: its model, loss, optimizer or data. May return one line that says what was changed."""
+        raise TypeError(f"{type(self).__name__} must define apply(run, ...)")
+
+    def defaults(self) -> dict[str, Any]:
+        """The values of `space` that are tried first: from `apply`'s signature, else from the space itself."""
+        signature = inspect.signature(self.apply).parameters
+        given = {name: signature[name].default for name in self.space if name in signature}
+        return {
+            name: parameter.first if given.get(name, inspect.Parameter.empty) is inspect.Parameter.empty else given[name]
+            for name, parameter in self.space.items()
+        }
+
+    def __repr__(self) -> str:
+        return f"<technique {self.slot}={self.name}>"
+
+
+class Keep(Technique):
+    """Do nothing: the user's own model as it is. Every slot has it."""
+
+    name = KEEP
+
+    def __init__(self, slot: str) -> None:
+        self.slot = slot
+
+    def apply(self, run: Run, **params: Any) -> None:
+        """Leave every tensor and every line as the user wrote it."""
