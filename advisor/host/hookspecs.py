@@ -1,0 +1,26 @@
+"""The hooks a plugin may implement. They only discover; a trial is an ordered list of plain calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from advisor.technique import Slot, Technique
+
+PROJECT = "advisor"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as an implementation of the hook of the same name."""
+
+
+@hookspec
+def slots() -> list[Slot]:  # type: ignore[empty-body]  # a specification has no body
+    """Slots that the plugin adds to a training run."""
+
+
+@hookspec
+def techniques() -> list[Technique]:  # type: ignore[empty-body]  # a specification has no body
+    """Techniques that the plugin offers, each for a slot of this or another plugin."""

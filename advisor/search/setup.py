@@ -1,0 +1,138 @@
+"""From a question to runs: the model built, its objective inferred, its data split."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from advisor.data import Facts, Source, Splits
+from advisor.errors import InputError
+from advisor.model import build_model, trace
+from advisor.modules import explain
+from advisor.search.question import Question, source_of
+from advisor.study import Study
+from advisor.training.objective import Objective, infer, to_device
+from advisor.training.run import EXAMPLE_ROWS, Data, Run, adamw
+from advisor.training.seeds import isolated, mix
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every run of a study shares: study, data, objective, the constructor's arguments, epochs and batch."""
+
+    question: Question
+    study: Study
+    source: Source
+    objective: Objective
+    arguments: Mapping[str, Any]
+    epochs: int
+    batch: int
+    device: torch.device
+    vocabulary: int | None
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def facts(self) -> Facts:
+        """Facts of the data."""
+        return self.source.facts
+
+    def splits(self, seed: int) -> Splits:
+        """The splits of one seed."""
+        return _splits(self.question, self.vocabulary, seed)
+
+    def build(self, seed: int) -> nn.Module:
+        """The user's model, with the initial draws of `seed`."""
+        torch.manual_seed(mix(seed, "model"))
+        model, _ = build_model(self.study.task.build, self.facts.named(), self.study.task.arguments)
+        return model.to(self.device)
+
+    def run(self, seed: int, splits: Splits, cache: Path | None = None) -> Run:
+        """A run of the user's model as it is, ready for techniques."""
+        return Run(
+            task=self.study.task,
+            model=self.build(seed),
+            loss=self.objective.loss,
+            optimizer=adamw,
+            data=Data(splits.train, splits.unlabeled, self.facts),
+            seed=seed,
+            generator=torch.Generator().manual_seed(seed),
+            device=self.device,
+            objective=self.objective,
+            cache=cache,
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def setup(question: Question, device: str = "cpu") -> Setup:
+    """Read the data, build the model once and look at it. Raises `InputError` when they do not fit together."""
+    study, source = question.study(), source_of(question)
+    where = torch.device(device)
+    with isolated(mix(study.seed, "model")):
+        model, arguments = build_model(study.task.build, source.facts.named(), study.task.arguments)
+    source, vocabulary = _fit_vocabulary(question, source, model)
+    splits = source.splits(study.seed)
+    inputs = tuple(to_device(x, where) for x in splits.train.take(torch.arange(min(EXAMPLE_ROWS, len(splits.train))))[0])
+    model = model.to(where)
+    with isolated(0):
+        anatomy = trace(model, inputs)
+        output = _forward(model, inputs)
+    objective = infer(study.task, output, source.facts, anatomy)
+    batch = study.task.batch or _batch(len(splits.train))
+    given = {key: value for key, value in arguments.items() if key not in study.task.arguments}
+    inferred = [f"{type(model).__name__} was built with " + ", ".join(f"{k}={v!r}" for k, v in given.items()) + ", inferred from the data"]
+    return Setup(
+        question=question,
+        study=study,
+        source=source,
+        objective=objective,
+        arguments=arguments,
+        epochs=study.epochs or _epochs(len(splits.train), batch),
+        batch=batch,
+        device=where,
+        vocabulary=vocabulary,
+        notes=(*source.notes, *(inferred if given else ())),
+        warnings=(*source.warnings, *objective.warnings),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _splits(question: Question, vocabulary: int | None, seed: int) -> Splits:
+    return source_of(question, vocabulary).splits(seed)
+
+
+def _forward(model: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return model(*inputs)
+    except Exception as problem:  # the user's own forward may raise anything
+        raise InputError(f"{type(model).__name__} fails on a batch of the data in evaluation mode: {explain(problem)}.") from problem
+    finally:
+        model.train(training)
+
+
+def _fit_vocabulary(question: Question, source: Source, model: nn.Module) -> tuple[Source, int | None]:
+    """The source with no more ids than the model's smallest table that words could index has rows."""
+    words = source.facts.vocabulary
+    tables = [m.num_embeddings for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
+    if not words or not tables or max(tables) >= len(words):
+        return source, None
+    return source_of(question, max(tables)), max(tables)
+
+
+def _batch(rows: int) -> int:
+    """Rows in a mini-batch: 32 for small data, more as there are more."""
+    return next(size for limit, size in ((1_000, 32), (10_000, 64), (50_000, 128), (float("inf"), 256)) if rows < limit)
+
+
+def _epochs(rows: int, batch: int) -> int:
+    """About 400 steps, but at least 5 and at most 40 epochs: enough to rank techniques, short enough to try many."""
+    return max(5, min(40, round(400 / max(1, rows / batch))))
