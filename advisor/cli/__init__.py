@@ -1,1 +1,88 @@
+"""The command line. A command's module is imported when the command is run, so that `--help` loads nothing heavy."""
 
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from advisor import __version__
+from advisor.errors import AdvisorError
+
+# Command, module under advisor.cli, and the line that --help prints for it.
+COMMANDS = {
+    "tune": "search, confirm, recommend; resumes where it stopped",
+    "show": "a study's recommendation again, from the database",
+    "studies": "what is in the database; studies delete NAME",
+    "query": "read-only SQL on the study database, or one of its views by name",
+    "plugins": "which plugins are loaded, and from where",
+    "techniques": "what can be tried in each slot, with its paper",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command, from its module."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"advisor.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """As click does, with a near match for a misspelt command."""
+        from advisor.modules import near
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"There is no command {args[0]!r}.{near(args[0], COMMANDS)} The commands are: {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="advisor")
+def cli() -> None:
+    """Which techniques make my PyTorch model, on my data, train better?
+
+    advisor tune STUDY.py, or advisor tune --model FILE:NAME --data PATH
+    """
+
+
+def main() -> None:
+    """Run the command line; an error of the user's is one message and exit code 2, never a traceback."""
+    # Before torch is imported anywhere: spinning OpenMP threads make a busy machine 30 times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(2)
+    except AdvisorError as problem:
+        click.echo(f"advisor: {problem}", err=True)
+        sys.exit(problem.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(f"\nInterrupted. The same command goes on where it stopped:\n  advisor {' '.join(map(_quoted, sys.argv[1:]))}", err=True)
+        sys.stderr.flush()
+        os._exit(130)  # at once: workers are ended, and nothing is left to clean up
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our pipe has gone: so do we
+        sys.exit(0)
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)

@@ -1,1 +1,20 @@
+"""A user's model: loaded, looked at, and its activations swapped in place."""
 
+from advisor.model.anatomy import Anatomy, Layer, Site, Table, select
+from advisor.model.load import build_model, load_model, load_object
+from advisor.model.swap import SwapReport, swap
+from advisor.model.trace import trace
+
+__all__ = [
+    "Anatomy",
+    "Layer",
+    "Site",
+    "SwapReport",
+    "Table",
+    "build_model",
+    "load_model",
+    "load_object",
+    "select",
+    "swap",
+    "trace",
+]

@@ -1,0 +1,119 @@
+"""Options that several commands share, and how the ones that describe a task become a question."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from advisor.errors import InputError
+
+if TYPE_CHECKING:
+    from advisor.search.question import Question
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+storage = click.option("--storage", metavar="URL", help="study database (sqlite:///studies/advisor.db, or $ADVISOR_STORAGE)")
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, everything else on stderr")
+plugin = click.option("--plugin", "plugins", metavar="FILE", multiple=True, help="load a plugin file; repeatable")
+without = click.option("--without", metavar="PLUGIN", multiple=True, help="leave out an installed plugin; repeatable")
+
+_TASK = (
+    click.argument("study", required=False, metavar="[STUDY.py]"),
+    click.option("--model", metavar="FILE:NAME", help="class or function that returns the model; also package.module:NAME"),
+    click.option("--model-arg", "model_args", metavar="KEY=VALUE", multiple=True, help="argument of the model's constructor; repeatable"),
+    click.option("--data", metavar="PATH", help="CSV, Parquet, .npz, folder of images or texts, or FILE:NAME of a function"),
+    click.option("--target", metavar="COLUMN", help="column to predict"),
+    click.option("--valid", metavar="PATH", help="your own validation data"),
+    click.option("--test", metavar="PATH", help="your own test data"),
+    click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
+    click.option("--task", "kind", type=click.Choice(["classification", "binary", "regression"]), help="kind of task (inferred)"),
+    click.option("--metric", metavar="NAME", help="accuracy, macro_f1, auc, r2, rmse or loss (inferred)"),
+    click.option("--name", metavar="NAME", help="name of the study"),
+    click.option("--epochs", type=click.IntRange(min=1), help="epochs of a full training"),
+    click.option("--seed", type=int, help="the same seed gives the same study"),
+    click.option("--only", metavar="SLOT=A,B", multiple=True, help="try only these techniques in a slot; repeatable"),
+    plugin,
+    without,
+)
+
+
+def task_options(command: F) -> F:
+    """The options that describe a task."""
+    for option in reversed(_TASK):
+        command = option(command)
+    return command
+
+
+def question(options: dict[str, Any]) -> Question:
+    """The question that the command line asks. Raises `InputError` when it names no task, or two."""
+    from advisor.search.question import Question
+
+    study, model = options["study"], options["model"]
+    if (study is None) == (model is None):
+        raise InputError("Name a study file (advisor tune STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or neither.")
+    if study is not None and options["data"] is not None:
+        raise InputError("A study file says itself what the data are; leave out --data, or use --model with it.")
+    if model is not None and options["data"] is None:
+        raise InputError("--model needs data: add --data PATH (CSV, Parquet, .npz, a folder, or FILE:NAME of a function).")
+    changes = {key: options[key] for key in ("trials", "minutes", "epochs", "seed", "name") if options.get(key) is not None}
+    if options["only"]:
+        changes["only"] = dict(map(_only, options["only"]))
+    given = {"plugins": tuple(str(Path(p).resolve()) for p in options["plugins"]), "without": tuple(options["without"])}
+    text = json.dumps(changes, sort_keys=True)
+    if study is not None:
+        return Question(file=_absolute(study), changes=text, **given)
+    return Question(flags=json.dumps(_flags(options), sort_keys=True), changes=text, **given)
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    paths = {key: _absolute(options[key]) for key in ("model", "data", "valid", "test", "unlabeled") if options[key]}
+    words = {key: options[key] for key in ("target", "metric", "kind") if options[key]}
+    arguments = dict(_argument(text) for text in options["model_args"])
+    return {**paths, **words, "name": options["name"] or _name(options), "arguments": arguments}
+
+
+def _name(options: dict[str, Any]) -> str:
+    """A stable name from what the study is about: `net-wine`."""
+    model = options["model"].rpartition(":")[2].rpartition(".")[2]
+    data = Path(options["data"].rpartition(":")[2] if ":" in options["data"] else options["data"]).stem
+    return f"{model}-{data}".lower()
+
+
+def _absolute(spec: str) -> str:
+    """A path made absolute, also inside FILE.py:NAME, so that the study can be asked again from elsewhere."""
+    place, colon, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
+    return str(Path(place).resolve()) + colon + name if Path(place).exists() or place.endswith(".py") else spec
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise InputError(f"--model-arg {text!r}: write KEY=VALUE, a Python literal or a word.")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def _only(text: str) -> tuple[str, Sequence[str]]:
+    slot, equals, names = text.partition("=")
+    if not equals or not names:
+        raise InputError(f"--only {text!r}: write SLOT=A,B with techniques of the slot, as advisor techniques lists them.")
+    return slot.strip(), [name.strip() for name in names.split(",")]
+
+
+def dotted(value: Any) -> Any:
+    """The object that a dotted name such as `torch.nn.Tanh` means, or the value itself."""
+    if not isinstance(value, str) or "." not in value:
+        return value
+    module, _, name = value.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        return value

@@ -1,0 +1,38 @@
+"""`advisor tune`: search, confirm, recommend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from advisor.cli.options import as_json, question, storage, task_options
+
+
+@click.command("tune")
+@task_options
+@click.option("--trials", type=click.IntRange(min=1), help="total search trials, over all resumes (60)")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="total time, over all resumes")
+@click.option("--workers", type=click.IntRange(min=1), help="processes that train (one per core)")
+@click.option("--device", default="cpu", help="torch device (cpu)")
+@storage
+@as_json
+@click.option("--quiet", is_flag=True, help="no progress")
+def command(**options: Any) -> None:
+    """Search, confirm and recommend. The same command again goes on where it stopped."""
+    asked = question(options)
+
+    from advisor.report.progress import progress
+    from advisor.report.terminal import show_recommendation, show_task
+    from advisor.search.executors import default_workers
+    from advisor.search.setup import setup
+    from advisor.verdict.tune import tune
+
+    with progress(quiet=options["quiet"]) as on:
+        if not options["quiet"]:
+            show_task(setup(asked, options["device"]))
+        found = tune(asked, storage=options["storage"], workers=options["workers"] or default_workers(), device=options["device"], on=on)
+    if options["as_json"]:
+        click.echo(found.to_json())
+    else:
+        show_recommendation(found)

@@ -1,0 +1,175 @@
+"""What a trace found in a model: activation sites, layers, embedding tables and the kind of output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import CodeType
+
+from torch import nn
+
+Span = tuple[int, int, int, int]  # first line, last line, first column, last column of a call in its source file
+
+HIDDEN = "hidden"
+LABELS = ("composite", "gate", "score", "output", HIDDEN)  # most restrictive first
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleTarget:
+    """The activation is a module of the tree: it is replaced wherever it is held."""
+
+    module: nn.Module
+    registered: bool  # False where a plain list or dict holds it, so that its parameters would not be trained
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeTarget:
+    """The activation is a function that a module of torch keeps in an attribute and calls itself."""
+
+    owner: nn.Module
+    name: str
+    registered: bool
+
+
+@dataclass(frozen=True, eq=False)
+class CallTarget:
+    """The activation is a call in the source of a method of `owner`."""
+
+    owner: nn.Module
+    code: CodeType  # of the method; the call may sit in a comprehension or function nested in it
+    span: Span
+    receiver: bool  # `x.f()` rather than `f(x)`
+    registered: bool
+
+
+@dataclass(frozen=True, eq=False)
+class NoTarget:
+    """Nothing can reach this activation; `why` is a whole sentence that says what to do."""
+
+    why: str
+
+
+Target = ModuleTarget | AttributeTarget | CallTarget | NoTarget
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a model where an activation runs.
+
+    Arguments:
+        id: `layer1.0.act` for a module, `forward:18:12@layer1.0` (method:line:column@owner) for a call.
+        kind: torch's name of the activation, or `custom:NAME` for a hand-written one.
+        label: `hidden`, `gate`, `score`, `output` or `composite`.
+        reason: a sentence that says why it has this label.
+        calls: how often it ran in one forward pass.
+        place: where a person finds it.
+        target: what `swap` changes.
+    """
+
+    id: str
+    kind: str
+    label: str
+    reason: str
+    calls: int
+    place: str
+    target: Target = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module with parameters (or a normalization) that ran.
+
+    Arguments:
+        name: the module's path.
+        module: the module that owns the parameters.
+        kind: `linear`, `conv`, `conv_transpose`, `rnn`, `attention`, `embedding` or `norm`.
+        followed_by: the kind of the nearest activation after it, `output` or `none`.
+        site: that activation, or None.
+        index: position in the order of execution.
+        calls: how often it ran in one forward pass.
+        is_output: nothing learned follows it.
+        tied: names of other parameters that are the same tensor as one of this layer's.
+        callable: it was called as a module; False where its parameters are used by a function.
+    """
+
+    name: str
+    module: nn.Module = field(compare=False, repr=False)
+    kind: str
+    followed_by: str
+    site: Site | None = field(repr=False)
+    index: int
+    calls: int
+    is_output: bool
+    tied: tuple[str, ...]
+    callable: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """An embedding table that was looked up.
+
+    Arguments:
+        name: the module's path.
+        module: `nn.Embedding` or `nn.EmbeddingBag`.
+        rows, width: shape of its weight.
+        padding_idx: the row that stays zero, or None.
+        source: the input that holds its indices (`args[0]`), `position` where they are made by counting, or None.
+        tied: names of other parameters that are the same tensor as its weight.
+    """
+
+    name: str
+    module: nn.Module = field(compare=False, repr=False)
+    rows: int
+    width: int
+    padding_idx: int | None
+    source: str | None
+    tied: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One recorded forward pass of a model, read.
+
+    Arguments:
+        sites: every activation that ran, in order of execution.
+        layers: every layer that ran, in order of execution.
+        tables: every embedding table that was looked up.
+        output: `raw` (logits or values), `log_probabilities`, `probabilities`, `probability` (each element in [0, 1]) or
+            `bounded` (each element in [-1, 1]).
+        output_shape: of the tensor that is taken as the model's output.
+        unused: names of modules with parameters that never ran.
+        raw: names of parameters that ran and belong to no layer of torch.
+    """
+
+    sites: tuple[Site, ...]
+    layers: tuple[Layer, ...]
+    tables: tuple[Table, ...]
+    output: str
+    output_shape: tuple[int, ...]
+    unused: tuple[str, ...]
+    raw: tuple[str, ...]
+
+    @property
+    def hidden(self) -> tuple[Site, ...]:
+        """The sites that may be swapped."""
+        return tuple(site for site in self.sites if site.label == HIDDEN)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name, or KeyError."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+
+def select(anatomy: Anatomy, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> tuple[Site, ...]:
+    """The hidden sites and those whose id matches a pattern of `include`, without those that match one of `exclude`."""
+    wanted, unwanted = tuple(include), tuple(exclude)
+    return tuple(
+        site for site in anatomy.sites if (site.label == HIDDEN or _matches(site.id, wanted)) and not _matches(site.id, unwanted)
+    )
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,145 @@
+"""Which non-linearities are hidden activations: decided by where their output flows.
+
+A gate, an attention score or the model's output is left alone; so is an activation that is written inline. Errors are on
+the safe side: what cannot be told is not swapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from advisor.model.anatomy import HIDDEN, LABELS
+from advisor.model.elementwise import saturates
+from advisor.model.graph import Node, downstream, upstream
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PRODUCTS = frozenset({"mul", "mul_", "imul", "rmul", "multiply", "multiply_"})
+_SHAPES = _words(
+    "T H mT mH view view_as reshape reshape_as squeeze unsqueeze flatten unflatten ravel transpose swapaxes movedim permute "
+    "contiguous clone detach to type type_as float double half bfloat16 expand expand_as repeat getitem select narrow "
+    "index_select gather chunk split unbind tensor_split cat concat stack hstack vstack concatenate get alias identity "
+    "dropout alpha_dropout feature_dropout dropout1d dropout2d dropout3d as_tensor requires_grad_ cpu cuda data"
+)
+_ARITHMETIC = _words(
+    "add sub rsub mul div truediv rtruediv rdiv neg pow square radd rmul iadd isub imul itruediv true_divide multiply "
+    "subtract divide negative positive sqrt rsqrt reciprocal float to clone contiguous type"
+)
+# with a parameter as operand these scale, shift, join or normalize; anything else is a learned operation
+_SCALING = _ARITHMETIC | _words(
+    "where cat concat concatenate stack batch_norm layer_norm group_norm instance_norm rms_norm native_batch_norm normalize "
+    "lerp addcmul addcdiv maximum minimum max min clamp prelu expand expand_as repeat view reshape getitem setitem copy copy_ "
+    "index_copy index_add scatter masked_fill dropout mean sum var std norm einops_rearrange unsqueeze squeeze permute "
+    "transpose pad flatten eq ne gt lt ge le isclose"
+)
+_ALWAYS_LEARNED = _words(  # even if their weights are computed from data
+    "linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d lstm gru rnn_tanh rnn_relu "
+    "lstm_cell gru_cell multi_head_attention_forward embedding embedding_bag"
+)
+
+
+def is_learned(node: Node) -> bool:
+    """Whether an operation has weights: a convolution, a matrix product with a parameter, an RNN."""
+    name = node.name.rstrip("_")
+    if node.leaf or node.call is not None or not node.data:
+        return False
+    return name in _ALWAYS_LEARNED or (name not in _SCALING and any(source.learned for source in node.inputs))
+
+
+def is_softmax(node: Node) -> bool:
+    """Whether an operation turns scores into weights that sum to one; `exp` is how one writes it by hand."""
+    return "softm" in node.name.replace("_", "") or node.name in ("exp", "exp_")
+
+
+def is_shape(node: Node) -> bool:
+    """Whether an operation only rearranges, copies or drops elements."""
+    return node.name.rstrip("_") in _SHAPES and node.call is None and not node.leaf
+
+
+def carries(node: Node) -> bool:
+    """Whether a signal goes on through an operation unlearned."""
+    return node.floating and not is_learned(node)
+
+
+def label(node: Node) -> tuple[str, str]:
+    """The label of one activation call and the reason, in one sentence."""
+    found: dict[str, str] = {}
+    for after in downstream(node, lambda n: carries(n) and not is_softmax(n)):
+        verdict = _meets(node, after)
+        if verdict is not None:
+            found.setdefault(*verdict)
+    for name in ("composite", "gate", HIDDEN, "score"):
+        if name in found:
+            return name, found[name]
+    return "output", "Nothing learned follows it."
+
+
+def strictest(labels: Iterable[str]) -> str:
+    """The label of a site that has several calls."""
+    return min(labels, key=LABELS.index)
+
+
+def _meets(node: Node, after: Node) -> tuple[str, str] | None:
+    if not after.floating:
+        return None  # a comparison, an index
+    if is_learned(after):
+        return HIDDEN, f"Its output reaches a learned operation ({describe(after)})."
+    if is_softmax(after):
+        return "score", f"Its output reaches {after.name} with nothing learned between."
+    if after.name in _PRODUCTS and after.call is None:
+        return _product(node, after)
+    return None
+
+
+def _product(node: Node, product: Node) -> tuple[str, str] | None:
+    """What a multiplication on the way says about the activation `node`; None if it only scales."""
+    carried = {node, *downstream(node, carries)}
+    bounded = node.call is not None and saturates(node.call.values)
+    for other in product.inputs:
+        if other in carried or not other.data or _is_mask(other):
+            continue
+        if _share_input(node, other):
+            return "composite", "It is multiplied with its own input: an activation written inline."
+        if bounded:
+            return "gate", "It is bounded and its output multiplies another branch."
+        if not _is_gate(other) and other not in set(downstream(node, lambda n: n.floating)):
+            return "gate", "Its output is multiplied with another branch."
+    return None
+
+
+def _share_input(node: Node, other: Node) -> bool:
+    """Whether an activation and what it is multiplied with are elementwise functions of one tensor."""
+    own = {source for source in _elementwise_sources(node.inputs) if source.data}
+    return any(source in own for source in _elementwise_sources([other]))
+
+
+def _elementwise_sources(nodes: Iterable[Node]) -> Iterator[Node]:
+    """These nodes and everything that they are elementwise functions of."""
+    for node in nodes:
+        yield node
+        if _is_elementwise(node):
+            yield from upstream(node, _is_elementwise)
+
+
+def _is_elementwise(node: Node) -> bool:
+    return node.call is not None or (node.name.rstrip("_") in _ARITHMETIC and not node.leaf)
+
+
+def _is_mask(node: Node) -> bool:
+    """Whether a tensor is made of comparisons and indices alone, so that multiplying with it drops elements."""
+    made_of = (node, *upstream(node, lambda n: n.floating and n.data))
+    return not any(n.floating and n.data and (n.leaf or n.call is not None or is_learned(n)) for n in made_of)
+
+
+def _is_gate(node: Node) -> bool:
+    """Whether a branch is a bounded activation or a softmax, perhaps rescaled, expanded or pooled."""
+    line = (node, *upstream(node, lambda n: not is_learned(n) and n.call is None and sum(s.data for s in n.inputs) == 1))
+    return any(is_softmax(n) or (n.call is not None and saturates(n.call.values)) for n in line)
+
+
+def describe(node: Node) -> str:
+    """What an operation is called in the model: the class of the module that runs it."""
+    return type(node.running[-1]).__name__ if node.running else node.name

@@ -1,0 +1,141 @@
+"""Look at a model once: run it on one batch, record what happens, read the record."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from advisor.errors import InputError
+from advisor.model import frames, layers, rule
+from advisor.model.anatomy import Anatomy, ModuleTarget, Site
+from advisor.model.graph import Call, Graph, Node
+from advisor.model.guard import untouched
+from advisor.model.output import kind_of_output, output_tensor
+from advisor.model.record import Recorder
+from advisor.model.walk import Path, paths
+
+
+def trace(model: nn.Module, inputs: tuple[Any, ...]) -> Anatomy:
+    """Run `model(*inputs)` once, in training mode and without gradients, and say what it is made of.
+
+    Parameters, buffers, training flags and random states are the same afterwards. `inputs` are the model's positional
+    arguments for one batch of at least two rows.
+
+    Raises InputError, naming the innermost module, if the model does not accept the inputs.
+    """
+    found = paths(model)
+    recorder = Recorder(inputs, found)
+    with untouched(model, [path.module for path in found.values()]), torch.no_grad():
+        result = _run(model, inputs, recorder)
+        chosen = output_tensor(result, inputs)
+        graph = recorder.graph(result)
+        end = recorder.origin(chosen)
+        return _anatomy(graph, found, chosen, end)
+
+
+def _run(model: nn.Module, inputs: tuple[Any, ...], recorder: Recorder) -> Any:
+    try:
+        with recorder.hooked(), recorder:
+            return model(*inputs)
+    except Exception as error:
+        raise _failure(model, recorder, error) from error
+
+
+def _anatomy(graph: Graph, found: dict[int, Path], chosen: Tensor, end: Node | None) -> Anatomy:
+    by_call = _sites(graph)
+    owners = layers.Owners(found)
+    uses, raw, ran = layers.uses(graph, owners, found)
+    sites = tuple(dict.fromkeys(by_call.values()))
+    called = {site.target.module for site in sites if isinstance(site.target, ModuleTarget)}
+    trainable = {found[id(module)].name for module in called if id(module) in found}
+    return Anatomy(
+        sites=sites,
+        layers=tuple(use.layer(index, by_call, owners) for index, use in enumerate(uses)),
+        tables=tuple(use.table(owners) for use in uses if use.kind == "embedding"),
+        output=kind_of_output(end, chosen),
+        output_shape=tuple(chosen.shape),
+        unused=tuple(sorted(owners.names() - ran - trainable)),
+        raw=tuple(sorted(raw)),
+    )
+
+
+# ---------------------------------------------------------------- sites
+
+
+def _sites(graph: Graph) -> dict[Call, Site]:
+    """The site of every call. A module whose calls have different labels is seen as its calls, where they can be reached."""
+    labels = {node.call: rule.label(node) for node in graph.nodes if node.call is not None}
+    groups: dict[tuple[object, ...], list[Call]] = {}
+    for call in labels:
+        groups.setdefault(call.key, []).append(call)
+    sites = {}
+    for calls in groups.values():
+        mixed = len({labels[call][0] for call in calls}) > 1 and all(call.split for call in calls)
+        for part in _split(calls) if mixed else [calls]:
+            site = _site(part, labels, mixed)
+            sites.update(dict.fromkeys(part, site))
+    return {call: sites[call] for call in labels}
+
+
+def _split(calls: list[Call]) -> list[list[Call]]:
+    parts: dict[tuple[object, ...], list[Call]] = {}
+    for call in calls:
+        parts.setdefault(call.split.key if call.split else call.key, []).append(call)
+    return list(parts.values())
+
+
+def _site(calls: list[Call], labels: dict[Call, tuple[str, str]], mixed: bool) -> Site:
+    label = rule.strictest(labels[call][0] for call in calls)
+    reason = next(labels[call][1] for call in calls if labels[call][0] == label)
+    shown = calls[0].split if mixed and calls[0].split else calls[0]
+    return Site(shown.id, calls[0].kind, label, reason, len(calls), shown.place, shown.target)
+
+
+# ---------------------------------------------------------------- failures
+
+_EXPECTS = (
+    ("in_features", "{} inputs"),
+    ("in_channels", "{} channels"),
+    ("num_embeddings", "indices below {}"),
+    ("input_size", "{} inputs"),
+    ("num_features", "{} features"),
+    ("normalized_shape", "{} at the end"),
+    ("embed_dim", "{} at the end"),
+)
+
+
+def _failure(model: nn.Module, recorder: Recorder, error: Exception) -> InputError:
+    name = type(model).__name__
+    if not recorder.stack:
+        return InputError(f"{name} failed on a batch: {error}")
+    running = recorder.stack[-1]
+    path = recorder.paths.get(id(running.module))
+    where = f"{path.name} ({type(running.module).__name__})" if path and path.name else name
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in running.inputs) or "no tensor"
+    return InputError(
+        f"{where} got {shapes}{_expects(running.module)}{_line(error)}: {_first_line(error)}. Check that the data have the shape "
+        f"and type that {name} was written for, or change its arguments with --model-arg NAME=VALUE."
+    )
+
+
+def _expects(module: nn.Module) -> str:
+    known = ((text, getattr(module, attribute)) for attribute, text in _EXPECTS if hasattr(module, attribute))
+    return next((f", expects {text.format(value)}" for text, value in known), "")
+
+
+def _line(error: Exception) -> str:
+    calls = [call for call in traceback.extract_tb(error.__traceback__) if not _is_ours(call.filename)]
+    return f" (at {os.path.basename(calls[-1].filename)}:{calls[-1].lineno})" if calls else ""
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((frames.TORCH, os.path.dirname(__file__)))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0].rstrip('.')}" if text else type(error).__name__

@@ -1,0 +1,112 @@
+"""A task and a recommendation on one screen of 80 columns."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from advisor.report.table import cell, console
+from advisor.technique import KEEP
+from advisor.verdict.recommendation import Recommendation
+
+if TYPE_CHECKING:
+    from advisor.search.setup import Setup
+
+COLOR = {"change": "green", "keep": "cyan", "undecided": "yellow"}
+MOST = 5
+"""Lines of a section that are shown; --json has them all."""
+
+
+def show_task(shared: Setup) -> None:
+    """What was understood of the task, on stderr before the search begins."""
+    out, sizes = console(stderr=True), shared.facts.sizes
+    rows = " · ".join(f"{name} {sizes[name]}" for name in ("train", "valid", "test", "unlabeled") if sizes.get(name))
+    out.print(Text(f"{shared.study.name}: {shared.objective.sentence()}", style="bold"))
+    out.print(Text(f"rows: {rows} · batch {shared.batch} · {shared.epochs} epochs"))
+    for line in shared.notes:
+        out.print(Text(f"· {line}"))
+    for line in shared.warnings:
+        out.print(Text(f"! {line}", style="yellow"))
+
+
+def show_recommendation(found: Recommendation) -> None:
+    """Verdict, gain, cost, why, what was not chosen or not applicable, and how to apply it."""
+    out = console()
+    out.print()
+    out.print(Text(_headline(found), style=f"bold {COLOR[found.verdict]}"))
+    out.print()
+    for name, line in _numbers(found):
+        _row(out, name, line)
+    _section(out, "Why", found.reasons)
+    _section(out, "Not chosen", [f"{_label(a['choices'])}: {cell(a['mean'])}, {a['why_not']}" for a in found.alternatives])
+    _section(out, "Not applicable", _skipped(found.skipped))
+    _section(out, "Mind", found.warnings)
+    out.print(Text("\nApply it", style="bold"))
+    for line in found.apply_with:
+        print(f"  {line}", file=out.file)  # noqa: T201  # code to copy is never wrapped
+    counts, seconds = found.trials, found.seconds
+    out.print(
+        Text(
+            f"\n{sum(counts.values())} trials ({counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed)"
+            f" · search {seconds['search']:.0f} s · confirmation {seconds['confirm']:.0f} s",
+            style="dim",
+        )
+    )
+
+
+def _headline(found: Recommendation) -> str:
+    if found.verdict == "change":
+        return f"{found.study}: CHANGE {', '.join(f'{slot} → {name}' for slot, name in found.changed.items())}"
+    if found.verdict == "keep":
+        return f"{found.study}: KEEP your model as it is"
+    return f"{found.study}: UNDECIDED between your model and {_label(found.gain['arm'])}"
+
+
+def _numbers(found: Recommendation) -> list[tuple[str, str]]:
+    base, best, gain = found.baseline, found.recommended, found.gain
+    interval = f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}] (95 %), p {gain['p']:.2g}, {gain['seeds']} fresh paired seeds"
+    rate = f"lr {found.params.get('training.lr', 0):.3g}, weight decay {found.params.get('training.weight_decay', 0):.3g}"
+    own = [f"{key} {cell(value)}" for key, value in found.params.items() if not key.startswith("training.")]
+    if found.verdict == "change":
+        return [
+            (found.metric, f"{cell(base['mean'])} → {cell(best['mean'])}"),
+            ("gain", interval),
+            ("test", f"{cell(base['test'])} → {cell(best['test'])} (rows that nothing else looked at)"),
+            ("cost", f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training"),
+            ("with", ", ".join([rate, *own])),
+        ]
+    return [
+        (found.metric, f"{cell(base['mean'])} (test {cell(base['test'])})"),
+        ("best other", f"{_label(gain['arm'])}: gain {interval}" if gain["arm"] else "none"),
+        ("with", rate),
+    ]
+
+
+def _row(out: Console, name: str, line: str) -> None:
+    out.print(Padding(Text.assemble((f"{name:<11}", "bold"), line), (0, 0, 0, 2)))
+
+
+def _section(out: Console, title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    out.print(Text(f"\n{title}", style="bold"))
+    for line in lines[:MOST]:
+        out.print(Padding(Text(f"· {line}"), (0, 0, 0, 2)))
+    if len(lines) > MOST:
+        out.print(Padding(Text(f"· and {len(lines) - MOST} more (--json)"), (0, 0, 0, 2)))
+
+
+def _skipped(skipped: list[dict[str, str]]) -> list[str]:
+    def key(skip: dict[str, str]) -> tuple[str, str]:
+        return skip["slot"], skip["why"]
+
+    groups = groupby(sorted(skipped, key=key), key=key)
+    return [f"{slot} {', '.join(skip['technique'] for skip in group)}: {why}" for (slot, why), group in groups]
+
+
+def _label(choices: dict[str, Any]) -> str:
+    return " ".join(f"{slot}={name}" for slot, name in choices.items() if name != KEEP) or KEEP

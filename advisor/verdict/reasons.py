@@ -1,0 +1,95 @@
+"""Why: sentences that rest on this study's own numbers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from advisor.technique import KEEP
+from advisor.training.metrics import Metric
+from advisor.verdict.confirm import Candidate, Trained
+from advisor.verdict.statistics import Gain, seeds_needed
+
+Results = Mapping[str, Sequence[Trained]]
+
+
+def mean(results: Sequence[Trained]) -> float:
+    """Mean score over the seeds."""
+    return statistics.fmean(r.score for r in results)
+
+
+def explain_choice(
+    said: str,
+    baseline: Candidate,
+    best: Candidate,
+    gain: Gain,
+    min_gain: float,
+    selected: Results,
+    results: Results,
+    metric: Metric,
+    trials: Sequence[FrozenTrial],
+) -> list[str]:
+    """The reasons for a verdict, one sentence each."""
+    if best is baseline:
+        return ["No other arm was trained to its end, so there is nothing to compare your model with; give more --trials or --minutes."]
+    found = f"{best.label} gains {gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}] over your model on {gain.seeds} fresh seeds"
+    if said == "keep":
+        return [
+            f"The best other arm, {found}; a change is worth it from {min_gain:.3g}.",
+            f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability.",
+        ]
+    if said == "undecided":
+        return [f"{found}: promising, not proven. About {seeds_needed(gain)} seeds would decide; run again with a study that asks for seeds={seeds_needed(gain)}."]
+    return [*_earned(best, selected, metric), *_did(best, trials)]
+
+
+def _earned(best: Candidate, selected: Results, metric: Metric) -> list[str]:
+    """What each change brings: the arm with it against the arm without it, on the same fresh seeds."""
+    sentences = []
+    whole = selected[best.label]
+    for slot, name in best.choices.items():
+        if name == KEEP:
+            continue
+        rest = " ".join(f"{s}={n}" for s, n in best.choices.items() if n != KEEP and s != slot) or KEEP
+        if rest not in selected:
+            continue
+        without = "your model as it is" if rest == KEEP else f"the same without it ({rest})"
+        sentences.append(
+            f"{slot}: {name} brings {metric.name} to {mean(whole):.4g}; {without} reaches {mean(selected[rest]):.4g} ({len(whole)} fresh seeds)"
+        )
+    return sentences
+
+
+def _did(best: Candidate, trials: Sequence[FrozenTrial]) -> list[str]:
+    """What the techniques say they changed."""
+    for trial in trials:
+        if all(trial.params.get(slot) == name for slot, name in best.choices.items()) and trial.user_attrs.get("did"):
+            return [f"{slot}: {text}" for slot, text in trial.user_attrs["did"].items() if text]
+    return []
+
+
+def explain_alternatives(chosen: Candidate, others: Sequence[Candidate], selected: Results, metric: Metric) -> list[dict[str, Any]]:
+    """The other confirmed arms, best first, with why they were not chosen."""
+    top = metric.sign * mean(selected[chosen.label])
+    ordered = sorted(others, key=lambda c: -metric.sign * mean(selected[c.label]))
+    return [
+        {
+            "choices": dict(c.choices),
+            "params": dict(c.params),
+            "mean": mean(selected[c.label]),
+            "why_not": _why_not(chosen, c, metric.sign * mean(selected[c.label]) - top, metric, len(selected[c.label])),
+        }
+        for c in ordered
+    ]
+
+
+def _why_not(chosen: Candidate, other: Candidate, difference: float, metric: Metric, seeds: int) -> str:
+    against = "your model as it is" if not chosen.changes else chosen.label
+    if difference < 0:
+        return f"{-difference:.3g} worse in {metric.name} than {against} on {seeds} fresh seeds"
+    if other.changes > chosen.changes:
+        return f"no proven gain over {against} ({difference:+.3g} {metric.name}), with {other.changes} change(s) instead of {chosen.changes}"
+    return f"no proven gain over {against} ({difference:+.3g} {metric.name} on {seeds} fresh seeds)"

@@ -1,0 +1,87 @@
+"""The recommendation: verdict, the chosen arm, the evidence for it, what it costs, and how to apply it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from advisor.errors import InputError
+from advisor.technique import KEEP
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from advisor.search.question import Question
+
+
+@dataclass
+class Recommendation:
+    """What `advisor` says about a study. `to_json` gives the documented keys.
+
+    Attributes:
+        study, metric, direction: of the study.
+        verdict: `change`, `keep` or `undecided`.
+        choices: the recommended technique per slot; all `keep` unless the verdict is `change`.
+        params: learning rate, weight decay and the techniques' own parameters that go with the choices.
+        baseline, recommended: `scores` on fresh seeds (paired: the i-th of each used the same seed), their `mean`, `test`
+            score, `seconds` per training, and `params`.
+        gain: of the best other arm (`arm`) over the baseline: `mean` with 95 % interval `low`, `high`, `p`, `seeds`,
+            `detectable` difference, and `searched`, the same gain as the search saw it, too good by selection.
+        alternatives: other arms that were confirmed, with `why_not`.
+        reasons, findings, skipped, trials, seconds, versions, warnings: the evidence in words and counts.
+        min_gain: the smallest gain worth a change, in units of the metric.
+    """
+
+    study: str
+    verdict: str
+    metric: str
+    direction: str
+    choices: dict[str, str]
+    params: dict[str, Any]
+    baseline: dict[str, Any]
+    recommended: dict[str, Any]
+    gain: dict[str, Any]
+    min_gain: float
+    alternatives: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    trials: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    apply_with: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """The documented keys as JSON text."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, question: Question | None = None) -> Recommendation:
+        """The recommendation that `to_json` wrote, with the study that it is about, for `apply`."""
+        found = cls(**json.loads(text))
+        found._question = question
+        return found
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """The slots that are not left as they are."""
+        return {slot: name for slot, name in self.choices.items() if name != KEEP}
+
+    def apply(self, model: nn.Module, *, seed: int = 0) -> nn.Module:
+        """Apply the chosen techniques to `model`, which is changed in place where that is possible, and return it.
+
+        The study's own training data are read for the techniques that look at them. Raises `InputError` when the study was
+        made in a notebook that is gone, or when a technique raises.
+        """
+        from advisor.verdict.apply import apply_choices  # torch is needed only here
+
+        if not self.changed:
+            return model
+        if self._question is None:
+            raise InputError(f"Study {self.study!r} does not know where its model and data are; call apply() on what advisor.tune() returned.")
+        return apply_choices(self._question, {**self.choices, **self.params}, model, seed)
+
+    def __post_init__(self) -> None:
+        self._question: Question | None = None

@@ -1,0 +1,65 @@
+"""Being right about small differences: paired gains with intervals that own up to overlapping splits."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import scipy.stats
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better one arm is than another over paired seeds; *higher is better*.
+
+    Attributes:
+        mean: mean paired difference, in units of the metric.
+        low, high: its 95 % confidence interval.
+        p: two-sided p-value of no difference.
+        seeds: number of pairs.
+        detectable: the smallest true difference that this many pairs would find with 80 % power.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    detectable: float
+
+
+def paired_gain(baseline: Sequence[float], other: Sequence[float], overlap: float = 0.0) -> Gain:
+    """The gain of `other` over `baseline`, whose i-th scores share a seed.
+
+    Student's t with n - 1 degrees of freedom. When every seed draws its train and validation rows anew from the same rows,
+    the differences are not independent; `overlap` is then n_valid / n_train and the variance of the mean becomes
+    (1/n + overlap) s² (Nadeau & Bengio 2003, "Inference for the generalization error", corrected resampled t).
+    Raises `ValueError` for fewer than two pairs or unequal numbers.
+    """
+    if len(baseline) != len(other) or len(baseline) < 2:
+        raise ValueError(f"paired_gain needs at least two pairs, got {len(baseline)} and {len(other)} scores")
+    differences = [b - a for a, b in zip(baseline, other, strict=True)]
+    n, mean, spread = len(differences), statistics.fmean(differences), statistics.stdev(differences)
+    error = spread * math.sqrt(1 / n + overlap)
+    if error == 0.0:
+        return Gain(mean, mean, mean, 1.0 if mean == 0 else 0.0, n, 0.0)
+    t = scipy.stats.t(n - 1)
+    reach = float(t.ppf(0.975)) * error
+    return Gain(mean, mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error)), n, float(t.ppf(0.975) + t.ppf(0.8)) * error)
+
+
+def verdict(gain: Gain, min_gain: float) -> str:
+    """`change` for a gain that is real and worth it, `undecided` for one that looks worth it and is not proven, else `keep`."""
+    if gain.mean < min_gain:
+        return "keep"
+    return "change" if gain.low > 0 else "undecided"
+
+
+def seeds_needed(gain: Gain) -> int:
+    """How many pairs would find a true gain of `gain.mean` with 80 % power, from its spread: 7.85 (s/δ)²."""
+    if gain.mean == 0:
+        return 0
+    scale = gain.detectable / abs(gain.mean)
+    return math.ceil(gain.seeds * scale**2)
