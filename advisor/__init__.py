@@ -1,4 +1,4 @@
-"""Which techniques make *my* model, on *my* data, train better, and can I trust that answer?
+"""Finds which techniques make *my* model, on *my* data, train better, with an answer that can be trusted.
 
 Importing this package loads nothing heavy: every public name is fetched from its module when it is first used.
 """
@@ -28,13 +28,38 @@ _HOME = {
     "Initializer": "advisor.slots.initializer",
     "Fans": "advisor.slots.initializer",
     "Pretraining": "advisor.slots.pretraining",
+    "Segment": "advisor.slots.pretraining",
     "Embedding": "advisor.slots.embedding",
     "Recommendation": "advisor.verdict.recommendation",
     "tune": "advisor.verdict.tune",
     "recommendation": "advisor.verdict.tune",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
+    "__version__",
+    "Study",
+    "Task",
+    "Slot",
+    "Technique",
+    "Float",
+    "Int",
+    "Choice",
+    "AdvisorError",
+    "InputError",
+    "PluginError",
+    "SearchError",
+    "hookimpl",
+    "Run",
+    "Activation",
+    "Initializer",
+    "Fans",
+    "Pretraining",
+    "Segment",
+    "Embedding",
+    "Recommendation",
+    "tune",
+    "recommendation",
+]
 
 if TYPE_CHECKING:
     from advisor.errors import AdvisorError, InputError, PluginError, SearchError
@@ -42,7 +67,7 @@ if TYPE_CHECKING:
     from advisor.slots.activation import Activation
     from advisor.slots.embedding import Embedding
     from advisor.slots.initializer import Fans, Initializer
-    from advisor.slots.pretraining import Pretraining
+    from advisor.slots.pretraining import Pretraining, Segment
     from advisor.space import Choice, Float, Int
     from advisor.study import Study, Task
     from advisor.technique import Slot, Technique

@@ -38,7 +38,9 @@ def load_file(path: str | Path, role: str, error: type[InputError] = InputError)
         spec.loader.exec_module(module)
     except Exception as problem:
         del sys.modules[name]
-        raise error(f"The {role} file {where(problem, path)} raised {explain(problem)}. Mend the file and run again.") from problem
+        raise error(
+            f"The {role} file {where(problem, path)} raised {explain(problem)}. Mend the file and run again."
+        ) from problem
     except SystemExit as problem:
         del sys.modules[name]
         raise error(

@@ -56,8 +56,6 @@ class Choice:
     default: str | float | int | bool | None = None
 
     def __init__(self, *options: str | float | int | bool, default: str | float | int | bool | None = None) -> None:
-        if len(options) == 1 and isinstance(options[0], (list, tuple)):
-            options = tuple(options[0])
         if not options or (default is not None and default not in options):
             raise ValueError(f"Choice{options} needs options, and a default among them, got default={default!r}")
         object.__setattr__(self, "options", tuple(options))

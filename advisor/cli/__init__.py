@@ -74,7 +74,10 @@ def main() -> None:
         click.echo(f"advisor: {problem}", err=True)
         sys.exit(problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(f"\nInterrupted. The same command goes on where it stopped:\n  advisor {' '.join(map(_quoted, sys.argv[1:]))}", err=True)
+        click.echo(
+            f"\nInterrupted. The same command goes on where it stopped:\n  advisor {' '.join(map(_quoted, sys.argv[1:]))}",
+            err=True,
+        )
         sys.stderr.flush()
         os._exit(130)  # at once: workers are ended, and nothing is left to clean up
     except BrokenPipeError:

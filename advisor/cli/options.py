@@ -26,7 +26,9 @@ without = click.option("--without", metavar="PLUGIN", multiple=True, help="leave
 _TASK = (
     click.argument("study", required=False, metavar="[STUDY.py]"),
     click.option("--model", metavar="FILE:NAME", help="class or function that returns the model; also package.module:NAME"),
-    click.option("--model-arg", "model_args", metavar="KEY=VALUE", multiple=True, help="argument of the model's constructor; repeatable"),
+    click.option(
+        "--model-arg", "model_args", metavar="KEY=VALUE", multiple=True, help="argument of the model's constructor; repeatable"
+    ),
     click.option("--data", metavar="PATH", help="CSV, Parquet, .npz, folder of images or texts, or FILE:NAME of a function"),
     click.option("--target", metavar="COLUMN", help="column to predict"),
     click.option("--valid", metavar="PATH", help="your own validation data"),
@@ -56,7 +58,9 @@ def question(options: dict[str, Any]) -> Question:
 
     study, model = options["study"], options["model"]
     if (study is None) == (model is None):
-        raise InputError("Name a study file (advisor tune STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or neither.")
+        raise InputError(
+            "Name a study file (advisor tune STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or neither."
+        )
     if study is not None and options["data"] is not None:
         raise InputError("A study file says itself what the data are; leave out --data, or use --model with it.")
     if model is not None and options["data"] is None:
@@ -64,11 +68,11 @@ def question(options: dict[str, Any]) -> Question:
     changes = {key: options[key] for key in ("trials", "minutes", "epochs", "seed", "name") if options.get(key) is not None}
     if options["only"]:
         changes["only"] = dict(map(_only, options["only"]))
-    given = {"plugins": tuple(str(Path(p).resolve()) for p in options["plugins"]), "without": tuple(options["without"])}
+    plugins, left_out = tuple(str(Path(p).resolve()) for p in options["plugins"]), tuple(options["without"])
     text = json.dumps(changes, sort_keys=True)
     if study is not None:
-        return Question(file=_absolute(study), changes=text, **given)
-    return Question(flags=json.dumps(_flags(options), sort_keys=True), changes=text, **given)
+        return Question(file=_absolute(study), changes=text, plugins=plugins, without=left_out)
+    return Question(flags=json.dumps(_flags(options), sort_keys=True), changes=text, plugins=plugins, without=left_out)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:

@@ -37,5 +37,7 @@ def latest(url: str, study: str | None) -> str:
     if not rows:
         names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
         asked = f"study {study!r}" if study else "any study"
-        raise InputError(f"No recommendation for {asked} in {url}.{near(study or '', names)} Studies there: {listing(names) or 'none'}.")
+        raise InputError(
+            f"No recommendation for {asked} in {url}.{near(study or '', names)} Studies there: {listing(names) or 'none'}."
+        )
     return str(rows[0][0])

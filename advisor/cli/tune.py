@@ -31,7 +31,9 @@ def command(**options: Any) -> None:
     with progress(quiet=options["quiet"]) as on:
         if not options["quiet"]:
             show_task(setup(asked, options["device"]))
-        found = tune(asked, storage=options["storage"], workers=options["workers"] or default_workers(), device=options["device"], on=on)
+        found = tune(
+            asked, storage=options["storage"], workers=options["workers"] or default_workers(), device=options["device"], on=on
+        )
     if options["as_json"]:
         click.echo(found.to_json())
     else:

@@ -83,7 +83,9 @@ def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
 
 
 def _entry_points() -> list[Any]:
-    return sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT), key=lambda entry: (not _is_ours(entry.dist), entry.name))
+    return sorted(
+        importlib.metadata.entry_points(group=hookspecs.PROJECT), key=lambda entry: (not _is_ours(entry.dist), entry.name)
+    )
 
 
 def _is_ours(dist: Any) -> bool:
@@ -121,12 +123,13 @@ def _collect(host: Host, manager: pluggy.PluginManager, sources: dict[str, tuple
     for name in sources:
         for technique in brought[name]["techniques"]:
             _add_technique(host, name, technique)
-    host.plugins = [_describe(name, *sources[name], **brought[name]) for name in sources]
+    host.plugins = [_describe(name, *sources[name], brought[name]["slots"], brought[name]["techniques"]) for name in sources]
 
 
 def _ask(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
     try:
-        return list(implementation.function())
+        found: list[Any] = list(implementation.function())  # type: ignore[call-overload]  # a plugin may return anything
+        return found
     except Exception as problem:
         raise PluginError(f"Plugin {implementation.plugin_name!r}: its hook {hook}() raised {explain(problem)}.") from problem
 
@@ -158,7 +161,7 @@ def _add_technique(host: Host, plugin: str, technique: Technique) -> None:
     host.owner[f"{slot}.{name}"] = plugin
 
 
-def _fault(technique: Technique) -> str | None:
+def _fault(technique: Any) -> str | None:
     """What is wrong with a technique as declared, or None."""
     if not isinstance(technique, Technique):
         hint = " Return an instance: write Name(), not Name." if isinstance(technique, type) else ""
@@ -167,7 +170,7 @@ def _fault(technique: Technique) -> str | None:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][\w-]*", name):
         return f"a technique's name is letters, digits, '_' and '-', got {name!r} in {type(technique).__name__}."
     if not isinstance(getattr(technique, "slot", None), str):
-        return f"technique {name!r} does not say which slot it is for: set slot = \"…\"."
+        return f'technique {name!r} does not say which slot it is for: set slot = "…".'
     wrong = [key for key, value in technique.space.items() if not isinstance(value, (Float, Int, Choice))]
     if wrong:
         return f"technique {name!r}: space[{wrong[0]!r}] must be advisor.Float, Int or Choice, got {technique.space[wrong[0]]!r}."

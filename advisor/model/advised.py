@@ -5,7 +5,6 @@ from __future__ import annotations
 import copyreg
 import hashlib
 from collections.abc import Iterable
-from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -38,7 +37,7 @@ class Advised:
 
 
 def _new(base: type[nn.Module], edits: tuple[Edit, ...], digest: str, *arguments: Any) -> Any:
-    cls: Any = advised_class(base, edits)
+    cls = advised_class(base, edits)
     if cls._advisor_digest != digest:
         raise InputError(
             f"{base.__module__}.{base.__qualname__} has changed since this model was pickled; build it again and load its "
@@ -75,12 +74,18 @@ def _defined_in(klass: type, base: type) -> type:
     return original
 
 
-@cache
-def advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
-    """The subclass of `base` with these edits.
+_classes: dict[tuple[type, tuple[Edit, ...]], Any] = {}
 
-    A method of a base class is rewritten in a mixin that stands behind the user's class, so that `super()` finds it.
-    """
+
+def advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
+    """The subclass of `base` with these edits; the same one for equal edits."""
+    if (base, edits) not in _classes:
+        _classes[base, edits] = _advised_class(base, edits)
+    return _classes[base, edits]
+
+
+def _advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
+    """A method of a base class is rewritten in a mixin that stands behind the user's class, so that `super()` finds it."""
     by_class: dict[int, dict[str, Any]] = {}
     digest = hashlib.sha256()
     for depth, name in sorted({(edit[0], edit[1]) for edit in edits}):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import linecache
 import os
 from collections.abc import Callable
@@ -114,6 +113,12 @@ def target_of(frames: list[FrameType], kind: str, receiver: bool, paths: dict[in
     return CallTarget(owner, method.f_code, span, receiver, path.registered)
 
 
+def kept_function(frame: FrameType) -> Any:
+    """The activation that a transformer layer of torch keeps in an attribute, if `frame` runs such a layer's method."""
+    owner = owner_of(frame) if frame.f_code.co_filename.startswith(TORCH) else None
+    return vars(owner).get(_ATTRIBUTE) if owner is not None else None
+
+
 def _inside_helper(call: FrameType, kind: str) -> str:
     where = f"{os.path.basename(call.f_code.co_filename)}:{call.f_lineno}"
     if call.f_code.co_name == "<lambda>":
@@ -133,9 +138,3 @@ def describe(frame: FrameType) -> str:
         text = text.encode()[span[2] : end].decode(errors="ignore")
     text = text.strip()
     return f"{os.path.basename(code.co_filename)}:{line} {text if len(text) <= 48 else text[:47] + '…'}".strip()
-
-
-def parse(filename: str, module_globals: dict[str, Any] | None = None) -> ast.Module | None:
-    """The parsed source of a file (or notebook cell), or None where there is none."""
-    lines = linecache.getlines(filename, module_globals)
-    return ast.parse("".join(lines)) if lines else None

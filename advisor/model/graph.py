@@ -12,6 +12,20 @@ from advisor.model.elementwise import UNBOUNDED, Range
 
 INPUT, PARAMETER, BUFFER, CONSTANT = "input", "parameter", "buffer", "constant"
 
+# operations of layers: learned even if their weights are computed from data, data even if they work on constants
+_WEIGHTED = frozenset(
+    {
+        *("linear", "bilinear", "embedding", "embedding_bag", "multi_head_attention_forward"),
+        *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+        *("lstm", "gru", "lstm_cell", "gru_cell"),
+    }
+)
+
+
+def is_weighted(operation: str) -> bool:
+    """Whether an operation is one that layers are made of."""
+    return operation in _WEIGHTED or operation.startswith("rnn_")
+
 
 @dataclass(eq=False)
 class Call:
@@ -23,6 +37,7 @@ class Call:
     place: str
     target: Target
     values: Range = UNBOUNDED
+    custom: bool = False  # found by what it does, not by torch's name for it
     split: Call | None = None  # the same run of a shared module, seen as a call in the caller's source
 
 
@@ -81,7 +96,7 @@ def _name_wrappers(nodes: list[Node]) -> None:
             members.setdefault(node.call, []).append(node)
     for call, parts in members.items():
         if len(parts) == 1 and parts[0].kind is not None:
-            call.kind = parts[0].kind
+            call.kind, call.custom = parts[0].kind, False
 
 
 def downstream(node: Node, through: Callable[[Node], bool]) -> Iterator[Node]:

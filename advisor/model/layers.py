@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -84,9 +84,9 @@ class Use:
     nodes: list[Node] = field(default_factory=list)
     owners: dict[str, Owner] = field(default_factory=dict)
 
-    def layer(self, index: int, sites: Mapping[Call, Site], owners: Owners) -> Layer:
+    def layer(self, index: int, sites: Mapping[Call, Site], owners: Owners, outputs: Collection[Node]) -> Layer:
         """What a user reads of it."""
-        followed_by, site = _follows(self.nodes, sites)
+        followed_by, site = _follows(self.nodes, sites, outputs)
         return Layer(
             name=self.name,
             module=self.module,
@@ -95,7 +95,7 @@ class Use:
             site=site,
             index=index,
             calls=len({node.operation for node in self.nodes}),
-            is_output=not any(is_learned(n) for node in self.nodes for n in downstream(node, lambda n: n.floating)),
+            is_output=_is_output(self.nodes, outputs),
             tied=tuple(dict.fromkeys(name for owner in self.owners.values() for name in owners.tied(owner))),
             callable=any(module is self.module for node in self.nodes for module in node.running),
         )
@@ -148,15 +148,24 @@ def _fitting(group: list[Owner], node: Node) -> list[Owner]:
     return sorted(group, key=lambda owner: (kind_of(owner.module) == "embedding") != lookup)
 
 
-def _follows(nodes: list[Node], sites: Mapping[Call, Site]) -> tuple[str, Site | None]:
-    """The nearest activation after a layer's first run that nothing learned separates from it."""
+def _is_output(nodes: list[Node], outputs: Collection[Node]) -> bool:
+    """Whether a layer's results reach the model's output, and nothing learned comes after them."""
+    after = {found for node in nodes for found in downstream(node, lambda n: n.floating)}
+    return not any(is_learned(node) for node in after) and any(node in outputs for node in (*nodes, *after))
+
+
+def _follows(nodes: list[Node], sites: Mapping[Call, Site], outputs: Collection[Node]) -> tuple[str, Site | None]:
+    """The nearest activation after a layer's first run that nothing learned separates from it.
+
+    Not one that is written inline: that is a part of an activation, and nobody knows of which.
+    """
     first = [node for node in nodes if node.operation == nodes[0].operation]
     after = [found for node in first for found in downstream(node, lambda n: carries(n) and n.call is None)]
-    for node in after:
-        if node.call is not None:
-            site = sites.get(node.call)
-            return (site.kind if site else node.call.kind), site
-    return ("none" if any(is_learned(node) for node in after) else "output"), None
+    site = next((sites[node.call] for node in after if node.call is not None), None)
+    if site is not None:
+        return ("none", None) if site.label == "composite" else (site.kind, site)
+    ends = any(node in outputs for node in (*first, *after)) and not any(is_learned(node) for node in after)
+    return ("output" if ends else "none"), None
 
 
 def _source(node: Node) -> str | None:

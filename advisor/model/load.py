@@ -23,8 +23,10 @@ from advisor.errors import InputError, listing
 _ASKS: dict[str, tuple[str, ...]] = {
     "features": (
         "infeatures", "inputdim", "indim", "nin", "nfeat", "nfeats", "nfeatures", "numfeatures", "numfeats", "inputsize",
-        "insize", "numinputs", "ninputs", "ninput", "inputs", "ninp", "dimin", "dinput", "din", "inputfeatures", "features", "inputshape",
-        "inputdims", "indims", "infeats", "ninfeatures", "numinputfeatures", "obsdim", "statedim", "xdim", "featuredim", "nx",
+        "insize", "numinputs", "ninputs", "ninput", "inputs", "ninp", "dimin", "dinput", "din",
+        "inputfeatures", "features", "inputshape",
+        "inputdims", "indims", "infeats", "ninfeatures", "numinputfeatures", "obsdim", "statedim", "xdim", "featuredim",
+        "nx",
     ),
     "classes": (
         "numclasses", "nclasses", "nclass", "numclass", "outputdim", "outdim", "outfeatures", "outputsize", "outsize", "nout",

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from advisor.model import frames, known
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget
 from advisor.model.elementwise import is_activation, value_range
-from advisor.model.graph import BUFFER, CONSTANT, INPUT, PARAMETER, Call, Graph, Node
+from advisor.model.graph import BUFFER, CONSTANT, INPUT, PARAMETER, Call, Graph, Node, is_weighted
 from advisor.model.walk import Path, site_id
 
 CALLS = "_advisor_calls"  # in an owner: what its rewritten calls run, by method:line:column
@@ -150,7 +150,7 @@ class Recorder(TorchFunctionMode):
     def _node(self, name: str, sources: list[Node], tensor: Tensor) -> Node:
         node = Node(name, self._operations, list(sources), floating=tensor.is_floating_point() or tensor.is_complex())
         fresh = name.endswith("_like") or name.startswith("new_")  # takes the shape of its operand, not its values
-        node.data = not fresh and any(source.data for source in sources)
+        node.data = is_weighted(name) or (not fresh and any(source.data for source in sources))
         node.learned = not fresh and not node.data and any(source.learned for source in sources)
         node.running = tuple(running.module for running in self.stack)
         self.nodes.append(node)
@@ -198,7 +198,7 @@ class Recorder(TorchFunctionMode):
             if not sample.is_floating_point() or not is_activation(function, sample):
                 return None
             call = self._located(chain[index + 1 :], f"custom:{frames.name_of(chain[index])}", receiver=False)
-            call.values = value_range(function, sample)
+            call.values, call.custom = value_range(function, sample), True
         return call
 
     def _located(self, chain: list[FrameType], kind: str, receiver: bool) -> Call:
@@ -299,6 +299,7 @@ class Recorder(TorchFunctionMode):
             ident = site_id(path.name)
             split = written if isinstance(written.target, CallTarget) else None
             call = Call(kind, (id(module),), ident, ident, ModuleTarget(module, path.registered), split=split)
+        call.custom = known.kind_of_module(module) is None
         if args and isinstance(args[0], Tensor):
             sample = args[0]
             call.values = self._probe(module, lambda: value_range(module.forward, sample))
@@ -311,7 +312,8 @@ class Recorder(TorchFunctionMode):
     def graph(self, output: Any) -> Graph:
         """The recorded graph, when the model has returned `output`."""
         self._groups.clear()
-        outputs = [self._origin[id(tensor)] for tensor in tensors(output) if id(tensor) in self._origin]
+        returned = (tensor for _, tensor in named_tensors(output, "output"))
+        outputs = [self._origin[id(tensor)] for tensor in returned if id(tensor) in self._origin]
         return Graph([node for node in self.nodes if node.data or node.learned or node.call or node.inputs], outputs)
 
     def origin(self, tensor: Tensor) -> Node | None:
@@ -360,9 +362,11 @@ def _advised_calls(chain: list[FrameType]) -> dict[str, Any]:
 
 def _advised(chain: list[FrameType], func: Any) -> str | None:
     """A call that advisor has put there is a candidate whatever it runs."""
-    if chain and not isinstance(func, _Method) and (calls := _advised_calls(chain)):
-        return _name(func) if any(key in calls for key in _keys(chain)) else None
-    return None
+    if not chain or isinstance(func, _Method):
+        return None
+    calls = _advised_calls(chain)
+    called = bool(calls) and any(key in calls for key in _keys(chain))
+    return _name(func) if called or frames.kept_function(chain[-1]) is func else None
 
 
 def _custom_name(module: nn.Module) -> str:

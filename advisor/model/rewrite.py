@@ -159,8 +159,8 @@ def _compiled(definition: ast.AST, original: FunctionType) -> FunctionType:
     free = [ast.arg(name) for name in code.co_freevars]  # as arguments of an outer function; __class__ serves super()
     arguments = ast.arguments(posonlyargs=[], args=free, kwonlyargs=[], kw_defaults=[], defaults=[])
     outer = ast.FunctionDef("outer", arguments, [definition], [])  # type: ignore[list-item]
-    if hasattr(outer, "type_params"):
-        outer.type_params = []
+    if "type_params" in outer._fields:  # required in Python 3.12
+        outer.type_params = []  # type: ignore[attr-defined]  # unknown to 3.11
     module = ast.fix_missing_locations(ast.Module([ast.copy_location(outer, definition)], []))
     flags = code.co_flags & _FUTURES
     compiled = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)

@@ -7,10 +7,13 @@ the safe side: what cannot be told is not swapped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 from advisor.model.anatomy import HIDDEN, LABELS
 from advisor.model.elementwise import saturates
-from advisor.model.graph import Node, downstream, upstream
+from advisor.model.graph import Node, downstream, is_weighted, upstream
 
 
 def _words(text: str) -> frozenset[str]:
@@ -31,13 +34,9 @@ _ARITHMETIC = _words(
 # with a parameter as operand these scale, shift, join or normalize; anything else is a learned operation
 _SCALING = _ARITHMETIC | _words(
     "where cat concat concatenate stack batch_norm layer_norm group_norm instance_norm rms_norm native_batch_norm normalize "
-    "lerp addcmul addcdiv maximum minimum max min clamp prelu expand expand_as repeat view reshape getitem setitem copy copy_ "
+    "lerp addcmul addcdiv maximum minimum max min clamp expand expand_as repeat view reshape getitem setitem copy copy_ "
     "index_copy index_add scatter masked_fill dropout mean sum var std norm einops_rearrange unsqueeze squeeze permute "
     "transpose pad flatten eq ne gt lt ge le isclose"
-)
-_ALWAYS_LEARNED = _words(  # even if their weights are computed from data
-    "linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d lstm gru rnn_tanh rnn_relu "
-    "lstm_cell gru_cell multi_head_attention_forward embedding embedding_bag"
 )
 
 
@@ -46,7 +45,7 @@ def is_learned(node: Node) -> bool:
     name = node.name.rstrip("_")
     if node.leaf or node.call is not None or not node.data:
         return False
-    return name in _ALWAYS_LEARNED or (name not in _SCALING and any(source.learned for source in node.inputs))
+    return is_weighted(name) or (name not in _SCALING and any(source.learned for source in node.inputs))
 
 
 def is_softmax(node: Node) -> bool:
@@ -66,12 +65,17 @@ def carries(node: Node) -> bool:
 
 def label(node: Node) -> tuple[str, str]:
     """The label of one activation call and the reason, in one sentence."""
+    if node.call is not None and node.call.custom and not any(is_learned(before) for before in upstream(node, lambda _: True)):
+        return "composite", "Nothing learned precedes it: a hand-written function that prepares the input."
+    signal = _Signal(node)
     found: dict[str, str] = {}
     for after in downstream(node, lambda n: carries(n) and not is_softmax(n)):
-        verdict = _meets(node, after)
+        verdict = _meets(signal, after)
         if verdict is not None:
+            if verdict[0] in ("composite", "gate"):
+                return verdict
             found.setdefault(*verdict)
-    for name in ("composite", "gate", HIDDEN, "score"):
+    for name in (HIDDEN, "score"):
         if name in found:
             return name, found[name]
     return "output", "Nothing learned follows it."
@@ -82,7 +86,34 @@ def strictest(labels: Iterable[str]) -> str:
     return min(labels, key=LABELS.index)
 
 
-def _meets(node: Node, after: Node) -> tuple[str, str] | None:
+@dataclass
+class _Signal:
+    """What an activation call puts out, and where that goes."""
+
+    node: Node
+
+    @cached_property
+    def carried(self) -> set[Node]:
+        """Nodes that it reaches unlearned, itself among them."""
+        return {self.node, *downstream(self.node, carries)}
+
+    @cached_property
+    def reached(self) -> set[Node]:
+        """Nodes computed from it in any way."""
+        return set(downstream(self.node, lambda n: n.floating))
+
+    @cached_property
+    def own(self) -> set[Node]:
+        """What it is an elementwise function of."""
+        return {source for source in _elementwise_sources(self.node.inputs) if source.data}
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether it could open and close a gate."""
+        return self.node.call is not None and saturates(self.node.call.values)
+
+
+def _meets(signal: _Signal, after: Node) -> tuple[str, str] | None:
     if not after.floating:
         return None  # a comparison, an index
     if is_learned(after):
@@ -90,30 +121,22 @@ def _meets(node: Node, after: Node) -> tuple[str, str] | None:
     if is_softmax(after):
         return "score", f"Its output reaches {after.name} with nothing learned between."
     if after.name in _PRODUCTS and after.call is None:
-        return _product(node, after)
+        return _product(signal, after)
     return None
 
 
-def _product(node: Node, product: Node) -> tuple[str, str] | None:
-    """What a multiplication on the way says about the activation `node`; None if it only scales."""
-    carried = {node, *downstream(node, carries)}
-    bounded = node.call is not None and saturates(node.call.values)
+def _product(signal: _Signal, product: Node) -> tuple[str, str] | None:
+    """What a multiplication on the way says about an activation; None if it only scales."""
     for other in product.inputs:
-        if other in carried or not other.data or _is_mask(other):
+        if other in signal.carried or not other.data or _is_mask(other):
             continue
-        if _share_input(node, other):
+        if any(source in signal.own for source in _elementwise_sources([other])):
             return "composite", "It is multiplied with its own input: an activation written inline."
-        if bounded:
+        if signal.bounded:
             return "gate", "It is bounded and its output multiplies another branch."
-        if not _is_gate(other) and other not in set(downstream(node, lambda n: n.floating)):
+        if not _is_gate(other) and other not in signal.reached:
             return "gate", "Its output is multiplied with another branch."
     return None
-
-
-def _share_input(node: Node, other: Node) -> bool:
-    """Whether an activation and what it is multiplied with are elementwise functions of one tensor."""
-    own = {source for source in _elementwise_sources(node.inputs) if source.data}
-    return any(source in own for source in _elementwise_sources([other]))
 
 
 def _elementwise_sources(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -130,13 +153,13 @@ def _is_elementwise(node: Node) -> bool:
 
 def _is_mask(node: Node) -> bool:
     """Whether a tensor is made of comparisons and indices alone, so that multiplying with it drops elements."""
-    made_of = (node, *upstream(node, lambda n: n.floating and n.data))
+    made_of = chain([node], upstream(node, lambda n: n.floating and n.data))
     return not any(n.floating and n.data and (n.leaf or n.call is not None or is_learned(n)) for n in made_of)
 
 
 def _is_gate(node: Node) -> bool:
     """Whether a branch is a bounded activation or a softmax, perhaps rescaled, expanded or pooled."""
-    line = (node, *upstream(node, lambda n: not is_learned(n) and n.call is None and sum(s.data for s in n.inputs) == 1))
+    line = chain([node], upstream(node, lambda n: not is_learned(n) and n.call is None and sum(s.data for s in n.inputs) == 1))
     return any(is_softmax(n) or (n.call is not None and saturates(n.call.values)) for n in line)
 
 

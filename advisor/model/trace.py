@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from advisor.errors import InputError
 from advisor.model import frames, layers, rule
@@ -27,6 +28,7 @@ def trace(model: nn.Module, inputs: tuple[Any, ...]) -> Anatomy:
 
     Raises InputError, naming the innermost module, if the model does not accept the inputs.
     """
+    _materialize(model, inputs)
     found = paths(model)
     recorder = Recorder(inputs, found)
     with untouched(model, [path.module for path in found.values()]), torch.no_grad():
@@ -35,6 +37,14 @@ def trace(model: nn.Module, inputs: tuple[Any, ...]) -> Anatomy:
         graph = recorder.graph(result)
         end = recorder.origin(chosen)
         return _anatomy(graph, found, chosen, end)
+
+
+def _materialize(model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """A lazy layer takes its shape, and becomes another class, when it is called first."""
+    modules = list(nn.Module.modules(model))
+    if any(is_lazy(parameter) for parameter in nn.Module.parameters(model)):
+        with untouched(model, modules), torch.no_grad():
+            model(*inputs)
 
 
 def _run(model: nn.Module, inputs: tuple[Any, ...], recorder: Recorder) -> Any:
@@ -54,7 +64,7 @@ def _anatomy(graph: Graph, found: dict[int, Path], chosen: Tensor, end: Node | N
     trainable = {found[id(module)].name for module in called if id(module) in found}
     return Anatomy(
         sites=sites,
-        layers=tuple(use.layer(index, by_call, owners) for index, use in enumerate(uses)),
+        layers=tuple(use.layer(index, by_call, owners, set(graph.outputs)) for index, use in enumerate(uses)),
         tables=tuple(use.table(owners) for use in uses if use.kind == "embedding"),
         output=kind_of_output(end, chosen),
         output_shape=tuple(chosen.shape),

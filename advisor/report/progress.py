@@ -38,7 +38,13 @@ def progress(quiet: bool) -> Iterator[Listener]:
 
 @contextmanager
 def _live() -> Iterator[Listener]:
-    columns = (TextColumn("[bold]{task.description:<30}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[text]}"))
+    columns = (
+        TextColumn("[bold]{task.description:<30}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as bars:
         tasks = {}
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from advisor.report.table import cell, console
@@ -36,26 +36,20 @@ def show_task(shared: Setup) -> None:
 def show_recommendation(found: Recommendation) -> None:
     """Verdict, gain, cost, why, what was not chosen or not applicable, and how to apply it."""
     out = console()
-    out.print()
-    out.print(Text(_headline(found), style=f"bold {COLOR[found.verdict]}"))
-    out.print()
+    out.print(Text(f"\n{_headline(found)}\n", style=f"bold {COLOR[found.verdict]}"))
     for name, line in _numbers(found):
-        _row(out, name, line)
+        _wrapped(out, f"{name:<11}", line)
     _section(out, "Why", found.reasons)
     _section(out, "Not chosen", [f"{_label(a['choices'])}: {cell(a['mean'])}, {a['why_not']}" for a in found.alternatives])
     _section(out, "Not applicable", _skipped(found.skipped))
     _section(out, "Mind", found.warnings)
     out.print(Text("\nApply it", style="bold"))
     for line in found.apply_with:
-        print(f"  {line}", file=out.file)  # noqa: T201  # code to copy is never wrapped
+        print(f"  {line}", file=out.file)  # code to copy is never wrapped
     counts, seconds = found.trials, found.seconds
-    out.print(
-        Text(
-            f"\n{sum(counts.values())} trials ({counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed)"
-            f" · search {seconds['search']:.0f} s · confirmation {seconds['confirm']:.0f} s",
-            style="dim",
-        )
-    )
+    ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
+    out.print(Text(f"\n{sum(counts.values())} trials ({ended})", style="dim"))
+    out.print(Text(f"search {seconds['search']:.0f} s, confirmation {seconds['confirm']:.0f} s", style="dim"))
 
 
 def _headline(found: Recommendation) -> str:
@@ -68,7 +62,8 @@ def _headline(found: Recommendation) -> str:
 
 def _numbers(found: Recommendation) -> list[tuple[str, str]]:
     base, best, gain = found.baseline, found.recommended, found.gain
-    interval = f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}] (95 %), p {gain['p']:.2g}, {gain['seeds']} fresh paired seeds"
+    interval = f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}] (95 %), p {gain['p']:.2g}"
+    interval += f", {gain['seeds']} fresh paired seeds"
     rate = f"lr {found.params.get('training.lr', 0):.3g}, weight decay {found.params.get('training.weight_decay', 0):.3g}"
     own = [f"{key} {cell(value)}" for key, value in found.params.items() if not key.startswith("training.")]
     if found.verdict == "change":
@@ -86,8 +81,12 @@ def _numbers(found: Recommendation) -> list[tuple[str, str]]:
     ]
 
 
-def _row(out: Console, name: str, line: str) -> None:
-    out.print(Padding(Text.assemble((f"{name:<11}", "bold"), line), (0, 0, 0, 2)))
+def _wrapped(out: Console, head: str, line: str) -> None:
+    """A line under two columns of indent, wrapped under its own beginning; nothing is padded, so a pipe stays clean."""
+    first, *rest = textwrap.wrap(line, max(20, out.width - 2 - len(head)), break_long_words=False) or [""]
+    out.print(Text.assemble("  ", (head, "bold"), first), soft_wrap=True)
+    for more in rest:
+        out.print(Text(" " * (2 + len(head)) + more), soft_wrap=True)
 
 
 def _section(out: Console, title: str, lines: list[str]) -> None:
@@ -95,9 +94,9 @@ def _section(out: Console, title: str, lines: list[str]) -> None:
         return
     out.print(Text(f"\n{title}", style="bold"))
     for line in lines[:MOST]:
-        out.print(Padding(Text(f"· {line}"), (0, 0, 0, 2)))
+        _wrapped(out, "· ", line)
     if len(lines) > MOST:
-        out.print(Padding(Text(f"· and {len(lines) - MOST} more (--json)"), (0, 0, 0, 2)))
+        _wrapped(out, "· ", f"and {len(lines) - MOST} more (--json)")
 
 
 def _skipped(skipped: list[dict[str, str]]) -> list[str]:

@@ -105,7 +105,9 @@ class Search:
 
     def _ranked(self, alive: set[int], rung: int) -> list[tuple[FrozenTrial, float]]:
         curves = self.database.curve(self.name)
-        scored = [(trial, self.sign * rounds.score(curves[trial.number], rung)) for trial in self.trials() if trial.number in alive]
+        scored = [
+            (trial, self.sign * rounds.score(curves[trial.number], rung)) for trial in self.trials() if trial.number in alive
+        ]
         return sorted(scored, key=lambda pair: (-pair[1], pair[0].number))
 
     def _job(self, number: int, begun: int, rung: int, threshold: float | None) -> Job:
@@ -148,8 +150,14 @@ class Search:
         self._say(trial, outcome)
 
     def _say(self, trial: FrozenTrial, outcome: Outcome) -> None:
-        last = f"{self.shared.objective.metric.name} {outcome.curve[-1].score:.4g} after epoch {outcome.curve[-1].epoch}" if outcome.curve else ""
-        text = f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params['training.lr']:.2g}: {outcome.why or last}"
+        last = (
+            f"{self.shared.objective.metric.name} {outcome.curve[-1].score:.4g} after epoch {outcome.curve[-1].epoch}"
+            if outcome.curve
+            else ""
+        )
+        text = (
+            f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params['training.lr']:.2g}: {outcome.why or last}"
+        )
         self._on(trial.user_attrs["stage"], text)
 
     def _on(self, stage: str, text: str) -> None:

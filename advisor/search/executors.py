@@ -99,7 +99,8 @@ class Crew:
             yield from self._one_by_one(waiting, late)
 
     def _together(self, waiting: dict[Key, Job], late: Callable[[], bool]) -> Iterator[tuple[Key, Outcome]]:
-        queue, running = list(waiting), {}
+        queue = list(waiting)
+        running: dict[Future[Outcome], Key] = {}
         while queue or running:
             while queue and len(running) < self.workers and not late():
                 key = queue.pop(0)
@@ -146,5 +147,3 @@ def default_workers() -> int:
     """Processor cores that this process may use, at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, cores))
-
-

@@ -112,7 +112,9 @@ def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:
         if technique is None:
             raise InputError(f"{slot} {name!r} is not loaded; name its plugin with --plugin.")
         prefix = f"{slot}.{name}."
-        found.append((technique, {key.removeprefix(prefix): value for key, value in job.params.items() if key.startswith(prefix)}))
+        found.append(
+            (technique, {key.removeprefix(prefix): value for key, value in job.params.items() if key.startswith(prefix)})
+        )
     return found
 
 
@@ -127,5 +129,3 @@ def _place(problem: Exception) -> str:
     outside = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     last = outside[-1]
     return f"{explain(problem)} ({Path(last.filename).name}:{last.lineno} in {last.name})"
-
-

@@ -151,7 +151,9 @@ def _check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
         known = host.techniques[slot]
         for name in names:
             if name not in known:
-                raise InputError(f"only: slot {slot!r} has no technique {name!r}.{near(name, known)} It has: {listing(known, 40)}.")
+                raise InputError(
+                    f"only: slot {slot!r} has no technique {name!r}.{near(name, known)} It has: {listing(known, 40)}."
+                )
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:
@@ -171,7 +173,6 @@ def _identity(shared: Setup, run: Run) -> dict[str, Any]:
     facts = shared.facts
     return {
         "seed": shared.study.seed,
-        "seeds": shared.study.seeds,
         "epochs": shared.epochs,
         "batch": shared.batch,
         "metric": shared.objective.metric.name,

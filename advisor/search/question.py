@@ -70,7 +70,7 @@ def _study(question: Question) -> Study:
     if question.flags is not None:
         return _from_flags(json.loads(question.flags))
     study = cloudpickle.loads(question.pickled)
-    assert isinstance(study, Study)  # noqa: S101  # we pickled it ourselves, in Question.of
+    assert isinstance(study, Study)  # we pickled it ourselves, in Question.of
     return study
 
 
@@ -84,7 +84,11 @@ def _from_file(spec: str) -> Study:
         return study
     found = {key: value for key, value in vars(module).items() if isinstance(value, Study)}
     if len({id(value) for value in found.values()}) != 1:
-        asked = f"It has {listing(found)}: say which, {path}:NAME." if found else "Write: study = advisor.Study(name, advisor.Task(…))."
+        asked = (
+            f"It has {listing(found)}: say which, {path}:NAME."
+            if found
+            else "Write: study = advisor.Study(name, advisor.Task(…))."
+        )
         raise InputError(f"{path} must hold one advisor.Study, and holds {len(found)}. {asked}")
     return next(iter(found.values()))
 
@@ -92,7 +96,9 @@ def _from_file(spec: str) -> Study:
 def _from_flags(flags: Mapping[str, Any]) -> Study:
     build = load_object(flags["model"], "model")
     if not callable(build):
-        raise InputError(f"--model {flags['model']!r} is {type(build).__name__}; name a class or a function that returns a model.")
+        raise InputError(
+            f"--model {flags['model']!r} is {type(build).__name__}; name a class or a function that returns a model."
+        )
     splits = {key: flags.get(key) for key in ("data", "train", "valid", "test", "unlabeled") if flags.get(key)}
     options = {key: flags.get(key) for key in ("target", "metric", "kind", "batch") if flags.get(key) is not None}
     task = Task(build=build, arguments=flags.get("arguments", {}), **splits, **options)

@@ -80,7 +80,11 @@ def _tuned(plan: Plan, current: Round, trials: Sequence[FrozenTrial], sign: floa
     arms = [plan.baseline, *leaders(plan, trials[: current.start], sign)]
     tried = [[trial for trial in trials if choices_of(plan, trial.params) == arm] for arm in arms]
     arm, own = min(zip(arms, tried, strict=True), key=lambda pair: len(pair[1]))
-    best = max((trial for trial in own if trial.value is not None), key=lambda t: (t.state == TrialState.COMPLETE, sign * _value(t)), default=None)
+    best = max(
+        (trial for trial in own if trial.value is not None),
+        key=lambda t: (t.state == TrialState.COMPLETE, sign * _value(t)),
+        default=None,
+    )
     params = {**plan.defaults_of(arm), **(_own(plan, arm, best.params) if best else {})}
     rates = [trial.params[RATE] for trial in own]
     for factor in LADDER:
@@ -124,7 +128,7 @@ def changes(choices: Choices) -> int:
 
 
 def _value(trial: FrozenTrial) -> float:
-    assert trial.value is not None  # noqa: S101  # callers hold finished trials
+    assert trial.value is not None  # callers hold finished trials
     return trial.value
 
 
@@ -160,5 +164,10 @@ def hopeless(trials: Sequence[FrozenTrial], curves: Mapping[int, Curve], sign: f
     """A training loss before step 20 that no good trial had: a tenth above the worst in the better half of the full trials."""
     full = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
     full.sort(key=lambda trial: -sign * _value(trial))
-    losses = [row["early_loss"] for trial in full[: len(full) // 2] for row in curves.get(trial.number, ()) if row["early_loss"] is not None]
+    losses = [
+        row["early_loss"]
+        for trial in full[: len(full) // 2]
+        for row in curves.get(trial.number, ())
+        if row["early_loss"] is not None
+    ]
     return 1.1 * max(losses) if len(losses) >= 3 and max(losses) > 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -17,7 +17,9 @@ STARTUP = 8
 """Finished trials before TPE is trusted; until then it draws at random."""
 
 
-def propose(plan: Plan, trials: Sequence[FrozenTrial], direction: str, seed: int, fixed: Mapping[str, Any]) -> dict[str, Any]:
+def propose(
+    plan: Plan, trials: Sequence[FrozenTrial], direction: Literal["maximize", "minimize"], seed: int, fixed: Mapping[str, Any]
+) -> dict[str, Any]:
     """Choices and parameters for a new trial, with those in `fixed` as given.
 
     TPE (Bergstra et al. 2011), multivariate, on a copy in memory of the trials so far. It starts from `seed` each time, so a
@@ -27,8 +29,8 @@ def propose(plan: Plan, trials: Sequence[FrozenTrial], direction: str, seed: int
         direction=direction,
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True),
     )
-    for trial in trials:
-        study.add_trial(trial)
+    for known in trials:
+        study.add_trial(known)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a default outside a plugin's own range is its author's choice
         study.enqueue_trial(dict(fixed))
@@ -45,15 +47,13 @@ def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
         return trial.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):
         return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
-    assert isinstance(distribution, FloatDistribution)  # noqa: S101  # the three kinds that a plan can hold
+    assert isinstance(distribution, FloatDistribution)  # the three kinds that a plan can hold
     return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
 
 
 def distributions(plan: Plan, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """The distribution of each name in `params`: slots and parameters."""
-    return {
-        name: CategoricalDistribution(plan.options[name]) if name in plan.options else plan.space[name] for name in params
-    }
+    return {name: CategoricalDistribution(plan.options[name]) if name in plan.options else plan.space[name] for name in params}
 
 
 def choices_of(plan: Plan, params: Mapping[str, Any]) -> Choices:

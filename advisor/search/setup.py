@@ -86,7 +86,9 @@ def setup(question: Question, device: str = "cpu") -> Setup:
     objective = infer(study.task, output, source.facts, anatomy)
     batch = study.task.batch or _batch(len(splits.train))
     given = {key: value for key, value in arguments.items() if key not in study.task.arguments}
-    inferred = [f"{type(model).__name__} was built with " + ", ".join(f"{k}={v!r}" for k, v in given.items()) + ", inferred from the data"]
+    inferred = [
+        f"{type(model).__name__} was built with " + ", ".join(f"{k}={v!r}" for k, v in given.items()) + ", inferred from the data"
+    ]
     return Setup(
         question=question,
         study=study,
@@ -114,7 +116,9 @@ def _forward(model: nn.Module, inputs: tuple[Any, ...]) -> Any:
         with torch.no_grad():
             return model(*inputs)
     except Exception as problem:  # the user's own forward may raise anything
-        raise InputError(f"{type(model).__name__} fails on a batch of the data in evaluation mode: {explain(problem)}.") from problem
+        raise InputError(
+            f"{type(model).__name__} fails on a batch of the data in evaluation mode: {explain(problem)}."
+        ) from problem
     finally:
         model.train(training)
 

@@ -54,13 +54,16 @@ class Activation(Technique):
         except Exception as problem:
             raise InputError(f"activation {self.name!r}: its factory raised {explain(problem)} for {params}.") from problem
         if not callable(made):
-            raise InputError(f"activation {self.name!r}: its factory must return a function or nn.Module, got {type(made).__name__}.")
+            raise InputError(
+                f"activation {self.name!r}: its factory must return a function or nn.Module, got {type(made).__name__}."
+            )
         self._made[site.id] = made
         return made
 
     @property
     def _made(self) -> dict[str, Any]:
-        return self.__dict__.setdefault("_made_by_site", {})
+        found: dict[str, Any] = self.__dict__.setdefault("_made_by_site", {})
+        return found
 
 
 def _same(site: Site, factory: Callable[..., Any]) -> bool:

@@ -45,19 +45,21 @@ class Embedding(Technique):
             sentences = _sentences(run, table, index)
             weight, known = self._rows(run, table, sentences, params)
             with torch.no_grad():
-                table.module.weight.copy_(weight)  # type: ignore[operator, union-attr]  # the weight of a table
-            table.module.weight.requires_grad_(rows == "tuned")  # type: ignore[union-attr, operator]
+                weights_of(table).copy_(weight).requires_grad_(rows == "tuned")
             told.append(f"{table.name}: {known} of {table.rows} rows from {sum(map(len, sentences)):,} tokens, {rows}")
         return "; ".join(told)
 
     def _rows(self, run: Run, table: Table, sentences: list[list[int]], params: dict[str, Any]) -> tuple[Tensor, int]:
-        before = table.module.weight.detach()  # type: ignore[union-attr, operator]
+        before = weights_of(table).detach()
         flat = torch.tensor([word for sentence in sentences for word in (*sentence, -1)])
 
         def learn() -> dict[str, Tensor]:
             found = self.vectors(sentences, table.width, run.seed, **params)
             ids = sorted(word for word in found if 0 <= word < table.rows)
-            return {"ids": torch.tensor(ids, dtype=torch.long), "vectors": torch.from_numpy(np.stack([found[i] for i in ids])).float()}
+            return {
+                "ids": torch.tensor(ids, dtype=torch.long),
+                "vectors": torch.from_numpy(np.stack([found[i] for i in ids])).float(),
+            }
 
         kept = run.remember([self.slot, self.name, table.width, sorted(params.items()), run.seed, flat], learn)
         scale = float(before.std()) or 1.0
@@ -71,12 +73,19 @@ class Embedding(Technique):
         return weight, len(kept["ids"])
 
 
+def weights_of(table: Table) -> Tensor:
+    """The table's parameter, (rows, width)."""
+    weight = table.module.weight
+    assert isinstance(weight, Tensor)  # both kinds of table have one
+    return weight
+
+
 def tables(run: Run) -> list[tuple[Table, int]]:
     """The trainable tables that an input indexes, with the number of this input."""
     found = []
     for table in run.anatomy.tables:
         source = table.source or ""
-        if source.startswith("args[") and table.module.weight.requires_grad:  # type: ignore[union-attr]
+        if source.startswith("args[") and weights_of(table).requires_grad:
             found.append((table, int(source[len("args[") : source.index("]")])))
     return found
 

@@ -57,7 +57,7 @@ LINEAR = Moments(0.0, 1.0, 1.0, 1.0)
 
 
 def moments(function: Callable[[Tensor], Tensor]) -> Moments | None:
-    """Moments of an elementwise function by quadrature, its derivative by autograd; None if it is not finite or not elementwise."""
+    """Moments of an elementwise function by quadrature, f' by autograd; None if not finite or not elementwise."""
     if isinstance(function, nn.Module):
         function = copy.deepcopy(function).double().eval()
     z = _NODES.clone().requires_grad_()

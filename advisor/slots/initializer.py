@@ -102,7 +102,7 @@ class Initializer(Technique):
 def _once(layer: Layer, visit: Callable[[Layer, Tensor], Tensor | None]) -> Callable[..., Tensor | None]:
     seen: list[bool] = []
 
-    def hook(module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
         if seen or not isinstance(output, Tensor):
             return None
         seen.append(True)
@@ -113,7 +113,9 @@ def _once(layer: Layer, visit: Callable[[Layer, Tensor], Tensor | None]) -> Call
 
 def parametrized(module: nn.Module) -> bool:
     """Whether a layer's weight is computed from other parameters (weight or spectral normalization, pruning)."""
-    return nn.utils.parametrize.is_parametrized(module) or any(hasattr(module, name) for name in ("weight_g", "weight_orig", "weight_v"))
+    return nn.utils.parametrize.is_parametrized(module) or any(
+        hasattr(module, name) for name in ("weight_g", "weight_orig", "weight_v")
+    )
 
 
 def following(site: Site) -> Callable[[Tensor], Tensor] | None:

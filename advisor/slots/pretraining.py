@@ -44,7 +44,9 @@ class Pretraining(Technique):
         found, skipped = segments(run)
         if found:
             return None
-        return "no hidden layer can be pretrained" + (f" ({skipped[0]})" if skipped else ": the model has no linear or convolutional hidden layer")
+        return "no hidden layer can be pretrained" + (
+            f" ({skipped[0]})" if skipped else ": the model has no linear or convolutional hidden layer"
+        )
 
     def learn(self, segment: Segment, inputs: Tensor, generator: torch.Generator, **params: Any) -> tuple[float, float]:
         """Train `segment.layer.module` on `inputs` (rows, …), in place; return its loss before and after."""

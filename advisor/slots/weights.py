@@ -58,7 +58,9 @@ def _transposed(module: nn.Module, gain: float) -> Iterator[Block]:
     weight, groups = _data(module.weight), int(getattr(module, "groups", 1))  # type: ignore[arg-type]
     kernel = math.prod(weight.shape[2:]) / math.prod(module.stride)  # type: ignore[arg-type]
     for part in weight.chunk(groups):
-        yield Block(part.transpose(0, 1), Fans(max(1.0, weight.shape[0] // groups * kernel), max(1.0, weight.shape[1] * kernel), gain))
+        yield Block(
+            part.transpose(0, 1), Fans(max(1.0, weight.shape[0] // groups * kernel), max(1.0, weight.shape[1] * kernel), gain)
+        )
 
 
 def _recurrent(module: nn.RNNBase) -> Iterator[Block]:

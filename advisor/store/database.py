@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import sqlalchemy as sa
@@ -20,6 +21,8 @@ from advisor.errors import InputError
 from advisor.modules import explain
 from advisor.store.location import sqlite_path
 from advisor.store.views import statements
+
+Direction = Literal["maximize", "minimize"]
 
 _tables = sa.MetaData()
 
@@ -78,7 +81,8 @@ recommendations = sa.Table(
 class Database:
     """One open study database, for the one process that writes it.
 
-    `slots` are the columns of the view `advisor_trials`; None leaves the views as they are. Raises `InputError` when the file is no database or cannot be written.
+    `slots` are the columns of the view `advisor_trials`; None leaves the views as they are. Raises
+    `InputError` when the file is no database or cannot be written.
     """
 
     def __init__(self, url: str, slots: Sequence[str] | None) -> None:
@@ -105,8 +109,11 @@ class Database:
         return self._rdb.engine
 
     def close(self) -> None:
-        """Give the file back; SQLite folds its log into it."""
+        """Give the file back, as one file: SQLite folds its log into it, unless another process is reading."""
         self._rdb.remove_session()
+        if self.engine.dialect.name == "sqlite":
+            with suppress(sa.exc.OperationalError), self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
         self.engine.dispose()
 
     def plan(self, study: str) -> dict[str, Any] | None:
@@ -115,7 +122,7 @@ class Database:
             row = connection.execute(sa.select(plans.c.plan).where(plans.c.study == study)).first()
         return None if row is None else dict(json.loads(row.plan))
 
-    def begin(self, study: str, metric: str, direction: str, plan: Mapping[str, Any], question: str | None) -> None:
+    def begin(self, study: str, metric: str, direction: Direction, plan: Mapping[str, Any], question: str | None) -> None:
         """Record a new study with its plan."""
         if study in optuna.get_all_study_names(self._storage):
             raise InputError(f"The database {self.url} has an Optuna study {study!r} that is not advisor's; use --name.")
@@ -142,14 +149,18 @@ class Database:
             )
         )
 
-    def save_progress(self, study: str, trial: FrozenTrial, epochs: Iterable[Mapping[str, Any]], spent: Mapping[str, float]) -> None:
+    def save_progress(
+        self, study: str, trial: FrozenTrial, epochs: Iterable[Mapping[str, Any]], spent: Mapping[str, float]
+    ) -> None:
         """Write what a job brought: epochs of the learning curve, and seconds by part (replacing those of the same name)."""
         key = {"study": study, "number": trial.number}
         rows = [{**key, **epoch} for epoch in epochs]
         with self.engine.begin() as connection:
             for row in rows:
                 connection.execute(
-                    curves.delete().where((curves.c.study == study) & (curves.c.number == trial.number) & (curves.c.epoch == row["epoch"]))
+                    curves.delete().where(
+                        (curves.c.study == study) & (curves.c.number == trial.number) & (curves.c.epoch == row["epoch"])
+                    )
                 )
             connection.execute(costs.delete().where((costs.c.study == study) & (costs.c.number == trial.number)))
             if rows:
@@ -160,10 +171,14 @@ class Database:
     def curve(self, study: str) -> dict[int, list[dict[str, Any]]]:
         """The learning curves so far: epochs in order, by trial number."""
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(curves).where(curves.c.study == study).order_by(curves.c.number, curves.c.epoch)).mappings()
+            rows = connection.execute(
+                sa.select(curves).where(curves.c.study == study).order_by(curves.c.number, curves.c.epoch)
+            ).mappings()
             found: dict[int, list[dict[str, Any]]] = {}
             for row in rows:
-                found.setdefault(row["number"], []).append({k: row[k] for k in ("epoch", "score", "loss", "seconds", "early_loss")})
+                found.setdefault(row["number"], []).append(
+                    {k: row[k] for k in ("epoch", "score", "loss", "seconds", "early_loss")}
+                )
         return found
 
     def costs(self, study: str) -> dict[int, dict[str, float]]:
@@ -254,4 +269,4 @@ def _pragmas(connection: Any, _: Any) -> None:
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+    return datetime.now(UTC).replace(tzinfo=None)

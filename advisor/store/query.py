@@ -28,7 +28,9 @@ def read(url: str, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], lis
 
 def _read_sqlite(path: Any, sql: str, params: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
     if not path.is_file():
-        raise InputError(f"No study database at {path}.{near_files(path)} Run advisor tune first, or name it with --storage sqlite:///FILE.db.")
+        raise InputError(
+            f"No study database at {path}.{near_files(path)} Run advisor tune first, or name it with --storage sqlite:///FILE.db."
+        )
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
             connection.execute("PRAGMA query_only=ON")

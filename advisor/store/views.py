@@ -96,16 +96,19 @@ _IS_CHOICE = {
     "sqlite": "json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
     "postgresql": "((p.distribution_json::json) ->> 'name') = 'CategoricalDistribution'",
 }
-_ATTRIBUTE = {
-    "sqlite": "(SELECT json_extract(a.value_json, '$') FROM trial_user_attributes a WHERE a.trial_id = t.trial_id AND a.key = '{}')",
-    "postgresql": "(SELECT a.value_json::json #>> '{{}}' FROM trial_user_attributes a WHERE a.trial_id = t.trial_id AND a.key = '{}')",
-}
+_TEXT = {"sqlite": "json_extract(a.value_json, '$')", "postgresql": "a.value_json::json #>> '{}'"}
+_NUMBER = {"sqlite": "REAL", "postgresql": "TEXT"}  # a column of PostgreSQL has one type
 
 
 def statements(dialect: str, slots: Sequence[str]) -> list[str]:
     """SQL that makes the views anew, with one column of `advisor_trials` per name in `slots`."""
-    label, is_choice, attribute = _LABEL[dialect], _IS_CHOICE[dialect], _ATTRIBUTE[dialect]
+    label, is_choice, number = _LABEL[dialect], _IS_CHOICE[dialect], _NUMBER[dialect]
     trial = "trials t JOIN studies s ON s.study_id = t.study_id JOIN advisor_plans r ON r.study = s.study_name"
+
+    def attribute(key: str) -> str:
+        where = f"a.trial_id = t.trial_id AND a.key = '{key}'"
+        return f"(SELECT {_TEXT[dialect]} FROM trial_user_attributes a WHERE {where})"
+
     columns = "".join(
         f",\n  (SELECT c.technique FROM advisor_choices c WHERE c.study = s.study_name AND c.number = t.number"
         f" AND c.slot = '{slot}') AS \"{slot}\""
@@ -118,13 +121,13 @@ FROM {trial} JOIN trial_params p ON p.trial_id = t.trial_id
 WHERE p.param_name NOT LIKE '%.%'""",
         "advisor_params": f"""
 SELECT s.study_name AS study, t.number AS number, p.param_name AS name,
-  CASE WHEN {is_choice} THEN CAST({label} AS TEXT) ELSE CAST(p.param_value AS {"REAL" if dialect == "sqlite" else "TEXT"}) END AS value
+  CASE WHEN {is_choice} THEN CAST({label} AS TEXT) ELSE CAST(p.param_value AS {number}) END AS value
 FROM {trial} JOIN trial_params p ON p.trial_id = t.trial_id
 WHERE p.param_name LIKE '%.%'""",
         "advisor_trials": f"""
 SELECT s.study_name AS study, t.number AS number, CAST(t.state AS TEXT) AS state, v.value AS score,
   (SELECT SUM(c.seconds) FROM advisor_costs c WHERE c.study = s.study_name AND c.number = t.number) AS seconds,
-  {attribute.format("stage")} AS stage, {attribute.format("why")} AS why{columns}
+  {attribute("stage")} AS stage, {attribute("why")} AS why{columns}
 FROM {trial} LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.value_type = 'FINITE'""",
         "advisor_studies": """
 SELECT r.study AS study,

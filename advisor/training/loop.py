@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from advisor.data import Part
 from advisor.training.metrics import Metric
-from advisor.training.run import Run, parameter_groups, save
 from advisor.training.objective import to_device
+from advisor.training.run import Run, parameter_groups, save
 from advisor.training.seeds import mix
 
 EARLY_STEPS = 20

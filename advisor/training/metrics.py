@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import sklearn.metrics
-import torch
 from torch import Tensor
 
 from advisor.errors import InputError, listing
@@ -29,7 +29,7 @@ class Metric:
     kinds: tuple[str, ...] = ("classification", "binary", "regression")
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["maximize", "minimize"]:
         """`maximize` or `minimize`, as Optuna calls it."""
         return "maximize" if self.maximize else "minimize"
 
@@ -51,7 +51,9 @@ def accuracy(output: Tensor, target: Tensor) -> float:
 
 def macro_f1(output: Tensor, target: Tensor) -> float:
     """Mean over classes of the F1 score, in [0, 1]."""
-    return float(sklearn.metrics.f1_score(target.reshape(-1).numpy(), predicted_class(output).numpy(), average="macro", zero_division=0))
+    return float(
+        sklearn.metrics.f1_score(target.reshape(-1).numpy(), predicted_class(output).numpy(), average="macro", zero_division=0)
+    )
 
 
 def auc(output: Tensor, target: Tensor) -> float:
@@ -107,7 +109,10 @@ def find_metric(given: str | Callable[..., float] | None, kind: str, loss: Calla
         return Metric("loss", lambda output, target: float(loss(output, target)), maximize=False, min_gain=0.02, relative=True)
     name = given or DEFAULT[kind]
     if name not in METRICS:
-        raise InputError(f"There is no metric {name!r}.{near(name, METRICS)} The metrics are: {listing([*METRICS, 'loss'])}, or your own function.")
+        raise InputError(
+            f"There is no metric {name!r}.{near(name, METRICS)} "
+            f"The metrics are: {listing([*METRICS, 'loss'])}, or your own function."
+        )
     if kind not in METRICS[name].kinds:
         fitting = [*(m.name for m in METRICS.values() if kind in m.kinds), "loss"]
         raise InputError(f"The metric {name!r} does not fit a {kind} task; for it there are {listing(fitting)}.")
@@ -122,4 +127,6 @@ def first_tensor(output: object, rows: int) -> Tensor:
     for part in parts:
         if isinstance(part, Tensor) and part.is_floating_point() and part.ndim > 0 and part.shape[0] == rows:
             return part
-    raise InputError(f"The model returns {type(output).__name__}, with no tensor of {rows} rows in it; return the prediction as a tensor.")
+    raise InputError(
+        f"The model returns {type(output).__name__}, with no tensor of {rows} rows in it; return the prediction as a tensor."
+    )

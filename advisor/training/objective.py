@@ -89,7 +89,7 @@ def infer(task: Task, output: Any, facts: Facts, anatomy: Anatomy) -> Objective:
     kind = task.kind or _kind(tensor, facts)
     if task.loss is None:
         _check_fit(kind, tensor, facts)
-    loss, answer = _loss(kind, tensor, anatomy.output)
+    loss, answer = _loss(kind, anatomy.output)
     if callable(task.metric) or task.metric == "loss" or task.loss is not None:
         answer = _as_it_is  # the user's own function reads the model's own output
     warnings = [_WARN[anatomy.output]] if anatomy.output in _WARN and loss is nll_of_probabilities else []
@@ -130,7 +130,9 @@ def _check_fit(kind: str, output: Tensor, facts: Facts) -> None:
             f"Give the last layer {facts.outputs} output(s), or say what the target is with --task classification."
         )
     if kind == "binary" and per_row != 1:
-        raise InputError(f"The model does not fit the target: {shape}; a binary task needs one number a row. Use --task classification.")
+        raise InputError(
+            f"The model does not fit the target: {shape}; a binary task needs one number a row. Use --task classification."
+        )
     if kind == "classification" and (output.ndim != 2 or output.shape[1] < facts.outputs):
         raise InputError(
             f"The model does not fit the target: {shape}, and the target has {facts.outputs} classes "
@@ -138,7 +140,7 @@ def _check_fit(kind: str, output: Tensor, facts: Facts) -> None:
         )
 
 
-def _loss(kind: str, output: Any, output_kind: str) -> tuple[Loss, Callable[[Any, Tensor], Tensor]]:
+def _loss(kind: str, output_kind: str) -> tuple[Loss, Callable[[Any, Tensor], Tensor]]:
     if kind == "regression":
         return squared_error, lambda out, target: first_tensor(out, len(target)).reshape(target.shape)
     if kind == "classification":

@@ -39,7 +39,7 @@ class Data:
         """All inputs in order, training rows first and then the unlabeled ones, `batch` rows at a time."""
         for part in (self.train, self.unlabeled):
             for start in range(0, len(part) if part is not None else 0, batch):
-                assert part is not None  # noqa: S101  # an empty range has no body
+                assert part is not None  # an empty range has no body
                 yield part.take(torch.arange(start, min(start + batch, len(part))))[0]
 
 
@@ -87,7 +87,9 @@ class Run:
 
     def example(self, rows: int = EXAMPLE_ROWS) -> tuple[Any, ...]:
         """Inputs of the first training rows, on the run's device."""
-        return tuple(to_device(part, self.device) for part in self.data.train.take(torch.arange(min(rows, len(self.data.train))))[0])
+        return tuple(
+            to_device(part, self.device) for part in self.data.train.take(torch.arange(min(rows, len(self.data.train))))[0]
+        )
 
     def sample(self, rows: int) -> tuple[Any, ...]:
         """Inputs of `rows` training rows drawn with `generator`, on the run's device."""
@@ -149,7 +151,7 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
 
 
 def adamw(groups: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), fused where the parameters allow it; the optimizer of every arm unless a slot changes it."""
+    """AdamW (Loshchilov & Hutter 2019), fused where possible: every arm's, unless a slot changes it."""
     plain = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])
     return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=plain)
 

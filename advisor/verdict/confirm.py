@@ -105,7 +105,9 @@ class Confirmation:
     def _keep(self, phase: str, candidate: Candidate, index: int, outcome: Outcome) -> None:
         key = _key(candidate, self._seed(phase, index))
         before = self._known(phase).get(key)
-        score = rounds.score([vars(e) for e in outcome.curve], self.plan.rungs[-1]) if outcome.curve and not outcome.ended else None
+        score = (
+            rounds.score([vars(e) for e in outcome.curve], self.plan.rungs[-1]) if outcome.curve and not outcome.ended else None
+        )
         if before is not None:
             score, seconds = before.score, before.seconds
         else:
@@ -150,7 +152,10 @@ def _undone(choices: Choices) -> list[Choices]:
 
 
 def choose(options: Sequence[Candidate], results: Mapping[str, Sequence[Trained]], sign: float, min_gain: float) -> Candidate:
-    """The candidate with the best mean; among those it does not clearly beat, the one with the fewest changes, then the cheapest (a factor of two counts)."""
+    """The candidate with the best mean; among those that it does not clearly beat, the simplest.
+
+    That is the one with the fewest changes, then the cheapest, where a factor of two in seconds counts.
+    """
     means = {c.label: sign * statistics.fmean(r.score for r in results[c.label]) for c in options}
     seconds = {c.label: statistics.fmean(r.seconds for r in results[c.label]) for c in options}
     best = max(options, key=lambda c: means[c.label])
@@ -164,7 +169,7 @@ def _error(results: Mapping[str, Sequence[Trained]], one: Candidate, other: Cand
     if one is other:
         return 0.0
     differences = [a.score - b.score for a, b in zip(results[one.label], results[other.label], strict=True)]
-    return statistics.stdev(differences) / len(differences) ** 0.5
+    return statistics.stdev(differences) / math.sqrt(len(differences))
 
 
 def gain_between(one: Sequence[Trained], other: Sequence[Trained], sign: float, overlap: float) -> Gain:

@@ -28,21 +28,24 @@ def explain_choice(
     gain: Gain,
     min_gain: float,
     selected: Results,
-    results: Results,
     metric: Metric,
     trials: Sequence[FrozenTrial],
 ) -> list[str]:
     """The reasons for a verdict, one sentence each."""
     if best is baseline:
-        return ["No other arm was trained to its end, so there is nothing to compare your model with; give more --trials or --minutes."]
-    found = f"{best.label} gains {gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}] over your model on {gain.seeds} fresh seeds"
+        return ["No other arm was trained to its end, so your model was compared with nothing; give more --trials or --minutes."]
+    size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
+    found = f"{best.label}, gains {size} over your model on {gain.seeds} fresh seeds"
     if said == "keep":
         return [
             f"The best other arm, {found}; a change is worth it from {min_gain:.3g}.",
             f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability.",
         ]
     if said == "undecided":
-        return [f"{found}: promising, not proven. About {seeds_needed(gain)} seeds would decide; run again with a study that asks for seeds={seeds_needed(gain)}."]
+        return [
+            f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds: it looks worth it and is not proven.",
+            f"About {seeds_needed(gain)} seeds would decide: ask the same study again with seeds={seeds_needed(gain)}.",
+        ]
     return [*_earned(best, selected, metric), *_did(best, trials)]
 
 
@@ -57,8 +60,9 @@ def _earned(best: Candidate, selected: Results, metric: Metric) -> list[str]:
         if rest not in selected:
             continue
         without = "your model as it is" if rest == KEEP else f"the same without it ({rest})"
+        with_it, without_it = f"{mean(whole):.4g}", f"{mean(selected[rest]):.4g}"
         sentences.append(
-            f"{slot}: {name} brings {metric.name} to {mean(whole):.4g}; {without} reaches {mean(selected[rest]):.4g} ({len(whole)} fresh seeds)"
+            f"{slot}: {name} brings {metric.name} to {with_it}; {without} reaches {without_it} ({len(whole)} fresh seeds)"
         )
     return sentences
 
@@ -71,7 +75,9 @@ def _did(best: Candidate, trials: Sequence[FrozenTrial]) -> list[str]:
     return []
 
 
-def explain_alternatives(chosen: Candidate, others: Sequence[Candidate], selected: Results, metric: Metric) -> list[dict[str, Any]]:
+def explain_alternatives(
+    chosen: Candidate, others: Sequence[Candidate], selected: Results, metric: Metric
+) -> list[dict[str, Any]]:
     """The other confirmed arms, best first, with why they were not chosen."""
     top = metric.sign * mean(selected[chosen.label])
     ordered = sorted(others, key=lambda c: -metric.sign * mean(selected[c.label]))
@@ -91,5 +97,5 @@ def _why_not(chosen: Candidate, other: Candidate, difference: float, metric: Met
     if difference < 0:
         return f"{-difference:.3g} worse in {metric.name} than {against} on {seeds} fresh seeds"
     if other.changes > chosen.changes:
-        return f"no proven gain over {against} ({difference:+.3g} {metric.name}), with {other.changes} change(s) instead of {chosen.changes}"
-    return f"no proven gain over {against} ({difference:+.3g} {metric.name} on {seeds} fresh seeds)"
+        return f"no clear gain over {against} ({difference:+.3g} {metric.name}) for {other.changes} changes instead of {chosen.changes}"
+    return f"no clear gain over {against} ({difference:+.3g} {metric.name} on {seeds} fresh seeds)"

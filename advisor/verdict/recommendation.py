@@ -80,7 +80,9 @@ class Recommendation:
         if not self.changed:
             return model
         if self._question is None:
-            raise InputError(f"Study {self.study!r} does not know where its model and data are; call apply() on what advisor.tune() returned.")
+            raise InputError(
+                f"Study {self.study!r} does not know where its model and data are; call apply() on what advisor.tune() returned."
+            )
         return apply_choices(self._question, {**self.choices, **self.params}, model, seed)
 
     def __post_init__(self) -> None:

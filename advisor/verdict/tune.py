@@ -30,13 +30,23 @@ from advisor.store.location import sqlite_path, storage_url
 from advisor.study import Study
 from advisor.technique import KEEP
 from advisor.training.metrics import Metric
-from advisor.verdict.confirm import ESTIMATE, SELECT, SELECT_SEEDS, Candidate, Confirmation, Trained, candidates, choose, gain_between
+from advisor.verdict.confirm import (
+    ESTIMATE,
+    SELECT,
+    SELECT_SEEDS,
+    Candidate,
+    Confirmation,
+    Trained,
+    candidates,
+    choose,
+    gain_between,
+)
 from advisor.verdict.reasons import explain_alternatives, explain_choice
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.statistics import Gain, verdict
 
-CONFIRM_SHARE = 0.7
-"""At most this share of a study's minutes is kept for the confirmation."""
+CONFIRM_SHARE = 0.4
+"""Share of a study's minutes that is kept for the confirmation: without it there is no answer to trust."""
 
 
 def tune(
@@ -82,7 +92,9 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     _, rows = read(url, "SELECT study, json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC", (study,))
     if not rows:
         names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
-        raise InputError(f"No recommendation for study {study!r} in {url}.{near(study, names)} Studies there: {listing(names) or 'none'}.")
+        raise InputError(
+            f"No recommendation for study {study!r} in {url}.{near(study, names)} Studies there: {listing(names) or 'none'}."
+        )
     asked = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))[1]
     kept = asked[0][0] if asked else None
     return Recommendation.from_json(rows[0][1], Question.from_json(kept) if kept else None)
@@ -107,7 +119,9 @@ def _alone(url: str, name: str) -> Iterator[Path]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as problem:
-        raise InputError(f"Study {name!r} is running in another process on this database; wait for it, or use another --name.") from problem
+        raise InputError(
+            f"Study {name!r} is running in another process on this database; wait for it, or use another --name."
+        ) from problem
     try:
         yield folder
     finally:
@@ -131,35 +145,38 @@ def _plan(shared: Setup, host: Host, database: Database) -> Plan:
 def _check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     other = [f"{key} was {before.get(key)!r} and is {now[key]!r}" for key in now if before.get(key) != now[key]]
     if other:
-        raise InputError(f"Study {name!r} was begun differently: {'; '.join(other)}. Begin a new one with --name, or delete it: advisor studies delete {name}.")
+        raise InputError(
+            f"Study {name!r} was begun differently: {'; '.join(other)}. "
+            f"Begin a new one with --name, or delete this one: advisor studies delete {name}."
+        )
 
 
 def _study(search: Search, host: Host) -> Recommendation:
+    study, question = search.shared.study, search.shared.question
     done = search.database.recommendation(search.name)
-    study = search.shared.study
-    finished = all(trial.state.is_finished() for trial in search.trials())
-    if done and finished and (len(search.trials()) >= study.trials or _spent(search) >= 60 * (study.minutes or float("inf"))):
-        return Recommendation.from_json(done, search.shared.question)
+    if done is not None and _answers(Recommendation.from_json(done), search):
+        return Recommendation.from_json(done, question)
     if study.minutes is not None:
-        search.deadline = time.monotonic() + 60 * study.minutes - _spent(search) - _reserve(search)
-    before = _spent(search)
+        search.deadline = time.monotonic() + (1 - CONFIRM_SHARE) * 60 * study.minutes - _spent(search)
     search.run()
-    found = _recommend(search, host, searched=_spent(search), new=before)
+    found = _recommend(search, host, searched=_spent(search))
     search.database.save_recommendation(search.name, found.verdict, found.to_json())
     shutil.rmtree(search.folder, ignore_errors=True)
-    return Recommendation.from_json(found.to_json(), search.shared.question)
+    return Recommendation.from_json(found.to_json(), question)
+
+
+def _answers(found: Recommendation, search: Search) -> bool:
+    """Whether a recommendation is the answer to the study as it is asked now: its trials or minutes used, its seeds met."""
+    study, trials = search.shared.study, search.trials()
+    used = len(trials) >= study.trials or _spent(search) >= 60 * (study.minutes or float("inf"))
+    return used and all(trial.state.is_finished() for trial in trials) and found.gain["seeds"] >= study.seeds
 
 
 def _spent(search: Search) -> float:
     return search.database.spent(search.name)
 
 
-def _reserve(search: Search) -> float:
-    """Seconds of the budget to keep for the confirmation: less than that is no answer."""
-    return CONFIRM_SHARE * 0.5 * 60 * (search.shared.study.minutes or 0)
-
-
-def _recommend(search: Search, host: Host, searched: float, new: float) -> Recommendation:
+def _recommend(search: Search, host: Host, searched: float) -> Recommendation:
     metric, study = search.shared.objective.metric, search.shared.study
     trials = search.trials()
     if not any(t.state == TrialState.COMPLETE and all(t.params[s] == KEEP for s in search.plan.options) for t in trials):
@@ -190,7 +207,7 @@ def _recommend(search: Search, host: Host, searched: float, new: float) -> Recom
         gain=_gain(gain, baseline, best, search.sign),
         min_gain=min_gain,
         alternatives=explain_alternatives(chosen, [c for c in others if c is not chosen], selected, metric),
-        reasons=explain_choice(said, baseline, best, gain, min_gain, selected, tested, metric, trials),
+        reasons=explain_choice(said, baseline, best, gain, min_gain, selected, metric, trials),
         skipped=[asdict(skip) for skip in search.plan.skipped],
         trials=_counts(trials),
         seconds={"search": round(searched, 1), "confirm": round(_spent(search) - searched, 1)},
@@ -238,7 +255,9 @@ def _warnings(search: Search, chosen: Candidate) -> list[str]:
     plan, found = search.plan, []
     tried, openers = len(search.trials()), len(plan.alone())
     if tried < openers:
-        found.append(f"{tried} trials do not reach every technique once; that takes {openers}, and a fair comparison about {3 * openers}.")
+        found.append(
+            f"{tried} trials do not reach every technique once; that takes {openers}, and a fair comparison about {3 * openers}."
+        )
     failed = [t for t in search.trials() if t.state == TrialState.FAIL]
     found += sorted({f"{_changed(t.params, plan)} failed: {t.user_attrs.get('why', '')}" for t in failed})
     rate, space = chosen.params[RATE], plan.space[RATE]
@@ -262,7 +281,6 @@ def _lines(search: Search, chosen: Candidate) -> list[str]:
         lines = ["import advisor", f'model = advisor.recommendation("{search.name}").apply({call})  # {chosen.label}']
     slots = [slot for slot in chosen.choices if chosen.choices[slot] != KEEP]
     if "optimizer" not in slots:
-        lines.append(f"optimizer = torch.optim.AdamW(model.parameters(), lr={chosen.params[RATE]:.3g}, weight_decay={chosen.params[DECAY]:.3g})")
+        rates = f"lr={chosen.params[RATE]:.3g}, weight_decay={chosen.params[DECAY]:.3g}"
+        lines.append(f"optimizer = torch.optim.AdamW(model.parameters(), {rates})")
     return lines
-
-

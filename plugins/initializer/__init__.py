@@ -108,7 +108,9 @@ class LSUV(Initializer):
             forward(run.sample(self.rows))
         if not scaled:
             return "orthogonal start; no layer could be scaled"
-        return f"orthogonal start, then {len(scaled)} layers scaled to output deviation 1 (from {min(scaled):.2g}–{max(scaled):.2g})"
+        return (
+            f"orthogonal start, then {len(scaled)} layers scaled to output deviation 1 (from {min(scaled):.2g}–{max(scaled):.2g})"
+        )
 
 
 @advisor.hookimpl

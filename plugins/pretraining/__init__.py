@@ -16,10 +16,18 @@ def decoder_of(module: nn.Module) -> nn.Module:
     """The mirror of a layer: linear for linear, transposed convolution with the same stride and padding for a convolution."""
     if isinstance(module, nn.Linear):
         return nn.Linear(module.out_features, module.in_features)
+    assert isinstance(module, nn.modules.conv._ConvNd)  # the two kinds of layer that are pretrained
     mirror = {nn.Conv1d: nn.ConvTranspose1d, nn.Conv2d: nn.ConvTranspose2d, nn.Conv3d: nn.ConvTranspose3d}
     kind = next(mirror[base] for base in mirror if isinstance(module, base))
-    names = ("kernel_size", "stride", "padding", "dilation", "groups")
-    return kind(module.out_channels, module.in_channels, **{name: getattr(module, name) for name in names})
+    padding: Any = _same(module) if module.padding == "same" else 0 if module.padding == "valid" else module.padding
+    names = ("kernel_size", "stride", "dilation", "groups")
+    shape: Any = {name: getattr(module, name) for name in names}
+    return kind(module.out_channels, module.in_channels, padding=padding, **shape)
+
+
+def _same(module: nn.modules.conv._ConvNd) -> tuple[int, ...]:
+    """The padding on each side that `padding="same"` means, for odd kernels."""
+    return tuple(step * (size - 1) // 2 for size, step in zip(module.kernel_size, module.dilation, strict=True))
 
 
 class Denoising(Pretraining):
@@ -41,7 +49,15 @@ class Denoising(Pretraining):
     batch = 64
 
     def learn(
-        self, segment: Any, inputs: Tensor, generator: torch.Generator, corruption: float = 0.2, epochs: int = 10, lr: float = 3e-3
+        self,
+        segment: advisor.Segment,
+        inputs: Tensor,
+        generator: torch.Generator,
+        *,
+        corruption: float = 0.2,
+        epochs: int = 10,
+        lr: float = 3e-3,
+        **params: Any,
     ) -> tuple[float, float]:
         """Train encoder (the user's layer) and a decoder that is thrown away."""
         module, decoder = segment.layer.module, decoder_of(segment.layer.module).to(inputs)
@@ -71,7 +87,11 @@ class Denoising(Pretraining):
 def slots() -> list[advisor.Slot]:
     """The slot between the start of the weights and training."""
     return [
-        advisor.Slot("pretraining", "layer-wise training without targets, before training", after=("activation", "initializer", "embedding"))
+        advisor.Slot(
+            "pretraining",
+            "layer-wise training without targets, before training",
+            after=("activation", "initializer", "embedding"),
+        )
     ]
 
 
