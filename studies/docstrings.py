@@ -1,21 +1,29 @@
-"""Which part of SciPy does this paragraph document? 90 labels a class, and thousands of paragraphs without one."""
+"""Which library does this paragraph document? Few labels, much text without any: what do word vectors bring?"""
 
 import ast
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 import advisor
 
-PARTS = ("integrate", "interpolate", "linalg", "optimize", "signal", "sparse", "spatial", "stats")
-LABELLED = 150  # a part, before valid and test are taken from them
+PARTS = (
+    "numpy/lib",
+    "pandas/io",
+    "scipy/optimize",
+    "scipy/signal",
+    "scipy/sparse",
+    "sqlalchemy/engine",
+    "sqlalchemy/orm",
+    "torch/nn",
+)
+LABELLED = 100  # paragraphs of each part; valid and test come out of these
 
 
 class BagOfWords(nn.Module):
-    """The mean of a text's word vectors, and a small net on it."""
+    """The mean of a paragraph's word vectors, and a small net on top."""
 
     def __init__(self, vocab_size: int, num_classes: int, width: int = 64) -> None:
         super().__init__()
@@ -23,42 +31,41 @@ class BagOfWords(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, num_classes))
 
     def forward(self, ids: Tensor) -> Tensor:
-        lengths = (ids != 0).sum(1, keepdim=True).clamp(min=1)
-        return self.head(self.words(ids).sum(1) / lengths)
+        count = (ids != 0).sum(dim=1, keepdim=True).clamp(min=1)
+        return self.head(self.words(ids).sum(dim=1) / count)
 
 
-def docstrings(folder: Path) -> list[str]:
-    """The docstrings of all modules, classes and functions in a folder; its files are read, not imported."""
+def docstrings(part: str) -> list[str]:
+    """The docstrings of every module, class and function in a part of an installed library, which is read, not imported."""
+    library, _, folder = part.partition("/")
+    root = Path(find_spec(library).origin).parent / folder
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    files = [file for file in sorted(folder.rglob("*.py")) if "tests" not in file.parts]
-    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
-    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, documented)]
-    return [text for node in nodes if (text := ast.get_docstring(node))]
+    files = [file for file in sorted(root.rglob("*.py")) if "tests" not in file.parts]
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    return [text for node in nodes if isinstance(node, documented) and (text := ast.get_docstring(node))]
 
 
-def paragraphs(docstring: str) -> list[str]:
-    """Its paragraphs of 12 to 80 words, no examples and no headings, without the names of the parts; the longest first."""
+def prose(docstring: str) -> list[str]:
+    """Paragraphs of 12 to 80 words, the longest first; no headings, no examples, and no word that names a part."""
     texts = [" ".join(text.split()) for text in re.split(r"\n\s*\n", docstring) if ">>>" not in text and "---" not in text]
-    texts = [re.sub(rf"\b({'|'.join(PARTS)})\b", "", text) for text in texts if 12 <= len(text.split()) <= 80]
-    return sorted(texts, key=len, reverse=True)
+    names = "|".join({name for part in PARTS for name in part.split("/")})
+    texts = [re.sub(rf"\b({names})\b", "", text) for text in texts if 12 <= len(text.split()) <= 80]
+    return sorted(texts, key=lambda text: (-len(text), text))
 
 
-def spread(texts: list[str], most: int) -> list[str]:
-    """At most this many of the texts, evenly spread over all of them."""
+def paragraphs() -> dict:
+    """One paragraph of a docstring with its part as the label, equally many for each part; all others have no label."""
+    found = {part: [texts for text in docstrings(part) if (texts := prose(text))] for part in PARTS}
+    first = {part: sorted({texts[0] for texts in found[part]}) for part in PARTS}
+    chosen = [(text, part) for part in PARTS for text in evenly(first[part], LABELLED)]
+    labelled = dict(sorted(chosen))
+    rest = {text for part in PARTS for texts in found[part] for text in texts} - set(labelled)
+    return {"train": (list(labelled), list(labelled.values())), "unlabeled": sorted(rest)}
+
+
+def evenly(texts: list[str], most: int) -> list[str]:
+    """Texts at even distances, at most `most`."""
     return [texts[i * len(texts) // most] for i in range(most)] if len(texts) > most else texts
 
 
-def scipy_paragraphs() -> dict:
-    """One paragraph a docstring with its part as the label; what is left is text without labels."""
-    root = Path(find_spec("scipy").origin).parent
-    split = {part: [found for text in docstrings(root / part) if (found := paragraphs(text))] for part in PARTS}
-    first = {part: sorted({found[0] for found in split[part]}) for part in PARTS}
-    parts_of = {text: sum(text in first[part] for part in PARTS) for part in PARTS for text in first[part]}
-    labelled = {part: spread([text for text in first[part] if parts_of[text] == 1], LABELLED) for part in PARTS}
-    texts = [text for part in PARTS for text in labelled[part]]
-    labels = [part for part in PARTS for _ in labelled[part]]
-    rest = {text for part in PARTS for found in split[part] for text in found} - set(texts)
-    return {"train": (texts, labels), "unlabeled": sorted(rest)}
-
-
-study = advisor.Study("docstrings", advisor.Task(build=BagOfWords, data=scipy_paragraphs), trials=40)
+study = advisor.Study("docstrings", advisor.Task(build=BagOfWords, data=paragraphs), trials=40)

@@ -61,6 +61,22 @@ def test_ids_name_modules_and_calls():
     assert trace(block, (zoo.ROWS,)).sites[0].id.endswith("@0")
 
 
+@CASES
+def test_every_site_can_be_run_by_itself(case):
+    x = torch.linspace(-4, 4, 9)
+    for site in trace(case.build(), case.inputs).sites:
+        y = site.function(x)
+        assert torch.equal(x, torch.linspace(-4, 4, 9)), f"{site.id} changed its argument"
+        assert y.shape == x.shape
+        assert not torch.equal(y, x)
+
+
+def test_the_function_of_a_site_has_its_own_arguments():
+    sites = trace(mlp.Methods(), (zoo.ROWS,)).sites
+    assert sites[2].function(torch.tensor([-1.0])).item() == pytest.approx(-0.1)
+    assert trace(conv.Generator(), (zoo.ROWS[:, :4],)).sites[0].function(torch.tensor([-1.0])).item() == pytest.approx(-0.2)
+
+
 def test_a_torch_transformer_layer_is_one_site():
     sites = trace(text.Transformer(), (zoo.IMAGES,)).sites
     assert [site.id for site in sites] == ["encoder.layers.0.activation", "encoder.layers.1.activation"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import CodeType
 
-from torch import nn
+from torch import Tensor, nn
 
 Span = tuple[int, int, int, int]  # first line, last line, first column, last column of a call in its source file
 
@@ -65,6 +65,8 @@ class Site:
         calls: how often it ran in one forward pass.
         place: where a person finds it.
         target: what `swap` changes.
+        function: what runs there, slopes and other arguments included, as a function of one tensor that it does not change;
+            None where it cannot be called by itself.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Site:
     calls: int
     place: str
     target: Target = field(compare=False, repr=False)
+    function: Callable[[Tensor], Tensor] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

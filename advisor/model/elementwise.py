@@ -87,6 +87,11 @@ def value_range(function: Function, like: Tensor) -> Range:
     return float(values.min()), float(values.max())
 
 
+def out_of_place(function: Function) -> Function:
+    """The same function, which leaves its argument as it is."""
+    return lambda x: function(x.clone())
+
+
 def saturates(values: Range) -> bool:
     """Whether values in this range are bounded enough to open and close a gate."""
     return max(abs(values[0]), abs(values[1])) <= _SATURATED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from advisor.model.anatomy import Target
-from advisor.model.elementwise import UNBOUNDED, Range
+from advisor.model.elementwise import UNBOUNDED, Function, Range
 
 INPUT, PARAMETER, BUFFER, CONSTANT = "input", "parameter", "buffer", "constant"
 
@@ -37,6 +37,7 @@ class Call:
     place: str
     target: Target
     values: Range = UNBOUNDED
+    function: Function | None = None
     custom: bool = False  # found by what it does, not by torch's name for it
     split: Call | None = None  # the same run of a shared module, seen as a call in the caller's source
 

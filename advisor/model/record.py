@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from advisor.model import frames, known
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget
-from advisor.model.elementwise import is_activation, value_range
+from advisor.model.elementwise import is_activation, out_of_place, value_range
 from advisor.model.graph import BUFFER, CONSTANT, INPUT, PARAMETER, Call, Graph, Node, is_weighted
 from advisor.model.walk import Path, site_id
 
@@ -172,9 +173,9 @@ class Recorder(TorchFunctionMode):
     def _operation_call(self, func: Any, args: Any, kwargs: Any, kind: str, chain: list[FrameType]) -> Call:
         receiver = isinstance(func, _Method) and bool(chain) and chain[0] is _nearest(sys._getframe())
         call = self._located(chain, kind, receiver)
-        sample = args[0] if args and isinstance(args[0], Tensor) else None
-        if sample is not None and sample.is_floating_point():
-            call.values = value_range(lambda x: func(x, *args[1:], **kwargs), sample)
+        if args and isinstance(args[0], Tensor) and args[0].is_floating_point():
+            rest = args[1:]
+            _behaves(call, lambda x: func(x, *rest, **kwargs), args[0])
         return call
 
     def _helper(self, chain: list[FrameType]) -> Call | None:
@@ -198,7 +199,8 @@ class Recorder(TorchFunctionMode):
             if not sample.is_floating_point() or not is_activation(function, sample):
                 return None
             call = self._located(chain[index + 1 :], f"custom:{frames.name_of(chain[index])}", receiver=False)
-            call.values, call.custom = value_range(function, sample), True
+            _behaves(call, function, sample)
+            call.custom = True
         return call
 
     def _located(self, chain: list[FrameType], kind: str, receiver: bool) -> Call:
@@ -301,10 +303,7 @@ class Recorder(TorchFunctionMode):
             call = Call(kind, (id(module),), ident, ident, ModuleTarget(module, path.registered), split=split)
         call.custom = known.kind_of_module(module) is None
         if args and isinstance(args[0], Tensor):
-            sample = args[0]
-            call.values = self._probe(module, lambda: value_range(module.forward, sample))
-        if call.split is not None:
-            call.split.values = call.values
+            self._probe(module, partial(_behaves, call, module.forward, args[0]))
         return call
 
     # ---------------------------------------------------------------- result
@@ -319,6 +318,12 @@ class Recorder(TorchFunctionMode):
     def origin(self, tensor: Tensor) -> Node | None:
         """The node that made a tensor."""
         return self._origin.get(id(tensor))
+
+
+def _behaves(call: Call, function: Callable[[Tensor], Any], sample: Tensor) -> None:
+    """Note what an activation does: the function itself, and the range of its values."""
+    call.function = out_of_place(function)
+    call.values = value_range(call.function, sample)
 
 
 def _name(func: Any) -> str:

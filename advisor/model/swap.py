@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -101,14 +102,26 @@ def swap(
     report = SwapReport(left=[site for site in anatomy.sites if site not in wanted])
     placed: dict[str, _Placed] = {}
     try:
-        for site in wanted:
-            _swap_one(model, site, factory(site), report, placed)
+        for site, activation in _made(wanted, factory):
+            _swap_one(model, site, activation, report, placed)
         if inputs is not None:
             _verify(model, anatomy, report, placed, inputs)
     except BaseException:
         report.undo()
         raise
     return report
+
+
+def _made(sites: Iterable[Site], factory: Factory) -> Iterator[tuple[Site, Activation]]:
+    """An activation per site; a module that a factory gives twice is copied, so that no two sites share parameters."""
+    modules: list[nn.Module] = []
+    for site in sites:
+        activation = factory(site)
+        if any(activation is module for module in modules):
+            activation = copy.deepcopy(activation)
+        if isinstance(activation, nn.Module):
+            modules.append(activation)
+        yield site, activation
 
 
 def _swap_one(model: nn.Module, site: Site, activation: Activation, report: SwapReport, placed: dict[str, _Placed]) -> None:
@@ -233,7 +246,9 @@ def _register(owner: nn.Module, key: str, activation: Activation) -> Undo:
     children.pop(key, None)
     if isinstance(activation, nn.Module):
         children[key] = activation
-    return _set(owner._modules, ACTS, nn.ModuleDict(children)) if children else _remove(owner._modules, ACTS)
+    if not children:
+        return _remove(owner._modules, ACTS)
+    return _set(owner._modules, ACTS, nn.ModuleDict(children).train(owner.training))
 
 
 _MISSING = object()
@@ -256,27 +271,28 @@ def _remove(mapping: dict[str, Any], key: str) -> Undo:
 def _verify(model: nn.Module, before: Anatomy, report: SwapReport, placed: dict[str, _Placed], inputs: tuple[Any, ...]) -> None:
     with _counted(placed) as ran:
         after = trace(model, inputs)
-    swapped = {site.id for site in report.swapped}
-    changed = _others(before, swapped) != _others(after, swapped)
+    for complaint in _complaints(before, after, report.swapped, ran):
+        raise InputError(f"{complaint} Everything was undone.")
+
+
+def _complaints(before: Anatomy, after: Anatomy, sites: list[Site], ran: Counter[str]) -> Iterator[str]:
+    """What is not as it should be after a swap of `sites`, whose new activations ran so often."""
+    swapped = {site.id for site in sites}
     seen = {site.id: site.calls for site in after.sites}
+    changed = _others(before, swapped) != _others(after, swapped)
     # how often a place runs may depend on the data; that the new activation runs there each time may not
-    unreached = [
-        site for site in report.swapped if ran[site.id] != seen.get(site.id, ran[site.id]) or (changed and not ran[site.id])
-    ]
+    counts = [(site, ran[site.id]) for site in sites]
+    unreached = [site.id for site, count in counts if count != seen.get(site.id, count) or (changed and not count)]
     if unreached:
-        raise InputError(
-            f"After the swap {len(unreached)} of {len(report.swapped)} sites still ran the old activation: "
-            f"{listing(site.id for site in unreached)}. Everything was undone; leave them out with --exclude."
-        )
+        what = f"{len(unreached)} of {len(sites)} sites still ran the old activation: {listing(unreached)}"
+        yield f"After the swap {what}; leave them out with --exclude."
     hidden = swapped & {site.id for site in before.hidden}
-    dropped = [site for site in after.sites if site.id in hidden and site.label == "output"]
+    dropped = [site.place for site in after.sites if site.id in hidden and site.label == "output"]
     if dropped:
-        raise InputError(
-            f"{listing(site.place for site in dropped)}: the result is not used, because the activation worked in place. Assign "
-            "the result instead of inplace=True. Everything was undone."
-        )
-    if changed and all(ran[site.id] == site.calls for site in report.swapped):
-        raise InputError("After the swap other activations ran more or less often than before. Everything was undone.")
+        why = "the result is not used, because the activation worked in place"
+        yield f"{listing(dropped)}: {why}. Assign the result instead of inplace=True."
+    if changed and all(count == site.calls for site, count in counts):
+        yield "After the swap other activations ran more or less often than before."
 
 
 def _others(anatomy: Anatomy, swapped: set[str]) -> Counter[str]:

@@ -102,7 +102,7 @@ def _site(calls: list[Call], labels: dict[Call, tuple[str, str]], mixed: bool) -
     label = rule.strictest(labels[call][0] for call in calls)
     reason = next(labels[call][1] for call in calls if labels[call][0] == label)
     shown = calls[0].split if mixed and calls[0].split else calls[0]
-    return Site(shown.id, calls[0].kind, label, reason, len(calls), shown.place, shown.target)
+    return Site(shown.id, calls[0].kind, label, reason, len(calls), shown.place, shown.target, calls[0].function)
 
 
 # ---------------------------------------------------------------- failures

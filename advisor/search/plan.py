@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from advisor.modules import explain, near
 from advisor.search.setup import Setup
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.technique import KEEP, Technique
-from advisor.training.loop import parameters
+from advisor.training.loop import EARLY_STEPS, parameters
 from advisor.training.run import Run
 from advisor.training.seeds import isolated
 
@@ -125,7 +126,7 @@ def make_plan(shared: Setup, host: Host) -> Plan:
         space={name: _distribution(parameter) for name, parameter in space.items()},
         first=first,
         skipped=skipped,
-        rungs=_rungs(shared.epochs),
+        rungs=_rungs(shared.epochs, math.ceil(shared.facts.sizes["train"] / shared.batch)),
         batch=shared.batch,
         identity=_identity(shared, run),
     )
@@ -164,9 +165,10 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
 
 
-def _rungs(epochs: int) -> list[int]:
-    """1-3-…: bad arms show after an epoch, good ones only near the end."""
-    return [*(rung for rung in (1, 3, 9) if 2 * rung < epochs), epochs]
+def _rungs(epochs: int, steps: int) -> list[int]:
+    """1-3-9-…: bad arms show after an epoch of at least 20 steps, good ones only near the end."""
+    first = math.ceil(EARLY_STEPS / steps)
+    return [*(rung * first for rung in (1, 3, 9) if 2 * rung * first < epochs), epochs]
 
 
 def _identity(shared: Setup, run: Run) -> dict[str, Any]:

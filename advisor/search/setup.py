@@ -138,5 +138,5 @@ def _batch(rows: int) -> int:
 
 
 def _epochs(rows: int, batch: int) -> int:
-    """About 400 steps, but at least 5 and at most 40 epochs: enough to rank techniques, short enough to try many."""
-    return max(5, min(40, round(400 / max(1, rows / batch))))
+    """About 400 steps, but at least 5 and at most 100 epochs: enough to rank techniques, short enough to try many."""
+    return max(5, min(100, round(400 / max(1, rows / batch))))

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from advisor.technique import KEEP
 from advisor.training.metrics import Metric
 from advisor.verdict.confirm import Candidate, Trained
-from advisor.verdict.statistics import Gain, seeds_needed
+from advisor.verdict.statistics import Gain
 
 Results = Mapping[str, Sequence[Trained]]
 
@@ -35,17 +35,16 @@ def explain_choice(
     if best is baseline:
         return ["No other arm was trained to its end, so your model was compared with nothing; give more --trials or --minutes."]
     size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
-    found = f"{best.label}, gains {size} over your model on {gain.seeds} fresh seeds"
-    if said == "keep":
-        return [
-            f"The best other arm, {found}; a change is worth it from {min_gain:.3g}.",
-            f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability.",
-        ]
+    found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
     if said == "undecided":
-        return [
-            f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds: it looks worth it and is not proven.",
-            f"About {seeds_needed(gain)} seeds would decide: ask the same study again with seeds={seeds_needed(gain)}.",
-        ]
+        more = max(gain.seeds + 1, gain.needed or 0)
+        return [f"{found}: it looks worth it and is not proven.", f"About {more} seeds would tell: ask again with seeds={more}."]
+    if said == "keep" and gain.mean < min_gain:
+        seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability."
+        return [f"The best other arm, {found}; a change is worth it from {min_gain:.3g}.", seen]
+    if said == "keep":
+        needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
+        return [f"The best other arm, {found}: that may be chance.", f"To tell, {needed} would be needed."]
     return [*_earned(best, selected, metric), *_did(best, trials)]
 
 
@@ -97,5 +96,6 @@ def _why_not(chosen: Candidate, other: Candidate, difference: float, metric: Met
     if difference < 0:
         return f"{-difference:.3g} worse in {metric.name} than {against} on {seeds} fresh seeds"
     if other.changes > chosen.changes:
-        return f"no clear gain over {against} ({difference:+.3g} {metric.name}) for {other.changes} changes instead of {chosen.changes}"
+        more = other.changes - chosen.changes
+        return f"no clear gain over {against} ({difference:+.3g} {metric.name}) for {more} more change{'s' if more > 1 else ''}"
     return f"no clear gain over {against} ({difference:+.3g} {metric.name} on {seeds} fresh seeds)"

@@ -20,6 +20,8 @@ class Gain:
         p: two-sided p-value of no difference.
         seeds: number of pairs.
         detectable: the smallest true difference that this many pairs would find with 80 % power.
+        needed: pairs that would find a true difference of `mean` with 80 % power; None where no number would, because the
+            rows are too few.
     """
 
     mean: float
@@ -28,6 +30,7 @@ class Gain:
     p: float
     seeds: int
     detectable: float
+    needed: int | None
 
 
 def paired_gain(baseline: Sequence[float], other: Sequence[float], overlap: float = 0.0) -> Gain:
@@ -44,22 +47,28 @@ def paired_gain(baseline: Sequence[float], other: Sequence[float], overlap: floa
     n, mean, spread = len(differences), statistics.fmean(differences), statistics.stdev(differences)
     error = spread * math.sqrt(1 / n + overlap)
     if error == 0.0:
-        return Gain(mean, mean, mean, 1.0 if mean == 0 else 0.0, n, 0.0)
+        return Gain(mean, mean, mean, 1.0 if mean == 0 else 0.0, n, 0.0, n)
     t = scipy.stats.t(n - 1)
     reach = float(t.ppf(0.975)) * error
-    return Gain(mean, mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error)), n, float(t.ppf(0.975) + t.ppf(0.8)) * error)
+    detectable = float(t.ppf(0.975) + t.ppf(0.8)) * error
+    p = float(2 * t.sf(abs(mean) / error))
+    return Gain(mean, mean - reach, mean + reach, p, n, detectable, _needed(abs(mean), spread, overlap))
+
+
+def _needed(difference: float, spread: float, overlap: float) -> int | None:
+    """The n at which (z_.975 + z_.80)² s² (1/n + overlap) = difference², or None where there is none."""
+    rest = (difference / (2.802 * spread)) ** 2 - overlap
+    return math.ceil(1 / rest) if rest > 0 else None
+
+
+REACHABLE = 30
+"""Seeds beyond which *more seeds would tell* is no help to anybody."""
 
 
 def verdict(gain: Gain, min_gain: float) -> str:
-    """`change` for a gain that is real and worth it, `undecided` for one that looks worth it and is not proven, else `keep`."""
+    """`change` for a gain that is real and worth it, else `keep`; `undecided` where a few more seeds would tell."""
     if gain.mean < min_gain:
         return "keep"
-    return "change" if gain.low > 0 else "undecided"
-
-
-def seeds_needed(gain: Gain) -> int:
-    """How many pairs would find a true gain of `gain.mean` with 80 % power, from its spread: 7.85 (s/δ)²."""
-    if gain.mean == 0:
-        return 0
-    scale = gain.detectable / abs(gain.mean)
-    return math.ceil(gain.seeds * scale**2)
+    if gain.low > 0:
+        return "change"
+    return "undecided" if gain.needed is not None and gain.needed <= REACHABLE else "keep"
