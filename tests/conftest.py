@@ -82,3 +82,13 @@ def advise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
         return Said(end.value.code, *capsys.readouterr())
 
     return advise
+
+
+@pytest.fixture
+def blobs():
+    """Two clouds of 120 points in four dimensions, as `(x, y)`."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(120) % 2
+    return torch.randn(120, 4, generator=generator) + 1.5 * y[:, None], y

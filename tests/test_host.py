@@ -70,7 +70,9 @@ def test_the_built_in_plugins_come_by_the_same_door_and_every_slot_has_keep():
 
 
 def test_a_plugin_of_one_file_adds_a_technique_and_a_slot(plugin):
-    path = plugin("mish", "[Named('activation', 'mish'), Named('cooking', 'slow', heat=advisor.Float(0, 1))]", "[Slot('cooking', 'how')]")
+    path = plugin(
+        "mish", "[Named('activation', 'mish'), Named('cooking', 'slow', heat=advisor.Float(0, 1))]", "[Slot('cooking', 'how')]"
+    )
     host = load([path])
     assert host.find("activation", "mish").name == "mish"
     assert host.find("cooking", "slow").defaults() == {"heat": 0.5}
@@ -134,7 +136,9 @@ def test_an_entry_point_that_leads_nowhere_is_one_line(installed):
 
 
 def test_installed_plugins_are_loaded_by_name_whatever_the_order_of_the_disk(installed, stranger):
-    entries = [stranger(f"plugin_{letter}", slots=lambda letter=letter: [advisor.Slot(f"slot_{letter}", "what")]) for letter in "cab"]
+    entries = [
+        stranger(f"plugin_{letter}", slots=lambda letter=letter: [advisor.Slot(f"slot_{letter}", "what")]) for letter in "cab"
+    ]
     seen = set()
     for order in itertools.permutations(entries):
         installed(*order)
@@ -146,7 +150,8 @@ def test_installed_plugins_are_loaded_by_name_whatever_the_order_of_the_disk(ins
 
 
 @pytest.mark.parametrize(
-    ("hook", "hint"), [("technique", "Did you mean 'techniques'?"), ("slot", "Did you mean 'slots'?"), ("banana", "slots, techniques")]
+    ("hook", "hint"),
+    [("technique", "Did you mean 'techniques'?"), ("slot", "Did you mean 'slots'?"), ("banana", "slots, techniques")],
 )
 def test_a_misspelt_hook_names_plugin_hook_and_what_was_meant(plugin, hook, hint):
     said = refusal(plugin("typo", more=f"@advisor.hookimpl\ndef {hook}():\n    return []\n"))
@@ -179,7 +184,7 @@ def test_a_technique_of_a_built_in_plugin_is_not_replaced_behind_ones_back(plugi
     name = next(n for n in load().techniques["activation"] if n != "keep")
     said = refusal(plugin("mine", f"[Named('activation', {name!r})]"))
     assert f"'activation' and 'mine' both bring activation {name!r}" in said
-    assert load([plugin("mine", f"[Named('initializer', {name!r})]")]).find("initializer", name)
+    assert load([plugin("other", f"[Named('initializer', {name!r})]")]).find("initializer", name)
 
 
 def test_keep_is_advisors_own(plugin):
@@ -229,6 +234,28 @@ def test_a_technique_for_a_slot_that_nobody_brings_names_the_near_one(plugin):
 def test_a_technique_that_is_badly_declared_is_refused_with_what_is_wrong(plugin, body, words):
     said = refusal(plugin("bad", body))
     assert "'bad'" in said
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize(
+    ("space", "default", "words"),
+    [
+        ("advisor.Float(0, 1)", "5.0", ["'alpha'", "5.0", "Float(low=0, high=1"]),
+        ("advisor.Int(1, 3)", "0", ["'alpha'", "0", "Int(low=1, high=3"]),
+        ("advisor.Choice('a', 'b')", "'c'", ["'alpha'", "'c'", "Choice"]),
+    ],
+)
+def test_a_value_tried_first_that_its_own_space_does_not_hold_is_refused(plugin, space, default, words):
+    technique = f"""
+class Wild(advisor.Technique):
+    name, slot, space = "wild", "activation", {{"alpha": {space}}}
+
+    def apply(self, run, alpha={default}):
+        return None
+"""
+    said = refusal(plugin("bad", "[Wild()]", more=technique))  # Optuna would refuse it in the middle of a search
+    assert "'bad'" in said
+    assert "'wild'" in said
     assert all(word in said for word in words), said
 
 

@@ -7,7 +7,8 @@ import pytest
 from torch import nn
 
 from advisor.errors import InputError
-from advisor.model import build_model, load_model, load_object
+from advisor.model import build_model, load_model
+from advisor.modules import load_object
 
 SOURCE = """
 import pickle
@@ -70,14 +71,14 @@ def test_a_class_of_an_installed_module_is_loaded():
     ("spec", "words"),
     [
         ("Net", ["FILE.py:NAME"]),
-        ("{folder}/my_modle.py:Net", ["no such file", "Did you mean", "my_model.py"]),
-        ("{folder}/my_model.py:Nett", ["has no 'Nett'", "Did you mean Net?", "Net, make_model"]),
+        ("{folder}/my_modle.py:Net", ["no such model file", "Did you mean", "my_model.py"]),
+        ("{folder}/my_model.py:Nett", ["has no 'Nett'", "Did you mean 'Net'?", "Net, make_model"]),
         ("{folder}/my_model.py:number", ["my_model.py:number is int"]),
         ("{folder}/my_model.py:model", ["is a model (Linear)", "pass the class Linear"]),
         ("no_such_package.models:Net", ["no module 'no_such_package'"]),
-        ("{folder}/broken.py:Net", ["broken.py failed at line 2", "ZeroDivisionError", "__main__"]),
+        ("{folder}/broken.py:Net", ["broken.py failed at line 2", "ZeroDivisionError"]),
         ("{folder}/syntax.py:Net", ["syntax.py failed at line 3", "SyntaxError"]),
-        ("{folder}/exits.py:Net", ["exits.py failed at line 1", "SystemExit"]),
+        ("{folder}/exits.py:Net", ["exits.py failed at line 1", "SystemExit", "__main__"]),
         ("{folder}/needs.py:Net", ["needs.py failed at line 1", "no_such_package"]),
     ],
 )

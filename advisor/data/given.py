@@ -17,6 +17,7 @@ from advisor.data import files, folders, locate
 from advisor.data.items import read_dataset, split_item, untouched_randomness
 from advisor.data.raw import SPLITS, Raw, Told
 from advisor.errors import InputError, listing
+from advisor.modules import load_object
 
 Found = dict[str, Raw]  # by split; `data` is the split it was given for
 
@@ -62,7 +63,7 @@ class Reader:
         """A file, a folder, or an object in a Python file."""
         text = str(value)
         if locate.is_reference(text):
-            return self.read(_not_text(locate.load(text, self.folder), text))
+            return self.read(_not_text(load_object(text, "data", self.folder), text))
         path = locate.find_path(value, self.folder)
         if path.is_dir():
             return folders.read_folder(path, self.told)

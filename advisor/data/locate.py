@@ -1,15 +1,9 @@
-"""Finds what a word of the user names: a path, or an object in a Python file or module."""
+"""Finds the file or folder that a word of the user names."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from advisor.errors import InputError, listing
 
@@ -45,54 +39,3 @@ def is_reference(text: str) -> bool:
     place, _, name = text.rpartition(":")
     module = place.endswith(".py") or all(word.isidentifier() for word in place.split("."))
     return bool(place) and module and name.isidentifier()
-
-
-def load(reference: str, folder: Path | None) -> Any:
-    """The object that FILE.py:NAME or package.module:NAME names.
-
-    Raises:
-        InputError: the file or module is missing or fails, or has no such name.
-    """
-    place, _, name = reference.rpartition(":")
-    module = _from_file(find_path(place, folder)) if place.endswith(".py") else _from_package(place, folder)
-    try:
-        return getattr(module, name)
-    except AttributeError:
-        names = [word for word in vars(module) if not word.startswith("_")]
-        raise InputError(f"{place} has no {name!r}; it has {listing(names)}.") from None
-
-
-def _from_file(path: Path) -> ModuleType:
-    """Execute a Python file once as a module, its siblings importable."""
-    path = path.resolve()
-    # The name holds path and content: one file is run once, and again after it was edited.
-    mark = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:8]
-    name = f"advisor_data_{path.stem}_{mark}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} cannot be read as a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    _importable(path.parent)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise InputError(f"{path} fails when it is run: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _from_package(name: str, folder: Path | None) -> ModuleType:
-    _importable(folder or Path.cwd())
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise InputError(f"the module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-
-
-def _importable(folder: Path) -> None:
-    """The user's files may import their neighbours, also later, when a function is called."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))

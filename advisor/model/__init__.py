@@ -1,7 +1,7 @@
 """A user's model: loaded, looked at, and its activations swapped in place."""
 
 from advisor.model.anatomy import Anatomy, Layer, Site, Table, select
-from advisor.model.load import build_model, load_model, load_object
+from advisor.model.load import build_model, load_model
 from advisor.model.swap import SwapReport, swap
 from advisor.model.trace import trace
 
@@ -13,7 +13,6 @@ __all__ = [
     "Table",
     "build_model",
     "load_model",
-    "load_object",
     "select",
     "swap",
     "trace",

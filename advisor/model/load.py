@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import os
-import sys
 import traceback
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from advisor.errors import InputError, listing
+from advisor.modules import load_object, near
 
 # constructor arguments, without case and underscores, by the fact about the data that they ask for
 _ASKS: dict[str, tuple[str, ...]] = {
@@ -53,113 +47,11 @@ _FACTS = {name: fact for fact, names in _ASKS.items() for name in names}
 _STAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-# ---------------------------------------------------------------- import
-
-
-def load_object(spec: str) -> Any:
-    """The object that `FILE.py:NAME` or `package.module:NAME` names. The file's top-level code runs, next to its siblings.
-
-    Raises InputError for a missing file or name, and where the import fails.
-    """
-    source, colon, name = spec.rpartition(":")
-    if not colon or not source or not name:
-        raise InputError(f"{spec!r} names no object: write FILE.py:NAME or package.module:NAME.")
-    module = _import_file(Path(source)) if _is_file(source) else _import_module(source)
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise InputError(_no_such_name(source, name, module))
-        found = getattr(found, part)
-    return found
-
-
 def load_model(spec: str) -> Callable[..., Any]:
     """The class or function named by `spec` that builds a model. Raises InputError if it is neither."""
-    found = load_object(spec)
+    found = load_object(spec, "model")
     _check_factory(found, spec)
     return found  # type: ignore[no-any-return]  # callable, as checked
-
-
-def _is_file(source: str) -> bool:
-    return source.endswith(".py") or os.sep in source or Path(source).is_file()
-
-
-def _import_file(path: Path) -> ModuleType:
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.py")], 1) if path.parent.is_dir() else []
-        raise InputError(f"{path}: there is no such file." + (f" Did you mean {path.with_name(near[0])}?" if near else ""))
-    name = _module_name(path)
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    sys.modules[name] = module  # before it runs: pickle, dataclasses and inspect look it up
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, (Exception, SystemExit)):
-            raise _import_failed(path.name, str(path), error) from error
-        raise
-    return module
-
-
-def _module_name(path: Path) -> str:
-    """The file's own name, as its siblings would import it, unless another module has it."""
-    taken = sys.modules.get(path.stem)
-    if path.stem.isidentifier() and (getattr(taken, "__file__", None) == str(path) or _is_free(path)):
-        return path.stem
-    return f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-
-
-def _is_free(path: Path) -> bool:
-    if path.stem in sys.modules or path.stem in sys.stdlib_module_names:
-        return False
-    try:
-        found = importlib.util.find_spec(path.stem)
-    except (ImportError, ValueError):
-        return False
-    return found is None or found.origin == str(path)
-
-
-def _import_module(name: str) -> ModuleType:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` does
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            text = f"There is no module {error.name!r} (from {name!r}); for a file, write its path: FILE.py:NAME."
-            raise InputError(text) from error
-        raise _import_failed(name, "", error) from error
-    except (Exception, SystemExit) as error:
-        raise _import_failed(name, "", error) from error
-
-
-def _import_failed(what: str, filename: str, error: BaseException) -> InputError:
-    lines = [call.lineno for call in traceback.extract_tb(error.__traceback__) if call.filename == filename]
-    line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
-    where = f" at line {line}" if line else ""
-    return InputError(
-        f"Importing {what} failed{where} ({type(error).__name__}: {error}). advisor runs the file's top-level code; put what "
-        'downloads, trains or reads arguments under if __name__ == "__main__", and install what it imports.'
-    )
-
-
-def _no_such_name(source: str, name: str, module: ModuleType) -> str:
-    own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-    there = [key for key in own if callable(getattr(module, key))]
-    near = get_close_matches(name, there, 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"{source} has no {name!r}.{hint} It has: {listing(there) or 'no class or function'}."
-
-
-# ---------------------------------------------------------------- build
 
 
 def build_model(
@@ -220,14 +112,12 @@ def _check_known(name: str, parameters: Mapping[str, inspect.Parameter], given: 
         return
     for key in given:
         if key not in parameters:
-            near = get_close_matches(key, parameters, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"{name} has no argument {key!r}.{hint} It has: {listing(parameters) or 'none'}.")
+            raise InputError(f"{name} has no argument {key!r}.{near(key, parameters)} It has: {listing(parameters) or 'none'}.")
 
 
 def _fact(argument: str, facts: Mapping[str, int]) -> int | None:
-    plain = argument.replace("_", "").lower()
-    return facts.get(_FACTS.get(plain, ""))
+    fact = _FACTS.get(argument.replace("_", "").lower(), "")
+    return facts.get(fact, facts.get("outputs") if fact == "classes" else None)
 
 
 def _raised_at(error: Exception) -> str:

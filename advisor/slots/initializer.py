@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from advisor.model import Layer, Site
+from advisor.model import Layer
 from advisor.slots.gain import LINEAR, Moments, moments
 from advisor.slots.weights import Fans, blocks, frozen, reset_biases, zero
 from advisor.technique import Technique
@@ -69,7 +68,7 @@ class Initializer(Technique):
 
     def moments(self, layer: Layer) -> Moments:
         """Moments of the activation that follows a layer; those of the identity where none follows."""
-        function = following(layer.site) if layer.site is not None and not layer.is_output else None
+        function = layer.site.function if layer.site is not None and not layer.is_output else None
         return (moments(function) if function is not None else None) or LINEAR
 
     @contextmanager
@@ -116,15 +115,3 @@ def parametrized(module: nn.Module) -> bool:
     return nn.utils.parametrize.is_parametrized(module) or any(
         hasattr(module, name) for name in ("weight_g", "weight_orig", "weight_v")
     )
-
-
-def following(site: Site) -> Callable[[Tensor], Tensor] | None:
-    """The function that runs at a site, or None where it cannot be called by itself."""
-    module = getattr(site.target, "module", None)
-    if module is not None:
-        return module  # type: ignore[no-any-return]  # a module is callable
-    for home in (F, torch):
-        function = getattr(home, site.kind, None)
-        if callable(function):
-            return function  # type: ignore[no-any-return]  # a function of torch
-    return None

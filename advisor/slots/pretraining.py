@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.model import Layer
-from advisor.slots.initializer import following, parametrized
+from advisor.slots.initializer import parametrized
 from advisor.slots.weights import frozen
 from advisor.technique import Technique
 from advisor.training.objective import to_device
@@ -94,7 +94,7 @@ def segments(run: Run) -> tuple[list[Segment], list[str]]:
         if why:
             skipped.append(f"{layer.name} ({why})")
             continue
-        function = following(layer.site) if layer.site is not None else None
+        function = layer.site.function if layer.site is not None else None
         found.append(Segment(layer, function or _identity))
     return found, skipped
 

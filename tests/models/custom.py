@@ -122,7 +122,7 @@ class Decorated(nn.Module):
         def body(h):
             return F.relu(self.a(h))
 
-# a comment in the first column
+        # a comment in the first column
         return self.b(body(x))
 
 

@@ -70,9 +70,7 @@ CASES = {
         text.GraphAttention, (NODES, EDGES), (("leaky_relu", "score", 1), *hidden("elu")), "log_probabilities"
     ),
     "hand-written GRU": Case(text.GatedCell, (SERIES,), GATES),
-    "hand-written activations": Case(
-        custom.Modules, (ROWS,), hidden("custom:HSwish", "custom:swish", "custom:SwishFunction")
-    ),
+    "hand-written activations": Case(custom.Modules, (ROWS,), hidden("custom:HSwish", "custom:swish", "custom:SwishFunction")),
     "activation written inline": Case(custom.Inline, (ROWS,), (("sigmoid", "composite", 1),)),
     "lambda": Case(custom.Lambda, (ROWS,), hidden("tanh")),
     "base class with super().forward() and private names": Case(custom.Derived, (ROWS,), hidden("relu", "elu")),

@@ -1,0 +1,321 @@
+"""The plan, the rounds, the coordinator, executors; real studies in seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import optuna
+import pytest
+import torch
+from optuna.trial import TrialState, create_trial
+from torch import nn
+
+import advisor
+from advisor.errors import InputError, SearchError
+from advisor.search import rounds
+from advisor.search.executors import Crew, Serial, local_pool
+from advisor.search.job import Job, work
+from advisor.search.plan import RATE, Plan, make_plan
+from advisor.search.question import Question, host_of
+from advisor.search.sampler import distributions, propose
+from advisor.search.setup import setup
+from advisor.store.query import read
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)))
+
+
+def study(data, name="blobs", **options):
+    options = {"trials": 14, "epochs": 3, **options}
+    return advisor.Study(name, advisor.Task(build=Net, data=data), **options)
+
+
+@pytest.fixture
+def question(blobs):
+    return Question.of(study(blobs))
+
+
+@pytest.fixture
+def plan(question):
+    return make_plan(setup(question), host_of(question))
+
+
+def finished(plan, choices, value, rate=1e-3, state=TrialState.COMPLETE):
+    params = {**choices, **plan.defaults_of(choices), RATE: rate}
+    return create_trial(params=params, distributions=distributions(plan, params), value=value, state=state)
+
+
+def numbered(trials):
+    memory = optuna.create_study(direction="maximize")
+    memory.add_trials(trials)
+    return memory.get_trials()
+
+
+def test_the_plan_has_keep_first_in_every_slot_and_says_why_the_rest_does_not_fit(plan):
+    assert all(names[0] == "keep" for names in plan.options.values())
+    why = {(skip.slot, skip.technique): skip.why for skip in plan.skipped}
+    assert why["activation", "relu"] == "the model has it already"
+    assert "no embedding table" in why["embedding", "cbow"]
+
+
+def test_a_plan_survives_json(plan):
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan
+
+
+def test_rungs_are_of_at_least_twenty_steps():
+    from advisor.search.plan import _rungs
+
+    assert _rungs(24, steps=30) == [1, 3, 9, 24]
+    assert _rungs(100, steps=4) == [5, 15, 45, 100]
+    assert _rungs(2, steps=100) == [2]
+
+
+def test_only_narrows_a_slot_and_refuses_names_that_do_not_exist(blobs):
+    asked = Question.of(study(blobs, only={"activation": ["elu"], "initializer": []}))
+    narrowed = make_plan(setup(asked), host_of(asked))
+    assert narrowed.options["activation"] == ["keep", "elu"]
+    assert narrowed.options["initializer"] == ["keep"]
+    for only, words in (({"activations": []}, "Did you mean 'activation'"), ({"activation": ["eluu"]}, "Did you mean 'elu'")):
+        wrong = Question.of(study(blobs, only=only))
+        with pytest.raises(InputError, match=words):
+            make_plan(setup(wrong), host_of(wrong))
+
+
+def test_the_opening_is_the_model_as_it_is_and_then_each_technique_alone_at_its_defaults(plan):
+    current = rounds.next_round(plan, [], 60)
+    assert (current.stage, current.size) == (rounds.OPEN, len(plan.alone()))
+    first = rounds.fixed(plan, current, [], 1.0)
+    assert {name for name in first.values() if isinstance(name, str)} == {"keep"}
+    assert first[RATE] == pytest.approx(1e-3)
+    alone = [sum(name != "keep" for name in choices.values()) for choices in plan.alone()]
+    assert alone == [0] + [1] * (len(alone) - 1)
+
+
+def test_exploration_forces_the_technique_that_had_the_fewest_trials(plan):
+    trials = numbered([finished(plan, choices, 0.5) for choices in plan.alone()] + [finished(plan, plan.alone()[1], 0.5)])
+    current = rounds.Round(rounds.EXPLORE, len(trials), 8)
+    if len(trials) % 2:
+        trials = numbered([*trials, finished(plan, plan.baseline, 0.5)])
+    forced = rounds.fixed(plan, current, trials, 1.0)
+    assert forced == dict([next((s, n) for s, n in plan.alone()[2].items() if n != "keep")])
+
+
+def test_leaders_and_the_baseline_are_tried_with_the_same_ladder_of_learning_rates(plan):
+    trials = [finished(plan, choices, 0.5 + i / 100) for i, choices in enumerate(plan.alone())]
+    current = rounds.Round(rounds.TUNE, len(trials), 16)
+    rates: dict[str, list[float]] = {}
+    for _ in range(16):
+        fixed = rounds.fixed(plan, current, numbered(trials), 1.0)
+        arm = str([fixed[slot] for slot in plan.options])
+        rates.setdefault(arm, []).append(round(fixed[RATE], 8))
+        trials.append(finished(plan, {slot: fixed[slot] for slot in plan.options}, 0.1, rate=fixed[RATE]))
+    assert len(rates) == 1 + rounds.LEADERS
+    assert len({tuple(tried) for tried in rates.values()}) == 1
+    assert str(["keep"] * len(plan.options)) in rates
+
+
+def test_the_first_trial_and_the_best_of_each_slot_survive_the_opening(plan):
+    trials = numbered([finished(plan, choices, 0.0) for choices in plan.alone()])
+    worst_first = [(trial, float(trial.number)) for trial in reversed(trials)]
+    kept = rounds.survivors(plan, rounds.Round(rounds.OPEN, 0, len(trials)), worst_first)
+    assert 0 in kept
+    for slot in plan.options:
+        if len(plan.options[slot]) > 1:
+            assert any(trials[number].params[slot] != "keep" for number in kept)
+    assert len(kept) < len(trials)
+
+
+def test_a_score_is_the_mean_of_the_last_epochs_and_never_the_best():
+    curve = [{"epoch": i + 1, "score": score} for i, score in enumerate([0.1, 0.9, 0.2, 0.3, 0.5, 0.4, 0.6, 0.5, 0.7])]
+    assert rounds.score(curve, 9) == pytest.approx(0.6)
+    assert rounds.score(curve, 3) == pytest.approx(0.2)
+
+
+def test_a_trial_asks_the_same_whatever_was_asked_before_it_in_this_process(plan):
+    trials = numbered([finished(plan, choices, 0.3 + i / 50) for i, choices in enumerate(plan.alone())])
+    one = propose(plan, trials, "maximize", 11, {})
+    propose(plan, trials, "maximize", 12, {})
+    assert propose(plan, trials, "maximize", 11, {}) == one
+    assert propose(plan, trials, "maximize", 11, {"initializer": "he"})["initializer"] == "he"
+
+
+def test_a_technique_whose_plugin_is_gone_is_not_proposed(plan):
+    from dataclasses import replace
+
+    gone = frozenset(("activation", name) for name in plan.options["activation"] if name != "keep")
+    trials = numbered([finished(plan, choices, 0.5) for choices in plan.alone()])
+    for seed in range(10):
+        assert propose(replace(plan, absent=gone), trials, "maximize", seed, {})["activation"] == "keep"
+
+
+def job(question, plan, **params):
+    return Job(question, {**plan.baseline, **plan.defaults_of(plan.baseline), **params}, 1, 0, 16, 0, 2)
+
+
+def test_work_is_a_function_of_the_job_alone(question, plan):
+    one, two = work(job(question, plan, initializer="he")), work(job(question, plan, initializer="he"))
+    assert [(e.score, e.loss) for e in one.curve] == [(e.score, e.loss) for e in two.curve]
+    assert one.ended is None
+    assert "initialized 2 layers" in one.told["initializer"]
+    assert {"initializer", "training"} <= set(one.costs)
+
+
+def test_a_technique_that_raises_costs_one_trial_and_names_its_place(blobs, tmp_path):
+    plugin = tmp_path / "bad.py"
+    plugin.write_text(
+        textwrap.dedent("""
+        import advisor
+        class Bad(advisor.Technique):
+            name, slot = "bad", "initializer"
+            def apply(self, run):
+                raise ValueError("no such luck")
+        @advisor.hookimpl
+        def techniques():
+            return [Bad()]
+        """)
+    )
+    found = advisor.tune(study(blobs, trials=12, only={"activation": []}), storage=str(tmp_path / "a.db"), plugins=[str(plugin)])
+    assert found.trials["failed"] >= 1
+    assert any("initializer=bad failed: ValueError: no such luck (bad.py:6 in apply)" in line for line in found.warnings)
+
+
+def test_a_model_that_cannot_be_trained_ends_the_search_with_its_reason(blobs, tmp_path):
+    class Breaks(Net):
+        def forward(self, x):
+            return super().forward(x) * (float("nan") if torch.is_grad_enabled() else 1.0)
+
+    task = advisor.Task(build=Breaks, data=blobs)
+    with pytest.raises(SearchError, match="could not be trained: the training loss became nan"):
+        advisor.tune(advisor.Study("breaks", task, trials=3, epochs=2, only={"activation": []}), storage=str(tmp_path / "a.db"))
+
+
+def test_two_runs_of_one_study_give_the_same_trials_and_the_same_recommendation(blobs, tmp_path):
+    found = [advisor.tune(study(blobs), storage=str(tmp_path / f"{i}.db"), workers=workers) for i, workers in enumerate((1, 2))]
+    one, two = (json.loads(recommendation.to_json()) for recommendation in found)
+    assert _timeless(one) == _timeless(two)
+    columns = "number, state, score, activation, initializer"
+    assert len({str(read(f"sqlite:///{tmp_path}/{i}.db", f"SELECT {columns} FROM advisor_trials")) for i in range(2)}) == 1
+
+
+def _timeless(value):
+    if isinstance(value, dict):
+        return {key: _timeless(part) for key, part in value.items() if key != "seconds"}
+    return [_timeless(part) for part in value] if isinstance(value, list) else value
+
+
+def test_more_trials_go_on_where_the_study_stopped_and_no_more_add_none(blobs, tmp_path):
+    url = str(tmp_path / "a.db")
+    advisor.tune(study(blobs, trials=8), storage=url)
+    more = advisor.tune(study(blobs, trials=12), storage=url)
+    assert sum(more.trials.values()) == 12
+    again = advisor.tune(study(blobs, trials=12), storage=url)
+    assert again.to_json() == more.to_json()
+
+
+def test_a_study_begun_with_other_settings_is_not_mixed_up(blobs, tmp_path):
+    url = str(tmp_path / "a.db")
+    advisor.tune(study(blobs, trials=3), storage=url)
+    with pytest.raises(InputError, match="begun differently: epochs was 3 and is 2"):
+        advisor.tune(study(blobs, trials=3, epochs=2), storage=url)
+
+
+def test_a_study_cannot_run_twice_at_the_same_time(blobs, tmp_path):
+    from advisor.verdict.tune import _alone
+
+    url = f"sqlite:///{tmp_path}/a.db"
+    with _alone(url, "blobs"), pytest.raises(InputError, match="is running in another process"):
+        advisor.tune(study(blobs), storage=url)
+
+
+def test_minutes_end_the_search_and_there_is_still_a_verdict(blobs, tmp_path):
+    found = advisor.tune(study(blobs, trials=10_000, minutes=0.05), storage=str(tmp_path / "a.db"))
+    assert sum(found.trials.values()) < 10_000
+    assert found.verdict in ("keep", "change", "undecided")
+
+
+def test_a_dead_worker_costs_one_job_which_is_run_again(question, plan, tmp_path):
+    marker = tmp_path / "died"
+    plugin = tmp_path / "killer.py"
+    plugin.write_text(
+        textwrap.dedent(f"""
+        import os, signal, pathlib, advisor
+        class Killer(advisor.Technique):
+            name, slot = "killer", "initializer"
+            def apply(self, run):
+                marker = pathlib.Path({str(marker)!r})
+                if not marker.exists():
+                    marker.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+        @advisor.hookimpl
+        def techniques():
+            return [Killer()]
+        """)
+    )
+    from dataclasses import replace
+
+    asked = replace(question, plugins=(str(plugin),))
+    jobs = {i: job(asked, plan, initializer=name) for i, name in enumerate(["keep", "killer", "he"])}
+    with Crew(lambda: local_pool(2), 2) as crew:
+        found = dict(crew.run(jobs))
+    assert marker.exists()
+    assert set(found) == {0, 1, 2}
+    assert all(outcome.ended is None and len(outcome.curve) == 2 for outcome in found.values())
+
+
+def test_no_new_job_is_started_when_the_time_is_up(question, plan):
+    with Crew(Serial, 1) as crew:
+        found = crew.run({i: job(question, plan) for i in range(3)}, late=iter([False, True, True]).__next__)
+        assert len(list(found)) == 1
+
+
+SCRIPT = """
+import advisor
+from torch import nn
+from sklearn.datasets import load_iris
+def net():
+    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+def data():
+    x, y = load_iris(return_X_y=True)
+    return (x - x.mean(0)).astype("float32"), y
+study = advisor.Study("iris", advisor.Task(build=net, data=data), trials=16, epochs=10)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_coordinator_that_is_killed_loses_and_doubles_nothing(tmp_path):
+    file = tmp_path / "iris.py"
+    file.write_text(SCRIPT)
+    code = f"import advisor; advisor.tune({str(file)!r}, storage={str(tmp_path / 'killed.db')!r}, workers=2)"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+    _wait_for_a_trial(tmp_path / "killed.db", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = advisor.tune(str(file), storage=str(tmp_path / "killed.db"))
+    whole = advisor.tune(str(file), storage=str(tmp_path / "whole.db"))
+    assert _timeless(json.loads(killed.to_json())) == _timeless(json.loads(whole.to_json()))
+    assert sum(killed.trials.values()) == 16
+    numbers = [row[0] for row in read(f"sqlite:///{tmp_path}/killed.db", "SELECT number FROM advisor_trials ORDER BY number")[1]]
+    assert numbers == list(range(16))
+
+
+def _wait_for_a_trial(path, process, most=60.0):
+    end = time.monotonic() + most
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if read(f"sqlite:///{path}", "SELECT COUNT(*) FROM advisor_curves")[1][0][0]:
+                return
+        except InputError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the study ended or stalled before its first epoch (exit {process.poll()}, {os.listdir(path.parent)})")
