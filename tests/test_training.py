@@ -140,7 +140,8 @@ def curve(run, shared, **changes):
 def test_training_learns_and_the_same_seed_gives_the_same_curve(shared):
     one, two = curve(fresh(shared), shared), curve(fresh(shared), shared)
     assert one == two
-    assert one[-1][1] > 0.85
+    assert one[-1][1] > 0.75
+    assert one[-1][2] < one[0][2]
 
 
 def test_training_that_goes_on_from_its_saved_state_gives_the_numbers_of_one_that_never_stopped(shared, tmp_path):

@@ -1,0 +1,406 @@
+"""The built-in techniques, each by exact checks on the user's own kind of model."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import advisor
+from advisor.data import Facts, TensorPart
+from advisor.host.host import load
+from advisor.model import trace
+from advisor.slots.gain import LINEAR, moments
+from advisor.slots.weights import blocks
+from advisor.training.metrics import METRICS
+from advisor.training.objective import Objective
+from advisor.training.run import Data, Run, adamw, apply
+
+
+@pytest.fixture(scope="session")
+def host():
+    return load()
+
+
+def run_of(model, inputs, targets=2, unlabeled=None, vocabulary=None, seed=3) -> Run:
+    """A run of `model` on `inputs`, with random classes as targets."""
+    classes = tuple(map(str, range(targets)))
+    part = TensorPart((inputs,), torch.arange(len(inputs)) % targets)
+    facts = Facts(
+        len(inputs),
+        {"train": len(inputs)},
+        (tuple(inputs.shape[1:]),),
+        (str(inputs.dtype).removeprefix("torch."),),
+        "classes",
+        classes,
+        targets,
+        vocabulary,
+    )
+    rest = None if unlabeled is None else TensorPart((unlabeled,), None)
+    loss = F.cross_entropy
+    return Run(
+        task=advisor.Task(build=lambda: model, data="x"),
+        model=model,
+        loss=loss,
+        optimizer=adamw,
+        data=Data(part, rest, facts),
+        seed=seed,
+        generator=torch.Generator().manual_seed(seed),
+        device=torch.device("cpu"),
+        objective=Objective("classification", "cross_entropy", loss, lambda out, target: out, METRICS["accuracy"], classes),
+    )
+
+
+def plain(width=64, depth=10, act=nn.ReLU):
+    torch.manual_seed(0)
+    layers = [layer for _ in range(depth) for layer in (nn.Linear(width, width), act())]
+    return nn.Sequential(*layers, nn.Linear(width, 2))
+
+
+def put(host, run, **choices):
+    """Apply techniques, `slot=name` or `slot=(name, params)`, in the host's order of slots."""
+    chosen = {slot: choice if isinstance(choice, tuple) else (choice, {}) for slot, choice in choices.items()}
+    return apply(run, [(host.find(slot, chosen[slot][0]), chosen[slot][1]) for slot in host.slots if slot in chosen])
+
+
+# ---------------------------------------------------------------- gains
+
+GAINS = [  # E f², E f'², from the literature or by integration
+    (nn.ReLU(), 0.5, 0.5),
+    (nn.Tanh(), 0.3943, 0.4644),
+    (nn.Sigmoid(), 0.2934, 0.0448),
+    (nn.ELU(), 0.6449, 0.6680),
+    (nn.SELU(), 1.0, 1.0715),
+    (nn.GELU(), 0.4252, 0.4558),
+    (nn.SiLU(), 0.3558, 0.3795),
+    (nn.Mish(), 0.4523, 0.4790),
+    (nn.LeakyReLU(0.2), 0.52, 0.52),
+    (torch.sin, 0.4323, 0.5676),
+]
+
+
+@pytest.mark.parametrize(("function", "square", "slope_square"), GAINS)
+def test_moments_by_quadrature_agree_with_the_table(function, square, slope_square):
+    found = moments(function)
+    assert found.square == pytest.approx(square, abs=1e-3)
+    assert found.slope_square == pytest.approx(slope_square, abs=1e-3)
+    assert found.forward == pytest.approx(1 / math.sqrt(square), rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("function", "gain"), [(nn.ReLU(), 2**0.5), (nn.Tanh(), 1.0), (nn.Sigmoid(), 4.72), (nn.SELU(), 1.0), (nn.Identity(), 1.0)]
+)
+def test_the_gain_to_use_keeps_signal_and_gradient(function, gain):
+    assert moments(function).gain == pytest.approx(gain, rel=0.01)
+
+
+@pytest.mark.parametrize("function", [lambda z: z.sum(), lambda z: z * float("nan"), lambda z: z[:5], torch.zeros_like])
+def test_what_is_not_an_elementwise_activation_has_no_moments(function):
+    assert moments(function) is None
+
+
+# ---------------------------------------------------------------- activations
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "elu", "silu", "gelu", "tanh"])
+def test_an_activation_replaces_every_hidden_site_and_nothing_else(host, name):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.gate, self.last = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(8, 2)
+            self.act = nn.ReLU()
+
+        def forward(self, x):
+            hidden = self.act(self.first(x)) * torch.sigmoid(self.gate(x))
+            return torch.sigmoid(self.last(F.relu(hidden)))
+
+    run = run_of(Net(), torch.randn(16, 4))
+    keys, before = list(run.model.state_dict()), [site.kind for site in run.anatomy.sites]
+    said = put(host, run, activation=name)
+    assert list(run.model.state_dict()) == keys
+    assert sorted(before) == ["relu", "relu", "sigmoid", "sigmoid"]
+    assert sorted(site.kind for site in run.anatomy.sites) == sorted([name, name, "sigmoid", "sigmoid"])
+    assert "swapped 2 sites" in said["activation"]
+
+
+def test_an_activation_with_nothing_to_swap_says_so(host):
+    run = run_of(nn.Linear(4, 2), torch.randn(8, 4))
+    assert host.find("activation", "elu").unfit(run) == "the model has no hidden activation to swap"
+    relu = run_of(plain(4, 1), torch.randn(8, 4))
+    assert host.find("activation", "relu").unfit(relu) == "the model has it already"
+    assert host.find("activation", "leaky_relu").unfit(relu) is None
+
+
+def test_the_parameters_of_an_activation_are_trained_without_weight_decay(host):
+    learned = advisor.Activation("learned", nn.PReLU)
+    run = run_of(plain(8, 2), torch.randn(8, 8))
+    apply(run, [(learned, {})])
+    slopes = [p for p in run.model.parameters() if p.numel() == 1]
+    assert len(slopes) == 2
+    assert len({id(p) for p in slopes} & {id(p) for p in run.undecayed}) == 2
+
+
+# ---------------------------------------------------------------- initializers
+
+RULES = ["xavier", "he", "orthogonal", "lsuv"]
+
+
+@pytest.mark.parametrize("rule", ["he", "orthogonal", "lsuv"])
+def test_a_signal_keeps_its_size_through_ten_layers_of_width_1024(host, rule):
+    model = plain(1024, 10)
+    run = run_of(model, torch.randn(256, 1024))
+    put(host, run, initializer=rule)
+    stds = []
+    handles = [
+        layer.register_forward_hook(lambda m, i, o: stds.append(float(o.pow(2).mean().sqrt())))
+        for layer in model
+        if isinstance(layer, nn.Linear)
+    ]
+    with torch.no_grad():
+        model(torch.randn(256, 1024))
+    for handle in handles:
+        handle.remove()
+    hidden = stds[1:-1]
+    assert max(hidden) / min(hidden) < 1.25, stds
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_initializer_is_reproducible_and_leaves_the_global_random_state_alone(host, rule):
+    weights = []
+    for _ in range(2):
+        run = run_of(plain(8, 2), torch.randn(300, 8, generator=torch.Generator().manual_seed(1)))
+        before = torch.random.get_rng_state()
+        put(host, run, initializer=rule)
+        assert torch.equal(torch.random.get_rng_state(), before)
+        weights.append(run.model[0].weight.detach().clone())
+    assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_every_gate_of_a_recurrent_layer_is_orthogonal_and_one_forget_bias_is_one(host, kind):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.last = kind(6, 16, num_layers=2, bidirectional=True, batch_first=True), nn.Linear(32, 2)
+
+        def forward(self, x):
+            return self.last(self.rnn(x)[0][:, -1])
+
+    run = run_of(Reader(), torch.randn(12, 5, 6))
+    put(host, run, initializer="orthogonal")
+    for name, parameter in run.model.rnn.named_parameters():
+        if name.startswith("weight_hh"):
+            for gate in parameter.detach().split(16):
+                torch.testing.assert_close(gate @ gate.T, torch.eye(16), atol=1e-5, rtol=0)
+    if kind is nn.LSTM:
+        total = run.model.rnn.bias_ih_l0.detach() + run.model.rnn.bias_hh_l0.detach()
+        assert total.chunk(4)[1].eq(1).all()
+        assert total.sum() == 16
+
+
+def test_attention_projections_are_initialized_one_by_one(host):
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.last = nn.MultiheadAttention(64, 4, batch_first=True), nn.Linear(64, 2)
+
+        def forward(self, x):
+            return self.last(self.attention(x, x, x)[0].mean(1))
+
+    run = run_of(Attend(), torch.randn(8, 5, 64))
+    put(host, run, initializer="xavier")
+    for block in run.model.attention.in_proj_weight.detach().chunk(3):
+        assert float(block.std()) == pytest.approx(0.125, rel=0.05)
+    put(host, run, initializer="orthogonal")
+    for block in run.model.attention.in_proj_weight.detach().chunk(3):
+        torch.testing.assert_close(block @ block.T, torch.eye(64), atol=1e-5, rtol=0)
+
+
+def test_fans_are_true_for_groups_and_transposed_convolutions():
+    model = nn.Sequential(
+        nn.Conv2d(16, 16, 3, groups=16), nn.ReLU(), nn.ConvTranspose2d(16, 8, 4, stride=2), nn.ReLU(), nn.Conv2d(8, 2, 1)
+    )
+    layers = trace(model, (torch.randn(2, 16, 8, 8),)).layers
+    depthwise = list(blocks(layers[0], 1.0))
+    assert len(depthwise) == 16
+    assert (depthwise[0].fans.fan_in, depthwise[0].fans.fan_out) == (9, 9)
+    (turned,) = blocks(layers[1], 1.0)
+    assert turned.weight.shape == (8, 16, 4, 4)
+    assert turned.fans.fan_in == 16 * 16 / 4
+
+
+def test_output_gain_is_one_and_what_follows_a_layer_decides_its_gain(host):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.Tanh(), nn.Linear(512, 512))
+    put(host, run_of(model, torch.randn(32, 512)), initializer="he")
+    stds = [float(model[i].weight.detach().std()) * 512**0.5 for i in (0, 2, 4)]
+    assert stds == pytest.approx([2**0.5, 1.0, 1.0], rel=0.02)
+
+
+def test_frozen_zero_tied_and_embedding_weights_and_norms_are_left_exactly_as_they_were(host):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(20, 8, padding_idx=0)
+            self.frozen, self.hidden, self.norm = nn.Linear(8, 8), nn.Linear(8, 8), nn.LayerNorm(8)
+            self.frozen.requires_grad_(False)
+            self.zero = nn.Linear(8, 8)
+            nn.init.zeros_(self.zero.weight)
+            self.decoder = nn.Linear(8, 20, bias=False)
+            self.decoder.weight = self.embed.weight
+
+        def forward(self, ids):
+            x = torch.relu(self.frozen(self.embed(ids).mean(1)))
+            return self.decoder(self.norm(torch.relu(self.hidden(x))) + self.zero(x))
+
+    for rule in RULES:
+        run = run_of(Tied(), torch.randint(1, 20, (40, 6)), targets=20)
+        before = {name: value.clone() for name, value in run.model.state_dict().items()}
+        put(host, run, initializer=rule)
+        changed = {name for name, value in run.model.state_dict().items() if not torch.equal(value, before[name])}
+        assert changed == {"hidden.weight", "hidden.bias"}, rule
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh])
+def test_lsuv_gives_every_layer_unit_deviation_in_one_pass(host, act):
+    model = plain(64, 12, act)
+    inputs = torch.randn(256, 64)
+    run = run_of(model, inputs)
+    put(host, run, initializer="lsuv")
+    stds = []
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda m, i, o: stds.append(float(o.std())))
+    with torch.no_grad():
+        model(inputs)
+    assert stds == pytest.approx([1.0] * 13, rel=0.05)
+
+
+def test_lsuv_restores_buffers_modes_and_works_with_inplace_activations_and_dropout(host):
+    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(8, 2))
+    model.eval()
+    run = run_of(model, torch.randn(64, 8))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    put(host, run, initializer="lsuv")
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    assert not any(module.training for module in model.modules())
+
+
+def test_keep_leaves_every_tensor_as_the_factory_left_it(host):
+    run = run_of(plain(8, 2), torch.randn(32, 8))
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    put(host, run, **dict.fromkeys(host.slots, "keep"))
+    assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+
+
+# ---------------------------------------------------------------- pretraining
+
+
+class Branched(nn.Module):
+    """A convolution and a skip, then linear layers: no chain that could be cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 6, 3, padding=1)
+        self.left, self.right = nn.Linear(384, 16), nn.Linear(384, 16)
+        self.last = nn.Linear(16, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x)).flatten(1)
+        return self.last(torch.relu(self.left(x)) + torch.tanh(self.right(x)))
+
+
+def test_pretraining_learns_to_rebuild_the_input_of_every_hidden_layer_on_any_topology(host):
+    torch.manual_seed(0)
+    run = run_of(Branched(), torch.rand(80, 1, 8, 8))
+    last = run.model.last.weight.detach().clone()
+    said = put(host, run, pretraining=("denoising", {"epochs": 5}))
+    assert "pretrained 3 layers, 3 with a lower loss" in said["pretraining"]
+    assert "last (output layer)" in said["pretraining"]
+    assert torch.equal(run.model.last.weight, last)
+    assert all(torch.isfinite(p).all() and p.requires_grad and p.grad is None for p in run.model.parameters())
+
+
+def test_pretraining_sees_unlabeled_rows_and_is_kept_for_equal_inputs_only(host, tmp_path):
+    def pretrained(**changes):
+        torch.manual_seed(0)
+        run = run_of(plain(8, 2, nn.Sigmoid), torch.linspace(0, 1, 320).reshape(40, 8), **changes)
+        run.cache = tmp_path
+        put(host, run, pretraining=("denoising", {"epochs": 2}))
+        return run.model[0].weight.detach().clone()
+
+    first = pretrained()
+    assert torch.equal(pretrained(), first)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert not torch.equal(pretrained(unlabeled=torch.rand(40, 8)), first)
+    assert not torch.equal(pretrained(seed=4), first)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_model_with_nothing_to_pretrain_says_why(host):
+    technique = host.find("pretraining", "denoising")
+    assert "output layer" in technique.unfit(run_of(nn.Linear(4, 2), torch.randn(8, 4)))
+    assert technique.unfit(run_of(plain(4, 2), torch.randn(8, 4))) is None
+
+
+# ---------------------------------------------------------------- embeddings
+
+
+class Reader(nn.Module):
+    def __init__(self, padding_idx=0):
+        super().__init__()
+        self.words, self.last = nn.Embedding(30, 12, padding_idx=padding_idx), nn.Linear(12, 2)
+
+    def forward(self, ids):
+        return self.last(self.words(ids).mean(1))
+
+
+def pairs(rows=400):
+    """Sentences in which word 2k and 2k+1 are always together: neighbours that vectors must find."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randint(1, 10, (rows, 3), generator=generator) * 2
+    return torch.cat([torch.stack([first, first + 1], 2).reshape(rows, 6), torch.zeros(rows, 2, dtype=torch.long)], 1)
+
+
+@pytest.mark.parametrize("name", ["skipgram", "cbow"])
+def test_word_vectors_have_the_scale_of_the_table_and_a_zero_row_for_padding(host, name):
+    torch.manual_seed(0)
+    run = run_of(Reader(), pairs())
+    scale = float(run.model.words.weight.detach()[1:].std())
+    said = put(host, run, embedding=(name, {"rows": "frozen", "epochs": 5, "window": 3}))
+    weight = run.model.words.weight.detach()
+    assert not run.model.words.weight.requires_grad
+    assert weight[0].eq(0).all()
+    assert float(weight[2:20].std()) == pytest.approx(scale, rel=0.1)
+    assert "18 of 30 rows from 2,400 tokens, frozen" in said["embedding"]
+
+
+def test_words_that_stand_together_get_vectors_that_lie_together(host):
+    torch.manual_seed(0)
+    run = run_of(Reader(), pairs(3000))
+    put(host, run, embedding=("skipgram", {"rows": "tuned", "epochs": 20, "window": 3}))
+    weight = run.model.words.weight.detach()
+    assert run.model.words.weight.requires_grad
+    together = F.cosine_similarity(weight[2:20:2], weight[3:20:2]).mean()
+    apart = F.cosine_similarity(weight[2:20:2], weight[3:20:2].roll(1, 0)).mean()
+    assert together > apart + 0.2
+
+
+def test_a_model_without_word_tables_or_with_positions_only_gets_no_vectors(host):
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.places, self.last = nn.Embedding(8, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.last((x + self.places(torch.arange(x.shape[1]))).mean(1))
+
+    technique = host.find("embedding", "cbow")
+    assert technique.unfit(run_of(plain(4, 1), torch.randn(8, 4))) == "the model has no embedding table"
+    assert "no input of the model" in technique.unfit(run_of(Positions(), torch.randn(8, 5, 4)))
+    assert technique.unfit(run_of(Reader(), pairs())) is None
+
+
+def test_the_identity_has_the_moments_of_a_line():
+    assert moments(nn.Identity()).gain == pytest.approx(LINEAR.gain, rel=1e-6)
