@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ import advisor
 from advisor.cli import COMMANDS
 
 NET = """\
+import torch
 from torch import nn
 
 
@@ -28,12 +30,12 @@ class Net(nn.Module):
         self.body = nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, outputs))
 
     def forward(self, x):
-        if self.training and inputs_are_bad:
+        if torch.is_grad_enabled() and broken:
             raise RuntimeError("no training today")
         return self.body(x)
 
 
-inputs_are_bad = False
+broken = False
 number = 3
 """
 TASK = ("--model", "net.py:Net", "--data", "data.csv", "--target", "label")
@@ -122,7 +124,7 @@ def test_every_command_explains_itself_and_each_of_its_options(advise, name):
     for flag in ("--help", "-h"):
         said = advise(name, flag)
         assert said.code == 0
-        assert f"Usage: advisor {name}" in said.out
+        assert f"advisor {name} [OPTIONS]" in said.out
     assert command(name).help
     options = [option for option in command(name).params if isinstance(option, click.Option)]
     assert not [option.name for option in options if not option.help]
@@ -191,7 +193,7 @@ MISTAKES = [
     (["tune", *TASK[:4], "--target", "lable"], ["lable", "label"]),
     (["tune", "--model", "net.py:Nett", "--data", "data.csv"], ["net.py", "Did you mean 'Net'?"]),
     (["tune", "--model", "net.py:number", "--data", "data.csv"], ["net.py:number", "int"]),
-    (["tune", "--model", "net.py", "--data", "data.csv"], ["--model", "net.py", "FILE.py:NAME"]),
+    (["tune", "--model", "net.py", "--data", "data.csv"], ["net.py", "FILE.py:NAME"]),
     (["tune", "--model", "nets.py:Net", "--data", "data.csv"], ["nets.py", "Did you mean 'net.py'?"]),
     (["tune", "--model", "no.such:Net", "--data", "data.csv"], ["no.such"]),
     (["tune", "--model", "net.py:Net", "--data", "dta.csv"], ["dta.csv", "data.csv"]),
@@ -217,32 +219,36 @@ def test_a_mistake_is_one_message_with_what_was_given_and_no_traceback(advise, h
         "import advisor\nfrom net import Net\nstudy = advisor.Study('s', advisor.Task(Net, 'data.csv'))\n"
     )
     options = [] if "--storage" in words or words[0] in ("techniques", "plugins") else ["--storage", "studies.db"]
-    before = (here / "studies.db").read_bytes()
+    names = ("trials", "trial_params", "advisor_plans", "advisor_curves", "advisor_confirmations", "advisor_recommendations")
+    before = {name: table(here / "studies.db", name) for name in names}
     is_clean(advise(*words, *options), *said)
-    assert (here / "studies.db").read_bytes() == before
+    assert {name: table(here / "studies.db", name) for name in names} == before
     assert not (here / "other.db").exists()
 
 
 def test_a_study_that_cannot_be_trained_ends_with_1_and_says_why(advise, here):
-    (here / "net.py").write_text(NET.replace("bad = False", "bad = True"))
+    (here / "net.py").write_text(NET.replace("broken = False", "broken = True"))
     said = advise("tune", *SMALL, "--name", "bad", "--only", "activation=keep", "--quiet")
     assert said.code == 1
     assert said.out == ""
     assert "'bad'" in said.err
-    assert "RuntimeError: no training today (net.py:11 in forward)" in said.err
+    assert "RuntimeError: no training today (net.py:12 in forward)" in said.err
     assert "Traceback" not in said.err
 
 
 def test_a_broken_study_file_names_its_line(advise, here):
     (here / "study.py").write_text("import advisor\n\nstudy = advisor.Study('s', advisor.Task(build=3))\n")
-    is_clean(advise("tune", "study.py"), "study.py:3 raised InputError: Task(build=…)")
+    said = advise("tune", "study.py")
+    is_clean(said, "InputError: Task(build=…)")
+    assert re.search(r"study\.py\D+3\b", said.err), said.err
+    assert ".." not in said.err, "one sentence, one full stop"
 
 
 # --- tune, end to end -------------------------------------------------------------------------------------------------
 
 
 def test_tune_answers_with_the_documented_json_and_nothing_else_on_stdout(tuned):
-    folder, ended = tuned
+    ended = tuned[1]
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Warning" not in ended.stderr
@@ -406,8 +412,7 @@ QUESTION = ["query", "SELECT number, activation, score FROM advisor_trials WHERE
 
 def test_a_question_is_answered_as_a_table_as_csv_and_as_json(advise, here):
     rows = json.loads(advise(*QUESTION, "--json").out)
-    assert [(row["number"], row["activation"]) for row in rows][0] == (0, "keep")
-    assert rows[1]["activation"] != "keep"
+    assert [(row["number"], row["activation"] == "keep") for row in rows] == [(0, True), (1, False)]
     said = advise(*QUESTION, "--csv")
     assert [{"number": r["number"], "score": r["score"]} for r in csv.DictReader(io.StringIO(said.out))] == [
         {"number": str(row["number"]), "score": str(row["score"])} for row in rows
@@ -438,10 +443,6 @@ def test_no_rows_are_said_to_be_none_in_each_format(advise, here):
     assert json.loads(advise(*empty, "--json").out) == []
 
 
-def test_csv_and_json_at_once_are_refused(advise, here):
-    is_clean(advise(*QUESTION, "--csv", "--json"), "--csv", "--json")
-
-
 def test_the_schema_is_printed_without_a_database(advise):
     said = advise("query", "--schema")
     assert said.code == 0
@@ -470,10 +471,8 @@ def test_plugins_are_listed_with_where_they_come_from(advise, plugin):
     said = advise("plugins", "--plugin", path, "--without", "embedding", "--json")
     rows = {row["name"]: row for row in json.loads(said.out)}
     assert set(rows) == {"activation", "initializer", "pretraining", "mine"}
-    assert rows["mine"] | {"version": ""} == {
-        **{"name": "mine", "version": "", "source": path, "slots": ["oven"]},
-        "techniques": ["activation.x", "oven.slow"],
-    }
+    mine = rows["mine"]
+    assert (mine["source"], mine["slots"], mine["techniques"]) == (path, ["oven"], ["activation.x", "oven.slow"])
     assert rows["activation"]["version"] == advisor.__version__
     said = advise("plugins", "--plugin", path)
     assert said.code == 0

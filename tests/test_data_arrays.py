@@ -224,16 +224,18 @@ def test_functions_arrays_and_datasets_are_found_in_files_and_modules(tmp_path):
     (tmp_path / "neighbour_of_data.py").write_text("import numpy as np\nx = np.zeros((30, 4))\ny = np.arange(30) % 3\n")
     (tmp_path / "mine.py").write_text(
         "def pair():\n    from neighbour_of_data import x, y\n    return x, y\n"
-        "faulty = lambda: 1 / 0\nneeds = lambda path: path\n"
+        "faulty = lambda: 1 / 0\nneeds = lambda path: path\nnumber = 3\nanswer = lambda: 42\n"
     )
     for reference in ("mine.py:pair", f"{tmp_path}/mine.py:pair"):
         assert open_source(data=reference, folder=tmp_path).facts.outputs == 3
     assert open_source(data="sklearn.datasets:load_iris").facts.inputs == ((4,),)
     for reference, word in (
-        ("mine.py:pear", "it has .*pair"),
-        ("mine.py:faulty", "ZeroDivisionError"),
+        ("mine.py:pear", "It has: .*pair"),
+        ("mine.py:faulty", "mine.py:faulty.. failed at mine.py:4 with ZeroDivisionError"),
+        ("mine.py:number", "mine.py:number is int, which cannot be read"),
+        ("mine.py:answer", "mine.py:answer.. is int, which cannot be read"),
         ("mine.py:needs", "without arguments"),
-        ("mime.py:pair", "did you mean mine.py"),
+        ("mime.py:pair", "Did you mean .mine.py"),
         ("no_such_module_here:x", "cannot be imported"),
     ):
         with pytest.raises(InputError, match=word):

@@ -116,10 +116,22 @@ def test_rare_classes_and_categories_are_told_and_never_crash():
     table = numbers(60).assign(label=["usual", "other"] * 29 + ["once", "once again"], c=["p", "q"] * 29 + ["ISLAND"] * 2)
     source = open_source(data=table, target="label")
     assert said(source, "class 'once' has 1 row")
-    assert said(source, "'c'", "'ISLAND' (2)")
+    assert said(source, "c 'ISLAND' (2)")
     splits = source.splits(4)
     once = source.facts.classes.index("once")
     assert once in splits.train.target.tolist()
+
+
+def test_rare_categories_of_many_columns_are_one_sentence():
+    many = {f"c{i}": ["p", "q"] * 29 + ["rare"] * 2 for i in range(9)}
+    source = open_source(data=numbers(60).assign(label=["a", "b"] * 30, **many), target="label")
+    assert said(source, "c0 'rare' (2), c1 'rare' (2)", "9 in all")
+    assert sum("fewer than" in warning for warning in source.warnings) == 1
+
+
+def test_a_table_beside_arrays_is_an_error_that_names_both():
+    with pytest.raises(InputError, match="valid is a table, and train is none"):
+        open_source(train=(np.zeros((40, 2)), np.arange(40) % 2), valid=numbers(20).assign(label=["a", "b"] * 10))
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ def imports(path: Path) -> Iterator[Import]:
 
 def room(module: str) -> str:
     """`host` for `advisor.host.host`; the empty word for `advisor` itself."""
-    return [*module.split("."), ""][1]
+    found = [*module.split("."), ""][1]
+    assert found in HEIGHT, f"{module}: give the room {found!r} its floor in FLOORS"
+    return found
 
 
 def home(found: Import) -> str:

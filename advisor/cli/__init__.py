@@ -78,8 +78,7 @@ def main() -> None:
             f"\nInterrupted. The same command goes on where it stopped:\n  advisor {' '.join(map(_quoted, sys.argv[1:]))}",
             err=True,
         )
-        sys.stderr.flush()
-        os._exit(130)  # at once: workers are ended, and nothing is left to clean up
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our pipe has gone: so do we
         sys.exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,12 +36,17 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads one value: `word` is the keyword it was given for, `inputs` how many inputs an item has if that is known."""
+    """Reads one value.
+
+    `word` is the keyword it was given for, `inputs` how many inputs an item has if that is known, `place` the reference
+    that names the value, if there is one.
+    """
 
     word: str
     folder: Path | None
     told: Told
     inputs: int | None = None
+    place: str | None = None
 
     def read(self, value: Any) -> Found:
         """What the value holds, by split.
@@ -57,7 +63,8 @@ class Reader:
             return self.dataset(value)
         if callable(value):
             return self.call(value)
-        raise InputError(f"{self.word}={value!r} cannot be read; give {KINDS}.")
+        found = f"{self.word}={value!r}" if self.place is None else f"{self.place} is {type(value).__name__}, which"
+        raise InputError(f"{found} cannot be read; give {KINDS}.")
 
     def path(self, value: str | Path) -> Found:
         """A file, a folder, or an object in a Python file."""
@@ -83,7 +90,7 @@ class Reader:
         found: Found = {}
         for split in (name for name in SPLITS if keys.get(name) is not None):
             known = _inputs(found.get("train")) if split == "unlabeled" else None
-            found[split] = replace(self, word=split, inputs=known).one(keys[split])
+            found[split] = replace(self, word=split, inputs=known, place=None).one(keys[split])
         return found
 
     def one(self, value: Any) -> Raw:
@@ -117,20 +124,21 @@ class Reader:
 
     def call(self, value: Callable[[], Any]) -> Found:
         """What a function returns."""
-        name = getattr(value, "__name__", repr(value))
+        name = self.place or f"{self.word}={getattr(value, '__name__', repr(value))}"
         try:
             inspect.signature(value).bind()
         except TypeError as error:
-            raise InputError(f"{self.word}={name} must be callable without arguments: {error}.") from error
+            raise InputError(f"{name} must be callable without arguments: {error}.") from error
         try:
             made = value()
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{self.word}={name}() failed: {type(error).__name__}: {error}") from error
+            failed = f"{name}() failed at {_place(error)} with {type(error).__name__}: {error}"
+            raise InputError(f"{failed}. Call it alone, without advisor, and mend it.") from error
         if made is None:
-            raise InputError(f"{self.word}={name}() returned None; return {KINDS}.")
-        return self.read(made)
+            raise InputError(f"{name}() returned None; return {KINDS}.")
+        return replace(self, place=f"{name}()").read(made)
 
 
 READERS: dict[Any, Callable[[Reader, Any], Found]] = {
@@ -140,6 +148,12 @@ READERS: dict[Any, Callable[[Reader, Any], Found]] = {
     Mapping: Reader.mapping,
     tuple: Reader.pair,
 }
+
+
+def _place(error: BaseException) -> str:
+    """`FILE:LINE` where the error was raised."""
+    call = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(call.filename).name}:{call.lineno}"
 
 
 def _not_text(value: Any, reference: str) -> Any:

@@ -125,6 +125,7 @@ class Table(Body):
         table = pd.concat([column.where(column.notna(), MISSING) for column in columns], axis=1, keys=names)
         for name in names:
             self._tell_levels(name, table[name])
+        self._tell_rare(table)
         coder = OneHotEncoder(
             max_categories=LEVELS + 1, handle_unknown="infrequent_if_exist", sparse_output=False, dtype=np.float32
         )
@@ -139,8 +140,14 @@ class Table(Body):
             self.told.note(f"column {name!r}: {plural(int((column == MISSING).sum()), 'gap')} became a category of their own")
         if len(counts) > LEVELS + 1:
             self.told.note(f"column {name!r} has {len(counts)} categories: kept the {LEVELS} most frequent, the rest is 'other'")
-        elif rare := [f"{level!r} ({count})" for level, count in column.value_counts().items() if count < RARE]:
-            self.told.warn(f"column {name!r} has categories with fewer than {RARE} rows: {listing(rare, 6)}")
         unseen = int((~column.isin(counts.index)).sum())
         if unseen:
             self.told.warn(f"column {name!r}: {plural(unseen, 'test row')} with a category that no other row has")
+
+    def _tell_rare(self, table: pd.DataFrame) -> None:
+        """One sentence for all columns: many tables have such categories, and none is a reason to worry."""
+        counts = {str(name): table[name].value_counts() for name in table.columns}
+        few = {name: column for name, column in counts.items() if len(column) <= LEVELS + 1}
+        rare = [f"{name} {level!r} ({count})" for name, column in few.items() for level, count in column.items() if count < RARE]
+        if rare:
+            self.told.warn(f"categories with fewer than {RARE} rows: {listing(rare, 6)}")

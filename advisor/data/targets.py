@@ -52,12 +52,18 @@ def take_target(raws: Mapping[str, Raw], target: str | None, told: Told) -> dict
     if not isinstance(train.body, pd.DataFrame) or train.labels is not None:
         if target is not None:
             told.warn(f"target={target!r} is not used: the data have no column to choose, they come with their targets")
-        return {split: replace(raw, labels=None) if split == "unlabeled" else _needs_labels(raw) for split, raw in raws.items()}
+        others = {split: raw for split, raw in raws.items() if split != "unlabeled"}
+        unlabeled = {split: replace(raws[split], labels=None) for split in raws.keys() - others.keys()}
+        return {split: _needs_labels(raw, train) for split, raw in others.items()} | unlabeled
     column = target if target is not None else _usual_column(train, told)
     return {split: _without(raw, column, split, told) for split, raw in raws.items()}
 
 
-def _needs_labels(raw: Raw) -> Raw:
+def _needs_labels(raw: Raw, train: Raw) -> Raw:
+    if raw.labels is None and isinstance(raw.body, pd.DataFrame):
+        raise InputError(
+            f"{raw.name} is a table, and {train.name} is none; give all of them alike, as tables or as pairs (x, y)."
+        )
     if raw.labels is None:
         raise InputError(f"{raw.name} has no targets; give a pair (x, y), or one sub-folder per class.")
     return raw

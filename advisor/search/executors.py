@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -40,7 +41,23 @@ def local_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["advisor.search.job"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_warm_up, initargs=(list(sys.path),))
+    with _uninterrupted():
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_warm_up, initargs=(list(sys.path),))
+        pool.submit(one_thread).result()
+    return pool
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start; it arrives afterwards. What is started here never sees it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def one_thread() -> None:

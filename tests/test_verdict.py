@@ -1,0 +1,223 @@
+"""Statistics, confirmation, recommendation; and the answers that a right advisor must give."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+
+import advisor
+from advisor.errors import InputError
+from advisor.training.metrics import METRICS
+from advisor.verdict.confirm import Candidate, Trained, choose
+from advisor.verdict.reasons import explain_alternatives, explain_choice
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.statistics import paired_gain, verdict
+from advisor.verdict.tune import smallest_gain
+
+
+def test_the_paired_interval_is_student_s_t():
+    one, two = [0.90, 0.91, 0.89, 0.92, 0.90], [0.93, 0.92, 0.93, 0.94, 0.91]
+    gain, expected = paired_gain(one, two), scipy.stats.ttest_rel(two, one)
+    interval = expected.confidence_interval(0.95)
+    assert (gain.low, gain.high) == pytest.approx((interval.low, interval.high))
+    assert gain.p == pytest.approx(expected.pvalue)
+    assert gain.mean == pytest.approx(0.022)
+
+
+def test_overlapping_splits_widen_the_interval_as_nadeau_and_bengio_say():
+    one, two = [0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.25, 0.5, 0.5, 0.6]
+    plain, corrected = paired_gain(one, two), paired_gain(one, two, overlap=1 / 3)
+    assert corrected.high - corrected.low == pytest.approx((plain.high - plain.low) * math.sqrt((1 / 5 + 1 / 3) / (1 / 5)))
+    assert corrected.mean == plain.mean
+
+
+def test_identical_scores_are_no_gain_and_a_constant_gain_is_certain():
+    assert (paired_gain([0.5] * 3, [0.5] * 3).p, paired_gain([0.5] * 3, [0.5] * 3).high) == (1.0, 0.0)
+    assert paired_gain([0.25] * 3, [0.75] * 3).low == 0.5
+    with pytest.raises(ValueError, match="at least two pairs"):
+        paired_gain([0.5], [0.6])
+
+
+def test_the_interval_covers_and_the_verdict_seldom_changes_where_there_is_no_gain():
+    generator = np.random.default_rng(0)
+    shared = generator.normal(0.9, 0.01, (2000, 5))
+    one, two = shared + generator.normal(0, 0.005, (2000, 5)), shared + generator.normal(0, 0.005, (2000, 5))
+    gains = [paired_gain(list(a), list(b)) for a, b in zip(one, two, strict=True)]
+    assert 0.93 <= np.mean([gain.low <= 0 <= gain.high for gain in gains]) <= 0.97
+    assert np.mean([verdict(gain, 0.001) == "change" for gain in gains]) <= 0.035
+
+
+def test_the_detectable_difference_is_found_about_four_times_in_five():
+    generator = np.random.default_rng(1)
+    detectable = np.mean([paired_gain([0.0] * 8, list(generator.normal(0, 1, 8))).detectable for _ in range(500)])
+    found = [paired_gain([0.0] * 8, list(generator.normal(detectable, 1, 8))).low > 0 for _ in range(2000)]
+    assert 0.72 <= np.mean(found) <= 0.88
+
+
+PAIRS = {
+    "a real gain that is worth it": ([0.1, 0.12, 0.11], [0.8, 0.83, 0.82], "change"),
+    "a real gain that is not worth it": ([0.900, 0.910, 0.905], [0.901, 0.911, 0.906], "keep"),
+    "a loss": ([0.9, 0.91, 0.92], [0.8, 0.82, 0.81], "keep"),
+    "a gain that a few more seeds would prove": ([0.90, 0.91, 0.90], [0.92, 0.96, 0.91], "undecided"),
+    "noise": ([0.90, 0.60, 0.99, 0.70], [0.62, 0.99, 0.70, 0.90], "keep"),
+}
+
+
+@pytest.mark.parametrize("case", PAIRS)
+def test_the_verdict_is_change_only_for_a_gain_that_is_real_and_worth_it(case):
+    one, two, expected = PAIRS[case]
+    assert verdict(paired_gain(one, two), 0.005) == expected
+
+
+def test_where_more_seeds_cannot_tell_the_verdict_is_keep_and_says_so():
+    gain = paired_gain([0.90, 0.91, 0.90], [0.92, 0.96, 0.91], overlap=1.0)
+    assert gain.needed is None
+    assert verdict(gain, 0.005) == "keep"
+    one, two = candidate(), candidate(initializer="he")
+    assert "more rows" in explain_choice("keep", one, two, gain, 0.005, {}, METRICS["accuracy"], [])[1]
+
+
+def test_the_smallest_gain_is_the_user_s_or_the_metric_s_own():
+    assert smallest_gain(0.02, METRICS["accuracy"], [0.9]) == 0.02
+    assert smallest_gain(None, METRICS["accuracy"], [0.9]) == 0.005
+    assert smallest_gain(None, METRICS["rmse"], [200.0]) == pytest.approx(2.0)
+
+
+def candidate(searched=0.9, **choices):
+    return Candidate({"activation": "keep", "initializer": "keep", **choices}, {"training.lr": 0.001}, searched)
+
+
+def results(scores, seconds=1.0):
+    return [Trained(score, seconds) for score in scores]
+
+
+def test_a_tie_goes_to_fewer_changes_then_to_the_cheaper_arm_and_a_clear_winner_wins():
+    both, one, dear = candidate(activation="elu", initializer="he"), candidate(initializer="he"), candidate(initializer="slow")
+    options = [both, one, dear]
+    tied = {
+        both.label: results([0.91, 0.92, 0.93]),
+        one.label: results([0.909, 0.919, 0.928]),
+        dear.label: results([0.909, 0.919, 0.929], 5.0),
+    }
+    assert choose(options, tied, 1.0, 0.005) is one
+    clear = {**tied, both.label: results([0.95, 0.96, 0.97])}
+    assert choose(options, clear, 1.0, 0.005) is both
+    lower = {both.label: results([3.0, 3.1, 3.2]), one.label: results([2.0, 2.1, 2.2]), dear.label: results([4.0, 4.0, 4.0])}
+    assert choose(options, lower, -1.0, 0.005) is one
+
+
+def test_alternatives_say_why_they_were_not_chosen():
+    one, two, three = candidate(initializer="he"), candidate(activation="elu", initializer="he"), candidate(activation="elu")
+    scores = {one.label: results([0.90] * 3), two.label: results([0.902] * 3), three.label: results([0.8] * 3)}
+    found = explain_alternatives(one, [two, three], scores, METRICS["accuracy"])
+    assert found[0]["why_not"] == "no clear gain over initializer=he (+0.002 accuracy) for 1 more change"
+    assert found[1]["why_not"] == "0.1 worse in accuracy than initializer=he on 3 fresh seeds"
+
+
+# ---------------------------------------------------------------- studies with a known answer
+
+
+def digits():
+    x, y = load_digits(return_X_y=True)
+    return (x / 16).astype("float32"), y
+
+
+def deep():
+    """Twenty plain layers at PyTorch's default start: the signal dies."""
+    hidden = [layer for _ in range(18) for layer in (nn.Linear(32, 32), nn.ReLU())]
+    return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), *hidden, nn.Linear(32, 10))
+
+
+class Shallow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 64), nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.last(F.relu(self.first(x)))
+
+
+KEYS = {
+    "study", "verdict", "metric", "direction", "choices", "params", "baseline", "recommended", "gain", "alternatives",
+    "reasons", "findings", "skipped", "trials", "seconds", "versions", "warnings",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deep")
+    study = advisor.Study("deep", advisor.Task(build=deep, data=digits), trials=24, epochs=10, only={"pretraining": []})
+    found = advisor.tune(study, storage=str(folder / "a.db"), workers=2)
+    assert advisor.recommendation("deep", str(folder / "a.db")).to_json() == found.to_json()
+    with pytest.raises(InputError, match="No recommendation for study 'deeep'.*Did you mean 'deep'"):
+        advisor.recommendation("deeep", str(folder / "a.db"))
+    return found
+
+
+def test_a_deep_plain_net_is_mended_by_another_start(mended):
+    assert mended.verdict == "change"
+    assert mended.choices["initializer"] != "keep"
+    assert mended.baseline["mean"] < 0.3 < 0.7 < mended.recommended["mean"]
+    assert mended.recommended["test"] > 0.7
+    assert mended.gain["low"] > 0.3
+    assert any("initializer" in reason for reason in mended.reasons)
+
+
+def test_the_scores_of_both_arms_are_paired_and_give_the_printed_gain(mended):
+    one, two = mended.baseline["scores"], mended.recommended["scores"]
+    assert len(one) == len(two) == mended.gain["seeds"] == 5
+    assert mended.gain["mean"] == pytest.approx(sum(two) / 5 - sum(one) / 5)
+    assert mended.recommended["mean"] == pytest.approx(sum(two) / 5)
+
+
+def test_a_recommendation_has_the_documented_keys_and_survives_json(mended):
+    kept = json.loads(mended.to_json())
+    assert set(kept) >= KEYS
+    assert {"params", "scores", "mean", "test"} <= set(kept["baseline"])
+    assert {"mean", "low", "high", "p", "seeds", "detectable"} <= set(kept["gain"])
+    assert Recommendation.from_json(mended.to_json()).to_json() == mended.to_json()
+
+
+def test_a_recommendation_is_applied_to_a_fresh_model_and_only_changes_what_it_says(mended):
+    torch.manual_seed(0)
+    model = deep()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    after = mended.apply(model)
+    assert set(after.state_dict()) == set(before)
+    assert any(not torch.equal(value, before[name]) for name, value in after.state_dict().items())
+    kinds = {type(module) for module in after.modules()}
+    assert (nn.ReLU in kinds) == (mended.choices["activation"] == "keep")
+    with pytest.raises(InputError, match="cannot be applied|needs|fails|got"):
+        mended.apply(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)))
+
+
+def test_a_shallow_net_is_not_changed_for_another_activation(tmp_path):
+    study = advisor.Study(
+        "shallow", advisor.Task(build=Shallow, data=digits), trials=12, epochs=8, only={"pretraining": [], "initializer": []}
+    )
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), workers=2)
+    assert found.verdict != "change"
+    assert set(found.choices.values()) == {"keep"}
+    assert found.baseline["mean"] == found.recommended["mean"] > 0.9
+    model = Shallow()
+    assert found.apply(model) is model
+
+
+def test_techniques_that_are_the_same_under_another_name_are_never_a_change(tmp_path):
+    plugin = tmp_path / "twins.py"
+    plugin.write_text(
+        "import advisor\nfrom torch import nn\n"
+        "@advisor.hookimpl\n"
+        "def techniques():\n"
+        "    return [advisor.Activation(f'twin{i}', lambda: nn.LeakyReLU(0.0)) for i in range(4)]\n"
+    )
+    only = {"activation": [f"twin{i}" for i in range(4)], "initializer": [], "pretraining": []}
+    study = advisor.Study("twins", advisor.Task(build=Shallow, data=digits), trials=10, epochs=4, only=only)
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=[str(plugin)])
+    assert found.verdict == "keep"
