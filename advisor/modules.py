@@ -126,7 +126,7 @@ def _no_such_name(source: str, name: str, module: ModuleType) -> str:
 
 def explain(problem: BaseException) -> str:
     """`ValueError: text` on one line."""
-    text = " ".join(str(problem).split())
+    text = " ".join(str(problem).split()).rstrip(".")
     return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
@@ -27,6 +27,10 @@ class Float:
             return self.default
         return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
 
+    def holds(self, value: object) -> bool:
+        """Whether `value` lies in the range."""
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
 
 @dataclass(frozen=True)
 class Int:
@@ -47,24 +51,41 @@ class Int:
             return self.default
         return round(math.sqrt(self.low * self.high)) if self.log else (self.low + self.high) // 2
 
+    def holds(self, value: object) -> bool:
+        """Whether `value` lies in the range."""
+        return isinstance(value, int) and self.low <= value <= self.high
+
+
+Option = Union[str, float, int, bool]
+
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of a few named options (text, numbers or booleans). `default` is tried first, else the first option."""
+    """One of a few options (text, numbers or booleans): `Choice("a", "b")` or `Choice(["a", "b"])`.
 
-    options: tuple[str | float | int | bool, ...]
-    default: str | float | int | bool | None = None
+    `default` is tried first, else the first option.
+    """
 
-    def __init__(self, *options: str | float | int | bool, default: str | float | int | bool | None = None) -> None:
-        if not options or (default is not None and default not in options):
+    options: tuple[Option, ...]
+    default: Option | None
+
+    def __init__(self, *options: Option | Sequence[Option], default: Option | None = None) -> None:
+        listed = options[0] if len(options) == 1 and isinstance(options[0], (list, tuple)) else options
+        if not all(isinstance(option, (str, float, int, bool)) for option in listed):
+            raise ValueError(f"Choice{options}: an option is text, a number or a boolean")
+        if not listed or (default is not None and default not in listed):
             raise ValueError(f"Choice{options} needs options, and a default among them, got default={default!r}")
-        object.__setattr__(self, "options", tuple(options))
+        object.__setattr__(self, "options", tuple(listed))
         object.__setattr__(self, "default", default)
 
     @property
-    def first(self) -> str | float | int | bool:
+    def first(self) -> Option:
         """The option tried first when nothing else says so."""
         return self.options[0] if self.default is None else self.default
+
+    def holds(self, value: object) -> bool:
+        """Whether `value` is one of the options."""
+        return value in self.options
 
 
 Parameter = Union[Float, Int, Choice]
@@ -72,6 +93,10 @@ Space = Mapping[str, Parameter]
 
 
 def _check_range(parameter: Float | Int) -> None:
+    if not all(math.isfinite(end) for end in (parameter.low, parameter.high) if end == end):
+        raise ValueError(f"{parameter} reaches to inf; a range has two ends")
+    if isinstance(parameter, Int) and not all(isinstance(end, int) for end in (parameter.low, parameter.high)):
+        raise ValueError(f"{parameter} must have whole numbers as ends")
     if not parameter.low <= parameter.high:
         raise ValueError(f"{parameter} has low > high")
     if parameter.log and parameter.low <= 0:

@@ -51,8 +51,12 @@ class Task:
             raise InputError("Task needs either data=… or train=… (the user's own training split), and not both.")
         if self.kind is not None and self.kind not in KINDS:
             raise InputError(f"Task(kind={self.kind!r}): the kinds are {', '.join(KINDS)}.")
-        if self.batch is not None and self.batch < 1:
+        if self.batch is not None and not _at_least(self.batch, 1):
             raise InputError(f"Task(batch={self.batch!r}): a mini-batch has at least one row.")
+
+
+def _at_least(value: object, least: int) -> bool:
+    return isinstance(value, int) and value >= least
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,24 @@ class Study:
     min_gain: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not self.name or not isinstance(self.name, str):
+        if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"Study(name={self.name!r}): a study needs a name.")
+        if not isinstance(self.task, Task):
+            raise InputError(f"Study {self.name!r}: task must be an advisor.Task, got {self.task!r}.")
         for label, value, least in (("trials", self.trials, 1), ("seeds", self.seeds, 3), ("epochs", self.epochs, 1)):
-            if value is not None and value < least:
-                raise InputError(f"Study {self.name!r}: {label} must be at least {least}, got {value}.")
-        if self.minutes is not None and self.minutes <= 0:
+            if value is not None and not _at_least(value, least):
+                raise InputError(f"Study {self.name!r}: {label} must be at least {least}, got {value!r}.")
+        if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"Study {self.name!r}: minutes must be above 0, got {self.minutes}.")
+        if self.min_gain is not None and not self.min_gain >= 0:
+            raise InputError(f"Study {self.name!r}: min_gain must be 0 or more, got {self.min_gain}.")
+        self._check_only()
+
+    def _check_only(self) -> None:
+        if self.only is None:
+            return
+        if not isinstance(self.only, Mapping):
+            raise InputError(f"Study {self.name!r}: only maps a slot to names, {{'activation': ['elu']}}; got {self.only!r}.")
+        for slot, names in self.only.items():
+            if isinstance(names, str):
+                raise InputError(f"Study {self.name!r}: only[{slot!r}] must be a list of names, [{names!r}], got {names!r}.")

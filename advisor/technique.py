@@ -52,10 +52,8 @@ class Technique:
         """The values of `space` that are tried first: from `apply`'s signature, else from the space itself."""
         signature = inspect.signature(self.apply).parameters
         given = {name: signature[name].default for name in self.space if name in signature}
-        return {
-            name: parameter.first if given.get(name, inspect.Parameter.empty) is inspect.Parameter.empty else given[name]
-            for name, parameter in self.space.items()
-        }
+        said = {name: value for name, value in given.items() if value is not None and value is not inspect.Parameter.empty}
+        return {name: said.get(name, parameter.first) for name, parameter in self.space.items()}
 
     def __repr__(self) -> str:
         return f"<technique {self.slot}={self.name}>"

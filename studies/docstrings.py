@@ -68,4 +68,4 @@ def evenly(texts: list[str], most: int) -> list[str]:
     return [texts[i * len(texts) // most] for i in range(most)] if len(texts) > most else texts
 
 
-study = advisor.Study("docstrings", advisor.Task(build=BagOfWords, data=paragraphs), trials=40)
+study = advisor.Study("docstrings", advisor.Task(build=BagOfWords, data=paragraphs), trials=30)

@@ -235,8 +235,8 @@ def test_functions_arrays_and_datasets_are_found_in_files_and_modules(tmp_path):
         ("mine.py:number", "mine.py:number is int, which cannot be read"),
         ("mine.py:answer", "mine.py:answer.. is int, which cannot be read"),
         ("mine.py:needs", "without arguments"),
-        ("mime.py:pair", "Did you mean .mine.py"),
-        ("no_such_module_here:x", "cannot be imported"),
+        ("mime.py:pair", "did you mean mine.py"),
+        ("no_such_module_here:x", "no module .no_such_module_here"),
     ):
         with pytest.raises(InputError, match=word):
             open_source(data=reference, folder=tmp_path)

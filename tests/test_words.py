@@ -110,7 +110,7 @@ def test_a_choice_needs_options_and_its_default_among_them(options, default):
         Choice(*options, default=default)
 
 
-@pytest.mark.parametrize("options", [(["a", "b"],), (("a", "b"),), (None, "a"), (math.sqrt,)], ids=repr)
+@pytest.mark.parametrize("options", [(None, "a"), (math.sqrt,), (["a"], "b")], ids=repr)
 def test_an_option_is_text_a_number_or_a_boolean(options):
     with pytest.raises(ValueError, match="option"):
         Choice(*options)
@@ -207,3 +207,8 @@ def test_a_long_list_in_a_message_is_cut_and_says_so():
 @pytest.mark.parametrize(("word", "hint"), [("initialiser", " Did you mean 'initializer'?"), ("zzz", ""), ("", "")])
 def test_a_near_word_is_offered_and_a_far_one_is_not(word, hint):
     assert near(word, ["activation", "initializer"]) == hint
+
+
+@pytest.mark.parametrize("given", [(["a", "b"],), (("a", "b"),), ("a", "b")], ids=repr)
+def test_options_may_be_given_one_by_one_or_as_a_list(given):
+    assert Choice(*given).options == ("a", "b")

@@ -37,6 +37,14 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"advisor.cli.{name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; when the reader of our pipe has gone, so do we, and that is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing them."""
         with formatter.section("Commands"):
@@ -79,9 +87,6 @@ def main() -> None:
             err=True,
         )
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our pipe has gone: so do we
-        sys.exit(0)
 
 
 def _quoted(word: str) -> str:

@@ -92,7 +92,8 @@ def _name(options: dict[str, Any]) -> str:
 def _absolute(spec: str) -> str:
     """A path made absolute, also inside FILE.py:NAME, so that the study can be asked again from elsewhere."""
     place, colon, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
-    return str(Path(place).resolve()) + colon + name if Path(place).exists() or place.endswith(".py") else spec
+    there = place and (Path(place).exists() or place.endswith(".py"))
+    return str(Path(place).resolve()) + colon + name if there else spec
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -44,8 +44,9 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
     if study not in names:
         raise InputError(f"No study {study!r} in {url}.{near(study, names)} Studies there: {listing(names) or 'none'}.")
-    if not yes:
-        click.confirm(f"Delete study {study!r} with all its trials?", abort=True)
+    if not yes and not _agreed(study):
+        click.echo("Nothing was deleted.")
+        return
 
     from advisor.store.database import Database
 
@@ -53,3 +54,11 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     database.delete(study)
     database.close()
     click.echo(f"Deleted {study}.")
+
+
+def _agreed(study: str) -> bool:
+    try:
+        return click.confirm(f"Delete study {study!r} with all its trials?")
+    except click.Abort:  # no terminal to ask
+        click.echo(" (to delete without being asked: --yes)")
+        return False

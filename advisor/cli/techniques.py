@@ -42,15 +42,14 @@ def _entries(host: Host, slot: str) -> list[dict[str, Any]]:
             "name": name,
             "plugin": host.owner.get(f"{slot}.{name}", "advisor"),
             "cite": technique.cite,
-            "space": {key: _described(parameter) for key, parameter in technique.space.items()},
+            "space": {key: _described(technique.space[key], first) for key, first in technique.defaults().items()},
         }
         for name, technique in host.techniques[slot].items()
     ]
 
 
-def _described(parameter: Parameter) -> dict[str, Any]:
-    kind = type(parameter).__name__.lower()
-    return {"kind": kind, **asdict(parameter), "default": parameter.first}
+def _described(parameter: Parameter, first: Any) -> dict[str, Any]:
+    return {"kind": type(parameter).__name__.lower(), **asdict(parameter), "default": first}
 
 
 def _range(space: dict[str, Any]) -> str:

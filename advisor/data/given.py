@@ -70,7 +70,9 @@ class Reader:
         """A file, a folder, or an object in a Python file."""
         text = str(value)
         if locate.is_reference(text):
-            return self.read(_not_text(load_object(text, "data", self.folder), text))
+            if (file := text.rpartition(":")[0]).endswith(".py"):
+                locate.find_path(file, self.folder)  # its message knows both places where the file may be
+            return replace(self, place=text).read(_not_text(load_object(text, "data", self.folder), text))
         path = locate.find_path(value, self.folder)
         if path.is_dir():
             return folders.read_folder(path, self.told)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import graphlib
 import importlib.metadata
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from advisor.errors import PluginError, listing
 from advisor.host import hookspecs
+from advisor.host.declared import slot_fault, technique_fault
 from advisor.modules import explain, load_file, near
-from advisor.space import Choice, Float, Int
 from advisor.technique import KEEP, Keep, Slot, Technique
 
 BUILT_IN = "torch-advisor"
+_HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
+_FAULTS = {"slots": slot_fault, "techniques": technique_fault}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Plugin:
     slots: tuple[str, ...]
     techniques: tuple[str, ...]
     built_in: bool = False
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What one plugin's hooks returned, checked by itself."""
+
+    source: str
+    dist: Any
+    slots: list[Slot]
+    techniques: list[Technique]
 
 
 @dataclass
@@ -55,88 +68,114 @@ class Host:
 def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
     """Load the installed plugins (entry-point group `advisor`) and then those in `files`, except the names in `without`.
 
-    An installed plugin that cannot be imported is one line in `Host.broken`. Raises `PluginError` for a file that cannot
-    be imported, for a misspelt hook, and for two plugins that claim one name.
+    An installed plugin that breaks is one line in `Host.broken`. Raises `PluginError` for a file that breaks (it raises, a
+    hook is misspelt, a technique is declared wrongly), and for two plugins that claim one name.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    host, sources = Host(), {}
-    for entry in _entry_points():
-        if entry.name in without:
-            continue
-        try:
-            _register(manager, entry.load(), entry.name)
-        except Exception as problem:  # whatever a stranger's module raises must not stop the tool
-            host.broken.append(f"plugin {entry.name!r} ({entry.value}) was not loaded: {explain(problem)}")
-            continue
-        sources[entry.name] = (entry.value, entry.dist)
+    host, offers = Host(), {}
+    entries, named = _entry_points(), {Path(file).stem: file for file in files}
+    _check_without(without, [*(entry.name for entry in entries), *named])
+    for entry in entries:
+        if entry.name not in without:
+            try:
+                offers[entry.name] = _offer(manager, entry.load(), entry.name, entry.value, entry.dist)
+            except (Exception, SystemExit) as problem:  # whatever a stranger's module does must not stop the tool
+                text = str(problem) if isinstance(problem, PluginError) else explain(problem)
+                host.broken.append(f"plugin {entry.name!r} ({entry.value}) was not loaded: {' '.join(text.split())}")
     for file in files:
-        name = file.rsplit("/", 1)[-1].removesuffix(".py")
+        name = Path(file).stem
         if name not in without:
-            _register(manager, load_file(file, "plugin", PluginError), name)
-            sources[name] = (str(file), None)
-    unknown = set(without) - set(sources) - {entry.name for entry in _entry_points()}
-    if unknown:
-        raise PluginError(f"--without {listing(sorted(unknown))}: no such plugin. Loaded are: {listing(sources)}.")
-    _collect(host, manager, sources)
+            _check_free(manager, name)
+            offers[name] = _offer(manager, load_file(file, "plugin", PluginError), name, str(file), None)
+    _collect(host, offers)
     return host
 
 
 def _entry_points() -> list[Any]:
-    return sorted(
-        importlib.metadata.entry_points(group=hookspecs.PROJECT), key=lambda entry: (not _is_ours(entry.dist), entry.name)
-    )
+    entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+    return sorted(entries, key=lambda entry: (not _is_ours(entry.dist), entry.name))
 
 
 def _is_ours(dist: Any) -> bool:
     return dist is not None and dist.name == BUILT_IN
 
 
-def _register(manager: pluggy.PluginManager, module: object, name: str) -> None:
+def _check_without(without: Sequence[str], names: Sequence[str]) -> None:
+    unknown = [name for name in without if name not in names]
+    if unknown:
+        raise PluginError(f"--without {listing(unknown)}: no such plugin.{near(unknown[0], names)} There are: {listing(names)}.")
+
+
+def _check_free(manager: pluggy.PluginManager, name: str) -> None:
     if manager.has_plugin(name):
         raise PluginError(f"Two plugins are called {name!r}; rename the file, or leave one out with --without {name}.")
-    manager.register(module, name=name)
+
+
+def _offer(manager: pluggy.PluginManager, module: object, name: str, source: str, dist: Any) -> _Offer:
+    """What a plugin brings. Raises `PluginError` where it breaks its contract; it is not registered then."""
     try:
+        manager.register(module, name=name)
         manager.check_pending()
     except pluggy.PluginValidationError as problem:
-        manager.unregister(name=name)
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
         raise PluginError(f"Plugin {name!r}: {_misspelt(problem)}") from problem
+    _check_marked(manager, module, name)
+    return _Offer(source, dist, *(_ask(manager, name, hook) for hook in ("slots", "techniques")))
 
 
 def _misspelt(problem: pluggy.PluginValidationError) -> str:
-    hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
     given = re.search(r"unknown hook '(\w+)'", str(problem))
-    name = given.group(1) if given else "?"
-    return f"there is no hook {name!r}.{near(name, hooks)} The hooks are: {listing(hooks)}."
+    if given is None:
+        return " ".join(str(problem).split()) + ". A hook has the arguments of its specification, which is none."
+    return f"there is no hook {given.group(1)!r}.{near(given.group(1), _HOOKS)} The hooks are: {listing(_HOOKS)}."
 
 
-def _collect(host: Host, manager: pluggy.PluginManager, sources: dict[str, tuple[str, Any]]) -> None:
-    brought: dict[str, dict[str, list[Any]]] = {name: {"slots": [], "techniques": []} for name in sources}
-    for hook in ("slots", "techniques"):
-        for implementation in reversed(getattr(manager.hook, hook).get_hookimpls()):
-            brought[implementation.plugin_name][hook] = _ask(implementation, hook)
-    for name in sources:
-        for slot in brought[name]["slots"]:
+def _check_marked(manager: pluggy.PluginManager, module: object, name: str) -> None:
+    if not manager.get_hookcallers(module):
+        unmarked = [hook for hook in _HOOKS if callable(getattr(module, hook, None))]
+        told = f"Write @advisor.hookimpl above {unmarked[0]}()." if unmarked else f"The hooks are: {listing(_HOOKS)}."
+        raise PluginError(f"Plugin {name!r} implements no hook of advisor. {told}")
+
+
+def _ask(manager: pluggy.PluginManager, name: str, hook: str) -> list[Any]:
+    found: list[Any] = []
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        if implementation.plugin_name == name:
+            found += _answer(implementation, hook)
+    for thing in found:
+        fault = _FAULTS[hook](thing)
+        if fault:
+            raise PluginError(f"Plugin {name!r}: {fault}")
+    return found
+
+
+def _answer(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
+    try:
+        answer: Any = implementation.function()
+    except Exception as problem:
+        raise PluginError(f"Plugin {implementation.plugin_name!r}: its hook {hook}() raised {explain(problem)}.") from problem
+    if not isinstance(answer, (list, tuple)):
+        raise PluginError(
+            f"Plugin {implementation.plugin_name!r}: {hook}() must return a list, got {answer!r} ({type(answer).__name__})."
+        )
+    return list(answer)
+
+
+def _collect(host: Host, offers: dict[str, _Offer]) -> None:
+    for name, offer in offers.items():
+        for slot in offer.slots:
             _add_slot(host, name, slot)
     host.slots = _in_order(host.slots)
     host.techniques = {name: {KEEP: Keep(name)} for name in host.slots}
-    for name in sources:
-        for technique in brought[name]["techniques"]:
+    for name, offer in offers.items():
+        for technique in offer.techniques:
             _add_technique(host, name, technique)
-    host.plugins = [_describe(name, *sources[name], brought[name]["slots"], brought[name]["techniques"]) for name in sources]
-
-
-def _ask(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
-    try:
-        found: list[Any] = list(implementation.function())  # type: ignore[call-overload]  # a plugin may return anything
-        return found
-    except Exception as problem:
-        raise PluginError(f"Plugin {implementation.plugin_name!r}: its hook {hook}() raised {explain(problem)}.") from problem
+    host.plugins = [_describe(name, offer) for name, offer in offers.items()]
 
 
 def _add_slot(host: Host, plugin: str, slot: Slot) -> None:
-    if not isinstance(slot, Slot) or not slot.name.isidentifier():
-        raise PluginError(f"Plugin {plugin!r}: slots() must return advisor.Slot objects with a plain name, got {slot!r}.")
     if slot.name in host.slots:
         first = host.owner[slot.name]
         raise PluginError(f"Plugins {first!r} and {plugin!r} both bring a slot {slot.name!r}; leave one out with --without.")
@@ -145,9 +184,6 @@ def _add_slot(host: Host, plugin: str, slot: Slot) -> None:
 
 
 def _add_technique(host: Host, plugin: str, technique: Technique) -> None:
-    problem = _fault(technique)
-    if problem:
-        raise PluginError(f"Plugin {plugin!r}: {problem}")
     slot, name = technique.slot, technique.name
     if slot not in host.techniques:
         raise PluginError(
@@ -159,22 +195,6 @@ def _add_technique(host: Host, plugin: str, technique: Technique) -> None:
         raise PluginError(f"Plugins {first!r} and {plugin!r} both bring {slot} {name!r}; rename one or use --without.")
     host.techniques[slot][name] = technique
     host.owner[f"{slot}.{name}"] = plugin
-
-
-def _fault(technique: Any) -> str | None:
-    """What is wrong with a technique as declared, or None."""
-    if not isinstance(technique, Technique):
-        hint = " Return an instance: write Name(), not Name." if isinstance(technique, type) else ""
-        return f"techniques() must return advisor.Technique objects, got {technique!r}.{hint}"
-    name = getattr(technique, "name", None)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][\w-]*", name):
-        return f"a technique's name is letters, digits, '_' and '-', got {name!r} in {type(technique).__name__}."
-    if not isinstance(getattr(technique, "slot", None), str):
-        return f'technique {name!r} does not say which slot it is for: set slot = "…".'
-    wrong = [key for key, value in technique.space.items() if not isinstance(value, (Float, Int, Choice))]
-    if wrong:
-        return f"technique {name!r}: space[{wrong[0]!r}] must be advisor.Float, Int or Choice, got {technique.space[wrong[0]]!r}."
-    return None
 
 
 def _in_order(slots: dict[str, Slot]) -> dict[str, Slot]:
@@ -191,12 +211,12 @@ def _in_order(slots: dict[str, Slot]) -> dict[str, Slot]:
         raise PluginError(f"Slots wait for each other in a circle: {' → '.join(problem.args[1])}.") from problem
 
 
-def _describe(name: str, source: str, dist: Any, slots: Iterable[Slot], techniques: Iterable[Technique]) -> Plugin:
+def _describe(name: str, offer: _Offer) -> Plugin:
     return Plugin(
         name=name,
-        version=dist.version if dist else "",
-        source=f"{dist.name}: {source}" if dist else source,
-        slots=tuple(slot.name for slot in slots),
-        techniques=tuple(f"{technique.slot}.{technique.name}" for technique in techniques),
-        built_in=_is_ours(dist),
+        version=offer.dist.version if offer.dist else "",
+        source=f"{offer.dist.name}: {offer.source}" if offer.dist else offer.source,
+        slots=tuple(slot.name for slot in offer.slots),
+        techniques=tuple(f"{technique.slot}.{technique.name}" for technique in offer.techniques),
+        built_in=_is_ours(offer.dist),
     )

@@ -75,7 +75,8 @@ def _study(question: Question) -> Study:
 
 
 def _from_file(spec: str) -> Study:
-    path, name = spec.rpartition(":")[::2] if not spec.endswith(".py") else (spec, "")
+    path, colon, name = spec.rpartition(":")
+    path, name = (path, name) if colon and path.endswith(".py") else (spec, "")
     module = load_file(path, "study")
     if name:
         study = load_object(spec, "study")

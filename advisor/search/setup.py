@@ -73,7 +73,7 @@ class Setup:
 def setup(question: Question, device: str = "cpu") -> Setup:
     """Read the data, build the model once and look at it. Raises `InputError` when they do not fit together."""
     study, source = question.study(), source_of(question)
-    where = torch.device(device)
+    where = _device(device)
     with isolated(mix(study.seed, "model")):
         model, arguments = build_model(study.task.build, source.facts.named(), study.task.arguments)
     source, vocabulary = _fit_vocabulary(question, source, model)
@@ -102,6 +102,18 @@ def setup(question: Question, device: str = "cpu") -> Setup:
         notes=(*source.notes, *(inferred if given else ())),
         warnings=(*source.warnings, *objective.warnings),
     )
+
+
+def _device(name: str) -> torch.device:
+    """A device that can be computed on. Raises `InputError` where it cannot."""
+    try:
+        found = torch.device(name)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError) as problem:
+        raise InputError(
+            f"--device {name!r} cannot be used here: {explain(problem).split(chr(10))[0][:120]}. Use cpu, cuda or mps."
+        ) from problem
+    return found
 
 
 @functools.lru_cache(maxsize=4)

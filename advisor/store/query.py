@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from advisor.errors import InputError
@@ -23,10 +24,13 @@ def read(url: str, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], lis
     if sql.strip().isidentifier():
         sql = f"SELECT * FROM {sql.strip()}"
     path = sqlite_path(url)
-    return _read_sqlite(path, sql, params) if path is not None else _read_server(url, sql, params)
+    columns, rows = _read_sqlite(path, sql, params) if path is not None else _read_server(url, sql, params)
+    if not columns:
+        raise InputError(f"advisor query: {sql!r} asks nothing; write a SELECT, or a view of advisor query --schema.")
+    return columns, rows
 
 
-def _read_sqlite(path: Any, sql: str, params: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _read_sqlite(path: Path, sql: str, params: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
     if not path.is_file():
         raise InputError(
             f"No study database at {path}.{near_files(path)} Run advisor tune first, or name it with --storage sqlite:///FILE.db."
@@ -38,7 +42,7 @@ def _read_sqlite(path: Any, sql: str, params: Sequence[Any]) -> tuple[list[str],
             cursor = connection.execute(sql, tuple(params))
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning) as problem:
-        raise InputError(_explain(sql, problem)) from problem
+        raise InputError(_explain(str(path), sql, problem)) from problem
 
 
 def _read_server(url: str, sql: str, params: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -51,14 +55,20 @@ def _read_server(url: str, sql: str, params: Sequence[Any]) -> tuple[list[str], 
             result = connection.exec_driver_sql(sql.replace("?", "%s"), tuple(params))
             return list(result.keys()), [tuple(row) for row in result]
     except (sa.exc.SQLAlchemyError, ImportError) as problem:
-        raise InputError(_explain(sql, problem)) from problem
+        raise InputError(_explain(url, sql, problem)) from problem
 
 
-def _explain(sql: str, problem: Exception) -> str:
+def _explain(place: str, sql: str, problem: Exception) -> str:
     text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-    if "not authorized" in text or "readonly" in text or "read-only" in text:
+    if any(word in text for word in ("not authorized", "authorization denied", "readonly", "read-only")):
         return f"advisor query only reads, and this would write: {sql!r}. Nothing was changed."
+    if "not a database" in text:
+        return f"{place} is not a database; name a study database with --storage sqlite:///FILE.db."
     if "no such table" in text:
         name = text.rpartition(": ")[2]
+        if name in SCHEMA:
+            return (
+                f"{place} is a database in which advisor has written nothing: it has no {name}. Run advisor tune with it first."
+            )
         return f"advisor query: {text}.{near(name, SCHEMA)} advisor query --schema lists the views."
     return f"advisor query: {text}, in {sql!r}. advisor query --schema lists the views with their columns."

@@ -74,11 +74,12 @@ def tune(
     question = _question(study, tuple(plugins))
     one_thread()
     shared, host = setup(question, device), host_of(question)
+    asked = make_plan(shared, host)  # before the database is opened: what is wrong with the task leaves nothing behind
     url = storage_url(storage)
     database = Database(url, host.built_in_slots)
     try:
         with _alone(url, shared.study.name) as folder, crew(workers) as workforce:
-            plan = _plan(shared, host, database)
+            plan = _recorded(asked, shared, host, database)
             return _study(Search(shared, plan, database, workforce, folder, on), host)
     finally:
         database.close()
@@ -128,16 +129,15 @@ def _alone(url: str, name: str) -> Iterator[Path]:
         lock.release()
 
 
-def _plan(shared: Setup, host: Host, database: Database) -> Plan:
-    """The recorded plan of the study, or a new one. Raises `InputError` when the study was begun with other settings."""
+def _recorded(asked: Plan, shared: Setup, host: Host, database: Database) -> Plan:
+    """The plan that the study began with, or the one that is asked for, recorded now. Raises `InputError` when the study was begun with other settings."""
     name, metric = shared.study.name, shared.objective.metric
     kept = database.plan(name)
     if kept is None:
-        plan = make_plan(shared, host)
-        database.begin(name, metric.name, metric.direction, plan.to_json(), shared.question.to_json())
-        return plan
+        database.begin(name, metric.name, metric.direction, asked.to_json(), shared.question.to_json())
+        return asked
     plan = Plan.from_json(kept)
-    _check_same(name, plan.identity, make_plan(shared, host).identity)
+    _check_same(name, plan.identity, asked.identity)
     gone = {(slot, n) for slot, names in plan.options.items() for n in names if n != KEEP and host.find(slot, n) is None}
     return replace(plan, absent=frozenset(gone))
 
