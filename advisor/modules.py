@@ -17,6 +17,9 @@ from typing import Any
 from advisor.errors import InputError, listing
 
 
+_DIGEST = "_advisor_digest"
+
+
 def load_object(spec: str, role: str = "object", folder: Path | None = None) -> Any:
     """The object that `FILE.py:NAME` or `package.module:NAME` names. The file's top-level code runs, next to its siblings.
 
@@ -45,7 +48,7 @@ def is_file(source: str) -> bool:
 
 
 def load_file(path: str | Path, role: str = "Python", error: type[InputError] = InputError) -> ModuleType:
-    """The module in the file `path`, run once per process, with its folder importable so that siblings can be imported.
+    """The module in the file `path`, run once per process, and again after it was edited. Siblings can be imported.
 
     Raises `error` for a missing file or one that fails.
     """
@@ -53,12 +56,14 @@ def load_file(path: str | Path, role: str = "Python", error: type[InputError] = 
     if not path.is_file():
         raise error(f"{path}: there is no such {role} file.{near_files(path)}")
     name = _module_name(path)
-    if name in sys.modules:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if name in sys.modules and getattr(sys.modules[name], _DIGEST, digest) == digest:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise error(f"{path} is no Python file; a {role} file ends in .py.")
     module = importlib.util.module_from_spec(spec)
+    setattr(module, _DIGEST, digest)
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     sys.modules[name] = module  # before it runs: pickle, dataclasses and inspect look it up

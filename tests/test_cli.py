@@ -167,7 +167,7 @@ MISTAKES = [
     (["tune", "study.py", "--data", "data.csv"], ["leave out --data"]),
     (["tune", "--model", "net.py:Net"], ["--data PATH"]),
     (["tune", "sudy.py"], ["sudy.py", "Did you mean 'study.py'?"]),
-    (["tune", "study"], ["No such study", "study"]),
+    (["tune", "study"], ["no such study", "study.py"]),
     (["tune", "sub/study.py"], ["sub/study.py"]),
     (["tune", "net.py"], ["net.py", "one advisor.Study"]),
     (["tune", "study.py:other"], ["study.py", "'other'"]),

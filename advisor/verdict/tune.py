@@ -130,7 +130,10 @@ def _alone(url: str, name: str) -> Iterator[Path]:
 
 
 def _recorded(asked: Plan, shared: Setup, host: Host, database: Database) -> Plan:
-    """The plan that the study began with, or the one that is asked for, recorded now. Raises `InputError` when the study was begun with other settings."""
+    """The plan that the study began with, or the one that is asked for, recorded now.
+
+    Raises `InputError` when the study was begun with other settings.
+    """
     name, metric = shared.study.name, shared.objective.metric
     kept = database.plan(name)
     if kept is None:
