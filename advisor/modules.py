@@ -16,7 +16,6 @@ from typing import Any
 
 from advisor.errors import InputError, listing
 
-
 _DIGEST = "_advisor_digest"
 
 

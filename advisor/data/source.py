@@ -61,6 +61,11 @@ class Source:
             self._drawn = seed, Splits(train_part, valid_part, test_part, unlabeled)
         return self._drawn[1]
 
+    @property
+    def redraws(self) -> bool:
+        """Whether every seed draws its own train and valid rows; not so where the user gave valid."""
+        return self._layout.valid is None
+
     def limit_vocabulary(self, rows: int) -> Source:
         """The same source with at most `rows` ids, most frequent tokens first; other tokens become unknown (id 1).
 

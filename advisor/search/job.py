@@ -100,7 +100,7 @@ def _work(job: Job, outcome: Outcome) -> None:
         outcome.curve.append(epoch)
         run.costs["training"] = run.costs.get("training", 0.0) + epoch.seconds
     if job.test:
-        outcome.test = evaluate(run, splits.test, job.batch, run.objective.metric)
+        outcome.test = evaluate(run, splits.test, job.batch)
 
 
 def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:

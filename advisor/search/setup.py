@@ -83,7 +83,7 @@ def setup(question: Question, device: str = "cpu") -> Setup:
     with isolated(0):
         anatomy = trace(model, inputs)
         output = _forward(model, inputs)
-    objective = infer(study.task, output, source.facts, anatomy)
+    objective = infer(study.task, output, source.facts, anatomy, source.target_scale[1] if source.target_scale else 1.0)
     batch = study.task.batch or _batch(len(splits.train))
     given = {key: value for key, value in arguments.items() if key not in study.task.arguments}
     inferred = [

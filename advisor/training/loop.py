@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Part
-from advisor.training.metrics import Metric
 from advisor.training.objective import to_device
 from advisor.training.run import Run, parameter_groups, save
 from advisor.training.seeds import mix
@@ -91,7 +90,7 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
                 _give_up(early, fit.hopeless)
         mean_loss = torch.stack(losses).mean().item()
         _give_up(mean_loss, None)
-        score = evaluate(run, valid, fit.batch, run.objective.metric)
+        score = evaluate(run, valid, fit.batch)
         yield Epoch(epoch + 1, score, mean_loss, time.perf_counter() - started, early)
     if fit.save is not None:
         fit.save.parent.mkdir(parents=True, exist_ok=True)
@@ -105,12 +104,15 @@ def _give_up(loss: float, hopeless: float | None) -> None:
         raise Hopeless(f"training loss {loss:.3g} after {EARLY_STEPS} steps; no good trial was above {hopeless:.3g}")
 
 
-def evaluate(run: Run, part: Part, batch: int, metric: Metric) -> float:
-    """The metric over all rows of `part`, in evaluation mode, a mini-batch at a time."""
+def evaluate(run: Run, part: Part, batch: int) -> float:
+    """The run's metric over all rows of `part`, in evaluation mode, a mini-batch at a time."""
     output, target = predict(run, part, batch)
     if not bool(torch.isfinite(output).all()):
         raise Hopeless("the model's output on the validation rows is not finite")
-    return metric.score(output, target)
+    score = run.objective.metric.score(output, target)
+    if not math.isfinite(score):
+        raise Hopeless(f"{run.objective.metric.name} on the validation rows became {score}")
+    return score
 
 
 @torch.inference_mode()

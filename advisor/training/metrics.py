@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import sklearn.metrics
@@ -75,7 +75,7 @@ def r2(output: Tensor, target: Tensor) -> float:
 
 
 def rmse(output: Tensor, target: Tensor) -> float:
-    """Root mean squared error, in units of the target as the model sees it."""
+    """Root mean squared error, in units of the target."""
     return float(((output.double().reshape(target.shape) - target.double()) ** 2).mean().sqrt())
 
 
@@ -117,6 +117,13 @@ def find_metric(given: str | Callable[..., float] | None, kind: str, loss: Calla
         fitting = [*(m.name for m in METRICS.values() if kind in m.kinds), "loss"]
         raise InputError(f"The metric {name!r} does not fit a {kind} task; for it there are {listing(fitting)}.")
     return METRICS[name]
+
+
+def in_units(metric: Metric, scale: float) -> Metric:
+    """The metric in the target's own units, where the model sees a target that was divided by `scale`."""
+    if metric.name != rmse.__name__ or scale == 1.0:
+        return metric
+    return replace(metric, score=lambda output, target: scale * metric.score(output, target))
 
 
 def first_tensor(output: object, rows: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from advisor.errors import InputError, listing
 from advisor.study import Task
-from advisor.training.metrics import Metric, find_metric, first_tensor
+from advisor.training.metrics import Metric, find_metric, first_tensor, in_units
 
 if TYPE_CHECKING:
     from advisor.data import Facts
@@ -79,8 +79,10 @@ _WARN = {
 }
 
 
-def infer(task: Task, output: Any, facts: Facts, anatomy: Anatomy) -> Objective:
+def infer(task: Task, output: Any, facts: Facts, anatomy: Anatomy, scale: float = 1.0) -> Objective:
     """The objective of `task` for a model that gave `output` on a batch of training rows.
+
+    `scale` is the deviation by which the target was divided; errors are told in the target's own units.
 
     Raises `InputError` when the output does not fit the target, naming both.
     """
@@ -101,7 +103,7 @@ def infer(task: Task, output: Any, facts: Facts, anatomy: Anatomy) -> Objective:
         loss_name=getattr(score_loss, "__name__", type(score_loss).__name__),
         loss=task.loss or (lambda out, target: loss(first_tensor(out, len(target)), target)),
         answer=answer,
-        metric=find_metric(task.metric, kind, score_loss),
+        metric=in_units(find_metric(task.metric, kind, score_loss), scale),
         classes=facts.classes if kind != "regression" else None,
         warnings=tuple(warnings),
     )

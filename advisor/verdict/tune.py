@@ -192,7 +192,7 @@ def _recommend(search: Search, host: Host, searched: float) -> Recommendation:
     pair = [baseline, best] if others else [baseline]
     results = confirmation.score(ESTIMATE, pair, study.seeds)
     sizes = search.shared.facts.sizes
-    overlap = 0.0 if study.task.valid is not None else sizes["valid"] / sizes["train"]
+    overlap = sizes["valid"] / sizes["train"] if search.shared.source.redraws else 0.0
     gain = gain_between(results[baseline.label], results[best.label], search.sign, overlap)
     said = verdict(gain, min_gain) if others else "keep"
     chosen = best if said == "change" else baseline
