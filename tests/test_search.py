@@ -74,11 +74,11 @@ def test_a_plan_survives_json(plan):
 
 
 def test_rungs_are_of_at_least_twenty_steps():
-    from advisor.search.plan import _rungs
+    from advisor.search.plan import rungs_of
 
-    assert _rungs(24, steps=30) == [1, 3, 9, 24]
-    assert _rungs(100, steps=4) == [5, 15, 45, 100]
-    assert _rungs(2, steps=100) == [2]
+    assert rungs_of(24, steps=30) == [1, 3, 9, 24]
+    assert rungs_of(100, steps=4) == [5, 15, 45, 100]
+    assert rungs_of(2, steps=100) == [2]
 
 
 def test_only_narrows_a_slot_and_refuses_names_that_do_not_exist(blobs):

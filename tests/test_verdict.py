@@ -14,11 +14,10 @@ from torch.nn import functional as F
 import advisor
 from advisor.errors import InputError
 from advisor.training.metrics import METRICS
-from advisor.verdict.confirm import Candidate, Trained, choose
+from advisor.verdict.confirm import Candidate, Evidence, Trained, choose
 from advisor.verdict.reasons import explain_alternatives, explain_choice
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.statistics import paired_gain, verdict
-from advisor.verdict.tune import smallest_gain
 
 
 def test_the_paired_interval_is_student_s_t():
@@ -79,14 +78,13 @@ def test_where_more_seeds_cannot_tell_the_verdict_is_keep_and_says_so():
     gain = paired_gain([0.90, 0.91, 0.90], [0.92, 0.96, 0.91], overlap=1.0)
     assert gain.needed is None
     assert verdict(gain, 0.005) == "keep"
-    one, two = candidate(), candidate(initializer="he")
-    assert "more rows" in explain_choice("keep", one, two, gain, 0.005, {}, METRICS["accuracy"], [])[1]
+    evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "keep")
+    assert "more rows" in explain_choice(evidence, METRICS["accuracy"], [])[1]
 
 
-def test_the_smallest_gain_is_the_user_s_or_the_metric_s_own():
-    assert smallest_gain(0.02, METRICS["accuracy"], [0.9]) == 0.02
-    assert smallest_gain(None, METRICS["accuracy"], [0.9]) == 0.005
-    assert smallest_gain(None, METRICS["rmse"], [200.0]) == pytest.approx(2.0)
+def test_the_smallest_gain_worth_a_change_is_the_metric_s_own_and_may_be_a_share_of_the_score():
+    assert METRICS["accuracy"].worth(0.9) == 0.005
+    assert METRICS["rmse"].worth(200.0) == pytest.approx(2.0)
 
 
 def candidate(searched=0.9, **choices):
@@ -115,9 +113,13 @@ def test_a_tie_goes_to_fewer_changes_then_to_the_cheaper_arm_and_a_clear_winner_
 def test_alternatives_say_why_they_were_not_chosen():
     one, two, three = candidate(initializer="he"), candidate(activation="elu", initializer="he"), candidate(activation="elu")
     scores = {one.label: results([0.90] * 3), two.label: results([0.902] * 3), three.label: results([0.8] * 3)}
-    found = explain_alternatives(one, [two, three], scores, METRICS["accuracy"])
-    assert found[0]["why_not"] == "no clear gain over initializer=he (+0.002 accuracy) for 1 more change"
-    assert found[1]["why_not"] == "0.1 worse in accuracy than initializer=he on 3 fresh seeds"
+    gain = paired_gain([0.5] * 3, [0.9] * 3)
+    evidence = Evidence(candidate(), one, [one, two, three], scores, {}, gain, 0.005, "change")
+    found = explain_alternatives(evidence, METRICS["accuracy"])
+    assert [alternative["choices"]["activation"] for alternative in found] == ["elu", "elu"]
+    assert found[0]["why_not"].startswith("no clear gain over initializer=he on 3 fresh seeds (+0.002 accuracy")
+    assert found[0]["why_not"].endswith("for 1 more change")
+    assert found[1]["why_not"].startswith("0.1 worse in accuracy than initializer=he on 3 fresh seeds")
 
 
 # ---------------------------------------------------------------- studies with a known answer

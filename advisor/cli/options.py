@@ -61,8 +61,8 @@ def question(options: dict[str, Any]) -> Question:
         raise InputError(
             "Name a study file (advisor tune STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or neither."
         )
-    if study is not None and options["data"] is not None:
-        raise InputError("A study file says itself what the data are; leave out --data, or use --model with it.")
+    if study is not None:
+        _check_study_alone(options)
     if model is not None and options["data"] is None:
         raise InputError("--model needs data: add --data PATH (CSV, Parquet, .npz, a folder, or FILE:NAME of a function).")
     changes = {key: options[key] for key in ("trials", "minutes", "epochs", "seed", "name") if options.get(key) is not None}
@@ -73,6 +73,16 @@ def question(options: dict[str, Any]) -> Question:
     if study is not None:
         return Question(file=_absolute(study), changes=text, plugins=plugins, without=left_out)
     return Question(flags=json.dumps(_flags(options), sort_keys=True), changes=text, plugins=plugins, without=left_out)
+
+
+def _check_study_alone(options: dict[str, Any]) -> None:
+    """A study file says itself what the task is; an option that it would overrule is refused, not ignored."""
+    names = {"model_args": "model-arg", "kind": "task"}
+    for key in ("data", "target", "valid", "test", "unlabeled", "kind", "metric", "model_args"):
+        if options[key]:
+            raise InputError(
+                f"A study file says itself what the task is: leave out --{names.get(key, key)}, or write it into the file."
+            )
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:

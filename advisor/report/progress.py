@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from advisor.search.coordinator import Event, Listener
 
 TITLES = {
+    "pilot": "pilot",
     "open": "each technique alone",
     "explore": "combinations",
     "tune": "learning rates of the leaders",
@@ -49,7 +50,7 @@ def _live() -> Iterator[Listener]:
         tasks = {}
 
         def on(event: Event) -> None:
-            group = event.stage if event.stage in ("confirm", "test") else "search"
+            group = event.stage if event.stage in ("pilot", "confirm", "test") else "search"
             title = TITLES.get(event.stage, event.stage)
             if group not in tasks:
                 tasks[group] = bars.add_task(title, total=event.total, text="")

@@ -26,7 +26,8 @@ def show_task(shared: Setup) -> None:
     out, sizes = console(stderr=True), shared.facts.sizes
     rows = " · ".join(f"{name} {sizes[name]}" for name in ("train", "valid", "test", "unlabeled") if sizes.get(name))
     out.print(Text(f"{shared.study.name}: {shared.objective.sentence()}", style="bold"))
-    out.print(Text(f"rows: {rows} · batch {shared.batch} · {shared.epochs} epochs"))
+    epochs = f"{shared.study.epochs} epochs" if shared.study.epochs else "as many epochs as your model needs"
+    out.print(Text(f"rows: {rows} · batch {shared.batch} · {epochs}"))
     for line in shared.notes:
         out.print(Text(f"· {line}"))
     for line in shared.warnings:
@@ -42,7 +43,7 @@ def show_recommendation(found: Recommendation) -> None:
     _section(out, "Why", found.reasons)
     _section(out, "Not chosen", [f"{_label(a['choices'])}: {cell(a['mean'])}, {a['why_not']}" for a in found.alternatives])
     _section(out, "Not applicable", _skipped(found.skipped))
-    _section(out, "Mind", found.warnings)
+    _section(out, "Mind", found.warnings, most=len(found.warnings))
     out.print(Text("\nApply it", style="bold"))
     for line in found.apply_with:
         print(f"  {line}", file=out.file)  # code to copy is never wrapped
@@ -71,13 +72,13 @@ def _numbers(found: Recommendation) -> list[tuple[str, str]]:
             (found.metric, f"{cell(base['mean'])} → {cell(best['mean'])}"),
             ("gain", interval),
             ("test", f"{cell(base['test'])} → {cell(best['test'])} (rows that nothing else looked at)"),
-            ("cost", f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training"),
+            ("cost", f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training of {found.epochs} epochs"),
             ("with", ", ".join([rate, *own])),
         ]
     return [
         (found.metric, f"{cell(base['mean'])} (test {cell(base['test'])})"),
         ("best other", f"{_label(gain['arm'])}: gain {interval}" if gain["arm"] else "none"),
-        ("with", rate),
+        ("with", f"{rate}, {found.epochs} epochs"),
     ]
 
 
@@ -89,14 +90,14 @@ def _wrapped(out: Console, head: str, line: str) -> None:
         out.print(Text(" " * (2 + len(head)) + more), soft_wrap=True)
 
 
-def _section(out: Console, title: str, lines: list[str]) -> None:
+def _section(out: Console, title: str, lines: list[str], most: int = MOST) -> None:
     if not lines:
         return
     out.print(Text(f"\n{title}", style="bold"))
-    for line in lines[:MOST]:
+    for line in lines[:most]:
         _wrapped(out, "· ", line)
-    if len(lines) > MOST:
-        _wrapped(out, "· ", f"and {len(lines) - MOST} more (--json)")
+    if len(lines) > most:
+        _wrapped(out, "· ", f"and {len(lines) - most} more (--json)")
 
 
 def _skipped(skipped: list[dict[str, str]]) -> list[str]:

@@ -41,7 +41,10 @@ class Search:
     Stopped at any moment and begun again, it asks for the same trials and gets the same numbers.
     """
 
-    def __init__(self, shared: Setup, plan: Plan, database: Database, crew: Crew, folder: Path, on: Listener) -> None:
+    def __init__(
+        self, shared: Setup, plan: Plan, database: Database, crew: Crew, folder: Path, on: Listener, first: Outcome | None = None
+    ) -> None:
+        self.first = first  # the first trial's training, where the pilot has done it
         self.shared, self.plan, self.database, self.crew, self.folder, self.on = shared, plan, database, crew, folder, on
         self.name, self.sign = shared.study.name, shared.objective.metric.sign
         self.deadline: float | None = None
@@ -81,6 +84,8 @@ class Search:
     def _compare(self, current: Round) -> None:
         """Train the round's trials from rung to rung; only the better ones go on."""
         alive = {trial.number for trial in self._of(current) if "ended" not in trial.user_attrs}
+        if self.first is not None and 0 in alive and not self._reached(0):
+            self._record(0, self.first)
         threshold = rounds.hopeless(self.trials()[: current.start], self.database.curve(self.name), self.sign)
         begun = 0
         for rung in self.plan.rungs:
@@ -105,17 +110,17 @@ class Search:
 
     def _ranked(self, alive: set[int], rung: int) -> list[tuple[FrozenTrial, float]]:
         curves = self.database.curve(self.name)
-        scored = [
-            (trial, self.sign * rounds.score(curves[trial.number], rung)) for trial in self.trials() if trial.number in alive
-        ]
-        return sorted(scored, key=lambda pair: (-pair[1], pair[0].number))
+        scored = [(t, self.sign * rounds.score(curves[t.number], rung)) for t in self.trials() if t.number in alive]
+        # Scores tie while nothing has been learnt yet; then the training loss tells who is on the way.
+        loss = {number: min(row["loss"] for row in curves[number] if row["epoch"] <= rung) for number in alive}
+        return sorted(scored, key=lambda pair: (-pair[1], loss[pair[0].number], pair[0].number))
 
     def _job(self, number: int, begun: int, rung: int, threshold: float | None) -> Job:
         goal = self._goal(number, rung)
         return Job(
             question=self.shared.question,
             params=self.trials()[number].params,
-            seed=self.seed,
+            seed=mix(self.shared.study.seed, "search"),  # the same for all, so that trials can be compared
             split=self.shared.study.seed,
             batch=self.plan.batch,
             from_epoch=begun,
@@ -126,11 +131,6 @@ class Search:
             cache=str(self.folder / "cache"),
             device=str(self.shared.device),
         )
-
-    @property
-    def seed(self) -> int:
-        """The seed of all search trials: they share initial draws, batch order and dropout, so that they can be compared."""
-        return mix(self.shared.study.seed, "search")
 
     def _state(self, number: int, epoch: int) -> Path:
         return self.folder / f"{number}-{epoch}.pt"
@@ -161,7 +161,8 @@ class Search:
         self._on(trial.user_attrs["stage"], text)
 
     def _on(self, stage: str, text: str) -> None:
-        done = sum(trial.state.is_finished() for trial in self.trials())
+        begun = self.database.curve(self.name)
+        done = sum(t.state.is_finished() or t.number in begun or "ended" in t.user_attrs for t in self.trials())
         self.on(Event(stage, done, self.shared.study.trials, text))
 
     def _of(self, current: Round) -> list[FrozenTrial]:

@@ -126,7 +126,7 @@ def make_plan(shared: Setup, host: Host) -> Plan:
         space={name: _distribution(parameter) for name, parameter in space.items()},
         first=first,
         skipped=skipped,
-        rungs=_rungs(shared.epochs, math.ceil(shared.facts.sizes["train"] / shared.batch)),
+        rungs=rungs_of(shared.epochs, shared.steps),
         batch=shared.batch,
         identity=_identity(shared, run),
     )
@@ -165,7 +165,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
 
 
-def _rungs(epochs: int, steps: int) -> list[int]:
+def rungs_of(epochs: int, steps: int) -> list[int]:
     """1-3-9-…: bad arms show after an epoch of at least 20 steps, good ones only near the end."""
     first = math.ceil(EARLY_STEPS / steps)
     return [*(rung * first for rung in (1, 3, 9) if 2 * rung * first < epochs), epochs]
@@ -175,7 +175,7 @@ def _identity(shared: Setup, run: Run) -> dict[str, Any]:
     facts = shared.facts
     return {
         "seed": shared.study.seed,
-        "epochs": shared.epochs,
+        "epochs": shared.study.epochs,
         "batch": shared.batch,
         "metric": shared.objective.metric.name,
         "kind": shared.objective.kind,

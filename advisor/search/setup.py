@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,10 @@ from advisor.training.seeds import isolated, mix
 
 @dataclass(frozen=True)
 class Setup:
-    """What every run of a study shares: study, data, objective, the constructor's arguments, epochs and batch."""
+    """What every run of a study shares: study, data, objective, the constructor's arguments, epochs and batch.
+
+    `epochs` is the user's number, or a first one that the pilot may raise.
+    """
 
     question: Question
     study: Study
@@ -37,6 +41,16 @@ class Setup:
     vocabulary: int | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return math.ceil(self.facts.sizes["train"] / self.batch)
+
+    @property
+    def overlap(self) -> float:
+        """Validation rows for each training row where seeds draw both from the same rows; 0 where the user fixed them."""
+        return self.facts.sizes["valid"] / self.facts.sizes["train"] if self.source.redraws else 0.0
 
     @property
     def facts(self) -> Facts:

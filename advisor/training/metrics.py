@@ -33,6 +33,10 @@ class Metric:
         """`maximize` or `minimize`, as Optuna calls it."""
         return "maximize" if self.maximize else "minimize"
 
+    def worth(self, score: float) -> float:
+        """The smallest gain worth a change where the score is `score`, in the metric's own units."""
+        return self.min_gain * (abs(score) if self.relative else 1.0)
+
     @property
     def sign(self) -> float:
         """What turns a score into *higher is better*."""

@@ -17,7 +17,7 @@ from advisor.search.job import Job, Outcome
 from advisor.search.plan import Choices, Plan
 from advisor.technique import KEEP
 from advisor.training.seeds import mix
-from advisor.verdict.statistics import Gain, paired_gain
+from advisor.verdict.statistics import Gain, paired_gain, verdict
 
 SELECT, ESTIMATE = "select", "estimate"
 SELECT_SEEDS = 3
@@ -170,6 +170,62 @@ def _error(results: Mapping[str, Sequence[Trained]], one: Candidate, other: Cand
         return 0.0
     differences = [a.score - b.score for a, b in zip(results[one.label], results[other.label], strict=True)]
     return statistics.stdev(differences) / math.sqrt(len(differences))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the confirmation found.
+
+    Attributes:
+        baseline: the user's model, tuned.
+        best: the arm that was chosen to be compared with it; the baseline itself where there is no other.
+        others: all arms that were confirmed, without the baseline.
+        selected: results by label on the seeds that chose the best arm.
+        results: results of baseline and best arm on the seeds that measure the gain, with their test scores.
+        gain: of the best arm over the baseline.
+        min_gain: the smallest gain worth a change, in units of the metric.
+        verdict: `change`, `keep` or `undecided`.
+    """
+
+    baseline: Candidate
+    best: Candidate
+    others: Sequence[Candidate]
+    selected: Mapping[str, Sequence[Trained]]
+    results: Mapping[str, Sequence[Trained]]
+    gain: Gain
+    min_gain: float
+    verdict: str
+
+    @property
+    def chosen(self) -> Candidate:
+        """The arm to use."""
+        return self.best if self.verdict == "change" else self.baseline
+
+
+def confirm(search: Search, trainings: float = math.inf) -> Evidence:
+    """Choose the best arm on some fresh seeds and measure its gain over the baseline on others; score the test rows once.
+
+    With a time limit, `trainings` full trainings at most: then fewer arms and seeds, but never fewer than three seeds.
+    """
+    study, metric, sign = search.shared.study, search.shared.objective.metric, search.sign
+    baseline, others = candidates(search.plan, search.trials(), sign)
+    confirmation, seeds = Confirmation(search), study.seeds
+    others = others[: max(1, int((trainings - 2 * seeds) // SELECT_SEEDS - 1))] if trainings < math.inf else others
+    if trainings < 2 * seeds:
+        seeds = max(3, int(trainings // 2))
+    selected = confirmation.score(SELECT, [baseline, *others], SELECT_SEEDS) if len(others) > 1 else {}
+    best = choose(others, selected, sign, metric.worth(_mean(selected[baseline.label]))) if selected else [*others, baseline][0]
+    pair = [baseline, best] if others else [baseline]
+    results = confirmation.score(ESTIMATE, pair, seeds)
+    gain = gain_between(results[baseline.label], results[best.label], sign, search.shared.overlap)
+    min_gain = metric.worth(_mean(results[baseline.label])) if study.min_gain is None else study.min_gain
+    said = verdict(gain, min_gain) if others else "keep"
+    results = confirmation.score(ESTIMATE, pair, seeds, test=True)
+    return Evidence(baseline, best, others, selected, results, gain, min_gain, said)
+
+
+def _mean(results: Sequence[Trained]) -> float:
+    return statistics.fmean(r.score for r in results)
 
 
 def gain_between(one: Sequence[Trained], other: Sequence[Trained], sign: float, overlap: float) -> Gain:

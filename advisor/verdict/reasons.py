@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from advisor.search.coordinator import arm_label
+from advisor.search.plan import RATE
 from advisor.technique import KEEP
 from advisor.training.metrics import Metric
-from advisor.verdict.confirm import Candidate, Trained
-from advisor.verdict.statistics import Gain
-
-Results = Mapping[str, Sequence[Trained]]
+from advisor.verdict.confirm import Candidate, Evidence, Trained
 
 
 def mean(results: Sequence[Trained]) -> float:
@@ -21,47 +20,38 @@ def mean(results: Sequence[Trained]) -> float:
     return statistics.fmean(r.score for r in results)
 
 
-def explain_choice(
-    said: str,
-    baseline: Candidate,
-    best: Candidate,
-    gain: Gain,
-    min_gain: float,
-    selected: Results,
-    metric: Metric,
-    trials: Sequence[FrozenTrial],
-) -> list[str]:
+def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTrial]) -> list[str]:
     """The reasons for a verdict, one sentence each."""
-    if best is baseline:
+    best, gain = evidence.best, evidence.gain
+    if best is evidence.baseline:
         return ["No other arm was trained to its end, so your model was compared with nothing; give more --trials or --minutes."]
+    if evidence.verdict == "change":
+        return [*_earned(evidence, metric), *_did(best, trials)]
     size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
     found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
-    if said == "undecided":
+    if evidence.verdict == "undecided":
         more = max(gain.seeds + 1, gain.needed or 0)
         return [f"{found}: it looks worth it and is not proven.", f"About {more} seeds would tell: ask again with seeds={more}."]
-    if said == "keep" and gain.mean < min_gain:
+    if gain.mean < evidence.min_gain:
         seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability."
-        return [f"The best other arm, {found}; a change is worth it from {min_gain:.3g}.", seen]
-    if said == "keep":
-        needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
-        return [f"The best other arm, {found}: that may be chance.", f"To tell, {needed} would be needed."]
-    return [*_earned(best, selected, metric), *_did(best, trials)]
+        return [f"The best other arm, {found}; a change is worth it from {evidence.min_gain:.3g}.", seen]
+    needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
+    return [f"The best other arm, {found}: that may be chance.", f"To tell, {needed} would be needed."]
 
 
-def _earned(best: Candidate, selected: Results, metric: Metric) -> list[str]:
+def _earned(evidence: Evidence, metric: Metric) -> list[str]:
     """What each change brings: the arm with it against the arm without it, on the same fresh seeds."""
-    sentences = []
-    whole = selected[best.label]
+    best, sentences = evidence.best, []
     for slot, name in best.choices.items():
-        if name == KEEP:
+        rest = arm_label({**best.choices, slot: KEEP})
+        results = evidence.results if rest == KEEP else evidence.selected
+        if name == KEEP or rest not in results:
             continue
-        rest = " ".join(f"{s}={n}" for s, n in best.choices.items() if n != KEEP and s != slot) or KEEP
-        if rest not in selected:
-            continue
-        without = "your model as it is" if rest == KEEP else f"the same without it ({rest})"
-        with_it, without_it = f"{mean(whole):.4g}", f"{mean(selected[rest]):.4g}"
+        without = "your model as it is" if rest == KEEP else f"without it, {rest}"
+        seeds = f"{len(results[rest])} {'' if rest == KEEP else 'other '}fresh seeds"
         sentences.append(
-            f"{slot}: {name} brings {metric.name} to {with_it}; {without} reaches {without_it} ({len(whole)} fresh seeds)"
+            f"{slot}: {name} brings {metric.name} to {mean(results[best.label]):.4g}; "
+            f"{without} reaches {mean(results[rest]):.4g} ({seeds})"
         )
     return sentences
 
@@ -74,28 +64,28 @@ def _did(best: Candidate, trials: Sequence[FrozenTrial]) -> list[str]:
     return []
 
 
-def explain_alternatives(
-    chosen: Candidate, others: Sequence[Candidate], selected: Results, metric: Metric
-) -> list[dict[str, Any]]:
-    """The other confirmed arms, best first, with why they were not chosen."""
-    top = metric.sign * mean(selected[chosen.label])
+def explain_alternatives(evidence: Evidence, metric: Metric) -> list[dict[str, Any]]:
+    """The other confirmed arms, best first, with why they were not chosen: compared on the seeds that chose the best one."""
+    selected, best = evidence.selected, evidence.best
+    others = [c for c in evidence.others if c is not best and c.label in selected]
     ordered = sorted(others, key=lambda c: -metric.sign * mean(selected[c.label]))
     return [
         {
             "choices": dict(c.choices),
             "params": dict(c.params),
             "mean": mean(selected[c.label]),
-            "why_not": _why_not(chosen, c, metric.sign * mean(selected[c.label]) - top, metric, len(selected[c.label])),
+            "why_not": _why_not(evidence, c, metric),
         }
         for c in ordered
     ]
 
 
-def _why_not(chosen: Candidate, other: Candidate, difference: float, metric: Metric, seeds: int) -> str:
-    against = "your model as it is" if not chosen.changes else chosen.label
+def _why_not(evidence: Evidence, other: Candidate, metric: Metric) -> str:
+    best, results = evidence.best, evidence.selected
+    difference = metric.sign * (mean(results[other.label]) - mean(results[best.label]))
+    seeds, rate = f"{len(results[other.label])} fresh seeds", f"lr {other.params[RATE]:.2g}"
     if difference < 0:
-        return f"{-difference:.3g} worse in {metric.name} than {against} on {seeds} fresh seeds"
-    if other.changes > chosen.changes:
-        more = other.changes - chosen.changes
-        return f"no clear gain over {against} ({difference:+.3g} {metric.name}) for {more} more change{'s' if more > 1 else ''}"
-    return f"no clear gain over {against} ({difference:+.3g} {metric.name} on {seeds} fresh seeds)"
+        return f"{-difference:.3g} worse in {metric.name} than {best.label} on {seeds} ({rate})"
+    more = other.changes - best.changes
+    changes = f" for {more} more change{'s' if more > 1 else ''}" if more > 0 else ""
+    return f"no clear gain over {best.label} on {seeds} ({difference:+.3g} {metric.name}, {rate}){changes}"

@@ -24,6 +24,7 @@ class Recommendation:
         verdict: `change`, `keep` or `undecided`.
         choices: the recommended technique per slot; all `keep` unless the verdict is `change`.
         params: learning rate, weight decay and the techniques' own parameters that go with the choices.
+        epochs: of a training; the answer holds for trainings of about this length.
         baseline, recommended: `scores` on fresh seeds (paired: the i-th of each used the same seed), their `mean`, `test`
             score, `seconds` per training, and `params`.
         gain: of the best other arm (`arm`) over the baseline: `mean` with 95 % interval `low`, `high`, `p`, `seeds`,
@@ -39,6 +40,7 @@ class Recommendation:
     direction: str
     choices: dict[str, str]
     params: dict[str, Any]
+    epochs: int
     baseline: dict[str, Any]
     recommended: dict[str, Any]
     gain: dict[str, Any]

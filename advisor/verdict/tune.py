@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 import shutil
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import filelock
-import torch
 from optuna.trial import TrialState
 
-from advisor import __version__
 from advisor.errors import InputError, SearchError, listing
 from advisor.host.host import Host
 from advisor.modules import near
-from advisor.search.coordinator import Listener, Search
+from advisor.search.coordinator import Event, Listener, Search
 from advisor.search.executors import crew, one_thread
-from advisor.search.plan import DECAY, RATE, Plan, make_plan
+from advisor.search.pilot import pilot
+from advisor.search.plan import Plan, make_plan
 from advisor.search.question import Question, host_of
+from advisor.search.sampler import choices_of
 from advisor.search.setup import Setup, setup
 from advisor.store.database import Database
 from advisor.store.location import sqlite_path, storage_url
 from advisor.study import Study
 from advisor.technique import KEEP
-from advisor.training.metrics import Metric
-from advisor.verdict.confirm import (
-    ESTIMATE,
-    SELECT,
-    SELECT_SEEDS,
-    Candidate,
-    Confirmation,
-    Trained,
-    candidates,
-    choose,
-    gain_between,
-)
-from advisor.verdict.reasons import explain_alternatives, explain_choice
+from advisor.verdict.answer import answer
+from advisor.verdict.confirm import confirm
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.statistics import Gain, verdict
 
 CONFIRM_SHARE = 0.4
 """Share of a study's minutes that is kept for the confirmation: without it there is no answer to trust."""
@@ -79,8 +68,15 @@ def tune(
     database = Database(url, host.built_in_slots)
     try:
         with _alone(url, shared.study.name) as folder, crew(workers) as workforce:
-            plan = _recorded(asked, shared, host, database)
-            return _study(Search(shared, plan, database, workforce, folder, on), host)
+            plan, first = _recorded(asked, shared, host, database), None
+            if plan is None:
+                on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
+                plan, first = pilot(shared, asked, folder, workers)
+                if first.ended == "failed":
+                    raise SearchError(f"Study {shared.study.name!r}: the model as it is cannot be trained: {first.why}.")
+                _begin(plan, shared, database)
+                on(Event("pilot", 1, 1, f"trials train for {plan.rungs[-1]} epochs"))
+            return _study(Search(shared, plan, database, workforce, folder, on, first), host)
     finally:
         database.close()
 
@@ -113,7 +109,7 @@ def _question(study: Study | Question | str | Path, plugins: tuple[str, ...]) ->
 def _alone(url: str, name: str) -> Iterator[Path]:
     """The study's folder of training states, for one coordinator at a time; the lock goes with its process."""
     path = sqlite_path(url) or Path("studies/advisor.db")
-    slug = re.sub(r"[^\w-]+", "-", name)
+    slug = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
     folder = path.with_suffix(".checkpoints") / slug
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder.with_suffix(".lock"))
@@ -129,18 +125,21 @@ def _alone(url: str, name: str) -> Iterator[Path]:
         lock.release()
 
 
-def _recorded(asked: Plan, shared: Setup, host: Host, database: Database) -> Plan:
-    """The plan that the study began with, or the one that is asked for, recorded now.
+def _begin(plan: Plan, shared: Setup, database: Database) -> None:
+    metric = shared.objective.metric
+    database.begin(shared.study.name, metric.name, metric.direction, plan.to_json(), shared.question.to_json())
 
-    Raises `InputError` when the study was begun with other settings.
+
+def _recorded(asked: Plan, shared: Setup, host: Host, database: Database) -> Plan | None:
+    """The plan that the study began with, or None for a new study.
+
+    Raises `InputError` when the study was begun with other settings than are asked for now.
     """
-    name, metric = shared.study.name, shared.objective.metric
-    kept = database.plan(name)
+    kept = database.plan(shared.study.name)
     if kept is None:
-        database.begin(name, metric.name, metric.direction, asked.to_json(), shared.question.to_json())
-        return asked
+        return None
     plan = Plan.from_json(kept)
-    _check_same(name, plan.identity, asked.identity)
+    _check_same(shared.study.name, plan.identity, asked.identity)
     gone = {(slot, n) for slot, names in plan.options.items() for n in names if n != KEEP and host.find(slot, n) is None}
     return replace(plan, absent=frozenset(gone))
 
@@ -162,10 +161,33 @@ def _study(search: Search, host: Host) -> Recommendation:
     if study.minutes is not None:
         search.deadline = time.monotonic() + (1 - CONFIRM_SHARE) * 60 * study.minutes - _spent(search)
     search.run()
-    found = _recommend(search, host, searched=_spent(search))
+    _check_baseline(search)
+    searched = _spent(search)
+    evidence = confirm(search, _trainings(search, searched))
+    search.spend()
+    found = answer(search, host, evidence, {"search": searched, "confirm": _spent(search) - searched})
     search.database.save_recommendation(search.name, found.verdict, found.to_json())
     shutil.rmtree(search.folder, ignore_errors=True)
     return Recommendation.from_json(found.to_json(), question)
+
+
+def _check_baseline(search: Search) -> None:
+    """Raise `SearchError` unless the model as it is was trained to its end: without it there is nothing to compare with."""
+    trials, keep = search.trials(), search.plan.baseline
+    if any(t.state == TrialState.COMPLETE and choices_of(search.plan, t.params) == keep for t in trials):
+        return
+    why = [t.user_attrs["why"] for t in trials if t.user_attrs.get("why")]
+    first = why[0] if why else "the time was up before it was trained once; give more --minutes"
+    raise SearchError(f"Study {search.name!r}: the model as it is could not be trained: {first}.")
+
+
+def _trainings(search: Search, spent: float) -> float:
+    """Full trainings that the study's minutes have room for after the search, by what the first trial took."""
+    minutes = search.shared.study.minutes
+    if minutes is None:
+        return math.inf
+    first = sum(search.database.costs(search.name)[0].values())
+    return max(0.0, 60 * minutes - spent) * search.crew.workers / max(first, 1e-3)
 
 
 def _answers(found: Recommendation, search: Search) -> bool:
@@ -177,113 +199,3 @@ def _answers(found: Recommendation, search: Search) -> bool:
 
 def _spent(search: Search) -> float:
     return search.database.spent(search.name)
-
-
-def _recommend(search: Search, host: Host, searched: float) -> Recommendation:
-    metric, study = search.shared.objective.metric, search.shared.study
-    trials = search.trials()
-    if not any(t.state == TrialState.COMPLETE and all(t.params[s] == KEEP for s in search.plan.options) for t in trials):
-        raise SearchError(_why_nothing(search))
-    baseline, others = candidates(search.plan, trials, search.sign)
-    confirmation = Confirmation(search)
-    selected = confirmation.score(SELECT, [baseline, *others], SELECT_SEEDS)
-    min_gain = smallest_gain(study.min_gain, metric, [r.score for r in selected[baseline.label]])
-    best = choose(others, selected, search.sign, min_gain) if others else baseline
-    pair = [baseline, best] if others else [baseline]
-    results = confirmation.score(ESTIMATE, pair, study.seeds)
-    sizes = search.shared.facts.sizes
-    overlap = sizes["valid"] / sizes["train"] if search.shared.source.redraws else 0.0
-    gain = gain_between(results[baseline.label], results[best.label], search.sign, overlap)
-    said = verdict(gain, min_gain) if others else "keep"
-    chosen = best if said == "change" else baseline
-    tested = confirmation.score(ESTIMATE, pair, study.seeds, test=True)
-    search.spend()
-    return Recommendation(
-        study=search.name,
-        verdict=said,
-        metric=metric.name,
-        direction=metric.direction,
-        choices=dict(chosen.choices),
-        params=dict(chosen.params),
-        baseline=_arm(baseline, tested[baseline.label]),
-        recommended=_arm(chosen, tested[chosen.label]),
-        gain=_gain(gain, baseline, best, search.sign),
-        min_gain=min_gain,
-        alternatives=explain_alternatives(chosen, [c for c in others if c is not chosen], selected, metric),
-        reasons=explain_choice(said, baseline, best, gain, min_gain, selected, metric, trials),
-        skipped=[asdict(skip) for skip in search.plan.skipped],
-        trials=_counts(trials),
-        seconds={"search": round(searched, 1), "confirm": round(_spent(search) - searched, 1)},
-        versions={"advisor": __version__, "torch": torch.__version__},
-        warnings=[*search.shared.warnings, *host.broken, *_warnings(search, chosen)],
-        apply_with=_lines(search, chosen),
-    )
-
-
-def smallest_gain(asked: float | None, metric: Metric, baseline: Sequence[float]) -> float:
-    """The smallest gain worth a change, in units of the metric."""
-    if asked is not None:
-        return asked
-    return metric.min_gain * (abs(statistics.fmean(baseline)) if metric.relative else 1.0)
-
-
-def _arm(candidate: Candidate, results: Sequence[Trained]) -> dict[str, Any]:
-    tests = [r.test for r in results if r.test is not None]
-    return {
-        "params": dict(candidate.params),
-        "scores": [r.score for r in results],
-        "mean": statistics.fmean(r.score for r in results),
-        "test": statistics.fmean(tests) if tests else None,
-        "seconds": round(statistics.fmean(r.seconds for r in results), 3),
-    }
-
-
-def _gain(gain: Gain, baseline: Candidate, best: Candidate, sign: float) -> dict[str, Any]:
-    searched = None if best.searched is None or baseline.searched is None else sign * (best.searched - baseline.searched)
-    return {**asdict(gain), "arm": {s: n for s, n in best.choices.items() if n != KEEP}, "searched": searched}
-
-
-def _counts(trials: Sequence[Any]) -> dict[str, int]:
-    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-    return {name: sum(t.state == state for t in trials) for name, state in states.items()}
-
-
-def _why_nothing(search: Search) -> str:
-    why = [t.user_attrs["why"] for t in search.trials() if t.user_attrs.get("why")]
-    first = why[0] if why else "the time was up before it was trained once; give more --minutes"
-    return f"Study {search.name!r}: the model as it is could not be trained: {first}."
-
-
-def _warnings(search: Search, chosen: Candidate) -> list[str]:
-    plan, found = search.plan, []
-    tried, openers = len(search.trials()), len(plan.alone())
-    if tried < openers:
-        found.append(
-            f"{tried} trials do not reach every technique once; that takes {openers}, and a fair comparison about {3 * openers}."
-        )
-    failed = [t for t in search.trials() if t.state == TrialState.FAIL]
-    found += sorted({f"{_changed(t.params, plan)} failed: {t.user_attrs.get('why', '')}" for t in failed})
-    rate, space = chosen.params[RATE], plan.space[RATE]
-    edge = [end for end in (space.low, space.high) if abs(rate / end - 1) < 0.05]  # type: ignore[attr-defined]  # a float distribution
-    if edge:
-        found.append(f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched.")
-    return found
-
-
-def _changed(params: Mapping[str, Any], plan: Plan) -> str:
-    return " ".join(f"{slot}={params[slot]}" for slot in plan.options if params[slot] != KEEP) or "the model as it is"
-
-
-def _lines(search: Search, chosen: Candidate) -> list[str]:
-    """Python that applies the recommendation."""
-    build = getattr(search.shared.study.task.build, "__name__", "build_model")
-    build = build if build.isidentifier() else "build_model"
-    call = f"{build}({', '.join(f'{k}={v!r}' for k, v in search.shared.arguments.items())})"
-    lines = [f"model = {call}"]
-    if chosen.changes:
-        lines = ["import advisor", f'model = advisor.recommendation("{search.name}").apply({call})  # {chosen.label}']
-    slots = [slot for slot in chosen.choices if chosen.choices[slot] != KEEP]
-    if "optimizer" not in slots:
-        rates = f"lr={chosen.params[RATE]:.3g}, weight_decay={chosen.params[DECAY]:.3g}"
-        lines.append(f"optimizer = torch.optim.AdamW(model.parameters(), {rates})")
-    return lines

@@ -1,0 +1,73 @@
+"""The pilot: how long the model as it is must be trained before it stops improving."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from advisor.search import rounds
+from advisor.search.job import Job, Outcome, work
+from advisor.search.plan import Plan, rungs_of
+from advisor.search.setup import Setup
+from advisor.training.seeds import mix
+
+STRETCH = 4
+"""The pilot goes to at most this many times the usual number of epochs."""
+TRAININGS = 40
+"""Full trainings that a study with a time limit must have room for; its epochs are cut so that it does."""
+
+
+def pilot(shared: Setup, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
+    """The plan with as many epochs as the model as it is needs, and the training that showed it, which is the first trial's.
+
+    The number is doubled while the second half of a training still brings a gain worth having. A study with a time limit
+    gets fewer epochs where that leaves too few trainings. Numbers that the user gave are kept.
+    """
+    began, epochs = time.perf_counter(), shared.epochs
+    job = first_job(shared, plan, folder, epochs)
+    outcome = work(job)
+    most = epochs if shared.study.epochs else STRETCH * epochs
+    affordable = _affordable(shared, workers, time.perf_counter() - began, len(outcome.curve))
+    while 2 * epochs <= min(most, affordable) and improving(shared, outcome, epochs):
+        job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=str(folder / f"pilot-{2 * epochs}.pt"))
+        epochs *= 2
+        more = work(job)
+        outcome.curve += more.curve
+        outcome.costs["training"] += more.costs["training"]
+        outcome.ended, outcome.why = more.ended, more.why
+    if not shared.study.epochs:
+        epochs = max(1, min(epochs, affordable))
+    outcome.curve = outcome.curve[:epochs]
+    return replace(plan, rungs=rungs_of(epochs, shared.steps)), outcome
+
+
+def first_job(shared: Setup, plan: Plan, folder: Path, epochs: int) -> Job:
+    """The training of the first trial: the model as it is, at the first values of all parameters."""
+    return Job(
+        question=shared.question,
+        params={**plan.baseline, **plan.defaults_of(plan.baseline)},
+        seed=mix(shared.study.seed, "search"),
+        split=shared.study.seed,
+        batch=plan.batch,
+        from_epoch=0,
+        to_epoch=epochs,
+        save=str(folder / f"pilot-{epochs}.pt"),
+        device=str(shared.device),
+    )
+
+
+def improving(shared: Setup, outcome: Outcome, epochs: int) -> bool:
+    """Whether the second half of a training brought a gain worth having."""
+    if outcome.ended or len(outcome.curve) < epochs or epochs < 2:
+        return False
+    curve, metric = [asdict(epoch) for epoch in outcome.curve], shared.objective.metric
+    half, whole = rounds.score(curve, epochs // 2), rounds.score(curve, epochs)
+    return metric.sign * (whole - half) > metric.worth(half)
+
+
+def _affordable(shared: Setup, workers: int, seconds: float, epochs: int) -> int:
+    """Epochs of a training that a time limit has room for; a very large number without one."""
+    if shared.study.minutes is None or not epochs:
+        return 10**9
+    return max(1, int(60 * shared.study.minutes * workers / TRAININGS / (seconds / epochs)))
