@@ -1,0 +1,75 @@
+"""The README says what is true: its Python runs, its commands exist, its plugins are searched."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import advisor
+from advisor.cli import COMMANDS, cli
+from advisor.host.host import load
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PYTHON = [text for kind, text in BLOCKS if kind == "python"]
+SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_every_block_of_python_runs(number):
+    exec(compile(PYTHON[number], f"README.md block {number}", "exec"), {"__name__": "readme"})
+
+
+def test_the_study_of_the_readme_is_answered(tmp_path):
+    names: dict = {}
+    exec(next(text for text in PYTHON if "advisor.Study" in text), names)
+    from dataclasses import replace
+
+    found = advisor.tune(replace(names["study"], trials=4, epochs=2), storage=str(tmp_path / "a.db"))
+    assert found.study == "wine"
+
+
+def test_the_plugins_of_the_readme_are_searched(tmp_path, blobs):
+    files = []
+    for name, text in (("mish", PYTHON[1]), ("sgd", PYTHON[2])):
+        (tmp_path / f"{name}.py").write_text(text)
+        files.append(str(tmp_path / f"{name}.py"))
+    host = load(files)
+    assert host.find("activation", "mish")
+    assert host.find("optimizer", "sgd")
+    from torch import nn
+
+    def net():
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+
+    only = {"initializer": [], "pretraining": [], "activation": ["mish"]}
+    study = advisor.Study("both", advisor.Task(build=net, data=blobs), trials=9, epochs=2, only=only)
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=files)
+    assert found.trials["failed"] == 0
+    from advisor.store.query import read
+
+    tried = {tuple(row) for row in read(f"sqlite:///{tmp_path}/a.db", "SELECT DISTINCT slot, technique FROM advisor_choices")[1]}
+    assert {("activation", "mish"), ("optimizer", "sgd")} <= tried
+
+
+def test_every_advisor_command_of_the_readme_exists_with_its_options():
+    commands = [line.split("#")[0].split() for line in SHELL if line.startswith("advisor ")]
+    assert commands
+    for words in commands:
+        assert words[1] in COMMANDS
+        command = cli.get_command(None, words[1])
+        options = {option for parameter in command.params for option in parameter.opts}
+        used = {word for word in words if word.startswith("--")} - {"--help"}
+        assert used <= options, words
+
+
+def test_make_targets_of_the_readme_exist():
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    for line in SHELL:
+        if line.startswith("make "):
+            assert re.search(rf"^{line.split()[1]}:", makefile, re.MULTILINE), line
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (Path(__file__).parent.parent / target).exists(), target
