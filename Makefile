@@ -9,7 +9,7 @@ tune: .venv/installed
 	$(BIN)/advisor tune studies/digits.py
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/installed
 	$(BIN)/ruff check .
