@@ -55,7 +55,8 @@ def load_file(path: str | Path, role: str = "Python", error: type[InputError] = 
     if not path.is_file():
         raise error(f"{path}: there is no such {role} file.{near_files(path)}")
     name = _module_name(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = path.read_bytes()
+    digest = hashlib.sha256(source).hexdigest()
     if name in sys.modules and getattr(sys.modules[name], _DIGEST, digest) == digest:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -67,7 +68,8 @@ def load_file(path: str | Path, role: str = "Python", error: type[InputError] = 
         sys.path.insert(0, str(path.parent))
     sys.modules[name] = module  # before it runs: pickle, dataclasses and inspect look it up
     try:
-        spec.loader.exec_module(module)
+        # Not by the loader: its bytecode cache takes a file edited within a second for the one before.
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  # the user named this file to be run
     except BaseException as problem:
         del sys.modules[name]
         if isinstance(problem, (Exception, SystemExit)):
