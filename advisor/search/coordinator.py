@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from advisor.search import rounds
 from advisor.search.executors import Crew
 from advisor.search.job import Job, Outcome
-from advisor.search.plan import Plan
+from advisor.search.plan import RATE, Plan
 from advisor.search.rounds import Round
 from advisor.search.sampler import distributions, propose
 from advisor.search.setup import Setup
@@ -136,29 +136,25 @@ class Search:
         return self.folder / f"{number}-{epoch}.pt"
 
     def _record(self, number: int, outcome: Outcome) -> None:
+        """Write what a job brought; that it ended last, so that a kill in between only runs the job again."""
         trial = self.trials()[number]
-        if outcome.ended:
-            self.database.note(trial, "why", outcome.why)
-            self.database.note(trial, "ended", outcome.ended)
-        if outcome.told:
-            self.database.note(trial, "did", outcome.told)
         spent = self.database.costs(self.name).get(number, {})
         spent |= {part: seconds for part, seconds in outcome.costs.items() if part != "training"}
         spent["training"] = spent.get("training", 0.0) + outcome.costs.get("training", 0.0)
-        epochs = [_row(asdict(epoch)) for epoch in outcome.curve]
-        self.database.save_progress(self.name, trial, epochs, spent)
-        self._say(trial, outcome)
+        self.database.save_progress(self.name, trial, [_row(asdict(epoch)) for epoch in outcome.curve], spent)
+        if outcome.told:
+            self.database.note(trial, "did", outcome.told)
+        if outcome.ended:
+            self.database.note(trial, "why", outcome.why)
+            self.database.note(trial, "ended", outcome.ended)
+        self._on(trial.user_attrs["stage"], self._line(trial, outcome))
 
-    def _say(self, trial: FrozenTrial, outcome: Outcome) -> None:
-        last = (
-            f"{self.shared.objective.metric.name} {outcome.curve[-1].score:.4g} after epoch {outcome.curve[-1].epoch}"
-            if outcome.curve
-            else ""
-        )
-        text = (
-            f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params['training.lr']:.2g}: {outcome.why or last}"
-        )
-        self._on(trial.user_attrs["stage"], text)
+    def _line(self, trial: FrozenTrial, outcome: Outcome) -> str:
+        said = outcome.why
+        if said is None and outcome.curve:
+            last = outcome.curve[-1]
+            said = f"{self.shared.objective.metric.name} {last.score:.4g} after epoch {last.epoch}"
+        return f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params[RATE]:.2g}: {said}"
 
     def _on(self, stage: str, text: str) -> None:
         begun = self.database.curve(self.name)

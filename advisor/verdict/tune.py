@@ -21,6 +21,7 @@ from advisor.host.host import Host
 from advisor.modules import near
 from advisor.search.coordinator import Event, Listener, Search
 from advisor.search.executors import crew, one_thread
+from advisor.search.job import Outcome
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.question import Question, host_of
@@ -71,10 +72,7 @@ def tune(
             plan, first = _recorded(asked, shared, host, database), None
             if plan is None:
                 on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-                plan, first = pilot(shared, asked, folder, workers)
-                if first.ended == "failed":
-                    raise SearchError(f"Study {shared.study.name!r}: the model as it is cannot be trained: {first.why}.")
-                _begin(plan, shared, database)
+                plan, first = _begin(pilot(shared, asked, folder, workers), shared, database)
                 on(Event("pilot", 1, 1, f"trials train for {plan.rungs[-1]} epochs"))
             return _study(Search(shared, plan, database, workforce, folder, on, first), host)
     finally:
@@ -125,9 +123,14 @@ def _alone(url: str, name: str) -> Iterator[Path]:
         lock.release()
 
 
-def _begin(plan: Plan, shared: Setup, database: Database) -> None:
-    metric = shared.objective.metric
-    database.begin(shared.study.name, metric.name, metric.direction, plan.to_json(), shared.question.to_json())
+def _begin(piloted: tuple[Plan, Outcome], shared: Setup, database: Database) -> tuple[Plan, Outcome]:
+    """Record a new study. Raises `SearchError` when the pilot showed that its model cannot be trained at all."""
+    (plan, first), metric, name = piloted, shared.objective.metric, shared.study.name
+    if first.ended == "failed":
+        raise SearchError(f"Study {name!r}: the model as it is cannot be trained: {first.why}.")
+    database.begin(name, metric.name, metric.direction, plan.to_json(), shared.question.to_json())
+    database.spend(name, sum(first.costs.values()))
+    return plan, first
 
 
 def _recorded(asked: Plan, shared: Setup, host: Host, database: Database) -> Plan | None:
@@ -191,10 +194,12 @@ def _trainings(search: Search, spent: float) -> float:
 
 
 def _answers(found: Recommendation, search: Search) -> bool:
-    """Whether a recommendation is the answer to the study as it is asked now: its trials or minutes used, its seeds met."""
+    """Whether a recommendation answers the study as it is asked now: its time is used, or its trials are and its seeds met."""
     study, trials = search.shared.study, search.trials()
-    used = len(trials) >= study.trials or _spent(search) >= 60 * (study.minutes or float("inf"))
-    return used and all(trial.state.is_finished() for trial in trials) and found.gain["seeds"] >= study.seeds
+    if not all(trial.state.is_finished() for trial in trials):
+        return False
+    late = study.minutes is not None and _spent(search) >= (1 - CONFIRM_SHARE) * 60 * study.minutes
+    return late or (len(trials) >= study.trials and found.gain["seeds"] >= study.seeds)
 
 
 def _spent(search: Search) -> float:
