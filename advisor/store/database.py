@@ -96,11 +96,10 @@ class Database:
             with self.engine.begin() as connection:
                 _tables.create_all(connection)
                 for statement in statements(self.engine.dialect.name, slots) if slots is not None else ():
-                    connection.exec_driver_sql(statement)
+                    connection.execute(sa.text(statement))
         except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, RuntimeError, ImportError) as problem:
             raise InputError(
-                f"The study database {url} cannot be opened: {explain(getattr(problem, 'orig', None) or problem)}. "
-                "Give another with --storage sqlite:///FILE.db."
+                f"The study database {url} cannot be opened: {explain(getattr(problem, 'orig', None) or problem)}. {_help(problem)}"
             ) from problem
 
     @property
@@ -260,6 +259,12 @@ def _open(url: str) -> RDBStorage:
         storage.remove_session()
         storage.engine.dispose()  # so that every connection from here on has the pragmas
     return storage
+
+
+def _help(problem: Exception) -> str:
+    if isinstance(problem, ImportError):
+        return "For PostgreSQL: pip install 'torch-advisor[postgresql]'."
+    return "Give another with --storage sqlite:///FILE.db."
 
 
 def _pragmas(connection: Any, _: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -52,7 +53,10 @@ def _read_server(url: str, sql: str, params: Sequence[Any]) -> tuple[list[str], 
         engine = sa.create_engine(url)
         with engine.connect() as connection:
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            result = connection.exec_driver_sql(sql.replace("?", "%s"), tuple(params))
+            if params:
+                result = connection.exec_driver_sql(sql.replace("?", "%s"), tuple(params))
+            else:  # a user's own % is no placeholder
+                result = connection.execution_options(no_parameters=True).exec_driver_sql(sql)
             return list(result.keys()), [tuple(row) for row in result]
     except (sa.exc.SQLAlchemyError, ImportError) as problem:
         raise InputError(_explain(url, sql, problem)) from problem
@@ -64,11 +68,12 @@ def _explain(place: str, sql: str, problem: Exception) -> str:
         return f"advisor query only reads, and this would write: {sql!r}. Nothing was changed."
     if "not a database" in text:
         return f"{place} is not a database; name a study database with --storage sqlite:///FILE.db."
-    if "no such table" in text:
-        name = text.rpartition(": ")[2]
+    missing = re.search(r'no such table: (\w+)|relation "(\w+)" does not exist', text)
+    if missing:
+        name = missing.group(1) or missing.group(2)
         if name in SCHEMA:
             return (
                 f"{place} is a database in which advisor has written nothing: it has no {name}. Run advisor tune with it first."
             )
-        return f"advisor query: {text}.{near(name, SCHEMA)} advisor query --schema lists the views."
+        return f"advisor query: no such table: {name}.{near(name, SCHEMA)} advisor query --schema lists the views."
     return f"advisor query: {text}, in {sql!r}. advisor query --schema lists the views with their columns."
