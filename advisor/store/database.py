@@ -98,9 +98,8 @@ class Database:
                 for statement in statements(self.engine.dialect.name, slots) if slots is not None else ():
                     connection.execute(sa.text(statement))
         except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, RuntimeError, ImportError) as problem:
-            raise InputError(
-                f"The study database {url} cannot be opened: {explain(getattr(problem, 'orig', None) or problem)}. {_help(problem)}"
-            ) from problem
+            cause = explain(getattr(problem, "orig", None) or problem)
+            raise InputError(f"The study database {url} cannot be opened: {cause}. {_help(problem)}") from problem
 
     @property
     def engine(self) -> sa.Engine:
