@@ -319,3 +319,47 @@ def _wait_for_a_trial(path, process, most=60.0):
             pass
         time.sleep(0.05)
     raise AssertionError(f"the study ended or stalled before its first epoch (exit {process.poll()}, {os.listdir(path.parent)})")
+
+
+def test_the_estimate_of_a_training_is_the_same_every_time_and_grows_with_the_model(blobs):
+    from advisor.search.pilot import estimate
+
+    class Wide(Net):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4096), nn.Linear(4096, 2)
+
+    one, wide = (setup(Question.of(advisor.Study("x", advisor.Task(build=kind, data=blobs)))) for kind in (Net, Wide))
+    assert estimate(one, 3) == estimate(one, 3) == pytest.approx(3 * estimate(one, 1))
+    assert estimate(wide, 3) > 1.2 * estimate(one, 3)
+
+
+def test_the_pilot_goes_on_while_the_model_improves_and_its_training_is_the_first_trial(blobs, tmp_path):
+    from advisor.search.pilot import improving, pilot
+
+    free = Question.of(advisor.Study("free", advisor.Task(build=Net, data=blobs)))
+    shared = setup(free)
+    planned, first = pilot(shared, make_plan(shared, host_of(free)), tmp_path, 1)
+    epochs = planned.rungs[-1]
+    assert epochs >= shared.epochs
+    assert [epoch.epoch for epoch in first.curve] == list(range(1, epochs + 1))
+    assert epochs >= 4 * shared.epochs or 2 * epochs > 4 * shared.epochs or not improving(shared, first, epochs)
+    again = work(
+        Job(free, {**planned.baseline, **planned.defaults_of(planned.baseline)}, first_seed(shared), 0, planned.batch, 0, epochs)
+    )
+    assert [(e.score, e.loss) for e in again.curve] == [(e.score, e.loss) for e in first.curve]
+
+
+def first_seed(shared):
+    from advisor.training.seeds import mix
+
+    return mix(shared.study.seed, "search")
+
+
+def test_a_number_of_epochs_that_the_user_gave_is_kept(blobs, tmp_path):
+    from advisor.search.pilot import pilot
+
+    asked = Question.of(study(blobs, epochs=3))
+    shared = setup(asked)
+    planned, first = pilot(shared, make_plan(shared, host_of(asked)), tmp_path, 1)
+    assert (planned.rungs[-1], len(first.curve)) == (3, 3)

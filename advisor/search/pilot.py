@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
+from advisor.model import Layer
 from advisor.search import rounds
 from advisor.search.job import Job, Outcome, work
 from advisor.search.plan import Plan, rungs_of
 from advisor.search.setup import Setup
-from advisor.training.seeds import mix
+from advisor.training.seeds import isolated, mix
 
 STRETCH = 4
-"""The pilot goes to at most this many times the usual number of epochs."""
+"""The pilot goes to at most this many times the usual number of epochs,"""
+SECONDS = 20.0
+"""and to no longer trainings than this, by an estimate that is the same on every machine."""
+RATES = {"conv": 5e9, "conv_transpose": 5e9}
+RATE = 3e10
+"""Floating-point operations a second of a laptop's core: in convolutions, and in everything else."""
+CALL = 1e-4
+"""Seconds that a layer costs in a step, however small it is."""
 TRAININGS = 40
 """Full trainings that a study with a time limit must have room for; its epochs are cut so that it does."""
 
@@ -21,13 +33,15 @@ TRAININGS = 40
 def pilot(shared: Setup, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the model as it is needs, and the training that showed it, which is the first trial's.
 
-    The number is doubled while the second half of a training still brings a gain worth having. A study with a time limit
-    gets fewer epochs where that leaves too few trainings. Numbers that the user gave are kept.
+    The number is doubled while the second half of a training still brings a gain worth having, and a training stays short
+    enough to try many. A study with a time limit gets fewer epochs where that leaves too few trainings. Numbers that the
+    user gave are kept.
     """
     began, epochs = time.perf_counter(), shared.epochs
     job = first_job(shared, plan, folder, epochs)
     outcome = work(job)
-    most = epochs if shared.study.epochs else STRETCH * epochs
+    stretch = min(STRETCH, SECONDS / estimate(shared, epochs))
+    most = epochs if shared.study.epochs else max(1.0, stretch) * epochs
     affordable = _affordable(shared, workers, time.perf_counter() - began, len(outcome.curve))
     while 2 * epochs <= min(most, affordable) and improving(shared, outcome, epochs):
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=str(folder / f"pilot-{2 * epochs}.pt"))
@@ -64,6 +78,32 @@ def improving(shared: Setup, outcome: Outcome, epochs: int) -> bool:
     curve, metric = [asdict(epoch) for epoch in outcome.curve], shared.objective.metric
     half, whole = rounds.score(curve, epochs // 2), rounds.score(curve, epochs)
     return metric.sign * (whole - half) > metric.worth(half)
+
+
+def estimate(shared: Setup, epochs: int) -> float:
+    """Seconds of a training on a laptop's core, by counting operations: deterministic, and right to a factor of a few."""
+    run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
+    rows, seconds, calls = len(run.example()[0]), 0.0, 0
+
+    def count(layer: Layer) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            nonlocal seconds, calls
+            tensor = output[0] if isinstance(output, tuple) else output
+            if isinstance(tensor, Tensor):
+                channels = tensor.shape[1 if layer.kind in RATES else -1]
+                weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
+                seconds += 6 * weights * tensor.numel() / channels / rows / RATES.get(layer.kind, RATE)
+                calls += 1
+
+        return hook
+
+    heavy = [layer for layer in run.anatomy.layers if layer.kind not in ("embedding", "norm") and layer.callable]
+    handles = [layer.module.register_forward_hook(count(layer)) for layer in heavy]
+    with torch.no_grad(), isolated(0):
+        run.model.eval()(*run.example())
+    for handle in handles:
+        handle.remove()
+    return epochs * (shared.facts.sizes["train"] * seconds + shared.steps * calls * CALL)
 
 
 def _affordable(shared: Setup, workers: int, seconds: float, epochs: int) -> int:
