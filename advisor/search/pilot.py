@@ -19,7 +19,7 @@ from advisor.training.seeds import isolated, mix
 
 STRETCH = 4
 """The pilot goes to at most this many times the usual number of epochs,"""
-SECONDS = 20.0
+SECONDS = 10.0
 """and to no longer trainings than this, by an estimate that is the same on every machine."""
 RATES = {"conv": 5e9, "conv_transpose": 5e9}
 RATE = 3e10
