@@ -222,11 +222,16 @@ def test_test_labels_that_end_in_a_full_stop_are_those_of_the_training_rows():
     assert said(source, "40 test rows also stand in train")
 
 
-def test_rows_without_a_class_are_dropped_and_told():
+def test_rows_without_a_class_are_refused_with_their_number_and_place():
     table = numbers(40).assign(label=["a", "b", None, " "] * 10)
-    source = open_source(data=table)
-    assert source.facts.rows == 20
-    assert said(source, "dropped 20 rows without a target")
+    with pytest.raises(InputError, match="has 20 empty or NaN targets .first in row 3.: remove or fill these rows"):
+        open_source(data=table)
+
+
+def test_a_target_column_that_is_there_twice_is_refused(tmp_path):
+    (tmp_path / "twice.csv").write_text("a,y,y\n" + "1,2,x\n3,4,z\n" * 20)
+    with pytest.raises(InputError, match="2 columns called 'y'; which is the target"):
+        open_source(data="twice.csv", target="y", folder=tmp_path)
 
 
 def test_nullable_and_categorical_columns_of_pandas_are_read():

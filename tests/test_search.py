@@ -196,8 +196,9 @@ def test_a_model_that_cannot_be_trained_ends_the_search_with_its_reason(blobs, t
             return super().forward(x) * (float("nan") if torch.is_grad_enabled() else 1.0)
 
     task = advisor.Task(build=Breaks, data=blobs)
-    with pytest.raises(SearchError, match="could not be trained: the training loss became nan"):
+    with pytest.raises(SearchError, match="cannot be trained: the training loss became nan"):
         advisor.tune(advisor.Study("breaks", task, trials=3, epochs=2, only={"activation": []}), storage=str(tmp_path / "a.db"))
+    assert read(f"sqlite:///{tmp_path}/a.db", "SELECT * FROM advisor_studies")[1] == []
 
 
 def test_two_runs_of_one_study_give_the_same_trials_and_the_same_recommendation(blobs, tmp_path):
@@ -363,3 +364,14 @@ def test_a_number_of_epochs_that_the_user_gave_is_kept(blobs, tmp_path):
     shared = setup(asked)
     planned, first = pilot(shared, make_plan(shared, host_of(asked)), tmp_path, 1)
     assert (planned.rungs[-1], len(first.curve)) == (3, 3)
+
+
+def test_a_script_without_a_main_guard_may_ask_for_workers(tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text(
+        SCRIPT.replace("trials=16", "trials=3, seeds=3, only={'initializer': [], 'pretraining': []}")
+        + "print('ran', advisor.tune(study, storage='a.db', workers=2).trials['complete'])\n"
+    )
+    said = subprocess.run([sys.executable, str(file)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout.count("ran") == 1
+    assert "Traceback" not in said.stderr

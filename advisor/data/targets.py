@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,10 +44,10 @@ class Target:
 
 
 def take_target(raws: Mapping[str, Raw], target: str | None, told: Told) -> dict[str, Raw]:
-    """Tables without their target column, which becomes their labels; rows without a label are dropped.
+    """Tables without their target column, which becomes their labels.
 
     Raises:
-        InputError: there is no such column, or a numeric one has empty cells.
+        InputError: there is no such column, it is there twice, or it has empty cells.
     """
     train = raws["train"]
     if not isinstance(train.body, pd.DataFrame) or train.labels is not None:
@@ -56,7 +57,7 @@ def take_target(raws: Mapping[str, Raw], target: str | None, told: Told) -> dict
         unlabeled = {split: replace(raws[split], labels=None) for split in raws.keys() - others.keys()}
         return {split: _needs_labels(raw, train) for split, raw in others.items()} | unlabeled
     column = target if target is not None else _usual_column(train, told)
-    return {split: _without(raw, column, split, told) for split, raw in raws.items()}
+    return {split: _without(raw, column, split) for split, raw in raws.items()}
 
 
 def _needs_labels(raw: Raw, train: Raw) -> Raw:
@@ -80,7 +81,7 @@ def _usual_column(raw: Raw, told: Told) -> str:
     return found[0]
 
 
-def _without(raw: Raw, column: str, split: str, told: Told) -> Raw:
+def _without(raw: Raw, column: str, split: str) -> Raw:
     table = raw.body
     if not isinstance(table, pd.DataFrame):
         return raw
@@ -94,12 +95,15 @@ def _without(raw: Raw, column: str, split: str, told: Told) -> Raw:
     features = table.drop(columns=names[column])
     if split == "unlabeled":
         return Raw(raw.name, features)
-    labels, there = _present(table[names[column]], column, raw.name, told)
-    return Raw(raw.name, features[there].reset_index(drop=True), labels[there].reset_index(drop=True).rename(column))
+    twins = [name for name in names if re.fullmatch(rf"{re.escape(column)}\.\d+", name)]  # how pandas reads a name given twice
+    if twins:
+        raise InputError(f"{raw.name} has {len(twins) + 1} columns called {column!r}; which is the target? Rename the others.")
+    labels = _complete(table[names[column]], column, raw.name)
+    return Raw(raw.name, features.reset_index(drop=True), labels.reset_index(drop=True).rename(column))
 
 
-def _present(column: Any, name: str, table: str, told: Told) -> tuple[Any, Any]:
-    """The column with blanks stripped, as numbers if it holds numbers alone, and which rows have a value."""
+def _complete(column: Any, name: str, table: str) -> Any:
+    """The column with blanks stripped, as numbers if it holds numbers alone; every row must have a value."""
     if not is_numeric_dtype(column):
         words = column.astype(object)
         words = words.map(lambda value: value.strip() if isinstance(value, str) else value)
@@ -107,14 +111,12 @@ def _present(column: Any, name: str, table: str, told: Told) -> tuple[Any, Any]:
         numbers = pd.to_numeric(words, errors="coerce")
         column = numbers if not is_bool_dtype(words) and (numbers.notna() == words.notna()).all() else words
     there = column.notna()
-    if there.all():
-        return column, there
-    if is_numeric_dtype(column) and not is_bool_dtype(column):
+    if not there.all():
         row = int(np.argmin(there.to_numpy())) + 1
         count = plural(int((~there).sum()), "empty or NaN target")
-        raise InputError(f"column {name!r} of {table} has {count} (first in row {row}): remove or fill these rows.")
-    told.note(f"{table}: dropped {plural(int((~there).sum()), 'row')} without a target")
-    return column, there
+        what = "remove or fill these rows, or give them as unlabeled data"
+        raise InputError(f"column {name!r} of {table} has {count} (first in row {row}): {what}.")
+    return column
 
 
 def encode(raws: Mapping[str, Raw], kind: str | None, told: Told) -> Target:

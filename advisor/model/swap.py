@@ -6,7 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, singledispatch
 from operator import setitem
 from typing import Any
@@ -271,8 +271,22 @@ def _remove(mapping: dict[str, Any], key: str) -> Undo:
 def _verify(model: nn.Module, before: Anatomy, report: SwapReport, placed: dict[str, _Placed], inputs: tuple[Any, ...]) -> None:
     with _counted(placed) as ran:
         after = trace(model, inputs)
+    after = _without_insides(after, placed)
     for complaint in _complaints(before, after, report.swapped, ran):
         raise InputError(f"{complaint} Everything was undone.")
+
+
+def _without_insides(anatomy: Anatomy, placed: dict[str, _Placed]) -> Anatomy:
+    """The anatomy without what runs inside the new activations, which may be built of others."""
+    new = [place.where[place.key] for place in placed.values()]
+    inside = {id(module) for made in new if isinstance(made, nn.Module) for module in made.modules()}
+    tops = {id(made) for made in new}
+
+    def outside(site: Site) -> bool:
+        place = getattr(site.target, "owner", None) or getattr(site.target, "module", None)
+        return id(place) not in inside or id(getattr(site.target, "module", None)) in tops
+
+    return replace(anatomy, sites=tuple(site for site in anatomy.sites if outside(site)))
 
 
 def _complaints(before: Anatomy, after: Anatomy, sites: list[Site], ran: Counter[str]) -> Iterator[str]:

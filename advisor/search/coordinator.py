@@ -86,6 +86,8 @@ class Search:
         alive = {trial.number for trial in self._of(current) if "ended" not in trial.user_attrs}
         if self.first is not None and 0 in alive and not self._reached(0):
             self._record(0, self.first)
+            self._close(0)
+            alive -= {0} if self.first.ended else set()
         threshold = rounds.hopeless(self.trials()[: current.start], self.database.curve(self.name), self.sign)
         begun = 0
         for rung in self.plan.rungs:
@@ -94,10 +96,15 @@ class Search:
                 self._record(number, outcome)
                 if outcome.ended:
                     alive.discard(number)
+                if outcome.ended or self._reached(number) == self.plan.rungs[-1]:
+                    self._close(number)
             if self.late():
                 return
             if rung != self.plan.rungs[-1]:
-                alive &= rounds.survivors(self.plan, current, self._ranked(alive, rung))
+                dropped = alive - rounds.survivors(self.plan, current, self._ranked(alive, rung))
+                alive -= dropped
+                for number in sorted(dropped):
+                    self._close(number)
             begun = rung
 
     def _goal(self, number: int, rung: int) -> int:
@@ -165,15 +172,17 @@ class Search:
         return self.trials()[current.start : current.start + current.size]
 
     def _tell(self, current: Round) -> None:
-        curves = self.database.curve(self.name)
         for trial in self._of(current):
-            if trial.state == TrialState.RUNNING:
-                self._close(trial, curves.get(trial.number, []))
+            self._close(trial.number)
         for file in self.folder.glob("*.pt"):
             file.unlink(missing_ok=True)
         self._on(current.stage, "")
 
-    def _close(self, trial: FrozenTrial, curve: list[dict[str, Any]]) -> None:
+    def _close(self, number: int) -> None:
+        """Close a trial with what it reached, if it is still open. All trials of its round have been asked by then."""
+        trial, curve = self.trials()[number], self.database.curve(self.name).get(number, [])
+        if trial.state != TrialState.RUNNING:
+            return
         epoch = curve[-1]["epoch"] if curve else None
         value = rounds.score(curve, epoch) if epoch else None
         if trial.user_attrs.get("ended") == "failed":

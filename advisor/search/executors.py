@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -42,9 +43,10 @@ def local_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["advisor.search.job"])
-    with _uninterrupted():
+    with _uninterrupted(), _without_main():
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_warm_up, initargs=(list(sys.path),))
-        pool.submit(one_thread).result()
+        # All of them start here: each of these holds one until the last has come.
+        wait([pool.submit(time.sleep, 0.1 * workers) for _ in range(workers)])
     return pool
 
 
@@ -60,6 +62,18 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Start workers that do not run the user's script again: what they need of it is in the question, pickled by value."""
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 def one_thread() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from advisor.model import Layer
 from advisor.search import rounds
 from advisor.search.job import Job, Outcome, work
-from advisor.search.plan import Plan, rungs_of
+from advisor.search.plan import RATE, Plan, rungs_of
 from advisor.search.setup import Setup
 from advisor.training.seeds import isolated, mix
 
@@ -21,8 +21,8 @@ STRETCH = 4
 """The pilot goes to at most this many times the usual number of epochs,"""
 SECONDS = 10.0
 """and to no longer trainings than this, by an estimate that is the same on every machine."""
-RATES = {"conv": 5e9, "conv_transpose": 5e9}
-RATE = 3e10
+SPEEDS = {"conv": 5e9, "conv_transpose": 5e9}
+SPEED = 3e10
 """Floating-point operations a second of a laptop's core: in convolutions, and in everything else."""
 CALL = 1e-4
 """Seconds that a layer costs in a step, however small it is."""
@@ -40,6 +40,9 @@ def pilot(shared: Setup, plan: Plan, folder: Path, workers: int) -> tuple[Plan, 
     began, epochs = time.perf_counter(), shared.epochs
     job = first_job(shared, plan, folder, epochs)
     outcome = work(job)
+    if outcome.ended == "hopeless":  # it may train at a lower rate, which the search will find; else nothing can
+        lower = work(replace(job, params={**job.params, RATE: job.params[RATE] / 10}))
+        outcome.ended = "failed" if lower.ended else outcome.ended
     stretch = min(STRETCH, SECONDS / estimate(shared, epochs))
     most = epochs if shared.study.epochs else max(1.0, stretch) * epochs
     affordable = _affordable(shared, workers, time.perf_counter() - began, len(outcome.curve))
@@ -90,9 +93,9 @@ def estimate(shared: Setup, epochs: int) -> float:
             nonlocal seconds, calls
             tensor = output[0] if isinstance(output, tuple) else output
             if isinstance(tensor, Tensor):
-                channels = tensor.shape[1 if layer.kind in RATES else -1]
+                channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
                 weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
-                seconds += 6 * weights * tensor.numel() / channels / rows / RATES.get(layer.kind, RATE)
+                seconds += 6 * weights * tensor.numel() / channels / rows / SPEEDS.get(layer.kind, SPEED)
                 calls += 1
 
         return hook

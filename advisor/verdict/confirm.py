@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from advisor.search import rounds
 from advisor.search.coordinator import Event, Search, arm_label
 from advisor.search.job import Job, Outcome
-from advisor.search.plan import Choices, Plan
+from advisor.search.plan import NUISANCE, Choices, Plan
 from advisor.technique import KEEP
 from advisor.training.seeds import mix
 from advisor.verdict.statistics import Gain, paired_gain, verdict
@@ -210,11 +210,12 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     study, metric, sign = search.shared.study, search.shared.objective.metric, search.sign
     baseline, others = candidates(search.plan, search.trials(), sign)
     confirmation, seeds = Confirmation(search), study.seeds
-    others = others[: max(1, int((trainings - 2 * seeds) // SELECT_SEEDS - 1))] if trainings < math.inf else others
-    if trainings < 2 * seeds:
-        seeds = max(3, int(trainings // 2))
-    selected = confirmation.score(SELECT, [baseline, *others], SELECT_SEEDS) if len(others) > 1 else {}
-    best = choose(others, selected, sign, metric.worth(_mean(selected[baseline.label]))) if selected else [*others, baseline][0]
+    if trainings < math.inf:
+        others = others[: max(1, int((trainings - 2 * seeds) // SELECT_SEEDS - 2))]
+        seeds = min(seeds, max(3, int(trainings // 2)))
+    selected = confirmation.score(SELECT, [baseline, *others], SELECT_SEEDS) if others else {}
+    best = choose(others, selected, sign, metric.worth(_mean(selected[baseline.label]))) if others else baseline
+    baseline = _at_rates_of(best, baseline, confirmation, selected, sign)
     pair = [baseline, best] if others else [baseline]
     results = confirmation.score(ESTIMATE, pair, seeds)
     gain = gain_between(results[baseline.label], results[best.label], sign, search.shared.overlap)
@@ -222,6 +223,24 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     said = verdict(gain, min_gain) if others else "keep"
     results = confirmation.score(ESTIMATE, pair, seeds, test=True)
     return Evidence(baseline, best, others, selected, results, gain, min_gain, said)
+
+
+def _at_rates_of(
+    best: Candidate, baseline: Candidate, confirmation: Confirmation, selected: dict[str, list[Trained]], sign: float
+) -> Candidate:
+    """The baseline at the best arm's learning rate and weight decay, where that suits it better than its own.
+
+    Else a change could win by a rate that the user's model was never tried with.
+    """
+    rates = {name: best.params[name] for name in NUISANCE}
+    twin = replace(baseline, params={**baseline.params, **rates})
+    if twin.params == baseline.params:
+        return baseline
+    results = confirmation.score(SELECT, [twin], SELECT_SEEDS)[twin.label]
+    if sign * _mean(results) <= sign * _mean(selected[baseline.label]):
+        return baseline
+    selected[baseline.label] = results
+    return twin
 
 
 def _mean(results: Sequence[Trained]) -> float:

@@ -127,7 +127,9 @@ def _begin(piloted: tuple[Plan, Outcome], shared: Setup, database: Database) -> 
     """Record a new study. Raises `SearchError` when the pilot showed that its model cannot be trained at all."""
     (plan, first), metric, name = piloted, shared.objective.metric, shared.study.name
     if first.ended == "failed":
-        raise SearchError(f"Study {name!r}: the model as it is cannot be trained: {first.why}.")
+        raise SearchError(
+            f"Study {name!r}: the model as it is cannot be trained: {first.why}. Check its output, its loss and the data."
+        )
     database.begin(name, metric.name, metric.direction, plan.to_json(), shared.question.to_json())
     database.spend(name, sum(first.costs.values()))
     return plan, first
