@@ -41,7 +41,7 @@ def show_recommendation(found: Recommendation) -> None:
     for name, line in _numbers(found):
         _wrapped(out, f"{name:<11}", line)
     _section(out, "Why", found.reasons)
-    _section(out, "Not chosen", [f"{_label(a['choices'])}: {cell(a['mean'])}, {a['why_not']}" for a in found.alternatives])
+    _section(out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives])
     _section(out, "Not applicable", _skipped(found.skipped))
     _section(out, "Mind", found.warnings, most=len(found.warnings))
     out.print(Text("\nApply it", style="bold"))

@@ -52,7 +52,8 @@ class Activation(Technique):
         try:
             made = self.factory(**params)
         except Exception as problem:
-            raise InputError(f"activation {self.name!r}: its factory raised {explain(problem)} for {params}.") from problem
+            hint = " It must return the activation: for a function f, write lambda: f." if isinstance(problem, TypeError) else ""
+            raise InputError(f"activation {self.name!r}: its factory raised {explain(problem)} for {params}.{hint}") from problem
         if not callable(made):
             raise InputError(
                 f"activation {self.name!r}: its factory must return a function or nn.Module, got {type(made).__name__}."

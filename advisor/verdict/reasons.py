@@ -82,10 +82,11 @@ def explain_alternatives(evidence: Evidence, metric: Metric) -> list[dict[str, A
 
 def _why_not(evidence: Evidence, other: Candidate, metric: Metric) -> str:
     best, results = evidence.best, evidence.selected
-    difference = metric.sign * (mean(results[other.label]) - mean(results[best.label]))
-    seeds, rate = f"{len(results[other.label])} fresh seeds", f"lr {other.params[RATE]:.2g}"
-    if difference < 0:
-        return f"{-difference:.3g} worse in {metric.name} than {best.label} on {seeds} ({rate})"
+    own, top = mean(results[other.label]), mean(results[best.label])
+    pair = f"{metric.name} {own:.4g} against {top:.4g} of {best.label} on {len(results[other.label])} fresh seeds"
+    rate = f"lr {other.params[RATE]:.2g}"
+    if metric.sign * (own - top) < 0:
+        return f"worse: {pair} ({rate})"
     more = other.changes - best.changes
-    changes = f" for {more} more change{'s' if more > 1 else ''}" if more > 0 else ""
-    return f"no clear gain over {best.label} on {seeds} ({difference:+.3g} {metric.name}, {rate}){changes}"
+    changes = f", for {more} more change{'s' if more > 1 else ''}" if more > 0 else ""
+    return f"no clear gain: {pair} ({rate}){changes}"
