@@ -65,7 +65,9 @@ def question(options: dict[str, Any]) -> Question:
         _check_study_alone(options)
     if model is not None and options["data"] is None:
         raise InputError("--model needs data: add --data PATH (CSV, Parquet, .npz, a folder, or FILE:NAME of a function).")
-    changes = {key: options[key] for key in ("trials", "minutes", "epochs", "seed", "name") if options.get(key) is not None}
+    changes = {
+        key: options[key] for key in ("trials", "minutes", "epochs", "seed", "seeds", "name") if options.get(key) is not None
+    }
     if options["only"]:
         changes["only"] = dict(map(_only, options["only"]))
     plugins, left_out = tuple(str(Path(p).resolve()) for p in options["plugins"]), tuple(options["without"])

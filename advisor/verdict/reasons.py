@@ -31,7 +31,10 @@ def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTr
     found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
     if evidence.verdict == "undecided":
         more = max(gain.seeds + 1, gain.needed or 0)
-        return [f"{found}: it looks worth it and is not proven.", f"About {more} seeds would tell: ask again with seeds={more}."]
+        return [
+            f"{found}: it looks worth it and is not proven.",
+            f"About {more} seeds would tell: ask again with --seeds {more}.",
+        ]
     if gain.mean < evidence.min_gain:
         seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability."
         return [f"The best other arm, {found}; a change is worth it from {evidence.min_gain:.3g}.", seen]
