@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -123,14 +122,3 @@ def _only(text: str) -> tuple[str, Sequence[str]]:
     if not equals or not names:
         raise InputError(f"--only {text!r}: write SLOT=A,B with techniques of the slot, as advisor techniques lists them.")
     return slot.strip(), [name.strip() for name in names.split(",")]
-
-
-def dotted(value: Any) -> Any:
-    """The object that a dotted name such as `torch.nn.Tanh` means, or the value itself."""
-    if not isinstance(value, str) or "." not in value:
-        return value
-    module, _, name = value.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
-        return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -102,8 +103,21 @@ def _from_flags(flags: Mapping[str, Any]) -> Study:
         )
     splits = {key: flags.get(key) for key in ("data", "train", "valid", "test", "unlabeled") if flags.get(key)}
     options = {key: flags.get(key) for key in ("target", "metric", "kind", "batch") if flags.get(key) is not None}
-    task = Task(build=build, arguments=flags.get("arguments", {}), **splits, **options)
+    task = Task(
+        build=build, arguments={key: _dotted(value) for key, value in flags.get("arguments", {}).items()}, **splits, **options
+    )
     return Study(flags["name"], task)
+
+
+def _dotted(value: Any) -> Any:
+    """The object that a dotted name such as `torch.nn.Tanh` means, or the value itself."""
+    if not isinstance(value, str) or "." not in value:
+        return value
+    module, _, name = value.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        return value
 
 
 @functools.lru_cache(maxsize=4)
