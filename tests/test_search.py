@@ -379,7 +379,9 @@ def test_a_script_without_a_main_guard_may_ask_for_workers(tmp_path):
 
 def test_arguments_of_the_model_may_be_literals_words_or_dotted_names(tmp_path):
     (tmp_path / "parts.py").write_text(
-        "from torch import nn\n\n\ndef net(width, act, name):\n    return nn.Sequential(nn.Linear(4, width), act(), nn.Linear(width, 2))\n"
+        "from torch import nn\n\n\n"
+        "def net(width, act, name):\n"
+        "    return nn.Sequential(nn.Linear(4, width), act(), nn.Linear(width, 2))\n"
     )
     arguments = {"width": 8, "act": "torch.nn.Tanh", "name": "plain.word"}
     flags = {"model": f"{tmp_path}/parts.py:net", "data": "x.csv", "name": "parts", "arguments": arguments}

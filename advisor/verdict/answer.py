@@ -114,7 +114,7 @@ def _still_improving(search: Search, chosen: Candidate) -> str | None:
 def _lines(search: Search, host: Host, chosen: Candidate) -> list[str]:
     """Python that applies the recommendation."""
     build = getattr(search.shared.study.task.build, "__name__", "")
-    arguments = ", ".join(f"{key}={value!r}" for key, value in search.shared.arguments.items())
+    arguments = ", ".join(f"{key}={_written(value)}" for key, value in search.shared.arguments.items())
     model = f"{build}({arguments})" if build.isidentifier() else "your_model"
     lines = [f"model = {model}"]
     if chosen.changes:
@@ -124,3 +124,8 @@ def _lines(search: Search, host: Host, chosen: Candidate) -> list[str]:
     if others:  # a slot that advisor does not know may have changed the optimizer
         return [*lines, f"# train with {rates} and {arm_label(others)}"]
     return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
+
+
+def _written(value: Any) -> str:
+    """A value as Python writes it; classes and functions by their name."""
+    return getattr(value, "__name__", None) or repr(value)
