@@ -154,14 +154,20 @@ def _undone(choices: Choices) -> list[Choices]:
 def choose(options: Sequence[Candidate], results: Mapping[str, Sequence[Trained]], sign: float, min_gain: float) -> Candidate:
     """The candidate with the best mean; among those that it does not clearly beat, the simplest.
 
-    That is the one with the fewest changes, then the cheapest, where a factor of two in seconds counts.
+    That is the one with the fewest changes, then the cheapest,
+    where a factor of two in seconds counts, if it is a second at least.
     """
     means = {c.label: sign * statistics.fmean(r.score for r in results[c.label]) for c in options}
-    seconds = {c.label: statistics.fmean(r.seconds for r in results[c.label]) for c in options}
+    seconds = {c.label: min(r.seconds for r in results[c.label]) for c in options}  # the least disturbed training
     best = max(options, key=lambda c: means[c.label])
     tied = [c for c in options if means[best.label] - means[c.label] <= max(min_gain, _error(results, best, c))]
-    cheapest = max(1e-9, min(seconds[c.label] for c in tied))
-    return min(tied, key=lambda c: (c.changes, round(math.log2(seconds[c.label] / cheapest)), -means[c.label]))
+    cheapest = min(seconds[c.label] for c in tied)
+    return min(tied, key=lambda c: (c.changes, _dearer(seconds[c.label], cheapest), -means[c.label]))
+
+
+def _dearer(seconds: float, cheapest: float) -> int:
+    """How many times a training takes twice as long as the cheapest; less than a second more is nothing."""
+    return 0 if seconds - cheapest < 1.0 else int(math.log2(seconds / max(cheapest, 0.1)))
 
 
 def _error(results: Mapping[str, Sequence[Trained]], one: Candidate, other: Candidate) -> float:
