@@ -233,11 +233,6 @@ class Database:
             row = connection.execute(query.order_by(recommendations.c.created.desc())).first()
         return None if row is None else str(row.json)
 
-    def question(self, study: str) -> str | None:
-        """The study's own reference as JSON, or None where it was made in a notebook."""
-        with self.engine.connect() as connection:
-            return connection.execute(sa.select(plans.c.question).where(plans.c.study == study)).scalar()
-
     def delete(self, study: str) -> None:
         """Remove a study with everything that was written about it."""
         optuna.delete_study(study_name=study, storage=self._storage)
