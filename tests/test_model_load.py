@@ -1,13 +1,17 @@
 """From a name to a model, and what the user reads when that fails."""
 
+import inspect
 import pickle
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 from torch import nn
 
 from advisor.errors import InputError
-from advisor.model import build_model, load_model
+from advisor.model import build_model, load_model, swap, trace
+from advisor.model.arguments import read_arguments
 from advisor.modules import load_object
 
 SOURCE = """
@@ -78,7 +82,7 @@ def test_a_class_of_an_installed_module_is_loaded():
         ("no_such_package.models:Net", ["no module 'no_such_package'"]),
         ("{folder}/broken.py:Net", ["broken.py failed at line 2", "ZeroDivisionError"]),
         ("{folder}/syntax.py:Net", ["syntax.py failed at line 3", "SyntaxError"]),
-        ("{folder}/exits.py:Net", ["exits.py failed at line 1", "SystemExit", "__main__"]),
+        ("{folder}/exits.py:Net", ["exits.py failed at line 1 (SystemExit: 2)", "__main__", "or use --definitions-only"]),
         ("{folder}/needs.py:Net", ["needs.py failed at line 1", "no_such_package"]),
     ],
 )
@@ -159,3 +163,208 @@ def test_what_cannot_be_built_says_why(build, arguments, words):
     with pytest.raises(InputError) as error:
         build_model(build, FACTS, arguments)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+SCRIPT = '''
+"""What it is for."""
+from __future__ import annotations
+import argparse
+import math
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+import torch
+from torch import nn
+try:
+    import no_such_package
+except ImportError:
+    no_such_package = None
+if TYPE_CHECKING:
+    from nowhere import Thing
+if sys.version_info >= (3, 8):
+    NEW = True
+else:
+    NEW = load()
+import no_such_package.inside
+__all__ = ["Net"]
+WIDTH, DEPTH = 4 * int(math.sqrt(4)), -1
+SIZES = {"in": 3, "out": [WIDTH // 4] * 2}
+SIZES["hidden"] = len("abcdef") + WIDTH
+act = lambda x: torch.relu(x)
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+args = argparse.ArgumentParser().parse_args(["--needed"])
+RATE = args.rate
+calls.append("ran")
+sys.modules["ran_too_much"] = 1
+
+
+def squared(x):
+    return x * x
+
+
+@dataclass
+class Config:
+    width: int = WIDTH
+
+
+class Part(nn.Module):
+    # a comment
+    def forward(self, x: Thing):
+        return torch.tanh(x).to(device)
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(SIZES["in"], WIDTH), Part(), nn.Linear(WIDTH, SIZES["out"][0]))
+
+
+class Lost(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rate = RATE
+
+
+class Based(args.base):
+    pass
+
+
+net = Net()
+for step in range(10**12):
+    net(torch.zeros(1, 3))
+raise SystemExit(3)
+'''
+
+
+@pytest.fixture
+def script(folder):
+    (folder / "a_script.py").write_text(SCRIPT)
+    return f"{folder}/a_script.py"
+
+
+def test_definitions_are_loaded_without_what_a_script_does(script):
+    build = load_model(f"{script}:Net", definitions_only=True)
+    module = sys.modules[build.__module__]
+    assert (module.WIDTH, module.DEPTH, module.NEW, module.no_such_package) == (8, -1, True, None)
+    assert module.SIZES == {"in": 3, "out": [2, 2], "hidden": 14}
+    assert module.Config() == module.Config(width=8)
+    assert module.__doc__ == "What it is for."
+    assert "ran_too_much" not in sys.modules
+    assert inspect.getsource(build).startswith("class Net")
+    assert load_model(f"{script}:Net", definitions_only=True) is build
+    assert type(pickle.loads(pickle.dumps(build()))) is build
+
+
+def test_the_calls_of_a_model_loaded_by_its_definitions_can_be_rewritten(script):
+    model, x = load_model(f"{script}:Net", definitions_only=True)(), torch.randn(4, 3)
+    found = trace(model, x)
+    assert [site.kind for site in found.hidden] == ["tanh"]
+    report = swap(model, found, lambda _: torch.asinh, inputs=x)
+    torch.testing.assert_close(model[1](x), torch.asinh(x))
+    assert report.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("net", ["no 'net': it is made at a_script.py:64, which --definitions-only left out"]),
+        ("Based", ["a_script.py:60", "NameError", "'args' is made at a_script.py:28, which"]),
+        ("Nett", ["Did you mean 'Net'?"]),
+    ],
+)
+def test_a_name_that_was_left_out_is_told_with_its_line(script, name, words):
+    with pytest.raises(InputError) as error:
+        load_model(f"{script}:{name}", definitions_only=True)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_a_class_that_needs_what_was_left_out_says_which_name_and_where(script):
+    build = load_model(f"{script}:Lost", definitions_only=True)
+    with pytest.raises(
+        InputError, match=r"name 'RATE' is not defined \('RATE' is made at a_script.py:29, which --definitions-only"
+    ):
+        build_model(build, {}, {})
+
+
+def test_a_module_of_a_package_is_loaded_by_its_definitions(folder):
+    (folder / "a_package").mkdir()
+    (folder / "a_package" / "__init__.py").write_text("")
+    (folder / "a_package" / "sizes.py").write_text("WIDTH = 3\n")
+    (folder / "a_package" / "nets.py").write_text(
+        "from torch import nn\nfrom .sizes import WIDTH\nclass Net(nn.Linear):\n    size = WIDTH\nraise SystemExit(1)\n"
+    )
+    sys.path.insert(0, str(folder))
+    with pytest.raises(InputError, match="--definitions-only"):
+        load_model("a_package.nets:Net")
+    assert load_model("a_package.nets:Net", definitions_only=True).size == 3
+
+
+def test_what_a_file_means_depends_on_how_it_was_loaded(folder):
+    (folder / "both.py").write_text(
+        "from linecache import getline\nfirst = lambda path: getline(path, 1)\n"
+        "number = abs(-3) + max([1])\nwords = first(__file__)\n"
+    )
+    assert load_object(f"{folder}/both.py:words").startswith("from linecache")
+    assert load_object(f"{folder}/both.py:number", definitions_only=True) == 4
+    with pytest.raises(InputError, match="both.py:4"):
+        load_object(f"{folder}/both.py:words", definitions_only=True)
+    assert load_object(f"{folder}/both.py:words").startswith("from linecache")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("64", 64),
+        ("-1", -1),
+        ("1e-3", 1e-3),
+        ("None", None),
+        ("True", True),
+        ("(64, 32)", (64, 32)),
+        ("[1, -2, 'a']", [1, -2, "a"]),
+        ("{'a': 1, 2: [None]}", {"a": 1, 2: [None]}),
+        ("{1, 2}", {1, 2}),
+        ("torch.nn.GELU", nn.GELU),
+        ("torch.nn.functional.relu", nn.functional.relu),
+        ("builtins.dict", dict),
+        ("[torch.nn.GELU, {'act': torch.tanh}]", [nn.GELU, {"act": torch.tanh}]),
+        ("relu", "relu"),
+        ("bert-base", "bert-base"),
+        ("resnet50.a1_in1k", "resnet50.a1_in1k"),
+        ("some/file.pt", "some/file.pt"),
+        ("'torch.nn.GELU'", "torch.nn.GELU"),
+        ("f(x)", "f(x)"),
+        ("", ""),
+    ],
+)
+def test_a_models_argument_is_a_literal_a_dotted_name_or_a_text(text, value):
+    assert read_arguments({"key": text}) == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("torch.nn.Gelu", ["key=torch.nn.Gelu", "torch.nn has no 'Gelu'", "Did you mean 'GELU'?", "Quote it"]),
+        ("torch.nn.GELU()", ["is a call", "give torch.nn.GELU itself"]),
+        ("[relu]", ["relu is no literal", "quote it"]),
+    ],
+)
+def test_an_argument_that_names_nothing_is_refused(text, words):
+    with pytest.raises(InputError) as error:
+        read_arguments({"key": text})
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_arguments_with_dots_make_an_object_of_settings():
+    found = read_arguments({"args.width": "64", "args.act": "torch.tanh", "args.data.size": "[2]", "depth": "3", "old": 5})
+    assert found == {
+        "args": SimpleNamespace(width=64, act=torch.tanh, data=SimpleNamespace(size=[2])),
+        "depth": 3,
+        "old": 5,
+    }
+    for given in ({"args": "5", "args.width": "1"}, {"args.width": "1", "args": "5"}):
+        with pytest.raises(InputError, match="not both"):
+            read_arguments(given)
+
+
+def test_a_setting_that_is_missing_is_asked_for_by_its_dotted_name():
+    with pytest.raises(InputError, match="--model-arg args.depth=VALUE"):
+        build_model(lambda args: nn.Linear(args.width, args.depth), {}, read_arguments({"args.width": "3"}))

@@ -1,54 +1,12 @@
 """What a trace finds, against the truth."""
 
-import itertools
-import random
-import time
-
 import pytest
 import torch
-from models import conv, custom, mlp, text, zoo
+from models import attention, conv, custom, generative, mlp, text, zoo
 from torch import nn
 
 from advisor.errors import InputError
 from advisor.model import select, trace
-
-CASES = pytest.mark.parametrize("case", zoo.CASES.values(), ids=zoo.CASES)
-
-
-@CASES
-def test_every_activation_has_its_true_label(case):
-    found = trace(case.build(), case.inputs)
-    assert tuple((site.kind, site.label, site.calls) for site in found.sites) == case.truth
-    assert all(site.reason.endswith(".") for site in found.sites)
-
-
-@CASES
-def test_the_kind_of_output_is_known(case):
-    assert trace(case.build(), case.inputs).output == case.output
-
-
-@CASES
-def test_ids_are_unique_and_stable(case):
-    first, second = (trace(case.build(), case.inputs).sites for _ in range(2))
-    assert [site.id for site in first] == [site.id for site in second]
-    assert len({site.id for site in first}) == len(first)
-
-
-@CASES
-def test_a_trace_leaves_no_trace(case):
-    model = case.build()
-    model(*case.inputs)  # a lazy layer takes its shape once
-    model.eval()
-    next(model.children()).train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    flags = [module.training for module in model.modules()]
-    states = torch.get_rng_state(), random.getstate()
-    trace(model, case.inputs)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert [module.training for module in model.modules()] == flags
-    assert torch.equal(states[0], torch.get_rng_state())
-    assert states[1] == random.getstate()
-    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_ids_name_modules_and_calls():
@@ -59,16 +17,6 @@ def test_ids_name_modules_and_calls():
     assert sites[0].place.endswith("F.relu(self.fc1(x))")
     block = nn.Sequential(mlp.FromConfig(), nn.Linear(8, 2))
     assert trace(block, (zoo.ROWS,)).sites[0].id.endswith("@0")
-
-
-@CASES
-def test_every_site_can_be_run_by_itself(case):
-    x = torch.linspace(-4, 4, 9)
-    for site in trace(case.build(), case.inputs).sites:
-        y = site.function(x)
-        assert torch.equal(x, torch.linspace(-4, 4, 9)), f"{site.id} changed its argument"
-        assert y.shape == x.shape
-        assert not torch.equal(y, x)
 
 
 def test_the_function_of_a_site_has_its_own_arguments():
@@ -194,15 +142,24 @@ def test_a_model_without_float_output_is_refused():
         trace(Net(8, 2), (zoo.ROWS,))
 
 
-def test_a_trace_of_a_model_the_size_of_a_resnet_is_fast():
-    widths = [8, 8, 8, 16, 16, 32, 32, 64, 64]
-    shapes = itertools.pairwise(widths)
-    blocks = [conv.BasicBlock(i, o, 1 if i == o else 2, None if i == o else nn.Conv2d(i, o, 1, 2)) for i, o in shapes]
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-    seconds = []
-    for _ in range(3):  # the machine may be busy
-        started = time.perf_counter()
-        found = trace(model, (zoo.IMAGES,))
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.3
-    assert len(found.layers) == 1 + 4 * 8 + 3 + 1
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [(nn.ReLU6, "relu6"), (nn.Hardtanh, "hardtanh"), (nn.Hardswish, "hardswish"), (nn.SiLU, "silu"), (nn.CELU, "celu")],
+)
+def test_a_module_has_its_own_kind_even_where_it_runs_another_ones_function(act, name):
+    model = nn.Sequential(nn.Linear(8, 8), act(), nn.Linear(8, 2))
+    assert [site.kind for site in trace(model, (zoo.ROWS,)).sites] == [name]
+
+
+def test_what_only_lends_its_shape_is_no_input():
+    table = trace(attention.Bert(), (zoo.SENTENCES,)).tables
+    assert [(t.name, t.source) for t in table] == [
+        ("word_embeddings", "args[0]['input_ids']"),
+        ("position_embeddings", "position"),
+        ("token_type_embeddings", None),
+    ]
+
+
+def test_a_failure_with_gradients_is_told_as_any_other():
+    with pytest.raises(InputError, match="linear1 .Linear. got .4, 5., expects 8 inputs"):
+        trace(generative.Hamiltonian(), (zoo.SERIES[:, 0],))

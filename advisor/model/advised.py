@@ -92,7 +92,7 @@ def _advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
         klass = base.__mro__[depth]
         attribute = vars(klass)[name]
         calls = {end: (key, receiver) for d, n, end, key, receiver in edits if (d, n) == (depth, name)}
-        function = _function(attribute, name)
+        function = method_of(klass, name)
         by_class.setdefault(depth, {})[name] = rewritten(attribute, function, calls, klass.__name__)
         digest.update(source_of(function).encode())
     own = by_class.pop(0, {})
@@ -104,9 +104,11 @@ def _advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
     return type(f"{_PREFIX}{base.__name__}", (Advised, base, *mixins), {**own, **about, "__doc__": base.__doc__})
 
 
-def _function(attribute: Any, name: str) -> FunctionType:
-    """The function that the user wrote, behind its decorators."""
-    functions = list(functions_in(attribute))
+def method_of(klass: type, name: str) -> FunctionType:
+    """The function that the user wrote under a name of a class, behind its decorators."""
+    functions = list(functions_in(vars(klass)[name]))
+    if not functions:
+        raise InputError(f"{klass.__qualname__}.{name} is not a function; write it as a method.")
     return next((function for function in functions if function.__code__.co_name == name), functions[0])
 
 

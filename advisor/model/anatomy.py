@@ -41,6 +41,7 @@ class CallTarget:
     span: Span
     receiver: bool  # `x.f()` rather than `f(x)`
     registered: bool
+    module: nn.Module | None = None  # the one that it calls
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,8 @@ class Layer:
         is_output: nothing learned follows it.
         tied: names of other parameters that are the same tensor as one of this layer's.
         callable: it was called as a module; False where its parameters are used by a function.
+        mixes: its result meets another branch in a matrix product before anything learned follows, as in attention.
+        transposed: its weight lies as (in, out), in a class of the author's own that computes what `nn.Linear` does.
     """
 
     name: str
@@ -106,6 +109,8 @@ class Layer:
     is_output: bool
     tied: tuple[str, ...]
     callable: bool
+    mixes: bool = False
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,5 +179,10 @@ def select(anatomy: Anatomy, include: Iterable[str] = (), exclude: Iterable[str]
     )
 
 
+def unmatched(anatomy: Anatomy, patterns: Iterable[str]) -> list[str]:
+    """The patterns that match no site."""
+    return [pattern for pattern in patterns if not any(_matches(site.id, [pattern]) for site in anatomy.sites)]
+
+
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)  # an id may hold brackets: `acts[0]`

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from advisor.model.guard import random_states
+
 Function = Callable[[Tensor], Tensor]
 Range = tuple[float, float]
 
@@ -22,6 +24,7 @@ _SIDE = 4  # elements per dimension of a probe: what is elementwise takes any sh
 def is_activation(function: Function, like: Tensor) -> bool:
     """Whether `function` is deterministic, elementwise and not affine on tensors with the dimensions of `like`.
 
+    Deterministic: it draws no random numbers, even if they happen to change nothing, as a dropout's at a small rate do.
     Elementwise: it commutes with a permutation of all elements, and a change in one half of them shows nowhere else.
     A function that raises on the probe is no activation.
     """
@@ -35,7 +38,10 @@ def is_activation(function: Function, like: Tensor) -> bool:
 
 def _probe(function: Function, like: Tensor) -> bool:
     x = _sample(like)
+    generators = random_states(x.device)
     y = function(x.clone())
+    if random_states(x.device) != generators:
+        return False
     if not isinstance(y, Tensor) or y.shape != x.shape or not y.is_floating_point() or not bool(torch.isfinite(y).all()):
         return False
     if not _same(function(x.clone()), y):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from advisor.model import known
 from advisor.model.anatomy import AttributeTarget, CallTarget, NoTarget, Span, Target
 from advisor.model.walk import Path
 
@@ -27,17 +29,27 @@ _APPLY: CodeType = Function.apply.__func__.__code__  # type: ignore[attr-defined
 _ATTRIBUTE = "activation"  # where torch's transformer layers keep theirs
 
 
-def chain(frame: FrameType | None) -> list[FrameType]:
-    """Frames from the nearest caller outwards to the first method of a module, plumbing left out."""
+def chain(frame: FrameType | None, paths: dict[int, Path]) -> list[FrameType]:
+    """Frames from the nearest caller outwards to the first method of a module of the model, plumbing left out.
+
+    If there is none, to the first method of any module.
+    """
     frames = []
+    foreign = 0
     while frame is not None:
         code = frame.f_code
-        if code.co_filename not in _PLUMBING and not code.co_filename.startswith(_HERE):
+        if not _is_plumbing(code):
             frames.append(frame)
-            if owner_of(frame) is not None:
-                break
+            owner = owner_of(frame)
+            if id(owner) in paths:
+                return frames
+            foreign = foreign or (len(frames) if owner is not None else 0)
         frame = frame.f_back
-    return frames
+    return frames[: foreign or None]
+
+
+def _is_plumbing(code: CodeType) -> bool:
+    return code.co_filename in _PLUMBING or code.co_filename.startswith(_HERE) or code in known.forwards()
 
 
 def owner_of(frame: FrameType) -> nn.Module | None:
@@ -99,18 +111,39 @@ def target_of(frames: list[FrameType], kind: str, receiver: bool, paths: dict[in
         return NoTarget(f"{kind} is not called from a method of a module; call it in forward.")
     call, method = frames[0], frames[-1]
     path = paths.get(id(owner))
-    if path is None:
-        return NoTarget(f"{kind} is called by {type(owner).__name__}, which is not a part of the model; keep it in an attribute.")
+    foreign = next((found for frame in frames[:-1] if (found := owner_of(frame)) is not None), owner)
+    if path is None or foreign is not owner:
+        return NoTarget(
+            f"{kind} is called by {type(foreign).__name__}, which is not a part of the model; keep it in an attribute."
+        )
     if method.f_code.co_filename.startswith(TORCH):
         if call is method and callable(getattr(owner, _ATTRIBUTE, None)):
             return AttributeTarget(owner, _ATTRIBUTE, path.registered)
         return NoTarget(f"{kind} is called inside torch's own {type(owner).__name__}, which offers no way to change it.")
     if not all(is_nested(frame.f_code, method.f_code) for frame in frames):
         return NoTarget(_inside_helper(call, kind))
-    span = span_of(call)
+    span = span_of(call) or _only_call(call, kind)
     if span is None:
-        return NoTarget(f"{kind} has no column numbers; run Python without -X no_debug_ranges.")
+        return NoTarget(
+            f"{_line(call)} {kind} is not alone on its line, and Python has no columns; run it without -X no_debug_ranges."
+        )
     return CallTarget(owner, method.f_code, span, receiver, path.registered)
+
+
+def _only_call(frame: FrameType, kind: str) -> Span | None:
+    """Without debug ranges: the one call on the line of a function of that name."""
+    tree = ast.parse("".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals)))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.lineno == frame.f_lineno)
+    spans = [_span(call) for call in calls if known.plain(_called(call)) == known.plain(kind.removeprefix("custom:"))]
+    return spans[0] if len(spans) == 1 else None
+
+
+def _called(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _span(call: ast.Call) -> Span:
+    return call.lineno, call.end_lineno or 0, call.col_offset, call.end_col_offset or 0
 
 
 def kept_function(frame: FrameType) -> Any:
@@ -120,12 +153,16 @@ def kept_function(frame: FrameType) -> Any:
 
 
 def _inside_helper(call: FrameType, kind: str) -> str:
-    where = f"{os.path.basename(call.f_code.co_filename)}:{call.f_lineno}"
+    where = _line(call)
     if call.f_code.co_name == "<lambda>":
         return f"{where} {kind} is inside a lambda; write it as a method or an nn.Module."
     names = ", ".join(call.f_code.co_varnames[: call.f_code.co_argcount])
     helper = f"{call.f_code.co_name}({names})"
     return f"{where} {kind} is inside {helper}; call it in the method itself, or pass the activation in."
+
+
+def _line(frame: FrameType) -> str:
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 def describe(frame: FrameType) -> str:

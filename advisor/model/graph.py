@@ -96,7 +96,7 @@ def _name_wrappers(nodes: list[Node]) -> None:
         if node.call is not None:
             members.setdefault(node.call, []).append(node)
     for call, parts in members.items():
-        if len(parts) == 1 and parts[0].kind is not None:
+        if call.custom and len(parts) == 1 and parts[0].kind is not None:
             call.kind, call.custom = parts[0].kind, False
 
 

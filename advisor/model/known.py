@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cache
+from types import CodeType
 from typing import Any
 
 import torch
@@ -60,6 +61,12 @@ def _spellings() -> dict[str, str]:
     return {plain(name): name for name in _functions().values()}
 
 
+@cache
+def forwards() -> frozenset[CodeType]:
+    """The code of torch's own activation modules: called without the module's hooks, it only hands the call on."""
+    return frozenset(cls.forward.__code__ for cls in _classes())
+
+
 def prepare() -> None:
     """Ask torch now, rather than in the middle of a recording, which the probes would disturb."""
     _spellings()
@@ -71,6 +78,12 @@ def kind_of_function(function: Any) -> str | None:
         return _functions().get(function)
     except TypeError:  # not hashable
         return None
+
+
+def class_of(function: Any) -> type[nn.Module] | None:
+    """The class of torch that computes the same activation as a function of torch, or None."""
+    kind = kind_of_function(function)
+    return next((cls for cls, name in _classes().items() if kind is not None and name == plain(kind)), None)
 
 
 def kind_of_module(module: nn.Module) -> str | None:

@@ -10,7 +10,8 @@ from torch.nn.modules import batchnorm, conv, rnn
 
 from advisor.model.anatomy import Layer, Site, Table
 from advisor.model.graph import BUFFER, INPUT, PARAMETER, Call, Graph, Node, downstream, upstream
-from advisor.model.rule import carries, is_learned
+from advisor.model.lookalike import storage
+from advisor.model.rule import carries, is_learned, is_softmax
 from advisor.model.walk import Path
 
 # the first kind that fits
@@ -25,6 +26,7 @@ _KINDS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
 )
 _PARAMETRIZATIONS = ".parametrizations."  # where torch.nn.utils.parametrize keeps the originals
 _COUNTED = "arange"
+_MIXING = frozenset({"matmul", "rmatmul", "bmm", "mm", "mv", "dot", "baddbmm", "einsum", "scaled_dot_product_attention"})
 
 
 def kind_of(module: nn.Module) -> str | None:
@@ -98,6 +100,8 @@ class Use:
             is_output=_is_output(self.nodes, outputs),
             tied=tuple(dict.fromkeys(name for owner in self.owners.values() for name in owners.tied(owner))),
             callable=any(module is self.module for node in self.nodes for module in node.running),
+            mixes=_mixes(self.nodes),
+            transposed=self.kind == "linear" and storage(self.module) == "in, out",
         )
 
     def table(self, owners: Owners) -> Table:
@@ -113,13 +117,13 @@ def uses(graph: Graph, owners: Owners, paths: Mapping[int, Path]) -> tuple[list[
     """The layers that ran, in order; names of raw parameters that ran; paths of all modules whose parameters ran."""
     found: dict[str, Use] = {}
     raw: dict[str, None] = {}
-    ran = set()
+    ran: set[str] = set()
     for node in graph.nodes:
         if not node.data:
             continue
         for owner in _owners(node, owners):
-            ran.add(owner.name)
-            kind = kind_of(owner.module)
+            ran.update(alias.name for alias in owners.of(owner.parameter))  # a tied tensor runs under one name
+            kind = kind_of(owner.module) or ("linear" if storage(owner.module) else None)
             if kind is not None:
                 use = found.setdefault(owner.name, Use(owner.name, owner.module, kind))
                 use.nodes.append(node)
@@ -150,8 +154,10 @@ def _fitting(group: list[Owner], node: Node) -> list[Owner]:
 
 def _is_output(nodes: list[Node], outputs: Collection[Node]) -> bool:
     """Whether a layer's results reach the model's output, and nothing learned comes after them."""
-    after = {found for node in nodes for found in downstream(node, lambda n: n.floating)}
-    return not any(is_learned(node) for node in after) and any(node in outputs for node in (*nodes, *after))
+    if any(is_learned(after) for node in nodes for after in downstream(node, lambda n: n.floating)):
+        return False  # mostly the nearest: the whole graph is not searched for each layer
+    after = (found for node in nodes for found in downstream(node, lambda n: n.floating))
+    return any(node in outputs for node in (*nodes, *after))
 
 
 def _follows(nodes: list[Node], sites: Mapping[Call, Site], outputs: Collection[Node]) -> tuple[str, Site | None]:
@@ -166,6 +172,19 @@ def _follows(nodes: list[Node], sites: Mapping[Call, Site], outputs: Collection[
         return ("none", None) if site.label == "composite" else (site.kind, site)
     ends = any(node in outputs for node in (*first, *after)) and not any(is_learned(node) for node in after)
     return ("output" if ends else "none"), None
+
+
+def _mixes(nodes: list[Node]) -> bool:
+    """Whether a layer's result goes, with no activation between, into a matrix product of two learned branches."""
+    return any(
+        after.name in _MIXING and not is_learned(after) and sum(_is_computed(source) for source in after.inputs) > 1
+        for node in nodes
+        for after in downstream(node, lambda n: carries(n) and n.call is None and not is_softmax(n))
+    )
+
+
+def _is_computed(node: Node) -> bool:
+    return any(is_learned(found) for found in (node, *upstream(node, lambda n: n.data)))
 
 
 def _source(node: Node) -> str | None:

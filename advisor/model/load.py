@@ -6,10 +6,12 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from torch import nn
 
+from advisor.definitions import left_out_of
 from advisor.errors import InputError, listing
 from advisor.modules import load_object, near
 
@@ -47,9 +49,12 @@ _FACTS = {name: fact for fact, names in _ASKS.items() for name in names}
 _STAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def load_model(spec: str) -> Callable[..., Any]:
-    """The class or function named by `spec` that builds a model. Raises InputError if it is neither."""
-    found = load_object(spec, "model")
+def load_model(spec: str, definitions_only: bool = False) -> Callable[..., Any]:
+    """The class or function named by `spec` that builds a model. Raises InputError if it is neither.
+
+    With `definitions_only` the file's other top-level code is left out.
+    """
+    found = load_object(spec, "model", definitions_only=definitions_only)
     _check_factory(found, spec)
     return found  # type: ignore[no-any-return]  # callable, as checked
 
@@ -70,13 +75,19 @@ def build_model(
     try:
         model = build(**used)
     except Exception as error:
-        raise InputError(f"{what} raised {type(error).__name__}{_raised_at(error)}: {error}. {_ADVICE}") from error
+        why = f"{type(error).__name__}{_raised_at(error)}: {str(error).rstrip('.')}{left_out_of(error)}"
+        raise InputError(f"{what} raised {why}. {_advice(error, used)}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"{what} returned {type(model).__name__}, and a torch.nn.Module is needed; return the model.")
     return model, used
 
 
-_ADVICE = "Give its arguments with --model-arg NAME=VALUE, or pass a function that builds the model."
+def _advice(error: Exception, used: Mapping[str, Any]) -> str:
+    holder = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
+    for key, value in used.items():
+        if isinstance(value, SimpleNamespace) and value is holder:
+            return f"Give it with --model-arg {key}.{error.name}=VALUE."  # type: ignore[attr-defined]  # an AttributeError
+    return "Give its arguments with --model-arg NAME=VALUE, or pass a function that builds the model."
 
 
 def _check_factory(found: Any, what: str) -> None:

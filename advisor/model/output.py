@@ -1,27 +1,72 @@
-"""What kind of numbers a model returns: decided by the operation that made them, checked against the numbers."""
+"""Which tensor of what a model returns is its prediction, and what kind of numbers it holds."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import Tensor
 
 from advisor.errors import InputError
 from advisor.model.graph import Node
-from advisor.model.record import named_tensors, tensors
+from advisor.model.record import named_tensors
 from advisor.model.rule import is_shape, is_softmax
+from advisor.modules import near
 
 _TOLERANCE = 1e-3
 
+Output = int | str | None
 
-def output_tensor(result: Any, inputs: tuple[Any, ...]) -> Tensor:
-    """The first float tensor whose first dimension is the batch, else the first float tensor."""
-    floats = [tensor for _, tensor in named_tensors(result, "output") if tensor.is_floating_point()]
-    if not floats:
-        what = type(result).__name__
-        raise InputError(f"The model returned {what}, in which there is no tensor of floats; return its predictions.")
-    rows = next((tensor.shape[0] for tensor in tensors(inputs) if tensor.dim()), None)
-    return next((tensor for tensor in floats if tensor.dim() and tensor.shape[0] == rows), floats[0])
+
+def pick(result: Any, rows: int | None, output: Output = None) -> Tensor:
+    """The prediction in what a model returned: the tensor that `output` names or counts, where it is given.
+
+    Else the first tensor of floats whose first dimension is `rows`, or the first of all. A tensor alone is the prediction.
+
+    Raises InputError, listing what there is, if there is no such output or no tensor of floats at all.
+    """
+    if isinstance(result, Tensor):
+        return result
+    found = predictions(result)
+    if not found:
+        raise InputError(
+            f"The model returned {type(result).__name__}, in which there is no tensor of floats; return its predictions."
+        )
+    if output is None:
+        return next((tensor for tensor in found.values() if tensor.dim() and len(tensor) == rows), next(iter(found.values())))
+    name = _name(result, found, output)
+    if name not in found:
+        raise InputError(
+            f"The model returns no output {output!r} of floats.{near(str(output), found)} It returns {described(found)}; give "
+            "one of these names with --output NAME or Task(output=…)."
+        )
+    return found[name]
+
+
+def predictions(result: Any) -> dict[str, Tensor]:
+    """The tensors of floats in what a model returned, by the name that `--output` takes: `0`, `logits`, `hidden.1`."""
+    named = ((_dotted(name), tensor) for name, tensor in named_tensors(result, ""))
+    return {name: tensor for name, tensor in named if tensor.is_floating_point()}
+
+
+def described(found: dict[str, Tensor]) -> str:
+    """`0 (32, 16), 1 (32, 3)` for a message."""
+    return ", ".join(f"{name or 'one tensor'} {tuple(tensor.shape)}" for name, tensor in found.items())
+
+
+def _dotted(name: str) -> str:
+    return ".".join(re.findall(r"[^\[\].']+", name))
+
+
+def _name(result: Any, found: dict[str, Tensor], output: int | str) -> str:
+    """The name that is meant; a number counts a tuple's elements, or the tensors of anything that has names."""
+    name = str(output)
+    if name in found or not re.fullmatch(r"-?\d+", name):
+        return name
+    if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
+        return str(int(name) + len(result)) if int(name) < 0 else name
+    names = list(found)
+    return names[int(name)] if -len(names) <= int(name) < len(names) else name
 
 
 def kind_of_output(end: Node | None, values: Tensor) -> str:

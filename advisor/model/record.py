@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from advisor.model import frames, known
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget
 from advisor.model.elementwise import is_activation, out_of_place, value_range
 from advisor.model.graph import BUFFER, CONSTANT, INPUT, PARAMETER, Call, Graph, Node, is_weighted
+from advisor.model.pointwise import Pointwise
 from advisor.model.walk import Path, site_id
 
 CALLS = "_advisor_calls"  # in an owner: what its rewritten calls run, by method:line:column
@@ -42,7 +43,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from tensors(item)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         yield from tensors(list(value.values()))
 
 
@@ -52,7 +53,7 @@ def named_tensors(value: Any, name: str, depth: int = _DEPTH) -> Iterator[tuple[
         yield name, value
     elif depth == 0 or isinstance(value, (str, bytes, nn.Module, type)):
         return
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from named_tensors(item, f"{name}[{key!r}]", depth - 1)
     elif isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
@@ -70,7 +71,12 @@ def _attributes(value: Any) -> list[tuple[str, Any]]:
 
 
 class Recorder(TorchFunctionMode):
-    """While active, every operation becomes a node. `paths` names the modules that belong to the model."""
+    """While active, every operation becomes a node. `paths` names the modules that belong to the model.
+
+    While `probes` is not zero, what runs is no part of a forward pass.
+    """
+
+    probes: ClassVar[int] = 0
 
     def __init__(self, inputs: tuple[Any, ...], paths: dict[int, Path]) -> None:
         super().__init__()
@@ -149,10 +155,14 @@ class Recorder(TorchFunctionMode):
                 self._origin[id(alias)] = self._origin[id(tensor)]
 
     def _node(self, name: str, sources: list[Node], tensor: Tensor) -> Node:
-        node = Node(name, self._operations, list(sources), floating=tensor.is_floating_point() or tensor.is_complex())
-        fresh = name.endswith("_like") or name.startswith("new_")  # takes the shape of its operand, not its values
-        node.data = is_weighted(name) or (not fresh and any(source.data for source in sources))
-        node.learned = not fresh and not node.data and any(source.learned for source in sources)
+        values = list(sources)
+        if name.endswith("_like") or name.startswith("new_"):
+            values = []  # takes the shape of its operand
+        elif name.endswith("_as"):
+            values = values[:1]  # takes the shape of the second
+        node = Node(name, self._operations, values, floating=tensor.is_floating_point() or tensor.is_complex())
+        node.data = is_weighted(name) or any(source.data for source in values)
+        node.learned = not node.data and any(source.learned for source in values)
         node.running = tuple(running.module for running in self.stack)
         self.nodes.append(node)
         self._bind(tensor, node)
@@ -162,7 +172,7 @@ class Recorder(TorchFunctionMode):
         """The candidate that an operation belongs to: a helper function that is an activation, else the operation itself."""
         if self.stack and known.kind_of_module(self.stack[-1].module) is not None:
             return None  # the module is the candidate
-        chain = frames.chain(sys._getframe())
+        chain = frames.chain(sys._getframe(), self.paths)
         call = self._helper(chain)
         if call is not None:
             return call
@@ -232,12 +242,14 @@ class Recorder(TorchFunctionMode):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Run the user's code without recording it."""
+        """Run the user's code without recording it, only to see what it does."""
         was, self._paused = self._paused, True
+        Recorder.probes += 1
         try:
             yield
         finally:
             self._paused = was
+            Recorder.probes -= 1
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         if not self._paused:
@@ -266,7 +278,7 @@ class Recorder(TorchFunctionMode):
                 self._node(type(module).__name__, sources, tensor)
 
     def _is_candidate(self, module: nn.Module, args: Any, output: Any, start: int) -> bool:
-        if known.kind_of_module(module) is not None:
+        if known.kind_of_module(module) is not None or isinstance(module, Pointwise):
             return len(self.nodes) > start
         x = args[0] if len(args) == 1 else None
         if type(module).__module__.startswith("torch.nn") or not isinstance(x, Tensor) or not isinstance(output, Tensor):
@@ -292,14 +304,16 @@ class Recorder(TorchFunctionMode):
 
     def _module_call(self, module: nn.Module, args: Any) -> Call:
         kind = known.kind_of_module(module) or f"custom:{_custom_name(module)}"
-        chain = frames.chain(sys._getframe())
+        chain = frames.chain(sys._getframe(), self.paths)
         path = self.paths.get(id(module))
         written = self._located(chain, kind, receiver=False)
         if path is None:  # made while the model runs
             call = self._helper(chain) or written
         else:
             ident = site_id(path.name)
-            split = written if isinstance(written.target, CallTarget) else None
+            split = None
+            if isinstance(written.target, CallTarget):
+                split, written.target = written, replace(written.target, module=module)
             call = Call(kind, (id(module),), ident, ident, ModuleTarget(module, path.registered), split=split)
         call.custom = known.kind_of_module(module) is None
         if args and isinstance(args[0], Tensor):
@@ -350,7 +364,7 @@ def _nearest(frame: FrameType) -> FrameType:
 def _key(chain: list[FrameType], receiver: bool) -> str:
     """`method:line:column` of the call that `chain[0]` makes; in `x.f().g()`, where starts coincide, its end."""
     first, end = _keys(chain)
-    return end if receiver or end in _advised_calls(chain) else first
+    return _advised_keys(chain).get(end) or (end if receiver else first)
 
 
 def _keys(chain: list[FrameType]) -> tuple[str, str]:
@@ -359,18 +373,17 @@ def _keys(chain: list[FrameType]) -> tuple[str, str]:
     return f"{method}:{span[0]}:{span[2]}", f"{method}:{span[1]}:{span[3]}"
 
 
-def _advised_calls(chain: list[FrameType]) -> dict[str, Any]:
-    owner = frames.owner_of(chain[-1])
-    calls: dict[str, Any] = vars(owner).get(CALLS, {}) if owner is not None else {}
-    return calls
+def _advised_keys(chain: list[FrameType]) -> dict[str, str]:
+    """Under which key advisor keeps what runs in each rewritten call, by `method:line:column` of the call's end."""
+    edits = getattr(type(frames.owner_of(chain[-1])), "_advisor_edits", ())
+    return {f"{key.partition(':')[0]}:{line}:{column}": key for _, _, (line, column), key, _ in edits}
 
 
 def _advised(chain: list[FrameType], func: Any) -> str | None:
     """A call that advisor has put there is a candidate whatever it runs."""
     if not chain or isinstance(func, _Method):
         return None
-    calls = _advised_calls(chain)
-    called = bool(calls) and any(key in calls for key in _keys(chain))
+    called = _keys(chain)[1] in _advised_keys(chain)
     return _name(func) if called or frames.kept_function(chain[-1]) is func else None
 
 

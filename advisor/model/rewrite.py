@@ -20,7 +20,7 @@ End = tuple[int, int]  # end line and end column of a call: no two calls of a fi
 Edit = tuple[str, bool]  # the key of what it shall run, and whether the tensor is the receiver (`x.f()`)
 
 _FUTURES = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _INPUTS = ("input", "x", "inputs")  # keywords by which torch and people name an activation's argument
 
 
@@ -43,7 +43,7 @@ def _content(cell: Any) -> Any:
 
 def source_of(function: FunctionType) -> str:
     """The parsed source of a function, with line numbers, as text."""
-    return ast.dump(_definition(function), include_attributes=True)
+    return ast.dump(definition_of(function), include_attributes=True)
 
 
 def rewritten(attribute: Any, original: FunctionType, edits: Mapping[End, Edit], class_name: str) -> Any:
@@ -54,7 +54,7 @@ def rewritten(attribute: Any, original: FunctionType, edits: Mapping[End, Edit],
     Raises InputError where there is no source, it has changed since, or it cannot be compiled outside its class.
     """
     code = original.__code__
-    definition = _definition(original)
+    definition = definition_of(original)
     decorators, definition.decorator_list = definition.decorator_list, []
     if not decorators and attribute is not original:
         raise InputError(f"{_where(code)} was wrapped after it was defined; use a decorator on it, or an nn.Module activation.")
@@ -69,19 +69,23 @@ def _where(code: CodeType) -> str:
     return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno} {code.co_name}"
 
 
-def _definition(function: FunctionType) -> ast.FunctionDef | ast.AsyncFunctionDef:
+def definition_of(function: FunctionType) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    """The parsed source of a function, for the taker to change. Raises InputError where there is none."""
     code = function.__code__
     source = "".join(linecache.getlines(code.co_filename, function.__globals__))
     for node in ast.walk(_parsed(source)):
-        if isinstance(node, _DEFINITIONS) and node.name == code.co_name and _first_line(node) == code.co_firstlineno:
+        if isinstance(node, DEFINITIONS) and node.name == code.co_name and first_line(node) == code.co_firstlineno:
             return copy.deepcopy(node)
+    if source:
+        raise InputError(f"{_where(code)} has changed since it was imported; start again.")
     raise InputError(
         f"No source for {function.__qualname__} (defined by exec, in a REPL or a .pyc). Save the class in a file; "
         "activations that are modules can still be swapped."
     )
 
 
-def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Where Python says that a function begins: at its first decorator."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
@@ -108,7 +112,7 @@ class _Editor(ast.NodeTransformer):
         self.left.discard(end)
         key, receiver = self._edits[end]
         calls = ast.Attribute(ast.Name(self._self, ast.Load()), CALLS, ast.Load())
-        call = ast.Call(ast.Subscript(calls, ast.Constant(key), ast.Load()), [_argument(node, receiver)], [])
+        call = ast.Call(ast.Subscript(calls, ast.Constant(key), ast.Load()), [argument_of(node, receiver)], [])
         for new in (calls.value, calls, call.func, call.func.slice, call):  # type: ignore[attr-defined]
             ast.copy_location(new, node)
         return call
@@ -140,7 +144,7 @@ class _Editor(ast.NodeTransformer):
         return f"_{self._class}{name}" if private else name
 
 
-def _argument(call: ast.Call, receiver: bool) -> ast.expr:
+def argument_of(call: ast.Call, receiver: bool) -> ast.expr:
     """The tensor that an activation is called on."""
     if receiver and isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) not in ("torch.Tensor", "Tensor"):
         return call.func.value

@@ -20,7 +20,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PRODUCTS = frozenset({"mul", "mul_", "imul", "rmul", "multiply", "multiply_"})
+_PRODUCTS = _words("mul imul rmul multiply addcmul lerp")
+_FACTORS = {"addcmul": ((1,), (2,)), "lerp": ((0, 1), (2,))}  # which operands are multiplied with which
+_MIXES = _words("matmul rmatmul bmm mm einsum baddbmm")  # products that sum
+_NOISE = _words("randn randn_like normal")
+_MULTIPLIED = ("gate", "Its output is multiplied with another branch.")
 _SHAPES = _words(
     "T H mT mH view view_as reshape reshape_as squeeze unsqueeze flatten unflatten ravel transpose swapaxes movedim permute "
     "contiguous clone detach to type type_as float double half bfloat16 expand expand_as repeat getitem select narrow "
@@ -72,13 +76,19 @@ def label(node: Node) -> tuple[str, str]:
     for after in downstream(node, lambda n: carries(n) and not is_softmax(n)):
         verdict = _meets(signal, after)
         if verdict is not None:
-            if verdict[0] in ("composite", "gate"):
+            if verdict[0] == "composite" or (verdict[0] == "gate" and not (verdict == _MULTIPLIED and _feeds(signal))):
                 return verdict
             found.setdefault(*verdict)
     for name in (HIDDEN, "score"):
         if name in found:
             return name, found[name]
     return "output", "Nothing learned follows it."
+
+
+def _feeds(signal: _Signal) -> bool:
+    """Whether an activation also reaches a learned operation past all products: a gate is used for nothing else."""
+    past = downstream(signal.node, lambda n: carries(n) and _meets(signal, n) is None)
+    return any(after.floating and is_learned(after) for after in past)
 
 
 def strictest(labels: Iterable[str]) -> str:
@@ -112,6 +122,11 @@ class _Signal:
         """Whether it could open and close a gate."""
         return self.node.call is not None and saturates(self.node.call.values)
 
+    @cached_property
+    def weighs(self) -> bool:
+        """Whether it is a weight between 0 and 1."""
+        return self.bounded and self.node.call is not None and self.node.call.values[0] >= 0
+
 
 def _meets(signal: _Signal, after: Node) -> tuple[str, str] | None:
     if not after.floating:
@@ -120,23 +135,42 @@ def _meets(signal: _Signal, after: Node) -> tuple[str, str] | None:
         return HIDDEN, f"Its output reaches a learned operation ({describe(after)})."
     if is_softmax(after):
         return "score", f"Its output reaches {after.name} with nothing learned between."
+    if after.name in _MIXES and signal.weighs and any(source.data for source in _factors(signal, after)):
+        return "gate", f"It lies between 0 and 1 and weighs another branch ({after.name})."
     if after.name in _PRODUCTS and after.call is None:
         return _product(signal, after)
     return None
 
 
+def _factors(signal: _Signal, product: Node) -> list[Node]:
+    """The operands of a product that the signal is multiplied with."""
+    operands = product.inputs
+    groups = [[operands[i] for i in group if i < len(operands)] for group in _FACTORS.get(product.name, ())]
+    groups = groups or [[operand] for operand in operands]
+    carried = [any(operand in signal.carried for operand in group) for group in groups]
+    return [operand for group, own in zip(groups, carried, strict=True) if any(carried) and not own for operand in group]
+
+
 def _product(signal: _Signal, product: Node) -> tuple[str, str] | None:
     """What a multiplication on the way says about an activation; None if it only scales."""
-    for other in product.inputs:
-        if other in signal.carried or not other.data or _is_mask(other):
+    for other in _factors(signal, product):
+        if _is_noise(other):
+            return "gate", "It scales random noise, as a standard deviation does."
+        if not other.data or _is_mask(other):
             continue
         if any(source in signal.own for source in _elementwise_sources([other])):
             return "composite", "It is multiplied with its own input: an activation written inline."
         if signal.bounded:
             return "gate", "It is bounded and its output multiplies another branch."
         if not _is_gate(other) and other not in signal.reached:
-            return "gate", "Its output is multiplied with another branch."
+            return _MULTIPLIED
     return None
+
+
+def _is_noise(node: Node) -> bool:
+    """Whether a tensor is drawn from a normal distribution, perhaps scaled; `1 + noise` is a kind of dropout."""
+    line = chain([node], upstream(node, lambda n: is_shape(n) or n.name in _PRODUCTS))
+    return not node.data and any(found.name in _NOISE for found in line)
 
 
 def _elementwise_sources(nodes: Iterable[Node]) -> Iterator[Node]:

@@ -163,3 +163,29 @@ class OldWeightNorm(nn.Module):
 
     def forward(self, x):
         return self.b(torch.relu(self.a(x)))
+
+
+class Interpolated(nn.Module):
+    """Gates that do not look like a product."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.new, self.update, self.out = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = torch.lerp(x, F.relu(self.new(x)), torch.sigmoid(self.gate(x)))
+        return self.out(torch.addcmul(x, F.elu(self.new(x)), torch.tanh(self.update(x))))
+
+
+class SigmoidAttention(nn.Module):
+    """Weights its values by sigmoids, and its channels in an einsum."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.channels = (nn.Linear(5, 8) for _ in range(4))
+        self.act, self.out = nn.Tanh(), nn.Linear(8, 2)
+
+    def forward(self, x):
+        weights = torch.sigmoid(self.q(x) @ self.k(x).transpose(1, 2))
+        y = weights @ self.act(self.v(x))
+        return self.out(torch.einsum("btc,bc->bc", y, self.channels(x.mean(1)).sigmoid()))

@@ -1,0 +1,373 @@
+"""A swap as a unified diff of the user's files: calls, constructor calls and arguments are replaced, and nothing is guessed."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from advisor.errors import InputError
+from advisor.model import known
+from advisor.model.advised import base_of, find_method, method_of
+from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, Site
+from advisor.model.builders import Builders, Constructor, Files, OriginError, assigned_values
+from advisor.model.place import ACTIVATION, TRANSFORMER_LAYERS
+from advisor.model.rewrite import argument_of, first_line
+from advisor.model.sourcefile import SourceFile
+from advisor.model.swap import SwapReport
+from advisor.model.value import Value, described, made
+
+Note = tuple[str, str]  # a site's id, and why it is not in the diff
+
+
+def diff_of(report: SwapReport, root: str | os.PathLike[str] = ".") -> str:
+    """What `SwapReport.diff` returns."""
+    patch = _Patch(report)
+    notes = [*patch.calls(), *patch.modules()]
+    names = _names([file.path for file in patch.files.opened.values()], os.fspath(root))
+    diffs = [file.diff(names[file.path]) for file in patch.files.opened.values() if file.edits or file.head]
+    return "".join([*diffs, *(f"# not in this diff: {ident}: {why}\n" for ident, why in notes)])
+
+
+def _names(paths: list[str], root: str) -> dict[str, str]:
+    """Paths below `root` as `patch -p0` takes them; a file elsewhere keeps its whole path."""
+    below = {path: os.path.relpath(os.path.realpath(path), os.path.realpath(root)) for path in paths}
+    return {path: path if name.startswith("..") else name for path, name in below.items()}
+
+
+class _Patch:
+    """One report on its way to a diff: each way of editing returns the sites that it cannot reach."""
+
+    def __init__(self, report: SwapReport) -> None:
+        was = report.was
+        self.report, self.files = report, Files()
+        self.builders = Builders(was.model, was.holdings, self.files)
+        self.inits: dict[type, _Init] = {}
+        self.values = {site.id: described(*was.made[site.id]) for site in report.swapped}
+        self.sites = [*report.swapped, *(site for site, _ in report.refused), *report.left]
+        self.instances = {id(holding.module): holding.module for holding in was.holdings}
+
+    def value(self, site: Site) -> Value:
+        """What runs at a site. Raises OriginError where it has no name."""
+        value = self.values[site.id]
+        if value is None:
+            raise OriginError("what runs there has no importable name")
+        return value
+
+    # ---------------------------------------------------------------- calls
+
+    def calls(self) -> Iterator[Note]:
+        """Edit the calls of methods, each place in the source once."""
+        for sites in _groups(self.sites, _call_place).values():
+            try:
+                self._call(sites)
+            except InputError as why:
+                yield from ((site.id, str(why)) for site in sites if site.id in self.values)
+        for init in self.inits.values():
+            init.write()
+
+    def _call(self, sites: list[Site]) -> None:
+        if not any(site.id in self.values for site in sites):
+            return
+        self._refuse_unlike(sites)
+        target: Any = sites[0].target
+        klass, function = _method(target)
+        file, method = self.files.definition(function)
+        call = _call_at(method, (target.span[1], target.span[3]))
+        argument = argument_of(call, target.receiver)
+        self._refuse_choice(file, klass, call)
+        opening, closing = self._expression(sites[0], _Words(file, _locals(method)), klass, method)
+        opening = _dropped(file, method, call, argument) + opening
+        file.replace(file.start(call), file.start(argument), opening, rank=-file.end(call))  # the outer of two calls first
+        file.replace(file.end(argument), file.end(call), closing)
+
+    def _refuse_choice(self, file: SourceFile, klass: type, call: ast.Call) -> None:
+        """A config may ask for another activation next time, in a table or by its name: that is no edit of the class."""
+        chosen = [call.func]
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            part = self.files.class_of(klass)[1] if file.meaning(call.func) is None else call.func
+            chosen += [value for value, _ in assigned_values(part, call.func.attr)]
+        for value in chosen:
+            if any(isinstance(node, ast.Subscript) or _is_getattr(node) for node in walk_name(value)):
+                raise OriginError(f"it is chosen by {ast.unparse(value)} (line {value.lineno})")
+
+    def _refuse_unlike(self, sites: list[Site]) -> None:
+        if any(site.id not in self.values for site in sites):
+            others = next(site.id for site in sites if site.id not in self.values)
+            raise OriginError(f"the same source runs at {others}, which keeps its activation")
+        if any(self.value(site) != self.value(sites[0]) for site in sites):
+            raise OriginError("the same source runs at other sites, with other activations")
+
+    def _expression(self, site: Site, words: _Words, klass: type, method: ast.FunctionDef) -> tuple[str, str]:
+        """What stands before and after the argument of a call."""
+        value = self.value(site)
+        if "function" in value:
+            return f"{words.file.spelled(value['function'], words.hidden)}(", "".join(f", {each}" for each in _pairs(value)) + ")"
+        if not value["state"] and not _knows_training(made(value)):
+            return f"{words.constructor(value)}(", ")"
+        me, name = method.args.args[0].arg, self._attribute(site)
+        init = self.inits.setdefault(klass, _Init(self.files, klass))
+        init.lines.append(f"{init.me}.{name} = {_Words(init.file, set()).constructor(value)}\n")
+        return f"{me}.{name}(", ")"
+
+    def _attribute(self, site: Site) -> str:
+        owner, (line, _, column, _) = site.target.owner, site.target.span  # type: ignore[union-attr]  # a call's
+        taken = {
+            other.target.span for other in self.sites if isinstance(other.target, CallTarget) and other.target.owner is owner
+        }
+        alone = sum(span[0] == line for span in taken) == 1 and not hasattr(owner, f"act_{line}")
+        return f"act_{line}" if alone else f"act_{line}_{column}"
+
+    # ---------------------------------------------------------------- modules
+
+    def modules(self) -> Iterator[Note]:
+        """Edit the constructor calls that made swapped modules, if all modules that a call made are swapped alike."""
+        subjects = {id(subject): (subject, site) for site in self.sites if (subject := self._subject(site)) is not None}
+        wanted = [(subject, site) for subject, site in subjects.values() if site.id in self.values]
+        classes = {type(subject) for subject, _ in wanted}
+        exact = {ident: self._exact(subject) for ident, subject in self._candidates(classes, set(subjects))}
+        claimed = {call.key for calls in exact.values() if isinstance(calls, list) for call in calls}
+        claims = {ident: self._claims(self.instances[ident], calls, claimed) for ident, calls in exact.items()}
+        edited: dict[tuple[str, int, int], Constructor] = {}
+        for subject, site in wanted:
+            try:
+                calls = claims[id(subject)]
+                if isinstance(calls, OriginError):
+                    raise calls
+                rivals = [ident for ident, other in claims.items() if _overlap(calls, self._all(ident, other, claimed))]
+                self._refuse_rivals(site, [subjects.get(ident, (None, None))[1] for ident in rivals])
+                for call in calls:
+                    if call.key not in edited:
+                        self._construct(site, subject, call)
+                        edited[call.key] = call
+            except InputError as why:
+                yield site.id, str(why)
+
+    def _subject(self, site: Site) -> nn.Module | None:
+        """The module whose constructor call says what runs at a site: the activation, or the layer of torch that holds it."""
+        if isinstance(site.target, AttributeTarget):
+            return site.target.owner
+        if not isinstance(site.target, ModuleTarget):
+            return None
+        module = site.target.module
+        holding = next((holding for holding in self.report.was.holdings if holding.module is module), None)
+        held = holding is not None and isinstance(holding.holder, TRANSFORMER_LAYERS) and holding.path.endswith(ACTIVATION)
+        return holding.holder if holding is not None and held else module
+
+    def _candidates(self, classes: set[type], with_site: set[int]) -> Iterator[tuple[int, nn.Module]]:
+        """Modules of these classes; a transformer layer that never ran is the pattern that others were copied from."""
+        for ident, module in self.instances.items():
+            if type(module) in classes and (ident in with_site or not isinstance(module, TRANSFORMER_LAYERS)):
+                yield ident, module
+
+    def _exact(self, module: nn.Module) -> list[Constructor] | OriginError:
+        try:
+            return self.builders.exact(module)
+        except OriginError as why:
+            return why
+
+    def _claims(
+        self, module: nn.Module, exact: list[Constructor] | OriginError, claimed: set[Any]
+    ) -> list[Constructor] | OriginError:
+        if isinstance(exact, OriginError) or exact:
+            return exact
+        try:
+            calls = [call for call in self.builders.possible(module) if call.key not in claimed]
+        except OriginError as why:
+            return why
+        return calls or OriginError(f"no constructor call of {type(module).__name__} was found for it")
+
+    def _all(self, ident: int, calls: list[Constructor] | OriginError, claimed: set[Any]) -> list[Constructor]:
+        """The calls that may have made a module, to be on the safe side where that is unknown."""
+        if not isinstance(calls, OriginError):
+            return calls
+        return [call for call in self.builders.all_near(self.instances[ident]) if call.key not in claimed]
+
+    def _refuse_rivals(self, site: Site, rivals: list[Site | None]) -> None:
+        value = self.value(site)
+        for rival in rivals:
+            if rival is None:
+                raise OriginError("the same constructor call makes a module that did not run")
+            if rival.id not in self.values:
+                raise OriginError(f"the same constructor call makes {rival.id}, which keeps its activation")
+            if self.values[rival.id] != value:
+                raise OriginError(f"the same constructor call makes {rival.id}, which gets another activation")
+
+    def _construct(self, site: Site, subject: nn.Module, constructor: Constructor) -> None:
+        file, call = constructor.file, constructor.call
+        words = _Words(file, set())
+        value = self.value(site)
+        if not isinstance(subject, TRANSFORMER_LAYERS):
+            file.replace(file.start(call), file.end(call), words.module(value))
+            return
+        plain = "function" in value and not value["arguments"]
+        text = file.spelled(value["function"]) if plain else words.module(value)
+        _set_argument(file, call, list(inspect.signature(type(subject)).parameters).index(ACTIVATION), text)
+
+
+def _groups(sites: Iterable[Site], place: Callable[[Site], Any]) -> dict[Any, list[Site]]:
+    groups: dict[Any, list[Site]] = {}
+    for site in sites:
+        if (key := place(site)) is not None:
+            groups.setdefault(key, []).append(site)
+    return groups
+
+
+def _call_place(site: Site) -> tuple[str, int, int] | None:
+    target = site.target
+    return (target.code.co_filename, target.span[1], target.span[3]) if isinstance(target, CallTarget) else None
+
+
+def walk_name(value: ast.expr) -> Iterator[ast.expr]:
+    """An expression that names a function: itself, and what its attributes, items and calls are taken of."""
+    while True:
+        yield value
+        inner = getattr(value, "value", None) or getattr(value, "func", None)
+        if not isinstance(inner, ast.expr):
+            return
+        value = inner
+
+
+def _is_getattr(node: ast.AST) -> bool:
+    name = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id
+    return name == "getattr" and not isinstance(node.args[1], ast.Constant)  # type: ignore[attr-defined]  # a call
+
+
+def _overlap(some: list[Constructor], others: list[Constructor]) -> bool:
+    return not {call.key for call in some}.isdisjoint(call.key for call in others)
+
+
+def _method(target: CallTarget) -> tuple[type, Any]:
+    depth, name = find_method(type(target.owner), target.code)
+    klass = base_of(type(target.owner)).__mro__[depth]
+    return klass, method_of(klass, name)
+
+
+# ---------------------------------------------------------------- words
+
+
+def _pairs(value: Value) -> list[str]:
+    return [f"{name}={_literal(argument)}" for name, argument in value["arguments"].items()]
+
+
+def _literal(argument: Any) -> str:
+    text = repr(argument)
+    return f'float("{text}")' if text in ("inf", "-inf", "nan") else text.replace("'", '"')
+
+
+@dataclass
+class _Words:
+    """How a file says what a recipe says; `hidden` are names that mean something else where it is said."""
+
+    file: SourceFile
+    hidden: set[str]
+
+    def constructor(self, value: Value) -> str:
+        """`nn.ELU(alpha=0.5)`, without what is the default."""
+        name = self.file.spelled(value["class"], self.hidden)
+        plain = {parameter.name: parameter.default for parameter in inspect.signature(_class(value)).parameters.values()}
+        told = {name: argument for name, argument in value["arguments"].items() if plain[name] != argument}
+        return f"{name}({', '.join(_pairs({**value, 'arguments': told}))})"
+
+    def module(self, value: Value) -> str:
+        """A module that does what a value says: its class, torch's class of that function, or a small class of its own."""
+        if "class" in value:
+            return self.constructor(value)
+        twin = known.class_of(made({**value, "arguments": {}}))
+        if twin is not None and value["arguments"].keys() <= inspect.signature(twin).parameters.keys():
+            return self.constructor({**value, "class": f"torch.nn.{twin.__name__}"})
+        return f"{self._own_class(value)}()"
+
+    def _own_class(self, value: Value) -> str:
+        name = "".join(part.capitalize() for part in value["function"].rpartition(".")[2].split("_"))
+        name += "".join(str(argument).replace(".", "_").replace("-", "m") for argument in value["arguments"].values())
+        if name in self.file.names or not name.isidentifier():
+            raise OriginError(f"the file has another {name}")
+        call = f"{self.file.spelled(value['function'])}({', '.join(['x', *_pairs(value)])})"
+        base = self.file.spelled("torch.nn.Module")
+        self.file.head[f"class {name}({base}):\n    def forward(self, x):\n        return {call}\n"] = None
+        return name
+
+
+def _class(value: Value) -> Any:
+    return type(made(value))
+
+
+def _knows_training(module: nn.Module) -> bool:
+    return any("training" in type(part).forward.__code__.co_names for part in module.modules() if hasattr(type(part), "forward"))
+
+
+def _locals(method: ast.AST) -> set[str]:
+    """Names that a method binds itself."""
+    bound = {node.id for node in ast.walk(method) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    return bound | {node.arg for node in ast.walk(method) if isinstance(node, ast.arg)}
+
+
+# ---------------------------------------------------------------- edits
+
+
+def _call_at(method: ast.AST, end: tuple[int, int]) -> ast.Call:
+    for node in ast.walk(method):
+        if isinstance(node, ast.Call) and (node.end_lineno, node.end_col_offset) == end:
+            return node
+    raise OriginError("its file has changed since it was imported")
+
+
+def _dropped(file: SourceFile, method: ast.AST, call: ast.Call, argument: ast.expr) -> str:
+    """An in-place activation whose result is dropped writes to its argument."""
+    statement = any(isinstance(node, ast.Expr) and node.value is call for node in ast.walk(method))
+    if not statement or not isinstance(argument, (ast.Name, ast.Attribute, ast.Subscript)):
+        return ""
+    return f"{file.text(file.start(argument), file.end(argument))} = "
+
+
+def _set_argument(file: SourceFile, call: ast.Call, position: int, text: str) -> None:
+    old = next((keyword.value for keyword in call.keywords if keyword.arg == ACTIVATION), None)
+    old = call.args[position] if old is None and len(call.args) > position else old
+    unpacked = [
+        *(arg for arg in call.args if isinstance(arg, ast.Starred)),
+        *(word for word in call.keywords if word.arg is None),
+    ]
+    if unpacked:
+        raise OriginError(f"its constructor call unpacks arguments (line {call.lineno})")
+    if old is not None:
+        file.replace(file.start(old), file.end(old), text)
+        return
+    last = max(file.end(argument) for argument in (*call.args, *call.keywords))
+    file.replace(last, last, f", {ACTIVATION}={text}")
+
+
+class _Init:
+    """Lines to add at the end of a class's constructor, or in a new one."""
+
+    def __init__(self, files: Files, klass: type) -> None:
+        self.file, definition = files.class_of(klass)
+        self.lines: list[str] = []
+        init = next((node for node in definition.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
+        self.me = "self" if init is None else init.args.args[0].arg
+        self._is_new = init is None
+        if init is None:
+            method = next(node for node in definition.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+            self._indent = " " * method.col_offset
+            self._line = first_line(method)
+            return
+        last = init.body[-1]
+        if init.body[0].lineno == init.lineno or any(isinstance(node, ast.Return) for node in ast.walk(init)):
+            raise OriginError(f"the constructor of {klass.__name__} has no end at which a line could be added")
+        self._indent, self._line = " " * init.body[0].col_offset, (last.end_lineno or 0) + 1
+
+    def write(self) -> None:
+        """Note the edit."""
+        indent = self._indent
+        if self._is_new:
+            head = f"{indent}def __init__(self, *args, **kwargs):\n{indent}    super().__init__(*args, **kwargs)\n"
+            text = head + "".join(f"{indent}    {line}" for line in self.lines) + "\n"
+        else:
+            text = "".join(indent + line for line in self.lines)
+        place = self.file.line_start(self._line)
+        self.file.replace(place, place, text)
