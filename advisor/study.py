@@ -18,17 +18,23 @@ class Task:
     Arguments:
         build: a class, function or lambda that returns a fresh `torch.nn.Module`.
         data: a path (CSV, Parquet, `.npz`, a folder with one sub-folder of images per class), a pair `(x, y)` of arrays or
-            tensors, a pandas `DataFrame`, a torch `Dataset`, or a function that returns one of these or a dictionary of
-            the splits below. What is not given as `valid` and `test` is split off, stratified and seeded.
+            tensors (`x` may be a tuple or a dictionary of them), a pandas `DataFrame`, a torch `Dataset` or `DataLoader`, or a
+            function that returns one of these or a dictionary of the splits below. What is not given as `valid` and `test`
+            is split off, stratified and seeded.
         train, valid, test: the user's own splits, each like `data`.
         unlabeled: inputs without targets, like `data`.
-        target: the column to predict, where the data have columns.
-        loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and the target.
+        target: what to predict: the column of a table, the key of items that are dictionaries, or the position in items that
+            are tuples (the last, if not said).
+        loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and the target. It gets what the
+            model returns, or the tensor that `output` chooses; losses of torch always get a tensor.
         metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output, target) -> float`
             (higher is better unless it has `higher_is_better = False`), or None to infer it.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
         kind: `classification`, `binary` or `regression`, or None to infer it.
         arguments: keyword arguments for `build`; what it requires and is not here is inferred by name from the data.
+        output: which tensor is the prediction, of a model that returns several: its position, key or attribute (`1`,
+            `"logits"`, `"heads.0"`); None takes the first whose first dimension is the batch.
+        include, exclude: patterns (`"layer1.*"`) of activation sites, by their ids, to swap or to leave alone.
     """
 
     build: Callable[..., Any]
@@ -43,6 +49,9 @@ class Task:
     batch: int | None = field(default=None, kw_only=True)
     kind: str | None = field(default=None, kw_only=True)
     arguments: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    output: int | str | None = field(default=None, kw_only=True)
+    include: Sequence[str] = field(default=(), kw_only=True)
+    exclude: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if not callable(self.build):
@@ -53,6 +62,11 @@ class Task:
             raise InputError(f"Task(kind={self.kind!r}): the kinds are {', '.join(KINDS)}.")
         if self.batch is not None and not _at_least(self.batch, 1):
             raise InputError(f"Task(batch={self.batch!r}): a mini-batch has at least one row.")
+        if isinstance(self.output, bool) or not isinstance(self.output, int | str | None):
+            raise InputError(f"Task(output={self.output!r}): give the position or the name of one of the model's outputs.")
+        for name, patterns in (("include", self.include), ("exclude", self.exclude)):
+            if isinstance(patterns, str):
+                raise InputError(f"Task({name}={patterns!r}): give a list of patterns, [{patterns!r}].")
 
 
 def _at_least(value: object, least: int) -> bool:

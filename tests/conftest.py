@@ -92,3 +92,11 @@ def blobs():
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(120) % 2
     return torch.randn(120, 4, generator=generator) + 1.5 * y[:, None], y
+
+
+@pytest.fixture(scope="session")
+def host():
+    """The host with the built-in plugins."""
+    from advisor.host.host import load
+
+    return load()

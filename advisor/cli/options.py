@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +33,12 @@ _TASK = (
     click.option("--test", metavar="PATH", help="your own test data"),
     click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
     click.option("--task", "kind", type=click.Choice(["classification", "binary", "regression"]), help="kind of task (inferred)"),
+    click.option("--output", metavar="N|NAME", help="which of the model's outputs is the prediction: its position or name"),
+    click.option("--include", metavar="GLOB", multiple=True, help="swap these activation sites too; repeatable"),
+    click.option("--exclude", metavar="GLOB", multiple=True, help="leave these activation sites alone; repeatable"),
+    click.option(
+        "--definitions-only", is_flag=True, help="run only the imports, functions, classes and constants of the files named"
+    ),
     click.option("--metric", metavar="NAME", help="accuracy, macro_f1, auc, r2, rmse or loss (inferred)"),
     click.option("--name", metavar="NAME", help="name of the study"),
     click.option("--epochs", type=click.IntRange(min=1), help="epochs of a full training"),
@@ -78,8 +83,9 @@ def question(options: dict[str, Any]) -> Question:
 
 def _check_study_alone(options: dict[str, Any]) -> None:
     """A study file says itself what the task is; an option that it would overrule is refused, not ignored."""
-    names = {"model_args": "model-arg", "kind": "task"}
-    for key in ("data", "target", "valid", "test", "unlabeled", "kind", "metric", "model_args"):
+    names = {"model_args": "model-arg", "kind": "task", "definitions_only": "definitions-only"}
+    described = ("data", "target", "valid", "test", "unlabeled", "kind", "metric", "model_args", "output", "include", "exclude")
+    for key in (*described, "definitions_only"):
         if options[key]:
             raise InputError(
                 f"A study file says itself what the task is: leave out --{names.get(key, key)}, or write it into the file."
@@ -88,9 +94,14 @@ def _check_study_alone(options: dict[str, Any]) -> None:
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
     paths = {key: _absolute(options[key]) for key in ("model", "data", "valid", "test", "unlabeled") if options[key]}
-    words = {key: options[key] for key in ("target", "metric", "kind") if options[key]}
+    words = {key: options[key] for key in ("target", "metric", "kind", "output", "include", "exclude", "definitions_only")}
     arguments = dict(_argument(text) for text in options["model_args"])
-    return {**paths, **words, "name": options["name"] or _name(options), "arguments": arguments}
+    return {
+        **paths,
+        **{key: word for key, word in words.items() if word},
+        "name": options["name"] or _name(options),
+        "arguments": arguments,
+    }
 
 
 def _name(options: dict[str, Any]) -> str:
@@ -107,14 +118,11 @@ def _absolute(spec: str) -> str:
     return str(Path(place).resolve()) + colon + name if there else spec
 
 
-def _argument(text: str) -> tuple[str, Any]:
+def _argument(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise InputError(f"--model-arg {text!r}: write KEY=VALUE, a Python literal or a word.")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
+    if not equals or not all(word.isidentifier() for word in key.split(".")):
+        raise InputError(f"--model-arg {text!r}: write KEY=VALUE, a Python literal, a dotted name or a word.")
+    return key, value
 
 
 def _only(text: str) -> tuple[str, Sequence[str]]:

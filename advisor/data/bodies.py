@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.utils.data import ConcatDataset, Dataset, TensorDataset
 
-from advisor.data.items import as_input, split_item, untouched_randomness
+from advisor.data.batches import Collated, Read, Stored
+from advisor.data.items import as_inputs, split_item, untouched_randomness
+from advisor.data.nested import elements, gathered, ids_in, mapped
 from advisor.data.parts import DatasetPart, Part, TensorPart
 from advisor.data.raw import Raw, Told, plural
 from advisor.data.splitting import Rows
@@ -41,31 +42,31 @@ class Arrays(Body):
 
     def __init__(self, raws: Sequence[Raw], told: Told) -> None:
         _same_shapes(raws)
-        columns = list(zip(*(raw.body for raw in raws), strict=True))
         for raw in raws:
             _finite(raw)
-        if any(tensor.dtype == torch.uint8 for column in columns for tensor in column):
+        if any(tensor.dtype == torch.uint8 for raw in raws for tensor in elements(raw.body)):
             told.note("inputs of bytes (uint8) are taken as pixels and divided by 255")
-        self.tensors = tuple(torch.cat([as_input(tensor) for tensor in column]) for column in columns)
-        self.ids = _ids(self.tensors)
+        self.inputs = gathered(torch.cat, [as_inputs(raw.body) for raw in raws])
+        self.ids = ids_in(self.inputs)
+        tensors = elements(self.inputs)
         if self.ids is not None:
             told.note("inputs of integers are kept as ids (int64); give floats if they are quantities")
-        if any(tensor.dtype == torch.int64 and tensor.numel() and tensor.min() < 0 for tensor in self.tensors):
+        if any(tensor.dtype == torch.int64 and tensor.numel() and tensor.min() < 0 for tensor in tensors):
             told.warn("inputs of integers hold negative numbers, which are no ids: give floats if they are quantities")
 
     def view(self, train: Rows) -> Part:
         """The tensors as they are."""
         del train
-        return TensorPart(self.tensors)
+        return TensorPart(self.inputs)
 
     def keys(self) -> Any:
         """The bytes of each row."""
-        rows = zip(*(tensor.numpy() for tensor in self.tensors), strict=True)
+        rows = zip(*(tensor.numpy() for tensor in elements(self.inputs)), strict=True)
         return [hash(tuple(part.tobytes() for part in row)) for row in rows]
 
 
 def _same_shapes(raws: Sequence[Raw]) -> None:
-    shapes = {raw.name: listing(tuple(tensor.shape[1:]) for tensor in raw.body) for raw in raws}
+    shapes = {raw.name: listing(mapped(lambda tensor: tuple(tensor.shape[1:]), raw.body)) for raw in raws}
     first = next(iter(shapes))
     for name, shape in shapes.items():
         if shape != shapes[first]:
@@ -73,7 +74,7 @@ def _same_shapes(raws: Sequence[Raw]) -> None:
 
 
 def _finite(raw: Raw) -> None:
-    for tensor in raw.body:
+    for tensor in elements(raw.body):
         if not tensor.is_floating_point() or bool(torch.isfinite(tensor.sum())):
             continue
         bad = ~torch.isfinite(tensor)
@@ -85,37 +86,36 @@ def _finite(raw: Raw) -> None:
             )
 
 
-def _ids(tensors: tuple[torch.Tensor, ...]) -> int | None:
-    """How many ids the integer inputs hold."""
-    whole = [tensor for tensor in tensors if tensor.dtype == torch.int64 and tensor.numel()]
-    return max(int(tensor.max()) for tensor in whole) + 1 if whole else None
-
-
 class Items(Body):
     """Datasets that are read anew for every batch."""
 
     def __init__(self, raws: Mapping[str, Raw], told: Told) -> None:
-        datasets = [_as_dataset(raw) for raw in raws.values()]
-        self.dataset: Dataset[Any] = ConcatDataset(datasets)
+        self.sources = [_rows(raw, count_inputs(raws["train"])) for raw in raws.values()]
         with untouched_randomness():
-            self.inputs = len(split_item(datasets[0][0])[0])
-            self.ids = _ids(DatasetPart(self.dataset, self.inputs).take(torch.arange(1))[0])
+            counts = [source.ids if isinstance(source, Collated) else ids_in(source.take([0])[0]) for source in self.sources]
+        self.ids = max((count for count in counts if count is not None), default=None)
         drawn = [split for split in ("valid", "test") if split not in raws]
-        if drawn:
+        if drawn and not isinstance(raws["train"].body, Collated):
             told.warn(
                 f"rows for {' and '.join(drawn)} are drawn from the same Dataset as train, with its random transforms if it "
                 f"has any; give {' and '.join(f'{split}=…' for split in drawn)} without them"
             )
 
     def view(self, train: Rows) -> Part:
-        """The Dataset as it is."""
+        """The Datasets as they are."""
         del train
-        return DatasetPart(self.dataset, self.inputs)
+        return DatasetPart(self.sources)
 
 
-def _as_dataset(raw: Raw) -> Dataset[Any]:
-    """The Dataset, or one of the tensors beside it; each item of those ends in a label, which is known elsewhere."""
+def _rows(raw: Raw, inputs: int) -> Stored | Read | Collated:
     if isinstance(raw.body, tuple):
-        return TensorDataset(*raw.body, torch.zeros(len(raw)))
-    dataset: Dataset[Any] = raw.body
-    return dataset
+        return Stored(as_inputs(raw.body), len(raw))
+    return raw.body if isinstance(raw.body, Collated) else Read(raw.name, raw.body, inputs, raw.target)
+
+
+def count_inputs(raw: Raw) -> int:
+    """How many positional inputs a row has."""
+    if isinstance(raw.body, tuple):
+        return len(raw.body)
+    with untouched_randomness():
+        return len((raw.body.batch([0]) if isinstance(raw.body, Collated) else split_item(raw.body[0], target=raw.target))[0])

@@ -13,8 +13,8 @@ class Facts:
     Attributes:
         rows: all labelled rows.
         sizes: rows of train, valid, test and unlabeled.
-        inputs: shape of one row per input tensor, `((13,),)` or `((1, 28, 28),)`.
-        dtypes: dtype per input tensor, `float32` or `int64`.
+        inputs: shape of one row per input tensor, `((13,),)` or `((1, 28, 28),)`; those in dictionaries in their order.
+        dtypes: dtype per input tensor, `float32`, `int64` or, among several, `bool`.
         target: `classes` or `numbers`.
         classes: labels in the order of their class numbers, or None for numbers.
         outputs: number of classes, or of target columns for numbers.
@@ -33,16 +33,20 @@ class Facts:
     ids: int | None = None
 
     def named(self) -> dict[str, int]:
-        """Numbers that a model's constructor may ask for by name, as far as they apply to the first input."""
-        shape = self.inputs[0]
+        """Numbers that a model's constructor may ask for by name.
+
+        Sizes are those of the first input of floats, vocabulary and length those of the first that holds rows of ids.
+        """
         numbers = {"outputs": self.outputs}
         if self.classes is not None:
             numbers["classes"] = len(self.classes)
-        if self.dtypes[0] == "int64":
-            numbers |= {"vocabulary": self.ids or 0, "length": shape[0] if shape else 1}
-        else:
-            numbers |= _sizes(shape)
-        return numbers
+        kinds = list(zip(self.inputs, self.dtypes, strict=True))
+        ids = [shape for shape, dtype in kinds if dtype == "int64"]
+        floats = [shape for shape, dtype in kinds if dtype != "int64"]
+        rows = [shape for shape in ids if shape] or ([] if floats else ids)
+        if rows:
+            numbers |= {"vocabulary": self.ids or 0, "length": rows[0][0] if rows[0] else 1}
+        return numbers | (_sizes(floats[0]) if floats else {})
 
 
 def _sizes(shape: tuple[int, ...]) -> dict[str, int]:

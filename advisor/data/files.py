@@ -16,6 +16,8 @@ import pandas as pd
 import torch
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from advisor.data.items import LABELS
+from advisor.data.nested import elements
 from advisor.data.raw import Raw, Told, plural
 from advisor.errors import InputError, listing
 
@@ -134,6 +136,8 @@ PAIRS = {
 def by_name(arrays: Mapping[str, Any], name: str) -> dict[str, Raw]:
     """Arrays called `x` and `y`, or `x_train`, `y_train`, `x_test`, …, by split (`data` for a plain pair).
 
+    Several arrays beside one called `y` or `labels` are inputs by name.
+
     Raises:
         InputError: the names say nothing, or a `y` is missing.
     """
@@ -147,6 +151,9 @@ def by_name(arrays: Mapping[str, Any], name: str) -> dict[str, Raw]:
                 raise InputError(f"{name} has {x!r} but no {y!r}; its arrays are {listing(arrays)}.")
             found[split] = from_arrays(lower[x], lower.get(y), name if split == "data" else f"{split} of {name}")
             break
+    label = [key for key in arrays if key.lower() in LABELS]
+    if not found and len(label) == 1 and len(arrays) > 2:
+        found["data"] = from_arrays({key: x for key, x in arrays.items() if key != label[0]}, arrays[label[0]], name)
     if not found or ("data" in found and "train" in found):
         raise InputError(f"{name} has the arrays {listing(arrays)}; call them x and y, or x_train, y_train, x_valid, y_valid, …")
     return found
@@ -164,9 +171,9 @@ def from_arrays(x: Any, y: Any, name: str) -> Raw:
     elif (texts := _texts(x)) is not None:
         raw = Raw(name, pd.DataFrame({"text": texts}), labels, texts=True)
     else:
-        many = x if isinstance(x, tuple) else (x,)
-        raw = Raw(name, tuple(_tensor(one, name) for one in many), labels)
-        if len({len(one) for one in raw.body}) > 1:
+        many = tuple(x) if isinstance(x, tuple) else (x,)
+        raw = Raw(name, tuple(_tensors(one, name) for one in many), labels)
+        if len({len(one) for one in elements(raw.body)}) != 1:
             raise InputError(f"{name}: the inputs have different numbers of rows.")
     if labels is not None and len(labels) != len(raw):
         raise InputError(f"{name}: x has {plural(len(raw), 'row')} and y has {len(labels):,}; give one target per row.")
@@ -178,6 +185,13 @@ def _texts(x: Any) -> list[str] | None:
     one_column = isinstance(x, list) or (isinstance(x, pd.Series | np.ndarray) and x.ndim == 1)
     values = list(x) if one_column else []
     return [str(value) for value in values] if values and all(isinstance(value, str) for value in values) else None
+
+
+def _tensors(x: Any, name: str) -> Any:
+    """Inputs in dictionaries and tuples, each as a tensor with rows."""
+    if isinstance(x, Mapping):
+        return {key: _tensors(one, f"{name}, {key}") for key, one in x.items()}
+    return tuple(_tensors(one, name) for one in x) if isinstance(x, tuple) else _tensor(x, name)
 
 
 def _tensor(x: Any, name: str) -> torch.Tensor:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from advisor.data import files, folders, locate
-from advisor.data.items import read_dataset, split_item, untouched_randomness
+from advisor.data.bodies import count_inputs
+from advisor.data.items import read_dataset
+from advisor.data.loaders import read_loader
 from advisor.data.raw import SPLITS, Raw, Told
 from advisor.errors import InputError, listing
 from advisor.modules import load_object
@@ -30,7 +32,8 @@ FILES: dict[str, Callable[[Path, Told], Found]] = {
 }
 KINDS = (
     "a path (.csv, .tsv, .parquet, .npz, or a folder with one sub-folder of images or .txt files per class), FILE.py:NAME, "
-    "a pair (x, y), a dict of splits or arrays, a pandas DataFrame, a torch Dataset, or a function that returns one of these"
+    "a pair (x, y), a dict of splits or arrays, a pandas DataFrame, a torch Dataset or DataLoader, or a function that returns "
+    "one of these"
 )
 
 
@@ -39,7 +42,8 @@ class Reader:
     """Reads one value.
 
     `word` is the keyword it was given for, `inputs` how many inputs an item has if that is known, `place` the reference
-    that names the value, if there is one.
+    that names the value, if there is one; `target` is the label's key or position in items, and `definitions_only` says how
+    Python files are loaded.
     """
 
     word: str
@@ -47,6 +51,8 @@ class Reader:
     told: Told
     inputs: int | None = None
     place: str | None = None
+    target: str | None = None
+    definitions_only: bool = False
 
     def read(self, value: Any) -> Found:
         """What the value holds, by split.
@@ -72,7 +78,8 @@ class Reader:
         if locate.is_reference(text):
             if (file := text.rpartition(":")[0]).endswith(".py"):
                 locate.find_path(file, self.folder)  # its message knows both places where the file may be
-            return replace(self, place=text).read(_not_text(load_object(text, "data", self.folder), text))
+            found = load_object(text, "data", self.folder, self.definitions_only)
+            return replace(self, place=text).read(_not_text(found, text))
         path = locate.find_path(value, self.folder)
         if path.is_dir():
             return folders.read_folder(path, self.told)
@@ -105,7 +112,7 @@ class Reader:
 
     def pair(self, value: Any) -> Found:
         """A pair `(x, y)`."""
-        if len(value) != 2 or any(isinstance(item, Dataset) for item in value):
+        if len(value) != 2 or any(isinstance(item, Dataset | DataLoader) for item in value):
             raise InputError(
                 f"{self.word}=… is a tuple of {len(value)} ({listing(type(item).__name__ for item in value)}); give a pair "
                 "(x, y), or a dict with the keys train, valid, test, unlabeled."
@@ -122,7 +129,11 @@ class Reader:
 
     def dataset(self, value: Any) -> Found:
         """A torch Dataset."""
-        return {"data": read_dataset(value, self.word, self.told, self.inputs)}
+        return {"data": read_dataset(value, self.word, self.told, self.inputs, self.target)}
+
+    def loader(self, value: DataLoader[Any]) -> Found:
+        """A torch DataLoader."""
+        return {"data": read_loader(value, self.word, self.told, self.inputs, self.target)}
 
     def call(self, value: Callable[[], Any]) -> Found:
         """What a function returns."""
@@ -147,6 +158,7 @@ READERS: dict[Any, Callable[[Reader, Any], Found]] = {
     (str, Path): Reader.path,
     pd.DataFrame: lambda self, value: {"data": Raw(self.word, value.reset_index(drop=True))},
     Dataset: Reader.dataset,
+    DataLoader: Reader.loader,
     Mapping: Reader.mapping,
     tuple: Reader.pair,
 }
@@ -164,7 +176,9 @@ def _not_text(value: Any, reference: str) -> Any:
     return value
 
 
-def gather(given: Mapping[str, Any], folder: Path | None, told: Told) -> Found:
+def gather(
+    given: Mapping[str, Any], folder: Path | None, told: Told, target: str | None = None, definitions_only: bool = False
+) -> Found:
     """Everything that was given, by split (`train` always, `valid`, `test` and `unlabeled` where there are any).
 
     Raises:
@@ -172,9 +186,9 @@ def gather(given: Mapping[str, Any], folder: Path | None, told: Told) -> Found:
     """
     if (given.get("data") is None) == (given.get("train") is None):
         raise InputError("give either data=… or train=… (your own training split), and not both.")
-    folder = None if folder is None else Path(folder)
     word = "data" if given.get("data") is not None else "train"
-    found = Reader(word, folder, told).read(given[word])
+    reader = Reader(word, None if folder is None else Path(folder), told, target=target, definitions_only=definitions_only)
+    found = reader.read(given[word])
     found = {("train" if name == "data" else name): raw for name, raw in found.items()}
     if "train" not in found:
         raise InputError(f"{word}=… holds {listing(found)}, but no rows to train on.")
@@ -184,7 +198,7 @@ def gather(given: Mapping[str, Any], folder: Path | None, told: Told) -> Found:
         if split in found:
             raise InputError(f"{split} is given twice: in {word}=… and as {split}=…; leave out one.")
         known = _inputs(found["train"]) if split == "unlabeled" else None
-        found[split] = Reader(split, folder, told, known).one(given[split])
+        found[split] = replace(reader, word=split, inputs=known).one(given[split])
     return found
 
 
@@ -192,7 +206,4 @@ def _inputs(raw: Raw | None) -> int | None:
     """How many inputs a row has, where the rows are tensors or items."""
     if raw is None or isinstance(raw.body, pd.DataFrame | list):
         return 1
-    if isinstance(raw.body, tuple):
-        return len(raw.body)
-    with untouched_randomness():
-        return len(split_item(raw.body[0])[0])
+    return count_inputs(raw)

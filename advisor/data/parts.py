@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, default_collate
 
-from advisor.data.items import as_input, split_item
-from advisor.errors import InputError
+from advisor.data.batches import Rows
+from advisor.data.nested import elements, mapped
 
 Batch = tuple[tuple[Any, ...], torch.Tensor | None]
 
@@ -26,7 +28,7 @@ class Part(ABC):
 
     @abstractmethod
     def take(self, index: torch.Tensor) -> Batch:
-        """The rows at `index` (int64, (B,)) as `(inputs, target)`; the model is called as `model(*inputs)`."""
+        """The rows at `index` (int64, (B,)) as `(inputs, target)`, for `advisor.model.call`; their order may have changed."""
 
     @abstractmethod
     def subset(self, index: Any) -> Part:
@@ -38,20 +40,18 @@ class Part(ABC):
 
 
 class TensorPart(Part):
-    """Rows of tensors that are in memory; `rows` says which rows of `inputs` belong here, None for all."""
+    """Rows of tensors, or of structures of them, in memory; `rows` says which rows of `inputs` belong here, None for all."""
 
-    def __init__(
-        self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor | None = None, rows: torch.Tensor | None = None
-    ) -> None:
+    def __init__(self, inputs: tuple[Any, ...], target: torch.Tensor | None = None, rows: torch.Tensor | None = None) -> None:
         self.inputs, self.target, self.rows = inputs, target, rows
 
     def __len__(self) -> int:
-        return len(self.inputs[0] if self.rows is None else self.rows)
+        return len(elements(self.inputs)[0] if self.rows is None else self.rows)
 
     def take(self, index: torch.Tensor) -> Batch:
         """The rows at `index` as `(inputs, target)`, by indexing."""
         at = index if self.rows is None else self.rows[index]
-        return tuple(tensor[at] for tensor in self.inputs), None if self.target is None else self.target[index]
+        return mapped(lambda tensor: tensor[at], self.inputs), None if self.target is None else self.target[index]
 
     def subset(self, index: Any) -> TensorPart:
         """The rows at `index`."""
@@ -65,38 +65,33 @@ class TensorPart(Part):
 
 
 class DatasetPart(Part):
-    """Rows of a map-style Dataset that is read anew each time: its items are random, or too many for memory."""
+    """Rows that come from one or several Datasets, one after the other; a batch comes from one of them."""
 
-    def __init__(
-        self, dataset: Dataset[Any], inputs: int, target: torch.Tensor | None = None, rows: torch.Tensor | None = None
-    ) -> None:
-        self.dataset, self.inputs, self.target = dataset, inputs, target
-        self.rows = torch.arange(len(dataset)) if rows is None else rows  # type: ignore[arg-type]  # map-style: sized
+    def __init__(self, sources: Sequence[Rows], target: torch.Tensor | None = None, rows: torch.Tensor | None = None) -> None:
+        self.sources, self.target = sources, target
+        self.ends = list(accumulate(map(len, sources)))
+        self.rows = torch.arange(self.ends[-1]) if rows is None else rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, index: torch.Tensor) -> Batch:
-        """The rows at `index` as `(inputs, target)`, each item read from the Dataset.
-
-        Raises:
-            InputError: the items have different shapes.
-        """
-        items = [split_item(self.dataset[row], self.inputs)[0] for row in self.rows[index].tolist()]
-        try:
-            batch = default_collate(items)
-        except (RuntimeError, TypeError) as error:
-            raise InputError(f"the Dataset's items do not fit into one batch: {error}; pad or resize them.") from error
-        return tuple(as_input(column) for column in batch), None if self.target is None else self.target[index]
+        """The rows at `index` as `(inputs, target)`, each item read from its Dataset."""
+        at = self.rows[index].tolist()
+        place = bisect_right(self.ends, at[0])
+        start = self.ends[place] - len(self.sources[place])
+        inputs, order = self.sources[place].take([row - start for row in at])
+        chosen = index if order is None else index[torch.tensor(order)]
+        return inputs, None if self.target is None else self.target[chosen]
 
     def subset(self, index: Any) -> DatasetPart:
         """The rows at `index`."""
         at = torch.as_tensor(index)
-        return DatasetPart(self.dataset, self.inputs, None if self.target is None else self.target[at], self.rows[at])
+        return DatasetPart(self.sources, None if self.target is None else self.target[at], self.rows[at])
 
     def labelled(self, target: torch.Tensor | None) -> DatasetPart:
         """The same rows with other targets."""
-        return DatasetPart(self.dataset, self.inputs, target, self.rows)
+        return DatasetPart(self.sources, target, self.rows)
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from advisor.data.nested import elements
 from advisor.errors import InputError, listing
 
 SPLITS = ("train", "valid", "test", "unlabeled")
 
 Labels = Any  # a pandas Series, or a numpy array (N, k)
-Body = Any  # a DataFrame, a tuple of tensors, a list of image files, or a Dataset
+Body = Any  # a DataFrame, a tuple of tensors (or of structures of them), a list of image files, or rows of a Dataset
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Rows as they were read, with one label per row or None; `texts` says that a table's one column surely holds texts."""
+    """Rows as they were read, with one label per row or None.
+
+    `texts` says that a table's one column surely holds texts, `target` that the labels are those that the user asked for.
+    """
 
     name: str
     body: Body
     labels: Labels | None = None
     texts: bool = False
+    target: str | None = None
 
     def __post_init__(self) -> None:
         names = [str(name).strip() for name in self.body.columns] if isinstance(self.body, pd.DataFrame) else []
@@ -33,7 +38,7 @@ class Raw:
             raise InputError(f"{self.name} has several columns of one name: {listing(twice)}. Rename them.")
 
     def __len__(self) -> int:
-        return len(self.body[0] if isinstance(self.body, tuple) else self.body)
+        return len(elements(self.body)[0] if isinstance(self.body, tuple) else self.body)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from advisor.data.facts import Facts
 from advisor.data.given import gather
 from advisor.data.images import Images
 from advisor.data.items import untouched_randomness
+from advisor.data.nested import tensors_in
 from advisor.data.parts import Part, Splits
 from advisor.data.raw import SPLITS, Raw, Told, plural, shared_rows
 from advisor.data.splitting import Layout, Rows, lay_out
@@ -90,7 +91,7 @@ class Source:
         splits = self.splits(self._seed)
         values, classes = self._target.values, self._target.classes
         with untouched_randomness():
-            inputs, _ = splits.train.take(torch.arange(1))
+            inputs = list(tensors_in(splits.train.take(torch.arange(1))[0]))
         sizes = {name: 0 if getattr(splits, name) is None else len(getattr(splits, name)) for name in SPLITS}
         return Facts(
             rows=len(values),
@@ -116,20 +117,22 @@ def open_source(
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
+    definitions_only: bool = False,
 ) -> Source:
     """Read the data, fix their structure, draw the test rows.
 
     Arguments:
-        data: a path, `FILE.py:NAME`, a pair `(x, y)`, a dict of splits or of arrays, a DataFrame, a Dataset, or a
-            function that returns one of these; like `train`, of which one is needed.
+        data: a path, `FILE.py:NAME`, a pair `(x, y)`, a dict of splits or of arrays, a DataFrame, a Dataset, a DataLoader, or
+            a function that returns one of these; like `train`, of which one is needed.
         train: the user's own training rows.
         valid: the user's own; else a fifth of all rows, redrawn for each seed.
         test: the user's own; else a fifth of all rows, stratified, drawn with `seed`.
         unlabeled: inputs without targets; targets are ignored.
-        target: the column to predict, for tables.
+        target: the column to predict, for tables; the label's key or position, for items of a Dataset.
         kind: `classification`, `binary`, `regression`, or None to infer it from the target.
         seed: draws the test rows.
         folder: where relative paths start; the current directory is tried too.
+        definitions_only: of Python files, run only the imports, functions, classes and constants.
 
     Raises:
         InputError: the data are missing, cannot be read, or cannot be learned from.
@@ -138,7 +141,7 @@ def open_source(
         raise InputError(f"kind={kind!r}: the kinds are {listing(KINDS)}.")
     told = Told()
     given = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
-    raws = take_target(gather(given, folder, told), target, told)
+    raws = take_target(gather(given, folder, told, target, definitions_only), target, told)
     raws = {split: raws[split] for split in SPLITS if split in raws}
     _enough(raws)
     answer = encode(raws, kind, told)

@@ -51,7 +51,7 @@ def take_target(raws: Mapping[str, Raw], target: str | None, told: Told) -> dict
     """
     train = raws["train"]
     if not isinstance(train.body, pd.DataFrame) or train.labels is not None:
-        if target is not None:
+        if target is not None and train.target != target:
             told.warn(f"target={target!r} is not used: the data have no column to choose, they come with their targets")
         others = {split: raw for split, raw in raws.items() if split != "unlabeled"}
         unlabeled = {split: replace(raws[split], labels=None) for split in raws.keys() - others.keys()}

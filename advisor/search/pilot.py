@@ -8,13 +8,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from advisor.model import Layer
+from advisor.data.nested import tensors_in
+from advisor.model import Layer, call
 from advisor.search import rounds
 from advisor.search.job import Job, Outcome, work
 from advisor.search.plan import RATE, Plan, rungs_of
 from advisor.search.setup import Setup
+from advisor.training.run import EXAMPLE_ROWS
 from advisor.training.seeds import isolated, mix
 
 STRETCH = 4
@@ -86,13 +88,13 @@ def improving(shared: Setup, outcome: Outcome, epochs: int) -> bool:
 def estimate(shared: Setup, epochs: int) -> float:
     """Seconds of a training on a laptop's core, by counting operations: deterministic, and right to a factor of a few."""
     run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
-    rows, seconds, calls = len(run.example()[0]), 0.0, 0
+    rows, seconds, calls = min(EXAMPLE_ROWS, len(run.data.train)), 0.0, 0
 
     def count(layer: Layer) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
             nonlocal seconds, calls
-            tensor = output[0] if isinstance(output, tuple) else output
-            if isinstance(tensor, Tensor):
+            tensor = next(tensors_in(output), None)
+            if tensor is not None:
                 channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
                 weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
                 seconds += 6 * weights * tensor.numel() / channels / rows / SPEEDS.get(layer.kind, SPEED)
@@ -103,7 +105,7 @@ def estimate(shared: Setup, epochs: int) -> float:
     heavy = [layer for layer in run.anatomy.layers if layer.kind not in ("embedding", "norm") and layer.callable]
     handles = [layer.module.register_forward_hook(count(layer)) for layer in heavy]
     with torch.no_grad(), isolated(0):
-        run.model.eval()(*run.example())
+        call(run.model.eval(), run.example())
     for handle in handles:
         handle.remove()
     return epochs * (shared.facts.sizes["train"] * seconds + shared.steps * calls * CALL)

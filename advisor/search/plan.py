@@ -182,4 +182,7 @@ def _identity(shared: Setup, run: Run) -> dict[str, Any]:
         "model": f"{type(run.model).__name__} with {parameters(run.model):,} parameters",
         "data": f"{facts.rows} rows, inputs {list(map(list, facts.inputs))}, {facts.outputs} outputs",
         "only": {slot: sorted(names) for slot, names in sorted((shared.study.only or {}).items())},
+        "output": shared.study.task.output,
+        "include": sorted(shared.study.task.include) or None,
+        "exclude": sorted(shared.study.task.exclude) or None,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,8 @@ import cloudpickle
 from advisor.data import Source, open_source
 from advisor.errors import InputError, listing
 from advisor.host.host import Host, load
+from advisor.model import load_model
+from advisor.model.arguments import read_arguments
 from advisor.modules import load_file, load_object
 from advisor.study import Study, Task
 
@@ -35,6 +36,13 @@ class Question:
     without: tuple[str, ...] = ()
 
     @classmethod
+    def given(cls, study: Study | Question | str | Path, plugins: tuple[str, ...] = ()) -> Question:
+        """The question of whatever names a study: itself, a study object, or the path of a study file."""
+        if isinstance(study, Question):
+            return study
+        return cls.of(study, plugins) if isinstance(study, Study) else cls(file=str(study), plugins=plugins)
+
+    @classmethod
     def of(cls, study: Study, plugins: tuple[str, ...] = ()) -> Question:
         """The question of a study object; it is pickled whole, with lambdas and notebook classes."""
         try:
@@ -45,6 +53,11 @@ class Question:
     def study(self) -> Study:
         """The study itself. Raises `InputError` when its file, model or data cannot be found."""
         return replace(_study(self), **json.loads(self.changes))
+
+    @property
+    def definitions_only(self) -> bool:
+        """Whether the files of the model and the data are loaded by their definitions alone."""
+        return self.flags is not None and bool(json.loads(self.flags).get("definitions_only"))
 
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""
@@ -96,28 +109,10 @@ def _from_file(spec: str) -> Study:
 
 
 def _from_flags(flags: Mapping[str, Any]) -> Study:
-    build = load_object(flags["model"], "model")
-    if not callable(build):
-        raise InputError(
-            f"--model {flags['model']!r} is {type(build).__name__}; name a class or a function that returns a model."
-        )
-    splits = {key: flags.get(key) for key in ("data", "train", "valid", "test", "unlabeled") if flags.get(key)}
-    options = {key: flags.get(key) for key in ("target", "metric", "kind", "batch") if flags.get(key) is not None}
-    task = Task(
-        build=build, arguments={key: _dotted(value) for key, value in flags.get("arguments", {}).items()}, **splits, **options
-    )
-    return Study(flags["name"], task)
-
-
-def _dotted(value: Any) -> Any:
-    """The object that a dotted name such as `torch.nn.Tanh` means, or the value itself."""
-    if not isinstance(value, str) or "." not in value:
-        return value
-    module, _, name = value.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        return value
+    build = load_model(flags["model"], flags.get("definitions_only", False))
+    words = ("data", "train", "valid", "test", "unlabeled", "target", "metric", "kind", "batch", "output", "include", "exclude")
+    options: dict[str, Any] = {key: flags[key] for key in words if flags.get(key) not in (None, "", [])}
+    return Study(flags["name"], Task(build=build, arguments=read_arguments(flags.get("arguments", {})), **options))
 
 
 @functools.lru_cache(maxsize=4)
@@ -143,4 +138,5 @@ def source_of(question: Question, vocabulary: int | None = None) -> Source:
         kind=task.kind,
         seed=study.seed,
         folder=question.folder(),
+        definitions_only=question.definitions_only,
     )

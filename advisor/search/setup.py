@@ -13,11 +13,14 @@ import torch
 from torch import nn
 
 from advisor.data import Facts, Source, Splits
-from advisor.errors import InputError
-from advisor.model import build_model, trace
-from advisor.modules import explain
+from advisor.errors import InputError, listing
+from advisor.model import Anatomy, build_model, call, trace
+from advisor.model.anatomy import unmatched
+from advisor.model.call import left_out
+from advisor.model.output import described, pick, predictions
+from advisor.modules import explain, near
 from advisor.search.question import Question, source_of
-from advisor.study import Study
+from advisor.study import Study, Task
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.run import EXAMPLE_ROWS, Data, Run, adamw
 from advisor.training.seeds import isolated, mix
@@ -65,6 +68,7 @@ class Setup:
         """The user's model, with the initial draws of `seed`."""
         torch.manual_seed(mix(seed, "model"))
         model, _ = build_model(self.study.task.build, self.facts.named(), self.study.task.arguments)
+        dense(model)
         return model.to(self.device)
 
     def run(self, seed: int, splits: Splits, cache: Path | None = None) -> Run:
@@ -83,6 +87,19 @@ class Setup:
         )
 
 
+def dense(model: nn.Module) -> list[str]:
+    """Make embedding tables give dense gradients, the same numbers as sparse ones, which AdamW refuses; their names."""
+    tables = [(name, module) for name, module in model.named_modules() if getattr(module, "sparse", None) is True]
+    for _, module in tables:
+        module.sparse = False
+    return [name for name, _ in tables]
+
+
+def _dense_note(model: nn.Module) -> list[str]:
+    names = dense(model)
+    return [f"{listing(names)}: trained with dense gradients, because AdamW refuses sparse ones"] if names else []
+
+
 @functools.lru_cache(maxsize=2)
 def setup(question: Question, device: str = "cpu") -> Setup:
     """Read the data, build the model once and look at it. Raises `InputError` when they do not fit together."""
@@ -92,12 +109,15 @@ def setup(question: Question, device: str = "cpu") -> Setup:
         model, arguments = build_model(study.task.build, source.facts.named(), study.task.arguments)
     source, vocabulary = _fit_vocabulary(question, source, model)
     splits = source.splits(study.seed)
-    inputs = tuple(to_device(x, where) for x in splits.train.take(torch.arange(min(EXAMPLE_ROWS, len(splits.train))))[0])
+    rows = min(EXAMPLE_ROWS, len(splits.train))
+    inputs = to_device(splits.train.take(torch.arange(rows))[0], where)
     model = model.to(where)
     with isolated(0):
-        anatomy = trace(model, inputs)
+        anatomy = trace(model, inputs, study.task.output, rows)
         output = _forward(model, inputs)
-    objective = infer(study.task, output, source.facts, anatomy, source.target_scale[1] if source.target_scale else 1.0)
+    _check_patterns(study.task, anatomy)
+    scale = source.target_scale[1] if source.target_scale else 1.0
+    objective = infer(study.task, output, source.facts, anatomy, scale, rows)
     batch = study.task.batch or _batch(len(splits.train))
     given = {key: value for key, value in arguments.items() if key not in study.task.arguments}
     inferred = [
@@ -113,9 +133,37 @@ def setup(question: Question, device: str = "cpu") -> Setup:
         batch=batch,
         device=where,
         vocabulary=vocabulary,
-        notes=(*source.notes, *(inferred if given else ())),
+        notes=(
+            *source.notes,
+            *(inferred if given else ()),
+            *_dense_note(model),
+            *_passed(model, inputs),
+            *_several(study.task, output, rows),
+        ),
         warnings=(*source.warnings, *objective.warnings),
     )
+
+
+def _check_patterns(task: Task, anatomy: Anatomy) -> None:
+    for name, patterns in (("include", task.include), ("exclude", task.exclude)):
+        for pattern in unmatched(anatomy, patterns):
+            ids = [site.id for site in anatomy.sites]
+            there = f"The sites are: {listing(ids, 40) or 'none'}."
+            raise InputError(f"--{name} {pattern!r} matches no activation site.{near(pattern, ids)} {there}")
+
+
+def _passed(model: nn.Module, inputs: tuple[Any, ...]) -> list[str]:
+    names = left_out(model, inputs)
+    return [f"{listing(names)}: no parameter of {type(model).__name__}.forward, and not passed to it"] if names else []
+
+
+def _several(task: Task, output: Any, rows: int) -> list[str]:
+    """A note where more than one tensor could be the prediction and the user has not chosen."""
+    found = {name: tensor for name, tensor in predictions(output).items() if tensor.dim() and len(tensor) == rows}
+    if task.output is not None or len(found) < 2:
+        return []
+    taken = next(name for name, tensor in found.items() if tensor is pick(output, rows))
+    return [f"the model returns {described(found)}; {taken} is taken as its prediction; choose with --output or Task(output=…)"]
 
 
 def _device(name: str) -> torch.device:
@@ -140,7 +188,7 @@ def _forward(model: nn.Module, inputs: tuple[Any, ...]) -> Any:
     model.eval()
     try:
         with torch.no_grad():
-            return model(*inputs)
+            return call(model, inputs)
     except Exception as problem:  # the user's own forward may raise anything
         raise InputError(
             f"{type(model).__name__} fails on a batch of the data in evaluation mode: {explain(problem)}."

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from advisor.errors import InputError
-from advisor.model import Site, swap
+from advisor.model import Site, select, swap
 from advisor.modules import explain
 from advisor.space import Space
 from advisor.technique import Technique
@@ -16,7 +16,7 @@ from advisor.training.run import Run
 
 
 class Activation(Technique):
-    """An activation for every hidden site of a model; outputs and gates stay as they are.
+    """An activation for every hidden site of a model; outputs and gates stay as they are, unless the task includes them.
 
     Arguments:
         name: the technique's name.
@@ -32,16 +32,18 @@ class Activation(Technique):
 
     def unfit(self, run: Run) -> str | None:
         """A model with no hidden activation has nothing to swap; one that has this activation already need not be asked."""
-        hidden = run.anatomy.hidden
-        if not hidden:
+        if not run.anatomy.hidden and not run.task.include:
             return "the model has no hidden activation to swap"
-        if not self.space and all(_same(site, self.factory) for site in hidden):
+        sites = _sites(run)
+        if not sites:
+            return "--exclude leaves no activation to swap"
+        if not self.space and all(_same(site, self.factory) for site in sites):
             return "the model has it already"
         return None
 
     def apply(self, run: Run, **params: Any) -> str:
-        """Swap every hidden site and say which."""
-        report = swap(run.model, run.anatomy, lambda site: self._make(site, params), inputs=run.example())
+        """Swap the sites and say which."""
+        report = swap(run.model, run.anatomy, lambda site: self._make(site, params), _sites(run), run.example())
         for site in report.swapped:
             made = self._made.get(site.id)
             if isinstance(made, nn.Module):
@@ -65,6 +67,11 @@ class Activation(Technique):
     def _made(self) -> dict[str, Any]:
         found: dict[str, Any] = self.__dict__.setdefault("_made_by_site", {})
         return found
+
+
+def _sites(run: Run) -> tuple[Site, ...]:
+    """The hidden sites, and what the task includes and excludes by pattern."""
+    return select(run.anatomy, run.task.include, run.task.exclude)
 
 
 def _same(site: Site, factory: Callable[..., Any]) -> bool:

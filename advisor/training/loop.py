@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Part
+from advisor.model import call
 from advisor.training.objective import to_device
 from advisor.training.run import Run, parameter_groups, save
 from advisor.training.seeds import mix
@@ -80,7 +81,7 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
             if len(index) == 1 and steps > 1:
                 continue  # batch normalization cannot train on one row
             inputs, target = (to_device(part, run.device) for part in run.data.train.take(index))
-            loss = run.loss(model(*inputs), target)
+            loss = run.loss(call(model, inputs), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -122,7 +123,7 @@ def predict(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
     answers, targets = [], []
     for index in torch.arange(len(part)).split(batch):
         inputs, target = (to_device(x, run.device) for x in part.take(index))
-        answers.append(_answer(run, run.model(*inputs), target))
+        answers.append(_answer(run, call(run.model, inputs), target))
         targets.append(target.cpu())
     return torch.cat(answers), torch.cat(targets)
 

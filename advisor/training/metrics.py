@@ -128,16 +128,3 @@ def in_units(metric: Metric, scale: float) -> Metric:
     if metric.name != rmse.__name__ or scale == 1.0:
         return metric
     return replace(metric, score=lambda output, target: scale * metric.score(output, target))
-
-
-def first_tensor(output: object, rows: int) -> Tensor:
-    """The first floating-point tensor of a model's output whose first dimension is the batch."""
-    if isinstance(output, Tensor):
-        return output
-    parts = output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else ()
-    for part in parts:
-        if isinstance(part, Tensor) and part.is_floating_point() and part.ndim > 0 and part.shape[0] == rows:
-            return part
-    raise InputError(
-        f"The model returns {type(output).__name__}, with no tensor of {rows} rows in it; return the prediction as a tensor."
-    )

@@ -78,7 +78,8 @@ class Run:
     def anatomy(self) -> Anatomy:
         """Sites, layers, tables and output of the model as it is now, traced when asked for the first time after a change."""
         if self._anatomy is None:
-            self._anatomy = trace(self.model, self.example())
+            rows = min(EXAMPLE_ROWS, len(self.data.train))
+            self._anatomy = trace(self.model, self.example(), self.task.output, rows)
         return self._anatomy
 
     def changed(self) -> None:
@@ -87,9 +88,8 @@ class Run:
 
     def example(self, rows: int = EXAMPLE_ROWS) -> tuple[Any, ...]:
         """Inputs of the first training rows, on the run's device."""
-        return tuple(
-            to_device(part, self.device) for part in self.data.train.take(torch.arange(min(rows, len(self.data.train))))[0]
-        )
+        inputs = self.data.train.take(torch.arange(min(rows, len(self.data.train))))[0]
+        return tuple(to_device(part, self.device) for part in inputs)
 
     def sample(self, rows: int) -> tuple[Any, ...]:
         """Inputs of `rows` training rows drawn with `generator`, on the run's device."""
