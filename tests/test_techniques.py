@@ -4,65 +4,15 @@ import math
 
 import pytest
 import torch
+from models.runs import plain, put, run_of
 from torch import nn
 from torch.nn import functional as F
 
 import advisor
-from advisor.data import Facts, TensorPart
-from advisor.host.host import load
 from advisor.model import trace
 from advisor.slots.gain import LINEAR, moments
 from advisor.slots.weights import blocks
-from advisor.training.metrics import METRICS
-from advisor.training.objective import Objective
-from advisor.training.run import Data, Run, adamw, apply
-
-
-@pytest.fixture(scope="session")
-def host():
-    return load()
-
-
-def run_of(model, inputs, targets=2, unlabeled=None, vocabulary=None, seed=3) -> Run:
-    """A run of `model` on `inputs`, with random classes as targets."""
-    classes = tuple(map(str, range(targets)))
-    part = TensorPart((inputs,), torch.arange(len(inputs)) % targets)
-    facts = Facts(
-        len(inputs),
-        {"train": len(inputs)},
-        (tuple(inputs.shape[1:]),),
-        (str(inputs.dtype).removeprefix("torch."),),
-        "classes",
-        classes,
-        targets,
-        vocabulary,
-    )
-    rest = None if unlabeled is None else TensorPart((unlabeled,), None)
-    loss = F.cross_entropy
-    return Run(
-        task=advisor.Task(build=lambda: model, data="x"),
-        model=model,
-        loss=loss,
-        optimizer=adamw,
-        data=Data(part, rest, facts),
-        seed=seed,
-        generator=torch.Generator().manual_seed(seed),
-        device=torch.device("cpu"),
-        objective=Objective("classification", "cross_entropy", loss, lambda out, target: out, METRICS["accuracy"], classes),
-    )
-
-
-def plain(width=64, depth=10, act=nn.ReLU):
-    torch.manual_seed(0)
-    layers = [layer for _ in range(depth) for layer in (nn.Linear(width, width), act())]
-    return nn.Sequential(*layers, nn.Linear(width, 2))
-
-
-def put(host, run, **choices):
-    """Apply techniques, `slot=name` or `slot=(name, params)`, in the host's order of slots."""
-    chosen = {slot: choice if isinstance(choice, tuple) else (choice, {}) for slot, choice in choices.items()}
-    return apply(run, [(host.find(slot, chosen[slot][0]), chosen[slot][1]) for slot in host.slots if slot in chosen])
-
+from advisor.training.run import apply
 
 # ---------------------------------------------------------------- gains
 
@@ -292,114 +242,6 @@ def test_keep_leaves_every_tensor_as_the_factory_left_it(host):
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     put(host, run, **dict.fromkeys(host.slots, "keep"))
     assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
-
-
-# ---------------------------------------------------------------- pretraining
-
-
-class Branched(nn.Module):
-    """A convolution and a skip, then linear layers: no chain that could be cut."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 6, 3, padding=1)
-        self.left, self.right = nn.Linear(384, 16), nn.Linear(384, 16)
-        self.last = nn.Linear(16, 2)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x)).flatten(1)
-        return self.last(torch.relu(self.left(x)) + torch.tanh(self.right(x)))
-
-
-def test_pretraining_learns_to_rebuild_the_input_of_every_hidden_layer_on_any_topology(host):
-    torch.manual_seed(0)
-    run = run_of(Branched(), torch.rand(80, 1, 8, 8))
-    last = run.model.last.weight.detach().clone()
-    said = put(host, run, pretraining=("denoising", {"epochs": 5}))
-    assert "pretrained 3 layers, 3 with a lower loss" in said["pretraining"]
-    assert "last (output layer)" in said["pretraining"]
-    assert torch.equal(run.model.last.weight, last)
-    assert all(torch.isfinite(p).all() and p.requires_grad and p.grad is None for p in run.model.parameters())
-
-
-def test_pretraining_sees_unlabeled_rows_and_is_kept_for_equal_inputs_only(host, tmp_path):
-    def pretrained(**changes):
-        torch.manual_seed(0)
-        run = run_of(plain(8, 2, nn.Sigmoid), torch.linspace(0, 1, 320).reshape(40, 8), **changes)
-        run.cache = tmp_path
-        put(host, run, pretraining=("denoising", {"epochs": 2}))
-        return run.model[0].weight.detach().clone()
-
-    first = pretrained()
-    assert torch.equal(pretrained(), first)
-    assert len(list(tmp_path.iterdir())) == 1
-    assert not torch.equal(pretrained(unlabeled=torch.rand(40, 8)), first)
-    assert not torch.equal(pretrained(seed=4), first)
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_a_model_with_nothing_to_pretrain_says_why(host):
-    technique = host.find("pretraining", "denoising")
-    assert "output layer" in technique.unfit(run_of(nn.Linear(4, 2), torch.randn(8, 4)))
-    assert technique.unfit(run_of(plain(4, 2), torch.randn(8, 4))) is None
-
-
-# ---------------------------------------------------------------- embeddings
-
-
-class Reader(nn.Module):
-    def __init__(self, padding_idx=0):
-        super().__init__()
-        self.words, self.last = nn.Embedding(30, 12, padding_idx=padding_idx), nn.Linear(12, 2)
-
-    def forward(self, ids):
-        return self.last(self.words(ids).mean(1))
-
-
-def pairs(rows=400):
-    """Sentences in which word 2k and 2k+1 are always together: neighbours that vectors must find."""
-    generator = torch.Generator().manual_seed(0)
-    first = torch.randint(1, 10, (rows, 3), generator=generator) * 2
-    return torch.cat([torch.stack([first, first + 1], 2).reshape(rows, 6), torch.zeros(rows, 2, dtype=torch.long)], 1)
-
-
-@pytest.mark.parametrize("name", ["skipgram", "cbow"])
-def test_word_vectors_have_the_scale_of_the_table_and_a_zero_row_for_padding(host, name):
-    torch.manual_seed(0)
-    run = run_of(Reader(), pairs())
-    scale = float(run.model.words.weight.detach()[1:].std())
-    said = put(host, run, embedding=(name, {"rows": "frozen", "epochs": 5, "window": 3}))
-    weight = run.model.words.weight.detach()
-    assert not run.model.words.weight.requires_grad
-    assert weight[0].eq(0).all()
-    assert float(weight[2:20].std()) == pytest.approx(scale, rel=0.1)
-    assert "18 of 30 rows from 2,400 tokens, frozen" in said["embedding"]
-
-
-def test_words_that_stand_together_get_vectors_that_lie_together(host):
-    torch.manual_seed(0)
-    run = run_of(Reader(), pairs(3000))
-    put(host, run, embedding=("skipgram", {"rows": "tuned", "epochs": 20, "window": 3}))
-    weight = run.model.words.weight.detach()
-    assert run.model.words.weight.requires_grad
-    together = F.cosine_similarity(weight[2:20:2], weight[3:20:2]).mean()
-    apart = F.cosine_similarity(weight[2:20:2], weight[3:20:2].roll(1, 0)).mean()
-    assert together > apart + 0.2
-
-
-def test_a_model_without_word_tables_or_with_positions_only_gets_no_vectors(host):
-    class Positions(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.places, self.last = nn.Embedding(8, 4), nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.last((x + self.places(torch.arange(x.shape[1]))).mean(1))
-
-    technique = host.find("embedding", "cbow")
-    assert technique.unfit(run_of(plain(4, 1), torch.randn(8, 4))) == "the model has no embedding table"
-    assert "no input of the model" in technique.unfit(run_of(Positions(), torch.randn(8, 5, 4)))
-    assert technique.unfit(run_of(Reader(), pairs())) is None
 
 
 def test_the_identity_has_the_moments_of_a_line():

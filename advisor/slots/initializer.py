@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from advisor.errors import listing
 from advisor.model import Layer
 from advisor.slots.gain import LINEAR, Moments, moments
-from advisor.slots.weights import Fans, blocks, frozen, reset_biases, zero
+from advisor.slots.held import editing, refusal, sources
+from advisor.slots.passes import affordable, forward, quiet
+from advisor.slots.sentences import NAMES, count, grouped
+from advisor.slots.start import is_zero, own_start
+from advisor.slots.weights import Fans, blocks, frozen, reset_biases
 from advisor.technique import Technique
 from advisor.training.run import Run
 
 KINDS = ("linear", "conv", "conv_transpose", "rnn", "attention")
+Visit = Callable[[Layer, Tensor, Callable[[float], Tensor]], Tensor | None]
+"""Gets a layer, its output, and a function that gives the output once the weight has been multiplied by a factor.
+
+What it returns takes the output's place."""
 
 __all__ = ["Fans", "Initializer"]
 
@@ -25,15 +34,18 @@ class Initializer(Technique):
 
     The layers come in order of execution, with the gain of the activation that follows *this* layer and gain 1 before the
     output. LSTM and GRU gates, attention projections and groups are filled one block at a time. Biases become zero (one
-    forget gate 1). Left as they are: embeddings and what is tied to them, norm layers, frozen layers, layers that the
-    author set to zero, and raw parameters.
+    forget gate 1), unless the author set one on purpose. Left as they are: embeddings and what is tied to them, norm layers,
+    frozen layers, layers that the author set to zero, and raw parameters; `skips` lists them.
     """
 
     slot = "initializer"
 
     def unfit(self, run: Run) -> str | None:
         """A model none of whose layers has weights that a rule knows cannot be initialized."""
-        return None if any(True for _ in self.layers(run)) else "no layer of the model has weights that this rule knows"
+        if any(True for _ in self.layers(run)):
+            return None
+        why = next((f" ({name}: {why})" for name, why in self.skips(run)), "")
+        return f"no layer of the model has weights that this rule knows{why}"
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """Fill `weight` (out, in, *kernel) in place."""
@@ -41,26 +53,39 @@ class Initializer(Technique):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Fill every block of every layer."""
-        count = 0
-        with torch.no_grad():
-            for layer in self.layers(run):
-                gain = self.gain(layer)
-                for block in blocks(layer, gain):
-                    self.fill(block.weight, block.fans, run.generator, **params)
-                reset_biases(layer)
-                count += 1
-        return f"initialized {count} layers"
+        layers, skips = list(self.layers(run)), self.skips(run)
+        own = [f"{layer.name} ({start})" for layer in layers if (start := own_start(layer))]
+        kept = [f"{layer.name}.{name}" for layer in layers if (name := self.start(layer, run.generator, **params))]
+        return "; ".join(
+            (
+                f"initialized {count(len(layers))}",
+                *([f"replaced the model's own start in {count(len(own))}: {listing(own, NAMES)}"] if own else []),
+                *([f"kept biases that the model sets: {listing(kept, NAMES)}"] if kept else []),
+                *([f"left as they are: {grouped(skips)}"] if skips else []),
+            )
+        )
+
+    def start(self, layer: Layer, generator: torch.Generator, **params: Any) -> str | None:
+        """Fill one layer; return the name of a bias that was kept because the author set it on purpose."""
+        gain = self.gain(layer)
+        kept = reset_biases(layer)  # asked first: what a bias can be follows from the weight
+        with torch.no_grad(), ExitStack() as stack:
+            weight = stack.enter_context(editing(layer)) if layer.kind not in ("rnn", "attention") else None
+            for block in blocks(layer, gain, weight):
+                self.fill(block.weight, block.fans, generator, **params)
+        return kept
 
     def layers(self, run: Run) -> Iterator[Layer]:
-        """The layers that an initializer may change, each module once, in order of execution."""
-        seen: set[int] = set()
-        tables = {id(table.module.weight) for table in run.anatomy.tables}
-        for layer in run.anatomy.layers:
-            shared = any(id(p) in tables for p in layer.module.parameters(recurse=False))
-            if layer.kind in KINDS and id(layer.module) not in seen and not (shared or frozen(layer) or zero(layer)):
-                seen.add(id(layer.module))
-                if not parametrized(layer.module):
-                    yield layer
+        """The layers that an initializer may change, each weight once, in order of execution."""
+        return (layer for layer, why in _judged(run) if why is None)
+
+    def skips(self, run: Run) -> list[tuple[str, str]]:
+        """What is left as it is, and why: layers, raw parameters, and modules that never run."""
+        return [
+            *((layer.name, why) for layer, why in _judged(run) if why is not None),
+            *((name, "a parameter of no layer") for name in run.anatomy.raw),
+            *((name, "it never runs") for name in run.anatomy.unused),
+        ]
 
     def gain(self, layer: Layer) -> float:
         """The gain of the activation that follows a layer; 1 before the output or before something unknown."""
@@ -71,47 +96,89 @@ class Initializer(Technique):
         function = layer.site.function if layer.site is not None and not layer.is_output else None
         return (moments(function) if function is not None else None) or LINEAR
 
-    @contextmanager
-    def visiting(self, run: Run, visit: Callable[[Layer, Tensor], Tensor | None]) -> Iterator[Callable[[tuple[Any, ...]], None]]:
-        """Inside, a function that runs the model on a batch and hands each layer's output to `visit` once, in order.
+    def scale(self, layer: Layer, factor: float) -> None:
+        """Multiply the weight of a layer by a factor, whatever it is computed from."""
+        with torch.no_grad(), editing(layer) as weight:
+            weight.mul_(factor)
 
-        What `visit` returns takes the output's place for the layers after it, so that one pass is enough for a rule that
-        looks at data. Dropout is off and buffers are restored.
+    def tell(self, skips: Iterable[tuple[str, str]]) -> str:
+        """Names by reason, for a sentence: `bn1, bn2 (a normalization), embed (an embedding)`."""
+        return grouped(skips)
+
+    def sample(self, run: Run, most: int = 256, least: int = 16, elements: int = 400_000) -> tuple[Any, ...]:
+        """Inputs of at most `most` training rows, of fewer where rows are large: about `elements` numbers in all."""
+        return run.sample(affordable(run, most, least, elements))
+
+    @contextmanager
+    def visiting(self, run: Run, visit: Visit) -> Iterator[Callable[[tuple[Any, ...]], Any]]:
+        """Inside, a function that runs the model on a batch and hands each layer's output to `visit`, in order.
+
+        A layer that runs several times is handed over until `visit` changes its output. What `visit` returns takes the
+        output's place for the layers after it, so that one pass is enough for a rule that looks at data. Dropout is off,
+        batch normalizations use the batch, and buffers are restored.
         """
-        layers = {id(layer.module): layer for layer in self.layers(run) if layer.callable}
-        handles = [layer.module.register_forward_hook(_once(layer, visit)) for layer in layers.values()]
-        buffers = {name: buffer.clone() for name, buffer in run.model.named_buffers()}
-        modes = {module: module.training for module in run.model.modules()}
-        run.model.train()
-        for module in run.model.modules():
-            if type(module).__name__.lower().endswith("dropout") or isinstance(module, nn.modules.dropout._DropoutNd):
-                module.eval()
+        found = [layer for layer in self.layers(run) if layer.callable]
+        handles = [layer.module.register_forward_hook(_once(layer, visit), with_kwargs=True) for layer in found]
         try:
-            yield lambda inputs: run.model(*inputs)
+            with quiet(run.model):
+                yield lambda inputs: forward(run, inputs)
         finally:
             for handle in handles:
                 handle.remove()
-            with torch.no_grad():
-                for name, buffer in run.model.named_buffers():
-                    buffer.copy_(buffers[name])
-            for module, training in modes.items():
-                module.training = training
 
 
-def _once(layer: Layer, visit: Callable[[Layer, Tensor], Tensor | None]) -> Callable[..., Tensor | None]:
+def _once(layer: Layer, visit: Visit) -> Callable[..., Tensor | None]:
     seen: list[bool] = []
 
-    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+    def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Tensor | None:
         if seen or not isinstance(output, Tensor):
             return None
-        seen.append(True)
-        return visit(layer, output)
+
+        def again(factor: float) -> Tensor:
+            if _is_homogeneous(module):
+                return output * factor
+            for before in module._forward_pre_hooks.values():  # old-style weight_norm computes the weight there
+                before(module, args)
+            found: Tensor = module.forward(*args, **kwargs)
+            return found
+
+        changed = visit(layer, output, again)
+        seen.extend([True] * (changed is not None))
+        return changed
 
     return hook
 
 
-def parametrized(module: nn.Module) -> bool:
-    """Whether a layer's weight is computed from other parameters (weight or spectral normalization, pruning)."""
-    return nn.utils.parametrize.is_parametrized(module) or any(
-        hasattr(module, name) for name in ("weight_g", "weight_orig", "weight_v")
-    )
+_PLAIN = {kind.forward for kind in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)}
+
+
+def _is_homogeneous(module: nn.Module) -> bool:
+    """Whether a layer's output surely is a multiple of its weight, so that it need not be computed again."""
+    bias = module._parameters.get("bias")
+    return type(module).forward in _PLAIN and not module._forward_pre_hooks and (bias is None or not bool(bias.any()))
+
+
+# ---------------------------------------------------------------- what is left alone
+
+
+def _judged(run: Run) -> Iterator[tuple[Layer, str | None]]:
+    """Every layer, with why an initializer leaves it alone; None where it does not."""
+    tables = {id(table.module.weight): f"tied to {table.name}" for table in run.anatomy.tables}
+    filled: dict[int, str] = {}
+    for layer in run.anatomy.layers:
+        weights = [id(parameter) for parameter in sources(layer).values()]
+        why = _why_not(layer) or next(((tables | filled)[weight] for weight in weights if weight in tables | filled), None)
+        if why is None:
+            filled |= dict.fromkeys(weights, f"its weight is that of {layer.name}")
+        yield layer, why or _computed_or_zero(layer)
+
+
+def _why_not(layer: Layer) -> str | None:
+    reasons = {"embedding": "an embedding", "norm": "a normalization"}
+    if layer.kind not in KINDS:
+        return reasons.get(layer.kind, "no rule for its kind")
+    return "frozen" if frozen(layer) else None
+
+
+def _computed_or_zero(layer: Layer) -> str | None:
+    return refusal(layer) or ("set to zero by the model" if is_zero(layer) else None)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.rnn import RNNCellBase
 
 from advisor.model import Layer
+from advisor.slots.held import sources
+from advisor.slots.start import is_chosen
+
+_BIAS = re.compile(r"(bias|in_proj_bias|bias_(ih|hh).*)$")  # `bias_k` and `bias_v` of attention are tokens, not biases
 
 
 @dataclass(frozen=True)
@@ -33,29 +39,32 @@ class Block:
     fans: Fans
 
 
-def blocks(layer: Layer, gain: float) -> Iterator[Block]:
-    """The blocks of a layer: gates and attention projections one by one, transposed convolutions turned, groups apart."""
+def blocks(layer: Layer, gain: float, weight: Tensor | None = None) -> Iterator[Block]:
+    """The trainable blocks of a layer: gates and attention projections one by one, transposed weights turned, groups apart.
+
+    `weight` stands for the layer's own where that is computed from other parameters.
+    """
     module = layer.module
-    if isinstance(module, nn.RNNBase):
+    if isinstance(module, (nn.RNNBase, RNNCellBase)):
         yield from _recurrent(module)
     elif isinstance(module, nn.MultiheadAttention):
         yield from _attention(module)
-    elif layer.kind == "conv_transpose":
-        yield from _transposed(module, gain)
-    elif layer.kind in ("linear", "conv"):
-        yield from _plain(module, gain)
+    elif layer.kind in ("linear", "conv", "conv_transpose"):
+        weight = _data(module.weight) if weight is None else weight  # type: ignore[arg-type]  # these kinds have one
+        yield from _transposed(module, weight, gain) if layer.kind == "conv_transpose" else _plain(layer, weight, gain)
 
 
-def _plain(module: nn.Module, gain: float) -> Iterator[Block]:
-    weight, groups = _data(module.weight), int(getattr(module, "groups", 1))  # type: ignore[arg-type]
+def _plain(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
+    weight = weight.T if layer.transposed else weight
+    groups = int(getattr(layer.module, "groups", 1)) if layer.kind == "conv" else 1
     kernel = math.prod(weight.shape[2:])
     for part in weight.chunk(groups):
         yield Block(part, Fans(weight.shape[1] * kernel, weight.shape[0] // groups * kernel, gain))
 
 
-def _transposed(module: nn.Module, gain: float) -> Iterator[Block]:
+def _transposed(module: nn.Module, weight: Tensor, gain: float) -> Iterator[Block]:
     """Weights lie as (in, out/groups, *kernel); a stride spreads the kernel over that many outputs."""
-    weight, groups = _data(module.weight), int(getattr(module, "groups", 1))  # type: ignore[arg-type]
+    groups = int(getattr(module, "groups", 1))
     kernel = math.prod(weight.shape[2:]) / math.prod(module.stride)  # type: ignore[arg-type]
     for part in weight.chunk(groups):
         yield Block(
@@ -63,9 +72,9 @@ def _transposed(module: nn.Module, gain: float) -> Iterator[Block]:
         )
 
 
-def _recurrent(module: nn.RNNBase) -> Iterator[Block]:
+def _recurrent(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:
     for name, parameter in module.named_parameters(recurse=False):
-        if not name.startswith("weight"):
+        if not name.startswith("weight") or not parameter.requires_grad:
             continue
         recurrent = name.startswith("weight_hh")
         size = module.hidden_size if not name.startswith("weight_hr") else parameter.shape[0]
@@ -76,30 +85,33 @@ def _recurrent(module: nn.RNNBase) -> Iterator[Block]:
 def _attention(module: nn.MultiheadAttention) -> Iterator[Block]:
     whole = [module.in_proj_weight] if module.in_proj_weight is not None else []
     apart = [getattr(module, f"{x}_proj_weight") for x in "qkv"] if not whole else []
-    parts = [part for weight in whole for part in _data(weight).chunk(3)] + [_data(weight) for weight in apart]
-    for part in parts:
+    parts = [part for weight in whole if weight.requires_grad for part in _data(weight).chunk(3)]
+    for part in (*parts, *(_data(weight) for weight in apart if weight.requires_grad)):
         yield Block(part, Fans(part.shape[1], part.shape[0], 1.0))
 
 
-def reset_biases(layer: Layer) -> None:
-    """Biases to zero; of an LSTM's two biases one forget gate to 1 (Gers et al. 2000), because the two are added."""
+def reset_biases(layer: Layer) -> str | None:
+    """Biases to zero; of an LSTM's two one forget gate to 1 (Gers et al. 2000), because the two are added.
+
+    A bias that the author set on purpose stays, and its name is returned; a frozen one stays too.
+    """
+    kept = None
     with torch.no_grad():
-        for name, parameter in layer.module.named_parameters(recurse=False):
-            if "bias" in name and parameter.requires_grad:
-                parameter.zero_()
-                if isinstance(layer.module, nn.LSTM) and name.startswith("bias_ih"):
-                    parameter.chunk(4)[1].fill_(1.0)
+        for name, parameter in nn.Module.named_parameters(layer.module, recurse=False):
+            if not _BIAS.match(name) or not parameter.requires_grad:
+                continue
+            if is_chosen(layer, parameter):
+                kept = name
+                continue
+            parameter.zero_()
+            if isinstance(layer.module, (nn.LSTM, nn.LSTMCell)) and name.startswith("bias_ih"):
+                parameter.chunk(4)[1].fill_(1.0)
+    return kept
 
 
 def frozen(layer: Layer) -> bool:
     """Whether a layer has no trainable weight."""
-    return not any(p.requires_grad for p in layer.module.parameters(recurse=False))
-
-
-def zero(layer: Layer) -> bool:
-    """Whether the author set all weights of a layer to zero, which is a start on purpose."""
-    weights = [p for name, p in layer.module.named_parameters(recurse=False) if "weight" in name]
-    return bool(weights) and all(not bool(p.detach().any()) for p in weights)
+    return not any(parameter.requires_grad for parameter in sources(layer).values())
 
 
 def _data(parameter: Tensor) -> Tensor:

@@ -78,14 +78,14 @@ class LSUV(Initializer):
     """Layer-sequential unit variance: orthogonal, then one scale per layer so that its output has variance 1 on real data.
 
     Helps deep nets of any activation, most of all those whose gain is an unstable fixed point (GELU, SiLU). One pass, on at
-    most 256 training rows; the output layer is scaled too.
+    most 256 training rows; the output layer is scaled too, and a layer that is used several times by its first output that
+    varies.
 
     Reference: Mishkin & Matas 2015, "All you need is a good init".
     """
 
     name = "lsuv"
     cite = "Mishkin & Matas 2015"
-    rows = 256
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """The orthogonal start."""
@@ -93,24 +93,47 @@ class LSUV(Initializer):
 
     def apply(self, run: advisor.Run, **params: Any) -> str:
         """Orthogonal start, then one pass in which each layer is divided by the deviation of its output."""
-        super().apply(run, **params)
-        scaled: list[float] = []
-
-        def visit(layer: Any, output: Tensor) -> Tensor | None:
-            std = float(output.std())
-            if layer.kind == "rnn" or not math.isfinite(std) or std < 1e-8:
-                return None  # a dead or constant output has no scale to correct
-            layer.module.weight.div_(std)
-            scaled.append(std)
-            return output / std
-
-        with torch.no_grad(), self.visiting(run, visit) as forward:
-            forward(run.sample(self.rows))
-        if not scaled:
-            return "orthogonal start; no layer could be scaled"
-        return (
-            f"orthogonal start, then {len(scaled)} layers scaled to output deviation 1 (from {min(scaled):.2g}–{max(scaled):.2g})"
+        started = super().apply(run, **params)
+        found = self.scaled(run)
+        done = [std for std in found.values() if isinstance(std, float)]
+        range_of = f" (from {min(done):.2g}–{max(done):.2g})" if done else ""
+        rest = self.tell((name, why) for name, why in found.items() if isinstance(why, str))
+        layers = f"{len(done)} layer{'' if len(done) == 1 else 's'}"
+        return f"orthogonal start, then {layers} scaled to output deviation 1{range_of}; {started}" + (
+            f"; not scaled: {rest}" if rest else ""
         )
+
+    def scaled(self, run: advisor.Run) -> dict[str, float | str]:
+        """Scale every layer; by name, the deviation that it had, or why it was not scaled."""
+        found: dict[str, float | str] = {layer.name: _why_unscaled(layer) for layer in self.layers(run)}
+
+        def visit(layer: Any, output: Tensor, again: Any) -> Tensor | None:
+            if layer.kind in _UNSCALED or found[layer.name] == _DEAF:
+                return None
+            std = float(output.detach().std())
+            if not math.isfinite(std) or std < 1e-8:
+                found[layer.name] = "its output does not vary"
+                return None
+            self.scale(layer, 1 / std)
+            now: Tensor = again(1 / std)
+            if not abs(float(now.detach().std()) - 1) < 0.05:
+                self.scale(layer, std)
+                found[layer.name] = _DEAF
+                return None
+            found[layer.name] = std
+            return now
+
+        with self.visiting(run, visit) as forward:
+            forward(self.sample(run))
+        return found
+
+
+_DEAF = "its output does not follow its weight"
+_UNSCALED = {"rnn": "recurrent: several outputs share its weights", "attention": "projections inside one operation"}
+
+
+def _why_unscaled(layer: Any) -> str:
+    return _UNSCALED.get(layer.kind, "it did not run" if layer.callable else "never called as a layer")
 
 
 @advisor.hookimpl
