@@ -31,6 +31,7 @@ _HOME = {
     "Segment": "advisor.slots.pretraining",
     "Embedding": "advisor.slots.embedding",
     "Recommendation": "advisor.verdict.recommendation",
+    "diagnose": "advisor.verdict.diagnose",
     "tune": "advisor.verdict.tune",
     "recommendation": "advisor.verdict.tune",
 }
@@ -57,6 +58,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "Segment",
     "Embedding",
     "Recommendation",
+    "diagnose",
     "tune",
     "recommendation",
 ]
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from advisor.study import Study, Task
     from advisor.technique import Slot, Technique
     from advisor.training.run import Run
+    from advisor.verdict.diagnose import diagnose
     from advisor.verdict.recommendation import Recommendation
     from advisor.verdict.tune import recommendation, tune
 

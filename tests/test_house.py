@@ -26,8 +26,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # From the ground up. The package's own __init__ is the door to all floors, and stands on the lowest.
 FLOORS = {
-    "words": {"", "study", "technique", "space", "errors", "modules"},
-    "tools": {"training", "slots", "model", "data", "host"},
+    "words": {"", "study", "technique", "space", "errors", "modules", "definitions"},
+    "tools": {"training", "slots", "model", "data", "host", "diagnosis"},
     "search": {"search", "store"},
     "verdict": {"verdict"},
     "face": {"cli", "report"},

@@ -15,6 +15,7 @@ from advisor.errors import AdvisorError
 # Command, module under advisor.cli, and the line that --help prints for it.
 COMMANDS = {
     "tune": "search, confirm, recommend; resumes where it stopped",
+    "diagnose": "what the model is made of, what is wrong, what fits; no search",
     "show": "a study's recommendation again, from the database",
     "studies": "what is in the database; studies delete NAME",
     "query": "read-only SQL on the study database, or one of its views by name",

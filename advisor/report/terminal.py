@@ -21,17 +21,16 @@ MOST = 5
 """Lines of a section that are shown; --json has them all."""
 
 
-def show_task(shared: Setup) -> None:
-    """What was understood of the task, on stderr before the search begins."""
+def show_task(shared: Setup, plan: bool = True) -> None:
+    """What was understood of the task, on stderr before the search begins; `plan` tells how it will be trained too."""
     out, sizes = console(stderr=True), shared.facts.sizes
     rows = " · ".join(f"{name} {sizes[name]}" for name in ("train", "valid", "test", "unlabeled") if sizes.get(name))
     out.print(Text(f"{shared.study.name}: {shared.objective.sentence()}", style="bold"))
     epochs = f"{shared.study.epochs} epochs" if shared.study.epochs else "as many epochs as your model needs"
-    out.print(Text(f"rows: {rows} · batch {shared.batch} · {epochs}"))
-    for line in shared.notes:
-        out.print(Text(f"· {line}"))
-    for line in shared.warnings:
-        out.print(Text(f"! {line}", style="yellow"))
+    out.print(Text(f"rows: {rows}" + (f" · batch {shared.batch} · {epochs}" if plan else "")))
+    for mark, lines in (("· ", shared.notes), ("! ", shared.warnings)):
+        for line in lines:
+            wrapped(out, mark, line, indent=0)
 
 
 def show_recommendation(found: Recommendation) -> None:
@@ -39,11 +38,12 @@ def show_recommendation(found: Recommendation) -> None:
     out = console()
     out.print(Text(f"\n{_headline(found)}\n", style=f"bold {COLOR[found.verdict]}"))
     for name, line in _numbers(found):
-        _wrapped(out, f"{name:<11}", line)
-    _section(out, "Why", found.reasons)
-    _section(out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives])
-    _section(out, "Not applicable", _skipped(found.skipped))
-    _section(out, "Mind", found.warnings, most=len(found.warnings))
+        wrapped(out, f"{name:<11}", line)
+    section(out, "Why", found.reasons)
+    section(out, "Diagnosed before training", _diagnosed(found))
+    section(out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives])
+    section(out, "Not applicable", _skipped(found.skipped))
+    section(out, "Mind", found.warnings, most=len(found.warnings))
     out.print(Text("\nApply it", style="bold"))
     for line in found.apply_with:
         print(f"  {line}", file=out.file)  # code to copy is never wrapped
@@ -82,22 +82,28 @@ def _numbers(found: Recommendation) -> list[tuple[str, str]]:
     ]
 
 
-def _wrapped(out: Console, head: str, line: str) -> None:
-    """A line under two columns of indent, wrapped under its own beginning; nothing is padded, so a pipe stays clean."""
-    first, *rest = textwrap.wrap(line, max(20, out.width - 2 - len(head)), break_long_words=False) or [""]
-    out.print(Text.assemble("  ", (head, "bold"), first), soft_wrap=True)
+def wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
+    """An indented line, wrapped under its own beginning; nothing is padded, so a pipe stays clean."""
+    first, *rest = textwrap.wrap(line, max(20, out.width - indent - len(head)), break_long_words=False) or [""]
+    out.print(Text.assemble(" " * indent, (head, "bold"), first), soft_wrap=True)
     for more in rest:
-        out.print(Text(" " * (2 + len(head)) + more), soft_wrap=True)
+        out.print(Text(" " * (indent + len(head)) + more), soft_wrap=True)
 
 
-def _section(out: Console, title: str, lines: list[str], most: int = MOST) -> None:
+def section(out: Console, title: str, lines: list[str], most: int = MOST) -> None:
+    """A title and its lines, of many the first; nothing where there are none."""
     if not lines:
         return
     out.print(Text(f"\n{title}", style="bold"))
     for line in lines[:most]:
-        _wrapped(out, "· ", line)
+        wrapped(out, "· ", line)
     if len(lines) > most:
-        _wrapped(out, "· ", f"and {len(lines) - most} more (--json)")
+        wrapped(out, "· ", f"and {len(lines) - most} more (--json)")
+
+
+def _diagnosed(found: Recommendation) -> list[str]:
+    """Findings that are not among the reasons."""
+    return [f["sentence"] for f in found.findings if not any(f["sentence"] in reason for reason in found.reasons)]
 
 
 def _skipped(skipped: list[dict[str, str]]) -> list[str]:

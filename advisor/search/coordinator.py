@@ -135,6 +135,7 @@ class Search:
             load=str(self._state(number, begun)) if begun else None,
             save=str(self._state(number, goal)) if goal != self.plan.rungs[-1] else None,
             hopeless=threshold if number else None,
+            look=any(self.trials()[number].params[slot] != KEEP for slot in self.plan.options),
             cache=str(self.folder / "cache"),
             device=str(self.shared.device),
         )
@@ -151,6 +152,8 @@ class Search:
         self.database.save_progress(self.name, trial, [_row(asdict(epoch)) for epoch in outcome.curve], spent)
         if outcome.told:
             self.database.note(trial, "did", outcome.told)
+        if outcome.signal:
+            self.database.note(trial, "signal", outcome.signal)
         if outcome.ended:
             self.database.note(trial, "why", outcome.why)
             self.database.note(trial, "ended", outcome.ended)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from advisor.diagnosis import glance
 from advisor.errors import InputError
 from advisor.modules import explain
 from advisor.search.question import Question, host_of
 from advisor.search.setup import setup
 from advisor.technique import KEEP, Technique
 from advisor.training.loop import Epoch, Fit, Hopeless, evaluate, train
-from advisor.training.run import apply
+from advisor.training.run import Run, apply
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Job:
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
         load, save: files of the training state; where `load` is missing, training starts from epoch 0.
         hopeless: training loss before step 20 above which the run gives up, or None.
+        look: look at the model before it is trained, and do not train what is hopeless.
         cache: folder of shared artefacts.
         test: also score the test rows at the end.
         device: a torch device.
@@ -45,6 +48,7 @@ class Job:
     load: str | None = None
     save: str | None = None
     hopeless: float | None = None
+    look: bool = False
     cache: str | None = None
     test: bool = False
     device: str = "cpu"
@@ -52,7 +56,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of a job: epochs of the curve, seconds by part, what each slot did, and why it ended early.
+    """What became of a job: epochs of the curve, seconds by part, what each slot did, the signal, and why it ended early.
 
     `ended` is None for a job that reached its last epoch, else `hopeless` or `failed` with a sentence in `why`.
     """
@@ -60,6 +64,7 @@ class Outcome:
     curve: list[Epoch] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
+    signal: dict[str, float | None] = field(default_factory=dict)
     test: float | None = None
     ended: str | None = None
     why: str | None = None
@@ -86,6 +91,8 @@ def _work(job: Job, outcome: Outcome) -> None:
     outcome.told = apply(run, techniques(job))
     outcome.own_loss = run.loss is not shared.objective.loss
     resumes = job.load is not None and Path(job.load).is_file()
+    if job.look and not resumes:
+        _look(run, outcome)
     fit = Fit(
         lr=job.params["training.lr"],
         weight_decay=job.params["training.weight_decay"],
@@ -101,6 +108,16 @@ def _work(job: Job, outcome: Outcome) -> None:
         run.costs["training"] = run.costs.get("training", 0.0) + epoch.seconds
     if job.test:
         outcome.test = evaluate(run, splits.test, job.batch)
+
+
+def _look(run: Run, outcome: Outcome) -> None:
+    """Note the signal that reaches the last layer. Raises `Hopeless` where no learning rate could train the model."""
+    started = time.perf_counter()
+    seen = glance(run)
+    run.costs["look"] = time.perf_counter() - started
+    outcome.signal = {"features": seen.features, "cosine": seen.cosine, "gradient": seen.gradient}
+    if seen.hopeless:
+        raise Hopeless(f"not trained: {seen.hopeless}")
 
 
 def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:

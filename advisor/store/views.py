@@ -62,7 +62,12 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "advisor_costs": (
         "one row per trial and part of its work",
-        {"study": "name of the study", "number": "trial number", "part": "a slot, or training", "seconds": "time it took"},
+        {
+            "study": "name of the study",
+            "number": "trial number",
+            "part": "a slot, training, or look (a glance at the changed model)",
+            "seconds": "time it took",
+        },
     ),
     "advisor_confirmations": (
         "one row per arm and fresh seed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -12,13 +13,14 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor import __version__
+from advisor.diagnosis import Finding, diagnose
 from advisor.host.host import Host
 from advisor.search.coordinator import Search, arm_label, label
 from advisor.search.plan import DECAY, RATE
 from advisor.search.rounds import score
 from advisor.technique import KEEP
 from advisor.verdict.confirm import Candidate, Evidence, Trained
-from advisor.verdict.reasons import explain_alternatives, explain_choice
+from advisor.verdict.reasons import explain_alternatives, explain_choice, explain_findings
 from advisor.verdict.recommendation import Recommendation
 
 TUNED = 20
@@ -28,6 +30,7 @@ TUNED = 20
 def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str, float]) -> Recommendation:
     """What the evidence says, with everything that a reader needs to trust it."""
     metric, chosen, trials = search.shared.objective.metric, evidence.chosen, search.trials()
+    findings = _findings(search)
     return Recommendation(
         study=search.name,
         verdict=evidence.verdict,
@@ -41,7 +44,8 @@ def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str,
         gain=_gain(evidence, search.sign),
         min_gain=evidence.min_gain,
         alternatives=explain_alternatives(evidence, metric),
-        reasons=explain_choice(evidence, metric, trials),
+        reasons=[*explain_findings(evidence, findings, trials), *explain_choice(evidence, metric, trials)],
+        findings=[finding.to_json() for finding in findings],
         skipped=[asdict(skip) for skip in search.plan.skipped],
         trials=_counts(trials),
         seconds={key: round(value, 1) for key, value in seconds.items()},
@@ -49,6 +53,12 @@ def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str,
         warnings=[*search.shared.warnings, *host.broken, *_warnings(search, chosen)],
         apply_with=_lines(search, host, chosen),
     )
+
+
+def _findings(search: Search) -> Sequence[Finding]:
+    """What is wrong with the user's model before it is trained."""
+    seed = search.shared.study.seed
+    return diagnose(search.shared.run(seed, search.shared.splits(seed))).findings
 
 
 def _arm(candidate: Candidate, results: Sequence[Trained]) -> dict[str, Any]:
@@ -128,4 +138,6 @@ def _lines(search: Search, host: Host, chosen: Candidate) -> list[str]:
 
 def _written(value: Any) -> str:
     """A value as Python writes it; classes and functions by their name."""
+    if isinstance(value, SimpleNamespace):
+        return f"types.SimpleNamespace({', '.join(f'{key}={_written(item)}' for key, item in vars(value).items())})"
     return getattr(value, "__name__", None) or repr(value)

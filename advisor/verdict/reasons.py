@@ -8,11 +8,18 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from advisor.diagnosis import Finding
 from advisor.search.coordinator import arm_label
 from advisor.search.plan import RATE
 from advisor.technique import KEEP
 from advisor.training.metrics import Metric
 from advisor.verdict.confirm import Candidate, Evidence, Trained
+
+MENDED = 2
+"""Findings that are given as reasons; the others are among the findings."""
+SIGNAL = "collapsed"
+ALSO = dict.fromkeys((SIGNAL, "vanishing", "exploding", "saturated_units", "dead_units"), ("activation", "pretraining"))
+"""Slots that mend a kind of finding besides the one it names: whatever sits in them changes the signal."""
 
 
 def mean(results: Sequence[Trained]) -> float:
@@ -42,6 +49,22 @@ def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTr
     return [f"The best other arm, {found}: that may be chance.", f"To tell, {needed} would be needed."]
 
 
+def explain_findings(evidence: Evidence, findings: Sequence[Finding], trials: Sequence[FrozenTrial]) -> list[str]:
+    """What was wrong with the user's model that a recommended change mends, and the signal with the change."""
+    changed = {slot for slot, name in evidence.chosen.choices.items() if name != KEEP}
+    mended = [finding for finding in findings if finding.slot and changed & {finding.slot, *ALSO.get(finding.kind, ())}]
+    if not mended:
+        return []
+    trial = _trial_of(evidence.chosen, trials, "signal")
+    now = trial.user_attrs["signal"] if trial else {}
+    known = now.get("features") is not None and now.get("cosine") is not None
+    after = f"With the change it is {now['features']:.2g} (cosine {now['cosine']:.2f})." if known else ""
+    slots = " and ".join(slot for slot in evidence.chosen.choices if slot in changed)
+    return [
+        f"{slots}: {finding.sentence}" + (f" {after}" if finding.kind == SIGNAL and after else "") for finding in mended[:MENDED]
+    ]
+
+
 def _earned(evidence: Evidence, metric: Metric) -> list[str]:
     """What each change brings: the arm with it against the arm without it, on the same fresh seeds."""
     best, sentences = evidence.best, []
@@ -61,10 +84,14 @@ def _earned(evidence: Evidence, metric: Metric) -> list[str]:
 
 def _did(best: Candidate, trials: Sequence[FrozenTrial]) -> list[str]:
     """What the techniques say they changed."""
-    for trial in trials:
-        if all(trial.params.get(slot) == name for slot, name in best.choices.items()) and trial.user_attrs.get("did"):
-            return [f"{slot}: {text}" for slot, text in trial.user_attrs["did"].items() if text]
-    return []
+    trial = _trial_of(best, trials, "did")
+    return [f"{slot}: {text}" for slot, text in trial.user_attrs["did"].items() if text] if trial else []
+
+
+def _trial_of(arm: Candidate, trials: Sequence[FrozenTrial], noted: str) -> FrozenTrial | None:
+    """The first trial of an arm that has something noted."""
+    of_arm = (t for t in trials if all(t.params.get(slot) == name for slot, name in arm.choices.items()))
+    return next((trial for trial in of_arm if trial.user_attrs.get(noted)), None)
 
 
 def explain_alternatives(evidence: Evidence, metric: Metric) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def tune(
 
     Raises `InputError` when the task is at fault and `SearchError` when no trial ended with a score.
     """
-    question = _question(study, tuple(plugins))
+    question = Question.given(study, tuple(plugins))
     one_thread()
     shared, host = setup(question, device), host_of(question)
     asked = make_plan(shared, host)  # before the database is opened: what is wrong with the task leaves nothing behind
@@ -93,14 +93,6 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     asked = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))[1]
     kept = asked[0][0] if asked else None
     return Recommendation.from_json(rows[0][1], Question.from_json(kept) if kept else None)
-
-
-def _question(study: Study | Question | str | Path, plugins: tuple[str, ...]) -> Question:
-    if isinstance(study, Question):
-        return study
-    if isinstance(study, Study):
-        return Question.of(study, plugins)
-    return Question(file=str(study), plugins=plugins)
 
 
 @contextmanager

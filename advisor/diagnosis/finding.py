@@ -1,0 +1,79 @@
+"""What can be wrong with a model, with the number that says so and the bound it crossed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+INITIALIZER, ACTIVATION = "initializer", "activation"  # slots that can mend something
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound that a number should keep, where it comes from, and the slot whose techniques can mend what crosses it."""
+
+    value: float
+    source: str
+    slot: str | None = None
+
+
+_AUTOTRAINER = "AUTOTRAINER (Zhang et al., ICSE 2021)"
+_MEASURED = "measured on deep plain nets (docs/diagnosis.md)"
+_EXACT = "exact: equal numbers stay equal under every elementwise optimizer"
+
+BOUNDS = {
+    "not_finite": Bound(0, "SageMaker Debugger, ExplodingTensor", INITIALIZER),
+    "collapsed": Bound(1e-3, f"{_MEASURED}; Schoenholz et al. 2017", INITIALIZER),
+    "vanishing": Bound(1e-4, _AUTOTRAINER, INITIALIZER),
+    "exploding": Bound(70, _AUTOTRAINER, INITIALIZER),
+    "dead_units": Bound(0.10, "SageMaker Debugger, DeadRelu (fails from 0.5)", INITIALIZER),
+    "saturated_units": Bound(0.50, "SageMaker Debugger, SaturatedActivation", INITIALIZER),
+    "large_logits": Bound(3, "loss at step 0 against ln(classes)", INITIALIZER),
+    "large_output": Bound(20, _MEASURED, INITIALIZER),
+    "identical_layers": Bound(1, "exact: equal bits", INITIALIZER),
+    "symmetric_units": Bound(1, _EXACT, INITIALIZER),
+    "default_start": Bound(8, "He et al. 2015; U(±1/√fan_in) shrinks a rectifier's signal √6-fold a layer", INITIALIZER),
+    "stacked_gates": Bound(0.1, "Saxe et al. 2013; Arjovsky et al. 2016: each gate is a map of its own", INITIALIZER),
+    "unused": Bound(0, "exact: it never ran"),
+    "no_gradient": Bound(0, "exact: no path from the loss"),
+    "frozen": Bound(0.5, "share of the layers' weights with requires_grad=False"),
+    "output_misfit": Bound(0.1, "lowest loss that such an output can reach, against that of a guess"),
+    "normalized_twice": Bound(1e-3, "exact: log-softmax of log-probabilities changes nothing"),
+    "no_update": Bound(1e-8, "SageMaker Debugger, WeightUpdateRatio"),
+    "large_update": Bound(10, "SageMaker Debugger, WeightUpdateRatio"),
+    "no_progress": Bound(0.0, "the loss after the first steps is not below the one before"),
+}
+"""Every kind of finding. A number crosses its bound upwards or downwards, as the kind says."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something diagnosed about a model.
+
+    Arguments:
+        kind: a key of `BOUNDS`.
+        place: the layer, site or parameter.
+        number: what was measured.
+        threshold: the bound that it crossed.
+        source: where the bound comes from.
+        slot: the slot that can mend it, or None.
+        sentence: all of it in words.
+    """
+
+    kind: str
+    place: str
+    number: float
+    threshold: float
+    source: str
+    slot: str | None
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented keys."""
+        return asdict(self)
+
+
+def found(kind: str, place: str, number: float, sentence: str, slot: str | None = None) -> Finding:
+    """A finding of a kind, with its bound; `slot` where another one than usual mends it."""
+    bound = BOUNDS[kind]
+    return Finding(kind, place, number, bound.value, bound.source, slot or bound.slot, sentence)
