@@ -17,9 +17,13 @@ from advisor.store.query import read
 @click.argument("study", required=False)
 @storage
 @as_json
-def command(study: str | None, storage: str | None, as_json: bool) -> None:
+@click.option("--diff", is_flag=True, help="the change of activations as a diff of your file, for patch -p0 or git apply -p0")
+def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -> None:
     """Show a study's recommendation; without a name, the latest one."""
     url = storage_url(storage)
+    if diff:
+        _show_diff(url, study)
+        return
     text = latest(url, study)
     if as_json:
         click.echo(text)
@@ -28,6 +32,16 @@ def command(study: str | None, storage: str | None, as_json: bool) -> None:
     from advisor.verdict.recommendation import Recommendation
 
     show_recommendation(Recommendation(**json.loads(text)))
+
+
+def _show_diff(url: str, study: str | None) -> None:
+    from advisor.verdict.tune import recommendation
+
+    found = recommendation(study or str(json.loads(latest(url, None))["study"]), url)
+    text = found.diff()
+    if not text:
+        click.echo(f"{found.study}: no activation is changed, so there is nothing to edit.", err=True)
+    click.echo(text, nl=False)
 
 
 def latest(url: str, study: str | None) -> str:

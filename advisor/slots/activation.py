@@ -44,6 +44,7 @@ class Activation(Technique):
     def apply(self, run: Run, **params: Any) -> str:
         """Swap the sites and say which."""
         report = swap(run.model, run.anatomy, lambda site: self._make(site, params), _sites(run), run.example())
+        run.swaps.append(report)
         for site in report.swapped:
             made = self._made.get(site.id)
             if isinstance(made, nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Facts, Part
-from advisor.model import Anatomy, trace
+from advisor.model import Anatomy, SwapReport, trace
 from advisor.study import Task
 from advisor.technique import Technique
 from advisor.training.objective import Objective, to_device
@@ -57,6 +57,7 @@ class Run:
         generator: a random generator of this technique's own, seeded by the run's seed and the slot.
         device: where the model lives.
         costs: seconds by slot, and `training`.
+        swaps: what techniques changed in the model's activations, as `swap` reported it.
         undecayed: parameters that get no weight decay besides those with fewer than two dimensions.
     """
 
@@ -70,6 +71,7 @@ class Run:
     device: torch.device
     objective: Objective
     costs: dict[str, float] = field(default_factory=dict)
+    swaps: list[SwapReport] = field(default_factory=list)
     undecayed: list[nn.Parameter] = field(default_factory=list)
     cache: Path | None = None
     _anatomy: Anatomy | None = None

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from advisor.errors import InputError
+from advisor.model import SwapReport
 from advisor.modules import explain
 from advisor.search.job import Job, techniques
 from advisor.search.question import Question
 from advisor.search.setup import setup
-from advisor.training.run import apply
+from advisor.slots.activation import Activation
+from advisor.technique import Technique
+from advisor.training.run import Run, apply
 
 
 def apply_choices(question: Question, params: Mapping[str, Any], model: nn.Module, seed: int) -> nn.Module:
     """`model` with the techniques in `params`, which see the study's training rows."""
-    shared = setup(question)
-    run = shared.run(seed, shared.splits(shared.study.seed))
+    run = _run(question, seed)
     run.model = model
     run.changed()
-    job = Job(question, params, seed, shared.study.seed, shared.batch, 0, 0)
+    _apply(run, _techniques(question, params))
+    return run.model
+
+
+def swaps_of(question: Question, params: Mapping[str, Any]) -> list[SwapReport]:
+    """What the activation techniques in `params` change in a fresh model of the study."""
+    run = _run(question, 0)
+    _apply(run, [(technique, own) for technique, own in _techniques(question, params) if isinstance(technique, Activation)])
+    return run.swaps
+
+
+def _run(question: Question, seed: int) -> Run:
+    shared = setup(question)
+    return shared.run(seed, shared.splits(shared.study.seed))
+
+
+def _techniques(question: Question, params: Mapping[str, Any]) -> list[tuple[Technique, dict[str, Any]]]:
+    return techniques(Job(question, params, 0, 0, 0, 0, 0))
+
+
+def _apply(run: Run, chosen: Sequence[tuple[Technique, Mapping[str, Any]]]) -> None:
+    name = type(run.model).__name__
     try:
-        apply(run, techniques(job))
+        apply(run, chosen)
     except InputError:
         raise
     except Exception as problem:  # whatever a technique raises on a model it was not tried on
-        raise InputError(f"The recommendation cannot be applied to this {type(model).__name__}: {explain(problem)}.") from problem
-    return run.model
+        raise InputError(f"The recommendation cannot be applied to this {name}: {explain(problem)}.") from problem

@@ -12,6 +12,7 @@ from advisor.technique import KEEP
 if TYPE_CHECKING:
     from torch import nn
 
+    from advisor.model import SwapReport
     from advisor.search.question import Question
 
 
@@ -81,11 +82,27 @@ class Recommendation:
 
         if not self.changed:
             return model
+        return apply_choices(self._asked(), {**self.choices, **self.params}, model, seed)
+
+    def recipe(self) -> list[dict[str, Any]]:
+        """The change of activations as plain data, for `advisor.model.apply_recipe`; empty where none is changed."""
+        return [report.recipe() for report in self._swaps()]
+
+    def diff(self, root: str = ".") -> str:
+        """The change of activations as a unified diff of the user's file, with paths from `root`; empty where none is."""
+        return "".join(report.diff(root) for report in self._swaps())
+
+    def _swaps(self) -> list[SwapReport]:
+        from advisor.verdict.apply import swaps_of  # torch is needed only here
+
+        return swaps_of(self._asked(), {**self.choices, **self.params}) if self.changed else []
+
+    def _asked(self) -> Question:
         if self._question is None:
             raise InputError(
-                f"Study {self.study!r} does not know where its model and data are; call apply() on what advisor.tune() returned."
+                f"Study {self.study!r} does not know where its model and data are; use what advisor.tune() returned."
             )
-        return apply_choices(self._question, {**self.choices, **self.params}, model, seed)
+        return self._question
 
     def __post_init__(self) -> None:
         self._question: Question | None = None
