@@ -20,6 +20,7 @@ from advisor.model.call import left_out, rows_of
 from advisor.model.output import pick
 from advisor.search.question import Question
 from advisor.search.setup import setup
+from advisor.training.loop import Fit, train
 from advisor.training.objective import to_device
 
 ROWS = 40
@@ -484,3 +485,15 @@ def test_a_script_is_asked_about_by_its_definitions_from_the_command_line(advise
     assert "--exclude leaves no activation" in said.out
     said = advise("diagnose", *task)
     assert (said.code, "use --definitions-only" in said.err) == (2, True)
+
+
+def test_a_lazy_layer_draws_its_start_by_the_seed_and_trains():
+    x = torch.randn(90, 5)
+    task = advisor.Task(lambda: nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(2)), (x, (x[:, 0] > 0).long()))
+    shared = setup(Question.of(advisor.Study("lazy", task)))
+    one, same, other = (shared.build(seed).state_dict() for seed in (1, 1, 2))
+    assert one["0.weight"].shape == (8, 5)
+    assert torch.equal(one["0.weight"], same["0.weight"])
+    assert not torch.equal(one["0.weight"], other["0.weight"])
+    run = shared.run(1, shared.splits(0))
+    assert len(list(train(run, Fit(1e-3, 0.0, 32, 0, 1), shared.splits(0).valid))) == 1

@@ -5,7 +5,7 @@ from advisor.model.call import call
 from advisor.model.load import build_model, load_model
 from advisor.model.recipe import apply_recipe
 from advisor.model.swap import SwapReport, swap
-from advisor.model.trace import trace
+from advisor.model.trace import materialize, trace
 
 __all__ = [
     "Anatomy",
@@ -17,6 +17,7 @@ __all__ = [
     "build_model",
     "call",
     "load_model",
+    "materialize",
     "select",
     "swap",
     "trace",

@@ -34,7 +34,7 @@ def trace(model: nn.Module, batch: Any, output: Output = None, rows: int | None 
     Raises InputError, naming the innermost module, if the model does not accept the batch, or has no such output.
     """
     inputs = as_tuple(batch)
-    _materialize(model, inputs)
+    materialize(model, inputs)
     found = paths(model)
     with untouched(model, [path.module for path in found.values()], parameters=True), torch.no_grad():
         recorder, result = _recorded(model, inputs, found)
@@ -44,8 +44,8 @@ def trace(model: nn.Module, batch: Any, output: Output = None, rows: int | None 
         return _anatomy(graph, found, chosen, end)
 
 
-def _materialize(model: nn.Module, inputs: tuple[Any, ...]) -> None:
-    """A lazy layer takes its shape, and becomes another class, when it is called first."""
+def materialize(model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Let lazy layers take their shape and draw their start, which they do when they are called first."""
     modules = list(nn.Module.modules(model))
     if any(is_lazy(parameter) for parameter in nn.Module.parameters(model)):
         with untouched(model, modules), torch.no_grad():

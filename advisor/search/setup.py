@@ -14,7 +14,7 @@ from torch import nn
 
 from advisor.data import Facts, Source, Splits
 from advisor.errors import InputError, listing
-from advisor.model import Anatomy, build_model, call, trace
+from advisor.model import Anatomy, build_model, call, materialize, trace
 from advisor.model.anatomy import unmatched
 from advisor.model.call import left_out
 from advisor.model.output import described, pick, predictions
@@ -69,7 +69,10 @@ class Setup:
         torch.manual_seed(mix(seed, "model"))
         model, _ = build_model(self.study.task.build, self.facts.named(), self.study.task.arguments)
         dense(model)
-        return model.to(self.device)
+        model = model.to(self.device)
+        rows = self.splits(self.study.seed).train.take(torch.arange(min(2, self.facts.sizes["train"])))[0]
+        materialize(model, to_device(rows, self.device))
+        return model
 
     def run(self, seed: int, splits: Splits, cache: Path | None = None) -> Run:
         """A run of the user's model as it is, ready for techniques."""
