@@ -102,6 +102,26 @@ def test_the_opening_is_the_model_as_it_is_and_then_each_technique_alone_at_its_
     assert alone == [0] + [1] * (len(alone) - 1)
 
 
+def test_what_was_hopeless_alone_is_tried_with_the_best_technique_of_another_slot(plan):
+    def opening(choices):
+        if choices["activation"] != "keep":
+            return finished(plan, choices, None, state=TrialState.PRUNED)
+        return finished(plan, choices, {"lsuv": 0.9, "he": 0.8}.get(choices["initializer"], 0.1))
+
+    trials = numbered([opening(choices) for choices in plan.alone()])
+    assert rounds.joined(plan, trials) == []  # cut for time, say; not hopeless
+    for trial in trials:
+        if trial.value is None:
+            trial.set_user_attr("ended", "hopeless")
+    activations = [name for name in plan.options["activation"] if name != "keep"]
+    assert rounds.joined(plan, trials) == [{**plan.baseline, "activation": name, "initializer": "lsuv"} for name in activations]
+    current = rounds.next_round(plan, trials, 60)
+    assert (current.stage, current.size) == (rounds.JOIN, len(activations))
+    assert rounds.fixed(plan, current, trials, 1.0).items() >= {"activation": activations[0], "initializer": "lsuv"}.items()
+    nothing = numbered([finished(plan, choices, None, state=TrialState.PRUNED) for choices in plan.alone()])
+    assert rounds.next_round(plan, nothing, 60).stage == rounds.EXPLORE
+
+
 def test_exploration_forces_the_technique_that_had_the_fewest_trials(plan):
     trials = numbered([finished(plan, choices, 0.5) for choices in plan.alone()] + [finished(plan, plan.alone()[1], 0.5)])
     current = rounds.Round(rounds.EXPLORE, len(trials), 8)

@@ -31,6 +31,17 @@ def untouched(model: nn.Module, modules: list[nn.Module], parameters: bool = Fal
             undo()
 
 
+@contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Every random state is afterwards as it was."""
+    restore = list(_random_states())
+    try:
+        yield
+    finally:
+        for undo in restore:
+            undo()
+
+
 def _flags(modules: list[nn.Module]) -> Iterator[Restore]:
     for module in modules:
         yield partial(setattr, module, "training", module.training)

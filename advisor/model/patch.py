@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +16,19 @@ from advisor.errors import InputError
 from advisor.model import known
 from advisor.model.advised import base_of, find_method, method_of
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, Site
-from advisor.model.builders import Builders, Constructor, Files, OriginError, assigned_values
+from advisor.model.origin import Build, Call, Fresh, Made, OriginError, default_build
 from advisor.model.place import ACTIVATION, TRANSFORMER_LAYERS
 from advisor.model.rewrite import argument_of, first_line
-from advisor.model.sourcefile import SourceFile
+from advisor.model.sourcefile import CHANGED, Files, SourceFile
 from advisor.model.swap import SwapReport
 from advisor.model.value import Value, described, made
 
 Note = tuple[str, str]  # a site's id, and why it is not in the diff
 
 
-def diff_of(report: SwapReport, root: str | os.PathLike[str] = ".") -> str:
+def diff_of(report: SwapReport, root: str | os.PathLike[str] = ".", build: Build | None = None) -> str:
     """What `SwapReport.diff` returns."""
-    patch = _Patch(report)
+    patch = _Patch(report, os.fspath(root), build)
     notes = [*patch.calls(), *patch.modules()]
     names = _names([file.path for file in patch.files.opened.values()], os.fspath(root))
     diffs = [file.diff(names[file.path]) for file in patch.files.opened.values() if file.edits or file.head]
@@ -43,14 +44,15 @@ def _names(paths: list[str], root: str) -> dict[str, str]:
 class _Patch:
     """One report on its way to a diff: each way of editing returns the sites that it cannot reach."""
 
-    def __init__(self, report: SwapReport) -> None:
+    def __init__(self, report: SwapReport, root: str, build: Build | None) -> None:
         was = report.was
-        self.report, self.files = report, Files()
-        self.builders = Builders(was.model, was.holdings, self.files)
+        self.report, self.files = report, Files(root)
+        self.build = build or default_build(base_of(type(was.model)))
         self.inits: dict[type, _Init] = {}
         self.values = {site.id: described(*was.made[site.id]) for site in report.swapped}
         self.sites = [*report.swapped, *(site for site, _ in report.refused), *report.left]
-        self.instances = {id(holding.module): holding.module for holding in was.holdings}
+        self.parts = {holding.path: holding.module for holding in reversed(was.holdings)}
+        self.paths = {id(module): path for path, module in self.parts.items()}
 
     def value(self, site: Site) -> Value:
         """What runs at a site. Raises OriginError where it has no name."""
@@ -80,21 +82,10 @@ class _Patch:
         file, method = self.files.definition(function)
         call = _call_at(method, (target.span[1], target.span[3]))
         argument = argument_of(call, target.receiver)
-        self._refuse_choice(file, klass, call)
         opening, closing = self._expression(sites[0], _Words(file, _locals(method)), klass, method)
         opening = _dropped(file, method, call, argument) + opening
         file.replace(file.start(call), file.start(argument), opening, rank=-file.end(call))  # the outer of two calls first
         file.replace(file.end(argument), file.end(call), closing)
-
-    def _refuse_choice(self, file: SourceFile, klass: type, call: ast.Call) -> None:
-        """A config may ask for another activation next time, in a table or by its name: that is no edit of the class."""
-        chosen = [call.func]
-        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
-            part = self.files.class_of(klass)[1] if file.meaning(call.func) is None else call.func
-            chosen += [value for value, _ in assigned_values(part, call.func.attr)]
-        for value in chosen:
-            if any(isinstance(node, ast.Subscript) or _is_getattr(node) for node in walk_name(value)):
-                raise OriginError(f"it is chosen by {ast.unparse(value)} (line {value.lineno})")
 
     def _refuse_unlike(self, sites: list[Site]) -> None:
         if any(site.id not in self.values for site in sites):
@@ -127,26 +118,37 @@ class _Patch:
 
     def modules(self) -> Iterator[Note]:
         """Edit the constructor calls that made swapped modules, if all modules that a call made are swapped alike."""
-        subjects = {id(subject): (subject, site) for site in self.sites if (subject := self._subject(site)) is not None}
-        wanted = [(subject, site) for subject, site in subjects.values() if site.id in self.values]
-        classes = {type(subject) for subject, _ in wanted}
-        exact = {ident: self._exact(subject) for ident, subject in self._candidates(classes, set(subjects))}
-        claimed = {call.key for calls in exact.values() if isinstance(calls, list) for call in calls}
-        claims = {ident: self._claims(self.instances[ident], calls, claimed) for ident, calls in exact.items()}
-        edited: dict[tuple[str, int, int], Constructor] = {}
-        for subject, site in wanted:
+        subjects = {id(subject): site for site in self.sites if (subject := self._subject(site)) is not None}
+        wanted = [(self.paths.get(ident, ""), site) for ident, site in subjects.items() if site.id in self.values]
+        try:
+            fresh = self._fresh(subjects) if wanted else None
+        except OriginError as why:
+            yield from ((site.id, str(why)) for _, site in wanted)
+        else:
+            yield from self._modules(wanted, fresh, subjects) if fresh else ()
+
+    def _modules(self, wanted: list[tuple[str, Site]], fresh: Fresh, subjects: dict[int, Site]) -> Iterator[Note]:
+        edited: set[object] = set()
+        for path, site in wanted:
             try:
-                calls = claims[id(subject)]
-                if isinstance(calls, OriginError):
-                    raise calls
-                rivals = [ident for ident, other in claims.items() if _overlap(calls, self._all(ident, other, claimed))]
-                self._refuse_rivals(site, [subjects.get(ident, (None, None))[1] for ident in rivals])
-                for call in calls:
-                    if call.key not in edited:
-                        self._construct(site, subject, call)
-                        edited[call.key] = call
+                made = fresh.made(path)
+                for other in fresh.alike(path, _key):
+                    self._refuse_rival(site, other, subjects.get(id(self.parts.get(other))))
+                if _key(made) not in edited:
+                    self._construct(site, made, fresh.modules[path])
+                    edited.add(_key(made))
             except InputError as why:
                 yield site.id, str(why)
+
+    def _fresh(self, subjects: dict[int, Site]) -> Fresh:
+        """The model made once more, with activations in the same places."""
+        if self.build is None:
+            raise OriginError("give build=…, a function that makes the model, to see where this module is made")
+        fresh = Fresh(self.build)
+        for path in (self.paths[ident] for ident in subjects if ident in self.paths):
+            if type(fresh.modules.get(path)).__name__ != type(self.parts[path]).__name__:
+                raise OriginError(f"the model, made once more, has another {path}; give build=…, a function that makes this one")
+        return fresh
 
     def _subject(self, site: Site) -> nn.Module | None:
         """The module whose constructor call says what runs at a site: the activation, or the layer of torch that holds it."""
@@ -159,55 +161,64 @@ class _Patch:
         held = holding is not None and isinstance(holding.holder, TRANSFORMER_LAYERS) and holding.path.endswith(ACTIVATION)
         return holding.holder if holding is not None and held else module
 
-    def _candidates(self, classes: set[type], with_site: set[int]) -> Iterator[tuple[int, nn.Module]]:
-        """Modules of these classes; a transformer layer that never ran is the pattern that others were copied from."""
-        for ident, module in self.instances.items():
-            if type(module) in classes and (ident in with_site or not isinstance(module, TRANSFORMER_LAYERS)):
-                yield ident, module
-
-    def _exact(self, module: nn.Module) -> list[Constructor] | OriginError:
-        try:
-            return self.builders.exact(module)
-        except OriginError as why:
-            return why
-
-    def _claims(
-        self, module: nn.Module, exact: list[Constructor] | OriginError, claimed: set[Any]
-    ) -> list[Constructor] | OriginError:
-        if isinstance(exact, OriginError) or exact:
-            return exact
-        try:
-            calls = [call for call in self.builders.possible(module) if call.key not in claimed]
-        except OriginError as why:
-            return why
-        return calls or OriginError(f"no constructor call of {type(module).__name__} was found for it")
-
-    def _all(self, ident: int, calls: list[Constructor] | OriginError, claimed: set[Any]) -> list[Constructor]:
-        """The calls that may have made a module, to be on the safe side where that is unknown."""
-        if not isinstance(calls, OriginError):
-            return calls
-        return [call for call in self.builders.all_near(self.instances[ident]) if call.key not in claimed]
-
-    def _refuse_rivals(self, site: Site, rivals: list[Site | None]) -> None:
-        value = self.value(site)
-        for rival in rivals:
-            if rival is None:
-                raise OriginError("the same constructor call makes a module that did not run")
-            if rival.id not in self.values:
-                raise OriginError(f"the same constructor call makes {rival.id}, which keeps its activation")
-            if self.values[rival.id] != value:
-                raise OriginError(f"the same constructor call makes {rival.id}, which gets another activation")
-
-    def _construct(self, site: Site, subject: nn.Module, constructor: Constructor) -> None:
-        file, call = constructor.file, constructor.call
-        words = _Words(file, set())
-        value = self.value(site)
-        if not isinstance(subject, TRANSFORMER_LAYERS):
-            file.replace(file.start(call), file.end(call), words.module(value))
+    def _refuse_rival(self, site: Site, path: str, rival: Site | None) -> None:
+        """Another module that the same call made, where it is not swapped alike."""
+        if rival is None and not isinstance(self.parts.get(path), TRANSFORMER_LAYERS):  # a layer that torch copies need not run
+            raise OriginError(f"the same constructor call makes {path}, which the swap did not reach")
+        if rival is None:
             return
+        if rival.id not in self.values:
+            raise OriginError(f"the same constructor call makes {rival.id}, which keeps its activation")
+        if self.values[rival.id] != self.value(site):
+            raise OriginError(f"the same constructor call makes {rival.id}, which gets another activation")
+
+    def _construct(self, site: Site, made: Made, module: nn.Module) -> None:
+        """Write another constructor call, or another argument of a layer of torch."""
+        ran = _ran(made)
+        where = f"{os.path.basename(ran.code.co_filename)}:{ran.span[0] if ran.span else ran.code.co_firstlineno}"
+        try:
+            file = self.files.at(ran.code.co_filename, ran.names)
+            call = file.call(ran)
+        except OriginError as why:
+            raise OriginError(f"it is made in {where}, and {why}") from why
+        words = _Words(file, {name for outer in file.above(call) if isinstance(outer, _SCOPES) for name in _locals(outer)})
+        value = self.value(site)
+        if isinstance(made.module, TRANSFORMER_LAYERS):
+            self._set_activation(words, call, made, value, is_copy=made.module is not module)
+            return
+        if not _makes(file.meaning(call.func), type(made.module)):
+            raise OriginError(f"it is made in {where} by {ast.unparse(call.func)}, which may make others as well")
+        file.replace(file.start(call), file.end(call), words.module(value))
+
+    def _set_activation(self, words: _Words, call: ast.Call, made: Made, value: Value, is_copy: bool) -> None:
         plain = "function" in value and not value["arguments"]
-        text = file.spelled(value["function"]) if plain else words.module(value)
-        _set_argument(file, call, list(inspect.signature(type(subject)).parameters).index(ACTIVATION), text)
+        if is_copy and not plain and isinstance(made.module, nn.TransformerDecoderLayer):
+            raise OriginError("torch copies this layer, and a copied decoder layer forgets an activation that is a module")
+        entered = made.entered
+        names = entered.co_varnames[1 : entered.co_argcount] if entered else ()
+        if ACTIVATION not in names:
+            raise OriginError(f"{ast.unparse(call.func)} takes no {ACTIVATION} (line {call.lineno})")
+        text = words.file.spelled(value["function"], words.hidden) if plain else words.module(value)
+        _set_argument(words.file, call, names.index(ACTIVATION), text)
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def _ran(made: Made) -> Call:
+    """The call that is edited to have another activation."""
+    return made.entry if isinstance(made.module, TRANSFORMER_LAYERS) else made.call
+
+
+def _key(made: Made) -> object:
+    return _ran(made).key, isinstance(made.module, TRANSFORMER_LAYERS)
+
+
+def _makes(called: Any, cls: type) -> bool:
+    """Whether what is called makes one module of a class, as far as it is known: `list(map(nn.ReLU, …))` makes many."""
+    if isinstance(called, type):
+        return issubclass(cls, called)
+    return not isinstance(called, types.BuiltinFunctionType)
 
 
 def _groups(sites: Iterable[Site], place: Callable[[Site], Any]) -> dict[Any, list[Site]]:
@@ -221,25 +232,6 @@ def _groups(sites: Iterable[Site], place: Callable[[Site], Any]) -> dict[Any, li
 def _call_place(site: Site) -> tuple[str, int, int] | None:
     target = site.target
     return (target.code.co_filename, target.span[1], target.span[3]) if isinstance(target, CallTarget) else None
-
-
-def walk_name(value: ast.expr) -> Iterator[ast.expr]:
-    """An expression that names a function: itself, and what its attributes, items and calls are taken of."""
-    while True:
-        yield value
-        inner = getattr(value, "value", None) or getattr(value, "func", None)
-        if not isinstance(inner, ast.expr):
-            return
-        value = inner
-
-
-def _is_getattr(node: ast.AST) -> bool:
-    name = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id
-    return name == "getattr" and not isinstance(node.args[1], ast.Constant)  # type: ignore[attr-defined]  # a call
-
-
-def _overlap(some: list[Constructor], others: list[Constructor]) -> bool:
-    return not {call.key for call in some}.isdisjoint(call.key for call in others)
 
 
 def _method(target: CallTarget) -> tuple[type, Any]:
@@ -315,7 +307,7 @@ def _call_at(method: ast.AST, end: tuple[int, int]) -> ast.Call:
     for node in ast.walk(method):
         if isinstance(node, ast.Call) and (node.end_lineno, node.end_col_offset) == end:
             return node
-    raise OriginError("its file has changed since it was imported")
+    raise OriginError(CHANGED)
 
 
 def _dropped(file: SourceFile, method: ast.AST, call: ast.Call, argument: ast.expr) -> str:

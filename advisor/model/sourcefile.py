@@ -1,30 +1,39 @@
-"""A file of the user's: what its names mean, which edits it shall have, and the unified diff of them."""
+"""A file of the user's: what is called in it, how it names things, which edits it shall have, and the diff of them."""
 
 from __future__ import annotations
 
 import ast
+import builtins
 import difflib
 import importlib.util
 import os
+import symtable
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import torch
 
 from advisor.errors import InputError
+from advisor.model.origin import Call, OriginError
+from advisor.model.rewrite import DEFINITIONS, first_line, functions_in
 
 _INSTALLED = tuple(
     {os.path.realpath(sysconfig.get_paths()[key]) + os.sep for key in ("purelib", "platlib", "stdlib", "platstdlib")}
 )
 _TORCH = os.path.dirname(os.path.realpath(torch.__file__)) + os.sep
 _CONTEXT = 3
+CHANGED = "its file has changed since it was imported"
 
 
-def is_installed(path: str) -> bool:
-    """Whether a file belongs to Python or to an installed library, and is not the user's to edit."""
-    return os.path.realpath(path).startswith((*_INSTALLED, _TORCH))
+def is_installed(path: str, root: str = "") -> bool:
+    """Whether a file belongs to Python or to an installed library, and not to the one in which the user works (`root`)."""
+    path, root = os.path.realpath(path), os.path.realpath(root) + os.sep
+    mine = root.startswith(_INSTALLED) and path.startswith(root)
+    return path.startswith((*_INSTALLED, _TORCH)) and not mine
 
 
 @dataclass(order=True)
@@ -42,7 +51,7 @@ class SourceFile:
     """One file: its bytes as they are on disk, its syntax tree, and the edits so far."""
 
     path: str
-    names: dict[str, Any]  # the globals of its module
+    globals: Mapping[str, Any]  # those of its module that its functions know
     source: bytes = field(init=False, repr=False)
     tree: ast.Module = field(init=False, repr=False)
     edits: list[Edit] = field(default_factory=list)
@@ -55,6 +64,8 @@ class SourceFile:
         except OSError as error:
             raise InputError(f"{self.path} cannot be read ({error.strerror})") from error
         self.tree = ast.parse(self.source)
+        table = symtable.symtable(self.source, self.path, "exec")  # type: ignore[arg-type]  # bytes too, which know their encoding
+        self.names = {*self.globals, *table.get_identifiers()}
         self._lines = [0]
         for line in self.source.splitlines(keepends=True):
             self._lines.append(self._lines[-1] + len(line))
@@ -86,12 +97,39 @@ class SourceFile:
         """The byte offset of a line, counted from 1."""
         return self._lines[min(line, len(self._lines)) - 1]
 
+    # ---------------------------------------------------------------- the syntax tree
+
+    @cached_property
+    def _above(self) -> dict[ast.AST, ast.AST]:
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """What a node is part of, from the inside out."""
+        while (outer := self._above.get(node)) is not None:
+            yield outer
+            node = outer
+
+    @cached_property
+    def _calls(self) -> dict[tuple[int | None, int | None], ast.Call]:
+        return {(node.end_lineno, node.end_col_offset): node for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
+
+    def call(self, call: Call) -> ast.Call:
+        """A call that ran. Raises OriginError where there is none at its place."""
+        node = self._calls.get((call.span[1], call.span[3])) if call.span else None
+        if node is None:
+            raise OriginError(f"it is not made by a call in {os.path.basename(self.path)} as it is now")
+        name = getattr(node.func, "attr", getattr(node.func, "id", None))
+        code = call.code
+        if name is not None and name not in {*code.co_names, *code.co_varnames, *code.co_cellvars, *code.co_freevars}:
+            raise OriginError(CHANGED)
+        return node
+
     # ---------------------------------------------------------------- names
 
     def meaning(self, node: ast.AST) -> Any:
         """What a dotted name means in this file; None where that is nothing."""
         if isinstance(node, ast.Name):
-            return self.names.get(node.id)
+            return self.globals.get(node.id, vars(builtins).get(node.id))
         if isinstance(node, ast.Attribute):
             return getattr(self.meaning(node.value), "__dict__", {}).get(node.attr)
         return None
@@ -101,7 +139,7 @@ class SourceFile:
 
         Raises InputError where it cannot be said.
         """
-        own = self.names.get("__name__")
+        own = self.globals.get("__name__")
         if dotted.startswith(f"{own}."):
             return dotted[len(f"{own}.") :]
         known = [(target, alias) for alias, target in self._aliases() if alias not in hidden]
@@ -163,3 +201,45 @@ class SourceFile:
 
 def _lines(text: str) -> list[str]:
     return [line + "\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])
+
+
+class Files:
+    """The user's source files below `root`, or anywhere outside installed libraries, each read once."""
+
+    def __init__(self, root: str = "") -> None:
+        self._root = root
+        self.opened: dict[str, SourceFile] = {}
+
+    def at(self, path: str, names: Mapping[str, Any]) -> SourceFile:
+        """The file at a path, whose functions know these globals. Raises OriginError where it is not the user's."""
+        if is_installed(path, self._root):
+            raise OriginError(f"its source, {os.path.basename(path)}, belongs to an installed library")
+        if path not in self.opened:
+            try:
+                self.opened[path] = SourceFile(path, names)
+            except (InputError, SyntaxError) as error:
+                raise OriginError(f"its source cannot be read: {error}") from error
+        return self.opened[path]
+
+    def definition(self, function: FunctionType) -> tuple[SourceFile, Any]:
+        """A function's file and its definition there."""
+        code = function.__code__
+        file = self.at(code.co_filename, function.__globals__)
+        for node in ast.walk(file.tree):
+            named = isinstance(node, DEFINITIONS) and node.name == code.co_name
+            if isinstance(node, DEFINITIONS) and named and first_line(node) == code.co_firstlineno:
+                return file, node
+        raise OriginError(CHANGED)
+
+    def class_of(self, klass: type) -> tuple[SourceFile, ast.ClassDef]:
+        """A class's file and its definition there."""
+        inside = (function for value in vars(klass).values() for function in functions_in(value))
+        own = (each for each in inside if each.__code__.co_qualname == f"{klass.__qualname__}.{each.__code__.co_name}")
+        function = next(own, None)
+        if function is None:
+            raise OriginError(f"{klass.__name__} has no method of its own")
+        file, inner = self.definition(function)
+        for node in ast.walk(file.tree):
+            if isinstance(node, ast.ClassDef) and inner in node.body:
+                return file, node
+        raise OriginError(f"{klass.__name__} is not written as a class")

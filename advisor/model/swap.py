@@ -78,14 +78,17 @@ class SwapReport:
 
         return recipe_of(self)
 
-    def diff(self, root: str | PathLike[str] = ".") -> str:
+    def diff(self, root: str | PathLike[str] = ".", build: Callable[[], nn.Module] | None = None) -> str:
         """The change as a unified diff of the files that define the model, for `patch -p0` or `git apply -p0` in `root`.
+
+        `build` makes another such model: it is called once, and watched, to see which lines make the modules. By default it
+        is the model's class, if that needs no arguments.
 
         What cannot be written as an edit is a comment at the end: `# not in this diff: layer1.0.act: why`.
         """
         from advisor.model.patch import diff_of  # heavy, and rarely asked for
 
-        return diff_of(self, root)
+        return diff_of(self, root, build)
 
     def summary(self) -> str:
         """One line: what was swapped and what was left alone."""

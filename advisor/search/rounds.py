@@ -14,7 +14,7 @@ from advisor.search.plan import DECAY, RATE, Choices, Plan
 from advisor.search.sampler import choices_of
 from advisor.technique import KEEP
 
-OPEN, EXPLORE, TUNE = "open", "explore", "tune"
+OPEN, JOIN, EXPLORE, TUNE = "open", "join", "explore", "tune"
 ROUND = 8
 """Trials in a round of exploration: they are asked together and compared with each other."""
 LEADERS = 3
@@ -47,17 +47,38 @@ def next_round(plan: Plan, trials: Sequence[FrozenTrial], total: int) -> Round |
         return None
     if start < openers:
         return Round(OPEN, start, min(openers, total) - start)
+    openers += len(joined(plan, trials))
+    if start < openers:
+        return Round(JOIN, start, min(openers, total) - start)
     reserve = round((total - openers) * TUNE_SHARE)
     if start < total - reserve:
         return Round(EXPLORE, start, min(ROUND, total - reserve - start))
     return Round(TUNE, start, min(math.ceil(reserve / 2), total - start))
 
 
+def joined(plan: Plan, trials: Sequence[FrozenTrial], sign: float = 1.0) -> list[Choices]:
+    """What a technique is tried with that was hopeless alone: the best technique of another slot.
+
+    A signal that has collapsed says nothing about an activation; with weights that carry the signal it can be judged.
+    """
+    opening = trials[: len(plan.alone())]
+    untrained = [trial for trial in opening if trial.value is None and trial.user_attrs.get("ended") == "hopeless"]
+    trained = [trial for trial in opening if trial.value is not None and changes(choices_of(plan, trial.params))]
+    trained.sort(key=lambda trial: (trial.state == TrialState.COMPLETE, sign * _value(trial)))
+    found = []
+    for arm in (choices_of(plan, trial.params) for trial in untrained):
+        slot = next(slot for slot, name in arm.items() if name != KEEP)
+        others = [trial for trial in trained if trial.params[slot] == KEEP]
+        if others:
+            found.append({**choices_of(plan, others[-1].params), slot: arm[slot]})
+    return found
+
+
 def fixed(plan: Plan, current: Round, trials: Sequence[FrozenTrial], sign: float) -> dict[str, Any]:
     """What is decided about the next trial before the sampler fills in the rest."""
     index = len(trials)
-    if current.stage == OPEN:
-        choices = plan.alone()[index]
+    if current.stage in (OPEN, JOIN):
+        choices = [*plan.alone(), *joined(plan, trials, sign)][index]
         return {**choices, **plan.defaults_of(choices)}
     if current.stage == EXPLORE:
         return {} if index % 2 else _least_tried(plan, trials)
@@ -145,15 +166,16 @@ def score(curve: Curve, epoch: int) -> float:
 def survivors(plan: Plan, current: Round, ranked: Sequence[tuple[FrozenTrial, float]]) -> set[int]:
     """Numbers of the trials that go on from a rung. `ranked` holds trials with their score, *higher is better*, best first.
 
-    The first trial, the user's model as it is, always goes on. In the opening half go on, and the best of each slot, so
+    The first trial, the user's model as it is, always goes on. In the openings half go on, and the best of each slot, so
     that a slow starter is not cut by another's curve; later a third, at least two; while arms are tuned, two of each.
     """
     if current.stage == TUNE:
         groups = [choices_of(plan, trial.params) for trial, _ in ranked]
         return {trial.number for i, (trial, _) in enumerate(ranked) if groups[:i].count(groups[i]) < 2}
-    share = 2 if current.stage == OPEN else 3
+    opening = current.stage in (OPEN, JOIN)
+    share = 2 if opening else 3
     kept = {trial.number for trial, _ in ranked[: max(2, math.ceil(len(ranked) / share))]}
-    if current.stage == OPEN:
+    if opening:
         kept.add(0)
         for slot in plan.options:
             kept |= {trial.number for trial, _ in [pair for pair in ranked if pair[0].params[slot] != KEEP][:1]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -32,6 +33,13 @@ def swaps_of(question: Question, params: Mapping[str, Any]) -> list[SwapReport]:
     run = _run(question, 0)
     _apply(run, [(technique, own) for technique, own in _techniques(question, params) if isinstance(technique, Activation)])
     return run.swaps
+
+
+def diff_of(question: Question, params: Mapping[str, Any], root: str) -> str:
+    """The same as a unified diff of the user's files, with paths from `root`."""
+    study = setup(question)
+    build = partial(study.build, study.study.seed)
+    return "".join(report.diff(root, build) for report in swaps_of(question, params))
 
 
 def _run(question: Question, seed: int) -> Run:

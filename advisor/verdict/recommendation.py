@@ -12,7 +12,6 @@ from advisor.technique import KEEP
 if TYPE_CHECKING:
     from torch import nn
 
-    from advisor.model import SwapReport
     from advisor.search.question import Question
 
 
@@ -86,16 +85,16 @@ class Recommendation:
 
     def recipe(self) -> list[dict[str, Any]]:
         """The change of activations as plain data, for `advisor.model.apply_recipe`; empty where none is changed."""
-        return [report.recipe() for report in self._swaps()]
+        from advisor.verdict.apply import swaps_of  # torch is needed only here
+
+        swaps = swaps_of(self._asked(), {**self.choices, **self.params}) if self.changed else []
+        return [report.recipe() for report in swaps]
 
     def diff(self, root: str = ".") -> str:
         """The change of activations as a unified diff of the user's file, with paths from `root`; empty where none is."""
-        return "".join(report.diff(root) for report in self._swaps())
+        from advisor.verdict.apply import diff_of  # torch is needed only here
 
-    def _swaps(self) -> list[SwapReport]:
-        from advisor.verdict.apply import swaps_of  # torch is needed only here
-
-        return swaps_of(self._asked(), {**self.choices, **self.params}) if self.changed else []
+        return diff_of(self._asked(), {**self.choices, **self.params}, root) if self.changed else ""
 
     def _asked(self) -> Question:
         if self._question is None:
