@@ -30,6 +30,7 @@ BOUNDS = {
     "saturated_units": Bound(0.50, "SageMaker Debugger, SaturatedActivation", INITIALIZER),
     "large_logits": Bound(3, "loss at step 0 against ln(classes)", INITIALIZER),
     "large_output": Bound(20, _MEASURED, INITIALIZER),
+    "large_head": Bound(10, "weights of deviation 1/√fan_in keep a signal's size (LeCun et al. 1998)", INITIALIZER),
     "identical_layers": Bound(1, "exact: equal bits", INITIALIZER),
     "symmetric_units": Bound(1, _EXACT, INITIALIZER),
     "default_start": Bound(8, "He et al. 2015; U(±1/√fan_in) shrinks a rectifier's signal √6-fold a layer", INITIALIZER),

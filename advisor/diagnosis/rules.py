@@ -18,8 +18,10 @@ FAINT = 3e-3
 ALIKE = 0.99
 SHRUNK = 1e-2
 """Share of the first layer's deviation: a signal that was small from the beginning did not collapse."""
-FADING = 1e-3
-"""First gradient over last; below it, and the first below ten times its bound, gradients vanish too."""
+TAIL = 3
+"""Hidden layers before the output of which one must be faint too: a class token alone may begin alike in all rows."""
+NORMED = 100
+"""How much more a gradient may grow through normalizations, which take the scale out of the weights before them."""
 GROWN = 10
 """Growth of the gradient inside the hidden layers, without which a large ratio is the output layer's doing."""
 MANY = 0.5
@@ -42,16 +44,16 @@ def not_finite(seen: Measured) -> Iterator[Finding]:
 
 
 def collapsed(seen: Measured) -> Iterator[Finding]:
-    """All rows look the same to the last layer."""
+    """All rows look the same to the last layer, and to the layers before it."""
     bound, last = BOUNDS["collapsed"].value, seen.features
-    first = next((s.std for s in seen.weighted if s.std is not None), None)
-    if last is None or seen.cosine is None or first is None or not last < SHRUNK * first:
+    stds = [s.std for s in seen.weighted if s.std is not None and not s.layer.is_output]
+    if last is None or seen.cosine is None or not stds or not last < SHRUNK * stds[0] or not min(stds[-TAIL:]) < SHRUNK * stds[0]:
         return
     if not (last < bound or (last < FAINT and seen.cosine > ALIKE)):
         return
     layer = next((s.layer.name for s in seen.weighted if s.std is not None and s.std < bound), seen.weighted[-1].layer.name)
     sentence = (
-        f"The signal collapses: the deviation across rows is {first:.2g} after {seen.weighted[0].layer.name} and {last:.1g} "
+        f"The signal collapses: the deviation across rows is {stds[0]:.2g} after {seen.weighted[0].layer.name} and {last:.1g} "
         f"before the output (below {bound:g} from {layer} on), so that all rows look alike (mean cosine {seen.cosine:.3f})."
     )
     yield found("collapsed", layer, last, sentence)
@@ -60,24 +62,19 @@ def collapsed(seen: Measured) -> Iterator[Finding]:
 def gradients(seen: Measured) -> Iterator[Finding]:
     """Gradients that fade or grow on their way to the first layer."""
     trained = [s for s in seen.weighted if s.gradient is not None]
-    hidden = [s for s in trained if not s.layer.is_output]
+    hidden = [s for s in trained if not s.layer.is_output and not s.layer.mixes]
     if len(hidden) < 2 or not all(math.isfinite(s.gradient or 0.0) for s in trained) or _head_is_zero(seen):
         return
     first, last = _first(hidden), trained[-1]
-    one, other = first.gradient or 0.0, last.gradient or 0.0
-    ratio = one / other if other else 0.0
+    one, other, deepest = (s.gradient or 0.0 for s in (first, last, hidden[-1]))
     where = f"its norm is {one:.1g} in {first.layer.name} and {other:.1g} in {last.layer.name}"
-    if one < BOUNDS["vanishing"].value or (ratio < FADING and one < 10 * BOUNDS["vanishing"].value):
+    if one < BOUNDS["vanishing"].value:
         yield found("vanishing", first.layer.name, one, f"The gradient vanishes on its way to the first layer: {where}.")
-    deepest = hidden[-1].gradient or 0.0
-    grown = one / deepest if deepest else 0.0
-    if ratio > BOUNDS["exploding"].value and grown > GROWN:
-        yield found(
-            "exploding",
-            first.layer.name,
-            ratio,
-            f"The gradient explodes on its way to the first layer: {where}, {ratio:.0f} times as much.",
-        )
+    normed = any(layer.kind == "norm" for layer in seen.run.anatomy.layers)
+    bound = BOUNDS["exploding"].value * (NORMED if normed else 1)
+    if one > bound * other > 0 and one > GROWN * deepest:
+        sentence = f"The gradient explodes on its way to the first layer: {where}, {one / other:.0f} times as much."
+        yield found("exploding", first.layer.name, one / other, sentence)
 
 
 def _first(hidden: list[Signal]) -> Signal:
@@ -112,12 +109,15 @@ def units(seen: Measured) -> Iterator[Finding]:
 
 
 def _dead(seen: Units) -> float:
-    """Share of dead units. Fewer than half count only where far more unusual rows would not wake them either.
+    """Share of dead units, counted where it is more than equal rows would put to sleep by chance: half, and three deviations.
 
-    Where biases outweigh the signal, rows are alike, and many units sleep on a batch and wake as soon as weights move.
+    Fewer count where far more unusual rows would not wake them either. Where biases outweigh the signal rows are alike, and
+    many units sleep on a batch and wake as soon as weights move.
     """
     dead = seen.dead / seen.count
-    return dead if dead > MANY else seen.lost / seen.count if seen.lost > 1 else 0.0
+    if dead > MANY + 3 * math.sqrt(MANY * (1 - MANY) / seen.count):
+        return dead
+    return seen.lost / seen.count if seen.lost > 1 else 0.0
 
 
 def _saturated(seen: Units) -> float:
@@ -125,19 +125,37 @@ def _saturated(seen: Units) -> float:
 
 
 def logits(seen: Measured) -> Iterator[Finding]:
-    """An output that is far larger than what the loss asks for."""
-    guess = guessing(seen)
-    if guess and seen.run.objective.kind != "regression" and seen.loss >= BOUNDS["large_logits"].value * guess:
-        times = seen.loss / guess
+    """An output that is far larger than what the loss asks for, also where it happens to be right."""
+    guess, blind = guessing(seen), _loss_of(seen, seen.output, _shuffled(seen.target))
+    times = max(seen.loss, blind or seen.loss) / guess if guess else 0.0
+    if seen.run.objective.kind != "regression" and times >= BOUNDS["large_logits"].value:
         sentence = (
-            f"The loss at the start is {seen.loss:.3g}, {times:.1f} times that of a guess ({guess:.3g}): the output's deviation "
-            f"is {seen.output_std:.2g}, and the first steps only shrink it."
+            f"The loss at the start is {times:.1f} times that of a guess ({guess:.3g}): the output's deviation is "
+            f"{seen.output_std:.2g}, and the first steps only shrink it."
         )
         yield found("large_logits", _head(seen), round(times, 4), sentence)
     elif seen.output_std > BOUNDS["large_output"].value:
         yield found(
             "large_output", _head(seen), seen.output_std, f"The output's deviation at the start is {seen.output_std:.3g}."
         )
+
+
+def large_head(seen: Measured) -> Iterator[Finding]:
+    """Weights of the last layer that blow its input up."""
+    for signal in seen.weighted:
+        weight = getattr(signal.layer.module, "weight", None)
+        if not signal.layer.is_output or not isinstance(weight, torch.Tensor) or weight.ndim < 2 or signal.layer.tied:
+            continue
+        times = float(weight.detach().double().square().mean().sqrt()) * math.sqrt(weight[0].numel())
+        if times > BOUNDS["large_head"].value:
+            sentence = (
+                f"The weights of {signal.layer.name}, the last layer, are {times:.0f} times as large as keeps a signal's size."
+            )
+            yield found("large_head", signal.layer.name, round(times, 4), sentence)
+
+
+def _shuffled(target: torch.Tensor) -> torch.Tensor:
+    return target[torch.randperm(len(target), generator=torch.Generator().manual_seed(0)).to(target.device)]
 
 
 def _head(seen: Measured) -> str:
@@ -212,10 +230,10 @@ def _shift(seen: Measured) -> float | None:
     return None if one is None or other is None else abs(other - one)
 
 
-def _loss_of(seen: Measured, output: torch.Tensor) -> float | None:
+def _loss_of(seen: Measured, output: torch.Tensor, target: torch.Tensor | None = None) -> float | None:
     try:
         with torch.no_grad():
-            loss = seen.run.loss(output, seen.target).mean()
+            loss = seen.run.loss(output, seen.target if target is None else target).mean()
     except Exception:  # the user's loss may want the model's own output, or refuse these numbers
         return None
     return float(loss) if math.isfinite(float(loss)) else None
@@ -223,7 +241,12 @@ def _loss_of(seen: Measured, output: torch.Tensor) -> float | None:
 
 def symmetric(seen: Measured) -> Iterator[Finding]:
     """Layers all of whose units begin equal and are pushed equally."""
-    for name in seen.equal_rows:
+    weights = {f"{s.layer.name}.{name}".lstrip(".") for s in seen.weighted for name, _ in s.layer.module.named_parameters()}
+    hidden = {f"{s.layer.name}.weight".lstrip(".") for s in seen.weighted if not s.layer.is_output}
+    still = hidden <= set(seen.equal_rows)  # nothing moves, because everything is equal
+    for name in (name for name in seen.equal_rows if name in weights and "bias" not in name):
+        if not seen.gradients[name] and not still:
+            continue  # a zero layer behind another: it begins to move when that one does
         count = len(seen.run.model.get_parameter(name))
         sentence = (
             f"All {count} units of {name} are equal and get equal gradients: no optimizer that looks at one number at a time can "
@@ -235,12 +258,12 @@ def symmetric(seen: Measured) -> Iterator[Finding]:
 def no_gradient(seen: Measured) -> Iterator[Finding]:
     """Parameters of layers that ran and that the loss does not reach."""
     idle = set(seen.run.anatomy.unused)
-    names = [n for n, norm in seen.gradients.items() if norm is None and not any(n.startswith(f"{u}.") or u == "" for u in idle)]
+    raw = set(seen.run.anatomy.raw)
+    names = [n for n, norm in seen.gradients.items() if norm is None and n not in raw and n.rpartition(".")[0] not in idle]
     for place, group in groupby(sorted(names), key=lambda name: name.rpartition(".")[0]):
         tensors = len(list(group))
         what = f"{place or 'the model'} ran, and no gradient of the loss reaches its {tensors} parameter tensors"
-        sentence = f"{what}: they stay as they are."
-        yield found("no_gradient", place or "model", tensors, sentence)
+        yield found("no_gradient", place or "model", tensors, f"{what}: they stay as they are.")
 
 
-RULES: tuple[Rule, ...] = (not_finite, collapsed, gradients, units, logits, misfit, symmetric, no_gradient)
+RULES: tuple[Rule, ...] = (not_finite, collapsed, gradients, units, logits, large_head, misfit, symmetric, no_gradient)

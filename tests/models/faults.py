@@ -237,17 +237,15 @@ FAULTS = {
         frozenset({"large_logits"}),
         frozenset({"exploding", "dead_units"}),
     ),
-    "ReLU born dead": Patient(dead, frozenset({"dead_units", "vanishing", "collapsed"})),
+    "ReLU born dead": Patient(dead, frozenset({"dead_units", "vanishing"}), frozenset({"collapsed"})),
     "six of sixteen channels dead": Patient(half_dead, frozenset({"dead_units"}), shape=IMAGE),
-    "saturated sigmoid": Patient(saturated, frozenset({"saturated_units"}), frozenset({"large_logits", "large_output"})),
-    "saturated tanh": Patient(
-        lambda: saturated(nn.Tanh), frozenset({"saturated_units", "large_logits"}), frozenset({"large_output"})
-    ),
+    "saturated sigmoid": Patient(saturated, frozenset({"saturated_units", "large_head"}), frozenset({"large_logits"})),
+    "saturated tanh": Patient(lambda: saturated(nn.Tanh), frozenset({"saturated_units", "large_logits", "large_head"})),
     "cloned encoder layers": Patient(Encoder, frozenset({"identical_layers"}), shape=IMAGE),
     "zero weights": Patient(lambda: constant(0.0), frozenset({"symmetric_units"}), COLLAPSE),
     "constant weights": Patient(lambda: constant(0.05), frozenset({"symmetric_units"}), frozenset({"vanishing"})),
-    "logits a hundred times too large": Patient(loud_plain, frozenset({"large_logits"})),
-    "the same in a CNN": Patient(loud_lenet, frozenset({"large_logits"}), shape=IMAGE),
+    "logits a hundred times too large": Patient(loud_plain, frozenset({"large_logits", "large_head"})),
+    "the same in a CNN": Patient(loud_lenet, frozenset({"large_logits", "large_head"}), shape=IMAGE),
     "log_softmax fed to cross-entropy": Patient(
         lambda: Ends(lambda x: F.log_softmax(x, 1)), frozenset({"normalized_twice"}), loss=nn.CrossEntropyLoss()
     ),
