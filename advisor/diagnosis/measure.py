@@ -30,8 +30,8 @@ FLAT = 1e-7
 """A slope below this passes no gradient (SageMaker Debugger)."""
 SHARE_OF_SLOPE = 0.05
 """A unit whose mean slope is below this share of the activation's largest is saturated."""
-UNUSUAL = 5
-"""How much farther from the mean than the batch's rows a unit's input is tried, to tell sleeping units from lost ones."""
+FAR = 8
+"""Times the lower quartile of a layer's inputs (by size) below zero from which a dead unit is lost, and does not just sleep."""
 WEIGHTED = ("linear", "conv", "conv_transpose", "rnn", "attention")
 
 
@@ -40,7 +40,7 @@ class Units:
     """The units of one activation over the batch, and how many of them pass no gradient.
 
     Attributes:
-        dead: without a slope in any row; `lost`: nor would rows `UNUSUAL` times as far from the mean have one.
+        dead: without a slope in any row; `lost`: because its inputs lie far below those of the layer's other units.
         saturated: on the flat ends of an activation that is flat at both.
     """
 
@@ -299,14 +299,13 @@ def units_of(site: Site, function: Callable[[Tensor], Tensor], x: Tensor, kind: 
     """Dead and saturated units of an activation on its inputs `x`; the units of a convolution are its channels."""
     axis = 1 if x.ndim > 2 and (kind.startswith("conv") or (not kind and x.ndim > 3)) else -1
     by_unit = x.movedim(axis, -1).reshape(-1, x.shape[axis])
-    center = by_unit.mean(0)
-    slopes, further = slope(function, by_unit), slope(function, center + UNUSUAL * (by_unit - center))
-    if slopes is None or further is None:
+    slopes = slope(function, by_unit)
+    if slopes is None:
         return None
-    steepest = _steepest(function, x) or 0.0
-    saturated = slopes.mean(0) < SHARE_OF_SLOPE * steepest
+    saturated = slopes.mean(0) < SHARE_OF_SLOPE * (_steepest(function, x) or 0.0)
     dead = (slopes.amax(0) < FLAT) & ~saturated
-    lost = dead & (further.amax(0) < FLAT)
+    mean = by_unit.float().mean(0)
+    lost = dead & (mean < -FAR * mean.abs().quantile(0.25))
     return Units(site, by_unit.shape[1], int(dead.sum()), int(lost.sum()), int(saturated.sum()))
 
 

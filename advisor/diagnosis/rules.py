@@ -19,7 +19,7 @@ ALIKE = 0.99
 SHRUNK = 1e-2
 """Share of the first layer's deviation: a signal that was small from the beginning did not collapse."""
 TAIL = 3
-"""Hidden layers before the output of which one must be faint too: a class token alone may begin alike in all rows."""
+"""Hidden layers before the output that must be faint too: a small branch or token alone may begin alike in all rows."""
 NORMED = 100
 """How much more a gradient may grow through normalizations, which take the scale out of the weights before them."""
 GROWN = 10
@@ -47,7 +47,12 @@ def collapsed(seen: Measured) -> Iterator[Finding]:
     """All rows look the same to the last layer, and to the layers before it."""
     bound, last = BOUNDS["collapsed"].value, seen.features
     stds = [s.std for s in seen.weighted if s.std is not None and not s.layer.is_output]
-    if last is None or seen.cosine is None or not stds or not last < SHRUNK * stds[0] or not min(stds[-TAIL:]) < SHRUNK * stds[0]:
+    if (
+        last is None
+        or seen.cosine is None
+        or not stds
+        or not max(last, *stds[-max(1, min(TAIL, len(stds) // 2)) :]) < SHRUNK * stds[0]
+    ):
         return
     if not (last < bound or (last < FAINT and seen.cosine > ALIKE)):
         return
@@ -78,10 +83,13 @@ def gradients(seen: Measured) -> Iterator[Finding]:
 
 
 def _first(hidden: list[Signal]) -> Signal:
-    """The first layer; where a branch begins with zero weights, so that nothing reaches its beginning yet, the first other."""
+    """Of the first quarter of the layers that with the largest gradient: one of them alone may be a branch that gets little.
+
+    Where a branch begins with zero weights, nothing reaches its beginning yet; then the first layer that gets something.
+    """
     if any(not bool(p.detach().any()) for s in hidden for p in s.layer.module.parameters() if p.ndim > 1):
         return next((s for s in hidden if s.gradient), hidden[0])
-    return hidden[0]
+    return max(hidden[: max(1, len(hidden) // 4)], key=lambda s: s.gradient or 0.0)
 
 
 def _head_is_zero(seen: Measured) -> bool:
@@ -111,8 +119,8 @@ def units(seen: Measured) -> Iterator[Finding]:
 def _dead(seen: Units) -> float:
     """Share of dead units, counted where it is more than equal rows would put to sleep by chance: half, and three deviations.
 
-    Fewer count where far more unusual rows would not wake them either. Where biases outweigh the signal rows are alike, and
-    many units sleep on a batch and wake as soon as weights move.
+    Fewer count where their inputs lie far below those of the others. Where biases outweigh the signal rows are alike, and many
+    units sleep on a batch and wake as soon as weights move.
     """
     dead = seen.dead / seen.count
     if dead > MANY + 3 * math.sqrt(MANY * (1 - MANY) / seen.count):

@@ -67,12 +67,14 @@ class Fresh:
     def __init__(self, build: Build) -> None:
         with random_states_kept(), _watched() as notes:
             try:
-                self._model = build()  # kept, so that no other module gets the id of one of its modules
+                model = build()
             except Exception as problem:  # whatever a user's constructor raises
                 raise OriginError(
                     f"making the model once more raised {explain(problem)}; give build=…, a function that makes it"
                 ) from problem
-        self.modules = {holding.path: holding.module for holding in reversed(list(holdings(self._model)))}
+        if not isinstance(model, nn.Module):
+            raise OriginError(f"build returned {type(model).__name__} and not a model; return the model")
+        self.modules = {holding.path: holding.module for holding in reversed(list(holdings(model)))}
         self._notes = notes
 
     def made(self, path: str) -> Made:
@@ -89,7 +91,7 @@ class Fresh:
     def alike(self, path: str, key: Callable[[Made], object]) -> list[str]:
         """The paths of all modules that agree with the one at `path` in `key`."""
         wanted = key(self.made(path))
-        return [other for other in self.modules if (made := self._note(other)) is not None and key(made) == wanted]
+        return [other for other in reversed(self.modules) if (made := self._note(other)) is not None and key(made) == wanted]
 
 
 @contextmanager

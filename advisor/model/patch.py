@@ -6,11 +6,12 @@ import ast
 import inspect
 import os
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from advisor.errors import InputError
 from advisor.model import known
@@ -49,7 +50,7 @@ class _Patch:
         self.report, self.files = report, Files(root)
         self.build = build or default_build(base_of(type(was.model)))
         self.inits: dict[type, _Init] = {}
-        self.values = {site.id: described(*was.made[site.id]) for site in report.swapped}
+        self.values = {site.id: _said(*was.made[site.id]) for site in report.swapped}
         self.sites = [*report.swapped, *(site for site, _ in report.refused), *report.left]
         self.parts = {holding.path: holding.module for holding in reversed(was.holdings)}
         self.paths = {id(module): path for path, module in self.parts.items()}
@@ -134,8 +135,9 @@ class _Patch:
                 made = fresh.made(path)
                 for other in fresh.alike(path, _key):
                     self._refuse_rival(site, other, subjects.get(id(self.parts.get(other))))
+                    _refuse_forgetful(self.value(site), fresh.modules[other], fresh.made(other))
                 if _key(made) not in edited:
-                    self._construct(site, made, fresh.modules[path])
+                    self._construct(site, made)
                     edited.add(_key(made))
             except InputError as why:
                 yield site.id, str(why)
@@ -172,7 +174,7 @@ class _Patch:
         if self.values[rival.id] != self.value(site):
             raise OriginError(f"the same constructor call makes {rival.id}, which gets another activation")
 
-    def _construct(self, site: Site, made: Made, module: nn.Module) -> None:
+    def _construct(self, site: Site, made: Made) -> None:
         """Write another constructor call, or another argument of a layer of torch."""
         ran = _ran(made)
         where = f"{os.path.basename(ran.code.co_filename)}:{ran.span[0] if ran.span else ran.code.co_firstlineno}"
@@ -184,22 +186,11 @@ class _Patch:
         words = _Words(file, {name for outer in file.above(call) if isinstance(outer, _SCOPES) for name in _locals(outer)})
         value = self.value(site)
         if isinstance(made.module, TRANSFORMER_LAYERS):
-            self._set_activation(words, call, made, value, is_copy=made.module is not module)
+            _set_activation(words, call, made, value)
             return
         if not _makes(file.meaning(call.func), type(made.module)):
             raise OriginError(f"it is made in {where} by {ast.unparse(call.func)}, which may make others as well")
         file.replace(file.start(call), file.end(call), words.module(value))
-
-    def _set_activation(self, words: _Words, call: ast.Call, made: Made, value: Value, is_copy: bool) -> None:
-        plain = "function" in value and not value["arguments"]
-        if is_copy and not plain and isinstance(made.module, nn.TransformerDecoderLayer):
-            raise OriginError("torch copies this layer, and a copied decoder layer forgets an activation that is a module")
-        entered = made.entered
-        names = entered.co_varnames[1 : entered.co_argcount] if entered else ()
-        if ACTIVATION not in names:
-            raise OriginError(f"{ast.unparse(call.func)} takes no {ACTIVATION} (line {call.lineno})")
-        text = words.file.spelled(value["function"], words.hidden) if plain else words.module(value)
-        _set_argument(words.file, call, names.index(ACTIVATION), text)
 
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -212,6 +203,16 @@ def _ran(made: Made) -> Call:
 
 def _key(made: Made) -> object:
     return _ran(made).key, isinstance(made.module, TRANSFORMER_LAYERS)
+
+
+def _is_plain(value: Value) -> bool:
+    """Whether it is a function as it stands, which a layer of torch takes as an argument."""
+    return "function" in value and not value["arguments"]
+
+
+def _refuse_forgetful(value: Value, module: nn.Module, made: Made) -> None:
+    if isinstance(module, nn.TransformerDecoderLayer) and module is not made.module and not _is_plain(value):
+        raise OriginError("torch copies this layer, and a copied decoder layer forgets an activation that is a module")
 
 
 def _makes(called: Any, cls: type) -> bool:
@@ -243,6 +244,13 @@ def _method(target: CallTarget) -> tuple[type, Any]:
 # ---------------------------------------------------------------- words
 
 
+def _said(activation: Any, state: Mapping[str, Tensor]) -> Value | None:
+    """What `described` says, and the type of its numbers where that is not torch's default."""
+    value = described(activation, state)
+    types = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} - {torch.get_default_dtype()}
+    return {**value, "dtype": str(types.pop())} if value is not None and types else value
+
+
 def _pairs(value: Value) -> list[str]:
     return [f"{name}={_literal(argument)}" for name, argument in value["arguments"].items()]
 
@@ -264,7 +272,12 @@ class _Words:
         name = self.file.spelled(value["class"], self.hidden)
         plain = {parameter.name: parameter.default for parameter in inspect.signature(_class(value)).parameters.values()}
         told = {name: argument for name, argument in value["arguments"].items() if plain[name] != argument}
-        return f"{name}({', '.join(_pairs({**value, 'arguments': told}))})"
+        pairs = _pairs({**value, "arguments": told})
+        if "dtype" in value:
+            if "dtype" not in plain:
+                raise OriginError(f"{name} takes no dtype, and would not be {value['dtype']} there")
+            pairs.append(f"dtype={self.file.spelled(value['dtype'], self.hidden)}")
+        return f"{name}({', '.join(pairs)})"
 
     def module(self, value: Value) -> str:
         """A module that does what a value says: its class, torch's class of that function, or a small class of its own."""
@@ -316,6 +329,15 @@ def _dropped(file: SourceFile, method: ast.AST, call: ast.Call, argument: ast.ex
     if not statement or not isinstance(argument, (ast.Name, ast.Attribute, ast.Subscript)):
         return ""
     return f"{file.text(file.start(argument), file.end(argument))} = "
+
+
+def _set_activation(words: _Words, call: ast.Call, made: Made, value: Value) -> None:
+    """The argument `activation` of a layer of torch, or of what made the layer."""
+    names = made.entered.co_varnames[1 : made.entered.co_argcount] if made.entered else ()
+    if ACTIVATION not in names:
+        raise OriginError(f"{ast.unparse(call.func)} takes no {ACTIVATION} (line {call.lineno})")
+    text = words.file.spelled(value["function"], words.hidden) if _is_plain(value) else words.module(value)
+    _set_argument(words.file, call, names.index(ACTIVATION), text)
 
 
 def _set_argument(file: SourceFile, call: ast.Call, position: int, text: str) -> None:

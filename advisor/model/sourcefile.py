@@ -8,6 +8,7 @@ import difflib
 import importlib.util
 import os
 import symtable
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ _INSTALLED = tuple(
 )
 _TORCH = os.path.dirname(os.path.realpath(torch.__file__)) + os.sep
 _CONTEXT = 3
+_MISSING = object()
 CHANGED = "its file has changed since it was imported"
 
 
@@ -117,7 +119,7 @@ class SourceFile:
         """A call that ran. Raises OriginError where there is none at its place."""
         node = self._calls.get((call.span[1], call.span[3])) if call.span else None
         if node is None:
-            raise OriginError(f"it is not made by a call in {os.path.basename(self.path)} as it is now")
+            raise OriginError("no call is written there now")
         name = getattr(node.func, "attr", getattr(node.func, "id", None))
         code = call.code
         if name is not None and name not in {*code.co_names, *code.co_varnames, *code.co_cellvars, *code.co_freevars}:
@@ -147,6 +149,8 @@ class SourceFile:
             if dotted == target or dotted.startswith(f"{target}."):
                 return alias + dotted[len(target) :]
         top = dotted.partition(".")[0]
+        if top not in hidden and self.globals.get(top, _MISSING) is sys.modules.get(top):  # by `from … import *`
+            return dotted
         if dotted.startswith("__main__.") or top in hidden or top in self.names or importlib.util.find_spec(top) is None:
             raise InputError(f"{dotted} cannot be named there, as {top} means something else or cannot be imported")
         self.head[f"import {top if top == 'torch' else dotted.rpartition('.')[0]}\n"] = None
