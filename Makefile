@@ -1,15 +1,22 @@
 # make tune   installs into .venv and runs the main job on real data
 # make test   installs into .venv and runs the tests
+# make bench  prints what the claims rest on: tables of models and properties, times, precision
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 
-.PHONY: tune test lint clean
+.PHONY: tune test bench lint clean
 
 tune: .venv/installed
 	$(BIN)/advisor tune studies/digits.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/diagnosis.py
+	$(BIN)/python benchmarks/swap_overhead.py
+	$(BIN)/python benchmarks/zoo_techniques.py
+	$(BIN)/python benchmarks/zoo_table.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -20,6 +20,13 @@ def test_every_block_of_python_runs(number):
     exec(compile(PYTHON[number], f"README.md block {number}", "exec"), {"__name__": "readme"})
 
 
+def test_the_example_of_the_model_library_prints_what_it_says(capsys):
+    text = (Path(__file__).parent.parent / "docs" / "model.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "docs/model.md", "exec"), {"__name__": "docs"})
+    assert re.search(r"# (\[\(.*\)\])", code)[1] == capsys.readouterr().out.splitlines()[0]
+
+
 def test_the_study_of_the_readme_is_answered(tmp_path):
     names: dict = {}
     exec(next(text for text in PYTHON if "advisor.Study" in text), names)

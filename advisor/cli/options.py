@@ -62,8 +62,10 @@ def question(options: dict[str, Any]) -> Question:
 
     study, model = options["study"], options["model"]
     if (study is None) == (model is None):
+        command = click.get_current_context().info_name
         raise InputError(
-            "Name a study file (advisor tune STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or neither."
+            f"Name a study file (advisor {command} STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or "
+            "neither."
         )
     if study is not None:
         _check_study_alone(options)

@@ -265,6 +265,16 @@ def symmetric(seen: Measured) -> Iterator[Finding]:
 
 def no_gradient(seen: Measured) -> Iterator[Finding]:
     """Parameters of layers that ran and that the loss does not reach."""
+    if not any(norm is not None for norm in seen.gradients.values()) and math.isfinite(seen.loss):
+        what = (
+            f"none of {len(seen.gradients)} trainable tensors"
+            if seen.gradients
+            else "nothing: the model has no trainable parameters"
+        )
+        yield found(
+            "no_gradient", "the loss", len(seen.gradients), f"The gradient of the loss reaches {what}. Nothing can be trained."
+        )
+        return
     idle = set(seen.run.anatomy.unused)
     raw = set(seen.run.anatomy.raw)
     names = [n for n, norm in seen.gradients.items() if norm is None and n not in raw and n.rpartition(".")[0] not in idle]

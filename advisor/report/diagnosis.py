@@ -53,6 +53,9 @@ COLUMNS = {"layer": 25, "kind": 14, "then": 11, "signal": 8, "": 1, "gradient": 
 
 
 def _layers(out: Console, signals: Sequence[Signal]) -> None:
+    if not signals:
+        out.print(Text("  no layer with weights ran"))
+        return
     rows = [_row(signal) if signal else ("⋮",) + ("",) * (len(COLUMNS) - 1) for signal in shortened(signals)]
     widths = [
         min(most, max(len(text) for text in (column, *cells)))
