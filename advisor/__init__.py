@@ -27,8 +27,10 @@ _HOME = {
     "Activation": "advisor.slots.activation",
     "Initializer": "advisor.slots.initializer",
     "Fans": "advisor.slots.initializer",
+    "Layer": "advisor.model",
     "Pretraining": "advisor.slots.pretraining",
-    "Segment": "advisor.slots.pretraining",
+    "Segment": "advisor.slots.segments",
+    "Learnt": "advisor.slots.pretraining",
     "Embedding": "advisor.slots.embedding",
     "Recommendation": "advisor.verdict.recommendation",
     "diagnose": "advisor.verdict.diagnose",
@@ -54,8 +56,10 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "Activation",
     "Initializer",
     "Fans",
+    "Layer",
     "Pretraining",
     "Segment",
+    "Learnt",
     "Embedding",
     "Recommendation",
     "diagnose",
@@ -66,10 +70,12 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
 if TYPE_CHECKING:
     from advisor.errors import AdvisorError, InputError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
+    from advisor.model import Layer
     from advisor.slots.activation import Activation
     from advisor.slots.embedding import Embedding
     from advisor.slots.initializer import Fans, Initializer
-    from advisor.slots.pretraining import Pretraining, Segment
+    from advisor.slots.pretraining import Learnt, Pretraining
+    from advisor.slots.segments import Segment
     from advisor.space import Choice, Float, Int
     from advisor.study import Study, Task
     from advisor.technique import Slot, Technique

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from advisor.errors import InputError
@@ -23,6 +24,8 @@ class Task:
             is split off, stratified and seeded.
         train, valid, test: the user's own splits, each like `data`.
         unlabeled: inputs without targets, like `data`.
+        vectors: a file of word vectors for the model's word tables: `.txt` or `.vec` (with or without a first line of sizes,
+            as word2vec and GloVe write them), `.bin` (word2vec's or Facebook's fastText) or gensim's `.kv`.
         target: what to predict: the column of a table, the key of items that are dictionaries, or the position in items that
             are tuples (the last, if not said).
         loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and the target. It gets what the
@@ -43,6 +46,7 @@ class Task:
     valid: Any = field(default=None, kw_only=True)
     test: Any = field(default=None, kw_only=True)
     unlabeled: Any = field(default=None, kw_only=True)
+    vectors: str | Path | None = field(default=None, kw_only=True)
     target: str | None = field(default=None, kw_only=True)
     loss: Callable[..., Any] | None = field(default=None, kw_only=True)
     metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
@@ -62,6 +66,8 @@ class Task:
             raise InputError(f"Task(kind={self.kind!r}): the kinds are {', '.join(KINDS)}.")
         if self.batch is not None and not _at_least(self.batch, 1):
             raise InputError(f"Task(batch={self.batch!r}): a mini-batch has at least one row.")
+        if not isinstance(self.vectors, str | Path | None):
+            raise InputError(f"Task(vectors={self.vectors!r}): give the path of a file of word vectors.")
         if isinstance(self.output, bool) or not isinstance(self.output, int | str | None):
             raise InputError(f"Task(output={self.output!r}): give the position or the name of one of the model's outputs.")
         for name, patterns in (("include", self.include), ("exclude", self.exclude)):

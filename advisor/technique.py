@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +33,20 @@ class Technique:
     """One choice for a slot. Say what may vary, then make it so.
 
     Subclass it, give `name`, `slot`, `cite` and (if something may vary) `space`, and write `apply`. The defaults of
-    `apply`'s parameters are the first values tried.
+    `apply`'s parameters are the first values tried. `standard = False` keeps it out of searches that do not name it: a search
+    that tries everything judges nothing. `mends` names the kinds of findings (docs/diagnosis.md) that it mends besides those
+    that name its slot; a recommendation gives them as its reasons. `settles` names slots that it fills itself, as a package: no
+    technique of theirs is applied beside it.
     """
 
     name: str
     slot: str
     cite: str = ""
     space: Space = {}
+    standard: bool = True
+    settles: tuple[str, ...] = ()
+    mends: tuple[str, ...] = ()
+    waived: Mapping[str, str] = {}
 
     def unfit(self, run: Run) -> str | None:
         """Why this cannot be tried on `run`, in one sentence, or None."""

@@ -72,32 +72,32 @@ def test_the_built_in_plugins_come_by_the_same_door_and_every_slot_has_keep():
 
 def test_a_plugin_of_one_file_adds_a_technique_and_a_slot(plugin):
     path = plugin(
-        "mish", "[Named('activation', 'mish'), Named('cooking', 'slow', heat=advisor.Float(0, 1))]", "[Slot('cooking', 'how')]"
+        "snake", "[Named('activation', 'snake'), Named('cooking', 'slow', heat=advisor.Float(0, 1))]", "[Slot('cooking', 'how')]"
     )
     host = load([path])
-    assert host.find("activation", "mish").name == "mish"
+    assert host.find("activation", "snake").name == "snake"
     assert host.find("cooking", "slow").defaults() == {"heat": 0.5}
     assert host.find("cooking", "keep").slot == "cooking"
     assert host.find("cooking", "fast") is None
     assert host.find("nowhere", "slow") is None
     added = host.plugins[-1]
-    assert (added.name, added.source, added.built_in) == ("mish", path, False)
-    assert (added.slots, added.techniques) == (("cooking",), ("activation.mish", "cooking.slow"))
+    assert (added.name, added.source, added.built_in) == ("snake", path, False)
+    assert (added.slots, added.techniques) == (("cooking",), ("activation.snake", "cooking.slow"))
     assert "cooking" not in host.built_in_slots
-    assert host.owner["activation.mish"] == "mish"
+    assert host.owner["activation.snake"] == "snake"
 
 
 def test_the_plugin_of_the_documentation_works_as_it_is_written(write):
     text = """
 import advisor
-from torch import nn
+import torch
 
 @advisor.hookimpl
 def techniques():
-    return [advisor.Activation("mish", nn.Mish, cite="Misra 2019")]
+    return [advisor.Activation("snake", lambda: lambda x: x + torch.sin(x) ** 2, cite="Ziyin et al. 2020")]
 """
-    host = load([write("mish.py", text)])
-    assert host.find("activation", "mish").cite == "Misra 2019"
+    host = load([write("snake.py", text)])
+    assert host.find("activation", "snake").cite == "Ziyin et al. 2020"
 
 
 @pytest.mark.parametrize(
@@ -181,11 +181,13 @@ def test_two_plugins_with_one_technique_are_refused_with_both_names(plugin):
     assert "--without" in said
 
 
-def test_a_technique_of_a_built_in_plugin_is_not_replaced_behind_ones_back(plugin):
+def test_a_file_that_the_user_names_overrules_an_installed_technique_and_that_is_told(plugin):
     name = next(n for n in load().techniques["activation"] if n != "keep")
-    said = refusal(plugin("mine", f"[Named('activation', {name!r})]"))
-    assert f"'activation' and 'mine' both bring activation {name!r}" in said
-    assert load([plugin("other", f"[Named('initializer', {name!r})]")]).find("initializer", name)
+    host = load([plugin("mine", f"[Named('activation', {name!r})]")])
+    assert host.owner[f"activation.{name}"] == "mine"
+    assert "mine.py" in host.overruled[0]
+    assert "'activation'" in host.overruled[0]
+    assert not load([plugin("other", f"[Named('initializer', {name!r})]")]).overruled
 
 
 def test_keep_is_advisors_own(plugin):

@@ -176,4 +176,4 @@ def test_a_model_without_layers_to_cut_out_says_so(host):
             return self.rnn(x)[0][:, -1]
 
     why = host.find("pretraining", "denoising").unfit(run_of(Reader(), torch.randn(8, 3, 4)))
-    assert why == "no hidden layer can be pretrained: the model has no linear or convolutional hidden layer"
+    assert why == "the model has no linear or convolutional hidden layer"

@@ -114,12 +114,28 @@ def test_what_was_hopeless_alone_is_tried_with_the_best_technique_of_another_slo
         if trial.value is None:
             trial.set_user_attr("ended", "hopeless")
     activations = [name for name in plan.options["activation"] if name != "keep"]
-    assert rounds.joined(plan, trials) == [{**plan.baseline, "activation": name, "initializer": "lsuv"} for name in activations]
+    found = {pair["activation"]: pair for pair in rounds.joined(plan, trials)}
+    assert list(found) == activations
+    for name, pair in found.items():
+        own_start = "initializer" in plan.settles.get(f"activation.{name}", ())
+        assert own_start or pair == {**plan.baseline, "activation": name, "initializer": "lsuv"}
+        assert not plan.settled(pair)
     current = rounds.next_round(plan, trials, 60)
     assert (current.stage, current.size) == (rounds.JOIN, len(activations))
     assert rounds.fixed(plan, current, trials, 1.0).items() >= {"activation": activations[0], "initializer": "lsuv"}.items()
     nothing = numbered([finished(plan, choices, None, state=TrialState.PRUNED) for choices in plan.alone()])
     assert rounds.next_round(plan, nothing, 60).stage == rounds.EXPLORE
+
+
+def test_a_package_is_never_proposed_beside_what_it_settles(plan):
+    packages = [name.partition(".")[2] for name, slots in plan.settles.items() if "initializer" in slots]
+    assert packages
+    trials = numbered([finished(plan, choices, 0.5) for choices in plan.alone()])
+    for seed in range(20):
+        for forced in ({"activation": packages[0]}, {"initializer": "lsuv"}, {"activation": packages[0], "initializer": "lsuv"}):
+            found = propose(plan, trials, "maximize", seed, forced)
+            assert "keep" in (found["activation"], found["initializer"]) or found["activation"] not in packages
+            assert len(forced) == 2 or found.items() >= forced.items()
 
 
 def test_exploration_forces_the_technique_that_had_the_fewest_trials(plan):

@@ -21,6 +21,8 @@ COMMANDS = {
     "query": "read-only SQL on the study database, or one of its views by name",
     "plugins": "which plugins are loaded, and from where",
     "techniques": "what can be tried in each slot, with its paper",
+    "new": "new plugin NAME writes a working plugin to start from",
+    "check": "holds a plugin's techniques to their promises",
 }
 
 

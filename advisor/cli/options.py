@@ -32,6 +32,7 @@ _TASK = (
     click.option("--valid", metavar="PATH", help="your own validation data"),
     click.option("--test", metavar="PATH", help="your own test data"),
     click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
+    click.option("--vectors", metavar="PATH", help="word vectors for the model's word tables: .txt, .vec, .bin or .kv"),
     click.option("--task", "kind", type=click.Choice(["classification", "binary", "regression"]), help="kind of task (inferred)"),
     click.option("--output", metavar="N|NAME", help="which of the model's outputs is the prediction: its position or name"),
     click.option("--include", metavar="GLOB", multiple=True, help="swap these activation sites too; repeatable"),
@@ -86,8 +87,8 @@ def question(options: dict[str, Any]) -> Question:
 def _check_study_alone(options: dict[str, Any]) -> None:
     """A study file says itself what the task is; an option that it would overrule is refused, not ignored."""
     names = {"model_args": "model-arg", "kind": "task", "definitions_only": "definitions-only"}
-    described = ("data", "target", "valid", "test", "unlabeled", "kind", "metric", "model_args", "output", "include", "exclude")
-    for key in (*described, "definitions_only"):
+    described = ("data", "target", "valid", "test", "unlabeled", "vectors", "kind", "metric", "model_args", "output")
+    for key in (*described, "include", "exclude", "definitions_only"):
         if options[key]:
             raise InputError(
                 f"A study file says itself what the task is: leave out --{names.get(key, key)}, or write it into the file."
@@ -95,7 +96,7 @@ def _check_study_alone(options: dict[str, Any]) -> None:
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
-    paths = {key: _absolute(options[key]) for key in ("model", "data", "valid", "test", "unlabeled") if options[key]}
+    paths = {key: _absolute(options[key]) for key in ("model", "data", "valid", "test", "unlabeled", "vectors") if options[key]}
     words = {key: options[key] for key in ("target", "metric", "kind", "output", "include", "exclude", "definitions_only")}
     arguments = dict(_argument(text) for text in options["model_args"])
     return {

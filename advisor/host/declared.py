@@ -30,15 +30,25 @@ def technique_fault(technique: Any) -> str | None:
     if not isinstance(technique, Technique):
         hint = " Return an instance: write Name(), not Name." if isinstance(technique, type) else ""
         return f"techniques() must return advisor.Technique objects, got {technique!r}.{hint}"
+    return name_fault(technique) or _place_fault(technique) or space_fault(technique)
+
+
+def name_fault(technique: Technique) -> str | None:
+    """What is wrong with a technique's name, or None."""
     name = getattr(technique, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][\w-]*", name):
         return f"a technique's name is letters, digits, '_' and '-', got {name!r} in {type(technique).__name__}."
-    if not isinstance(getattr(technique, "slot", None), str):
-        return f'technique {name!r} does not say which slot it is for: set slot = "…".'
-    return _space_fault(technique)
+    return None
 
 
-def _space_fault(technique: Technique) -> str | None:
+def _place_fault(technique: Technique) -> str | None:
+    if isinstance(getattr(technique, "slot", None), str):
+        return None
+    return f'technique {technique.name!r} does not say which slot it is for: set slot = "…".'
+
+
+def space_fault(technique: Technique) -> str | None:
+    """What is wrong with a technique's space and the values that are tried first, or None."""
     name, space = technique.name, technique.space
     if not isinstance(space, Mapping):
         return f"technique {name!r}: space must map names to advisor.Float, Int or Choice, got {space!r}."

@@ -15,7 +15,7 @@ import pluggy
 from advisor.errors import PluginError, listing
 from advisor.host import hookspecs
 from advisor.host.declared import slot_fault, technique_fault
-from advisor.modules import explain, load_file, near
+from advisor.modules import explain, is_file, load_file, near
 from advisor.technique import KEEP, Keep, Slot, Technique
 
 BUILT_IN = "torch-advisor"
@@ -36,11 +36,13 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class _Offer:
-    """What one plugin's hooks returned, checked by itself."""
+class Offer:
+    """What one plugin's hooks returned, checked by itself; `file` is that of its module."""
 
+    name: str
     source: str
     dist: Any
+    file: Path | None
     slots: list[Slot]
     techniques: list[Technique]
 
@@ -53,6 +55,7 @@ class Host:
     slots: dict[str, Slot] = field(default_factory=dict)
     techniques: dict[str, dict[str, Technique]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    overruled: list[str] = field(default_factory=list)
     owner: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -92,6 +95,30 @@ def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
     return host
 
 
+def offer_of(plugin: str) -> Offer:
+    """What one plugin brings, a file or an installed one by its name, whatever its techniques declare.
+
+    Raises `PluginError` where there is none, and where it cannot be loaded.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    entries = {entry.name: entry for entry in _entry_points()}
+    if plugin not in entries:
+        if not is_file(plugin):
+            raise PluginError(
+                f"There is no plugin {plugin!r}: no such file, and none that is installed.{near(plugin, entries)} "
+                f"Installed are: {listing(entries)}."
+            )
+        return _offer(manager, load_file(plugin, "plugin", PluginError), Path(plugin).stem, plugin, None, judged=False)
+    entry = entries[plugin]
+    try:
+        return _offer(manager, entry.load(), plugin, entry.value, entry.dist, judged=False)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as problem:  # whatever a stranger's module does
+        raise PluginError(f"Plugin {plugin!r} ({entry.value}) cannot be loaded: {explain(problem)}.") from problem
+
+
 def _entry_points() -> list[Any]:
     entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
     return sorted(entries, key=lambda entry: (not _is_ours(entry.dist), entry.name))
@@ -112,8 +139,11 @@ def _check_free(manager: pluggy.PluginManager, name: str) -> None:
         raise PluginError(f"Two plugins are called {name!r}; rename the file, or leave one out with --without {name}.")
 
 
-def _offer(manager: pluggy.PluginManager, module: object, name: str, source: str, dist: Any) -> _Offer:
-    """What a plugin brings. Raises `PluginError` where it breaks its contract; it is not registered then."""
+def _offer(manager: pluggy.PluginManager, module: object, name: str, source: str, dist: Any, judged: bool = True) -> Offer:
+    """What a plugin brings. Raises `PluginError` where it breaks its contract; it is not registered then.
+
+    What its slots and techniques declare is left to the conformance kit where it is not `judged`.
+    """
     try:
         manager.register(module, name=name)
         manager.check_pending()
@@ -122,7 +152,9 @@ def _offer(manager: pluggy.PluginManager, module: object, name: str, source: str
             manager.unregister(name=name)
         raise PluginError(f"Plugin {name!r}: {_misspelt(problem)}") from problem
     _check_marked(manager, module, name)
-    return _Offer(source, dist, *(_ask(manager, name, hook) for hook in ("slots", "techniques")))
+    path = getattr(module, "__file__", None)
+    found = (_ask(manager, name, hook, judged) for hook in ("slots", "techniques"))
+    return Offer(name, source, dist, Path(path) if path else None, *found)
 
 
 def _misspelt(problem: pluggy.PluginValidationError) -> str:
@@ -139,14 +171,14 @@ def _check_marked(manager: pluggy.PluginManager, module: object, name: str) -> N
         raise PluginError(f"Plugin {name!r} implements no hook of advisor. {told}")
 
 
-def _ask(manager: pluggy.PluginManager, name: str, hook: str) -> list[Any]:
+def _ask(manager: pluggy.PluginManager, name: str, hook: str, judged: bool) -> list[Any]:
     found: list[Any] = []
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         if implementation.plugin_name == name:
             found += _answer(implementation, hook)
     for thing in found:
         fault = _FAULTS[hook](thing)
-        if fault:
+        if fault and (judged or not isinstance(thing, (Slot, Technique))):
             raise PluginError(f"Plugin {name!r}: {fault}")
     return found
 
@@ -163,7 +195,7 @@ def _answer(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
     return list(answer)
 
 
-def _collect(host: Host, offers: dict[str, _Offer]) -> None:
+def _collect(host: Host, offers: dict[str, Offer]) -> None:
     for name, offer in offers.items():
         for slot in offer.slots:
             _add_slot(host, name, slot)
@@ -171,7 +203,7 @@ def _collect(host: Host, offers: dict[str, _Offer]) -> None:
     host.techniques = {name: {KEEP: Keep(name)} for name in host.slots}
     for name, offer in offers.items():
         for technique in offer.techniques:
-            _add_technique(host, name, technique)
+            _add_technique(host, offers, name, technique)
     host.plugins = [_describe(name, offer) for name, offer in offers.items()]
 
 
@@ -183,7 +215,8 @@ def _add_slot(host: Host, plugin: str, slot: Slot) -> None:
     host.owner[slot.name] = plugin
 
 
-def _add_technique(host: Host, plugin: str, technique: Technique) -> None:
+def _add_technique(host: Host, offers: dict[str, Offer], plugin: str, technique: Technique) -> None:
+    """A file that the user names overrules what is installed; of others, two may not claim one name."""
     slot, name = technique.slot, technique.name
     if slot not in host.techniques:
         raise PluginError(
@@ -192,7 +225,9 @@ def _add_technique(host: Host, plugin: str, technique: Technique) -> None:
         )
     if name in host.techniques[slot]:
         first = host.owner.get(f"{slot}.{name}", "advisor itself")
-        raise PluginError(f"Plugins {first!r} and {plugin!r} both bring {slot} {name!r}; rename one or use --without.")
+        if offers[plugin].dist is not None or first not in offers or offers[first].dist is None:
+            raise PluginError(f"Plugins {first!r} and {plugin!r} both bring {slot} {name!r}; rename one or use --without.")
+        host.overruled.append(f"{slot} {name!r} is that of {offers[plugin].source}, in place of the one of plugin {first!r}")
     host.techniques[slot][name] = technique
     host.owner[f"{slot}.{name}"] = plugin
 
@@ -211,7 +246,7 @@ def _in_order(slots: dict[str, Slot]) -> dict[str, Slot]:
         raise PluginError(f"Slots wait for each other in a circle: {' → '.join(problem.args[1])}.") from problem
 
 
-def _describe(name: str, offer: _Offer) -> Plugin:
+def _describe(name: str, offer: Offer) -> Plugin:
     return Plugin(
         name=name,
         version=offer.dist.version if offer.dist else "",

@@ -97,6 +97,9 @@ class Layer:
         callable: it was called as a module; False where its parameters are used by a function.
         mixes: its result meets another branch in a matrix product before anything learned follows, as in attention.
         transposed: its weight lies as (in, out), in a class of the author's own that computes what `nn.Linear` does.
+        branch: number of the innermost residual branch that it is a part of, in order of execution, or None.
+        closes_branch: it is the last layer of a residual branch: its result, with no activation and no other layer between, is
+            added to a value that went past the branch. A normalization at the end of a branch closes it.
     """
 
     name: str
@@ -111,6 +114,8 @@ class Layer:
     callable: bool
     mixes: bool = False
     transposed: bool = False
+    branch: int | None = None
+    closes_branch: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
 from torch.nn.modules import batchnorm, conv, rnn
 
 from advisor.model.anatomy import Layer, Site, Table
+from advisor.model.branches import MIXING, Branch, branch_ended_by
 from advisor.model.graph import BUFFER, INPUT, PARAMETER, Call, Graph, Node, downstream, upstream
 from advisor.model.lookalike import storage
 from advisor.model.rule import carries, is_learned, is_softmax
@@ -26,7 +27,6 @@ _KINDS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
 )
 _PARAMETRIZATIONS = ".parametrizations."  # where torch.nn.utils.parametrize keeps the originals
 _COUNTED = "arange"
-_MIXING = frozenset({"matmul", "rmatmul", "bmm", "mm", "mv", "dot", "baddbmm", "einsum", "scaled_dot_product_attention"})
 
 
 def kind_of(module: nn.Module) -> str | None:
@@ -86,7 +86,14 @@ class Use:
     nodes: list[Node] = field(default_factory=list)
     owners: dict[str, Owner] = field(default_factory=dict)
 
-    def layer(self, index: int, sites: Mapping[Call, Site], owners: Owners, outputs: Collection[Node]) -> Layer:
+    @property
+    def last(self) -> Node:
+        """The last operation of its first run."""
+        return [node for node in self.nodes if node.operation == self.nodes[0].operation][-1]
+
+    def layer(
+        self, index: int, sites: Mapping[Call, Site], owners: Owners, outputs: Collection[Node], branches: Mapping[Node, Branch]
+    ) -> Layer:
         """What a user reads of it."""
         followed_by, site = _follows(self.nodes, sites, outputs)
         return Layer(
@@ -102,6 +109,8 @@ class Use:
             callable=any(module is self.module for node in self.nodes for module in node.running),
             mixes=_mixes(self.nodes),
             transposed=self.kind == "linear" and storage(self.module) == "in, out",
+            branch=_innermost(self.last, list(branches.values())),
+            closes_branch=self.last in branches and self.kind != "attention",  # its output projection does
         )
 
     def table(self, owners: Owners) -> Table:
@@ -135,6 +144,19 @@ def uses(graph: Graph, owners: Owners, paths: Mapping[int, Path]) -> tuple[list[
             use = found.setdefault(paths[id(module)].name, Use(paths[id(module)].name, module, "norm"))
             use.nodes.append(node)
     return list(found.values()), set(raw), ran
+
+
+def branches_of(found: Iterable[Use], outputs: Collection[Node]) -> dict[Node, Branch]:
+    """The residual branches that layers close, by the operation that ends each, in order of execution."""
+    ends = dict.fromkeys(use.last for use in found if use.kind != "embedding")
+    branches = {end: branch_ended_by(end, outputs) for end in sorted(ends, key=lambda node: node.operation)}
+    return {end: branch for end, branch in branches.items() if branch is not None}
+
+
+def _innermost(node: Node, branches: list[Branch]) -> int | None:
+    """The number of the smallest branch that holds an operation."""
+    sizes = [(len(branch.members), number) for number, branch in enumerate(branches) if node in branch.members]
+    return min(sizes)[1] if sizes else None
 
 
 def _owners(node: Node, owners: Owners) -> Iterator[Owner]:
@@ -177,7 +199,7 @@ def _follows(nodes: list[Node], sites: Mapping[Call, Site], outputs: Collection[
 def _mixes(nodes: list[Node]) -> bool:
     """Whether a layer's result goes, with no activation between, into a matrix product of two learned branches."""
     return any(
-        after.name in _MIXING and not is_learned(after) and sum(_is_computed(source) for source in after.inputs) > 1
+        after.name in MIXING and not is_learned(after) and sum(_is_computed(source) for source in after.inputs) > 1
         for node in nodes
         for after in downstream(node, lambda n: carries(n) and n.call is None and not is_softmax(n))
     )

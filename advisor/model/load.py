@@ -31,7 +31,7 @@ _ASKS: dict[str, tuple[str, ...]] = {
         "outputchannels", "ny", "actiondim", "c",
     ),
     "vocabulary": (
-        "vocabsize", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize", "vocab", "nwords", "numwords",
+        "vocabsize", "vocabulary", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize", "vocab", "nwords", "numwords",
         "numtokens", "vocablen", "embednum", "nembeddings", "dictsize", "inputvocabsize", "srcvocabsize", "v", "nvocabulary",
     ),
     "channels": (

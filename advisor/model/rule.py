@@ -20,7 +20,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PRODUCTS = _words("mul imul rmul multiply addcmul lerp")
+PRODUCTS = _words("mul imul rmul multiply addcmul lerp")
 _FACTORS = {"addcmul": ((1,), (2,)), "lerp": ((0, 1), (2,))}  # which operands are multiplied with which
 _MIXES = _words("matmul rmatmul bmm mm einsum baddbmm")  # products that sum
 _NOISE = _words("randn randn_like normal")
@@ -137,7 +137,7 @@ def _meets(signal: _Signal, after: Node) -> tuple[str, str] | None:
         return "score", f"Its output reaches {after.name} with nothing learned between."
     if after.name in _MIXES and signal.weighs and any(source.data for source in _factors(signal, after)):
         return "gate", f"It lies between 0 and 1 and weighs another branch ({after.name})."
-    if after.name in _PRODUCTS and after.call is None:
+    if after.name in PRODUCTS and after.call is None:
         return _product(signal, after)
     return None
 
@@ -156,20 +156,20 @@ def _product(signal: _Signal, product: Node) -> tuple[str, str] | None:
     for other in _factors(signal, product):
         if _is_noise(other):
             return "gate", "It scales random noise, as a standard deviation does."
-        if not other.data or _is_mask(other):
+        if not other.data or is_mask(other):
             continue
         if any(source in signal.own for source in _elementwise_sources([other])):
             return "composite", "It is multiplied with its own input: an activation written inline."
         if signal.bounded:
             return "gate", "It is bounded and its output multiplies another branch."
-        if not _is_gate(other) and other not in signal.reached:
+        if not is_gate(other) and other not in signal.reached:
             return _MULTIPLIED
     return None
 
 
 def _is_noise(node: Node) -> bool:
     """Whether a tensor is drawn from a normal distribution, perhaps scaled; `1 + noise` is a kind of dropout."""
-    line = chain([node], upstream(node, lambda n: is_shape(n) or n.name in _PRODUCTS))
+    line = chain([node], upstream(node, lambda n: is_shape(n) or n.name in PRODUCTS))
     return not node.data and any(found.name in _NOISE for found in line)
 
 
@@ -185,13 +185,13 @@ def _is_elementwise(node: Node) -> bool:
     return node.call is not None or (node.name.rstrip("_") in _ARITHMETIC and not node.leaf)
 
 
-def _is_mask(node: Node) -> bool:
+def is_mask(node: Node) -> bool:
     """Whether a tensor is made of comparisons and indices alone, so that multiplying with it drops elements."""
     made_of = chain([node], upstream(node, lambda n: n.floating and n.data))
     return not any(n.floating and n.data and (n.leaf or n.call is not None or is_learned(n)) for n in made_of)
 
 
-def _is_gate(node: Node) -> bool:
+def is_gate(node: Node) -> bool:
     """Whether a branch is a bounded activation or a softmax, perhaps rescaled, expanded or pooled."""
     line = chain([node], upstream(node, lambda n: not is_learned(n) and n.call is None and sum(s.data for s in n.inputs) == 1))
     return any(is_softmax(n) or (n.call is not None and saturates(n.call.values)) for n in line)

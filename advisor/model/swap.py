@@ -72,6 +72,13 @@ class SwapReport:
         while self._undos:
             self._undos.pop()()
 
+    def join(self, other: SwapReport) -> None:
+        """Take in what a later swap of the same model changed, so that both are one change."""
+        self.swapped += other.swapped
+        self.refused += other.refused
+        self.was.made |= other.was.made
+        self._undos += other._undos
+
     def recipe(self) -> dict[str, Any]:
         """The change as plain data (JSON), for `apply_recipe` on a fresh model."""
         from advisor.model.recipe import recipe_of  # it uses `swap` itself

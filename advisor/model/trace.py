@@ -92,9 +92,11 @@ def _anatomy(graph: Graph, found: dict[int, Path], chosen: Tensor, end: Node | N
     sites = tuple(dict.fromkeys(by_call.values()))
     called = {site.target.module for site in sites if isinstance(site.target, ModuleTarget)}
     trainable = {found[id(module)].name for module in called if id(module) in found}
+    outputs = set(graph.outputs)
+    branches = layers.branches_of(uses, outputs)
     return Anatomy(
         sites=sites,
-        layers=tuple(use.layer(index, by_call, owners, set(graph.outputs)) for index, use in enumerate(uses)),
+        layers=tuple(use.layer(index, by_call, owners, outputs, branches) for index, use in enumerate(uses)),
         tables=tuple(use.table(owners) for use in uses if use.kind == "embedding"),
         output=kind_of_output(end, chosen),
         output_shape=tuple(chosen.shape),

@@ -132,6 +132,7 @@ class Search:
             batch=self.plan.batch,
             from_epoch=begun,
             to_epoch=goal,
+            epochs=self.plan.rungs[-1],
             load=str(self._state(number, begun)) if begun else None,
             save=str(self._state(number, goal)) if goal != self.plan.rungs[-1] else None,
             hopeless=threshold if number else None,

@@ -30,6 +30,7 @@ class Job:
         split: of the train and validation rows.
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
+        epochs: of a full training; None where it ends at `to_epoch`.
         load, save: files of the training state; where `load` is missing, training starts from epoch 0.
         hopeless: training loss before step 20 above which the run gives up, or None.
         look: look at the model before it is trained, and do not train what is hopeless.
@@ -52,6 +53,7 @@ class Job:
     cache: str | None = None
     test: bool = False
     device: str = "cpu"
+    epochs: int | None = None
 
 
 @dataclass
@@ -102,6 +104,7 @@ def _work(job: Job, outcome: Outcome) -> None:
         load=Path(job.load) if resumes and job.load else None,
         save=Path(job.save) if job.save else None,
         hopeless=None if outcome.own_loss else job.hopeless,
+        epochs=job.epochs,
     )
     for epoch in train(run, fit, splits.valid):
         outcome.curve.append(epoch)

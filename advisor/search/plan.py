@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optuna.distributions import (
@@ -58,6 +58,7 @@ class Plan:
         rungs: numbers of epochs after which trials are compared; the last is a full trial.
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
+        settles: slots that a technique (`slot.name`) fills itself, so that they are kept beside it.
         absent: techniques whose plugin is not loaded any more; they are not asked again, and not part of the JSON.
     """
 
@@ -68,6 +69,7 @@ class Plan:
     rungs: list[int]
     batch: int
     identity: dict[str, Any]
+    settles: dict[str, list[str]] = field(default_factory=dict)
     absent: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -79,6 +81,15 @@ class Plan:
         """The baseline, and then each technique with everything else kept."""
         changed = [(slot, name) for slot, names in self.options.items() for name in names if name != KEEP]
         return [self.baseline, *({**self.baseline, slot: name} for slot, name in changed)]
+
+    def settled(self, choices: Mapping[str, str], fixed: Collection[str] = ()) -> Choices:
+        """The slots that must be kept because of another choice; what is chosen in a `fixed` slot goes last."""
+        return {
+            slot if other in fixed and slot not in fixed else other: KEEP
+            for slot, name in choices.items()
+            for other in self.settles.get(f"{slot}.{name}", ())
+            if choices.get(other, KEEP) != KEEP
+        }
 
     def parameters_of(self, choices: Mapping[str, str]) -> list[str]:
         """Names of the parameters that are free in an arm: the training's, and those of its techniques."""
@@ -110,6 +121,7 @@ def make_plan(shared: Setup, host: Host) -> Plan:
     skipped: list[Skip] = []
     space: dict[str, Parameter] = dict(NUISANCE)
     first: dict[str, Any] = {name: parameter.first for name, parameter in NUISANCE.items()}
+    settles: dict[str, list[str]] = {}
     for slot in host.slots:
         options[slot] = [KEEP]
         for technique in _wanted(shared.study.only or {}, host, slot):
@@ -119,6 +131,7 @@ def make_plan(shared: Setup, host: Host) -> Plan:
                 continue
             options[slot].append(technique.name)
             prefix = f"{slot}.{technique.name}"
+            settles |= {prefix: list(technique.settles)} if technique.settles else {}
             space |= {f"{prefix}.{name}": parameter for name, parameter in technique.space.items()}
             first |= {f"{prefix}.{name}": value for name, value in technique.defaults().items()}
     return Plan(
@@ -129,11 +142,12 @@ def make_plan(shared: Setup, host: Host) -> Plan:
         rungs=rungs_of(shared.epochs, shared.steps),
         batch=shared.batch,
         identity=_identity(shared, run),
+        settles=settles,
     )
 
 
 def _wanted(only: Mapping[str, Sequence[str]], host: Host, slot: str) -> list[Technique]:
-    names = only.get(slot, list(host.techniques[slot]))
+    names = only.get(slot, [name for name, technique in host.techniques[slot].items() if technique.standard])
     return [technique for name, technique in host.techniques[slot].items() if name in names and name != KEEP]
 
 
@@ -141,6 +155,8 @@ def _unfit(technique: Technique, run: Run) -> str | None:
     try:
         with isolated(run.seed) as run.generator:
             return technique.unfit(run)
+    except InputError:  # the user's own file or setting, which the technique cannot read
+        raise
     except Exception as problem:  # a plugin's bug costs the technique, not the study
         return f"its unfit() raised {explain(problem)}"
 
@@ -185,4 +201,5 @@ def _identity(shared: Setup, run: Run) -> dict[str, Any]:
         "output": shared.study.task.output,
         "include": sorted(shared.study.task.include) or None,
         "exclude": sorted(shared.study.task.exclude) or None,
+        "vectors": shared.study.task.vectors,
     }

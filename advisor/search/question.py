@@ -12,6 +12,7 @@ from typing import Any
 import cloudpickle
 
 from advisor.data import Source, open_source
+from advisor.data.locate import find_path
 from advisor.errors import InputError, listing
 from advisor.host.host import Host, load
 from advisor.model import load_model
@@ -52,7 +53,8 @@ class Question:
 
     def study(self) -> Study:
         """The study itself. Raises `InputError` when its file, model or data cannot be found."""
-        return replace(_study(self), **json.loads(self.changes))
+        study = replace(_study(self), **json.loads(self.changes))
+        return study if study.task.vectors is None else replace(study, task=_placed(study.task, self.folder()))
 
     @property
     def definitions_only(self) -> bool:
@@ -88,6 +90,14 @@ def _study(question: Question) -> Study:
     return study
 
 
+def _placed(task: Task, folder: Path) -> Task:
+    """The task with the whole path of its vectors. Raises `InputError` where there is no such file."""
+    try:
+        return replace(task, vectors=str(find_path(str(task.vectors), folder).resolve()))
+    except InputError as problem:
+        raise InputError(f"The word vectors (--vectors or Task(vectors=…)): {problem}") from None
+
+
 def _from_file(spec: str) -> Study:
     path, colon, name = spec.rpartition(":")
     path, name = (path, name) if colon and path.endswith(".py") else (spec, "")
@@ -110,8 +120,8 @@ def _from_file(spec: str) -> Study:
 
 def _from_flags(flags: Mapping[str, Any]) -> Study:
     build = load_model(flags["model"], flags.get("definitions_only", False))
-    words = ("data", "train", "valid", "test", "unlabeled", "target", "metric", "kind", "batch", "output", "include", "exclude")
-    options: dict[str, Any] = {key: flags[key] for key in words if flags.get(key) not in (None, "", [])}
+    words = ("data", "train", "valid", "test", "unlabeled", "vectors", "target", "metric", "kind", "batch", "output")
+    options: dict[str, Any] = {key: flags[key] for key in (*words, "include", "exclude") if flags.get(key) not in (None, "", [])}
     return Study(flags["name"], Task(build=build, arguments=read_arguments(flags.get("arguments", {})), **options))
 
 

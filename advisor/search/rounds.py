@@ -68,9 +68,9 @@ def joined(plan: Plan, trials: Sequence[FrozenTrial], sign: float = 1.0) -> list
     found = []
     for arm in (choices_of(plan, trial.params) for trial in untrained):
         slot = next(slot for slot, name in arm.items() if name != KEEP)
-        others = [trial for trial in trained if trial.params[slot] == KEEP]
-        if others:
-            found.append({**choices_of(plan, others[-1].params), slot: arm[slot]})
+        pairs = [{**choices_of(plan, trial.params), slot: arm[slot]} for trial in trained if trial.params[slot] == KEEP]
+        pairs = [pair for pair in pairs if not plan.settled(pair)]
+        found.extend(pairs[-1:])
     return found
 
 

@@ -36,7 +36,7 @@ def propose(
         study.enqueue_trial(dict(fixed))
         trial = study.ask()
     choices: Choices = {slot: str(_suggest(trial, slot, CategoricalDistribution(names))) for slot, names in plan.options.items()}
-    gone = {slot: KEEP for slot, name in choices.items() if (slot, name) in plan.absent}
+    gone = {slot: KEEP for slot, name in choices.items() if (slot, name) in plan.absent} | plan.settled(choices, fixed)
     if gone:
         return propose(plan, trials, direction, seed, {**fixed, **gone})
     return {**choices, **{name: _suggest(trial, name, plan.space[name]) for name in plan.parameters_of(choices)}}

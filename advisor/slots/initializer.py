@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from advisor.errors import listing
 from advisor.model import Layer
-from advisor.slots.gain import LINEAR, Moments, moments
-from advisor.slots.held import editing, refusal, sources
+from advisor.slots.gain import LINEAR, Moments, moments_at
+from advisor.slots.held import editing, refusal, sources, weight_of
 from advisor.slots.passes import affordable, forward, quiet
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.slots.start import is_zero, own_start
@@ -21,10 +21,10 @@ from advisor.technique import Technique
 from advisor.training.run import Run
 
 KINDS = ("linear", "conv", "conv_transpose", "rnn", "attention")
-Visit = Callable[[Layer, Tensor, Callable[[float], Tensor]], Tensor | None]
-"""Gets a layer, its output, and a function that gives the output once the weight has been multiplied by a factor.
-
-What it returns takes the output's place."""
+Again = Callable[[float | None], Tensor]
+Visit = Callable[[Layer, Tensor, Again], Tensor | None]
+"""Gets a layer, its output, and a function that gives the output once the weight has been multiplied by a factor (or, given
+None, changed in another way). What it returns takes the output's place."""
 
 __all__ = ["Fans", "Initializer"]
 
@@ -44,8 +44,8 @@ class Initializer(Technique):
         """A model none of whose layers has weights that a rule knows cannot be initialized."""
         if any(True for _ in self.layers(run)):
             return None
-        why = next((f" ({name}: {why})" for name, why in self.skips(run)), "")
-        return f"no layer of the model has weights that this rule knows{why}"
+        skips = self.skips(run)
+        return "no layer of the model has weights that this rule knows" + (f": {grouped(skips)}" if skips else "")
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """Fill `weight` (out, in, *kernel) in place."""
@@ -77,15 +77,28 @@ class Initializer(Technique):
 
     def layers(self, run: Run) -> Iterator[Layer]:
         """The layers that an initializer may change, each weight once, in order of execution."""
-        return (layer for layer, why in _judged(run) if why is None)
+        return (layer for layer, why in self._judged(run) if why is None)
 
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """What is left as it is, and why: layers, raw parameters, and modules that never run."""
         return [
-            *((layer.name, why) for layer, why in _judged(run) if why is not None),
+            *((layer.name, why) for layer, why in self._judged(run) if why is not None),
             *((name, "a parameter of no layer") for name in run.anatomy.raw),
             *((name, "it never runs") for name in run.anatomy.unused),
         ]
+
+    def refuses(self, layer: Layer) -> str | None:
+        """Why this rule leaves alone a layer that another would fill (`not a convolution`), or None."""
+        return None
+
+    def ends(self, run: Run) -> list[tuple[Layer, str | None]]:
+        """The layers that close a residual branch, each with why its weight may not be scaled; None where it may.
+
+        A normalization at the end of a branch is among them: its weight is what scales the branch.
+        """
+        judged = {layer.name: why for layer, why in self._judged(run)}
+        closing = (layer for layer in run.anatomy.layers if layer.closes_branch)
+        return [(layer, _unscaled_end(layer) if layer.kind in _BOUND else judged[layer.name]) for layer in closing]
 
     def gain(self, layer: Layer) -> float:
         """The gain of the activation that follows a layer; 1 before the output or before something unknown."""
@@ -93,13 +106,37 @@ class Initializer(Technique):
 
     def moments(self, layer: Layer) -> Moments:
         """Moments of the activation that follows a layer; those of the identity where none follows."""
+        return (moments_at(layer.site) if layer.site is not None and not layer.is_output else None) or LINEAR
+
+    def is_bounded(self, layer: Layer) -> bool:
+        """Whether the activation that follows a layer saturates on both sides."""
         function = layer.site.function if layer.site is not None and not layer.is_output else None
-        return (moments(function) if function is not None else None) or LINEAR
+        return function is not None and _is_bounded(function)
 
     def scale(self, layer: Layer, factor: float) -> None:
         """Multiply the weight of a layer by a factor, whatever it is computed from."""
         with torch.no_grad(), editing(layer) as weight:
             weight.mul_(factor)
+
+    def scale_units(self, layer: Layer, factors: Tensor) -> None:
+        """Multiply the weights of each unit of a layer by a factor of its own; `factors` is (units,)."""
+        with torch.no_grad(), editing(layer) as weight:
+            parts = [block.weight for block in blocks(layer, 1.0, weight)]
+            for part, some in zip(parts, factors.to(weight).split([len(part) for part in parts]), strict=True):
+                part.mul_(some.reshape(-1, *[1] * (part.ndim - 1)))
+
+    def units(self, layer: Layer) -> int:
+        """How many units a layer has: rows of its weight, over all groups."""
+        return sum(len(block.weight) for block in blocks(layer, 1.0, weight_of(layer)))
+
+    def free_bias(self, layer: Layer) -> Tensor | None:
+        """The bias of a filled layer, where it may be set: it is trained, and the author did not choose another than zero."""
+        bias = layer.module._parameters.get("bias")
+        return bias if bias is not None and bias.requires_grad and not bool(bias.any()) else None
+
+    def is_computed(self, layer: Layer) -> bool:
+        """Whether a layer's weight is computed from other parameters, as under weight normalization."""
+        return not isinstance(layer.module._parameters.get("weight"), nn.Parameter)
 
     def tell(self, skips: Iterable[tuple[str, str]]) -> str:
         """Names by reason, for a sentence: `bn1, bn2 (a normalization), embed (an embedding)`."""
@@ -126,6 +163,18 @@ class Initializer(Technique):
             for handle in handles:
                 handle.remove()
 
+    def _judged(self, run: Run) -> Iterator[tuple[Layer, str | None]]:
+        """Every layer, with why this rule leaves it alone; None where it does not."""
+        tables = {id(table.module.weight): f"tied to {table.name}" for table in run.anatomy.tables}
+        filled: dict[int, str] = {}
+        for layer in run.anatomy.layers:
+            weights = [id(parameter) for parameter in sources(layer).values()]
+            known = tables | filled
+            why = _why_not(layer) or next((known[weight] for weight in weights if weight in known), None) or self.refuses(layer)
+            if why is None:
+                filled |= dict.fromkeys(weights, f"its weight is that of {layer.name}")
+            yield layer, why or _computed_or_zero(layer)
+
 
 def _once(layer: Layer, visit: Visit) -> Callable[..., Tensor | None]:
     seen: list[bool] = []
@@ -134,8 +183,8 @@ def _once(layer: Layer, visit: Visit) -> Callable[..., Tensor | None]:
         if seen or not isinstance(output, Tensor):
             return None
 
-        def again(factor: float) -> Tensor:
-            if _is_homogeneous(module):
+        def again(factor: float | None) -> Tensor:
+            if factor is not None and _is_homogeneous(module):
                 return output * factor
             for before in module._forward_pre_hooks.values():  # old-style weight_norm computes the weight there
                 before(module, args)
@@ -158,19 +207,18 @@ def _is_homogeneous(module: nn.Module) -> bool:
     return type(module).forward in _PLAIN and not module._forward_pre_hooks and (bias is None or not bool(bias.any()))
 
 
+def _is_bounded(function: Callable[[Tensor], Tensor]) -> bool:
+    """Whether a function of one tensor stays where it is, far from zero on both sides."""
+    far = torch.tensor([-1e3, -1e2, 1e2, 1e3])
+    try:
+        with torch.no_grad():
+            lower, low, high, higher = map(float, function(far))
+    except Exception:  # whatever an unknown function raises on a plain vector: nothing is known about it
+        return False
+    return abs(lower - low) < 0.1 and abs(higher - high) < 0.1
+
+
 # ---------------------------------------------------------------- what is left alone
-
-
-def _judged(run: Run) -> Iterator[tuple[Layer, str | None]]:
-    """Every layer, with why an initializer leaves it alone; None where it does not."""
-    tables = {id(table.module.weight): f"tied to {table.name}" for table in run.anatomy.tables}
-    filled: dict[int, str] = {}
-    for layer in run.anatomy.layers:
-        weights = [id(parameter) for parameter in sources(layer).values()]
-        why = _why_not(layer) or next(((tables | filled)[weight] for weight in weights if weight in tables | filled), None)
-        if why is None:
-            filled |= dict.fromkeys(weights, f"its weight is that of {layer.name}")
-        yield layer, why or _computed_or_zero(layer)
 
 
 def _why_not(layer: Layer) -> str | None:
@@ -182,3 +230,15 @@ def _why_not(layer: Layer) -> str | None:
 
 def _computed_or_zero(layer: Layer) -> str | None:
     return refusal(layer) or ("set to zero by the model" if is_zero(layer) else None)
+
+
+_BOUND = {"norm", "rnn"}  # closing a branch, these have rules of their own
+
+
+def _unscaled_end(layer: Layer) -> str | None:
+    if layer.kind == "rnn":
+        return "recurrent: its result is no multiple of its weights"
+    weight = layer.module._parameters.get("weight")
+    if weight is None:
+        return "a normalization without weights"
+    return "frozen" if not weight.requires_grad else None if bool(weight.any()) else "set to zero by the model"

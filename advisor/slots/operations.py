@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 _CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
@@ -25,7 +26,7 @@ class Operation:
     """One use of a layer's weight, as it is called in the model; call it with another input.
 
     Arguments:
-        name: `linear`, `conv2d`, `conv_transpose1d`, `matmul` or `addmm`.
+        name: `linear`, `conv2d`, `conv_transpose1d`, `matmul`, `addmm` or `recurrent`.
         settings: stride, padding and the like, where they were given.
     """
 
@@ -38,10 +39,14 @@ class Operation:
         return self.call(inputs)
 
 
+See = Callable[[Tensor, Operation, Tensor], None]
+"""Is told a weight, the operation that uses it, and the operation's input."""
+
+
 class Watch(TorchFunctionMode):
     """While active, `see(weight, operation, input)` is called for every operation that uses one of `weights` itself."""
 
-    def __init__(self, weights: Collection[Tensor], see: Callable[[Tensor, Operation, Tensor], None]) -> None:
+    def __init__(self, weights: Collection[Tensor], see: See) -> None:
         super().__init__()
         self._weights = {id(weight) for weight in weights}
         self._see = see
@@ -62,5 +67,37 @@ def _replay(
 ) -> Callable[[Tensor], Tensor]:
     def call(new: Tensor) -> Tensor:
         return func(*(new if x is old else x for x in args), **{key: new if x is old else x for key, x in kwargs.items()})
+
+    return call
+
+
+@contextmanager
+def listening(recurrent: Mapping[nn.Module, Tensor], see: See) -> Iterator[None]:
+    """While open, `see(weight, operation, input)` is called for every run of these recurrent modules on a plain tensor.
+
+    The operation takes (rows, steps, features), starts from a zero state and gives the outputs of all steps, whatever order
+    the module has.
+    """
+    with ExitStack() as hooks:
+        for module, weight in recurrent.items():
+            handle = module.register_forward_pre_hook(_told(weight, see), with_kwargs=True)
+            hooks.callback(handle.remove)
+        yield
+
+
+def _told(weight: Tensor, see: See) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inputs = args[0] if args else kwargs.get("input")
+        if isinstance(inputs, Tensor):
+            rows_first = module.batch_first or inputs.ndim == 2
+            see(weight, Operation("recurrent", {}, _steps(module)), inputs if rows_first else inputs.transpose(0, 1))
+
+    return hook
+
+
+def _steps(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    def call(inputs: Tensor) -> Tensor:
+        output: Tensor = module(inputs if module.batch_first else inputs.transpose(0, 1))[0]
+        return output if module.batch_first else output.transpose(0, 1)
 
     return call

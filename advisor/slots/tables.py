@@ -32,6 +32,11 @@ class WordTable:
         assert isinstance(weight, nn.Parameter)  # others are left out
         return weight
 
+    @property
+    def module(self) -> nn.Embedding:
+        """The table as the module that it is; `nn.EmbeddingBag` has all that is asked of it here."""
+        return self.table.module  # type: ignore[return-value]  # typed as any module
+
     def sentences(self, run: Run) -> list[list[int]]:
         """The ids in every row of every input that holds ids of this table, from training and unlabeled rows, unpadded."""
         unwanted = {padding_of(run, self.table)} | ({1} if run.data.facts.vocabulary is not None else set())
@@ -45,6 +50,16 @@ def padding_of(run: Run, table: Table) -> int | None:
     if table.padding_idx is not None:
         return table.padding_idx
     return 0 if run.data.facts.vocabulary is not None else None
+
+
+def filled(rows: int, ids: Tensor, vectors: Tensor, padding: int | None, generator: torch.Generator) -> Tensor:
+    """A weight (rows, width) with `vectors` at `ids`, random rows of their mean and deviation elsewhere, padding zero."""
+    mean, deviation = vectors.mean(0), vectors.std(0, correction=0)
+    weight = mean + deviation * torch.randn(rows, vectors.shape[1], generator=generator)
+    weight[ids] = vectors
+    if padding is not None:
+        weight[padding] = 0.0
+    return weight
 
 
 def word_tables(run: Run) -> tuple[list[WordTable], list[tuple[str, str]]]:

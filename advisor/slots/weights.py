@@ -22,13 +22,15 @@ _BIAS = re.compile(r"(bias|in_proj_bias|bias_(ih|hh).*)$")  # `bias_k` and `bias
 class Fans:
     """What an initializer must know of a block: inputs and outputs per unit, the gain of what follows, and its role.
 
-    `recurrent` blocks map a hidden state to itself.
+    `recurrent` blocks map a hidden state to itself; `kind` is that of the layer: `linear`, `conv`, `conv_transpose`, `rnn` or
+    `attention`.
     """
 
     fan_in: float
     fan_out: float
     gain: float
     recurrent: bool = False
+    kind: str = "linear"
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,16 @@ def _plain(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
     groups = int(getattr(layer.module, "groups", 1)) if layer.kind == "conv" else 1
     kernel = math.prod(weight.shape[2:])
     for part in weight.chunk(groups):
-        yield Block(part, Fans(weight.shape[1] * kernel, weight.shape[0] // groups * kernel, gain))
+        yield Block(part, Fans(weight.shape[1] * kernel, weight.shape[0] // groups * kernel, gain, kind=layer.kind))
 
 
 def _transposed(module: nn.Module, weight: Tensor, gain: float) -> Iterator[Block]:
     """Weights lie as (in, out/groups, *kernel); a stride spreads the kernel over that many outputs."""
     groups = int(getattr(module, "groups", 1))
     kernel = math.prod(weight.shape[2:]) / math.prod(module.stride)  # type: ignore[arg-type]
+    fan_in, fan_out = max(1.0, weight.shape[0] // groups * kernel), max(1.0, weight.shape[1] * kernel)
     for part in weight.chunk(groups):
-        yield Block(
-            part.transpose(0, 1), Fans(max(1.0, weight.shape[0] // groups * kernel), max(1.0, weight.shape[1] * kernel), gain)
-        )
+        yield Block(part.transpose(0, 1), Fans(fan_in, fan_out, gain, kind="conv_transpose"))
 
 
 def _recurrent(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:
@@ -79,7 +80,7 @@ def _recurrent(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:
         recurrent = name.startswith("weight_hh")
         size = module.hidden_size if not name.startswith("weight_hr") else parameter.shape[0]
         for gate in _data(parameter).split(size):
-            yield Block(gate, Fans(gate.shape[1], gate.shape[0], 1.0, recurrent=recurrent))
+            yield Block(gate, Fans(gate.shape[1], gate.shape[0], 1.0, recurrent=recurrent, kind="rnn"))
 
 
 def _attention(module: nn.MultiheadAttention) -> Iterator[Block]:
@@ -87,7 +88,7 @@ def _attention(module: nn.MultiheadAttention) -> Iterator[Block]:
     apart = [getattr(module, f"{x}_proj_weight") for x in "qkv"] if not whole else []
     parts = [part for weight in whole if weight.requires_grad for part in _data(weight).chunk(3)]
     for part in (*parts, *(_data(weight) for weight in apart if weight.requires_grad)):
-        yield Block(part, Fans(part.shape[1], part.shape[0], 1.0))
+        yield Block(part, Fans(part.shape[1], part.shape[0], 1.0, kind="attention"))
 
 
 def reset_biases(layer: Layer) -> str | None:

@@ -40,7 +40,8 @@ class Epoch:
 class Fit:
     """How a run is trained: rates, rows in a mini-batch, epochs from–to, where the state is kept, and when to give up.
 
-    `hopeless` is a training loss; a run whose mean loss just before step 20 is above it stops there.
+    `epochs` is the length of a full training, of which this may be a part (None: it ends at `to_epoch`). `hopeless` is a
+    training loss; a run whose mean loss just before step 20 is above it stops there.
     """
 
     lr: float
@@ -51,6 +52,7 @@ class Fit:
     load: Path | None = None
     save: Path | None = None
     hopeless: float | None = None
+    epochs: int | None = None
 
 
 class Hopeless(Exception):  # noqa: N818  # not an error: a trial that need not go on
@@ -75,6 +77,7 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         torch.manual_seed(mix(run.seed, "dropout", epoch))
         order = torch.randperm(len(run.data.train), generator=torch.Generator().manual_seed(mix(run.seed, "order", epoch)))
         model.train()
+        _wake(run, epoch, fit.epochs or fit.to_epoch)
         losses: list[Tensor] = []
         early = None
         for step, index in enumerate(order.split(fit.batch)):
@@ -96,6 +99,12 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
     if fit.save is not None:
         fit.save.parent.mkdir(parents=True, exist_ok=True)
         save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fit.save)
+
+
+def _wake(run: Run, epoch: int, epochs: int) -> None:
+    """Let parameters train from their epoch on; before it they have no gradient, so no optimizer moves them."""
+    for parameter, share in run.later:
+        parameter.requires_grad_(epoch >= math.ceil(share * epochs))
 
 
 def _give_up(loss: float, hopeless: float | None) -> None:

@@ -59,6 +59,7 @@ class Run:
         costs: seconds by slot, and `training`.
         swaps: what techniques changed in the model's activations, as `swap` reported it.
         undecayed: parameters that get no weight decay besides those with fewer than two dimensions.
+        later: parameters that begin to train after a share of a full training's epochs, and are frozen until then.
     """
 
     task: Task
@@ -73,6 +74,7 @@ class Run:
     costs: dict[str, float] = field(default_factory=dict)
     swaps: list[SwapReport] = field(default_factory=list)
     undecayed: list[nn.Parameter] = field(default_factory=list)
+    later: list[tuple[nn.Parameter, float]] = field(default_factory=list)
     cache: Path | None = None
     _anatomy: Anatomy | None = None
 
@@ -139,10 +141,15 @@ def digest(parts: Iterable[object]) -> str:
 def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -> dict[str, str]:
     """Apply techniques in order; each with a generator of its own and without touching others' random state.
 
-    Returns what each slot's technique says it did. The seconds go to `run.costs`.
+    A slot that another of them settles is left to that one. Returns what each slot's technique says it did. The seconds go to
+    `run.costs`.
     """
-    told = {}
-    for technique, params in techniques:
+    told, chosen = {}, list(techniques)
+    settled = {slot: technique for technique, _ in chosen for slot in technique.settles}
+    for technique, params in chosen:
+        if technique.slot in settled:
+            told[technique.slot] = f"not applied: {settled[technique.slot].slot} {settled[technique.slot].name} brings its own"
+            continue
         run.costs.pop("remembered", None)
         started = time.perf_counter()
         with isolated(mix(run.seed, technique.slot)) as run.generator:
@@ -160,8 +167,8 @@ def adamw(groups: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
 
 def parameter_groups(run: Run) -> list[dict[str, Any]]:
     """Two groups: matrices, and what gets no weight decay (vectors such as biases and gains, and `run.undecayed`)."""
-    free = {id(p) for p in run.undecayed}
-    trained = [p for p in nn.Module.parameters(run.model) if p.requires_grad]
+    free, later = {id(p) for p in run.undecayed}, {id(p) for p, _ in run.later}
+    trained = [p for p in nn.Module.parameters(run.model) if p.requires_grad or id(p) in later]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in trained if p.ndim >= 2 and id(p) not in free]},
         {"params": [p for p in trained if p.ndim < 2 or id(p) in free], "weight_decay": 0.0},

@@ -9,6 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from advisor.diagnosis import Finding
+from advisor.host.host import Host
 from advisor.search.coordinator import arm_label
 from advisor.search.plan import RATE
 from advisor.technique import KEEP
@@ -18,8 +19,6 @@ from advisor.verdict.confirm import Candidate, Evidence, Trained
 MENDED = 2
 """Findings that are given as reasons; the others are among the findings."""
 SIGNAL = "collapsed"
-ALSO = dict.fromkeys((SIGNAL, "vanishing", "exploding", "saturated_units", "dead_units"), ("activation", "pretraining"))
-"""Slots that mend a kind of finding besides the one it names: whatever sits in them changes the signal."""
 
 
 def mean(results: Sequence[Trained]) -> float:
@@ -49,10 +48,11 @@ def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTr
     return [f"The best other arm, {found}: that may be chance.", f"To tell, {needed} would be needed."]
 
 
-def explain_findings(evidence: Evidence, findings: Sequence[Finding], trials: Sequence[FrozenTrial]) -> list[str]:
+def explain_findings(evidence: Evidence, findings: Sequence[Finding], trials: Sequence[FrozenTrial], host: Host) -> list[str]:
     """What was wrong with the user's model that a recommended change mends, and the signal with the change."""
-    changed = {slot for slot, name in evidence.chosen.choices.items() if name != KEEP}
-    mended = [finding for finding in findings if finding.slot and changed & {finding.slot, *ALSO.get(finding.kind, ())}]
+    changed = {slot: host.find(slot, name) for slot, name in evidence.chosen.choices.items() if name != KEEP}
+    kinds = {kind for technique in changed.values() if technique is not None for kind in technique.mends}
+    mended = [finding for finding in findings if finding.slot in changed or finding.kind in kinds]
     if not mended:
         return []
     trial = _trial_of(evidence.chosen, trials, "signal")

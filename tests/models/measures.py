@@ -22,7 +22,7 @@ from advisor.training.objective import Objective
 from advisor.training.run import Data, Run, adamw
 
 HOST = load()
-FEW = {"corruption": 0.2, "epochs": 15, "lr": 3e-3}
+FEW = {"amount": 0.2, "epochs": 15, "lr": 3e-3}
 
 
 class Whole(Part):
@@ -148,7 +148,7 @@ def denoising(case: Case) -> Pretrained:
     try:
         segments, skipped = pretraining.segments(run)
         torch.manual_seed(0)
-        codes = [technique._learn(run, segment, FEW) for segment in segments]
+        codes = [technique._learn(run, segment, FEW)[0] for segment in segments]
     finally:
         del technique.learn
     found.why = dict(skipped)

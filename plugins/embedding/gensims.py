@@ -1,0 +1,55 @@
+"""What all embeddings by gensim have in common."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import advisor
+from advisor import Embedding
+
+from .quality import scores
+
+LONGEST = 10_000
+"""Tokens of a sentence that gensim reads; it drops the rest in silence, so longer ones are cut."""
+SPECIAL = 2
+"""The first ids of a vocabulary of words: padding and unknown words, which have no vector of their own."""
+
+TRAINING: dict[str, Any] = {
+    "window": advisor.Int(3, 10, default=5),
+    "epochs": advisor.Int(5, 20, default=10),
+    "loss": advisor.Choice("negative", "hierarchical"),
+    "sample": advisor.Float(1e-5, 1e-3, default=1e-3, log=True),
+}
+"""What may vary in a training: neighbours on each side (drawn from 1 to `window`), passes over the text, negative sampling or
+hierarchical softmax, and the frequency above which words are left out at random."""
+
+
+class Gensim(Embedding):
+    """An embedding that needs gensim, judged by word pairs and analogies where the study's text covers enough of them."""
+
+    def unfit(self, run: advisor.Run) -> str | None:
+        """As every embedding; and gensim must be there."""
+        if importlib.util.find_spec("gensim") is None:
+            return "gensim is not installed: pip install 'torch-advisor[embedding]'"
+        return super().unfit(run)
+
+    def scores(self, vectors: Mapping[str, np.ndarray]) -> Mapping[str, tuple[float, float]]:
+        """WordSim-353, and Google's analogies."""
+        return scores(vectors)
+
+
+def settings(width: int, seed: int, window: int, epochs: int, loss: str, sample: float) -> dict[str, Any]:
+    """Arguments of gensim's models: one worker, so that a seed gives the same vectors, and every word of the text."""
+    output = {"hs": 1, "negative": 0} if loss == "hierarchical" else {"hs": 0, "negative": 5}
+    own = {"vector_size": width, "window": window, "epochs": epochs, "sample": sample, "seed": seed % 2**32}
+    return {**own, **output, "min_count": 1, "workers": 1, "shrink_windows": True}
+
+
+def cut(sentences: Sequence[Sequence[int]], names: Sequence[str]) -> list[list[str]]:
+    """Sentences of words, none longer than gensim reads."""
+    texts = ([names[word] for word in sentence] for sentence in sentences)
+    return [text[start : start + LONGEST] for text in texts for start in range(0, len(text), LONGEST)]

@@ -1,0 +1,152 @@
+"""The restricted Boltzmann machine, by contrastive divergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import advisor
+from advisor import Learnt, Pretraining
+
+from .energy import HIDDEN, VISIBLE, Hidden, Machine
+
+EARLY = 5
+"""Epochs with little momentum."""
+NEAR = {"Bernoulli": (torch.sigmoid, 0.1), "rectified": (torch.relu, 0.3)}
+"""By kind of hidden unit, its mean, and how far the user's activation may be from it."""
+CALM = 0.1
+"""Share of the learning rate where units have no upper bound."""
+
+
+class RBM(Pretraining):
+    """Each linear layer is the upward half of a restricted Boltzmann machine that models the layer's input.
+
+    E(v, h) = -a·v - b·h - h·Wv for Bernoulli units; |v - a|²/2 in place of -a·v for Gaussian ones. The gradient is
+    ⟨h vᵀ⟩ of the data minus that after k steps of Gibbs sampling, from the data (cd) or from a chain of its own (pcd).
+    Visible units are Bernoulli where inputs lie in [0, 1], else Gaussian on standardized inputs; hidden units are Bernoulli
+    where a sigmoid follows and noisy rectified (NReLU) where a rectifier does. Hinton's guide: momentum 0.5 for five epochs, then
+    0.9; weight cost; visible bias from the data; means for reconstructions; a tenth of the rate for unbounded units. The gap of
+    the mean free energy between held and training rows is told: one that grows is overfitting.
+
+    When it helps: deep stacks of sigmoid units, few labels with many unlabeled rows.
+
+    Arguments: `steps` k; `chain` cd or pcd; `weight_cost`; `epochs`, `lr`, `freeze`.
+
+    Reference: Hinton et al. 2006; Hinton 2010, "A practical guide to training restricted Boltzmann machines"; Tieleman 2008
+    for pcd; Nair & Hinton 2010 for NReLU.
+    """
+
+    name = "rbm"
+    cite = "Hinton et al. 2006; Tieleman 2008; Nair & Hinton 2010"
+    kinds = ("linear",)
+    space = {
+        **Pretraining.space,
+        "lr": advisor.Float(1e-2, 0.5, default=0.1, log=True),
+        "steps": advisor.Int(1, 5, default=1),
+        "chain": advisor.Choice("cd", "pcd"),
+        "weight_cost": advisor.Float(1e-5, 1e-2, default=2e-4, log=True),
+    }
+
+    def refusal(self, segment: advisor.Segment) -> str | None:
+        """Units that are neither sigmoid nor rectified have no machine here."""
+        return None if units_of(segment) else "neither a sigmoid nor a rectifier follows it"
+
+    def learn(
+        self,
+        segment: advisor.Segment,
+        inputs: Tensor,
+        generator: torch.Generator,
+        *,
+        epochs: int = 20,
+        lr: float = 0.1,
+        steps: int = 1,
+        chain: str = "cd",
+        weight_cost: float = 2e-4,
+        **params: Any,
+    ) -> Learnt:
+        """Train the machine of the layer; the loss is the squared error of mean reconstructions of held rows."""
+        with torch.no_grad():
+            view, (train, held) = View.of(segment, inputs), (part[0] for part in self.held_out([inputs]))
+            train, held = view.forth(train), view.forth(held)
+            machine = machine_of(segment, view, train)
+            calm = 1.0 if segment.bounds and view.kind == "Bernoulli" else CALM
+            values = [machine.weight, machine.visible_bias, *([machine.hidden_bias] if biased(segment) else [])]
+            groups: list[dict[str, Any]] = [{"params": values[:1], "weight_decay": weight_cost}, {"params": values[1:]}]
+            optimizer = torch.optim.SGD(groups, lr=lr * calm, momentum=0.5)
+            fantasies = machine.chain(train[:64], 1, generator)
+
+            def epoch(number: int) -> None:
+                nonlocal fantasies
+                for group in optimizer.param_groups:
+                    group["momentum"] = 0.5 if number < EARLY else 0.9
+                for (rows,) in self.minibatches([train], generator):
+                    fantasies = machine.chain(fantasies if chain == "pcd" else rows, steps, generator)
+                    for value, slope in zip(values, machine.gradient(rows, fantasies), strict=False):  # no bias, no step
+                        value.grad = -slope
+                    optimizer.step()
+
+            def measure() -> float:
+                return float((machine.rebuilt(held) - held).square().mean())
+
+            before, after = self.keep_best(values, epoch, measure, epochs)
+            view.give(segment, machine)
+            gap = float(machine.free_energy(held).mean() - machine.free_energy(train).mean())
+        return Learnt(before, after, {"free-energy gap": gap})
+
+
+def units_of(segment: advisor.Segment) -> Hidden | None:
+    """The kind of hidden unit whose mean the layer's activation is, nearly."""
+    grid = torch.linspace(-4, 4, 81).to(segment.weight)[:, None].expand(-1, len(segment.matrix))
+    with torch.no_grad():
+        found = segment.activation(grid)
+        return next((HIDDEN[kind] for kind, (mean, far) in NEAR.items() if bool(((found - mean(grid)).abs() < far).all())), None)
+
+
+def biased(segment: advisor.Segment) -> bool:
+    """Whether the layer has a bias to learn."""
+    return segment.bias is not None and segment.bias.requires_grad
+
+
+def machine_of(segment: advisor.Segment, view: View, rows: Tensor) -> Machine:
+    """The machine that starts as the layer is, on inputs seen through `view`."""
+    hidden, visible, matrix = units_of(segment), VISIBLE[view.kind], segment.matrix.detach()
+    assert hidden is not None  # others are refused
+    bias = matrix.new_zeros(len(matrix)) if segment.bias is None else segment.bias.detach()
+    return Machine(matrix * view.scale, visible.bias(rows), bias + matrix @ view.shift, visible, hidden)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a machine sees a layer's inputs: as they are where they lie in [0, 1], else standardized.
+
+    A unit that hardly varies is divided by a tenth of the mean deviation instead. Without a trainable bias nothing is shifted.
+    """
+
+    kind: str
+    shift: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, segment: advisor.Segment, inputs: Tensor) -> View:
+        """The view of these inputs (rows, units)."""
+        none = torch.zeros_like(inputs[0])
+        if bool((inputs >= 0).all() and (inputs <= 1).all()):
+            return cls("Bernoulli", none, none + 1)
+        spread = inputs.std(0, correction=0)
+        return cls(
+            "Gaussian", inputs.mean(0) if biased(segment) else none, spread.clamp_min(max(1e-6, 0.1 * float(spread.mean())))
+        )
+
+    def forth(self, inputs: Tensor) -> Tensor:
+        """Inputs as the machine sees them."""
+        return (inputs - self.shift) / self.scale
+
+    def give(self, segment: advisor.Segment, machine: Machine) -> None:
+        """Give the layer what the machine learnt: the same hidden inputs, from inputs as they are."""
+        matrix = machine.weight / self.scale
+        segment.matrix.copy_(matrix)
+        if segment.bias is not None and biased(segment):
+            segment.bias.copy_(machine.hidden_bias - matrix @ self.shift)

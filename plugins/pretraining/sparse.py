@@ -1,0 +1,76 @@
+"""The sparse autoencoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import advisor
+
+from .autoencoder import Autoencoder
+
+
+class SparseAutoencoder(Autoencoder):
+    """An autoencoder most of whose units are off for most inputs.
+
+    Loss per row: |x' - x|² (or cross-entropy) + weight · Σⱼ KL(target ‖ ρⱼ), where ρⱼ is the mean of unit j over a mini-batch,
+    brought to [0, 1]; or + weight · Σⱼ |hⱼ|·|dⱼ|, where dⱼ is the decoder's vector of unit j, so that a small code with a large
+    decoder gains nothing. KL needs units with two bounds; for others the penalty is L1.
+
+    When it helps: layers wider than their input, whose units would copy it.
+
+    Arguments: `form` kl or l1; `target` mean activity; `weight` of the penalty; `epochs`, `lr`, `freeze`.
+
+    Reference: Ng 2011, "Sparse autoencoder" (CS294A); Ranzato et al. 2007, "Sparse feature learning for deep belief networks".
+    """
+
+    name = "sparse_autoencoder"
+    cite = "Ranzato et al. 2007; Ng 2011"
+    space = {
+        **Autoencoder.space,
+        "form": advisor.Choice("kl", "l1"),
+        "target": advisor.Float(0.01, 0.2, default=0.05, log=True),
+        "weight": advisor.Float(0.1, 3.0, default=0.5, log=True),
+    }
+
+    def penalty(
+        self,
+        segment: advisor.Segment,
+        inputs: Tensor,
+        decoder: nn.Module,
+        *,
+        form: str = "kl",
+        target: float = 0.05,
+        weight: float = 0.5,
+        **params: Any,
+    ) -> Tensor:
+        """The divergence from the wanted activity, or the size of the codes."""
+        code, bounds = by_unit(segment, segment.encode(inputs)), segment.bounds
+        if form == "kl" and bounds is not None:
+            activity = ((code - bounds[0]) / (bounds[1] - bounds[0])).mean(0)
+            kept: Tensor = divergence(target, activity).sum() * weight
+            return kept
+        sizes: Tensor = code.abs() * vectors(decoder, code.shape[1])
+        return sizes.sum() * (weight / len(inputs))
+
+
+def by_unit(segment: advisor.Segment, code: Tensor) -> Tensor:
+    """A layer's output as (rows, units); each place of a convolution is a row."""
+    return code.transpose(0, 1).flatten(1).T if "conv" in segment.operation.name else code
+
+
+def divergence(target: float, activity: Tensor) -> Tensor:
+    """KL(target ‖ activity) of Bernoulli variables."""
+    rho, found = torch.tensor(target).to(activity), activity.clamp(1e-6, 1 - 1e-6)
+    return rho * (rho / found).log() + (1 - rho) * ((1 - rho) / (1 - found)).log()
+
+
+def vectors(decoder: nn.Module, units: int) -> Tensor:
+    """Length of the decoder's vector of each unit; 1 where groups share the places of a transposed layer."""
+    weight = next(decoder.parameters())
+    along = 0 if "Transpose" in type(decoder).__name__ else 1
+    if weight.shape[along] != units:
+        return weight.new_ones(units)
+    return weight.transpose(0, along).flatten(1).square().sum(1).sqrt()
