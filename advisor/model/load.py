@@ -31,8 +31,8 @@ _ASKS: dict[str, tuple[str, ...]] = {
         "outputchannels", "ny", "actiondim", "c",
     ),
     "vocabulary": (
-        "vocabsize", "vocabulary", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize", "vocab", "nwords", "numwords",
-        "numtokens", "vocablen", "embednum", "nembeddings", "dictsize", "inputvocabsize", "srcvocabsize", "v", "nvocabulary",
+        "vocabsize", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize", "vocab", "nwords", "numwords",
+        "numtokens", "vocablen", "embednum", "nembeddings", "dictsize", "vocabulary", "inputvocabsize", "srcvocabsize", "v", "nvocabulary",
     ),
     "channels": (
         "inchannels", "channels", "nchannels", "numchannels", "inputchannels", "inchans", "inch", "nc", "inplanes", "imgchannels",
