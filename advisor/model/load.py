@@ -32,7 +32,8 @@ _ASKS: dict[str, tuple[str, ...]] = {
     ),
     "vocabulary": (
         "vocabsize", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize", "vocab", "nwords", "numwords",
-        "numtokens", "vocablen", "embednum", "nembeddings", "dictsize", "vocabulary", "inputvocabsize", "srcvocabsize", "v", "nvocabulary",
+        "numtokens", "vocablen", "embednum", "nembeddings", "dictsize", "inputvocabsize", "srcvocabsize", "v", "nvocabulary",
+        "vocabulary",
     ),
     "channels": (
         "inchannels", "channels", "nchannels", "numchannels", "inputchannels", "inchans", "inch", "nc", "inplanes", "imgchannels",
