@@ -74,11 +74,11 @@ def gradients(seen: Measured) -> Iterator[Finding]:
     one, other, deepest = (s.gradient or 0.0 for s in (first, last, hidden[-1]))
     where = f"its norm is {one:.1g} in {first.layer.name} and {other:.1g} in {last.layer.name}"
     if one < BOUNDS["vanishing"].value:
-        yield found("vanishing", first.layer.name, one, f"The gradient vanishes on its way to the first layer: {where}.")
+        yield found("vanishing", first.layer.name, one, f"The gradient vanishes on its way to the first layers: {where}.")
     normed = any(layer.kind == "norm" for layer in seen.run.anatomy.layers)
     bound = BOUNDS["exploding"].value * (NORMED if normed else 1)
     if one > bound * other > 0 and one > GROWN * deepest:
-        sentence = f"The gradient explodes on its way to the first layer: {where}, {one / other:.0f} times as much."
+        sentence = f"The gradient explodes on its way to the first layers: {where}, {one / other:.0f} times as much."
         yield found("exploding", first.layer.name, one / other, sentence)
 
 
