@@ -44,9 +44,8 @@ def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
     else:
         _show(found)
         counts = ", ".join(f"{sum(r.status == status for r in every)} {mark}" for status, mark in MARKS.items())
-        click.echo(
-            f"{len(found)} technique{'s' * (len(found) != 1)}, {len(every)} checks: {counts} ({time.perf_counter() - started:.1f} s)"
-        )
+        what = f"{len(found)} technique{'s' * (len(found) != 1)}, {len(every)} checks"
+        click.echo(f"{what}: {counts} ({time.perf_counter() - started:.1f} s)")
     return 1 if broken else 0
 
 
