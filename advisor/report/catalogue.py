@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import torch
 from torch import Tensor, nn
 
-from advisor.errors import InputError
 from advisor.host.host import Host
-from advisor.modules import explain
+from advisor.report.html import render, write
 from advisor.slots.activation import Activation
 from advisor.slots.gain import Moments, moments
 from advisor.technique import KEEP, Technique
@@ -38,25 +36,14 @@ class Curve:
 
 def write_catalogue(host: Host, slots: list[str], path: str) -> Path:
     """Write the page; returns where. Raises `InputError` when it cannot be written."""
-    text, place = catalogue(host, slots), Path(path)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise InputError(
-            f"{path}: the page cannot be written ({explain(problem)}); give a path in a folder of yours."
-        ) from problem
-    return place
+    return write(catalogue(host, slots), path)
 
 
 def catalogue(host: Host, slots: list[str]) -> str:
     """The page as text; what comes from plugins is escaped."""
-    surroundings = jinja2.Environment(
-        loader=jinja2.PackageLoader("advisor.report"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     found = {host.slots[name]: [_shown(host, t) for t in host.techniques[name].values() if t.name != KEEP] for name in slots}
     measures = {"width": WIDTH, "height": HEIGHT, "reach": REACH}
-    return surroundings.get_template("catalogue.html").render(found=found, **measures)
+    return render("catalogue.html", found=found, **measures)
 
 
 def _shown(host: Host, technique: Technique) -> dict[str, Any]:

@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from advisor.diagnosis.finding import BOUNDS
-from advisor.errors import InputError
-from advisor.modules import explain
-from advisor.report.diagnosis import number
+from advisor.report.html import render, write
 from advisor.verdict.diagnose import Report
 
 WIDTH, HEIGHT, LEFT, TOP = 860, 260, 64, 14
@@ -44,27 +40,13 @@ class Plot:
 
 def write_page(found: Report, path: str) -> Path:
     """Write the page; returns where. Raises `InputError` when it cannot be written."""
-    text = page(found)
-    place = Path(path)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise InputError(
-            f"-o {path}: the page cannot be written ({explain(problem)}); give a path in a folder of yours."
-        ) from problem
-    return place
+    return write(page(found), path)
 
 
 def page(found: Report) -> str:
     """The page as text; everything that comes from the user's model and data is escaped."""
-    surroundings = jinja2.Environment(
-        loader=jinja2.PackageLoader("advisor.report"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    surroundings.filters["number"] = number
     measures = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP}
-    template = surroundings.get_template("diagnosis.html")
-    return template.render(found=found, seen=found.diagnosis.measured, plot=plot(found), **measures)
+    return render("diagnosis.html", found=found, seen=found.diagnosis.measured, plot=plot(found), **measures)
 
 
 def plot(found: Report) -> Plot | None:
