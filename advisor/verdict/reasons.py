@@ -115,7 +115,7 @@ def _why_not(evidence: Evidence, other: Candidate, metric: Metric) -> str:
     own, top = mean(results[other.label]), mean(results[best.label])
     pair = f"{metric.name} {own:.4g} against {top:.4g} of {best.label} on {len(results[other.label])} fresh seeds"
     rate = f"lr {other.params[RATE]:.2g}"
-    if metric.sign * (own - top) < 0:
+    if round(metric.sign * (own - top), 12) < 0:
         return f"worse: {pair} ({rate})"
     more = other.changes - best.changes
     changes = f", for {more} more change{'s' if more > 1 else ''}" if more > 0 else ""

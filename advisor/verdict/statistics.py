@@ -44,7 +44,7 @@ def paired_gain(baseline: Sequence[float], other: Sequence[float], overlap: floa
     if len(baseline) != len(other) or len(baseline) < 2:
         raise ValueError(f"paired_gain needs at least two pairs, got {len(baseline)} and {len(other)} scores")
     differences = [b - a for a, b in zip(baseline, other, strict=True)]
-    n, mean, spread = len(differences), statistics.fmean(differences), statistics.stdev(differences)
+    n, mean, spread = len(differences), round(statistics.fmean(differences), 12), statistics.stdev(differences)  # no -2e-17
     error = spread * math.sqrt(1 / n + overlap)
     if error == 0.0:
         return Gain(mean, mean, mean, 1.0 if mean == 0 else 0.0, n, 0.0, n)
