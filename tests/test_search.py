@@ -1,12 +1,15 @@
 """The plan, the rounds, the coordinator, executors; real studies in seconds."""
 
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -17,12 +20,14 @@ from torch import nn
 import advisor
 from advisor.errors import InputError, SearchError
 from advisor.search import rounds
+from advisor.search.coordinator import Search
 from advisor.search.executors import Crew, Serial, local_pool
 from advisor.search.job import Job, work
 from advisor.search.plan import RATE, Plan, make_plan
 from advisor.search.question import Question, host_of
 from advisor.search.sampler import distributions, propose
 from advisor.search.setup import setup
+from advisor.store.database import Database
 from advisor.store.query import read
 
 
@@ -124,7 +129,7 @@ def test_what_was_hopeless_alone_is_tried_with_the_best_technique_of_another_slo
     assert (current.stage, current.size) == (rounds.JOIN, len(activations))
     assert rounds.fixed(plan, current, trials, 1.0).items() >= {"activation": activations[0], "initializer": "lsuv"}.items()
     nothing = numbered([finished(plan, choices, None, state=TrialState.PRUNED) for choices in plan.alone()])
-    assert rounds.next_round(plan, nothing, 60).stage == rounds.EXPLORE
+    assert rounds.next_round(plan, nothing, 60).stage == rounds.FAIR
 
 
 def test_a_package_is_never_proposed_beside_what_it_settles(plan):
@@ -138,27 +143,139 @@ def test_a_package_is_never_proposed_beside_what_it_settles(plan):
             assert len(forced) == 2 or found.items() >= forced.items()
 
 
-def test_exploration_forces_the_technique_that_had_the_fewest_trials(plan):
-    trials = numbered([finished(plan, choices, 0.5) for choices in plan.alone()] + [finished(plan, plan.alone()[1], 0.5)])
+def told(trials, stage, **attributes):
+    for trial in trials:
+        trial.user_attrs |= {"stage": stage, **attributes}
+    return trials
+
+
+def narrowed(plan, most):
+    """The plan with this many of its techniques, and further ones that exist by name only."""
+    kept = [next((s, n) for s, n in choices.items() if n != "keep") for choices in plan.alone()[1 : 1 + most]]
+    kept += [("initializer", f"more_{i}") for i in range(most - len(kept))]
+    return replace(plan, options={slot: ["keep", *(n for s, n in kept if s == slot)] for slot in plan.options})
+
+
+def counted(plan, trials):
+    return [len(rounds.of_arm(plan, trials, home)) for home in rounds.homes(plan, trials, 1.0)]
+
+
+@pytest.mark.parametrize(("techniques", "total", "quota"), [(3, 60, 3), (17, 60, 2), (17, 20, 1), (3, 8, 1), (17, 200, 3)])
+def test_every_technique_and_the_baseline_get_the_same_number_of_trials_before_anything_else(plan, techniques, total, quota):
+    few, trials = narrowed(plan, techniques), []
+    while (current := rounds.next_round(few, trials, total)) and current.stage in (rounds.OPEN, rounds.FAIR):
+        for _ in range(current.size):
+            given = rounds.fixed(few, current, numbered(trials), 1.0)
+            arm = {slot: given[slot] for slot in few.options}
+            trials += told([finished(few, arm, 0.5, given[RATE])], current.stage)
+        trials = numbered(trials)
+    assert counted(few, trials) == [quota] * (1 + techniques)
+    tried = {tuple(trial.params[RATE] for trial in rounds.of_arm(few, trials, home)) for home in few.alone()}
+    assert len(tried) == 1, "all with the same learning rates"
+    assert len(set(next(iter(tried)))) == quota
+    assert current is None or current.stage == rounds.EXPLORE
+
+
+def test_the_quota_counts_the_joined_pair_and_skips_what_no_learning_rate_can_change(plan):
+    few = narrowed(plan, 4)
+    trials = numbered([finished(few, choices, 0.5) for choices in few.alone()])
+    trials[1] = finished(few, few.alone()[1], None, state=TrialState.PRUNED)
+    trials[2] = finished(few, few.alone()[2], None, state=TrialState.FAIL)
+    told([trials[1]], rounds.OPEN, ended="hopeless", why="not trained: the signal collapses")
+    told([trials[2]], rounds.OPEN, ended="failed", why="ValueError")
+    trials = numbered(trials)
+    assert rounds.joined(few, trials) == []  # all four sit in one slot
+    current = rounds.next_round(few, trials, 60)
+    assert (current.stage, current.size) == (rounds.FAIR, 3)
+    wide = numbered([finished(plan, choices, 0.5) for choices in plan.alone()])
+    told([wide[1]], rounds.OPEN, ended="hopeless").clear()
+    wide[1].values, wide[1].state = None, TrialState.PRUNED
+    (pair,) = rounds.joined(plan, wide)
+    wide = numbered([*wide, finished(plan, pair, 0.4)])
+    current = rounds.next_round(plan, wide, 60)
+    asked = [rounds.fixed(plan, current, wide, 1.0)]
+    for _ in range(current.size - 1):
+        wide = numbered([*wide, finished(plan, {slot: asked[-1][slot] for slot in plan.options}, 0.5, asked[-1][RATE])])
+        asked.append(rounds.fixed(plan, current, wide, 1.0))
+    arms = [{slot: given[slot] for slot in plan.options} for given in asked]
+    assert pair in arms
+    assert plan.alone()[1] not in arms
+
+
+def test_an_arm_whose_loss_became_infinite_is_tried_at_lower_rates(plan):
+    broke = finished(plan, plan.alone()[1], None, state=TrialState.PRUNED)
+    told([broke], rounds.OPEN, ended="hopeless", why="the training loss became nan")
+    few = narrowed(plan, 1)
+    trials = numbered([finished(few, few.baseline, 0.5), broke])
+    current = rounds.next_round(few, trials, 60)
+    assert rounds.fixed(few, current, trials, 1.0)[RATE] > 1e-3
+    trials = numbered([*trials, finished(few, few.baseline, 0.5, 3e-3)])
+    assert rounds.fixed(few, current, trials, 1.0)[RATE] < 1e-3
+
+
+def test_exploration_takes_turns_between_what_leads_together_what_was_tried_least_and_the_sampler(plan):
+    scores = {"he": 0.9, "elu": 0.8}
+    trials = [finished(plan, c, max(scores.get(name, 0.1) for name in c.values()), 2e-3) for c in plan.alone()]
+    trials += [finished(plan, plan.alone()[1], 0.1)] * (-len(trials) % 3)
     current = rounds.Round(rounds.EXPLORE, len(trials), 8)
-    if len(trials) % 2:
-        trials = numbered([*trials, finished(plan, plan.baseline, 0.5)])
-    forced = rounds.fixed(plan, current, trials, 1.0)
-    assert forced == dict([next((s, n) for s, n in plan.alone()[2].items() if n != "keep")])
+    together = rounds.fixed(plan, current, numbered(trials), 1.0)
+    assert together == {**plan.baseline, "activation": "elu", "initializer": "he", RATE: 2e-3}
+    trials.append(finished(plan, {**plan.baseline, "activation": "elu", "initializer": "he"}, 0.1))
+    seen = [trial.params for trial in trials]
+    forced = rounds.fixed(plan, current, numbered(trials), 1.0)
+    counts = {
+        c: sum(p[c[0]] == c[1] for p in seen) for c in ((s, n) for s in plan.options for n in plan.options[s] if n != "keep")
+    }
+    assert forced == dict([min(counts, key=counts.get)])
+    trials.append(finished(plan, plan.alone()[1], 0.1))
+    assert rounds.fixed(plan, current, numbered(trials), 1.0) == {}
+    trials.append(finished(plan, plan.alone()[1], 0.1))
+    again = rounds.fixed(plan, current, numbered(trials), 1.0)
+    assert {slot: again[slot] for slot in plan.options} != {slot: together[slot] for slot in plan.options}
+    assert sum(again[slot] != "keep" for slot in plan.options) >= 2
 
 
-def test_leaders_and_the_baseline_are_tried_with_the_same_ladder_of_learning_rates(plan):
-    trials = [finished(plan, choices, 0.5 + i / 100) for i, choices in enumerate(plan.alone())]
-    current = rounds.Round(rounds.TUNE, len(trials), 16)
+def test_leaders_and_the_baseline_climb_from_their_best_rates_and_get_equally_many_trials(plan):
+    peaks = {str(arm): 1e-3 * 10 ** (i % 5 / 2 - 1) for i, arm in enumerate(plan.alone())}
+    height = {str(arm): i for i, arm in enumerate(plan.alone())}
+
+    def scored(arm, rate):
+        return finished(plan, arm, height[str(arm)] - abs(math.log10(rate / peaks[str(arm)])) / 10, rate=rate)
+
+    trials = [scored(arm, 1e-3) for arm in plan.alone()]
+    current = rounds.Round(rounds.TUNE, len(trials), 20)
     rates: dict[str, list[float]] = {}
-    for _ in range(16):
-        fixed = rounds.fixed(plan, current, numbered(trials), 1.0)
-        arm = str([fixed[slot] for slot in plan.options])
-        rates.setdefault(arm, []).append(round(fixed[RATE], 8))
-        trials.append(finished(plan, {slot: fixed[slot] for slot in plan.options}, 0.1, rate=fixed[RATE]))
-    assert len(rates) == 1 + rounds.LEADERS
-    assert len({tuple(tried) for tried in rates.values()}) == 1
-    assert str(["keep"] * len(plan.options)) in rates
+    for _ in range(20):
+        given = rounds.fixed(plan, current, numbered(trials), 1.0)
+        arm = {slot: given[slot] for slot in plan.options}
+        rates.setdefault(str(arm), []).append(given[RATE])
+        trials.append(scored(arm, given[RATE]))
+    assert list(rates) == [str(arm) for arm in [plan.baseline, *reversed(plan.alone()[-rounds.LEADERS :])]]
+    for arm, tried in rates.items():
+        assert len(tried) == 5
+        assert min(abs(math.log10(rate / peaks[arm])) for rate in [1e-3, *tried]) < 0.01, (arm, peaks[arm], tried)
+
+
+def test_a_best_rate_at_the_edge_widens_the_range_and_one_in_the_middle_does_not(plan):
+    arm = plan.alone()[1]
+
+    def ends(*pairs):
+        trials = numbered([finished(rounds_wide, arm, value, rate) for rate, value in pairs])
+        space = rounds.widened(plan, trials, 1.0).space[RATE]
+        return round(math.log10(space.low), 6), round(math.log10(space.high), 6)
+
+    rounds_wide = replace(plan, space={**plan.space, RATE: optuna.distributions.FloatDistribution(1e-7, 100.0, log=True)})
+    assert ends((1e-3, 0.5)) == (-4, -1)
+    assert ends((0.09, 0.6), (1e-3, 0.5)) == (-4, 0)
+    assert ends((0.09, 0.4), (1e-3, 0.5)) == (-4, -1)
+    assert ends((1.05e-4, 0.6)) == (-5, -1)
+    assert ends((0.95, 0.6)) == (-4, 1)  # a rate that was tried is always inside, and well inside if it is the best
+    assert ends((9.9, 0.6)) == (-4, 1)
+    assert ends((1.1e-6, 0.6)) == (-6, -1)
+    trials = numbered([finished(plan, arm, 0.6, 0.09), finished(plan, arm, 0.5)])
+    wide = rounds.widened(plan, trials, 1.0)
+    drawn = [propose(wide, trials, "maximize", seed, {})[RATE] for seed in range(40)]
+    assert max(drawn) > 0.1
 
 
 def test_the_first_trial_and_the_best_of_each_slot_survive_the_opening(plan):
@@ -187,8 +304,6 @@ def test_a_trial_asks_the_same_whatever_was_asked_before_it_in_this_process(plan
 
 
 def test_a_technique_whose_plugin_is_gone_is_not_proposed(plan):
-    from dataclasses import replace
-
     gone = frozenset(("activation", name) for name in plan.options["activation"] if name != "keep")
     trials = numbered([finished(plan, choices, 0.5) for choices in plan.alone()])
     for seed in range(10):
@@ -260,6 +375,45 @@ def test_more_trials_go_on_where_the_study_stopped_and_no_more_add_none(blobs, t
     assert again.to_json() == more.to_json()
 
 
+def test_the_learning_rate_climbs_out_of_its_range_where_the_optimum_is_above_it(tmp_path):
+    class Slow(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) / 20  # so that weights must grow far, in few steps
+
+    def data():
+        x = torch.randn(240, 2, generator=torch.Generator().manual_seed(0))
+        return x, x @ torch.tensor([[3.0], [-2.0]])
+
+    task = advisor.Task(build=lambda: Slow(2, 1), data=data, batch=16)
+    asked = advisor.Study("far", task, trials=20, epochs=2, only={name: [] for name in ("initializer", "pretraining")})
+    url = str(tmp_path / "a.db")
+    question = Question.of(asked)
+    shared, host = setup(question), host_of(question)
+    plan = make_plan(shared, host)
+    database = Database(f"sqlite:///{url}", host.built_in_slots)
+    database.begin("far", "r2", shared.objective.metric.direction, plan.to_json(), None)
+    with Crew(Serial, 1) as crew:
+        search = Search(shared, plan, database, crew, tmp_path / "states", lambda event: None)
+        search.run()
+    rates = [trial.params[RATE] for trial in search.trials()]
+    best = max((t for t in search.trials() if t.value is not None), key=lambda t: search.sign * t.value)
+    database.close()
+    assert plan.space[RATE].high < best.params[RATE] <= max(rates) <= 10.0
+
+
+def test_a_trial_that_was_cut_says_its_score_and_that_of_the_worst_which_went_on(blobs, tmp_path):
+    url = str(tmp_path / "a.db")
+    advisor.tune(study(blobs, epochs=16), storage=url)
+    found = read(f"sqlite:///{url}", "SELECT value_json FROM trial_user_attributes WHERE key = 'why'")[1]
+    cut = [json.loads(row[0]) for row in found if " were better" in row[0]]
+    assert cut
+    form = r"accuracy (\S+) after epoch \d+, and (\d+) of (\d+) were better, the last of them (\S+)( with a lower training loss)?"
+    for why in cut:
+        own, better, all_, last, tie = re.fullmatch(form, why).groups()
+        assert int(better) < int(all_)
+        assert float(own) == float(last) if tie else float(own) < float(last)
+
+
 def test_a_study_begun_with_other_settings_is_not_mixed_up(blobs, tmp_path):
     url = str(tmp_path / "a.db")
     advisor.tune(study(blobs, trials=3), storage=url)
@@ -299,8 +453,6 @@ def test_a_dead_worker_costs_one_job_which_is_run_again(question, plan, tmp_path
             return [Killer()]
         """)
     )
-    from dataclasses import replace
-
     asked = replace(question, plugins=(str(plugin),))
     jobs = {i: job(asked, plan, initializer=name) for i, name in enumerate(["keep", "killer", "he"])}
     with Crew(lambda: local_pool(2), 2) as crew:
@@ -325,7 +477,8 @@ def net():
 def data():
     x, y = load_iris(return_X_y=True)
     return (x - x.mean(0)).astype("float32"), y
-study = advisor.Study("iris", advisor.Task(build=net, data=data), trials=16, epochs=10)
+study = advisor.Study("iris", advisor.Task(build=net, data=data), trials=16, epochs=10,
+                      only={"activation": ["elu", "tanh"], "initializer": ["he"], "pretraining": []})
 """
 
 
@@ -405,7 +558,7 @@ def test_a_number_of_epochs_that_the_user_gave_is_kept(blobs, tmp_path):
 def test_a_script_without_a_main_guard_may_ask_for_workers(tmp_path):
     file = tmp_path / "script.py"
     file.write_text(
-        SCRIPT.replace("trials=16", "trials=3, seeds=3, only={'initializer': [], 'pretraining': []}")
+        SCRIPT.replace("trials=16", "trials=3, seeds=3")
         + "print('ran', advisor.tune(study, storage='a.db', workers=2).trials['complete'])\n"
     )
     said = subprocess.run([sys.executable, str(file)], cwd=tmp_path, capture_output=True, text=True, check=True)

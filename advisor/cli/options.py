@@ -73,7 +73,9 @@ def question(options: dict[str, Any]) -> Question:
     if model is not None and options["data"] is None:
         raise InputError("--model needs data: add --data PATH (CSV, Parquet, .npz, a folder, or FILE:NAME of a function).")
     changes = {
-        key: options[key] for key in ("trials", "minutes", "epochs", "seed", "seeds", "name") if options.get(key) is not None
+        key: options[key]
+        for key in ("trials", "minutes", "epochs", "seed", "seeds", "min_gain", "name")
+        if options.get(key) is not None
     }
     if options["only"]:
         changes["only"] = dict(map(_only, options["only"]))

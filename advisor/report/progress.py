@@ -16,6 +16,8 @@ from advisor.search.coordinator import Event, Listener
 TITLES = {
     "pilot": "pilot",
     "open": "each technique alone",
+    "join": "techniques in pairs",
+    "fair": "as many trials for each technique",
     "explore": "combinations",
     "tune": "learning rates of the leaders",
     "confirm": "fresh seeds",

@@ -42,6 +42,8 @@ def show_recommendation(found: Recommendation) -> None:
     section(out, "Why", found.reasons)
     section(out, "Diagnosed before training", _diagnosed(found))
     section(out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives])
+    section(out, "Each technique alone, at its best rate (search; one seed)", _isolated(found))
+    section(out, "Score against cost", _front(found))
     section(out, "Not applicable", _skipped(found.skipped))
     section(out, "Mind", found.warnings, most=len(found.warnings))
     out.print(Text("\nApply it", style="bold"))
@@ -63,23 +65,40 @@ def _headline(found: Recommendation) -> str:
 
 def _numbers(found: Recommendation) -> list[tuple[str, str]]:
     base, best, gain = found.baseline, found.recommended, found.gain
-    interval = f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}] (95 %), p {gain['p']:.2g}"
-    interval += f", {gain['seeds']} fresh paired seeds"
+    interval = f"{gain['mean']:+.4g} {_between(gain)} (95 %), p {gain['p']:.2g}"
+    interval += f", {gain['seeds']} fresh paired seeds; worth a change from {cell(found.min_gain)}"
     rate = f"lr {found.params.get('training.lr', 0):.3g}, weight decay {found.params.get('training.weight_decay', 0):.3g}"
     own = [f"{key} {cell(value)}" for key, value in found.params.items() if not key.startswith("training.")]
     if found.verdict == "change":
         return [
             (found.metric, f"{cell(base['mean'])} → {cell(best['mean'])}"),
             ("gain", interval),
-            ("test", f"{cell(base['test'])} → {cell(best['test'])} (rows that nothing else looked at)"),
+            *_searched(found),
+            ("test", f"{cell(base['test'])} → {cell(best['test'])}{_rows(gain)} (rows that nothing else looked at)"),
             ("cost", f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training of {found.epochs} epochs"),
             ("with", ", ".join([rate, *own])),
         ]
     return [
         (found.metric, f"{cell(base['mean'])} (test {cell(base['test'])})"),
         ("best other", f"{_label(gain['arm'])}: gain {interval}" if gain["arm"] else "none"),
+        *_searched(found),
         ("with", f"{rate}, {found.epochs} epochs"),
     ]
+
+
+def _between(gain: dict[str, Any]) -> str:
+    return f"[{gain['low']:+.4g}, {gain['high']:+.4g}]"
+
+
+def _searched(found: Recommendation) -> list[tuple[str, str]]:
+    """The winner's curse: what the search promised on the seed that it chose by."""
+    promised = found.gain["searched"]
+    return [] if promised is None else [("in search", f"{promised:+.4g} on the one seed that chose it, hence not to be trusted")]
+
+
+def _rows(gain: dict[str, Any]) -> str:
+    test = gain["test"]
+    return "" if test is None else f", {test['mean']:+.4g} {_between(test)} over {test['rows']} rows"
 
 
 def wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
@@ -104,6 +123,28 @@ def section(out: Console, title: str, lines: list[str], most: int = MOST) -> Non
 def _diagnosed(found: Recommendation) -> list[str]:
     """Findings that are not among the reasons."""
     return [f["sentence"] for f in found.findings if not any(f["sentence"] in reason for reason in found.reasons)]
+
+
+def _isolated(found: Recommendation) -> list[str]:
+    """A line for each technique that was trained to its end alone, best first, with how many trials it had."""
+    rows = [row for row in found.isolation if row["slot"] and row["alone"] is not None and row["gain"]]
+    ordered = sorted(rows, key=lambda row: -row["gain"]["mean"])
+    tried = sum(row["slot"] is not None for row in found.isolation)
+    shares = ", ".join(f"{slot} {share:.0%}" for slot, share in found.importance.items())
+    lines = [
+        f"{row['slot']} {row['technique']}: {cell(row['alone'])}, {row['gain']['mean']:+.4g} {_between(row['gain'])}, "
+        f"{row['trials']} trials"
+        for row in ordered
+    ]
+    least = min((row["trials"] for row in found.isolation), default=0)
+    ends = [f"{tried} techniques were tried, none in fewer than {least} trials"] if tried else []
+    return [*lines[: MOST - 2], *ends, *([f"what decided (PED-ANOVA): {shares}"] if shares else [])]
+
+
+def _front(found: Recommendation) -> list[str]:
+    """The confirmed arms worth their seconds, where there is a choice."""
+    rows = [f"{_label(row['choices'])}: {cell(row['mean'])} in {row['seconds']:.2g} s" for row in found.front()]
+    return rows if len(rows) > 1 else []
 
 
 def _skipped(skipped: list[dict[str, str]]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,12 @@ class Search:
         self.name, self.sign = shared.study.name, shared.objective.metric.sign
         self.deadline: float | None = None
         self.began = time.monotonic()
+        self._begun: set[int] = set()
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
-        while not self.late() and (current := rounds.next_round(self.plan, self.trials(), self.shared.study.trials)):
+        total = self.shared.study.trials
+        while not self.late() and (current := rounds.next_round(self.plan, self.trials(), total, self.sign)):
             self._ask(current)
             self._compare(current)
             self._tell(current)
@@ -73,70 +76,91 @@ class Search:
         self.began = now
 
     def _ask(self, current: Round) -> None:
-        for number in range(len(self.trials()), current.start + current.size):
-            trials = self.trials()
-            given = rounds.fixed(self.plan, current, trials, self.sign)
+        asked = self.trials()
+        plan = rounds.widened(self.plan, asked, self.sign)
+        for number in range(len(asked), current.start + current.size):
+            given = rounds.fixed(plan, current, asked, self.sign)
             seed = mix(self.shared.study.seed, "ask", number)
-            params = propose(self.plan, trials, self.shared.objective.metric.direction, seed, given)
+            params = propose(plan, asked, self.shared.objective.metric.direction, seed, given)
             attributes = {"stage": current.stage, "round": current.start, "size": current.size}
-            self.database.add_trial(self.name, params, distributions(self.plan, params), attributes)
+            self.database.add_trial(self.name, params, distributions(plan, params), attributes)
+            asked = self.trials()
 
     def _compare(self, current: Round) -> None:
-        """Train the round's trials from rung to rung; only the better ones go on."""
-        alive = {trial.number for trial in self._of(current) if "ended" not in trial.user_attrs}
-        if self.first is not None and 0 in alive and not self._reached(0):
-            self._record(0, self.first)
-            self._close(0)
-            alive -= {0} if self.first.ended else set()
-        threshold = rounds.hopeless(self.trials()[: current.start], self.database.curve(self.name), self.sign)
-        begun = 0
-        for rung in self.plan.rungs:
-            jobs = {n: self._job(n, begun, rung, threshold) for n in sorted(alive) if self._reached(n) < self._goal(n, rung)}
+        """Train the round's trials from rung to rung; only the better ones go on.
+
+        A round that was stopped is gone through again from its first rung, so that the same trials are compared there.
+        """
+        alive = {trial.number: trial for trial in self._of(current)}
+        ended = {number for number, trial in alive.items() if "ended" in trial.user_attrs}
+        self._begun = {*range(current.start), *self._reached(), *ended}
+        if self.first is not None and 0 in alive and 0 not in self._begun:
+            ended |= self._record(alive[0], self.first)
+        threshold = self._hopeless(current)
+        for begun, rung in pairwise([0, *self.plan.rungs]):
+            reached = self._reached()
+            going = {n: t for n, t in alive.items() if n not in ended and reached.get(n, 0) < self._goal(n, rung)}
+            jobs = {number: self._job(trial, begun, rung, threshold) for number, trial in going.items()}
             for number, outcome in self.crew.run(jobs, self.late):
-                self._record(number, outcome)
-                if outcome.ended:
-                    alive.discard(number)
-                if outcome.ended or self._reached(number) == self.plan.rungs[-1]:
-                    self._close(number)
+                ended |= self._record(alive[number], outcome)
             if self.late():
                 return
-            if rung != self.plan.rungs[-1]:
-                dropped = alive - rounds.survivors(self.plan, current, self._ranked(alive, rung))
-                alive -= dropped
-                for number in sorted(dropped):
-                    self._close(number)
-            begun = rung
+            reached = self._reached()
+            alive = self._best(current, {n: t for n, t in alive.items() if n not in ended or reached.get(n, 0) >= rung}, rung)
+
+    def _hopeless(self, current: Round) -> float | None:
+        """The loss above which a trial is given up: only in explorations, because a low learning rate starts slowly, too."""
+        if current.stage != rounds.EXPLORE:
+            return None
+        return rounds.hopeless(self.trials()[: current.start], self.database.curve(self.name), self.sign)
+
+    def _best(self, current: Round, alive: Mapping[int, FrozenTrial], rung: int) -> dict[int, FrozenTrial]:
+        """Those that go on from a rung; the others are closed."""
+        if rung == self.plan.rungs[-1]:
+            return dict(alive)
+        ranked = self._ranked(alive, rung)
+        kept = rounds.survivors(self.plan, current, ranked)
+        for place, (trial, own) in enumerate(ranked):
+            if trial.number not in kept:
+                better = [score for other, score in ranked[:place] if other.number in kept]
+                self._close(trial.number, self._outranked(own, better, len(ranked), rung))
+        return {trial.number: trial for trial, _ in ranked if trial.number in kept}
+
+    def _outranked(self, own: float, better: list[float], of: int, rung: int) -> str:
+        last = f"{len(better)} of {of} were better, the last of them {self.sign * better[-1]:.4g}"
+        tie = " with a lower training loss" if better[-1] == own else ""
+        return f"{self.shared.objective.metric.name} {self.sign * own:.4g} after epoch {rung}, and {last}{tie}"
 
     def _goal(self, number: int, rung: int) -> int:
         """The user's model as it is goes to the end at once: whatever happens later, there is something to compare with."""
         return self.plan.rungs[-1] if number == 0 else rung
 
-    def _reached(self, number: int) -> int:
-        curve = self.database.curve(self.name).get(number, [])
-        return curve[-1]["epoch"] if curve else 0
+    def _reached(self) -> dict[int, int]:
+        """The last epoch of every trial that has one."""
+        return {number: curve[-1]["epoch"] for number, curve in self.database.curve(self.name).items()}
 
-    def _ranked(self, alive: set[int], rung: int) -> list[tuple[FrozenTrial, float]]:
+    def _ranked(self, alive: Mapping[int, FrozenTrial], rung: int) -> list[tuple[FrozenTrial, float]]:
         curves = self.database.curve(self.name)
-        scored = [(t, self.sign * rounds.score(curves[t.number], rung)) for t in self.trials() if t.number in alive]
+        scored = [(trial, self.sign * rounds.score(curves[number], rung)) for number, trial in alive.items()]
         # Scores tie while nothing has been learnt yet; then the training loss tells who is on the way.
         loss = {number: min(row["loss"] for row in curves[number] if row["epoch"] <= rung) for number in alive}
         return sorted(scored, key=lambda pair: (-pair[1], loss[pair[0].number], pair[0].number))
 
-    def _job(self, number: int, begun: int, rung: int, threshold: float | None) -> Job:
-        goal = self._goal(number, rung)
+    def _job(self, trial: FrozenTrial, begun: int, rung: int, threshold: float | None) -> Job:
+        goal = self._goal(trial.number, rung)
         return Job(
             question=self.shared.question,
-            params=self.trials()[number].params,
+            params=trial.params,
             seed=mix(self.shared.study.seed, "search"),  # the same for all, so that trials can be compared
             split=self.shared.study.seed,
             batch=self.plan.batch,
             from_epoch=begun,
             to_epoch=goal,
             epochs=self.plan.rungs[-1],
-            load=str(self._state(number, begun)) if begun else None,
-            save=str(self._state(number, goal)) if goal != self.plan.rungs[-1] else None,
-            hopeless=threshold if number else None,
-            look=any(self.trials()[number].params[slot] != KEEP for slot in self.plan.options),
+            load=str(self._state(trial.number, begun)) if begun else None,
+            save=str(self._state(trial.number, goal)) if goal != self.plan.rungs[-1] else None,
+            hopeless=threshold,
+            look=any(trial.params[slot] != KEEP for slot in self.plan.options),
             cache=str(self.folder / "cache"),
             device=str(self.shared.device),
         )
@@ -144,21 +168,24 @@ class Search:
     def _state(self, number: int, epoch: int) -> Path:
         return self.folder / f"{number}-{epoch}.pt"
 
-    def _record(self, number: int, outcome: Outcome) -> None:
-        """Write what a job brought; that it ended last, so that a kill in between only runs the job again."""
-        trial = self.trials()[number]
-        spent = self.database.costs(self.name).get(number, {})
+    def _record(self, trial: FrozenTrial, outcome: Outcome) -> set[int]:
+        """Write what a job brought, and close the trial if that was its end; its number, if it ended early.
+
+        That it ended is written last, so that a kill in between only runs the job again.
+        """
+        spent = self.database.costs(self.name).get(trial.number, {})
         spent |= {part: seconds for part, seconds in outcome.costs.items() if part != "training"}
         spent["training"] = spent.get("training", 0.0) + outcome.costs.get("training", 0.0)
         self.database.save_progress(self.name, trial, [_row(asdict(epoch)) for epoch in outcome.curve], spent)
-        if outcome.told:
-            self.database.note(trial, "did", outcome.told)
-        if outcome.signal:
-            self.database.note(trial, "signal", outcome.signal)
-        if outcome.ended:
-            self.database.note(trial, "why", outcome.why)
-            self.database.note(trial, "ended", outcome.ended)
+        told = {"did": outcome.told, "signal": outcome.signal, "why": outcome.why if outcome.ended else None}
+        for key, value in {**told, "ended": outcome.ended}.items():
+            if value:
+                self.database.note(trial, key, value)
+        self._begun.add(trial.number)
         self._on(trial.user_attrs["stage"], self._line(trial, outcome))
+        if outcome.ended or (outcome.curve and outcome.curve[-1].epoch == self.plan.rungs[-1]):
+            self._close(trial.number)
+        return {trial.number} if outcome.ended else set()
 
     def _line(self, trial: FrozenTrial, outcome: Outcome) -> str:
         said = outcome.why
@@ -168,25 +195,24 @@ class Search:
         return f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params[RATE]:.2g}: {said}"
 
     def _on(self, stage: str, text: str) -> None:
-        begun = self.database.curve(self.name)
-        done = sum(t.state.is_finished() or t.number in begun or "ended" in t.user_attrs for t in self.trials())
-        self.on(Event(stage, done, self.shared.study.trials, text))
+        self.on(Event(stage, len(self._begun), self.shared.study.trials, text))
 
     def _of(self, current: Round) -> list[FrozenTrial]:
         return self.trials()[current.start : current.start + current.size]
 
     def _tell(self, current: Round) -> None:
         for trial in self._of(current):
-            self._close(trial.number)
+            self._close(trial.number, "the time was up")
         for file in self.folder.glob("*.pt"):
             file.unlink(missing_ok=True)
         self._on(current.stage, "")
 
-    def _close(self, number: int) -> None:
+    def _close(self, number: int, why: str = "") -> None:
         """Close a trial with what it reached, if it is still open. All trials of its round have been asked by then."""
-        trial, curve = self.trials()[number], self.database.curve(self.name).get(number, [])
+        trial = self.trials()[number]
         if trial.state != TrialState.RUNNING:
             return
+        curve = self.database.curve(self.name).get(number, [])
         epoch = curve[-1]["epoch"] if curve else None
         value = rounds.score(curve, epoch) if epoch else None
         if trial.user_attrs.get("ended") == "failed":
@@ -195,8 +221,7 @@ class Search:
             self.database.tell(trial, TrialState.COMPLETE, value, epoch)
         else:
             if "ended" not in trial.user_attrs:
-                reason = "the time was up" if self.late() else f"others of its round were better after epoch {epoch}"
-                self.database.note(trial, "why", reason)
+                self.database.note(trial, "why", why)
             self.database.tell(trial, TrialState.PRUNED, value, epoch)
 
 

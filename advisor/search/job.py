@@ -18,6 +18,9 @@ from advisor.technique import KEEP, Technique
 from advisor.training.loop import Epoch, Fit, Hopeless, evaluate, train
 from advisor.training.run import Run, apply
 
+NOT_TRAINED = "not trained"
+"""How the reason begins when a look at the model ended a trial before it was trained."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -35,7 +38,7 @@ class Job:
         hopeless: training loss before step 20 above which the run gives up, or None.
         look: look at the model before it is trained, and do not train what is hopeless.
         cache: folder of shared artefacts.
-        test: also score the test rows at the end.
+        test: file for what the model says of the test rows, which are scored at the end; None leaves them alone.
         device: a torch device.
     """
 
@@ -51,7 +54,7 @@ class Job:
     hopeless: float | None = None
     look: bool = False
     cache: str | None = None
-    test: bool = False
+    test: str | None = None
     device: str = "cpu"
     epochs: int | None = None
 
@@ -110,7 +113,7 @@ def _work(job: Job, outcome: Outcome) -> None:
         outcome.curve.append(epoch)
         run.costs["training"] = run.costs.get("training", 0.0) + epoch.seconds
     if job.test:
-        outcome.test = evaluate(run, splits.test, job.batch)
+        outcome.test = evaluate(run, splits.test, job.batch, Path(job.test))
 
 
 def _look(run: Run, outcome: Outcome) -> None:
@@ -120,7 +123,7 @@ def _look(run: Run, outcome: Outcome) -> None:
     run.costs["look"] = time.perf_counter() - started
     outcome.signal = {"features": seen.features, "cosine": seen.cosine, "gradient": seen.gradient}
     if seen.hopeless:
-        raise Hopeless(f"not trained: {seen.hopeless}")
+        raise Hopeless(f"{NOT_TRAINED}: {seen.hopeless}")
 
 
 def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:

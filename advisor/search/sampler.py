@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Literal
 
 import optuna
@@ -29,8 +30,7 @@ def propose(
         direction=direction,
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True),
     )
-    for known in trials:
-        study.add_trial(known)
+    study.add_trials([_in_space(plan, known) for known in trials])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a default outside a plugin's own range is its author's choice
         study.enqueue_trial(dict(fixed))
@@ -40,6 +40,13 @@ def propose(
     if gone:
         return propose(plan, trials, direction, seed, {**fixed, **gone})
     return {**choices, **{name: _suggest(trial, name, plan.space[name]) for name in plan.parameters_of(choices)}}
+
+
+def _in_space(plan: Plan, known: FrozenTrial) -> FrozenTrial:
+    """A copy of a trial in the plan's space, whose ranges may have grown since: the sampler models equal ranges together."""
+    copied = copy(known)
+    copied.distributions = {name: plan.space.get(name, old) for name, old in known.distributions.items()}
+    return copied
 
 
 def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -30,7 +30,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "state": "COMPLETE, PRUNED, FAIL, RUNNING",
             "score": "mean validation metric of the last epochs that were trained",
             "seconds": "techniques and training",
-            "stage": "open (each technique alone), join (with another, if hopeless alone), explore, tune (leading arms)",
+            "stage": "open (each technique alone), join (in pairs), fair (equally many trials each), explore, tune (leaders)",
             "why": "why it was stopped or failed",
             "<slot>": "technique in that slot, one column per slot of the built-in plugins",
         },

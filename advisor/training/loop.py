@@ -114,9 +114,12 @@ def _give_up(loss: float, hopeless: float | None) -> None:
         raise Hopeless(f"training loss {loss:.3g} after {EARLY_STEPS} steps; no good trial was above {hopeless:.3g}")
 
 
-def evaluate(run: Run, part: Part, batch: int) -> float:
-    """The run's metric over all rows of `part`, in evaluation mode, a mini-batch at a time."""
+def evaluate(run: Run, part: Part, batch: int, answers: Path | None = None) -> float:
+    """The run's metric over all rows of `part`, in evaluation mode, a mini-batch at a time; what it read goes to `answers`."""
     output, target = predict(run, part, batch)
+    if answers is not None:
+        answers.parent.mkdir(parents=True, exist_ok=True)
+        save({"output": output, "target": target}, answers)
     if not bool(torch.isfinite(output).all()):
         raise Hopeless("the model's output on the validation rows is not finite")
     score = run.objective.metric.score(output, target)

@@ -18,7 +18,7 @@ class Metric:
     """A score of outputs `(N, …)` against targets `(N, …)`.
 
     `min_gain` is the smallest gain worth changing a model for, in the metric's own units; with `relative` it is a share of
-    the baseline's score.
+    the baseline's score. `rows` gives one number a row `(N,)` whose mean is the score, where there is such a thing.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Metric:
     min_gain: float = 0.005
     relative: bool = False
     kinds: tuple[str, ...] = ("classification", "binary", "regression")
+    rows: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -50,7 +51,12 @@ def predicted_class(output: Tensor) -> Tensor:
 
 def accuracy(output: Tensor, target: Tensor) -> float:
     """Share of rows whose class is right, in [0, 1]."""
-    return float((predicted_class(output) == target.reshape(-1)).double().mean())
+    return float(right(output, target).mean())
+
+
+def right(output: Tensor, target: Tensor) -> Tensor:
+    """1 for each row whose class is right, else 0, `(N,)`."""
+    return (predicted_class(output) == target.reshape(-1)).double()
 
 
 def macro_f1(output: Tensor, target: Tensor) -> float:
@@ -86,7 +92,7 @@ def rmse(output: Tensor, target: Tensor) -> float:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", accuracy, kinds=("classification", "binary")),
+        Metric("accuracy", accuracy, kinds=("classification", "binary"), rows=right),
         Metric("macro_f1", macro_f1, kinds=("classification", "binary")),
         Metric("auc", auc, kinds=("classification", "binary")),
         Metric("r2", r2, min_gain=0.01, kinds=("regression",)),

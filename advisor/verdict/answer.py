@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
+import scipy.stats
 import torch
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -17,14 +19,13 @@ from advisor.diagnosis import Finding, diagnose
 from advisor.host.host import Host
 from advisor.search.coordinator import Search, arm_label, label
 from advisor.search.plan import DECAY, RATE
-from advisor.search.rounds import score
+from advisor.search.rounds import FAIR_SHARE, quota, score, widened
 from advisor.technique import KEEP
-from advisor.verdict.confirm import Candidate, Evidence, Trained
+from advisor.verdict.arms import Candidate, Trained, mean, mean_seconds
+from advisor.verdict.confirm import Evidence
+from advisor.verdict.isolation import importance, isolation, pruned
 from advisor.verdict.reasons import explain_alternatives, explain_choice, explain_findings
 from advisor.verdict.recommendation import Recommendation
-
-TUNED = 20
-"""Trials beyond the opening from which the leading arms and the baseline have all been tried at several learning rates."""
 
 
 def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str, float]) -> Recommendation:
@@ -39,11 +40,15 @@ def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str,
         choices=dict(chosen.choices),
         params=dict(chosen.params),
         epochs=search.plan.rungs[-1],
-        baseline=_arm(evidence.baseline, evidence.results[evidence.baseline.label]),
+        baseline={**_arm(evidence.baseline, evidence.results[evidence.baseline.label]), **_given(evidence)},
         recommended=_arm(chosen, evidence.results[chosen.label]),
         gain=_gain(evidence, search.sign),
         min_gain=evidence.min_gain,
-        alternatives=explain_alternatives(evidence, metric),
+        alternatives=explain_alternatives(evidence, metric, search.shared.overlap),
+        isolation=_isolated(search, evidence),
+        importance=importance(search.plan, trials, metric.direction),
+        costs=_costs(evidence, search.sign),
+        pruned=pruned(search.plan, trials),
         reasons=[*explain_findings(evidence, findings, trials, host), *explain_choice(evidence, metric, trials)],
         findings=[finding.to_json() for finding in findings],
         skipped=[asdict(skip) for skip in search.plan.skipped],
@@ -66,17 +71,65 @@ def _arm(candidate: Candidate, results: Sequence[Trained]) -> dict[str, Any]:
     return {
         "params": dict(candidate.params),
         "scores": [r.score for r in results],
-        "mean": statistics.fmean(r.score for r in results),
+        "mean": mean(results),
+        "searched": candidate.searched,
         "test": statistics.fmean(tests) if tests else None,
-        "seconds": round(statistics.fmean(r.seconds for r in results), 3),
+        "seconds": round(mean_seconds(results), 3),
     }
+
+
+def _given(evidence: Evidence) -> dict[str, Any]:
+    """The user's model at the rates that the search began with."""
+    given = evidence.given or evidence.baseline
+    return {"given": {"params": dict(given.params), "searched": given.searched}}
 
 
 def _gain(evidence: Evidence, sign: float) -> dict[str, Any]:
     one, other = evidence.baseline.searched, evidence.best.searched
     searched = None if one is None or other is None else sign * (other - one)
     arm = {slot: name for slot, name in evidence.best.choices.items() if name != KEEP}
-    return {**asdict(evidence.gain), "arm": arm, "searched": searched}
+    rows = None if evidence.rows is None else asdict(evidence.rows)
+    return {**asdict(evidence.gain), "arm": arm, "searched": searched, "test": rows}
+
+
+def _isolated(search: Search, evidence: Evidence) -> list[dict[str, Any]]:
+    """What each technique reached alone, as a gain over the baseline's best, with the interval that one seed allows.
+
+    The search saw one seed; how much one seed says is known from the fresh ones.
+    """
+    rows, sign = isolation(search.plan, search.trials(), search.sign), search.sign
+    own, reach = rows[0]["alone"], _one_seed(evidence)
+    for row in rows[1:]:
+        known = row["alone"] is not None and own is not None
+        gain = sign * (row["alone"] - own) if known else None
+        row["gain"] = None if gain is None or reach is None else {"mean": gain, "low": gain - reach, "high": gain + reach}
+    return rows
+
+
+def _one_seed(evidence: Evidence) -> float | None:
+    """Half the 95 % interval of a difference on one seed: from the paired differences of confirmed arms with the baseline."""
+    own = evidence.selected.get(evidence.baseline.label, ())
+    differences = [
+        [a.score - b.score for a, b in zip(evidence.selected[arm.label], own, strict=True)]
+        for arm in evidence.others
+        if arm.label in evidence.selected
+    ]
+    freedom = sum(len(found) - 1 for found in differences)
+    if not freedom:
+        return None
+    pooled = sum((len(found) - 1) * statistics.variance(found) for found in differences) / freedom
+    return float(scipy.stats.t(freedom).ppf(0.975)) * math.sqrt(pooled)
+
+
+def _costs(evidence: Evidence, sign: float) -> list[dict[str, Any]]:
+    """Score and seconds of all confirmed arms, best first, on the seeds that chose among them."""
+    found = evidence.selected
+    arms = sorted((arm for arm in (evidence.baseline, *evidence.others) if arm.label in found), key=lambda arm: arm.label)
+    rows = [
+        {"choices": dict(arm.choices), "mean": mean(found[arm.label]), "seconds": round(mean_seconds(found[arm.label]), 3)}
+        for arm in arms
+    ]
+    return sorted(rows, key=lambda row: -sign * row["mean"])
 
 
 def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
@@ -92,16 +145,19 @@ def _warnings(search: Search, chosen: Candidate) -> list[str]:
 
 
 def _few_trials(search: Search) -> str | None:
-    tried, openers = len(search.trials()), len(search.plan.alone())
-    if tried < openers:
-        return f"{tried} trials do not reach every technique once; that takes {openers}, and a fair comparison {openers + TUNED}."
-    if tried < openers + TUNED:
-        return f"{tried} trials try most arms at one learning rate only; a fair comparison takes about {openers + TUNED}."
+    trials, openers = search.trials(), len(search.plan.alone())
+    if len(trials) < openers:
+        return (
+            f"{len(trials)} trials do not reach every technique once; that takes {openers}, and a fair comparison {2 * openers}."
+        )
+    if quota(search.plan, trials, len(trials), search.sign) < 2:
+        wanted = math.ceil(2 * openers / FAIR_SHARE)
+        return f"{len(trials)} trials try most techniques at one learning rate only; a fair comparison takes about {wanted}."
     return None
 
 
 def _at_the_edge(search: Search, chosen: Candidate) -> str | None:
-    rate, space = chosen.params[RATE], search.plan.space[RATE]
+    rate, space = chosen.params[RATE], widened(search.plan, search.trials(), search.sign).space[RATE]
     if isinstance(space, FloatDistribution) and any(abs(rate / end - 1) < 0.05 for end in (space.low, space.high)):
         return f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
     return None

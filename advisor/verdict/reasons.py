@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,16 +13,13 @@ from advisor.search.coordinator import arm_label
 from advisor.search.plan import RATE
 from advisor.technique import KEEP
 from advisor.training.metrics import Metric
-from advisor.verdict.confirm import Candidate, Evidence, Trained
+from advisor.verdict.arms import Candidate, dearness, mean, mean_seconds, tied
+from advisor.verdict.confirm import Evidence
+from advisor.verdict.statistics import holm, paired_gain
 
 MENDED = 2
 """Findings that are given as reasons; the others are among the findings."""
 SIGNAL = "collapsed"
-
-
-def mean(results: Sequence[Trained]) -> float:
-    """Mean score over the seeds."""
-    return statistics.fmean(r.score for r in results)
 
 
 def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTrial]) -> list[str]:
@@ -33,6 +29,10 @@ def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTr
         return ["No other arm was trained to its end, so your model was compared with nothing; give more --trials or --minutes."]
     if evidence.verdict == "change":
         return [*_earned(evidence, metric), *_did(best, trials)]
+    if gain.identical:
+        return [
+            f"{best.label}, the best other arm, is identical: the same {metric.name} as your model on {gain.seeds} fresh seeds."
+        ]
     size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
     found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
     if evidence.verdict == "undecided":
@@ -94,9 +94,13 @@ def _trial_of(arm: Candidate, trials: Sequence[FrozenTrial], noted: str) -> Froz
     return next((trial for trial in of_arm if trial.user_attrs.get(noted)), None)
 
 
-def explain_alternatives(evidence: Evidence, metric: Metric) -> list[dict[str, Any]]:
-    """The other confirmed arms, best first, with why they were not chosen: compared on the seeds that chose the best one."""
+def explain_alternatives(evidence: Evidence, metric: Metric, overlap: float) -> list[dict[str, Any]]:
+    """The other confirmed arms, best first, with why they were not chosen: compared on the seeds that chose the best one.
+
+    `gain` is over the user's model on these few seeds; its `p` is adjusted for the number of arms (Holm).
+    """
     selected, best = evidence.selected, evidence.best
+    gains = _selected_gains(evidence, metric, overlap)
     others = [c for c in evidence.others if c is not best and c.label in selected]
     ordered = sorted(others, key=lambda c: -metric.sign * mean(selected[c.label]))
     return [
@@ -104,10 +108,26 @@ def explain_alternatives(evidence: Evidence, metric: Metric) -> list[dict[str, A
             "choices": dict(c.choices),
             "params": dict(c.params),
             "mean": mean(selected[c.label]),
+            "searched": c.searched,
+            "gain": gains[c.label],
+            "seconds": round(mean_seconds(selected[c.label]), 3),
             "why_not": _why_not(evidence, c, metric),
         }
         for c in ordered
     ]
+
+
+def _selected_gains(evidence: Evidence, metric: Metric, overlap: float) -> dict[str, dict[str, Any]]:
+    """The gain of every arm over the user's model on the seeds that chose, by label."""
+    selected = evidence.selected
+    arms = [c.label for c in evidence.others if c.label in selected]
+    own = [metric.sign * r.score for r in selected[evidence.baseline.label]] if arms else []
+    found = {arm: paired_gain(own, [metric.sign * r.score for r in selected[arm]], overlap) for arm in arms}
+    adjusted = holm([gain.p for gain in found.values()])
+    return {
+        arm: {"mean": gain.mean, "low": gain.low, "high": gain.high, "p": p, "seeds": gain.seeds}
+        for (arm, gain), p in zip(found.items(), adjusted, strict=True)
+    }
 
 
 def _why_not(evidence: Evidence, other: Candidate, metric: Metric) -> str:
@@ -115,8 +135,9 @@ def _why_not(evidence: Evidence, other: Candidate, metric: Metric) -> str:
     own, top = mean(results[other.label]), mean(results[best.label])
     pair = f"{metric.name} {own:.4g} against {top:.4g} of {best.label} on {len(results[other.label])} fresh seeds"
     rate = f"lr {other.params[RATE]:.2g}"
-    if round(metric.sign * (own - top), 12) < 0:
-        return f"worse: {pair} ({rate})"
+    if not tied(results, best, other, evidence.min_gain):
+        return f"{'worse' if metric.sign * (own - top) < 0 else 'better there'}: {pair} ({rate})"
     more = other.changes - best.changes
-    changes = f", for {more} more change{'s' if more > 1 else ''}" if more > 0 else ""
-    return f"no clear gain: {pair} ({rate}){changes}"
+    costs = [f"{more} more change{'s' if more > 1 else ''}"] if more > 0 else []
+    costs += ["dearer, for what it does before training"] if dearness(other) > dearness(best) else []
+    return f"a tie: {pair} ({rate})" + (f"; {' and '.join(costs)}" if costs else "")

@@ -32,6 +32,11 @@ class Recommendation:
         alternatives: other arms that were confirmed, with `why_not`.
         reasons, findings, skipped, trials, seconds, versions, warnings: the evidence in words and counts.
         min_gain: the smallest gain worth a change, in units of the metric.
+        isolation: what each technique reached alone in the search, over all learning rates, with its number of trials and its
+            gain over the baseline with the interval that one seed allows.
+        importance: of each slot for being among the best trials (PED-ANOVA).
+        costs: score and seconds of every confirmed arm and of the model as it is, on the same seeds.
+        pruned: trials that were cut, with the number that decided.
     """
 
     study: str
@@ -46,6 +51,10 @@ class Recommendation:
     gain: dict[str, Any]
     min_gain: float
     alternatives: list[dict[str, Any]] = field(default_factory=list)
+    isolation: list[dict[str, Any]] = field(default_factory=list)
+    importance: dict[str, float] = field(default_factory=dict)
+    costs: list[dict[str, Any]] = field(default_factory=list)
+    pruned: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
@@ -58,6 +67,13 @@ class Recommendation:
     def to_json(self) -> str:
         """The documented keys as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    def front(self) -> list[dict[str, Any]]:
+        """The rows of `costs` that no other one beats in both score and seconds (the Pareto front), cheapest first."""
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        ordered = sorted(self.costs, key=lambda row: (row["seconds"], -sign * row["mean"]))
+        scores = [sign * row["mean"] for row in ordered]
+        return [row for i, row in enumerate(ordered) if all(scores[i] > other for other in scores[:i])]
 
     @classmethod
     def from_json(cls, text: str, question: Question | None = None) -> Recommendation:
@@ -74,8 +90,9 @@ class Recommendation:
     def apply(self, model: nn.Module, *, seed: int = 0) -> nn.Module:
         """Apply the chosen techniques to `model`, which is changed in place where that is possible, and return it.
 
-        The study's own training data are read for the techniques that look at them. Raises `InputError` when the study was
-        made in a notebook that is gone, or when a technique raises.
+        The study's own training data are read for the techniques that look at them. Parameters that a technique freezes for good
+        are frozen in the model returned, those that it freezes for a part of the training are not. Raises `InputError` when the
+        study was made in a notebook that is gone, or when a technique raises.
         """
         from advisor.verdict.apply import apply_choices  # torch is needed only here
 
