@@ -1,10 +1,11 @@
 # make tune   installs into .venv and runs the main job on real data
 # make test   installs into .venv and runs the tests
 # make bench  prints what the claims rest on: tables of models and properties, times, precision
+# make known-answers  asks every study of studies/known_answers on two seeds: is the right answer given?
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 
-.PHONY: tune test bench lint clean
+.PHONY: tune test bench known-answers lint clean
 
 tune: .venv/installed
 	$(BIN)/advisor tune studies/digits.py
@@ -17,6 +18,9 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/swap_overhead.py
 	$(BIN)/python benchmarks/zoo_techniques.py
 	$(BIN)/python benchmarks/zoo_table.py
+
+known-answers: .venv/installed
+	$(BIN)/python benchmarks/known_answers.py --seed 0 1
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -93,6 +93,8 @@ class Study:
         seeds: fresh seeds that the recommendation rests on, at least 3.
         only: techniques to try per slot, `{"activation": ["elu"]}`; `keep` is always among them.
         min_gain: the smallest gain worth changing a model for, in units of the metric; None for the metric's default.
+        reach: a score to reach; arms are then compared by the number of epochs that they need for it.
+        noise: score under Gaussian noise on the inputs, of this share of each input's deviation; None for none.
     """
 
     name: str
@@ -104,6 +106,8 @@ class Study:
     seeds: int = field(default=5, kw_only=True)
     only: Mapping[str, Sequence[str]] | None = field(default=None, kw_only=True)
     min_gain: float | None = field(default=None, kw_only=True)
+    reach: float | None = field(default=None, kw_only=True)
+    noise: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -115,8 +119,9 @@ class Study:
                 raise InputError(f"Study {self.name!r}: {label} must be at least {least}, got {value!r}.")
         if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"Study {self.name!r}: minutes must be above 0, got {self.minutes}.")
-        if self.min_gain is not None and not self.min_gain >= 0:
-            raise InputError(f"Study {self.name!r}: min_gain must be 0 or more, got {self.min_gain}.")
+        for label, number in (("min_gain", self.min_gain), ("noise", self.noise)):
+            if number is not None and not number >= 0:
+                raise InputError(f"Study {self.name!r}: {label} must be 0 or more, got {number}.")
         self._check_only()
 
     def _check_only(self) -> None:

@@ -376,3 +376,17 @@ def test_slots_that_wait_for_each_other_are_refused_with_the_circle(plugin):
 
 def test_a_slot_that_waits_for_itself_is_a_circle(plugin):
     assert "circle: self → self" in refusal(plugin("knot", slots="[Slot('self', 'what', before=('self',))]"))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("    size = advisor.Float(2, 1)\n    return [size]\n", 4),
+        ("    return [advisor.Activation]\n", 2),
+        ("    return None\n", 2),
+        ("    return made()\n\n\ndef made():\n    return 1 / 0\n", 8),
+    ],
+)
+def test_a_hook_that_breaks_is_told_with_its_line(write, body, line):
+    path = write("broken.py", f"import advisor\n@advisor.hookimpl\ndef techniques():\n{body}")
+    assert f"Plugin 'broken' at line {line}: " in refusal(path)

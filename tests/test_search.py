@@ -289,12 +289,6 @@ def test_the_first_trial_and_the_best_of_each_slot_survive_the_opening(plan):
     assert len(kept) < len(trials)
 
 
-def test_a_score_is_the_mean_of_the_last_epochs_and_never_the_best():
-    curve = [{"epoch": i + 1, "score": score} for i, score in enumerate([0.1, 0.9, 0.2, 0.3, 0.5, 0.4, 0.6, 0.5, 0.7])]
-    assert rounds.score(curve, 9) == pytest.approx(0.6)
-    assert rounds.score(curve, 3) == pytest.approx(0.2)
-
-
 def test_a_trial_asks_the_same_whatever_was_asked_before_it_in_this_process(plan):
     trials = numbered([finished(plan, choices, 0.3 + i / 50) for i, choices in enumerate(plan.alone())])
     one = propose(plan, trials, "maximize", 11, {})

@@ -74,7 +74,7 @@ def question(options: dict[str, Any]) -> Question:
         raise InputError("--model needs data: add --data PATH (CSV, Parquet, .npz, a folder, or FILE:NAME of a function).")
     changes = {
         key: options[key]
-        for key in ("trials", "minutes", "epochs", "seed", "seeds", "min_gain", "name")
+        for key in ("trials", "minutes", "epochs", "seed", "seeds", "min_gain", "reach", "noise", "name")
         if options.get(key) is not None
     }
     if options["only"]:

@@ -15,6 +15,8 @@ from advisor.cli.options import as_json, question, storage, task_options
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="total time, over all resumes")
 @click.option("--seeds", type=click.IntRange(min=3), help="fresh seeds that the answer rests on, to begin with (5)")
 @click.option("--min-gain", type=click.FloatRange(min=0), help="smallest gain worth a change, in units of the metric")
+@click.option("--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score")
+@click.option("--noise", type=click.FloatRange(min=0), help="score under noise on the inputs, in deviations")
 @click.option("--workers", type=click.IntRange(min=1), help="processes that train (one per core)")
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage

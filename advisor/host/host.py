@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import graphlib
 import importlib.metadata
+import inspect
 import re
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,13 +175,15 @@ def _check_marked(manager: pluggy.PluginManager, module: object, name: str) -> N
 
 def _ask(manager: pluggy.PluginManager, name: str, hook: str, judged: bool) -> list[Any]:
     found: list[Any] = []
+    at = ""
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         if implementation.plugin_name == name:
             found += _answer(implementation, hook)
+            at = _line(implementation)
     for thing in found:
         fault = _FAULTS[hook](thing)
         if fault and (judged or not isinstance(thing, (Slot, Technique))):
-            raise PluginError(f"Plugin {name!r}: {fault}")
+            raise PluginError(f"Plugin {name!r}{at}: {fault}")
     return found
 
 
@@ -187,12 +191,22 @@ def _answer(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
     try:
         answer: Any = implementation.function()
     except Exception as problem:
-        raise PluginError(f"Plugin {implementation.plugin_name!r}: its hook {hook}() raised {explain(problem)}.") from problem
+        at = _line(implementation, problem)
+        raise PluginError(f"Plugin {implementation.plugin_name!r}{at}: its hook {hook}() raised {explain(problem)}.") from problem
     if not isinstance(answer, (list, tuple)):
-        raise PluginError(
-            f"Plugin {implementation.plugin_name!r}: {hook}() must return a list, got {answer!r} ({type(answer).__name__})."
-        )
+        name, at = implementation.plugin_name, _line(implementation)
+        raise PluginError(f"Plugin {name!r}{at}: {hook}() must return a list, got {answer!r} ({type(answer).__name__}).")
     return list(answer)
+
+
+def _line(implementation: pluggy.HookImpl, problem: Exception | None = None) -> str:
+    """` at line 3`, the deepest of the plugin's own file that raised `problem`; else where the hook begins, if that is known."""
+    code = getattr(inspect.unwrap(implementation.function), "__code__", None)
+    if code is None:
+        return ""
+    calls = traceback.extract_tb(problem.__traceback__) if problem else []
+    lines = [call.lineno for call in calls if call.filename == code.co_filename]
+    return f" at line {lines[-1] if lines else code.co_firstlineno}"
 
 
 def _collect(host: Host, offers: dict[str, Offer]) -> None:

@@ -47,7 +47,7 @@ class Search:
     ) -> None:
         self.first = first  # the first trial's training, where the pilot has done it
         self.shared, self.plan, self.database, self.crew, self.folder, self.on = shared, plan, database, crew, folder, on
-        self.name, self.sign = shared.study.name, shared.objective.metric.sign
+        self.name, self.sign = shared.study.name, shared.goal.sign
         self.deadline: float | None = None
         self.began = time.monotonic()
         self._begun: set[int] = set()
@@ -81,7 +81,7 @@ class Search:
         for number in range(len(asked), current.start + current.size):
             given = rounds.fixed(plan, current, asked, self.sign)
             seed = mix(self.shared.study.seed, "ask", number)
-            params = propose(plan, asked, self.shared.objective.metric.direction, seed, given)
+            params = propose(plan, asked, self.shared.goal.direction, seed, given)
             attributes = {"stage": current.stage, "round": current.start, "size": current.size}
             self.database.add_trial(self.name, params, distributions(plan, params), attributes)
             asked = self.trials()
@@ -129,7 +129,7 @@ class Search:
     def _outranked(self, own: float, better: list[float], of: int, rung: int) -> str:
         last = f"{len(better)} of {of} were better, the last of them {self.sign * better[-1]:.4g}"
         tie = " with a lower training loss" if better[-1] == own else ""
-        return f"{self.shared.objective.metric.name} {self.sign * own:.4g} after epoch {rung}, and {last}{tie}"
+        return f"{self.shared.goal.name} {self.sign * own:.4g} after epoch {rung}, and {last}{tie}"
 
     def _goal(self, number: int, rung: int) -> int:
         """The user's model as it is goes to the end at once: whatever happens later, there is something to compare with."""
@@ -141,7 +141,7 @@ class Search:
 
     def _ranked(self, alive: Mapping[int, FrozenTrial], rung: int) -> list[tuple[FrozenTrial, float]]:
         curves = self.database.curve(self.name)
-        scored = [(trial, self.sign * rounds.score(curves[number], rung)) for number, trial in alive.items()]
+        scored = [(trial, self.sign * self.shared.goal.score(curves[number], rung)) for number, trial in alive.items()]
         # Scores tie while nothing has been learnt yet; then the training loss tells who is on the way.
         loss = {number: min(row["loss"] for row in curves[number] if row["epoch"] <= rung) for number in alive}
         return sorted(scored, key=lambda pair: (-pair[1], loss[pair[0].number], pair[0].number))
@@ -214,7 +214,7 @@ class Search:
             return
         curve = self.database.curve(self.name).get(number, [])
         epoch = curve[-1]["epoch"] if curve else None
-        value = rounds.score(curve, epoch) if epoch else None
+        value = self.shared.goal.score(curve, epoch) if epoch else None
         if trial.user_attrs.get("ended") == "failed":
             self.database.tell(trial, TrialState.FAIL, None, None)
         elif "ended" not in trial.user_attrs and epoch == self.plan.rungs[-1]:

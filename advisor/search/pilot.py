@@ -12,10 +12,10 @@ from torch import nn
 
 from advisor.data.nested import tensors_in
 from advisor.model import Layer, call
-from advisor.search import rounds
 from advisor.search.job import Job, Outcome, work
 from advisor.search.plan import RATE, Plan, rungs_of
 from advisor.search.setup import Setup
+from advisor.training.goal import Goal
 from advisor.training.run import EXAMPLE_ROWS
 from advisor.training.seeds import isolated, mix
 
@@ -80,9 +80,10 @@ def improving(shared: Setup, outcome: Outcome, epochs: int) -> bool:
     """Whether the second half of a training brought a gain worth having."""
     if outcome.ended or len(outcome.curve) < epochs or epochs < 2:
         return False
-    curve, metric = [asdict(epoch) for epoch in outcome.curve], shared.objective.metric
-    half, whole = rounds.score(curve, epochs // 2), rounds.score(curve, epochs)
-    return metric.sign * (whole - half) > metric.worth(half)
+    curve = [asdict(epoch) for epoch in outcome.curve]
+    goal = Goal(shared.objective.metric)  # also where arms race: they need room to reach a score
+    half, whole = goal.score(curve, epochs // 2), goal.score(curve, epochs)
+    return goal.sign * (whole - half) > goal.worth(half)
 
 
 def estimate(shared: Setup, epochs: int) -> float:

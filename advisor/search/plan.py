@@ -193,7 +193,7 @@ def _identity(shared: Setup, run: Run) -> dict[str, Any]:
         "seed": shared.study.seed,
         "epochs": shared.study.epochs,
         "batch": shared.batch,
-        "metric": shared.objective.metric.name,
+        "metric": shared.goal.name,
         "kind": shared.objective.kind,
         "model": f"{type(run.model).__name__} with {parameters(run.model):,} parameters",
         "data": f"{facts.rows} rows, inputs {list(map(list, facts.inputs))}, {facts.outputs} outputs",

@@ -16,6 +16,7 @@ from advisor.search.job import NOT_TRAINED
 from advisor.search.plan import DECAY, RATE, Choices, Plan
 from advisor.search.sampler import choices_of
 from advisor.technique import KEEP
+from advisor.training.goal import Curve
 
 OPEN, JOIN, FAIR, EXPLORE, TUNE = "open", "join", "fair", "explore", "tune"
 QUOTA = 3
@@ -36,8 +37,6 @@ EDGE = 0.05
 """A best learning rate within this share of the range from its end, in logarithms, widens the range tenfold,"""
 WIDEST = (1e-6, 10.0)
 """and again, but not beyond these."""
-
-Curve = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -254,16 +253,6 @@ def changes(choices: Choices) -> int:
 def _value(trial: FrozenTrial) -> float:
     assert trial.value is not None  # callers hold finished trials
     return trial.value
-
-
-def score(curve: Curve, epoch: int) -> float:
-    """The score of a trial after `epoch`: the mean over the last third of its epochs, at most three.
-
-    Never the best epoch, which is biased upwards; the mean halves the seeds that a comparison needs.
-    """
-    known = [row["score"] for row in curve if row["epoch"] <= epoch]
-    last = known[-max(1, min(3, len(known) // 3)) :]
-    return float(sum(last) / len(last))
 
 
 def survivors(plan: Plan, current: Round, ranked: Sequence[tuple[FrozenTrial, float]]) -> set[int]:

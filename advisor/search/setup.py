@@ -21,6 +21,8 @@ from advisor.model.output import described, pick, predictions
 from advisor.modules import explain, near
 from advisor.search.question import Question, source_of
 from advisor.study import Study, Task
+from advisor.training.goal import Goal
+from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.run import EXAMPLE_ROWS, Data, Run, adamw
 from advisor.training.seeds import isolated, mix
@@ -44,6 +46,11 @@ class Setup:
     vocabulary: int | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def goal(self) -> Goal:
+        """What the study compares arms by."""
+        return Goal(self.objective.metric, self.study.reach)
 
     @property
     def steps(self) -> int:
@@ -120,7 +127,7 @@ def setup(question: Question, device: str = "cpu") -> Setup:
         output = _forward(model, inputs)
     _check_patterns(study.task, anatomy)
     scale = source.target_scale[1] if source.target_scale else 1.0
-    objective = infer(study.task, output, source.facts, anatomy, scale, rows)
+    objective = noisy(infer(study.task, output, source.facts, anatomy, scale, rows), study.noise, inputs)
     batch = study.task.batch or _batch(len(splits.train))
     given = {key: value for key, value in arguments.items() if key not in study.task.arguments}
     inferred = [

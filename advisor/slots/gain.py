@@ -107,7 +107,7 @@ def examine(function: Callable[[Tensor], Tensor]) -> Moments | str:
             (slope,) = torch.autograd.grad(value.sum(), z)
         whole = value.shape == z.shape and _is_elementwise(function, value.detach())
     except Exception as problem:  # whatever an unknown function raises on a plain vector
-        return f"it fails on a plain vector of numbers ({explain(problem)})"
+        return f"it fails on a plain vector of numbers ({explain(problem).split('. ')[0]})"
     if not whole:
         return "it is not elementwise: a value of its output depends on more than the same value of its input"
     if not bool(torch.isfinite(value).all() and torch.isfinite(slope).all()):

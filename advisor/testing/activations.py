@@ -13,7 +13,7 @@ from advisor.modules import explain
 from advisor.slots.activation import Activation
 from advisor.testing.examples import WIDTH
 from advisor.testing.promise import Unjudged, promise
-from advisor.testing.subject import Subject
+from advisor.testing.subject import OTHER, SEED, Subject
 from advisor.training.run import parameter_groups
 from advisor.training.seeds import isolated
 
@@ -21,12 +21,16 @@ FAR, CLOSE = 50.0, 1e-5
 _AT = ("forward", "factory", "apply", "name")
 
 
-@promise(Activation, at=("unfit", "__init__", *_AT))
+@promise(Activation, at=("unfit", *_AT))
 def fits(subject: Subject) -> Iterator[str]:
     """An activation can be tried on models with rectifiers."""
     whys = [probe.why_not for probe in subject.all]
     if None not in whys:
-        yield f"it refuses each of the kit's models: {whys[0]}. Change what it returns, or what its unfit() asks for."
+        why = str(whys[0]).rstrip(".")
+        raise AssertionError(
+            f"it refuses each of the kit's models: {why}. Change what it returns, or what its unfit() asks for."
+        ) from _failure(subject)
+    yield from ()
 
 
 @promise(Activation, at=_AT)
@@ -52,12 +56,25 @@ def elementwise(subject: Subject) -> Iterator[str]:
 
 
 @promise(Activation, at=_AT)
+def steady(subject: Subject) -> Iterator[str]:
+    """In evaluation mode an activation gives the same values each time; it draws no random numbers there."""
+    function, signal = _function(subject), torch.linspace(-6, 6, WIDTH)
+    if not torch.equal(_value(function, signal, SEED), _value(function, signal, OTHER)):
+        yield (
+            "two calls with one input differ. Change it to draw only where self.training is true, and to keep nothing from one "
+            "call to the next."
+        )
+
+
+@promise(Activation, at=_AT)
 def finite_far_out(subject: Subject) -> Iterator[str]:
     """An activation and its derivative are finite between -50 and 50."""
     function = _function(subject)
     signal = torch.linspace(-FAR, FAR, 16 * WIDTH + 1)[: 16 * WIDTH].reshape(16, WIDTH).requires_grad_()
     with isolated(0):
         value = function(signal * 1.0)
+        if value.shape != signal.shape:
+            raise Unjudged("it does not keep the shape")
         if not value.requires_grad:
             yield "it has no gradient. Change it to compute with torch, without detach() or NumPy."
             return
@@ -73,7 +90,9 @@ def bends(subject: Subject) -> Iterator[str]:
     """An activation is not a straight line: not the identity in disguise, and no constant."""
     signal = torch.linspace(-6, 6, 97)[:, None].expand(97, WIDTH).contiguous()
     values = _value(_function(subject), signal)
-    if values.shape == signal.shape and not bool(((values[2:] - 2 * values[1:-1] + values[:-2]).abs() > CLOSE).any()):
+    if next(elementwise(subject), None):
+        raise Unjudged("it is not elementwise")
+    if not bool(((values[2:] - 2 * values[1:-1] + values[:-2]).abs() > CLOSE).any()):
         yield "at its defaults it is affine, so a layer with it is a layer without. Change its function or its defaults."
 
 
@@ -105,13 +124,25 @@ def _function(subject: Subject) -> Callable[[Tensor], Tensor]:
         raise Unjudged(f"its factory raised {explain(problem)}") from problem
 
 
+def _failure(subject: Subject) -> Exception | None:
+    """What its factory or its function raises, at the defaults or at the ends of the space; None where neither does."""
+    technique, signal = subject.technique, torch.zeros(WIDTH, requires_grad=True)
+    for params in (technique.defaults(), *subject.ends()):
+        try:
+            with isolated(0):
+                _still(technique.factory(**params))(signal * 1.0)  # type: ignore[attr-defined]  # an Activation
+        except Exception as problem:  # whatever a stranger's activation raises
+            return problem
+    return None
+
+
 def _still(activation: Any) -> Callable[[Tensor], Tensor]:
     found: Callable[[Tensor], Tensor] = copy.deepcopy(activation).eval() if isinstance(activation, nn.Module) else activation
     return found
 
 
-def _value(function: Callable[[Tensor], Tensor], signal: Tensor) -> Tensor:
-    with torch.no_grad(), isolated(0):
+def _value(function: Callable[[Tensor], Tensor], signal: Tensor, seed: int = 0) -> Tensor:
+    with torch.no_grad(), isolated(seed):
         try:
             return torch.as_tensor(function(signal.clone()))
         except Exception as problem:

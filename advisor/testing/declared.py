@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from advisor.diagnosis.finding import BOUNDS
 from advisor.errors import listing
@@ -46,6 +48,28 @@ def legal_space(subject: Subject) -> Iterator[str]:
     fault = space_fault(subject.technique)
     if fault:
         yield f"{fault} Change the default or widen the space."
+
+
+@promise(at=("space", "apply", "name"))
+def takes_its_space(subject: Subject) -> Iterator[str]:
+    """What is called with the parameters of the space takes each of them by its name."""
+    technique = subject.technique
+    called = getattr(technique, "factory", technique.apply)
+    takes = _takes(called)
+    for name in technique.space:
+        if takes is not None and name not in takes:
+            who = getattr(called, "__qualname__", type(called).__name__)
+            yield f"its space has {name!r}, which {who} does not take.{near(name, takes)} It takes {listing(takes) or 'nothing'}."
+
+
+def _takes(called: Callable[..., Any]) -> list[str] | None:
+    """Names that a function or class can be called with; None where any will do or none are known."""
+    try:
+        given = inspect.signature(called).parameters.values()
+    except ValueError:  # of some built-in functions nothing is known
+        return None
+    named = [each.name for each in given if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    return None if any(each.kind is each.VAR_KEYWORD for each in given) else [name for name in named if name != "run"]
 
 
 @promise(at=("mends",))

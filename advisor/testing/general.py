@@ -16,7 +16,7 @@ import torch
 from advisor.modules import explain
 from advisor.testing.examples import EXAMPLES, run_of
 from advisor.testing.promise import Unjudged, promise
-from advisor.testing.subject import OTHER, SEED, Subject, Try, equal, frozen_in, global_states, output, same, state, ties
+from advisor.testing.subject import OTHER, SEED, Subject, Try, equal, frozen_in, global_states, leaves, output, same, state, ties
 from advisor.training.loop import Fit, train
 from advisor.training.run import Run, apply, parameter_groups
 from advisor.training.seeds import isolated
@@ -133,7 +133,7 @@ def keeps_padding(subject: Subject) -> Iterator[str]:
                 yield f"row {table.padding_idx} of {name} is not zero {probe.on}. Set it to zero at the end."
 
 
-@promise(at=("fill", "learn", "vectors", "apply"))
+@promise(at=("fill", "learn", "vectors", "apply", "__init__"))
 def leaves_global_random_numbers(subject: Subject) -> Iterator[str]:
     """The global random states of torch, NumPy and Python are left as they were."""
     for probe, found in subject.tries():
@@ -144,7 +144,7 @@ def leaves_global_random_numbers(subject: Subject) -> Iterator[str]:
             )
 
 
-@promise(at=("fill", "learn", "vectors", "apply"))
+@promise(at=("fill", "learn", "vectors", "apply", "__init__"))
 def repeats(subject: Subject) -> Iterator[str]:
     """The same seed gives the same model, whatever the global random states are."""
     for probe, found in list(subject.tries())[:3]:
@@ -214,7 +214,7 @@ def _epochs(run: Run, start: int, end: int, **places: Any) -> None:
             pass
 
 
-@promise()
+@promise(at=("apply", "__init__"))
 def copies(subject: Subject) -> Iterator[str]:
     """The model can be copied and pickled afterwards, and the copies give the same output."""
     for probe, found in subject.tries():
@@ -245,6 +245,19 @@ def costs(subject: Subject) -> Iterator[str]:
         for name, seconds in {**run.costs, **fresh.costs}.items():
             if not isinstance(seconds, (int, float)) or not math.isfinite(seconds) or seconds < 0:
                 yield f"run.costs[{name!r}] is {seconds!r}. Change it to seconds."
+
+
+@promise(at=("apply", "__init__"))
+def registers(subject: Subject) -> Iterator[str]:
+    """Whatever the output's gradient reaches is a parameter of the model, so that it is trained, moved and saved."""
+    for probe, found in subject.tries():
+        known = {id(parameter) for parameter in found.run.model.parameters()}
+        loose = [tensor for tensor in leaves(found.run) if id(tensor) not in known]
+        if loose:
+            yield (
+                f"a tensor of shape {tuple(loose[0].shape)} wants a gradient and is no parameter of the model {probe.on}. Make "
+                "it an nn.Parameter that is set on self; a list of them is an nn.ParameterList."
+            )
 
 
 @promise()

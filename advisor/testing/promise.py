@@ -42,7 +42,7 @@ PROMISES: list[Promise] = []
 """All promises, in the order in which they are checked."""
 
 
-def promise(of: type[Technique] = Technique, at: tuple[str, ...] = ("apply",)) -> Callable[[Judge], Judge]:
+def promise(of: type[Technique] = Technique, at: tuple[str, ...] = ("apply", "forward")) -> Callable[[Judge], Judge]:
     """Enter a function among the promises of a kind of technique; its docstring's first line is the promise."""
 
     def enter(judge: Judge) -> Judge:

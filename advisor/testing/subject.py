@@ -180,6 +180,24 @@ def output(run: Run) -> Tensor:
     return found
 
 
+def leaves(run: Run) -> Iterator[Tensor]:
+    """The tensors in which the gradient of the model's output ends, as in evaluation."""
+    training = run.model.training
+    run.model.eval()
+    with torch.enable_grad(), isolated(0):
+        nodes = [call(run.model, run.example()).grad_fn]
+    run.model.train(training)
+    seen = set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        nodes += [before for before, _ in node.next_functions]
+
+
 def global_states() -> dict[str, object]:
     """Where the global random generators stand."""
     return {

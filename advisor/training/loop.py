@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from advisor.data import Part
 from advisor.model import call
+from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.run import Run, parameter_groups, save
 from advisor.training.seeds import mix
@@ -133,8 +134,10 @@ def predict(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
     """What the metric reads for every row of `part`, and the targets; both on the CPU."""
     run.model.eval()
     answers, targets = [], []
-    for index in torch.arange(len(part)).split(batch):
+    for number, index in enumerate(torch.arange(len(part)).split(batch)):
         inputs, target = (to_device(x, run.device) for x in part.take(index))
+        if run.objective.noise:
+            inputs = perturbed(inputs, run.objective.noise, number)
         answers.append(_answer(run, call(run.model, inputs), target))
         targets.append(target.cpu())
     return torch.cat(answers), torch.cat(targets)

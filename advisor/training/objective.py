@@ -29,7 +29,7 @@ class Objective:
     """Loss and metric of a task, with what was inferred, to be told to the user.
 
     `answer` turns a batch of raw outputs into what the metric reads: class scores `(N, C)`, one probability a row `(N,)`,
-    or numbers shaped like the target.
+    or numbers shaped like the target. `noise` is what is added to inputs when they are scored, in deviations of each number.
     """
 
     kind: str
@@ -39,6 +39,7 @@ class Objective:
     metric: Metric
     classes: tuple[str, ...] | None
     warnings: tuple[str, ...] = ()
+    noise: float = 0.0
 
     def sentence(self) -> str:
         """What was inferred, on one line."""

@@ -19,8 +19,9 @@ from advisor.diagnosis import Finding, diagnose
 from advisor.host.host import Host
 from advisor.search.coordinator import Search, arm_label, label
 from advisor.search.plan import DECAY, RATE
-from advisor.search.rounds import FAIR_SHARE, quota, score, widened
+from advisor.search.rounds import FAIR_SHARE, quota, widened
 from advisor.technique import KEEP
+from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, Trained, mean, mean_seconds
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.isolation import importance, isolation, pruned
@@ -30,7 +31,7 @@ from advisor.verdict.recommendation import Recommendation
 
 def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str, float]) -> Recommendation:
     """What the evidence says, with everything that a reader needs to trust it."""
-    metric, chosen, trials = search.shared.objective.metric, evidence.chosen, search.trials()
+    metric, chosen, trials = search.shared.goal, evidence.chosen, search.trials()
     findings = _findings(search)
     return Recommendation(
         study=search.name,
@@ -165,14 +166,14 @@ def _at_the_edge(search: Search, chosen: Candidate) -> str | None:
 
 def _still_improving(search: Search, chosen: Candidate) -> str | None:
     """Whether the chosen arm's best trial still gained something worth having in its second half."""
-    metric, epochs = search.shared.objective.metric, search.plan.rungs[-1]
+    goal, epochs = Goal(search.shared.objective.metric), search.plan.rungs[-1]
     full = [t for t in search.trials() if t.state == TrialState.COMPLETE and label(search.plan, t.params) == chosen.label]
     if not full or epochs < 2:
         return None
-    trial = max(full, key=lambda t: metric.sign * (t.value or 0.0))
+    trial = max(full, key=lambda t: search.sign * (t.value or 0.0))
     curve = search.database.curve(search.name)[trial.number]
-    half = score(curve, epochs // 2)
-    if metric.sign * (score(curve, epochs) - half) <= metric.worth(half):
+    half = goal.score(curve, epochs // 2)
+    if goal.sign * (goal.score(curve, epochs) - half) <= goal.worth(half):
         return None
     return f"Training still improved at its end; the answer holds for about {epochs} epochs. For longer trainings, give --epochs."
 

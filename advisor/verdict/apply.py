@@ -20,11 +20,17 @@ from advisor.training.run import Run, apply
 
 
 def apply_choices(question: Question, params: Mapping[str, Any], model: nn.Module, seed: int) -> nn.Module:
-    """`model` with the techniques in `params`, which see the study's training rows."""
+    """`model` with the techniques in `params`, which see the study's training rows.
+
+    What would be frozen for a part of the training only is trainable at once: the user's own loop knows of no parts. What the
+    techniques freeze for good stays frozen.
+    """
     run = _run(question, seed)
     run.model = model
     run.changed()
     _apply(run, _techniques(question, params))
+    for parameter, _ in run.later:
+        parameter.requires_grad_(True)
     return run.model
 
 

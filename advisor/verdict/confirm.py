@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from advisor.search.coordinator import Search
 from advisor.search.pilot import estimate
+from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, Results, Trained, at_rates_of, baselines, candidates, choose, mean
 from advisor.verdict.fresh import LOOKS, Fresh, Seed, seeds
 from advisor.verdict.rows import RowGain, row_gain
@@ -84,7 +85,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
         results={arm.label: [*t, *r[first:]] for arm, t, r in zip(pair, tested, results, strict=True)},
         gain=gain,
         min_gain=min_gain,
-        verdict=verdict(gain, min_gain) if others else "keep",
+        verdict=_said(gain, min_gain, _test_gain(search.shared.goal, tested)) if others else "keep",
         given=own[-1],
         rows=_rows(fresh, search, pair, wanted[:first]),
     )
@@ -102,10 +103,10 @@ def _selected(fresh: Fresh, search: Search, others: Sequence[Candidate]) -> tupl
 
 
 def _worth(search: Search, results: Sequence[Trained]) -> float:
-    own, metric = search.shared.study.min_gain, search.shared.objective.metric
+    own, goal = search.shared.study.min_gain, search.shared.goal
     if own is not None:
         return own
-    return metric.worth(mean(results)) if results else metric.min_gain
+    return goal.worth(mean(results)) if results else goal.metric.min_gain
 
 
 def _at_best_rates(
@@ -144,6 +145,25 @@ def _gain(search: Search, results: Sequence[Sequence[Trained]], wanted: Sequence
     """The gain of the last of `results` over the first, *higher is better*."""
     one, other = ([search.sign * r.score for r in results[i]] for i in (0, -1))
     return paired_gain(one, other, search.shared.overlap, [seed.split for seed in wanted])
+
+
+def _said(gain: Gain, min_gain: float, on_test: float) -> str:
+    """The verdict; what the test rows contradict is not recommended.
+
+    All seeds draw from the same rows, so an arm that was chosen for suiting these rows suits them on fresh seeds, too. Only
+    the test rows, which nothing was chosen by, can tell.
+    """
+    said = verdict(gain, min_gain)
+    return "undecided" if said == "change" and on_test < 0 else said
+
+
+def _test_gain(goal: Goal, tested: Sequence[Sequence[Trained]]) -> float:
+    """The gain on the test rows; 0 where the study asks for speed, of which they say nothing."""
+    if goal.reach is not None:
+        return 0.0
+    pairs = [(a.test, b.test) for a, b in zip(tested[0], tested[-1], strict=True)]
+    known = [b - a for a, b in pairs if a is not None and b is not None]
+    return goal.sign * sum(known) / len(known) if known else 0.0
 
 
 def _rows(fresh: Fresh, search: Search, pair: Sequence[Candidate], wanted: Sequence[Seed]) -> RowGain | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from advisor.search import rounds
 from advisor.search.coordinator import Event, Search
 from advisor.search.job import Job, Outcome
 from advisor.training.seeds import mix
@@ -126,7 +125,7 @@ class Fresh:
 
     def _keep(self, phase: str, arm: Candidate, seed: Seed, outcome: Outcome) -> None:
         curve = [vars(epoch) for epoch in outcome.curve]
-        score = rounds.score(curve, self.plan.rungs[-1]) if curve and not outcome.ended else self._worst()
+        score = self.search.shared.goal.score(curve, self.plan.rungs[-1]) if curve and not outcome.ended else self._worst()
         self._save(phase, arm, seed, score, sum(outcome.costs.values()), None)
 
     def _save(self, phase: str, arm: Candidate, seed: Seed, score: float, seconds: float, test: float | None) -> None:

@@ -12,7 +12,7 @@ from advisor.host.host import Host
 from advisor.search.coordinator import arm_label
 from advisor.search.plan import RATE
 from advisor.technique import KEEP
-from advisor.training.metrics import Metric
+from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, dearness, mean, mean_seconds, tied
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.statistics import holm, paired_gain
@@ -22,7 +22,7 @@ MENDED = 2
 SIGNAL = "collapsed"
 
 
-def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTrial]) -> list[str]:
+def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTrial]) -> list[str]:
     """The reasons for a verdict, one sentence each."""
     best, gain = evidence.best, evidence.gain
     if best is evidence.baseline:
@@ -35,6 +35,11 @@ def explain_choice(evidence: Evidence, metric: Metric, trials: Sequence[FrozenTr
         ]
     size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
     found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
+    if evidence.verdict == "undecided" and gain.low > 0:
+        return [
+            f"{found}, but not on the test rows, which nothing was chosen by.",
+            "It may be a property of the rows that were drawn from; more rows would tell, more seeds would not.",
+        ]
     if evidence.verdict == "undecided":
         more = max(gain.seeds + 1, gain.needed or 0)
         return [
@@ -65,7 +70,7 @@ def explain_findings(evidence: Evidence, findings: Sequence[Finding], trials: Se
     ]
 
 
-def _earned(evidence: Evidence, metric: Metric) -> list[str]:
+def _earned(evidence: Evidence, metric: Goal) -> list[str]:
     """What each change brings: the arm with it against the arm without it, on the same fresh seeds."""
     best, sentences = evidence.best, []
     for slot, name in best.choices.items():
@@ -94,7 +99,7 @@ def _trial_of(arm: Candidate, trials: Sequence[FrozenTrial], noted: str) -> Froz
     return next((trial for trial in of_arm if trial.user_attrs.get(noted)), None)
 
 
-def explain_alternatives(evidence: Evidence, metric: Metric, overlap: float) -> list[dict[str, Any]]:
+def explain_alternatives(evidence: Evidence, metric: Goal, overlap: float) -> list[dict[str, Any]]:
     """The other confirmed arms, best first, with why they were not chosen: compared on the seeds that chose the best one.
 
     `gain` is over the user's model on these few seeds; its `p` is adjusted for the number of arms (Holm).
@@ -117,7 +122,7 @@ def explain_alternatives(evidence: Evidence, metric: Metric, overlap: float) -> 
     ]
 
 
-def _selected_gains(evidence: Evidence, metric: Metric, overlap: float) -> dict[str, dict[str, Any]]:
+def _selected_gains(evidence: Evidence, metric: Goal, overlap: float) -> dict[str, dict[str, Any]]:
     """The gain of every arm over the user's model on the seeds that chose, by label."""
     selected = evidence.selected
     arms = [c.label for c in evidence.others if c.label in selected]
@@ -130,7 +135,7 @@ def _selected_gains(evidence: Evidence, metric: Metric, overlap: float) -> dict[
     }
 
 
-def _why_not(evidence: Evidence, other: Candidate, metric: Metric) -> str:
+def _why_not(evidence: Evidence, other: Candidate, metric: Goal) -> str:
     best, results = evidence.best, evidence.selected
     own, top = mean(results[other.label]), mean(results[best.label])
     pair = f"{metric.name} {own:.4g} against {top:.4g} of {best.label} on {len(results[other.label])} fresh seeds"

@@ -117,7 +117,7 @@ def _alone(url: str, name: str) -> Iterator[Path]:
 
 def _begin(piloted: tuple[Plan, Outcome], shared: Setup, database: Database) -> tuple[Plan, Outcome]:
     """Record a new study. Raises `SearchError` when the pilot showed that its model cannot be trained at all."""
-    (plan, first), metric, name = piloted, shared.objective.metric, shared.study.name
+    (plan, first), metric, name = piloted, shared.goal, shared.study.name
     if first.ended == "failed":
         raise SearchError(
             f"Study {name!r}: the model as it is cannot be trained: {first.why}. Check its output, its loss and the data."
