@@ -47,7 +47,7 @@ def test_each_row_counts_its_trials_and_takes_the_best_full_one_alone_and_anywhe
         ("b", "three", 1, None, 0.8, "a=one b=three", {}),
     ]
     keys = ("slot", "technique", "trials", "alone", "best", "arm", "params")
-    assert isolation(PLAN, TRIALS, 1.0) == [dict(zip(keys, row, strict=True)) for row in expected]
+    assert isolation(PLAN, TRIALS, 1.0) == [{**dict(zip(keys, row, strict=True)), "identical": False} for row in expected]
     lower = isolation(PLAN, TRIALS, -1.0)
     assert [row["alone"] for row in lower] == [0.5, 0.65, None, None]
 

@@ -176,3 +176,5 @@ def test_techniques_that_are_the_same_under_another_name_are_never_a_change(tmp_
     study = advisor.Study("twins", advisor.Task(build=Shallow, data=digits), trials=10, epochs=4, only=only)
     found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=[str(plugin)])
     assert found.verdict == "keep"
+    assert "No technique that was asked for fits" in found.reasons[0]
+    assert {skip["why"] for skip in found.skipped if skip["slot"] == "activation"} == {"the model has it already"}

@@ -42,7 +42,7 @@ def show_recommendation(found: Recommendation) -> None:
     section(out, "Why", found.reasons)
     section(out, "Diagnosed before training", _diagnosed(found))
     section(out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives])
-    section(out, "Each technique alone, at its best rate (search; one seed)", _isolated(found))
+    section(out, "Each technique alone, at its best rate (search; one seed)", _isolated(found), most=2 * MOST)
     section(out, "Score against cost", _front(found))
     section(out, "Not applicable", _skipped(found.skipped))
     section(out, "Mind", found.warnings, most=len(found.warnings))
@@ -145,9 +145,10 @@ def _isolated(found: Recommendation) -> list[str]:
         f"{row['trials']} trials"
         for row in ordered
     ]
+    alike = [f"{row['slot']} {row['technique']}: identical to your model" for row in found.isolation if row["identical"]]
     least = min((row["trials"] for row in found.isolation), default=0)
     ends = [f"{tried} techniques were tried, none in fewer than {least} trials"] if tried else []
-    return [*lines[: MOST - 2], *ends, *([f"what decided (PED-ANOVA): {shares}"] if shares else [])]
+    return [*lines[: MOST - 2], *alike, *ends, *([f"what decided (PED-ANOVA): {shares}"] if shares else [])]
 
 
 def _front(found: Recommendation) -> list[str]:

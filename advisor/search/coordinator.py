@@ -16,10 +16,11 @@ from advisor.search.executors import Crew
 from advisor.search.job import Job, Outcome
 from advisor.search.plan import RATE, Plan
 from advisor.search.rounds import Round
-from advisor.search.sampler import distributions, propose
+from advisor.search.sampler import choices_of, distributions, propose
 from advisor.search.setup import Setup
 from advisor.store.database import Database
 from advisor.technique import KEEP
+from advisor.training.goal import Curve
 from advisor.training.seeds import mix
 
 
@@ -33,6 +34,8 @@ class Event:
     text: str = ""
 
 
+ALIVE = 0.01
+"""Deviation across rows before the last layer from which a model's training says something about what is in it."""
 Listener = Callable[[Event], None]
 
 
@@ -212,7 +215,10 @@ class Search:
         trial = self.trials()[number]
         if trial.state != TrialState.RUNNING:
             return
-        curve = self.database.curve(self.name).get(number, [])
+        curves = self.database.curve(self.name)
+        curve = curves.get(number, [])
+        if number and trial.user_attrs["stage"] == rounds.OPEN and self._is_twin(trial, curve, curves.get(0, [])):
+            self.database.note(trial, rounds.TWIN, True)
         epoch = curve[-1]["epoch"] if curve else None
         value = self.shared.goal.score(curve, epoch) if epoch else None
         if trial.user_attrs.get("ended") == "failed":
@@ -223,6 +229,17 @@ class Search:
             if "ended" not in trial.user_attrs:
                 self.database.note(trial, "why", why)
             self.database.tell(trial, TrialState.PRUNED, value, epoch)
+
+    def _is_twin(self, trial: FrozenTrial, curve: Curve, own: Curve) -> bool:
+        """Whether a technique without parameters, at the same rates, gave the curve of the model as it is.
+
+        Where no signal arrives all models train alike, whatever is in them: there it says nothing.
+        """
+        choices, signal = choices_of(self.plan, trial.params), trial.user_attrs.get("signal", {})
+        if (signal.get("features") or 0.0) < ALIVE:
+            return False
+        free = self.plan.parameters_of(choices) != self.plan.parameters_of(self.plan.baseline)
+        return not free and rounds.same_curve(curve, own)
 
 
 def _row(epoch: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from advisor.technique import KEEP
 from advisor.training.goal import Curve
 
 OPEN, JOIN, FAIR, EXPLORE, TUNE = "open", "join", "fair", "explore", "tune"
+TWIN = "twin"
+"""Attribute of a trial whose technique gave the same numbers as the user's model."""
 QUOTA = 3
 """Trials that every technique and the baseline get before anything else is tried,"""
 FAIR_SHARE = 0.6
@@ -107,9 +109,9 @@ def quota(plan: Plan, trials: Sequence[FrozenTrial], total: int, sign: float) ->
 
 
 def barred(trial: FrozenTrial) -> bool:
-    """Whether a trial ended in a way that no learning rate can change: it raised, or a look at the model ended it."""
-    failed = trial.user_attrs.get("ended") == "failed"
-    return failed or (trial.value is None and str(trial.user_attrs.get("why")).startswith(NOT_TRAINED))
+    """Whether no learning rate can change what a trial showed: it raised, a look at the model ended it, or it is a twin."""
+    decided = trial.user_attrs.get("ended") == "failed" or trial.user_attrs.get(TWIN, False)
+    return decided or (trial.value is None and str(trial.user_attrs.get("why")).startswith(NOT_TRAINED))
 
 
 def _by_trials(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[tuple[Choices, int]]:
@@ -227,9 +229,10 @@ def _wider(ends: tuple[float, float], best: Sequence[float], tried: Sequence[flo
 
 
 def leaders(plan: Plan, trials: Sequence[FrozenTrial], sign: float, most: int = LEADERS) -> list[Choices]:
-    """The arms other than the baseline with the best full trials, best first."""
-    best = best_by_arm(plan, trials, sign)
-    return [arm for arm, _ in best if arm != plan.baseline][:most]
+    """The arms other than the baseline with the best full trials, best first; none that is another one under a second name."""
+    alike = twins(trials)
+    best = [arm for arm, _ in best_by_arm(plan, trials, sign) if arm != plan.baseline and alike.isdisjoint(arm.items())]
+    return best[:most]
 
 
 def best_by_arm(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[tuple[Choices, FrozenTrial]]:
@@ -243,6 +246,27 @@ def best_by_arm(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[
             found[key] = trial
     pairs = [(choices_of(plan, trial.params), trial) for trial in found.values()]
     return sorted(pairs, key=lambda pair: (-sign * _value(pair[1]), changes(pair[0]), pair[1].number))
+
+
+def twins(trials: Sequence[FrozenTrial]) -> set[tuple[str, str]]:
+    """Techniques, as slot and name, that compute what the user's model computes already."""
+    found = [slots_of(trial.params) for trial in trials if trial.user_attrs.get(TWIN)]
+    return {(slot, name) for choices in found for slot, name in choices.items() if name != KEEP}
+
+
+def slots_of(params: Mapping[str, Any]) -> Choices:
+    """The technique in each slot, also in slots that no plugin brings any more."""
+    return {slot: str(name) for slot, name in params.items() if "." not in slot}
+
+
+def same_curve(one: Curve, other: Curve) -> bool:
+    """Whether two trainings from one seed are the same computation, by the epochs that both have.
+
+    Rounding may differ and grows with time, so the losses agree to a millionth after the first epoch and to a thousandth later.
+    """
+    pairs = list(zip(one, other, strict=False))
+    near = [abs(a["loss"] - b["loss"]) <= (1e-3 if i else 1e-6) * abs(b["loss"]) for i, (a, b) in enumerate(pairs)]
+    return bool(pairs) and all(near)
 
 
 def changes(choices: Choices) -> int:

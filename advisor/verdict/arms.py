@@ -85,7 +85,12 @@ def baselines(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[Ca
 
 def candidates(plan: Plan, trials: Sequence[FrozenTrial], sign: float, costs: Costs) -> list[Candidate]:
     """The arms worth confirming: the three best, and the best one with each of its changes undone."""
-    best = [(arm, t) for arm, t in rounds.best_by_arm(plan, trials, sign) if arm != plan.baseline]
+    alike = rounds.twins(trials)
+    best = [
+        (arm, trial)
+        for arm, trial in rounds.best_by_arm(plan, trials, sign)
+        if arm != plan.baseline and alike.isdisjoint(arm.items())
+    ]
     others = [
         replace(_candidate(plan, arm, trial.params, trial.value), extra=_extra(plan, costs.get(trial.number, {})))
         for arm, trial in best

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advisor.search.coordinator import Search
 from advisor.search.pilot import estimate
+from advisor.search.rounds import twins
 from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, Results, Trained, at_rates_of, baselines, candidates, choose, mean
 from advisor.verdict.fresh import LOOKS, Fresh, Seed, seeds
@@ -75,7 +76,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     pair = [baseline, best] if others else [baseline]
     wanted = _measured(fresh, search, pair, first, expected, min_gain, trainings - SELECT_SEEDS * (len(others) + 2))
     results = fresh.score(ESTIMATE, pair, wanted)
-    gain = _gain(search, results, wanted)
+    gain = _gain(search, results, wanted) if others else _alone(search, results[0])
     tested = fresh.test(ESTIMATE, pair, wanted[:first])
     return Evidence(
         baseline=baseline,
@@ -145,6 +146,12 @@ def _gain(search: Search, results: Sequence[Sequence[Trained]], wanted: Sequence
     """The gain of the last of `results` over the first, *higher is better*."""
     one, other = ([search.sign * r.score for r in results[i]] for i in (0, -1))
     return paired_gain(one, other, search.shared.overlap, [seed.split for seed in wanted])
+
+
+def _alone(search: Search, results: Sequence[Trained]) -> Gain:
+    """The gain of the model over itself; identical where that is all that the techniques are."""
+    scores = [r.score for r in results]
+    return replace(paired_gain(scores, scores), identical=bool(twins(search.trials())))
 
 
 def _said(gain: Gain, min_gain: float, on_test: float) -> str:

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from advisor.search.coordinator import arm_label
 from advisor.search.plan import Plan
-from advisor.search.rounds import best_by_arm
+from advisor.search.rounds import best_by_arm, twins
 from advisor.search.sampler import choices_of
 from advisor.technique import KEEP
 
@@ -24,8 +24,9 @@ def isolation(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[di
     """One row for the baseline, then one for each technique of each slot: what it reached alone, and what in any arm.
 
     Keys: `slot`, `technique`, `trials` (how many had it), `alone` (the best score with all other slots kept), `best` (the best
-    score in any arm), `arm` (that arm's label) and `params` (of the best alone). Scores are of full trials, over all learning
-    rates, None where there is none; in the baseline's row, `slot` is None.
+    score in any arm), `arm` (that arm's label), `params` (of the best alone) and `identical` (it computes what the model
+    computes already). Scores are of full trials, over all learning rates, None where there is none; in the baseline's row,
+    `slot` is None.
     """
     best = best_by_arm(plan, trials, sign)
     changed = [(slot, name) for slot, names in plan.options.items() for name in names if name != KEEP]
@@ -46,6 +47,7 @@ def _row(
         "alone": alone.value if alone else None,
         "best": top.value if top else None,
         "arm": arm_label(choices_of(plan, top.params)) if top else None,
+        "identical": (slot, name) in twins(trials),
         "params": {key: alone.params[key] for key in plan.parameters_of(one)} if alone else {},
     }
 

@@ -8,9 +8,11 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from advisor.diagnosis import Finding
+from advisor.errors import listing
 from advisor.host.host import Host
 from advisor.search.coordinator import arm_label
 from advisor.search.plan import RATE
+from advisor.search.rounds import changes, slots_of, twins
 from advisor.technique import KEEP
 from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, dearness, mean, mean_seconds, tied
@@ -25,6 +27,11 @@ SIGNAL = "collapsed"
 def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTrial]) -> list[str]:
     """The reasons for a verdict, one sentence each."""
     best, gain = evidence.best, evidence.gain
+    if best is evidence.baseline and (alike := twins(trials)):
+        names = listing([f"{slot} {name}" for slot, name in sorted(alike)])
+        return [f"{names}: identical to your model, the same numbers epoch by epoch from the same seed. Nothing else was left."]
+    if best is evidence.baseline and not any(changes(slots_of(trial.params)) for trial in trials):
+        return ["No technique that was asked for fits your model and data; what does not fit, and why, is listed below."]
     if best is evidence.baseline:
         return ["No other arm was trained to its end, so your model was compared with nothing; give more --trials or --minutes."]
     if evidence.verdict == "change":
