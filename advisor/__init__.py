@@ -23,6 +23,7 @@ _HOME = {
     "PluginError": "advisor.errors",
     "SearchError": "advisor.errors",
     "hookimpl": "advisor.host.hookspecs",
+    "Finding": "advisor.diagnosis.finding",
     "Run": "advisor.training.run",
     "Activation": "advisor.slots.activation",
     "Initializer": "advisor.slots.initializer",
@@ -52,6 +53,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "PluginError",
     "SearchError",
     "hookimpl",
+    "Finding",
     "Run",
     "Activation",
     "Initializer",
@@ -68,6 +70,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
 ]
 
 if TYPE_CHECKING:
+    from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer

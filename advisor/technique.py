@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advisor.space import Space
 
 if TYPE_CHECKING:  # a word may speak of a Run without loading torch
+    from advisor.diagnosis.finding import Finding
     from advisor.training.run import Run
 
 KEEP = "keep"
@@ -51,6 +52,13 @@ class Technique:
     def unfit(self, run: Run) -> str | None:
         """Why this cannot be tried on `run`, in one sentence, or None."""
         return None
+
+    def finds(self, run: Run) -> Sequence[Finding]:
+        """What is wrong with the user's model that this technique mends, beyond what a diagnosis finds; asked where it fits.
+
+        An `advisor.Finding(kind, place, number, threshold, source, slot, sentence)` for each, with the technique's slot.
+        """
+        return ()
 
     def apply(self, run: Run, **params: Any) -> str | None:
         """Change the run: its model, loss, optimizer or data. May return one line that says what was changed."""

@@ -6,7 +6,7 @@ The cases are the study files of studies/known_answers; each says in EXPECTED wh
 
     verdict    the verdicts that are right
     choices    by slot, the techniques that are right where a change is recommended
-    gain       the range in which the printed gain must lie
+    gain       the range of the true gain, which the printed interval must not exclude
     finding    a kind of finding that must be reported; `absent`: one that must not
     identical  True where the techniques are the model itself under another name: the gain is 0, or it is told that they are
     source     where the truth comes from
@@ -83,8 +83,8 @@ def wrongs(expected: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[st
             if given["choices"].get(slot) not in right:
                 yield f"{slot} is {given['choices'].get(slot)}, not {' or '.join(right)}"
     low, high = expected.get("gain", (-float("inf"), float("inf")))
-    if gain["mean"] is not None and not low <= gain["mean"] <= high:
-        yield f"the gain {gain['mean']:+.4g} is not in [{low:g}, {high:g}]"
+    if gain["high"] < low or gain["low"] > high:
+        yield f"the interval [{gain['low']:+.4g}, {gain['high']:+.4g}] excludes the true gain, in [{low:g}, {high:g}]"
     if "finding" in expected and expected["finding"] not in kinds:
         yield f"{expected['finding']} is not among the findings ({', '.join(sorted(kinds)) or 'none'})"
     if expected.get("absent") in kinds:

@@ -56,7 +56,7 @@ def test_a_case_can_be_asked_and_offers_what_is_right(name):
         ({"verdict": ["change"], "choices": {"activation": ["relu"]}}, ["activation is elu"]),
         ({"verdict": ["change"], "choices": {"initializer": ["he"]}}, ["initializer is keep"]),
         ({"verdict": ["change"], "gain": (0.1, 0.3)}, []),
-        ({"verdict": ["change"], "gain": (0.3, 0.4)}, ["the gain +0.2 is not in"]),
+        ({"verdict": ["change"], "gain": (0.31, 0.4)}, ["the interval [+0.1, +0.3] excludes the true gain"]),
         ({"verdict": ["change"], "finding": "collapsed"}, []),
         ({"verdict": ["change"], "finding": "vanishing"}, ["vanishing is not among"]),
         ({"verdict": ["change"], "absent": "collapsed"}, ["collapsed is found"]),

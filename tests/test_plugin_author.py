@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 import advisor
 import advisor.testing
 from advisor.host import hookspecs
 from advisor.host.host import load
+from advisor.search.question import host_of
+from advisor.testing import check_technique
 from advisor.testing.promise import PROMISES
 
 DOC = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text()
@@ -30,7 +34,6 @@ def test_a_new_plugin_keeps_its_promises_and_is_searched(advise, blobs, tmp_path
     assert said.code == 0, said.out
     assert " 0 ✗" in said.out
     assert "activation.snake" in said.out
-    from torch import nn
 
     def net():
         return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -165,3 +168,38 @@ def test_the_plugins_of_the_documentation_are_loaded_and_keep_their_promises(wri
     assert host.find("activation", "mish_again")
     momentum = host.find("stepper", "momentum")
     advisor.testing.check_technique(momentum, slots=[host.slots["stepper"]])
+
+
+def test_a_technique_s_own_finding_is_diagnosed_and_one_that_raises_is_told(write, tmp_path):
+    method = next(text for text in PYTHON if "def finds" in text)
+    broken = method.replace("rows = len(run.data.train)", "rows = len(run.data.nothing)")
+    plugin = """import advisor
+import torch
+
+class Calm(advisor.Technique):
+    \"\"\"A smaller step.\"\"\"
+
+    name, slot, cite = {name!r}, "initializer", "Wilson et al. 2017"
+
+    def apply(self, run):
+        run.optimizer = lambda groups, lr, weight_decay: torch.optim.SGD(groups, lr=lr)
+
+{method}
+@advisor.hookimpl
+def techniques():
+    return [Calm()]
+"""
+    files = [
+        write("calm.py", plugin.format(name="calm", method=method)),
+        write("wild.py", plugin.format(name="wild", method=broken)),
+    ]
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    task = advisor.Task(build=lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), data=(x, (x[:, 0] > 0).long()))
+    only = {"initializer": ["calm", "wild"]}
+    found = advisor.diagnose(advisor.Study("own", task, only=only), plugins=[str(file) for file in files])
+    finding = next(finding for finding in found.findings if finding.kind == "few_rows")
+    assert (finding.number, finding.slot) == (36, "initializer")
+    assert "36 training rows" in found.to_json()
+    assert any("wild: finds() raised AttributeError" in line for line in host_of(found.shared.question).broken)
+    checked = check_technique(host_of(found.shared.question).find("initializer", "calm"))
+    assert next(result.status for result in checked if result.check == "finds_only") == "kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def show_recommendation(found: Recommendation) -> None:
     section(out, "Diagnosed before training", _diagnosed(found))
     section(out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives])
     section(out, "Each technique alone, at its best rate (search; one seed)", _isolated(found), most=2 * MOST)
+    section(out, "Stopped early", _stopped(found.pruned))
     section(out, "Score against cost", _front(found))
     section(out, "Not applicable", _skipped(found.skipped))
     section(out, "Mind", found.warnings, most=len(found.warnings))
@@ -149,6 +151,19 @@ def _isolated(found: Recommendation) -> list[str]:
     least = min((row["trials"] for row in found.isolation), default=0)
     ends = [f"{tried} techniques were tried, none in fewer than {least} trials"] if tried else []
     return [*lines[: MOST - 2], *alike, *ends, *([f"what decided (PED-ANOVA): {shares}"] if shares else [])]
+
+
+def _stopped(pruned: list[dict[str, Any]]) -> list[str]:
+    """How many trials ended where, each with one example and its numbers."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in pruned:
+        groups.setdefault(_end(row["why"]), []).append(row)
+    return [f"{len(rows)} {end}, as {rows[0]['arm']}: {rows[0]['why']}" for end, rows in groups.items()]
+
+
+def _end(why: str) -> str:
+    found = re.search(r"after (epoch \d+|\d+ steps)", why)
+    return "before training" if why.startswith("not trained") else found.group() if found else "for another reason"
 
 
 def _front(found: Recommendation) -> list[str]:

@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 
+from advisor.diagnosis.finding import Finding
 from advisor.modules import explain
+from advisor.technique import Technique
 from advisor.testing.examples import EXAMPLES, run_of
 from advisor.testing.promise import Unjudged, promise
 from advisor.testing.subject import OTHER, SEED, Subject, Try, equal, frozen_in, global_states, leaves, output, same, state, ties
@@ -41,6 +43,22 @@ def judges(subject: Subject) -> Iterator[str]:
         if name or used or states != global_states():
             what = f"changed {name}" if name else "read data outside training" if used else "drew global random numbers"
             yield f"it {what} on {example.name}. Change it to look only."
+
+
+@promise(at=("finds",))
+def finds_only(subject: Subject) -> Iterator[str]:
+    """`finds` returns findings for the technique's own slot, with finite numbers, and changes nothing."""
+    if type(subject.technique).finds is Technique.finds:
+        raise Unjudged("it looks for nothing itself")
+    for probe in subject.probes():
+        run = run_of(probe.example, SEED, [])
+        before, states = state(run.model), global_states()
+        for found in subject.technique.finds(run):
+            if not isinstance(found, Finding) or found.slot != subject.technique.slot or not math.isfinite(found.number):
+                slot = subject.technique.slot
+                yield f"it returned {found!r} {probe.on}. Change it to return advisor.Finding(…, slot={slot!r})."
+        if same(before, state(run.model)) or states != global_states():
+            yield f"it changed the model or drew global random numbers {probe.on}. Change it to look only."
 
 
 @promise()

@@ -15,7 +15,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor import __version__
-from advisor.diagnosis import Finding, diagnose
+from advisor.diagnosis import Finding
 from advisor.host.host import Host
 from advisor.search.coordinator import Search, arm_label, label
 from advisor.search.plan import DECAY, RATE
@@ -24,6 +24,7 @@ from advisor.technique import KEEP
 from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, Trained, mean, mean_seconds
 from advisor.verdict.confirm import Evidence
+from advisor.verdict.findings import look
 from advisor.verdict.isolation import importance, isolation, pruned
 from advisor.verdict.reasons import explain_alternatives, explain_choice, explain_findings
 from advisor.verdict.recommendation import Recommendation
@@ -32,7 +33,7 @@ from advisor.verdict.recommendation import Recommendation
 def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str, float]) -> Recommendation:
     """What the evidence says, with everything that a reader needs to trust it."""
     metric, chosen, trials = search.shared.goal, evidence.chosen, search.trials()
-    findings = _findings(search)
+    findings = _findings(search, host)
     return Recommendation(
         study=search.name,
         verdict=evidence.verdict,
@@ -61,10 +62,10 @@ def answer(search: Search, host: Host, evidence: Evidence, seconds: Mapping[str,
     )
 
 
-def _findings(search: Search) -> Sequence[Finding]:
+def _findings(search: Search, host: Host) -> Sequence[Finding]:
     """What is wrong with the user's model before it is trained."""
     seed = search.shared.study.seed
-    return diagnose(search.shared.run(seed, search.shared.splits(seed))).findings
+    return look(search.shared.run(seed, search.shared.splits(seed)), search.plan, host).findings
 
 
 def _arm(candidate: Candidate, results: Sequence[Trained]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 from torch import nn
 
 from advisor.diagnosis import Diagnosis, Finding
-from advisor.diagnosis import diagnose as look
 from advisor.diagnosis.measure import Signal
 from advisor.model import Anatomy
 from advisor.search.executors import one_thread
@@ -22,6 +21,7 @@ from advisor.search.setup import Setup, setup
 from advisor.study import Study
 from advisor.technique import KEEP
 from advisor.training.run import Run
+from advisor.verdict.findings import look
 
 _OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}
 
@@ -154,5 +154,5 @@ def diagnose(study: Study | Question | str | Path, *, steps: int = 0, device: st
     one_thread()
     shared, host = setup(question, device), host_of(question)
     run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
-    diagnosis = look(run, steps)
-    return Report(shared, run, diagnosis, make_plan(shared, host))
+    plan = make_plan(shared, host)
+    return Report(shared, run, look(run, plan, host, steps), plan)

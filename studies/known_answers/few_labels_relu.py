@@ -1,4 +1,4 @@
-"""With 30 labels and two ReLU layers no gain of pretraining can be claimed from a handful of seeds (Paine et al. 2014; Erhan 2010)."""
+"""With 30 labels and two ReLU layers a handful of seeds cannot claim a gain of pretraining (Paine et al. 2014)."""
 
 from functools import partial
 
