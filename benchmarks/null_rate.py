@@ -221,14 +221,14 @@ def report(title: str, answers: list[Answer]) -> None:
     print(f"                      bias {statistics.fmean(naive):+.5f}", flush=True)
 
 
-def worlds(studies: int) -> Iterator[tuple[str, list[World], int]]:
+def worlds(studies: int) -> Iterator[tuple[str, list[World]]]:
     third = studies // 3
     sizes = [3] * (studies - 2 * third) + [8] * third + [17] * third
-    yield "null, 3 to 17 techniques", [World(i, arms, 0.0) for i, arms in enumerate(sizes)], 0
-    yield "null, 5 % of all trainings fail", [World(10_000 + i, 3, 0.0, 0.05) for i in range(studies // 2)], 0
-    yield "one technique is better by 1 sd", [World(20_000 + i, 3, 1.0) for i in range(studies // 2)], 0
-    yield "one technique is better by 2 sd", [World(30_000 + i, 3, 2.0) for i in range(studies // 2)], 0
-    yield "one technique is better by 4 sd", [World(40_000 + i, 3, 4.0) for i in range(studies // 2)], 0
+    yield "null, 3 to 17 techniques", [World(i, arms, 0.0) for i, arms in enumerate(sizes)]
+    yield "null, 5 % of all trainings fail", [World(10_000 + i, 3, 0.0, 0.05) for i in range(studies // 4)]
+    yield "one technique is better by 1 sd", [World(20_000 + i, 3, 1.0) for i in range(studies // 4)]
+    yield "one technique is better by 2 sd", [World(30_000 + i, 3, 2.0) for i in range(studies // 4)]
+    yield "one technique is better by 4 sd", [World(40_000 + i, 3, 4.0) for i in range(studies // 4)]
 
 
 def trials_of(world: World) -> int:
@@ -291,7 +291,7 @@ def main() -> int:
     options = parser.parse_args()
     began = time.perf_counter()
     with ProcessPoolExecutor(options.workers) as pool:
-        for title, cases, _ in worlds(options.studies):
+        for title, cases in worlds(options.studies):
             report(f"{title} ({len(cases)} simulated studies)", list(pool.map(run, cases, chunksize=4)))
     changes = 0
     print(f"\n{options.real} real studies without a difference")

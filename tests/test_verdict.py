@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 import advisor
 from advisor.errors import InputError
+from advisor.training.goal import Goal
 from advisor.training.metrics import METRICS
 from advisor.verdict.arms import Candidate, Trained, choose
-from advisor.verdict.confirm import Evidence
+from advisor.verdict.confirm import Evidence, final_verdict
 from advisor.verdict.reasons import explain_alternatives, explain_choice
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.statistics import paired_gain, verdict
@@ -23,7 +24,15 @@ def test_where_more_seeds_cannot_tell_the_verdict_is_keep_and_says_so():
     assert gain.needed is None
     assert verdict(gain, 0.005) == "keep"
     evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "keep")
-    assert "more rows" in explain_choice(evidence, METRICS["accuracy"], [])[1]
+    assert "more rows" in explain_choice(evidence, Goal(METRICS["accuracy"]), [])[1]
+
+
+def test_what_the_test_rows_contradict_is_not_recommended():
+    gain = paired_gain([0.90, 0.91, 0.90, 0.92], [0.93, 0.94, 0.93, 0.94])
+    assert [final_verdict(gain, 0.005, on_test) for on_test in (0.01, 0.0, -0.01)] == ["change", "change", "undecided"]
+    evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "undecided")
+    assert "not on the test rows" in explain_choice(evidence, Goal(METRICS["accuracy"]), [])[0]
+    assert evidence.chosen is evidence.baseline
 
 
 def test_the_smallest_gain_worth_a_change_is_the_metric_s_own_and_may_be_a_share_of_the_score():
@@ -68,7 +77,7 @@ def test_alternatives_say_why_they_were_not_chosen():
     }
     gain = paired_gain([0.5] * 3, [0.9] * 3)
     evidence = Evidence(candidate(), one, [one, two, three], scores, {}, gain, 0.005, "change")
-    found = explain_alternatives(evidence, METRICS["accuracy"], 0.0)
+    found = explain_alternatives(evidence, Goal(METRICS["accuracy"]), 0.0)
     assert [alternative["choices"]["activation"] for alternative in found] == ["elu", "elu"]
     why = "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); 1 more change"
     assert found[0]["why_not"] == why
@@ -122,6 +131,20 @@ def test_a_deep_plain_net_is_mended_by_another_start(mended):
     assert mended.recommended["test"] > 0.7
     assert mended.gain["low"] > 0.3
     assert any("initializer" in reason for reason in mended.reasons)
+
+
+def test_a_recommendation_shows_each_technique_alone_what_decided_what_was_cut_and_what_it_costs(mended):
+    rows = {(row["slot"], row["technique"]): row for row in mended.isolation}
+    assert rows[None, "keep"]["alone"] == mended.baseline["searched"]
+    assert all(row["gain"]["low"] < row["gain"]["mean"] < row["gain"]["high"] for row in mended.isolation if row.get("gain"))
+    assert sum(mended.importance.values()) == pytest.approx(1, abs=1e-3)
+    assert len(mended.pruned) == mended.trials["pruned"]
+    assert all(row["why"] for row in mended.pruned)
+    assert {"choices", "mean", "seconds"} <= set(mended.costs[0])
+    front = mended.front()
+    assert front == sorted(front, key=lambda row: row["mean"])
+    assert mended.gain["test"]["low"] > 0.3
+    assert all(0 <= other["gain"]["p"] <= 1 for other in mended.alternatives)
 
 
 def test_the_scores_of_both_arms_are_paired_and_give_the_printed_gain(mended):

@@ -21,6 +21,7 @@ from advisor.cli.options import as_json, question, storage, task_options
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage
 @as_json
+@click.option("-o", "--output-file", "page", metavar="FILE.html", help="also write a page with plots of the evidence")
 @click.option("--quiet", is_flag=True, help="no progress")
 def command(**options: Any) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
@@ -42,3 +43,8 @@ def command(**options: Any) -> None:
         click.echo(found.to_json())
     else:
         show_recommendation(found)
+    if options["page"]:
+        from advisor.report.study import write_study
+        from advisor.store.location import storage_url
+
+        click.echo(f"wrote {write_study(found, storage_url(options['storage']), options['page'])}", err=True)

@@ -10,6 +10,7 @@ import jinja2
 from advisor.errors import InputError
 from advisor.modules import explain
 from advisor.report.diagnosis import number
+from advisor.report.table import cell
 
 
 def render(template: str, **values: Any) -> str:
@@ -17,7 +18,7 @@ def render(template: str, **values: Any) -> str:
     surroundings = jinja2.Environment(
         loader=jinja2.PackageLoader("advisor.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    surroundings.filters["number"] = number
+    surroundings.filters.update(number=number, cell=cell)
     return surroundings.get_template(template).render(**values)
 
 

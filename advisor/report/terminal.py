@@ -78,7 +78,7 @@ def _numbers(found: Recommendation) -> list[tuple[str, str]]:
             *_searched(found),
             (
                 "test",
-                f"{_tested(found)}{cell(base['test'])} → {cell(best['test'])}{_rows(gain)} (rows that nothing else looked at)",
+                f"{_tested(found)}{cell(base['test'])} → {cell(best['test'])}{_rows(gain)}",
             ),
             ("cost", f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training of {found.epochs} epochs"),
             ("with", ", ".join([rate, *own])),
@@ -109,7 +109,7 @@ def _searched(found: Recommendation) -> list[tuple[str, str]]:
 
 def _rows(gain: dict[str, Any]) -> str:
     test = gain["test"]
-    return "" if test is None else f", {test['mean']:+.4g} {_between(test)} over {test['rows']} rows"
+    return "" if test is None else f", {test['mean']:+.4g} {_between(test)} over {test['rows']} rows that nothing else looked at"
 
 
 def wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:

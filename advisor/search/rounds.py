@@ -68,7 +68,7 @@ def _due(plan: Plan, trials: Sequence[FrozenTrial], total: int, sign: float) -> 
     yield OPEN, openers - start
     yield JOIN, openers + len(joined(plan, trials, sign)) - start
     wanted = quota(plan, trials, total, sign)
-    yield FAIR, sum(count < wanted for _, count in _by_trials(plan, trials, sign))
+    yield FAIR, sum(count < wanted for _, count in by_trials(plan, trials, sign))
     given = sum(trial.user_attrs.get("stage") not in (EXPLORE, TUNE) for trial in trials)
     yield EXPLORE, min(ROUND, total - round((total - given) * TUNE_SHARE) - start)
     yield TUNE, 2 * (1 + len(leaders(plan, trials, sign)))  # a step up and one down for each, then look again
@@ -104,7 +104,7 @@ def quota(plan: Plan, trials: Sequence[FrozenTrial], total: int, sign: float) ->
     """How many trials the baseline and every technique get, each in its home; what a look has ended took no time."""
     opened = trials[: len(plan.alone()) + len(joined(plan, trials, sign))]
     trained = sum(not barred(trial) for trial in opened)
-    room = (FAIR_SHARE * total - trained) / max(1, len(_by_trials(plan, opened, sign)))
+    room = (FAIR_SHARE * total - trained) / max(1, len(by_trials(plan, opened, sign)))
     return max(1, min(QUOTA, 1 + math.floor(room)))
 
 
@@ -114,7 +114,7 @@ def barred(trial: FrozenTrial) -> bool:
     return decided or (trial.value is None and str(trial.user_attrs.get("why")).startswith(NOT_TRAINED))
 
 
-def _by_trials(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[tuple[Choices, int]]:
+def by_trials(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[tuple[Choices, int]]:
     """Homes that can be tried again, with the number of their trials, fewest first."""
     found = []
     for arm in homes(plan, trials, sign):
@@ -136,7 +136,7 @@ def fixed(plan: Plan, current: Round, trials: Sequence[FrozenTrial], sign: float
         choices = [*plan.alone(), *joined(plan, trials, sign)][index]
         return {**choices, **plan.defaults_of(choices)}
     if current.stage == FAIR:
-        arm, _ = _by_trials(plan, trials[: current.start], sign)[index - current.start]
+        arm, _ = by_trials(plan, trials[: current.start], sign)[index - current.start]
         return {**arm, **plan.defaults_of(arm), **_next_rate(plan, of_arm(plan, trials, arm), plan.first[RATE])}
     if current.stage == EXPLORE:  # in turn: what leads in two slots, what had the fewest trials, and as the sampler likes
         return [_together(plan, trials, sign), _least_tried(plan, trials), {}][index % 3]

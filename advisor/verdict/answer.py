@@ -19,7 +19,7 @@ from advisor.diagnosis import Finding
 from advisor.host.host import Host
 from advisor.search.coordinator import Search, arm_label, label
 from advisor.search.plan import DECAY, RATE
-from advisor.search.rounds import FAIR_SHARE, quota, widened
+from advisor.search.rounds import FAIR_SHARE, by_trials, widened
 from advisor.technique import KEEP
 from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, Trained, mean, mean_seconds
@@ -152,9 +152,9 @@ def _few_trials(search: Search) -> str | None:
         return (
             f"{len(trials)} trials do not reach every technique once; that takes {openers}, and a fair comparison {2 * openers}."
         )
-    if quota(search.plan, trials, len(trials), search.sign) < 2:
+    if any(count < 2 for _, count in by_trials(search.plan, trials, search.sign)[:1]):
         wanted = math.ceil(2 * openers / FAIR_SHARE)
-        return f"{len(trials)} trials try most techniques at one learning rate only; a fair comparison takes about {wanted}."
+        return f"{len(trials)} trials leave techniques with one learning rate only; a fair comparison takes about {wanted}."
     return None
 
 

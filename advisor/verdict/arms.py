@@ -129,14 +129,16 @@ def _undone(choices: Choices) -> list[Choices]:
 
 
 def choose(options: Sequence[Candidate], results: Results, sign: float, min_gain: float) -> Candidate:
-    """The candidate with the best mean; among those that it does not clearly beat, the simplest.
+    """The candidate with the best mean; of those that it does not clearly beat, one with the fewest changes.
 
-    That is the one with the fewest changes, then the one that takes least before training begins.
+    Of these the best again, unless one that is worse by less than a change is worth takes less before training begins.
     """
     means = {c.label: sign * mean(results[c.label]) for c in options}
     best = max(options, key=lambda c: means[c.label])
     near = [c for c in options if tied(results, best, c, min_gain)]
-    return min(near, key=lambda c: (c.changes, dearness(c), -means[c.label]))
+    simple = [c for c in near if c.changes == min(c.changes for c in near)]
+    top = max(means[c.label] for c in simple)
+    return min((c for c in simple if top - means[c.label] <= min_gain), key=lambda c: (dearness(c), -means[c.label]))
 
 
 DEAR = 0.3

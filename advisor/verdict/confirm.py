@@ -86,7 +86,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
         results={arm.label: [*t, *r[first:]] for arm, t, r in zip(pair, tested, results, strict=True)},
         gain=gain,
         min_gain=min_gain,
-        verdict=_said(gain, min_gain, _test_gain(search.shared.goal, tested)) if others else "keep",
+        verdict=final_verdict(gain, min_gain, _test_gain(search.shared.goal, tested)) if others else "keep",
         given=own[-1],
         rows=_rows(fresh, search, pair, wanted[:first]),
     )
@@ -127,17 +127,14 @@ def _at_best_rates(
 def _measured(
     fresh: Fresh, search: Search, pair: Sequence[Candidate], first: int, expected: float, min_gain: float, trainings: float
 ) -> list[Seed]:
-    """The seeds that measure the gain: as many as the noise and the gain on other seeds ask for, and the budget allows.
-
-    Where the best arm was no better than the baseline on the seeds that chose it, the first look is enough.
-    """
+    """The seeds that measure the gain: as many as the noise and the gain on other seeds ask for, and the budget allows."""
     seconds = max(estimate(search.shared, search.plan.rungs[-1]), 1e-9)
     most = max(2.0 * first, min(trainings, SECONDS / seconds))
     for look in range(LOOKS):
         wanted = seeds(first, look)
         results = fresh.score(ESTIMATE, pair, wanted, keep=first)
         last = look == LOOKS - 1 or 2 * len(seeds(first, look + 1)) > most
-        if last or expected <= 0 or precise_enough(_gain(search, results, wanted), min_gain, expected):
+        if last or len(pair) < 2 or precise_enough(_gain(search, results, wanted), min_gain, expected):
             break
     return wanted
 
@@ -154,7 +151,7 @@ def _alone(search: Search, results: Sequence[Trained]) -> Gain:
     return replace(paired_gain(scores, scores), identical=bool(twins(search.trials())))
 
 
-def _said(gain: Gain, min_gain: float, on_test: float) -> str:
+def final_verdict(gain: Gain, min_gain: float, on_test: float) -> str:
     """The verdict; what the test rows contradict is not recommended.
 
     All seeds draw from the same rows, so an arm that was chosen for suiting these rows suits them on fresh seeds, too. Only

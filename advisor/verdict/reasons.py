@@ -57,7 +57,8 @@ def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTria
         seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability."
         return [f"The best other arm, {found}; a change is worth it from {evidence.min_gain:.3g}.", seen]
     needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
-    return [f"The best other arm, {found}: that may be chance.", f"To tell, {needed} would be needed."]
+    seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
+    return [f"The best other arm, {found}: that may be chance.", f"{seen}; to tell, {needed} would be needed."]
 
 
 def explain_findings(evidence: Evidence, findings: Sequence[Finding], trials: Sequence[FrozenTrial], host: Host) -> list[str]:

@@ -143,9 +143,12 @@ RESOLUTION = 0.8
 
 
 def precise_enough(gain: Gain, min_gain: float, expected: float) -> bool:
-    """Whether there are seeds enough, judged by the noise alone and never by the gain that is being measured.
+    """Whether there are seeds enough, judged by the noise and not by the gain that is being measured.
 
     So neither the printed gain nor its interval is biased by when the seeds end (Stein 1945; Wittes & Brittain 1990, "The
-    role of internal pilot studies"). `expected` is the gain on the seeds that chose the arm: independent of these.
+    role of internal pilot studies"). `expected` is the gain on the seeds that chose the arm: independent of these. Where
+    there was none, a difference too small to matter ends it, too, whichever sign it has, so that nothing is favoured.
     """
+    if expected <= 0 and abs(gain.mean) < min_gain:
+        return True
     return gain.detectable <= max(min_gain, RESOLUTION * abs(expected))
