@@ -17,18 +17,16 @@ class Scale:
     low: float
     high: float
     log: bool = False
+    whole: bool = False
 
     def share(self, value: float) -> float:
         """How far `value` is from `low` to `high`, in 0 … 1."""
-        low, high, value = (
-            math.log10(v) if self.log else v for v in (self.low, self.high, max(value, 1e-300) if self.log else value)
-        )
-        return min(1.0, max(0.0, (value - low) / (high - low)))
+        low, high, place = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        return min(1.0, max(0.0, (place - low) / (high - low)))
 
-    def ticks(self, most: int = 6) -> list[float]:
-        """Round values inside, about `most`."""
-        low, high = sorted((self.low, self.high))
-        return _powers(low, high) if self.log else _steps(low, high, most)
+    def ticks(self, most: int) -> list[float]:
+        """Round values inside, about `most`; whole numbers where the axis counts."""
+        return _powers(self.low, self.high) if self.log else _steps(self.low, self.high, most, 1.0 if self.whole else 0.0)
 
 
 def _powers(low: float, high: float) -> list[float]:
@@ -36,8 +34,8 @@ def _powers(low: float, high: float) -> list[float]:
     return [10.0**e for e in exponents if low * 0.999 <= 10.0**e <= high * 1.001]
 
 
-def _steps(low: float, high: float, most: int) -> list[float]:
-    rough = (high - low) / most
+def _steps(low: float, high: float, most: int, least: float) -> list[float]:
+    rough = max((high - low) / most, least)
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough)
     return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

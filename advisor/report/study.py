@@ -17,6 +17,8 @@ from advisor.verdict.recommendation import Recommendation
 KINDS = ("base", "one", "two", "three")
 """Colours of arms: your model's, then those of the leading ones."""
 STATES = {"COMPLETE": "one", "PRUNED": "hollow", "FAIL": "bad"}
+BESIDE = ((0, -8), (0, 17), (-10, 4), (10, 4))
+"""Where a point's number stands, in turn, so that those of close points do not meet."""
 NARROW = 330
 """Pixels of a plot that shares its line with another."""
 BEYOND = 6
@@ -39,6 +41,7 @@ def study_page(found: Recommendation, url: str) -> str:
         found=found,
         arm=label(found, found.gain["arm"]),
         label=lambda choices: label(found, choices),
+        named=named,
         facts=facts(found),
         paired=paired(found, scores),
         gain=interval(found, scores) if scores else None,
@@ -67,30 +70,37 @@ def between(gain: dict[str, Any]) -> str:
 def facts(found: Recommendation) -> list[tuple[str, str, str]]:
     """Name, number and what it means, the most important first."""
     base, best, gain = found.baseline, found.recommended, found.gain
-    other = best if found.verdict == "change" else None
-    rows = [
-        (found.metric, _change(base["mean"], other and other["mean"]), f"mean over fresh seeds; {_better(found)}"),
+    other = best if found.verdict == "change" else {}
+    return [
+        (found.metric, _change(base["mean"], other.get("mean")), f"mean over fresh seeds; {_better(found)}{_reached(found)}"),
         *(_measured(found) if gain["arm"] else []),
         (
             "test rows",
-            _change(base["test"], other and other["test"]),
+            _change(base["test"], other.get("test")),
             "which nothing else looked at" + (f"; {_on_rows(gain['test'])}" if gain["test"] and gain["arm"] else ""),
         ),
-        ("cost", _change(base["seconds"], other and other["seconds"], " s"), f"a training of {found.epochs} epochs"),
-        ("trained with", _settings(found.params), "the best settings found for what is recommended"),
+        ("cost", _change(base["seconds"], other.get("seconds"), " s"), f"a training of {found.epochs} epochs"),
+        ("trained with", *_settings(found.params)),
     ]
-    return rows
 
 
 def _measured(found: Recommendation) -> list[tuple[str, str, str]]:
     gain = found.gain
     of = "" if found.verdict == "change" else f"of {label(found, gain['arm'])}, the best other arm; "
     searched = gain["searched"]
-    promise = [] if searched is None else [("the search promised", f"{searched:+.4g}", "on the one seed that chose it: too good by selection")]
+    promise = (
+        []
+        if searched is None
+        else [("the search promised", f"{searched:+.4g}", "on the one seed that chose it; on average too good, by selection")]
+    )
     return [
         ("gain", between(gain), f"{of}95 % interval, p {gain['p']:.2g}, {gain['seeds']} fresh paired seeds"),
         *promise,
-        ("worth a change", f"from {cell(found.min_gain)}", f"a true gain of {gain['detectable']:.4g} would be seen with 80 % probability"),
+        (
+            "worth a change",
+            f"from {cell(found.min_gain)}",
+            f"a true gain of {gain['detectable']:.4g} would be seen with 80 % probability",
+        ),
     ]
 
 
@@ -102,12 +112,25 @@ def _better(found: Recommendation) -> str:
     return "higher is better" if found.direction == "maximize" else "lower is better"
 
 
+def _reached(found: Recommendation) -> str:
+    """What the best other arm reached, where it is not recommended."""
+    if found.verdict == "change" or not found.gain["arm"]:
+        return ""
+    return f"; {label(found, found.gain['arm'])} reaches {found.baseline['mean'] + _sign(found) * found.gain['mean']:.4g}"
+
+
+def _sign(found: Recommendation) -> float:
+    return 1.0 if found.direction == "maximize" else -1.0
+
+
 def _on_rows(test: dict[str, Any]) -> str:
     return f"gain {between(test)} over {test['rows']} rows"
 
 
-def _settings(params: dict[str, Any]) -> str:
-    return ", ".join(f"{name.removeprefix('training.')} {cell(value)}" for name, value in params.items())
+def _settings(params: dict[str, Any]) -> tuple[str, str]:
+    """The learning rate, and the other settings."""
+    rate, *others = [f"{name.removeprefix('training.')} {cell(value)}" for name, value in params.items()] or ["–"]
+    return rate, ", ".join(others)
 
 
 def skipped(rows: list[dict[str, str]]) -> list[tuple[str, str, str]]:
@@ -122,7 +145,7 @@ def skipped(rows: list[dict[str, str]]) -> list[tuple[str, str, str]]:
 
 def leading(found: Recommendation, tried: Sequence[Trial]) -> list[str]:
     """Your model, the arm it was compared with, and the next best that were trained to their end."""
-    sign = 1.0 if found.direction == "maximize" else -1.0
+    sign = _sign(found)
     full = sorted((t for t in tried if t.full), key=lambda t: -sign * (t.score or 0.0))
     confirmed = [label(found, choices) for choices in (found.gain["arm"], *(a["choices"] for a in found.alternatives))]
     known = {t.arm for t in tried}
@@ -137,29 +160,30 @@ def paired(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Plot
     """A line for each fresh seed from the model's score to the arm's."""
     if not scores:
         return None
-    sign = 1.0 if found.direction == "maximize" else -1.0
+    sign = _sign(found)
     both = [score for pair in scores for score in pair]
-    plot = Plot("Paired scores", Scale(-0.3, 1.3), around(both), y_name=found.metric, width=NARROW)
+    plot = Plot("Paired scores", Scale(-0.5, 1.5), around(both), y_name=found.metric, width=NARROW, bottom=26)
     for i, (own, other) in enumerate(scores):
         kind = "one" if sign * (other - own) > 0 else "bad" if sign * (other - own) < 0 else "base"
         plot.line([(0, own), (1, other)], f"{kind} thin", f"fresh seed {i + 1}: {own:.4g} → {other:.4g}")
         plot.dot(0, own, kind, f"{own:.4g}")
         plot.dot(1, other, kind, f"{other:.4g}")
     for x, name in ((0, "your model"), (1, label(found, found.gain["arm"]))):
-        plot.word(x, plot.y.low, _short(name, 34), by=(0, 18))
+        plot.word(x, plot.y.low, _short(name, 30), by=(0, 18))
     return plot
 
 
 def interval(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Plot:
     """The gain with its interval beside the seeds' differences and what the search had promised."""
-    gain, sign = found.gain, 1.0 if found.direction == "maximize" else -1.0
+    gain, sign = found.gain, _sign(found)
     differences = [sign * (other - own) for own, other in scores]
     promised = [] if gain["searched"] is None else [gain["searched"]]
-    plot = Plot("Gain", Scale(0, 3), around([0, gain["low"], gain["high"], *differences, *promised]), y_name="gain", width=NARROW)
+    scale = around([0, gain["low"], gain["high"], *differences, *promised])
+    plot = Plot("Gain", Scale(0, 3), scale, y_name="gain", width=NARROW, right=100, bottom=26)
     plot.across(0, "zero")
     if plot.y.low < found.min_gain < plot.y.high:
         plot.across(found.min_gain, "bound")
-        plot.word(3, found.min_gain, "worth a change", "end", (0, -5))
+        plot.word(3, found.min_gain, "worth a change", "start", (6, 4))
     for i, difference in enumerate(differences):
         plot.dot(0.5, difference, "base", f"fresh seed {i + 1}: {difference:+.4g}")
     plot.line([(1.5, gain["low"]), (1.5, gain["high"])], "one thick", between(gain))
@@ -185,16 +209,19 @@ def isolation(found: Recommendation) -> Plot | None:
     for slot in slots:
         lines += [(slot, None), *((row["technique"], row) for row in rows if row["slot"] == slot)]
     ends = [row["gain"][end] for row in rows for end in ("low", "high")]
-    plot = Plot(
-        "Each technique alone", telling([0.0, *ends], 1.0, BEYOND), Scale(len(lines) - 0.5, -0.5), x_name="gain over your model's best",
-        width=430, height=22 * len(lines), left=180, right=300, top=6,
-    )  # fmt: skip
+    across, rows_down = _with_zero(telling(ends, 1.0, BEYOND)), Scale(len(lines) - 0.5, -0.5)
+    plot = Plot("Each technique alone", across, rows_down, "gain over your model's best", width=430, left=180, right=300, top=6)
+    plot.height = 22 * len(lines)
     plot.down(0, "zero")
     for i, (name, row) in enumerate(lines):
         plot.word(plot.x.low, i, _short(name, 26), "end", (-10 if row else -150, 4), "" if row else "group")
         if row:
             _effect(plot, i, row)
     return plot
+
+
+def _with_zero(scale: Scale) -> Scale:
+    return around([0.0, scale.low, scale.high], 0.03)
 
 
 def _effect(plot: Plot, y: float, row: dict[str, Any]) -> None:
@@ -213,9 +240,7 @@ def _trials(count: int) -> str:
 def untrained(found: Recommendation) -> list[tuple[str, str, str]]:
     """Slot, technique and why nothing was measured of it: identical, never trained to the end, or not tried."""
     return [
-        (row["slot"], row["technique"], _why_not(found, row))
-        for row in found.isolation
-        if row["slot"] and not row.get("gain")
+        (row["slot"], row["technique"], _why_not(found, row)) for row in found.isolation if row["slot"] and not row.get("gain")
     ]
 
 
@@ -223,7 +248,7 @@ def _why_not(found: Recommendation, row: dict[str, Any]) -> str:
     if row.get("identical"):
         return "identical to your model"
     if row["alone"] is not None:
-        return f"{cell(row['alone'])} in {_trials(row['trials'])}; no other arm was confirmed, so how much one seed says is not known"
+        return f"{cell(row['alone'])} in {_trials(row['trials'])}, on one seed; how much that says is not known"
     cut = [each for each in found.pruned if each["arm"] == f"{row['slot']}={row['technique']}"]
     if not cut:
         return f"never trained to the end alone ({_trials(row['trials'])})"
@@ -235,14 +260,16 @@ def costs(found: Recommendation) -> Plot | None:
     if len(found.costs) < 2:
         return None
     seconds, scores = [row["seconds"] for row in found.costs], [row["mean"] for row in found.costs]
-    plot = Plot("Score against cost", Scale(0, max(seconds) * 1.12), around(scores, 0.15), "seconds a training", found.metric, height=180)
+    plot = Plot(
+        "Score against cost", Scale(0, max(seconds) * 1.12), around(scores, 0.15), "seconds a training", found.metric, height=180
+    )
     front = found.front()
     plot.line([(row["seconds"], row["mean"]) for row in front], "one thin dashed")
     for i, row in enumerate(found.costs, start=1):
         name = named(label(found, row["choices"]))
         kind = "base" if name == "your model" else "one" if row in front else "one hollow"
         plot.dot(row["seconds"], row["mean"], kind, f"{name}: {row['mean']:.4g} in {row['seconds']:.3g} s")
-        plot.word(row["seconds"], row["mean"], str(i), by=(-10 if i % 2 else 10, 4))
+        plot.word(row["seconds"], row["mean"], str(i), by=BESIDE[i % len(BESIDE)])
     return plot
 
 
@@ -251,12 +278,13 @@ def costs(found: Recommendation) -> Plot | None:
 
 def history(found: Recommendation, tried: Sequence[Trial]) -> Plot | None:
     """Every trial with a score, and the best so far."""
-    sign = 1.0 if found.direction == "maximize" else -1.0
+    sign = _sign(found)
     scored = [(t, t.score) for t in tried if t.score is not None]
     if not scored:
         return None
     last = max(t.number for t in tried)
-    plot = Plot("Trials", Scale(-0.5, last + 0.5), telling([score for _, score in scored], sign, BEYOND), "trial", found.metric)
+    scale = telling([score for _, score in scored], sign, BEYOND)
+    plot = Plot("Trials", Scale(-0.5, last + 0.5, whole=True), scale, "trial", found.metric)
     best: list[tuple[float, float]] = []
     for trial, score in scored:
         plot.dot(trial.number, score, STATES[trial.state], trial.told)
@@ -274,7 +302,7 @@ def learning(
     found: Recommendation, tried: Sequence[Trial], seen: dict[int, list[tuple[float, float]]], arms: dict[str, str]
 ) -> Plot | None:
     """The curves of the best trials of the leading arms and the model."""
-    sign = 1.0 if found.direction == "maximize" else -1.0
+    sign = _sign(found)
     shown = []
     for arm, kind in arms.items():
         full = [t for t in tried if t.arm == arm and t.full and seen.get(t.number)]
@@ -285,7 +313,7 @@ def learning(
         return None
     points = [point for _, _, curve in shown for point in curve]
     scale = telling([score for _, score in points], sign, BEYOND_CURVE)
-    plot = Plot("Learning curves", Scale(0, max(epoch for epoch, _ in points) * 1.01), scale, "epoch", found.metric)
+    plot = Plot("Learning curves", Scale(0, max(epoch for epoch, _ in points) * 1.01, whole=True), scale, "epoch", found.metric)
     for trial, kind, curve in shown:
         plot.line(curve, kind, trial.told)
         if len(curve) < 3:
@@ -293,18 +321,18 @@ def learning(
     return plot
 
 
-def rates(
-    found: Recommendation, tried: Sequence[Trial], arms: dict[str, str], ends: tuple[float, float] | None
-) -> Plot | None:
+def rates(found: Recommendation, tried: Sequence[Trial], arms: dict[str, str], ends: tuple[float, float] | None) -> Plot | None:
     """Score against learning rate for the leading arms and the model, with the range that was searched."""
-    sign = 1.0 if found.direction == "maximize" else -1.0
+    sign = _sign(found)
     shown = [(t, t.rate, t.score) for t in tried if t.arm in arms and t.score is not None and t.rate]
     if not shown:
         return None
     low, high = ends or (1.0, 1.0)
     used = [rate for _, rate, _ in shown]
     across = Scale(min(low, *used) / 1.3, max(high, *used) * 1.3, log=True)
-    plot = Plot("Score against learning rate", across, telling([s for _, _, s in shown], sign, BEYOND), "learning rate", found.metric)
+    plot = Plot(
+        "Score against learning rate", across, telling([s for _, _, s in shown], sign, BEYOND), "learning rate", found.metric
+    )
     for end in ends or ():
         plot.down(end, "bound")
     for arm, kind in arms.items():

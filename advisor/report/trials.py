@@ -47,7 +47,10 @@ def trials(url: str, found: Recommendation) -> list[Trial]:
     rates = {
         number: float(value)
         for number, value in _rows(
-            url, f"SELECT number, value FROM advisor_params WHERE study = ? AND name = '{RATE}'", found.study  # noqa: S608  # constants
+            url,
+            "SELECT number, value FROM advisor_params WHERE study = ? AND name = ?",
+            found.study,
+            RATE,
         )
     }
     rows = _rows(url, "SELECT number, state, score, why FROM advisor_trials WHERE study = ? ORDER BY number", found.study)
@@ -73,9 +76,9 @@ def searched_rates(url: str, study: str) -> tuple[float, float] | None:
     """The widest range from which the search drew learning rates."""
     sql = (
         "SELECT DISTINCT p.distribution_json FROM trial_params p JOIN trials t ON t.trial_id = p.trial_id"
-        f" JOIN studies s ON s.study_id = t.study_id WHERE s.study_name = ? AND p.param_name = '{RATE}'"  # noqa: S608  # constants
+        " JOIN studies s ON s.study_id = t.study_id WHERE s.study_name = ? AND p.param_name = ?"
     )
-    ends = [json.loads(text)["attributes"] for (text,) in _rows(url, sql, study)]
+    ends = [json.loads(text)["attributes"] for (text,) in _rows(url, sql, study, RATE)]
     return (min(e["low"] for e in ends), max(e["high"] for e in ends)) if ends else None
 
 
@@ -92,11 +95,11 @@ def pairs(url: str, found: Recommendation) -> list[tuple[float, float]]:
         return list(zip(found.baseline["scores"], found.recommended["scores"], strict=True))
     sql = "SELECT seed, score, params FROM advisor_confirmations WHERE study = ? AND phase = 'estimate' AND arm = ? ORDER BY seed"
     by_params: dict[str, dict[int, float]] = defaultdict(dict)
-    for seed, score, params in read(url, sql, (found.study, label(found, found.gain["arm"])))[1]:
+    for seed, score, params in _rows(url, sql, found.study, label(found, found.gain["arm"])):
         by_params[params][seed] = score
     own = {
         seed: score
-        for seed, score, params in read(url, sql, (found.study, arm_label({})))[1]
+        for seed, score, params in _rows(url, sql, found.study, arm_label({}))
         if json.loads(params) == found.baseline["params"]
     }
     sets = [[(own[seed], score) for seed, score in each.items() if seed in own] for each in by_params.values()]
@@ -116,8 +119,8 @@ def label(found: Recommendation, choices: Mapping[str, str]) -> str:
     return arm_label({slot: choices[slot] for slot in [*ordered, *(set(choices) - set(ordered))]})
 
 
-def _rows(url: str, sql: str, study: str) -> list[tuple[Any, ...]]:
-    return read(url, sql, (study,))[1]
+def _rows(url: str, sql: str, *params: str) -> list[tuple[Any, ...]]:
+    return read(url, sql, params)[1]
 
 
 def _number(value: Any) -> float | None:

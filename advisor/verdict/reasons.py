@@ -48,7 +48,7 @@ def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTria
             "It may be a property of the rows that were drawn from; more rows would tell, more seeds would not.",
         ]
     if evidence.verdict == "undecided":
-        more = max(gain.seeds + 1, gain.needed or 0)
+        more = max(2 * gain.seeds, gain.needed or 0)
         return [
             f"{found}: it looks worth it and is not proven.",
             f"About {more} seeds would tell: ask again with --seeds {more}.",

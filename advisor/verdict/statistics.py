@@ -23,6 +23,7 @@ class Gain:
         needed: pairs that would find a true difference of `mean` with 80 % power; None where no number would, because the
             rows are too few.
         identical: whether every pair has the same score twice.
+        error: standard error of the mean.
     """
 
     mean: float
@@ -33,6 +34,12 @@ class Gain:
     detectable: float
     needed: int | None
     identical: bool = False
+    error: float = 0.0
+
+    @property
+    def shrunk(self) -> float:
+        """What of the mean is to be expected again (James & Stein 1961): a gain that noise could have made is mostly noise."""
+        return self.mean * max(0.0, 1 - (self.error / self.mean) ** 2) if self.mean else 0.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ def paired_gain(
     reach = float(t.ppf(0.975)) * spread.error
     detectable = reach + float(t.ppf(0.8)) * spread.error
     p = float(2 * t.sf(abs(mean) / spread.error))
-    return Gain(mean, mean - reach, mean + reach, p, n, detectable, _needed(abs(mean), spread, overlap, splits))
+    needed = _needed(abs(mean), spread, overlap, splits)
+    return Gain(mean, mean - reach, mean + reach, p, n, detectable, needed, error=spread.error)
 
 
 def _spread(differences: Sequence[float], overlap: float, splits: Sequence[int] | None) -> Spread:
@@ -116,7 +124,7 @@ def published_gain(one: tuple[float, float, int], other: tuple[float, float, int
     reach, rest = float(t.ppf(0.975)) * error, (gain / 2.802) ** 2
     needed = math.ceil((sd**2 + sd2**2) / rest) if rest else None
     low, high, detectable = gain - reach, gain + reach, reach + float(t.ppf(0.8)) * error
-    return Gain(gain, low, high, float(found.pvalue), min(n, n2), detectable, needed)
+    return Gain(gain, low, high, float(found.pvalue), min(n, n2), detectable, needed, error=error)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -130,12 +138,15 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def verdict(gain: Gain, min_gain: float, reachable: int = 60) -> str:
-    """`change` for a gain that is real and worth it, else `keep`; `undecided` where up to `reachable` seeds would tell."""
+    """`change` for a gain that is real and worth it, else `keep`.
+
+    `undecided` where what is to be expected of the gain is still worth it, and up to `reachable` seeds would tell.
+    """
     if gain.mean < min_gain or gain.mean <= 0:
         return "keep"
     if gain.low > 0:
         return "change"
-    return "undecided" if gain.needed is not None and gain.needed <= reachable else "keep"
+    return "undecided" if gain.shrunk >= min_gain and gain.needed is not None and gain.needed <= reachable else "keep"
 
 
 RESOLUTION = 0.8
