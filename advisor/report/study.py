@@ -10,6 +10,7 @@ from typing import Any
 from advisor.report.html import render, write
 from advisor.report.plot import Plot, Scale, around, telling
 from advisor.report.table import cell
+from advisor.report.terminal import tested
 from advisor.report.trials import Trial, curves, label, pairs, searched_rates, seed, trials
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
@@ -75,7 +76,7 @@ def facts(found: Recommendation) -> list[tuple[str, str, str]]:
         (found.metric, _change(base["mean"], other.get("mean")), f"mean over fresh seeds; {_better(found)}{_reached(found)}"),
         *(_measured(found) if gain["arm"] else []),
         (
-            "test rows",
+            f"test rows {tested(found)}".strip(),
             _change(base["test"], other.get("test")),
             "which nothing else looked at" + (f"; {_on_rows(gain['test'])}" if gain["test"] and gain["arm"] else ""),
         ),
@@ -163,9 +164,9 @@ def paired(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Plot
     sign = _sign(found)
     both = [score for pair in scores for score in pair]
     plot = Plot("Paired scores", Scale(-0.5, 1.5), around(both), y_name=found.metric, width=NARROW, bottom=26)
-    for i, (own, other) in enumerate(scores):
+    for own, other in scores:
         kind = "one" if sign * (other - own) > 0 else "bad" if sign * (other - own) < 0 else "base"
-        plot.line([(0, own), (1, other)], f"{kind} thin", f"fresh seed {i + 1}: {own:.4g} → {other:.4g}")
+        plot.line([(0, own), (1, other)], f"{kind} thin", f"fresh seed: {own:.4g} → {other:.4g}")
         plot.dot(0, own, kind, f"{own:.4g}")
         plot.dot(1, other, kind, f"{other:.4g}")
     for x, name in ((0, "your model"), (1, label(found, found.gain["arm"]))):
@@ -184,8 +185,8 @@ def interval(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Pl
     if plot.y.low < found.min_gain < plot.y.high:
         plot.across(found.min_gain, "bound")
         plot.word(3, found.min_gain, "worth a change", "start", (6, 4))
-    for i, difference in enumerate(differences):
-        plot.dot(0.5, difference, "base", f"fresh seed {i + 1}: {difference:+.4g}")
+    for difference in differences:
+        plot.dot(0.5, difference, "base", f"fresh seed: {difference:+.4g}")
     plot.line([(1.5, gain["low"]), (1.5, gain["high"])], "one thick", between(gain))
     plot.dot(1.5, gain["mean"], "one", between(gain))
     for promise in promised:
@@ -261,7 +262,12 @@ def costs(found: Recommendation) -> Plot | None:
         return None
     seconds, scores = [row["seconds"] for row in found.costs], [row["mean"] for row in found.costs]
     plot = Plot(
-        "Score against cost", Scale(0, max(seconds) * 1.12), around(scores, 0.15), "seconds a training", found.metric, height=180
+        "Score against cost",
+        Scale(0, max(seconds) * 1.12 or 1.0),
+        around(scores, 0.15),
+        "seconds a training",
+        found.metric,
+        height=180,
     )
     front = found.front()
     plot.line([(row["seconds"], row["mean"]) for row in front], "one thin dashed")
@@ -312,8 +318,10 @@ def learning(
     if not shown:
         return None
     points = [point for _, _, curve in shown for point in curve]
-    scale = telling([score for _, score in points], sign, BEYOND_CURVE)
-    plot = Plot("Learning curves", Scale(0, max(epoch for epoch, _ in points) * 1.01, whole=True), scale, "epoch", found.metric)
+    scores, metric = [score for _, score in points], tested(found).strip()
+    scale = around(scores) if metric else telling(scores, sign, BEYOND_CURVE)  # of another metric it is not told which way is up
+    across = Scale(0, max(epoch for epoch, _ in points) * 1.01, whole=True)
+    plot = Plot("Learning curves", across, scale, "epoch", metric or found.metric)
     for trial, kind, curve in shown:
         plot.line(curve, kind, trial.told)
         if len(curve) < 3:

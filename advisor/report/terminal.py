@@ -78,20 +78,20 @@ def _numbers(found: Recommendation) -> list[tuple[str, str]]:
             *_searched(found),
             (
                 "test",
-                f"{_tested(found)}{cell(base['test'])} → {cell(best['test'])}{_rows(gain)}",
+                f"{tested(found)}{cell(base['test'])} → {cell(best['test'])}{_rows(gain)}",
             ),
             ("cost", f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training of {found.epochs} epochs"),
             ("with", ", ".join([rate, *own])),
         ]
     return [
-        (found.metric, f"{cell(base['mean'])} (test {_tested(found)}{cell(base['test'])})"),
+        (found.metric, f"{cell(base['mean'])} (test {tested(found)}{cell(base['test'])})"),
         ("best other", f"{_label(gain['arm'])}: gain {interval}" if gain["arm"] else "none"),
         *_searched(found),
         ("with", f"{rate}, {found.epochs} epochs"),
     ]
 
 
-def _tested(found: Recommendation) -> str:
+def tested(found: Recommendation) -> str:
     """The metric of the test rows, where it is not the one that arms are compared by."""
     name, epochs, _ = found.metric.partition("epochs to ")[::-1]
     return f"{name.rpartition(' ')[0]} " if epochs else ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from advisor.search.coordinator import arm_label
-from advisor.search.plan import RATE
+from advisor.search.plan import RATE, Plan
 from advisor.store.query import read
 from advisor.verdict.recommendation import Recommendation
 
@@ -85,7 +85,7 @@ def searched_rates(url: str, study: str) -> tuple[float, float] | None:
 def seed(url: str, study: str) -> int | None:
     """The seed of the study; the same one gives the same study."""
     rows = _rows(url, 'SELECT "plan" FROM advisor_plans WHERE study = ?', study)
-    found = json.loads(rows[0][0]).get("identity", {}).get("seed") if rows else None
+    found = Plan.from_json(json.loads(rows[0][0])).identity.get("seed") if rows else None
     return None if found is None else int(found)
 
 
@@ -93,10 +93,11 @@ def pairs(url: str, found: Recommendation) -> list[tuple[float, float]]:
     """The scores of the model and of the arm that it was compared with, by fresh seed; empty where there is no such arm."""
     if found.verdict == "change":
         return list(zip(found.baseline["scores"], found.recommended["scores"], strict=True))
-    sql = "SELECT seed, score, params FROM advisor_confirmations WHERE study = ? AND phase = 'estimate' AND arm = ? ORDER BY seed"
+    sql = "SELECT seed, score, params FROM advisor_confirmations WHERE study = ? AND phase = 'estimate' AND arm = ?"
+    sql += " AND score IS NOT NULL ORDER BY seed"
     by_params: dict[str, dict[int, float]] = defaultdict(dict)
     for seed, score, params in _rows(url, sql, found.study, label(found, found.gain["arm"])):
-        by_params[params][seed] = score
+        by_params[params][seed] = float(score)
     own = {
         seed: score
         for seed, score, params in _rows(url, sql, found.study, arm_label({}))
@@ -116,7 +117,7 @@ def _is_gain(found: Recommendation, scores: list[tuple[float, float]]) -> bool:
 def label(found: Recommendation, choices: Mapping[str, str]) -> str:
     """An arm in words, its slots in the order of the study."""
     ordered = [slot for slot in found.choices if slot in choices]
-    return arm_label({slot: choices[slot] for slot in [*ordered, *(set(choices) - set(ordered))]})
+    return arm_label({slot: choices[slot] for slot in [*ordered, *sorted(set(choices) - set(ordered))]})
 
 
 def _rows(url: str, sql: str, *params: str) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from advisor.errors import InputError
@@ -77,8 +77,9 @@ class Recommendation:
 
     @classmethod
     def from_json(cls, text: str, question: Question | None = None) -> Recommendation:
-        """The recommendation that `to_json` wrote, with the study that it is about, for `apply`."""
-        found = cls(**json.loads(text))
+        """The recommendation that `to_json` wrote, also of another version, with the study that it is about, for `apply`."""
+        known = {one.name for one in fields(cls)}
+        found = cls(**{key: value for key, value in json.loads(text).items() if key in known})
         found._question = question
         return found
 
