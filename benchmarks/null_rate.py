@@ -40,12 +40,14 @@ from advisor.search.question import Question
 from advisor.search.setup import setup
 from advisor.store.database import Database
 from advisor.training.loop import Epoch
+from advisor.training.run import save
 from advisor.training.seeds import mix
 from advisor.verdict.confirm import confirm
 
 SD = 0.007
 """Deviation of a score from seed to seed, as measured on digits; half of its variance is shared by all arms of a seed."""
 LEVEL = 0.95
+TEST_ROWS = 1000
 PLUGIN = """import advisor
 from torch import nn
 
@@ -75,10 +77,12 @@ class World:
         failed = 0.3 if self._uniform("fails", arm, seed) < self.failing else 0.0
         return LEVEL + better - 0.01 * (math.log10(rate) - best_rate) ** 2 + shared + rows + draw - failed
 
-    def test(self, arm: str, rate: float, seed: int) -> float:
-        """The score on the test rows: other rows, half as noisy, and the same for all seeds."""
-        rows = SD / 4 * self._normal("test", arm)
-        return LEVEL + expected(self, arm, rate) + rows + SD / 4 * self._normal("draw", arm, seed, round(rate, 9))
+    def test(self, arm: str, rate: float, seed: int) -> torch.Tensor:
+        """Which test rows are right: other rows, the same for all seeds; some are easy for one arm and not for another."""
+        easy = np.random.default_rng(mix(self.number, "test")).uniform(size=TEST_ROWS)
+        own = np.random.default_rng(mix(self.number, "test", arm)).normal(size=TEST_ROWS)
+        level = LEVEL + expected(self, arm, rate) + SD / 4 * self._normal("draw", arm, seed, round(rate, 9))
+        return torch.from_numpy((easy + 0.02 * own < level).astype("int64"))
 
     def here(self, arm: str) -> float:
         """What the rows of the study, apart from the test rows, give an arm for good: no seed can tell it from a gain."""
@@ -103,7 +107,14 @@ class Simulator(Executor):
         score = self.world.score(arm, job.params[RATE], job.seed, job.split)
         rising = [score - 0.2 * 0.5**epoch for epoch in range(job.to_epoch)]
         curve = [Epoch(i + 1, rising[i], 1 - rising[i], 0.001) for i in range(job.from_epoch, job.to_epoch)]
-        future.set_result(Outcome(curve=curve, costs={"training": 0.001}, test=self.world.test(arm, job.params[RATE], job.seed)))
+        test = None
+        if job.test:
+            right = self.world.test(arm, job.params[RATE], job.seed)
+            answers = {"output": nn.functional.one_hot(right, 2).float(), "target": torch.ones(TEST_ROWS, dtype=torch.long)}
+            Path(job.test).parent.mkdir(parents=True, exist_ok=True)
+            save(answers, Path(job.test))
+            test = float(right.double().mean())
+        future.set_result(Outcome(curve=curve, costs={"training": 0.001}, test=test))
         return future
 
 
@@ -210,8 +221,9 @@ def report(title: str, answers: list[Answer]) -> None:
     print(f"\n{title}")
     print(f"  change             {share(sum(a.verdict == 'change' for a in answers), n)}")
     print(f"  undecided          {share(sum(a.verdict == 'undecided' for a in answers), n)}")
-    print(f"  interval covers    {share(sum(a.low <= a.truth <= a.high for a in answers), n)}")
+    print(f"  covers: new rows   {share(sum(a.low <= a.truth <= a.high for a in answers), n)}")
     here = statistics.fmean(a.gain - a.truth - a.here for a in answers)
+    print(f"    on these rows    {share(sum(a.low <= a.truth + a.here <= a.high for a in answers), n)}")
     print(f"  bias of the gain   {here:+.5f} = {here / spread:+.2f} of its sd, for new seeds on these rows")
     print(f"                     {statistics.fmean(errors):+.5f} for new rows: what was chosen suits these rows")
     promised = [a.searched - a.truth for a in answers if a.searched is not None]

@@ -29,9 +29,11 @@ def test_where_more_seeds_cannot_tell_the_verdict_is_keep_and_says_so():
 
 def test_what_the_test_rows_contradict_is_not_recommended():
     gain = paired_gain([0.90, 0.91, 0.90, 0.92], [0.93, 0.94, 0.93, 0.94])
-    assert [final_verdict(gain, 0.005, on_test) for on_test in (0.01, 0.0, -0.01)] == ["change", "change", "undecided"]
+    assert [final_verdict(gain, 0.005, on_test) for on_test in (0.01, -0.01)] == ["change", "undecided"]
+    assert [final_verdict(gain, 0.005, 0.01, error) for error in (0.005, 0.05)] == ["change", "undecided"]
+    assert final_verdict(gain, 0.005) == "change"  # nothing is known of test rows
     evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "undecided")
-    assert "not on the test rows" in explain_choice(evidence, Goal(METRICS["accuracy"]), [])[0]
+    assert "do not bear it out" in explain_choice(evidence, Goal(METRICS["accuracy"]), [])[0]
     assert evidence.chosen is evidence.baseline
 
 

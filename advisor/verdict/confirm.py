@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from advisor.training.goal import Goal
 from advisor.verdict.arms import Candidate, Results, Trained, at_rates_of, baselines, candidates, choose, mean
 from advisor.verdict.fresh import LOOKS, Fresh, Seed, seeds
 from advisor.verdict.rows import RowGain, row_gain
-from advisor.verdict.statistics import Gain, paired_gain, precise_enough, verdict
+from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precise_enough, verdict
 
 SELECT, ESTIMATE = "select", "estimate"
 SELECT_SEEDS = 3
@@ -78,6 +79,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     results = fresh.score(ESTIMATE, pair, wanted)
     gain = _gain(search, results, wanted) if others else _alone(search, results[0])
     tested = fresh.test(ESTIMATE, pair, wanted[:first])
+    rows = _rows(fresh, search, pair, wanted[:first])
     return Evidence(
         baseline=baseline,
         best=best,
@@ -86,9 +88,9 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
         results={arm.label: [*t, *r[first:]] for arm, t, r in zip(pair, tested, results, strict=True)},
         gain=gain,
         min_gain=min_gain,
-        verdict=final_verdict(gain, min_gain, _test_gain(search.shared.goal, tested)) if others else "keep",
+        verdict=final_verdict(gain, min_gain, *_on_test(search.shared.goal, tested, rows)) if others else "keep",
         given=own[-1],
-        rows=_rows(fresh, search, pair, wanted[:first]),
+        rows=rows,
     )
 
 
@@ -142,7 +144,8 @@ def _measured(
 def _gain(search: Search, results: Sequence[Sequence[Trained]], wanted: Sequence[Seed]) -> Gain:
     """The gain of the last of `results` over the first, *higher is better*."""
     one, other = ([search.sign * r.score for r in results[i]] for i in (0, -1))
-    return paired_gain(one, other, search.shared.overlap, [seed.split for seed in wanted])
+    overlap = chosen_overlap(search.shared.overlap, len(search.plan.alone()) - 1)
+    return paired_gain(one, other, overlap, [seed.split for seed in wanted])
 
 
 def _alone(search: Search, results: Sequence[Trained]) -> Gain:
@@ -151,23 +154,28 @@ def _alone(search: Search, results: Sequence[Trained]) -> Gain:
     return replace(paired_gain(scores, scores), identical=bool(twins(search.trials())))
 
 
-def final_verdict(gain: Gain, min_gain: float, on_test: float) -> str:
-    """The verdict; what the test rows contradict is not recommended.
+BORNE_OUT = 0.84
+"""Standard errors that a gain on the test rows must be above zero: with four parts in five of confidence."""
+
+
+def final_verdict(gain: Gain, min_gain: float, on_test: float = math.inf, error: float = 0.0) -> str:
+    """The verdict; what the test rows do not bear out is not recommended.
 
     All seeds draw from the same rows, so an arm that was chosen for suiting these rows suits them on fresh seeds, too. Only
-    the test rows, which nothing was chosen by, can tell.
+    the test rows, which nothing was chosen by, can tell. `error` is the standard error of the gain `on_test`.
     """
     said = verdict(gain, min_gain)
-    return "undecided" if said == "change" and on_test < 0 else said
+    return "undecided" if said == "change" and on_test <= BORNE_OUT * error else said
 
 
-def _test_gain(goal: Goal, tested: Sequence[Sequence[Trained]]) -> float:
-    """The gain on the test rows; 0 where the study asks for speed, of which they say nothing."""
-    if goal.reach is not None:
-        return 0.0
+def _on_test(goal: Goal, tested: Sequence[Sequence[Trained]], rows: RowGain | None) -> tuple[float, float]:
+    """The gain on the test rows and its standard error; certain where they say nothing: of speed, or of broken trainings."""
     pairs = [(a.test, b.test) for a, b in zip(tested[0], tested[-1], strict=True)]
-    known = [b - a for a, b in pairs if a is not None and b is not None]
-    return goal.sign * sum(known) / len(known) if known else 0.0
+    gains = [goal.sign * (b - a) for a, b in pairs if a is not None and b is not None]
+    if goal.reach is not None or not gains:
+        return math.inf, 0.0
+    seeds_error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return statistics.fmean(gains), math.hypot(seeds_error, rows.error if rows else 0.0)
 
 
 def _rows(fresh: Fresh, search: Search, pair: Sequence[Candidate], wanted: Sequence[Seed]) -> RowGain | None:

@@ -44,7 +44,7 @@ def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTria
     found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
     if evidence.verdict == "undecided" and gain.low > 0:
         return [
-            f"{found}, but not on the test rows, which nothing was chosen by.",
+            f"{found}, but the test rows, which nothing was chosen by, do not bear it out{_on_rows(evidence)}.",
             "It may be a property of the rows that were drawn from; more rows would tell, more seeds would not.",
         ]
     if evidence.verdict == "undecided":
@@ -59,6 +59,11 @@ def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTria
     needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
     seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
     return [f"The best other arm, {found}: that may be chance.", f"{seen}; to tell, {needed} would be needed."]
+
+
+def _on_rows(evidence: Evidence) -> str:
+    rows = evidence.rows
+    return f": {rows.mean:+.4g} [{rows.low:+.4g}, {rows.high:+.4g}] over {rows.rows} rows" if rows else ""
 
 
 def explain_findings(evidence: Evidence, findings: Sequence[Finding], trials: Sequence[FrozenTrial], host: Host) -> list[str]:

@@ -27,6 +27,11 @@ class RowGain:
     high: float
     rows: int
 
+    @property
+    def error(self) -> float:
+        """Standard error of the mean: the interval is about four of it wide."""
+        return (self.high - self.low) / 3.92
+
 
 def row_gain(metric: Metric, pairs: Sequence[tuple[Answers, Answers]], seed: int) -> RowGain | None:
     """Paired bootstrap over rows (Efron 1979): both arms of a pair are scored on the same resampled rows, seed by seed.

@@ -114,6 +114,23 @@ def _needed(difference: float, spread: Spread, overlap: float, splits: Sequence[
     return math.ceil((draws * spread.between + spread.within) / rest) if rest > 0 else None
 
 
+SUITED = 0.8
+"""How strongly an arm's scores in the search go with what the rows, and not the arm, are good for (simulated searches)."""
+
+
+def chosen_overlap(overlap: float, arms: int) -> float:
+    """The overlap that a gain is measured with when its arm was chosen from `arms` by scores on the same rows.
+
+    What the rows favour is the same on every split of them, so fresh seeds do not remove it; the best of many arms has the
+    largest share of it. The shared variance grows by the square of that: the expected maximum of `arms` normal numbers
+    (Blom 1958), for a difference of two arms.
+    """
+    if arms < 2:
+        return overlap
+    largest = float(scipy.stats.norm.ppf((arms - 0.375) / (arms + 0.25)))
+    return overlap * (1 + (SUITED * largest) ** 2 / 2)
+
+
 def published_gain(one: tuple[float, float, int], other: tuple[float, float, int]) -> Gain:
     """The gain of `other` over `one` from published tables: (mean, standard deviation, runs) each, unpaired (Welch 1947)."""
     (mean, sd, n), (mean2, sd2, n2) = one, other
@@ -149,7 +166,7 @@ def verdict(gain: Gain, min_gain: float, reachable: int = 60) -> str:
     return "undecided" if gain.shrunk >= min_gain and gain.needed is not None and gain.needed <= reachable else "keep"
 
 
-RESOLUTION = 0.8
+RESOLUTION = 0.5
 """A comparison is precise enough when it would find this share of the gain that other seeds have shown."""
 
 
