@@ -10,7 +10,7 @@ import torch
 from advisor.training.metrics import METRICS
 from advisor.verdict.fresh import LOOKS, Seed, seeds
 from advisor.verdict.rows import row_gain
-from advisor.verdict.statistics import holm, paired_gain, precise_enough, published_gain, verdict
+from advisor.verdict.statistics import chosen_overlap, holm, paired_gain, precise_enough, published_gain, verdict
 
 
 def test_the_paired_interval_is_student_s_t():
@@ -129,6 +129,15 @@ def test_when_the_seeds_end_biases_neither_the_printed_gain_nor_its_interval(gai
     assert 0.92 <= np.mean(covered) <= 0.98
     assert np.mean(changed) <= 0.03 if gain == 0 else np.mean(changed) > 0.75
     assert np.mean(counts) < 19.9
+
+
+def test_the_shared_variance_grows_with_the_number_of_arms_that_were_chosen_from():
+    grown = [chosen_overlap(1 / 3, arms) * 3 for arms in (1, 2, 3, 8, 17)]
+    assert grown[0] == 1.0
+    assert grown == sorted(grown)
+    generator = np.random.default_rng(3)
+    chosen = np.sqrt(0.5) * (generator.normal(size=(20000, 9))[:, 1:].max(1) - generator.normal(size=20000))
+    assert np.mean(chosen**2) <= chosen_overlap(1.0, 8) <= 1.25 * np.mean(chosen**2)
 
 
 def test_holm_is_bonferroni_for_the_smallest_and_never_falls():

@@ -114,21 +114,17 @@ def _needed(difference: float, spread: Spread, overlap: float, splits: Sequence[
     return math.ceil((draws * spread.between + spread.within) / rest) if rest > 0 else None
 
 
-SUITED = 0.8
-"""How strongly an arm's scores in the search go with what the rows, and not the arm, are good for (simulated searches)."""
-
-
 def chosen_overlap(overlap: float, arms: int) -> float:
     """The overlap that a gain is measured with when its arm was chosen from `arms` by scores on the same rows.
 
-    What the rows favour is the same on every split of them, so fresh seeds do not remove it; the best of many arms has the
-    largest share of it. The shared variance grows by the square of that: the expected maximum of `arms` normal numbers
-    (Blom 1958), for a difference of two arms.
+    What the rows favour is the same on every split of them, so fresh seeds do not remove it; at worst the best of many arms
+    has the largest share of it. The shared variance grows by the square of that: the expected maximum of `arms` normal
+    numbers (Blom 1958), for a difference of two arms.
     """
     if arms < 2:
         return overlap
     largest = float(scipy.stats.norm.ppf((arms - 0.375) / (arms + 0.25)))
-    return overlap * (1 + (SUITED * largest) ** 2 / 2)
+    return overlap * (1 + largest**2 / 2)
 
 
 def published_gain(one: tuple[float, float, int], other: tuple[float, float, int]) -> Gain:
