@@ -22,7 +22,7 @@ from advisor.search.plan import DECAY, RATE
 from advisor.search.rounds import FAIR_SHARE, by_trials, widened
 from advisor.technique import KEEP
 from advisor.training.goal import Goal
-from advisor.verdict.arms import Candidate, Trained, mean, mean_seconds
+from advisor.verdict.arms import Candidate, Trained, mean, mean_seconds, one_seed
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.findings import look
 from advisor.verdict.isolation import importance, isolation, pruned
@@ -110,17 +110,8 @@ def _isolated(search: Search, evidence: Evidence) -> list[dict[str, Any]]:
 
 def _one_seed(evidence: Evidence) -> float | None:
     """Half the 95 % interval of a difference on one seed: from the paired differences of confirmed arms with the baseline."""
-    own = evidence.selected.get(evidence.baseline.label, ())
-    differences = [
-        [a.score - b.score for a, b in zip(evidence.selected[arm.label], own, strict=True)]
-        for arm in evidence.others
-        if arm.label in evidence.selected
-    ]
-    freedom = sum(len(found) - 1 for found in differences)
-    if not freedom:
-        return None
-    pooled = sum((len(found) - 1) * statistics.variance(found) for found in differences) / freedom
-    return float(scipy.stats.t(freedom).ppf(0.975)) * math.sqrt(pooled)
+    spread, freedom = one_seed(evidence.selected, evidence.baseline, evidence.others)
+    return float(scipy.stats.t(freedom).ppf(0.975)) * spread if freedom else None
 
 
 def _costs(evidence: Evidence, sign: float) -> list[dict[str, Any]]:

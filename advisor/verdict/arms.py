@@ -108,6 +108,23 @@ def _extra(plan: Plan, parts: Mapping[str, float]) -> float:
     return before / max(parts.get("training", 0.0), 1e-9) if before >= NOTICED else 0.0
 
 
+def one_seed(results: Results, baseline: Candidate, others: Sequence[Candidate]) -> tuple[float, int]:
+    """Deviation of an arm's gain from seed to seed, pooled over arms, and its degrees of freedom."""
+    own = results.get(baseline.label, ())
+    pairs = [list(zip(own, results[arm.label], strict=True)) for arm in others if arm.label in results]
+    freedom = sum(len(found) - 1 for found in pairs)
+    squares = sum((len(found) - 1) * statistics.variance([b.score - a.score for a, b in found]) for found in pairs)
+    return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
+
+
+def rivals(plan: Plan, trials: Sequence[FrozenTrial], sign: float, best: Candidate, spread: float) -> int:
+    """How many arms did so well in the search that another seed could have made them the best one, that one included."""
+    best_ones = [trial for arm, trial in rounds.best_by_arm(plan, trials, sign) if arm != plan.baseline]
+    found = [sign * trial.value for trial in best_ones if trial.value is not None]
+    top = sign * best.searched if best.searched is not None else max(found, default=0.0)
+    return max(1, sum(top - score <= 2 * spread for score in found))
+
+
 def at_rates_of(arm: Candidate, baseline: Candidate) -> Candidate:
     """The baseline at another arm's learning rate and weight decay.
 

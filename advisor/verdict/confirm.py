@@ -11,7 +11,7 @@ from advisor.search.coordinator import Search
 from advisor.search.pilot import estimate
 from advisor.search.rounds import twins
 from advisor.training.goal import Goal
-from advisor.verdict.arms import Candidate, Results, Trained, at_rates_of, baselines, candidates, choose, mean
+from advisor.verdict.arms import Candidate, Results, Trained, at_rates_of, baselines, candidates, choose, mean, one_seed, rivals
 from advisor.verdict.fresh import LOOKS, Fresh, Seed, seeds
 from advisor.verdict.rows import RowGain, row_gain
 from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precise_enough, verdict
@@ -56,53 +56,78 @@ class Evidence:
         return self.best if self.verdict == "change" else self.baseline
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What the first fresh seeds chose: the baseline at its better rates and the arm to compare with it.
+
+    `expected` is the gain that these seeds showed, `overlap` what overlapping splits share, by the number of arms among which
+    the rows may have chosen.
+    """
+
+    baseline: Candidate
+    given: Candidate
+    best: Candidate
+    others: Sequence[Candidate]
+    selected: Results
+    expected: float
+    min_gain: float
+    overlap: float
+
+    @property
+    def pair(self) -> list[Candidate]:
+        """The arms to be measured: the baseline alone where there is no other."""
+        return [self.baseline, self.best] if self.others else [self.baseline]
+
+
 def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others; score the test rows once.
 
-    One arm enters the seeds that measure, so nothing is chosen there and nothing is to be corrected for. With a time limit,
-    `trainings` full trainings at most: then fewer arms and seeds, but never fewer than three seeds.
+    One arm enters the seeds that measure, so nothing is chosen there. With a time limit, `trainings` full trainings at most:
+    then fewer arms and seeds, but never fewer than three seeds.
     """
-    first = min(search.shared.study.seeds, max(3, int(min(trainings, 1e6) // 2)))
-    others = candidates(search.plan, search.trials(), search.sign, search.database.costs(search.name))
-    if trainings < math.inf:
-        others = others[: max(1, int((trainings - 2 * first) // SELECT_SEEDS - 2))]
-    fresh, expected = Fresh(search), 0.0
-    own, selected = _selected(fresh, search, others)
-    baseline = best = own[0]
-    min_gain = _worth(search, selected.get(baseline.label, ()))
-    if others:
-        best = choose(others, selected, search.sign, min_gain)
-        baseline = _at_best_rates(fresh, best, baseline, selected, search.sign)
-        expected = search.sign * (mean(selected[best.label]) - mean(selected[baseline.label]))
-    pair = [baseline, best] if others else [baseline]
-    wanted = _measured(fresh, search, pair, first, expected, min_gain, trainings - SELECT_SEEDS * (len(others) + 2))
-    results = fresh.score(ESTIMATE, pair, wanted)
-    gain = _gain(search, results, wanted) if others else _alone(search, results[0])
-    tested = fresh.test(ESTIMATE, pair, wanted[:first])
-    rows = _rows(fresh, search, pair, wanted[:first])
+    trainings = min(trainings, 1e6)  # infinity is no number of arms
+    first = min(search.shared.study.seeds, max(3, int(trainings // 2)))
+    fresh = Fresh(search)
+    chosen = _choose(fresh, search, max(1, int((trainings - 2 * first) // SELECT_SEEDS - 2)))
+    wanted = _measured(fresh, search, chosen, first, trainings - SELECT_SEEDS * (len(chosen.others) + 2))
+    results = fresh.score(ESTIMATE, chosen.pair, wanted)
+    gain = _gain(search, chosen, results, wanted) if chosen.others else _alone(search, results[0])
+    tested = fresh.test(ESTIMATE, chosen.pair, wanted[:first])
+    rows = _rows(fresh, search, chosen.pair, wanted[:first])
+    said = final_verdict(gain, chosen.min_gain, *_on_test(search.shared.goal, tested, rows)) if chosen.others else "keep"
+    labels = [arm.label for arm in chosen.pair]
     return Evidence(
-        baseline=baseline,
-        best=best,
-        others=others,
-        selected=selected,
-        results={arm.label: [*t, *r[first:]] for arm, t, r in zip(pair, tested, results, strict=True)},
+        baseline=chosen.baseline,
+        best=chosen.best,
+        others=chosen.others,
+        selected=chosen.selected,
+        results={label: [*t, *r[first:]] for label, t, r in zip(labels, tested, results, strict=True)},
         gain=gain,
-        min_gain=min_gain,
-        verdict=final_verdict(gain, min_gain, *_on_test(search.shared.goal, tested, rows)) if others else "keep",
-        given=own[-1],
+        min_gain=chosen.min_gain,
+        verdict=said,
+        given=chosen.given,
         rows=rows,
     )
 
 
-def _selected(fresh: Fresh, search: Search, others: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, list[Trained]]]:
-    """The baseline at its better rates, on seeds that choose, and as given; and what every arm scored on these seeds."""
-    own = baselines(search.plan, search.trials(), search.sign)
+def _choose(fresh: Fresh, search: Search, most: int) -> Chosen:
+    """Train the leading arms, `most` of them, and the baseline at each of its rates, and choose."""
+    plan, trials, sign = search.plan, search.trials(), search.sign
+    own = baselines(plan, trials, sign)
+    others = candidates(plan, trials, sign, search.database.costs(search.name))[:most]
     if not others:
-        return own, {}
+        return Chosen(own[0], own[-1], own[0], [], {}, 0.0, _worth(search, ()), search.shared.overlap)
     scored = fresh.score(SELECT, [*own, *others], seeds(SELECT_SEEDS, 0))
-    best = max(range(len(own)), key=lambda i: search.sign * mean(scored[i]))
-    labels = [own[best].label, *(arm.label for arm in others)]
-    return [own[best], own[-1]], dict(zip(labels, [scored[best], *scored[len(own) :]], strict=True))
+    top = max(range(len(own)), key=lambda i: sign * mean(scored[i]))
+    baseline, labels = own[top], [own[top].label, *(arm.label for arm in others)]
+    selected = dict(zip(labels, [scored[top], *scored[len(own) :]], strict=True))
+    min_gain = _worth(search, selected[baseline.label])
+    best = choose(others, selected, sign, min_gain)
+    baseline = _at_best_rates(fresh, best, baseline, selected, sign)
+    expected = sign * (mean(selected[best.label]) - mean(selected[baseline.label]))
+    spread, _ = one_seed(selected, baseline, others)
+    overlap = chosen_overlap(search.shared.overlap, rivals(plan, trials, sign, best, spread))
+    return Chosen(baseline, own[-1], best, others, selected, expected, min_gain, overlap)
 
 
 def _worth(search: Search, results: Sequence[Trained]) -> float:
@@ -126,26 +151,24 @@ def _at_best_rates(
     return twin
 
 
-def _measured(
-    fresh: Fresh, search: Search, pair: Sequence[Candidate], first: int, expected: float, min_gain: float, trainings: float
-) -> list[Seed]:
+def _measured(fresh: Fresh, search: Search, chosen: Chosen, first: int, trainings: float) -> list[Seed]:
     """The seeds that measure the gain: as many as the noise and the gain on other seeds ask for, and the budget allows."""
     seconds = max(estimate(search.shared, search.plan.rungs[-1]), 1e-9)
     most = max(2.0 * first, min(trainings, SECONDS / seconds))
     for look in range(LOOKS):
         wanted = seeds(first, look)
-        results = fresh.score(ESTIMATE, pair, wanted, keep=first)
+        results = fresh.score(ESTIMATE, chosen.pair, wanted, keep=first)
+        gain = _gain(search, chosen, results, wanted)
         last = look == LOOKS - 1 or 2 * len(seeds(first, look + 1)) > most
-        if last or len(pair) < 2 or precise_enough(_gain(search, results, wanted), min_gain, expected):
+        if last or not chosen.others or precise_enough(gain, chosen.min_gain, chosen.expected):
             break
     return wanted
 
 
-def _gain(search: Search, results: Sequence[Sequence[Trained]], wanted: Sequence[Seed]) -> Gain:
+def _gain(search: Search, chosen: Chosen, results: Sequence[Sequence[Trained]], wanted: Sequence[Seed]) -> Gain:
     """The gain of the last of `results` over the first, *higher is better*."""
     one, other = ([search.sign * r.score for r in results[i]] for i in (0, -1))
-    overlap = chosen_overlap(search.shared.overlap, len(search.plan.alone()) - 1)
-    return paired_gain(one, other, overlap, [seed.split for seed in wanted])
+    return paired_gain(one, other, chosen.overlap, [seed.split for seed in wanted])
 
 
 def _alone(search: Search, results: Sequence[Trained]) -> Gain:
