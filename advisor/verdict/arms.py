@@ -158,13 +158,15 @@ def choose(options: Sequence[Candidate], results: Results, sign: float, min_gain
     return min((c for c in simple if top - means[c.label] <= min_gain), key=lambda c: (dearness(c), -means[c.label]))
 
 
+DEARER = 4
+"""A factor in the whole time of a training that makes a step of `dearness`."""
 DEAR = 0.3
 """Time before training, in trainings, from which it counts when arms tie; less than half a second never does."""
 
 
 def dearness(arm: Candidate) -> int:
-    """0 for an arm that is trained at once, more for each factor of four in the whole time. Coarse: seconds are noisy."""
-    return 0 if arm.extra < DEAR else 1 + int(math.log(1 + arm.extra, 4))
+    """0 for an arm that is trained at once, more for each factor `DEARER` in the whole time. Coarse: seconds are noisy."""
+    return 0 if arm.extra < DEAR else 1 + int(math.log(1 + arm.extra, DEARER))
 
 
 def tied(results: Results, one: Candidate, other: Candidate, min_gain: float) -> bool:

@@ -11,7 +11,20 @@ from advisor.search.coordinator import Search
 from advisor.search.pilot import estimate
 from advisor.search.rounds import twins
 from advisor.training.goal import Goal
-from advisor.verdict.arms import Candidate, Results, Trained, at_rates_of, baselines, candidates, choose, mean, one_seed, rivals
+from advisor.verdict.arms import (
+    DEARER,
+    Candidate,
+    Results,
+    Trained,
+    at_rates_of,
+    baselines,
+    candidates,
+    choose,
+    dearness,
+    mean,
+    one_seed,
+    rivals,
+)
 from advisor.verdict.fresh import LOOKS, Fresh, Seed, seeds
 from advisor.verdict.rows import RowGain, row_gain
 from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precise_enough, verdict
@@ -153,7 +166,7 @@ def _at_best_rates(
 
 def _measured(fresh: Fresh, search: Search, chosen: Chosen, first: int, trainings: float) -> list[Seed]:
     """The seeds that measure the gain: as many as the noise and the gain on other seeds ask for, and the budget allows."""
-    seconds = max(estimate(search.shared, search.plan.rungs[-1]), 1e-9)
+    seconds = max(estimate(search.shared, search.plan.rungs[-1]), 1e-9) * DEARER ** dearness(chosen.best)
     most = max(2.0 * first, min(trainings, SECONDS / seconds))
     for look in range(LOOKS):
         wanted = seeds(first, look)
