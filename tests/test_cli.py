@@ -273,7 +273,8 @@ def test_the_scores_of_baseline_and_recommendation_are_paired_by_fresh_seeds(tun
     found = json.loads(tuned[1].stdout)
     seeds = found["gain"]["seeds"]
     for arm in (found["baseline"], found["recommended"]):
-        assert len(arm["scores"]) == seeds == 5
+        assert len(arm["scores"]) == seeds
+        assert seeds in (5, 10, 20)
         assert arm["mean"] == pytest.approx(sum(arm["scores"]) / seeds)
         assert 0 <= arm["test"] <= 1
     assert found["gain"]["low"] <= found["gain"]["mean"] <= found["gain"]["high"]
