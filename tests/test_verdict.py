@@ -32,6 +32,7 @@ def test_what_the_test_rows_contradict_is_not_recommended():
     assert [final_verdict(gain, 0.005, on_test) for on_test in (0.01, -0.01)] == ["change", "undecided"]
     assert [final_verdict(gain, 0.005, 0.01, error) for error in (0.005, 0.05)] == ["change", "undecided"]
     assert final_verdict(gain, 0.005) == "change"  # nothing is known of test rows
+    assert final_verdict(gain, gain.mean, -0.01) == "keep"  # and hardly worth it
     evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "undecided")
     assert "do not bear it out" in explain_choice(evidence, Goal(METRICS["accuracy"]), [])[0]
     assert evidence.chosen is evidence.baseline

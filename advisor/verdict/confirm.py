@@ -201,7 +201,9 @@ def final_verdict(gain: Gain, min_gain: float, on_test: float = math.inf, error:
     the test rows, which nothing was chosen by, can tell. `error` is the standard error of the gain `on_test`.
     """
     said = verdict(gain, min_gain)
-    return "undecided" if said == "change" and on_test <= BORNE_OUT * error else said
+    if said != "change" or on_test > BORNE_OUT * error:
+        return said
+    return "undecided" if gain.shrunk >= min_gain else "keep"
 
 
 def _on_test(goal: Goal, tested: Sequence[Sequence[Trained]], rows: RowGain | None) -> tuple[float, float]:

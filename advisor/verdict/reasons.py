@@ -42,7 +42,7 @@ def explain_choice(evidence: Evidence, metric: Goal, trials: Sequence[FrozenTria
         ]
     size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
     found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
-    if evidence.verdict == "undecided" and gain.low > 0:
+    if gain.low > 0 and gain.mean >= evidence.min_gain:
         return [
             f"{found}, but the test rows, which nothing was chosen by, do not bear it out{_on_rows(evidence)}.",
             "It may be a property of the rows that were drawn from; more rows would tell, more seeds would not.",
