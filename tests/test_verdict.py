@@ -1,6 +1,7 @@
 """Statistics, confirmation, recommendation; and the answers that a right advisor must give."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -204,3 +205,12 @@ def test_techniques_that_are_the_same_under_another_name_are_never_a_change(tmp_
     assert found.verdict == "keep"
     assert "No technique that was asked for fits" in found.reasons[0]
     assert {skip["why"] for skip in found.skipped if skip["slot"] == "activation"} == {"the model has it already"}
+
+
+def test_another_gain_worth_a_change_is_answered_anew(tmp_path):
+    study = advisor.Study("worth", advisor.Task(build=Shallow, data=digits), trials=3, epochs=2, only={"activation": ["tanh"]})
+    storage = str(tmp_path / "a.db")
+    first = advisor.tune(study, storage=storage)
+    again = advisor.tune(replace(study, min_gain=0.5), storage=storage)
+    assert (first.min_gain, again.min_gain) == (0.005, 0.5)
+    assert again.verdict == "keep"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from advisor.report.html import render, write
 from advisor.report.plot import Plot, Scale, around, telling
 from advisor.report.table import cell
-from advisor.report.terminal import tested
+from advisor.report.terminal import between, skipped, tested
 from advisor.report.trials import Trial, curves, label, pairs, searched_rates, seed, trials
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
@@ -63,11 +62,6 @@ def named(arm: str) -> str:
     return "your model" if arm == KEEP else arm
 
 
-def between(gain: dict[str, Any]) -> str:
-    """A gain with its interval."""
-    return f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}]"
-
-
 def facts(found: Recommendation) -> list[tuple[str, str, str]]:
     """Name, number and what it means, the most important first."""
     base, best, gain = found.baseline, found.recommended, found.gain
@@ -117,11 +111,7 @@ def _reached(found: Recommendation) -> str:
     """What the best other arm reached, where it is not recommended."""
     if found.verdict == "change" or not found.gain["arm"]:
         return ""
-    return f"; {label(found, found.gain['arm'])} reaches {found.baseline['mean'] + _sign(found) * found.gain['mean']:.4g}"
-
-
-def _sign(found: Recommendation) -> float:
-    return 1.0 if found.direction == "maximize" else -1.0
+    return f"; {label(found, found.gain['arm'])} reaches {found.baseline['mean'] + found.sign * found.gain['mean']:.4g}"
 
 
 def _on_rows(test: dict[str, Any]) -> str:
@@ -134,19 +124,9 @@ def _settings(params: dict[str, Any]) -> tuple[str, str]:
     return rate, ", ".join(others)
 
 
-def skipped(rows: list[dict[str, str]]) -> list[tuple[str, str, str]]:
-    """Slot, techniques and why they are not applicable, those together that share it."""
-
-    def key(skip: dict[str, str]) -> tuple[str, str]:
-        return skip["slot"], skip["why"]
-
-    groups = groupby(sorted(rows, key=key), key=key)
-    return [(slot, ", ".join(skip["technique"] for skip in group), why) for (slot, why), group in groups]
-
-
 def leading(found: Recommendation, tried: Sequence[Trial]) -> list[str]:
     """Your model, the arm it was compared with, and the next best that were trained to their end."""
-    sign = _sign(found)
+    sign = found.sign
     full = sorted((t for t in tried if t.full), key=lambda t: -sign * (t.score or 0.0))
     confirmed = [label(found, choices) for choices in (found.gain["arm"], *(a["choices"] for a in found.alternatives))]
     known = {t.arm for t in tried}
@@ -161,7 +141,7 @@ def paired(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Plot
     """A line for each fresh seed from the model's score to the arm's."""
     if not scores:
         return None
-    sign = _sign(found)
+    sign = found.sign
     both = [score for pair in scores for score in pair]
     plot = Plot("Paired scores", Scale(-0.5, 1.5), around(both), y_name=found.metric, width=NARROW, bottom=26)
     for own, other in scores:
@@ -176,7 +156,7 @@ def paired(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Plot
 
 def interval(found: Recommendation, scores: Sequence[tuple[float, float]]) -> Plot:
     """The gain with its interval beside the seeds' differences and what the search had promised."""
-    gain, sign = found.gain, _sign(found)
+    gain, sign = found.gain, found.sign
     differences = [sign * (other - own) for own, other in scores]
     promised = [] if gain["searched"] is None else [gain["searched"]]
     scale = around([0, gain["low"], gain["high"], *differences, *promised])
@@ -284,7 +264,7 @@ def costs(found: Recommendation) -> Plot | None:
 
 def history(found: Recommendation, tried: Sequence[Trial]) -> Plot | None:
     """Every trial with a score, and the best so far."""
-    sign = _sign(found)
+    sign = found.sign
     scored = [(t, t.score) for t in tried if t.score is not None]
     if not scored:
         return None
@@ -308,7 +288,7 @@ def learning(
     found: Recommendation, tried: Sequence[Trial], seen: dict[int, list[tuple[float, float]]], arms: dict[str, str]
 ) -> Plot | None:
     """The curves of the best trials of the leading arms and the model."""
-    sign = _sign(found)
+    sign = found.sign
     shown = []
     for arm, kind in arms.items():
         full = [t for t in tried if t.arm == arm and t.full and seen.get(t.number)]
@@ -331,7 +311,7 @@ def learning(
 
 def rates(found: Recommendation, tried: Sequence[Trial], arms: dict[str, str], ends: tuple[float, float] | None) -> Plot | None:
     """Score against learning rate for the leading arms and the model, with the range that was searched."""
-    sign = _sign(found)
+    sign = found.sign
     shown = [(t, t.rate, t.score) for t in tried if t.arm in arms and t.score is not None and t.rate]
     if not shown:
         return None

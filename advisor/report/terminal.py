@@ -46,7 +46,7 @@ def show_recommendation(found: Recommendation) -> None:
     section(out, "Each technique alone, at its best rate (search; one seed)", _isolated(found), most=2 * MOST)
     section(out, "Stopped early", _stopped(found.pruned))
     section(out, "Score against cost", _front(found))
-    section(out, "Not applicable", _skipped(found.skipped))
+    section(out, "Not applicable", [f"{slot} {names}: {why}" for slot, names, why in skipped(found.skipped)])
     section(out, "Mind", found.warnings, most=len(found.warnings))
     out.print(Text("\nApply it", style="bold"))
     for line in found.apply_with:
@@ -67,7 +67,7 @@ def _headline(found: Recommendation) -> str:
 
 def _numbers(found: Recommendation) -> list[tuple[str, str]]:
     base, best, gain = found.baseline, found.recommended, found.gain
-    interval = f"{gain['mean']:+.4g} {_between(gain)} (95 %), p {gain['p']:.2g}"
+    interval = f"{between(gain)} (95 %), p {gain['p']:.2g}"
     interval += f", {gain['seeds']} fresh paired seeds; worth a change from {cell(found.min_gain)}"
     rate = f"lr {found.params.get('training.lr', 0):.3g}, weight decay {found.params.get('training.weight_decay', 0):.3g}"
     own = [f"{key} {cell(value)}" for key, value in found.params.items() if not key.startswith("training.")]
@@ -97,8 +97,9 @@ def tested(found: Recommendation) -> str:
     return f"{name.rpartition(' ')[0]} " if epochs else ""
 
 
-def _between(gain: dict[str, Any]) -> str:
-    return f"[{gain['low']:+.4g}, {gain['high']:+.4g}]"
+def between(gain: dict[str, Any]) -> str:
+    """A gain with its interval."""
+    return f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}]"
 
 
 def _searched(found: Recommendation) -> list[tuple[str, str]]:
@@ -109,7 +110,7 @@ def _searched(found: Recommendation) -> list[tuple[str, str]]:
 
 def _rows(gain: dict[str, Any]) -> str:
     test = gain["test"]
-    return "" if test is None else f", {test['mean']:+.4g} {_between(test)} over {test['rows']} rows that nothing else looked at"
+    return "" if test is None else f", {between(test)} over {test['rows']} rows that nothing else looked at"
 
 
 def wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
@@ -143,8 +144,7 @@ def _isolated(found: Recommendation) -> list[str]:
     tried = sum(row["slot"] is not None for row in found.isolation)
     shares = ", ".join(f"{slot} {share:.0%}" for slot, share in found.importance.items())
     lines = [
-        f"{row['slot']} {row['technique']}: {cell(row['alone'])}, {row['gain']['mean']:+.4g} {_between(row['gain'])}, "
-        f"{row['trials']} trials"
+        f"{row['slot']} {row['technique']}: {cell(row['alone'])}, {between(row['gain'])}, {row['trials']} trials"
         for row in ordered
     ]
     alike = [f"{row['slot']} {row['technique']}: identical to your model" for row in found.isolation if row["identical"]]
@@ -172,12 +172,14 @@ def _front(found: Recommendation) -> list[str]:
     return rows if len(rows) > 1 else []
 
 
-def _skipped(skipped: list[dict[str, str]]) -> list[str]:
+def skipped(rows: list[dict[str, str]]) -> list[tuple[str, str, str]]:
+    """Slot, techniques and why they are not applicable, those together that share it."""
+
     def key(skip: dict[str, str]) -> tuple[str, str]:
         return skip["slot"], skip["why"]
 
-    groups = groupby(sorted(skipped, key=key), key=key)
-    return [f"{slot} {', '.join(skip['technique'] for skip in group)}: {why}" for (slot, why), group in groups]
+    groups = groupby(sorted(rows, key=key), key=key)
+    return [(slot, ", ".join(skip["technique"] for skip in group), why) for (slot, why), group in groups]
 
 
 def _label(choices: dict[str, Any]) -> str:

@@ -109,8 +109,7 @@ def pairs(url: str, found: Recommendation) -> list[tuple[float, float]]:
 
 def _is_gain(found: Recommendation, scores: list[tuple[float, float]]) -> bool:
     """Whether these are the pairs that the recommendation speaks of, and not those of a search that went on later."""
-    sign = 1.0 if found.direction == "maximize" else -1.0
-    mean = sum(sign * (other - own) for own, other in scores) / max(1, len(scores))
+    mean = sum(found.sign * (other - own) for own, other in scores) / max(1, len(scores))
     return len(scores) == found.gain["seeds"] and math.isclose(mean, found.gain["mean"], rel_tol=1e-6, abs_tol=1e-9)
 
 

@@ -68,11 +68,15 @@ class Recommendation:
         """The documented keys as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
+    @property
+    def sign(self) -> float:
+        """What turns a score into *higher is better*."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
     def front(self) -> list[dict[str, Any]]:
         """The rows of `costs` that no other one beats in both score and seconds (the Pareto front), cheapest first."""
-        sign = 1.0 if self.direction == "maximize" else -1.0
-        ordered = sorted(self.costs, key=lambda row: (row["seconds"], -sign * row["mean"]))
-        scores = [sign * row["mean"] for row in ordered]
+        ordered = sorted(self.costs, key=lambda row: (row["seconds"], -self.sign * row["mean"]))
+        scores = [self.sign * row["mean"] for row in ordered]
         return [row for i, row in enumerate(ordered) if all(scores[i] > other for other in scores[:i])]
 
     @classmethod

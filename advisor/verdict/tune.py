@@ -188,9 +188,12 @@ def _trainings(search: Search, spent: float) -> float:
 
 
 def _answers(found: Recommendation, search: Search) -> bool:
-    """Whether a recommendation answers the study as it is asked now: its time is used, or its trials are and its seeds met."""
+    """Whether a recommendation answers the study as it is asked now.
+
+    Its time is used, or its trials are and its seeds met; and no other gain is asked to be worth a change.
+    """
     study, trials = search.shared.study, search.trials()
-    if not all(trial.state.is_finished() for trial in trials):
+    if study.min_gain not in (None, found.min_gain) or not all(trial.state.is_finished() for trial in trials):
         return False
     late = study.minutes is not None and _spent(search) >= (1 - CONFIRM_SHARE) * 60 * study.minutes
     return late or (len(trials) >= study.trials and found.gain["seeds"] >= study.seeds)
