@@ -1,6 +1,8 @@
-"""Finds which techniques make *my* model, on *my* data, train better, with an answer that can be trusted.
+"""Finds which techniques make *my* model, on *my* data, train better, with an answer that can be
+trusted.
 
-Importing this package loads nothing heavy: every public name is fetched from its module when it is first used.
+Importing this package loads nothing heavy: every public name is fetched from its module when it is
+first used.
 """
 
 from __future__ import annotations
@@ -25,21 +27,21 @@ _HOME = {
     "hookimpl": "advisor.host.hookspecs",
     "Finding": "advisor.diagnosis.finding",
     "Run": "advisor.training.run",
-    "Activation": "advisor.slots.activation",
-    "Initializer": "advisor.slots.initializer",
-    "Fans": "advisor.slots.initializer",
+    "Activation": "advisor.slots.activation.base",
+    "Initializer": "advisor.slots.initializer.base",
+    "Fans": "advisor.slots.initializer.base",
     "Layer": "advisor.model",
-    "Pretraining": "advisor.slots.pretraining",
-    "Segment": "advisor.slots.segments",
-    "Learnt": "advisor.slots.pretraining",
-    "Embedding": "advisor.slots.embedding",
+    "Pretraining": "advisor.slots.pretraining.base",
+    "Segment": "advisor.slots.pretraining.segments",
+    "Learnt": "advisor.slots.pretraining.base",
+    "Embedding": "advisor.slots.embedding.base",
     "Recommendation": "advisor.verdict.recommendation",
-    "diagnose": "advisor.verdict.diagnose",
-    "tune": "advisor.verdict.tune",
-    "recommendation": "advisor.verdict.tune",
+    "diagnose": "advisor.api.diagnose",
+    "tune": "advisor.api.tune",
+    "recommendation": "advisor.api.tune",
 }
 
-__all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
+__all__ = [  # read by type checkers, in the order of the table
     "__version__",
     "Study",
     "Task",
@@ -70,27 +72,29 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
 ]
 
 if TYPE_CHECKING:
+    from advisor.api.diagnose import diagnose
+    from advisor.api.tune import recommendation, tune
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
-    from advisor.slots.activation import Activation
-    from advisor.slots.embedding import Embedding
-    from advisor.slots.initializer import Fans, Initializer
-    from advisor.slots.pretraining import Learnt, Pretraining
-    from advisor.slots.segments import Segment
+    from advisor.slots.activation.base import Activation
+    from advisor.slots.embedding.base import Embedding
+    from advisor.slots.initializer.base import Fans, Initializer
+    from advisor.slots.pretraining.base import Learnt, Pretraining
+    from advisor.slots.pretraining.segments import Segment
     from advisor.space import Choice, Float, Int
     from advisor.study import Study, Task
     from advisor.technique import Slot, Technique
     from advisor.training.run import Run
-    from advisor.verdict.diagnose import diagnose
     from advisor.verdict.recommendation import Recommendation
-    from advisor.verdict.tune import recommendation, tune
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'advisor' has no attribute {name!r}; it has {', '.join(sorted(_HOME))}")
+        raise AttributeError(
+            f"module 'advisor' has no attribute {name!r}; it has {', '.join(sorted(_HOME))}"
+        )
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

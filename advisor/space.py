@@ -70,11 +70,15 @@ class Choice:
     default: Option | None
 
     def __init__(self, *options: Option | Sequence[Option], default: Option | None = None) -> None:
-        listed = options[0] if len(options) == 1 and isinstance(options[0], (list, tuple)) else options
+        listed = (
+            options[0] if len(options) == 1 and isinstance(options[0], (list, tuple)) else options
+        )
         if not all(isinstance(option, (str, float, int, bool)) for option in listed):
             raise ValueError(f"Choice{options}: an option is text, a number or a boolean")
         if not listed or (default is not None and default not in listed):
-            raise ValueError(f"Choice{options} needs options, and a default among them, got default={default!r}")
+            raise ValueError(
+                f"Choice{options} needs options, and a default among them, got default={default!r}"
+            )
         object.__setattr__(self, "options", tuple(listed))
         object.__setattr__(self, "default", default)
 
@@ -95,7 +99,9 @@ Space = Mapping[str, Parameter]
 def _check_range(parameter: Float | Int) -> None:
     if not all(math.isfinite(end) for end in (parameter.low, parameter.high) if end == end):
         raise ValueError(f"{parameter} reaches to inf; a range has two ends")
-    if isinstance(parameter, Int) and not all(isinstance(end, int) for end in (parameter.low, parameter.high)):
+    if isinstance(parameter, Int) and not all(
+        isinstance(end, int) for end in (parameter.low, parameter.high)
+    ):
         raise ValueError(f"{parameter} must have whole numbers as ends")
     if not parameter.low <= parameter.high:
         raise ValueError(f"{parameter} has low > high")

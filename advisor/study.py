@@ -18,26 +18,33 @@ class Task:
 
     Arguments:
         build: a class, function or lambda that returns a fresh `torch.nn.Module`.
-        data: a path (CSV, Parquet, `.npz`, a folder with one sub-folder of images per class), a pair `(x, y)` of arrays or
-            tensors (`x` may be a tuple or a dictionary of them), a pandas `DataFrame`, a torch `Dataset` or `DataLoader`, or a
-            function that returns one of these or a dictionary of the splits below. What is not given as `valid` and `test`
-            is split off, stratified and seeded.
+        data: a path (CSV, Parquet, `.npz`, a folder with one sub-folder of images per class), a
+            pair `(x, y)` of arrays or tensors (`x` may be a tuple or a dictionary of them), a
+            pandas `DataFrame`, a torch `Dataset` or `DataLoader`, or a function that returns one of
+            these or a dictionary of the splits below. What is not given as `valid` and `test` is
+            split off, stratified and seeded.
         train, valid, test: the user's own splits, each like `data`.
         unlabeled: inputs without targets, like `data`.
-        vectors: a file of word vectors for the model's word tables: `.txt` or `.vec` (with or without a first line of sizes,
-            as word2vec and GloVe write them), `.bin` (word2vec's or Facebook's fastText) or gensim's `.kv`.
-        target: what to predict: the column of a table, the key of items that are dictionaries, or the position in items that
-            are tuples (the last, if not said).
-        loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and the target. It gets what the
-            model returns, or the tensor that `output` chooses; losses of torch always get a tensor.
-        metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output, target) -> float`
-            (higher is better unless it has `higher_is_better = False`), or None to infer it.
+        vectors: a file of word vectors for the model's word tables: `.txt` or `.vec` (with or
+            without a first line of sizes, as word2vec and GloVe write them), `.bin` (word2vec's or
+            Facebook's fastText) or gensim's `.kv`.
+        target: what to predict: the column of a table, the key of items that are dictionaries, or
+            the position in items that are tuples (the last, if not said).
+        loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and
+            the target. It gets what the model returns, or the tensor that `output` chooses; losses
+            of torch always get a tensor.
+        metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output,
+            target) -> float` (higher is better unless it has `higher_is_better = False`), or None
+            to infer it.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
         kind: `classification`, `binary` or `regression`, or None to infer it.
-        arguments: keyword arguments for `build`; what it requires and is not here is inferred by name from the data.
-        output: which tensor is the prediction, of a model that returns several: its position, key or attribute (`1`,
-            `"logits"`, `"heads.0"`); None takes the first whose first dimension is the batch.
-        include, exclude: patterns (`"layer1.*"`) of activation sites, by their ids, to swap or to leave alone.
+        arguments: keyword arguments for `build`; what it requires and is not here is inferred by
+            name from the data.
+        output: which tensor is the prediction, of a model that returns several: its position, key
+            or attribute (`1`, `"logits"`, `"heads.0"`); None takes the first whose first dimension
+            is the batch.
+        include, exclude: patterns (`"layer1.*"`) of activation sites, by their ids, to swap or to
+            leave alone.
     """
 
     build: Callable[..., Any]
@@ -59,20 +66,30 @@ class Task:
 
     def __post_init__(self) -> None:
         if not callable(self.build):
-            raise InputError(f"Task(build=…) needs a class or a function that returns a model, got {self.build!r}.")
+            raise InputError(
+                f"Task(build=…) needs a class or a function that returns a model, got {self.build!r}."
+            )
         if (self.data is None) == (self.train is None):
-            raise InputError("Task needs either data=… or train=… (the user's own training split), and not both.")
+            raise InputError(
+                "Task needs either data=… or train=… (the user's own training split), and not both."
+            )
         if self.kind is not None and self.kind not in KINDS:
             raise InputError(f"Task(kind={self.kind!r}): the kinds are {', '.join(KINDS)}.")
         if self.batch is not None and not _at_least(self.batch, 1):
             raise InputError(f"Task(batch={self.batch!r}): a mini-batch has at least one row.")
         if not isinstance(self.vectors, str | Path | None):
-            raise InputError(f"Task(vectors={self.vectors!r}): give the path of a file of word vectors.")
+            raise InputError(
+                f"Task(vectors={self.vectors!r}): give the path of a file of word vectors."
+            )
         if isinstance(self.output, bool) or not isinstance(self.output, int | str | None):
-            raise InputError(f"Task(output={self.output!r}): give the position or the name of one of the model's outputs.")
+            raise InputError(
+                f"Task(output={self.output!r}): give the position or the name of one of the model's outputs."
+            )
         for name, patterns in (("include", self.include), ("exclude", self.exclude)):
             if isinstance(patterns, str):
-                raise InputError(f"Task({name}={patterns!r}): give a list of patterns, [{patterns!r}].")
+                raise InputError(
+                    f"Task({name}={patterns!r}): give a list of patterns, [{patterns!r}]."
+                )
 
 
 def _at_least(value: object, least: int) -> bool:
@@ -92,9 +109,12 @@ class Study:
         seed: the same seed gives the same study.
         seeds: fresh seeds that the recommendation rests on, at least 3.
         only: techniques to try per slot, `{"activation": ["elu"]}`; `keep` is always among them.
-        min_gain: the smallest gain worth changing a model for, in units of the metric; None for the metric's default.
-        reach: a score to reach; arms are then compared by the number of epochs that they need for it.
-        noise: score under Gaussian noise on the inputs, of this share of each input's deviation; None for none.
+        min_gain: the smallest gain worth changing a model for, in units of the metric; None for the
+            metric's default.
+        reach: a score to reach; arms are then compared by the number of epochs that they need for
+            it.
+        noise: score under Gaussian noise on the inputs, of this share of each input's deviation;
+            None for none.
     """
 
     name: str
@@ -113,10 +133,18 @@ class Study:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"Study(name={self.name!r}): a study needs a name.")
         if not isinstance(self.task, Task):
-            raise InputError(f"Study {self.name!r}: task must be an advisor.Task, got {self.task!r}.")
-        for label, value, least in (("trials", self.trials, 1), ("seeds", self.seeds, 3), ("epochs", self.epochs, 1)):
+            raise InputError(
+                f"Study {self.name!r}: task must be an advisor.Task, got {self.task!r}."
+            )
+        for label, value, least in (
+            ("trials", self.trials, 1),
+            ("seeds", self.seeds, 3),
+            ("epochs", self.epochs, 1),
+        ):
             if value is not None and not _at_least(value, least):
-                raise InputError(f"Study {self.name!r}: {label} must be at least {least}, got {value!r}.")
+                raise InputError(
+                    f"Study {self.name!r}: {label} must be at least {least}, got {value!r}."
+                )
         if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"Study {self.name!r}: minutes must be above 0, got {self.minutes}.")
         for label, number in (("min_gain", self.min_gain), ("noise", self.noise)):
@@ -128,7 +156,11 @@ class Study:
         if self.only is None:
             return
         if not isinstance(self.only, Mapping):
-            raise InputError(f"Study {self.name!r}: only maps a slot to names, {{'activation': ['elu']}}; got {self.only!r}.")
+            raise InputError(
+                f"Study {self.name!r}: only maps a slot to names, {{'activation': ['elu']}}; got {self.only!r}."
+            )
         for slot, names in self.only.items():
             if isinstance(names, str):
-                raise InputError(f"Study {self.name!r}: only[{slot!r}] must be a list of names, [{names!r}], got {names!r}.")
+                raise InputError(
+                    f"Study {self.name!r}: only[{slot!r}] must be a list of names, [{names!r}], got {names!r}."
+                )

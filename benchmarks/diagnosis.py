@@ -1,9 +1,11 @@
-"""Diagnosis of models with one seeded fault each, and of healthy ones: precision, recall and time per model.
+"""Diagnosis of models with one seeded fault each, and of healthy ones: precision, recall and time
+per model.
 
     python benchmarks/diagnosis.py
 
-The models are those of the tests (tests/models/faults.py), on scikit-learn's handwritten digits. A finding is right if it is
-the seeded fault or follows from it (`also`); a fault that is not found is a miss.
+The models are those of the tests (tests/models/faults.py), on scikit-learn's handwritten digits. A
+finding is right if it is the seeded fault or follows from it (`also`); a fault that is not found is
+a miss.
 """
 
 import os
@@ -35,7 +37,11 @@ def main() -> None:
         kinds, took = examined(patient)
         seconds.append(took)
         expected, extra = patient.truth & kinds, kinds - patient.truth - patient.also
-        right, wrong, missed = right + len(kinds) - len(extra), wrong + len(extra), missed + len(patient.truth - kinds)
+        right, wrong, missed = (
+            right + len(kinds) - len(extra),
+            wrong + len(extra),
+            missed + len(patient.truth - kinds),
+        )
         marks = [
             *sorted(kinds - extra),
             *(f"WRONG {kind}" for kind in sorted(extra)),
@@ -43,8 +49,12 @@ def main() -> None:
         ]
         print(f"{name:<38} {took:5.2f} s  {', '.join(marks) or 'healthy'}")
     precision, recall = right / (right + wrong), right / (right + missed)
-    print(f"\n{len(FAULTS)} faults, {len(HEALTHY)} healthy models: precision {precision:.3f}, recall {recall:.3f}")
-    print(f"seconds per model: median {sorted(seconds)[len(seconds) // 2]:.2f}, most {max(seconds):.2f}")
+    print(
+        f"\n{len(FAULTS)} faults, {len(HEALTHY)} healthy models: precision {precision:.3f}, recall {recall:.3f}"
+    )
+    print(
+        f"seconds per model: median {sorted(seconds)[len(seconds) // 2]:.2f}, most {max(seconds):.2f}"
+    )
 
 
 if __name__ == "__main__":

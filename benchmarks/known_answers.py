@@ -2,14 +2,15 @@
 
     python benchmarks/known_answers.py [--seed 0 1] [--storage FOLDER] [CASE …]
 
-The cases are the study files of studies/known_answers; each says in EXPECTED what a correct advisor must answer:
+The cases are the study files of studies/known_answers; each says in EXPECTED what a correct advisor
+must answer:
 
     verdict    the verdicts that are right
     choices    by slot, the techniques that are right where a change is recommended
     gain       the range of the true gain, which the printed interval must not exclude
     finding    a kind of finding that must be reported; `absent`: one that must not
-    identical  True where the techniques are the model itself under another name: the gain is 0, or it is told that they are
-    source     where the truth comes from
+    identical  True where the techniques are the model itself under another name: the gain is 0, or
+    it is told that they are source     where the truth comes from
 """
 
 from __future__ import annotations
@@ -65,11 +66,13 @@ def names() -> list[str]:
 def ask(asked: Case, seed: int, storage: str, workers: int = WORKERS) -> dict[str, Any]:
     """What advisor answers, as its JSON says it."""
     import advisor
-    from advisor.search.question import Question
+    from advisor.work.study_ref import StudyRef
 
     changes = json.dumps({"seed": seed, "name": f"{asked.path.stem}-{seed}"})
-    question = Question(file=str(asked.path), changes=changes, plugins=asked.plugins)
-    found: dict[str, Any] = json.loads(advisor.tune(question, storage=storage, workers=workers).to_json())
+    question = StudyRef(file=str(asked.path), changes=changes, plugins=asked.plugins)
+    found: dict[str, Any] = json.loads(
+        advisor.tune(question, storage=storage, workers=workers).to_json()
+    )
     return found
 
 
@@ -89,18 +92,39 @@ def wrongs(expected: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[st
         yield f"{expected['finding']} is not among the findings ({', '.join(sorted(kinds)) or 'none'})"
     if expected.get("absent") in kinds:
         yield f"{expected['absent']} is found, and is not there"
-    told = gain.get("identical") or any("identical" in other["why_not"] for other in given["alternatives"])
+    told = gain.get("identical") or any(
+        "identical" in other["why_not"] for other in given["alternatives"]
+    )
     if expected.get("identical") and gain["mean"] and not told:
         yield f"the techniques are the model itself, and the gain is {gain['mean']:+.4g}; nothing says that they are identical"
 
 
-def row(name: str, seed: int, expected: Mapping[str, Any], given: Mapping[str, Any], seconds: float, right: bool) -> str:
+def row(
+    name: str,
+    seed: int,
+    expected: Mapping[str, Any],
+    given: Mapping[str, Any],
+    seconds: float,
+    right: bool,
+) -> str:
     """A line of the table."""
     changed = " ".join(technique for technique in given["choices"].values() if technique != "keep")
     gain = given["gain"]
-    interval = "" if gain["mean"] is None else f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
+    interval = (
+        ""
+        if gain["mean"] is None
+        else f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
+    )
     answer = f"{given['verdict']} {changed}"[:35]
-    return COLUMNS.format(name[:18], seed, "/".join(expected["verdict"])[:9], answer, interval, f"{seconds:.0f}", "✓✗"[not right])
+    return COLUMNS.format(
+        name[:18],
+        seed,
+        "/".join(expected["verdict"])[:9],
+        answer,
+        interval,
+        f"{seconds:.0f}",
+        "✓✗"[not right],
+    )
 
 
 def judge(name: str, seed: int, folder: Path) -> bool:
@@ -115,7 +139,9 @@ def judge(name: str, seed: int, folder: Path) -> bool:
         return False
     said = list(wrongs(asked.expected, given))
     print(
-        row(name, seed, asked.expected, given, time.perf_counter() - began, not said), *(f"  {what}" for what in said), sep="\n"
+        row(name, seed, asked.expected, given, time.perf_counter() - began, not said),
+        *(f"  {what}" for what in said),
+        sep="\n",
     )
     sys.stdout.flush()
     return not said
@@ -123,9 +149,13 @@ def judge(name: str, seed: int, folder: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="names of study files; all if none is given")
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help="names of study files; all if none is given"
+    )
     parser.add_argument("--seed", nargs="+", type=int, default=[0], help="seeds of the studies")
-    parser.add_argument("--storage", type=Path, help="a folder for the database; a temporary one if not given")
+    parser.add_argument(
+        "--storage", type=Path, help="a folder for the database; a temporary one if not given"
+    )
     options = parser.parse_args()
     chosen = options.cases or names()
     if unknown := set(chosen) - set(names()):

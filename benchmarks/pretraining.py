@@ -1,10 +1,14 @@
-"""What pretraining gives and costs on scikit-learn's digits. `python benchmarks/pretraining.py [deep] [few] [SEEDS]`
+"""What pretraining gives and costs on scikit-learn's digits. `python benchmarks/pretraining.py
+[deep] [few] [SEEDS]`
 
-Deep: six sigmoid layers of width 64, 1,200 labels, 5 seeds; every arm's learning rate of three is chosen on a tenth of the
-training rows. Few: layers of width 128, 30 labels and 1,170 unlabeled rows, 12 seeds, in pairs; every arm has the learning rate
-of four and the weight decay of two that are best on three other seeds. Accuracy on the remaining 597 rows; a seed draws rows and
-weights. An arm of few labels stands against the same start without pretraining and against starts that cost nothing, because a
-start that loses the signal with depth leaves pretraining something to mend. About ten minutes.
+Deep: six sigmoid layers of width 64, 1,200 labels, 5 seeds; every arm's learning rate of three is
+    chosen on a tenth of the
+training rows. Few: layers of width 128, 30 labels and 1,170 unlabeled rows, 12 seeds, in pairs;
+    every arm has the learning rate
+of four and the weight decay of two that are best on three other seeds. Accuracy on the remaining
+597 rows; a seed draws rows and weights. An arm of few labels stands against the same start without
+pretraining and against starts that cost nothing, because a start that loses the signal with depth
+leaves pretraining something to mend. About ten minutes.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ from advisor.host.host import load
 
 HOST = load()
 WANTED = [word for word in sys.argv[1:] if not word.isdigit()] or ["deep", "few"]
-SEEDS = {"deep": 5, "few": 12} | {part: int(word) for word in sys.argv[1:] if word.isdigit() for part in ("deep", "few")}
+SEEDS = {"deep": 5, "few": 12} | {
+    part: int(word) for word in sys.argv[1:] if word.isdigit() for part in ("deep", "few")
+}
 RATES, FEW_RATES, DECAYS = (1e-3, 3e-3, 1e-2), (3e-4, 1e-3, 3e-3, 1e-2), (0.0, 0.1)
 DEEP = {
     "default": {},
@@ -81,7 +87,9 @@ def digits(seed: int) -> tuple[Tensor, Tensor]:
     return ((x - x.mean()) / x.std()).float()[order], y[order]
 
 
-def started(model: nn.Module, x: Tensor, y: Tensor, rest: Tensor | None, seed: int, choices: dict[str, str]) -> float:
+def started(
+    model: nn.Module, x: Tensor, y: Tensor, rest: Tensor | None, seed: int, choices: dict[str, str]
+) -> float:
     """Apply techniques; returns their seconds."""
     run = run_of(model, x, targets=10, unlabeled=rest, seed=seed)
     run.data.train.target = y
@@ -90,7 +98,9 @@ def started(model: nn.Module, x: Tensor, y: Tensor, rest: Tensor | None, seed: i
     return time.perf_counter() - begun
 
 
-def trained(model: nn.Module, x: Tensor, y: Tensor, lr: float, epochs: int, seed: int, decay: float = 0.0) -> nn.Module:
+def trained(
+    model: nn.Module, x: Tensor, y: Tensor, lr: float, epochs: int, seed: int, decay: float = 0.0
+) -> nn.Module:
     """A trained copy of `model`."""
     model = copy.deepcopy(model)
     torch.manual_seed(seed)
@@ -114,16 +124,24 @@ def deep(choices: dict[str, str], seed: int) -> tuple[float, float]:
     model = net(64, 6, nn.Sigmoid, seed)
     seconds = started(model, x[:1080], y[:1080], None, seed, choices)
     models = [trained(model, x[:1080], y[:1080], lr, 12, seed) for lr in RATES]
-    found = [(accuracy(each, x[1080:1200], y[1080:1200]), accuracy(each, x[1200:], y[1200:])) for each in models]
+    found = [
+        (accuracy(each, x[1080:1200], y[1080:1200]), accuracy(each, x[1200:], y[1200:]))
+        for each in models
+    ]
     return max(found)[1], seconds
 
 
-def few(arm: str, depth: int, act: type[nn.Module], seed: int, fits: list[tuple[float, float]]) -> list[float]:
+def few(
+    arm: str, depth: int, act: type[nn.Module], seed: int, fits: list[tuple[float, float]]
+) -> list[float]:
     """Test accuracy after training on 30 labels, for each learning rate and weight decay."""
     x, y = digits(seed)
     model = net(128, depth, act, seed)
     started(model, x[:30], y[:30], None if "30 rows" in arm else x[30:1200], seed, CHOICES[arm])
-    return [accuracy(trained(model, x[:30], y[:30], lr, 400, seed, decay), x[1200:], y[1200:]) for lr, decay in fits]
+    return [
+        accuracy(trained(model, x[:30], y[:30], lr, 400, seed, decay), x[1200:], y[1200:])
+        for lr, decay in fits
+    ]
 
 
 def few_scores(arm: str, depth: int, act: type[nn.Module]) -> tuple[list[float], str]:
@@ -150,14 +168,21 @@ def show_deep() -> None:
 
 
 def show_few(depth: int, act: type[nn.Module], arms: list[str]) -> None:
-    print(f"few: {depth}x128 {act.__name__}, 30 labels and 1,170 unlabeled rows, {SEEDS['few']} seeds")
+    print(
+        f"few: {depth}x128 {act.__name__}, 30 labels and 1,170 unlabeled rows, {SEEDS['few']} seeds"
+    )
     found: dict[str, list[float]] = {}
     for arm in arms:
         found[arm], fit = few_scores(arm, depth, act)
         against = "; ".join(
-            f"against {other} {gain(found[arm], found[other])}" for other in AGAINST.get(arm, []) if other in found
+            f"against {other} {gain(found[arm], found[other])}"
+            for other in AGAINST.get(arm, [])
+            if other in found
         )
-        print(f"  {arm:22s} {mean(found[arm]):.3f} ± {stdev(found[arm]):.3f} ({fit}) {against}", flush=True)
+        print(
+            f"  {arm:22s} {mean(found[arm]):.3f} ± {stdev(found[arm]):.3f} ({fit}) {against}",
+            flush=True,
+        )
 
 
 def main() -> None:

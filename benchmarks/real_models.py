@@ -1,18 +1,22 @@
-"""Traces, swaps and checks models that nobody here wrote, against a table of their hidden activation calls.
+"""Traces, swaps and checks models that nobody here wrote, against a table of their hidden
+activation calls.
 
     python -m venv ../models
-    ../models/bin/pip install -c constraints.txt torch timm torchvision transformers rtdl_revisiting_models pytorch-tabnet ...
-    ../models/bin/pip install -e . --no-deps
+    ../models/bin/pip install -c constraints.txt torch timm torchvision transformers
+    rtdl_revisiting_models pytorch-tabnet ... ../models/bin/pip install -e . --no-deps
     ../models/bin/pip install pluggy numpy
     ../models/bin/python benchmarks/real_models.py [NAME ...] [--list-misses]
 
-Nothing is downloaded: the models are small and untrained. A package that is not installed is skipped. Each model is traced;
-all its hidden sites run `asinh`, and a count of kernels must agree; with its own activations put in their place, the model
-must give the same numbers. A line says what was found, with the activation calls that were missed and those wrongly swapped.
+Nothing is downloaded: the models are small and untrained. A package that is not installed is
+    skipped. Each model is traced;
+all its hidden sites run `asinh`, and a count of kernels must agree; with its own activations put in
+their place, the model must give the same numbers. A line says what was found, with the activation
+calls that were missed and those wrongly swapped.
 
-The tables began as what a trace found, read model by model against the architecture: calls that it left alone and that the
-code shows to be hidden were put in by hand, and about forty totals were worked out from the layout of the blocks. They say
-what changed since; they are no independent count of every model.
+The tables began as what a trace found, read model by model against the architecture: calls that it
+left alone and that the code shows to be hidden were put in by hand, and about forty totals were
+worked out from the layout of the blocks. They say what changed since; they are no independent count
+of every model.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from advisor.model import Anatomy, Site, select, swap, trace
 from advisor.model.anatomy import ModuleTarget
-from advisor.model.record import named_tensors
+from advisor.model.tracing.recorder import named_tensors
 
 TABLES = (real_models_timm, real_models_transformers, real_models_others)
 
@@ -66,7 +70,9 @@ class Result:
 
     @property
     def unseen(self) -> int:
-        """Hidden calls that are in the code, and that the trace has no site for; negative where it sees too many."""
+        """Hidden calls that are in the code, and that the trace has no site for; negative where it
+        sees too many.
+        """
         seen = sum(site.calls for site in self.found.sites if not kept(self.entry, site))
         return 0 if self.entry.hidden is None else self.entry.hidden - seen
 
@@ -78,11 +84,22 @@ class Result:
         labels: Counter[str] = Counter()
         for site in self.found.sites:
             labels[site.label] += site.calls
-        sites = " ".join(f"{name} {count}" for name, count in sorted(labels.items())) or "no activation"
-        notes = [f"missed {self.misses}" if self.misses else "", f"WRONG {len(self.wrong)}" if self.wrong else ""]
-        notes += [f"{-self.unseen} more than counted" if self.unseen < 0 else "", *self.problems, *self.layers]
+        sites = (
+            " ".join(f"{name} {count}" for name, count in sorted(labels.items())) or "no activation"
+        )
+        notes = [
+            f"missed {self.misses}" if self.misses else "",
+            f"WRONG {len(self.wrong)}" if self.wrong else "",
+        ]
+        notes += [
+            f"{-self.unseen} more than counted" if self.unseen < 0 else "",
+            *self.problems,
+            *self.layers,
+        ]
         told = "" if self.entry.hidden is not None else " (nobody counted)"
-        about = f"{sites}; {self.swapped} swapped, {self.kernels} kernels, {self.seconds:.2f} s{told}"
+        about = (
+            f"{sites}; {self.swapped} swapped, {self.kernels} kernels, {self.seconds:.2f} s{told}"
+        )
         return "; ".join([f"{self.entry.name:40s} {about}", *filter(None, notes)])
 
 
@@ -116,7 +133,11 @@ def run(model: nn.Module, inputs: tuple) -> list[torch.Tensor]:
 def gradients(model: nn.Module, outputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     model.zero_grad()
     sum(output.double().square().mean() for output in outputs if output.requires_grad).backward()
-    return {name: parameter.grad for name, parameter in nn.Module.named_parameters(model) if parameter.grad is not None}
+    return {
+        name: parameter.grad
+        for name, parameter in nn.Module.named_parameters(model)
+        if parameter.grad is not None
+    }
 
 
 def check(entry: Entry) -> Result:
@@ -134,7 +155,15 @@ def check(entry: Entry) -> Result:
     inside = own(model, chosen)
     slopes = {name: slope for name, slope in slopes.items() if name not in inside}
     result.problems += same(model, inputs, found, outputs, slopes) if steady else []
-    result.problems += swapped(model, inputs, found, chosen, result, set(slopes), [key for key in keys if key not in inside])
+    result.problems += swapped(
+        model,
+        inputs,
+        found,
+        chosen,
+        result,
+        set(slopes),
+        [key for key in keys if key not in inside],
+    )
     judge(result, chosen)
     result.layers += layers(model, found)
     return result
@@ -142,14 +171,24 @@ def check(entry: Entry) -> Result:
 
 def own(model: nn.Module, sites: tuple[Site, ...]) -> set[str]:
     """Names of the parameters of the activations themselves, which go with them."""
-    modules = {getattr(site.target, "module", None) for site in sites if isinstance(site.target, ModuleTarget)}
+    modules = {
+        getattr(site.target, "module", None)
+        for site in sites
+        if isinstance(site.target, ModuleTarget)
+    }
     held = {id(parameter) for module in modules for parameter in nn.Module.parameters(module)}
-    return {name for name, value in nn.Module.named_parameters(model, remove_duplicate=False) if id(value) in held}
+    return {
+        name
+        for name, value in nn.Module.named_parameters(model, remove_duplicate=False)
+        if id(value) in held
+    }
 
 
 def equal(some: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
     """Up to rounding: a kernel for a copy may round other than one for a view."""
-    return len(some) == len(others) and all(torch.allclose(a, b, 1e-5, 1e-6, True) for a, b in zip(some, others, strict=True))
+    return len(some) == len(others) and all(
+        torch.allclose(a, b, 1e-5, 1e-6, True) for a, b in zip(some, others, strict=True)
+    )
 
 
 def same(model, inputs, found, outputs, slopes) -> Iterator[str]:
@@ -160,8 +199,14 @@ def same(model, inputs, found, outputs, slopes) -> Iterator[str]:
     if not equal(now, outputs):
         yield "OUTPUT CHANGED"
     after = gradients(model, now)
-    different = [name for name in slopes if name not in after or not torch.equal(slopes[name], after[name])]
-    far = [name for name in different if name not in after or not torch.allclose(slopes[name], after[name], 1e-3, 1e-6, True)]
+    different = [
+        name for name in slopes if name not in after or not torch.equal(slopes[name], after[name])
+    ]
+    far = [
+        name
+        for name in different
+        if name not in after or not torch.allclose(slopes[name], after[name], 1e-3, 1e-6, True)
+    ]
     if far:
         yield f"GRADIENTS CHANGED {len(far)}"
     report.undo()
@@ -205,18 +250,28 @@ def judge(result: Result, chosen: tuple[Site, ...]) -> None:
         return
     result.wrong += [site for site in chosen if kept(result.entry, site)]
     hidden = [site for site in result.found.sites if not kept(result.entry, site)]
-    result.missed += [(site, f"{site.label}: {site.reason}") for site in hidden if site.label != "hidden"]
+    result.missed += [
+        (site, f"{site.label}: {site.reason}") for site in hidden if site.label != "hidden"
+    ]
 
 
 def layers(model: nn.Module, found: Anatomy) -> Iterator[str]:
     """Modules of torch with a weight that were called, and are no layer of the anatomy."""
     activations = {getattr(site.target, "module", None) for site in found.sites}
     owned = {name.rpartition(".")[0]: name for name, _ in nn.Module.named_parameters(model)}
-    owned = {f".{name}".partition(".parametrizations.")[0].lstrip("."): at for name, at in owned.items()}
     owned = {
-        name: at for name, at in owned.items() if not isinstance(model.get_submodule(name), (nn.ParameterList, nn.ParameterDict))
+        f".{name}".partition(".parametrizations.")[0].lstrip("."): at for name, at in owned.items()
     }
-    known = {layer.name for layer in found.layers} | set(found.unused) | {name.rpartition(".")[0] for name in found.raw}
+    owned = {
+        name: at
+        for name, at in owned.items()
+        if not isinstance(model.get_submodule(name), (nn.ParameterList, nn.ParameterDict))
+    }
+    known = (
+        {layer.name for layer in found.layers}
+        | set(found.unused)
+        | {name.rpartition(".")[0] for name in found.raw}
+    )
     known |= {name.rpartition(".")[0] for layer in found.layers for name in layer.tied}
     known |= {name for name, module in nn.Module.named_modules(model) if module in activations}
     lost = [at for name, at in owned.items() if name not in known]
@@ -230,11 +285,19 @@ def layers(model: nn.Module, found: Anatomy) -> Iterator[str]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", help="parts of names; all models without one")
-    parser.add_argument("--list-misses", action="store_true", help="each missed site, and each wrong one, with its reason")
+    parser.add_argument(
+        "--list-misses",
+        action="store_true",
+        help="each missed site, and each wrong one, with its reason",
+    )
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    wanted = [entry for entry in entries() if not arguments.names or any(name in entry.name for name in arguments.names)]
+    wanted = [
+        entry
+        for entry in entries()
+        if not arguments.names or any(name in entry.name for name in arguments.names)
+    ]
     absent = {entry.package for entry in wanted if importlib.util.find_spec(entry.package) is None}
     for package in sorted(absent):
         print(f"{package} is not installed: skipped")
@@ -247,7 +310,10 @@ def main() -> int:
                 print("".join(f"    {text}\n" for text in told(results[-1])), end="")
         except Exception as error:
             crashes.append(entry)
-            print(f"{entry.name:40s} CRASH {type(error).__name__}: {str(error)[:200]} {where(error)}", flush=True)
+            print(
+                f"{entry.name:40s} CRASH {type(error).__name__}: {str(error)[:200]} {where(error)}",
+                flush=True,
+            )
     print(total(results, crashes))
     return int(bool(crashes) or any(result.wrong or result.problems for result in results))
 
@@ -262,7 +328,10 @@ def told(result: Result) -> Iterator[str]:
 
 
 def where(error: Exception) -> str:
-    return " < ".join(f"{Path(call.filename).name}:{call.lineno}" for call in traceback.extract_tb(error.__traceback__)[-3:])
+    return " < ".join(
+        f"{Path(call.filename).name}:{call.lineno}"
+        for call in traceback.extract_tb(error.__traceback__)[-3:]
+    )
 
 
 def total(results: list[Result], crashes: list[Entry]) -> str:
@@ -270,7 +339,10 @@ def total(results: list[Result], crashes: list[Entry]) -> str:
     truth = sum(result.entry.hidden for result in counted)
     missed = sum(result.misses for result in counted)
     wrong = sum(len(result.wrong) for result in counted)
-    swaps, ran = sum(result.swapped for result in results), sum(result.kernels for result in results)
+    swaps, ran = (
+        sum(result.swapped for result in results),
+        sum(result.kernels for result in results),
+    )
     odd = sum(bool(result.problems or result.layers) for result in results)
     seconds = [result.seconds for result in results] or [0.0]
     return (

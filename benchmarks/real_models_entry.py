@@ -25,8 +25,10 @@ class Entry:
         package: that must be installed.
         build: makes it, small and without weights.
         inputs: makes its arguments for one batch.
-        hidden: calls of hidden activations in one forward pass in training mode; None where nobody has counted.
-        keep: patterns of the ids of sites that must be left alone: gates, scores, outputs, parts of an inline activation.
+        hidden: calls of hidden activations in one forward pass in training mode; None where nobody
+            has counted.
+        keep: patterns of the ids of sites that must be left alone: gates, scores, outputs, parts of
+            an inline activation.
     """
 
     name: str
@@ -37,8 +39,15 @@ class Entry:
     keep: tuple[str, ...] = ()
 
 
-def entry(package: str, name: str, build: Callable[[], nn.Module], inputs: Callable[[], Inputs], truth: Any = None) -> Entry:
-    """An entry with its truth written short: a number of calls, or `(number, "pattern pattern")`."""
+def entry(
+    package: str,
+    name: str,
+    build: Callable[[], nn.Module],
+    inputs: Callable[[], Inputs],
+    truth: Any = None,
+) -> Entry:
+    """An entry with its truth written short: a number of calls, or `(number, "pattern pattern")`.
+    """
     hidden, keep = truth if isinstance(truth, tuple) else (truth, "")
     return Entry(f"{package}/{name}", package, build, inputs, hidden, tuple(keep.split()))
 
@@ -67,8 +76,12 @@ def make(package: str, path: str, *args: Any, **kwargs: Any) -> Callable[[], nn.
 
 
 def import_(name: str) -> ModuleType:
-    """A module; torchvision's operators, which models do not need, may be compiled for another torch."""
-    sys.modules.setdefault("torchvision._meta_registrations", ModuleType("torchvision._meta_registrations"))
+    """A module; torchvision's operators, which models do not need, may be compiled for another
+    torch.
+    """
+    sys.modules.setdefault(
+        "torchvision._meta_registrations", ModuleType("torchvision._meta_registrations")
+    )
     return importlib.import_module(name)
 
 
@@ -80,7 +93,9 @@ def rows(*shape: int) -> Callable[[], Inputs]:
     return partial(_normal, *shape)
 
 
-def tokens(vocabulary: int = 100, length: int = 12, batch: int = 2, count: int = 1) -> Callable[[], Inputs]:
+def tokens(
+    vocabulary: int = 100, length: int = 12, batch: int = 2, count: int = 1
+) -> Callable[[], Inputs]:
     return lambda: tuple(torch.randint(3, vocabulary, (batch, length)) for _ in range(count))
 
 

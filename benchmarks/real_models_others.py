@@ -1,6 +1,6 @@
 """Models of further packages: (name, builder, inputs, truth) by package."""
 
-# ruff: noqa: E501 - a model is a row
+
 
 import torch
 from real_models_entry import ByName, Entry, entry, images, import_, make, rows, tokens
@@ -34,10 +34,20 @@ def factory(cls, *args, **options):
 
 
 def smp(name, encoder="resnet18", **options):
-    return make("segmentation_models_pytorch", name, encoder, encoder_weights=None, classes=2, **options)
+    return make(
+        "segmentation_models_pytorch", name, encoder, encoder_weights=None, classes=2, **options
+    )
 
 
-VIT = {"image_size": 32, "patch_size": 8, "num_classes": 5, "dim": 32, "depth": 2, "heads": 2, "mlp_dim": 64}
+VIT = {
+    "image_size": 32,
+    "patch_size": 8,
+    "num_classes": 5,
+    "dim": 32,
+    "depth": 2,
+    "heads": 2,
+    "mlp_dim": 64,
+}
 
 
 def vit(name, **options):
@@ -56,7 +66,11 @@ def decoder(**options):
 def encoder(**options):
     def build():
         x = import_("x_transformers")
-        return x.TransformerWrapper(num_tokens=100, max_seq_len=32, attn_layers=x.Encoder(dim=32, depth=2, heads=2, **options))
+        return x.TransformerWrapper(
+            num_tokens=100,
+            max_seq_len=32,
+            attn_layers=x.Encoder(dim=32, depth=2, heads=2, **options),
+        )
 
     return build
 
@@ -70,7 +84,11 @@ UNET2D = {
 def cv(name):
     def build():
         model = import_("pytorchcv.model_provider").get_model(name, pretrained=False)
-        top = model.features if hasattr(getattr(model, "features", None), "final_pool") else getattr(model, "output", model)
+        top = (
+            model.features
+            if hasattr(getattr(model, "features", None), "final_pool")
+            else getattr(model, "output", model)
+        )
         if hasattr(top, "final_pool"):
             top.final_pool = torch.nn.AdaptiveAvgPool2d(1)  # takes small images too
         return model
@@ -246,4 +264,8 @@ TABLE = {
 
 
 def entries() -> list[Entry]:
-    return [entry(package, name, *row) for package, models in TABLE.items() for name, row in models.items()]
+    return [
+        entry(package, name, *row)
+        for package, models in TABLE.items()
+        for name, row in models.items()
+    ]

@@ -1,6 +1,6 @@
 """timm's families, each in its smallest form: (image size, arguments, truth)."""
 
-# ruff: noqa: E501 - a model is a row
+
 
 from real_models_entry import Entry, entry, images, import_
 
@@ -106,4 +106,7 @@ TABLE = {
 
 
 def entries() -> list[Entry]:
-    return [entry("timm", name, build(name, options), images(size), truth) for name, (size, options, truth) in TABLE.items()]
+    return [
+        entry("timm", name, build(name, options), images(size), truth)
+        for name, (size, options, truth) in TABLE.items()
+    ]

@@ -1,6 +1,8 @@
-"""transformers' families with tiny configurations: (class, configuration, names of the inputs, truth)."""
+"""transformers' families with tiny configurations: (class, configuration, names of the inputs,
+truth).
+"""
 
-# ruff: noqa: E501 - a model is a row
+
 
 import torch
 from real_models_entry import ByName, Entry, entry, import_
@@ -23,7 +25,15 @@ SEQ = {
     "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
     "decoder_start_token_id": 1,
 }  # fmt: skip
-T5 = {"vocab_size": 100, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
+T5 = {
+    "vocab_size": 100,
+    "d_model": 32,
+    "d_kv": 8,
+    "d_ff": 64,
+    "num_layers": 2,
+    "num_heads": 4,
+    "decoder_start_token_id": 0,
+}
 SOUND = {
     **TEXT,
     "layerdrop": 0.0,
@@ -36,7 +46,12 @@ SOUND = {
 }
 STAGES = {"depths": [1, 1, 1, 1], "image_size": 64}
 
-IDS, PAIR, PIXELS, WAVE = ("input_ids",), ("input_ids", "decoder_input_ids"), ("pixel_values",), ("input_values",)
+IDS, PAIR, PIXELS, WAVE = (
+    ("input_ids",),
+    ("input_ids", "decoder_input_ids"),
+    ("pixel_values",),
+    ("input_values",),
+)
 TYPED = ("input_ids", "attention_mask", "token_type_ids")
 BOTH = ("input_ids", "pixel_values")
 
@@ -149,7 +164,7 @@ TABLE = {
 
 def value(name):
     """An input of a batch of two, by its name."""
-    ids = lambda *shape: torch.randint(3, 100, shape)  # noqa: E731
+    ids = lambda *shape: torch.randint(3, 100, shape)
     made = {
         "pixel_values": lambda: torch.randn(2, 3, 64, 64),
         "input_values": lambda: torch.randn(2, 800),
@@ -174,7 +189,11 @@ def value(name):
     return made.get(name, lambda: ids(2, 12))()
 
 
-ALIASES = {"spectrogram": "input_values", "series": "past_values", "attention_mask_3": "attention_mask"}
+ALIASES = {
+    "spectrogram": "input_values",
+    "series": "past_values",
+    "attention_mask_3": "attention_mask",
+}
 
 
 def build(name, options, names):
@@ -191,10 +210,14 @@ def inputs(cls, names, options):
     def made():
         torch.manual_seed(1)
         values = {n: value(n) for n in names}
-        if "pixel_values" in names and (size := (options.get("vision_config") or options).get("image_size")):
+        if "pixel_values" in names and (
+            size := (options.get("vision_config") or options).get("image_size")
+        ):
             values["pixel_values"] = torch.randn(2, 3, size, size)
         if "input_features" in names:
-            values["input_features"] = torch.randn(2, 8, 32) if "Whisper" in cls else torch.randn(2, 32, 8)
+            values["input_features"] = (
+                torch.randn(2, 8, 32) if "Whisper" in cls else torch.randn(2, 32, 8)
+            )
         return tuple(values.values())
 
     return made

@@ -1,7 +1,8 @@
 """What a swap costs: microseconds per site and forward pass, and seconds to look at a model once.
 
-Compared is the same small network, unmodified and swapped to the same function (ReLU), in interleaved rounds of processor
-time; the best round of each counts, because a busy machine only adds. `python benchmarks/swap_overhead.py`
+Compared is the same small network, unmodified and swapped to the same function (ReLU), in
+interleaved rounds of processor time; the best round of each counts, because a busy machine only
+adds. `python benchmarks/swap_overhead.py`
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Functions(nn.Module):
 class Modules(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(64, 250), nn.ReLU(), nn.Linear(250, 100), nn.ReLU(), nn.Linear(100, 10))
+        self.net = nn.Sequential(
+            nn.Linear(64, 250), nn.ReLU(), nn.Linear(250, 100), nn.ReLU(), nn.Linear(100, 10)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(x)
@@ -69,16 +72,33 @@ def resnet18(classes: int = 10) -> nn.Module:
 
     def stage(inplanes: int, planes: int, stride: int) -> nn.Sequential:
         same = stride == 1 and inplanes == planes
-        down = None if same else nn.Sequential(nn.Conv2d(inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
-        return nn.Sequential(conv.BasicBlock(inplanes, planes, stride, down), conv.BasicBlock(planes, planes))
+        down = (
+            None
+            if same
+            else nn.Sequential(
+                nn.Conv2d(inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes)
+            )
+        )
+        return nn.Sequential(
+            conv.BasicBlock(inplanes, planes, stride, down), conv.BasicBlock(planes, planes)
+        )
 
-    stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
+    stem = nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2, 1),
+    )
     stages = [stage(64, 64, 1), stage(64, 128, 2), stage(128, 256, 2), stage(256, 512, 2)]
-    return nn.Sequential(stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+    return nn.Sequential(
+        stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes)
+    )
 
 
 def overheads(rounds: int = 400, calls: int = 10) -> dict[tuple[str, str], float]:
-    """Microseconds per site and forward pass, by (network, activation); "unmodified" is the whole forward pass."""
+    """Microseconds per site and forward pass, by (network, activation); "unmodified" is the whole
+    forward pass.
+    """
     x = torch.randn(32, 64)
     models: dict[tuple[str, str], nn.Module] = {}
     for network in (Functions, Modules):
@@ -94,7 +114,9 @@ def overheads(rounds: int = 400, calls: int = 10) -> dict[tuple[str, str], float
                 model(x)
             best[key] = min(best[key], (time.thread_time() - started) / calls * 1e6)
     return {
-        (network, name): time if name == "unmodified" else (time - best[network, "unmodified"]) / SITES
+        (network, name): time
+        if name == "unmodified"
+        else (time - best[network, "unmodified"]) / SITES
         for (network, name), time in best.items()
     }
 
@@ -112,7 +134,9 @@ def seconds_to_select(rounds: int = 5) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
-    print("64-250-100-10, batch 32, two sites; µs per forward (unmodified) and added µs per site (swapped):")
+    print(
+        "64-250-100-10, batch 32, two sites; µs per forward (unmodified) and added µs per site (swapped):"
+    )
     for (network, name), time_ in overheads().items():
         print(f"  {network:10} {name:15} {time_:8.2f}")
     model, x = resnet18(), torch.randn(2, 3, 64, 64)

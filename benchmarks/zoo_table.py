@@ -1,6 +1,7 @@
-"""Prints the table of example models and what holds for them: ✓ it does, – the unmodified model cannot either, ✗ it does not.
+"""Prints the table of example models and what holds for them: ✓ it does, – the unmodified model
+cannot either, ✗ it does not.
 
-`python benchmarks/zoo_table.py [PROPERTY ...]`; `tests/test_zoo.py` asserts the same table.
+`python benchmarks/zoo_table.py [PROPERTY ...]`; `tests/model/test_zoo.py` asserts the same table.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def main(names: list[str]) -> int:
             totals[prop][sign] += 1
         print(f"{name:54}" + " ".join(f"{sign:>10}" for sign in signs.values()), flush=True)
     for sign in "✓–✗":
-        print(f"{sign + f' of {len(zoo.CASES)} models':54}" + " ".join(f"{count[sign]:>10}" for count in totals.values()))
+        print(
+            f"{sign + f' of {len(zoo.CASES)} models':54}"
+            + " ".join(f"{count[sign]:>10}" for count in totals.values())
+        )
     print(f"{time.perf_counter() - started:.0f} s")
     return int(any(count["✗"] for count in totals.values()))
 

@@ -31,7 +31,9 @@ def scaled(cases: dict[str, zoo.Case]) -> None:
         print(f"{name[:50]:50} {one.layers:7} {len(one.again):7} {one.within:7} {one.seconds:8.2f}")
     columns = ([one.layers, len(one.again), one.within, one.seconds] for one in found.values())
     totals = [sum(column) for column in zip(*columns, strict=True)]
-    print(f"{f'{len(found)} models':50} {totals[0]:7} {totals[1]:7} {totals[2]:7} {totals[3]:8.2f}\n")
+    print(
+        f"{f'{len(found)} models':50} {totals[0]:7} {totals[1]:7} {totals[2]:7} {totals[3]:8.2f}\n"
+    )
     tell(one.why for one in found.values())
 
 
@@ -39,7 +41,9 @@ def pretrained(cases: dict[str, zoo.Case]) -> None:
     print(f"{'denoising':50} {'layers':>7} {'trained':>7} {'better':>7} {'seconds':>8}")
     found = {name: measures.denoising(case) for name, case in cases.items()}
     for name, one in found.items():
-        print(f"{name[:50]:50} {one.layers:7} {len(one.losses):7} {one.better:7} {one.seconds:8.2f}")
+        print(
+            f"{name[:50]:50} {one.layers:7} {len(one.losses):7} {one.better:7} {one.seconds:8.2f}"
+        )
     columns = ([one.layers, len(one.losses), one.better, one.seconds] for one in found.values())
     totals = [sum(column) for column in zip(*columns, strict=True)]
     print(f"{f'{len(found)} models':50} {totals[0]:7} {totals[1]:7} {totals[2]:7} {totals[3]:8.2f}")
@@ -58,17 +62,25 @@ def tell(reasons) -> None:
 
 
 def grown(cases: dict[str, zoo.Case]) -> None:
-    """Models whose output's deviation He changes much, and whether it is then farther from 1 than before."""
+    """Models whose output's deviation He changes much, and whether it is then farther from 1 than
+    before.
+    """
     print(f"{'He':50} {'before':>10} {'after':>10}")
     found = {name: measures.growth(case) for name, case in cases.items()}
     large = {name: pair for name, pair in found.items() if far(pair[1], pair[0])}
     for name, (before, after) in large.items():
         farther = far(after) and distance(after) > distance(before)
-        print(f"{name[:50]:50} {before:10.4g} {after:10.4g}{'   farther from 1' if farther else ''}")
+        print(
+            f"{name[:50]:50} {before:10.4g} {after:10.4g}{'   farther from 1' if farther else ''}"
+        )
     outside = [sum(far(pair[i]) for pair in found.values()) for i in (0, 1)]
     farther = sum(far(pair[1]) and distance(pair[1]) > distance(pair[0]) for pair in large.values())
-    print(f"{len(large)} of {len(found)} changed more than {LIMIT:g}x, {farther} of them away from 1 to beyond {LIMIT:g}x;")
-    print(f"{outside[0]} outputs were more than {LIMIT:g}x from deviation 1 before, {outside[1]} after")
+    print(
+        f"{len(large)} of {len(found)} changed more than {LIMIT:g}x, {farther} of them away from 1 to beyond {LIMIT:g}x;"
+    )
+    print(
+        f"{outside[0]} outputs were more than {LIMIT:g}x from deviation 1 before, {outside[1]} after"
+    )
 
 
 def far(size: float, reference: float = 1.0) -> bool:

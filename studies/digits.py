@@ -1,4 +1,6 @@
-"""A deep plain net at PyTorch's default start, on scikit-learn's handwritten digits. What would make it learn?"""
+"""A deep plain net at PyTorch's default start, on scikit-learn's handwritten digits. What would
+make it learn?
+"""
 
 from sklearn.datasets import load_digits
 from torch import nn

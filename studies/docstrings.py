@@ -1,4 +1,6 @@
-"""Which library does this paragraph document? Few labels, much text without any: what do word vectors bring?"""
+"""Which library does this paragraph document? Few labels, much text without any: what do word
+vectors bring?
+"""
 
 import ast
 import re
@@ -36,25 +38,39 @@ class BagOfWords(nn.Module):
 
 
 def docstrings(part: str) -> list[str]:
-    """The docstrings of every module, class and function in a part of an installed library, which is read, not imported."""
+    """The docstrings of every module, class and function in a part of an installed library, which
+    is read, not imported.
+    """
     library, _, folder = part.partition("/")
     root = Path(find_spec(library).origin).parent / folder
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     files = [file for file in sorted(root.rglob("*.py")) if "tests" not in file.parts]
-    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    return [text for node in nodes if isinstance(node, documented) and (text := ast.get_docstring(node))]
+    nodes = (
+        node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    )
+    return [
+        text for node in nodes if isinstance(node, documented) and (text := ast.get_docstring(node))
+    ]
 
 
 def prose(docstring: str) -> list[str]:
-    """Paragraphs of 12 to 80 words, the longest first; no headings, no examples, and no word that names a part."""
-    texts = [" ".join(text.split()) for text in re.split(r"\n\s*\n", docstring) if ">>>" not in text and "---" not in text]
+    """Paragraphs of 12 to 80 words, the longest first; no headings, no examples, and no word that
+    names a part.
+    """
+    texts = [
+        " ".join(text.split())
+        for text in re.split(r"\n\s*\n", docstring)
+        if ">>>" not in text and "---" not in text
+    ]
     names = "|".join({name for part in PARTS for name in part.split("/")})
     texts = [re.sub(rf"\b({names})\b", "", text) for text in texts if 12 <= len(text.split()) <= 80]
     return sorted(texts, key=lambda text: (-len(text), text))
 
 
 def paragraphs() -> dict:
-    """One paragraph of a docstring with its part as the label, equally many for each part; all others have no label."""
+    """One paragraph of a docstring with its part as the label, equally many for each part; all
+    others have no label.
+    """
     found = {part: [texts for text in docstrings(part) if (texts := prose(text))] for part in PARTS}
     first = {part: sorted({texts[0] for texts in found[part]}) for part in PARTS}
     chosen = [(text, part) for part in PARTS for text in evenly(first[part], LABELLED)]

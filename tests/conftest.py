@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: spinning threads slow a busy machine
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # before torch is imported: spinning threads slow a busy machine
 
 import pytest
 
@@ -49,9 +51,15 @@ def plugin(write: Callable[[str, str], str]) -> Callable[..., str]:
     `Named(slot, name, **space)` is a technique that does nothing; in `slots`, `Slot` is advisor's.
     """
 
-    def plugin(name: str, techniques: str | None = None, slots: str | None = None, more: str = "") -> str:
+    def plugin(
+        name: str, techniques: str | None = None, slots: str | None = None, more: str = ""
+    ) -> str:
         hooks = {"slots": slots, "techniques": techniques}
-        text = [f"@advisor.hookimpl\ndef {hook}():\n    return {body}\n" for hook, body in hooks.items() if body is not None]
+        text = [
+            f"@advisor.hookimpl\ndef {hook}():\n    return {body}\n"
+            for hook, body in hooks.items()
+            if body is not None
+        ]
         return write(f"{name}.py", "\n".join([PLUGIN, "from advisor import Slot\n", *text, more]))
 
     return plugin
@@ -67,8 +75,11 @@ class Said:
 
 
 @pytest.fixture
-def advise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Run `advisor …` in this process and in the test's folder, by the door of the console script."""
+def advise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Run `advisor …` in this process and in the test's folder, by the door of the console script.
+    """
     monkeypatch.chdir(tmp_path)
 
     def advise(*words: object) -> Said:

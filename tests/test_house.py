@@ -24,23 +24,52 @@ CODE = sorted((ROOT / "advisor").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# From the ground up. The package's own __init__ is the door to all floors, and stands on the lowest.
+# From the ground up. The package's own __init__ is the door to all floors, and stands on the
+# lowest.
 FLOORS = {
-    "words": {"", "study", "technique", "space", "errors", "modules", "definitions"},
-    "tools": {"training", "slots", "model", "data", "host", "diagnosis", "testing"},
-    "search": {"search", "store"},
+    "words": {"", "study", "technique", "space", "errors"},
+    "tools": {
+        "loading",
+        "nested",
+        "randomness",
+        "training",
+        "slots",
+        "model",
+        "data",
+        "host",
+        "diagnosis",
+        "testing",
+        "store",
+    },
+    "work": {"work"},
+    "search": {"search"},
     "verdict": {"verdict"},
+    "api": {"api"},
     "face": {"cli", "report"},
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS.values()) for room in rooms}
 # Libraries that belong to the rooms that are named, and to those above the first of them.
-LOWEST = {"torch": "tools", "numpy": "tools", "pandas": "tools", "sklearn": "tools", "pluggy": "tools"}
-LOWEST |= {"optuna": "search", "sqlalchemy": "search", "scipy": "tools", "rich": "face", "click": "face"}
+LOWEST = {
+    "torch": "tools",
+    "numpy": "tools",
+    "pandas": "tools",
+    "sklearn": "tools",
+    "pluggy": "tools",
+}
+LOWEST |= {
+    "optuna": "search",
+    "sqlalchemy": "search",
+    "scipy": "tools",
+    "rich": "face",
+    "click": "face",
+}
 HEAVY = ("torch", "numpy", "scipy", "optuna", "sqlalchemy", "pandas", "sklearn")
 
 
 class Import(NamedTuple):
-    """One import: of which module, and which name of it (None for the module itself), on which line."""
+    """One import: of which module, and which name of it (None for the module itself), on which
+    line.
+    """
 
     module: str
     name: str | None
@@ -72,7 +101,11 @@ def running(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(path: Path) -> Iterator[Import]:
-    package = module_name(path).split(".") if path.name == "__init__.py" else module_name(path).split(".")[:-1]
+    package = (
+        module_name(path).split(".")
+        if path.name == "__init__.py"
+        else module_name(path).split(".")[:-1]
+    )
     for node in running(tree(path)):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, None, node.lineno) for alias in node.names)
@@ -93,7 +126,9 @@ def home(found: Import) -> str:
     """The module that an import inside advisor/ reaches, also through the package's lazy names."""
     if found.module != "advisor":
         return found.module
-    return advisor._HOME.get(found.name or "", f"advisor.{found.name}" if found.name in HEIGHT else "advisor")
+    return advisor._HOME.get(
+        found.name or "", f"advisor.{found.name}" if found.name in HEIGHT else "advisor"
+    )
 
 
 @pytest.mark.parametrize("path", CODE, ids=inside)
@@ -107,7 +142,9 @@ def test_imports_point_down_or_sideways_only(path):
     assert not above
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if room(module_name(path)) in FLOORS["words"]], ids=inside)
+@pytest.mark.parametrize(
+    "path", [path for path in CODE if room(module_name(path)) in FLOORS["words"]], ids=inside
+)
 def test_words_import_words_and_the_standard_library_only(path):
     foreign = [
         f"line {found.line}: {found.module}"
@@ -122,7 +159,11 @@ def test_a_library_is_imported_on_its_floor_or_above_and_plugins_nowhere(path):
     order = list(FLOORS)
     mine = HEIGHT[room(module_name(path))]
     tops = [(found.module.split(".")[0], found.line) for found in imports(path)]
-    low = [f"line {line}: {top}" for top, line in tops if top in LOWEST and order.index(LOWEST[top]) > mine]
+    low = [
+        f"line {line}: {top}"
+        for top, line in tops
+        if top in LOWEST and order.index(LOWEST[top]) > mine
+    ]
     assert not low
     assert not [line for top, line in tops if top in ("advisor_plugins", "plugins")]
 
@@ -132,12 +173,15 @@ def test_plugins_use_the_public_names_of_advisor_and_nothing_deeper(path):
     deep = [
         f"line {found.line}: {found.module} {found.name or ''}"
         for found in imports(path)
-        if found.module.split(".")[0] == "advisor" and (found.module != "advisor" or found.name not in {None, *advisor.__all__})
+        if found.module.split(".")[0] == "advisor"
+        and (found.module != "advisor" or found.name not in {None, *advisor.__all__})
     ]
     deep += [
         f"line {node.lineno}: {ast.unparse(node)}"
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "advisor" and node.attr not in advisor.__all__
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) == "advisor"
+        and node.attr not in advisor.__all__
     ]
     assert not deep
 
@@ -145,25 +189,41 @@ def test_plugins_use_the_public_names_of_advisor_and_nothing_deeper(path):
 @pytest.fixture(scope="module")
 def techniques() -> set[str]:
     """Names of the techniques of the built-in plugins."""
-    found = {name.partition(".")[2] for plugin in load().plugins if plugin.built_in for name in plugin.techniques}
+    found = {
+        name.partition(".")[2]
+        for plugin in load().plugins
+        if plugin.built_in
+        for name in plugin.techniques
+    }
     assert len(found) > 5
     return found
 
 
 def docstrings(module: ast.Module) -> set[int]:
     """Ids of the nodes that are docstrings, also those that stand under a constant or a field."""
-    return {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    return {
+        id(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
 
 
 def test_no_technique_is_named_in_the_code_of_advisor(techniques):
-    # a technique is a whole string, or stands in one as slot=name or slot.name; the English words "he" and "tanh" may
+    # a technique is a whole string, or stands in one as slot=name or slot.name; the English words
+    # "he" and "tanh" may
     within = re.compile(r"[\w-]+[=.](" + "|".join(map(re.escape, sorted(techniques))) + r")\b")
     named = []
     for path in CODE:
         module = tree(path)
         skip = docstrings(module)
         for node in ast.walk(module):
-            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skip else ""
+            text = (
+                node.value
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in skip
+                else ""
+            )
             if text in techniques or within.search(text):
                 named.append(f"{inside(path)}:{node.lineno}: {text!r}")
     assert not named
@@ -197,7 +257,14 @@ except SystemExit:
     pass
 print("loaded:", *(name for name in {HEAVY!r} if name in sys.modules))
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=True,
+    )
     assert ended.stdout.splitlines()[-1] == "loaded:"
 
 
@@ -209,7 +276,11 @@ def test_every_package_is_listed_for_the_wheel():
         parts = path.relative_to(ROOT).parent.parts
         found.add(".".join([folders[parts[0]], *parts[1:]]))
     assert found == set(setup["packages"])
-    unopened = {inside(path.parent) for path in [*CODE, *PLUGINS] if not (path.parent / "__init__.py").is_file()}
+    unopened = {
+        inside(path.parent)
+        for path in [*CODE, *PLUGINS]
+        if not (path.parent / "__init__.py").is_file()
+    }
     assert not unopened
 
 
@@ -219,7 +290,9 @@ def test_every_public_name_resolves_and_is_documented(name):
     assert name in dir(advisor)
     own = inspect.getdoc(thing) if not inspect.isclass(thing) else thing.__doc__
     if name == "hookimpl":
-        own = documented_constant("advisor/host/hookspecs.py", name)  # an instance: its docstring stands under it
+        own = documented_constant(
+            "advisor/host/hookspecs.py", name
+        )  # an instance: its docstring stands under it
     assert own
     assert len(own.strip()) > 20
     assert not own.startswith(f"{name}("), "a dataclass's made-up signature is no docstring"
@@ -227,7 +300,11 @@ def test_every_public_name_resolves_and_is_documented(name):
 
 def documented_constant(path: str, name: str) -> str:
     body = tree(ROOT / path).body
-    index = next(i for i, node in enumerate(body) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name)
+    index = next(
+        i
+        for i, node in enumerate(body)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    )
     following = body[index + 1]
     assert isinstance(following, ast.Expr)
     return ast.literal_eval(following.value)
@@ -235,12 +312,19 @@ def documented_constant(path: str, name: str) -> str:
 
 def test_a_name_that_is_not_public_is_refused_with_those_that_are():
     with pytest.raises(AttributeError, match=r"no attribute 'Stduy'.*Study"):
-        advisor.Stduy  # noqa: B018  # the access is the test
+        advisor.Stduy  # the access is the test
 
 
 def test_type_checkers_see_the_same_public_names_as_programs():
-    guard = next(node for node in tree(ROOT / "advisor/__init__.py").body if isinstance(node, ast.If))
-    seen = {alias.name: found.module for found in guard.body if isinstance(found, ast.ImportFrom) for alias in found.names}
+    guard = next(
+        node for node in tree(ROOT / "advisor/__init__.py").body if isinstance(node, ast.If)
+    )
+    seen = {
+        alias.name: found.module
+        for found in guard.body
+        if isinstance(found, ast.ImportFrom)
+        for alias in found.names
+    }
     assert seen == advisor._HOME
     for name, module in advisor._HOME.items():
         assert hasattr(importlib.import_module(module), name)
@@ -249,7 +333,9 @@ def test_type_checkers_see_the_same_public_names_as_programs():
 def public(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
     """Public classes, functions and methods; not what is defined inside a function."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith("_"):
+        if isinstance(
+            child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        ) and not child.name.startswith("_"):
             yield child
             if isinstance(child, ast.ClassDef):
                 yield from public(child)
@@ -257,7 +343,11 @@ def public(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.Async
 
 @pytest.mark.parametrize("path", [*CODE, *PLUGINS], ids=inside)
 def test_what_is_public_has_a_docstring(path):
-    assert not [f"line {node.lineno}: {node.name}" for node in public(tree(path)) if not ast.get_docstring(node)]
+    assert not [
+        f"line {node.lineno}: {node.name}"
+        for node in public(tree(path))
+        if not ast.get_docstring(node)
+    ]
 
 
 def plain(requirement: str) -> str:
@@ -267,20 +357,39 @@ def plain(requirement: str) -> str:
 
 def test_constraints_pin_every_direct_dependency():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    loose = [line for line in lines if line and not line.startswith("#") and not re.fullmatch(r"[\w.-]+==[\w.+!-]+", line)]
+    loose = [
+        line
+        for line in lines
+        if line and not line.startswith("#") and not re.fullmatch(r"[\w.-]+==[\w.+!-]+", line)
+    ]
     assert not loose
     pinned = {plain(line) for line in lines}
     extras = PROJECT["project"]["optional-dependencies"].values()
-    wanted = {plain(each) for each in [*PROJECT["project"]["dependencies"], *(name for extra in extras for name in extra)]}
+    wanted = {
+        plain(each)
+        for each in [
+            *PROJECT["project"]["dependencies"],
+            *(name for extra in extras for name in extra),
+        ]
+    }
     assert wanted <= pinned, wanted - pinned
 
 
 def test_every_dependency_is_imported_and_every_import_is_a_dependency():
     names = {"scikit-learn": "sklearn", "sqlalchemy": "sqlalchemy", "pillow": "pil"}
     declared = {names.get(plain(each), plain(each)) for each in PROJECT["project"]["dependencies"]}
-    optional = {names.get(plain(each), plain(each)) for each in PROJECT["project"]["optional-dependencies"]["embedding"]}
-    used = {found.module.split(".")[0].lower() for path in [*CODE, *PLUGINS] for found in imports(path)}
-    foreign = used - {name.lower() for name in sys.stdlib_module_names} - {"advisor", "advisor_plugins", "plugins"}
+    optional = {
+        names.get(plain(each), plain(each))
+        for each in PROJECT["project"]["optional-dependencies"]["embedding"]
+    }
+    used = {
+        found.module.split(".")[0].lower() for path in [*CODE, *PLUGINS] for found in imports(path)
+    }
+    foreign = (
+        used
+        - {name.lower() for name in sys.stdlib_module_names}
+        - {"advisor", "advisor_plugins", "plugins"}
+    )
     theirs = {"pytest"}  # advisor.testing imports it inside a test of a plugin's, which it runs
     assert foreign - declared - optional - theirs == set()
     behind = {"pyarrow"}  # pandas imports it to read Parquet
@@ -289,12 +398,18 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency():
 
 def test_no_file_of_the_repository_knows_where_it_lies():
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout: there is no list of the repository's files")
     place = re.compile(rb"(?<![\w.])/(home|root|work)/")
     files = [ROOT / os.fsdecode(name) for name in listed.split(b"\0") if name]
     texts = {path: path.read_bytes() for path in files if path.is_file()}
-    told = [f"{inside(path)}: {found.group()!r}" for path, text in texts.items() if (found := place.search(text))]
+    told = [
+        f"{inside(path)}: {found.group()!r}"
+        for path, text in texts.items()
+        if (found := place.search(text))
+    ]
     assert len(files) > 50
     assert not told

@@ -32,13 +32,17 @@ def test_the_study_of_the_readme_is_answered(tmp_path):
     exec(next(text for text in PYTHON if "advisor.Study" in text), names)
     from dataclasses import replace
 
-    found = advisor.tune(replace(names["study"], trials=4, epochs=2), storage=str(tmp_path / "a.db"))
+    found = advisor.tune(
+        replace(names["study"], trials=4, epochs=2), storage=str(tmp_path / "a.db")
+    )
     assert found.study == "wine"
 
 
 def test_the_plugins_of_the_readme_are_searched(tmp_path, blobs):
     files = []
-    for name, text in zip(("snake", "sgd"), (text for text in PYTHON if "hookimpl" in text), strict=True):
+    for name, text in zip(
+        ("snake", "sgd"), (text for text in PYTHON if "hookimpl" in text), strict=True
+    ):
         (tmp_path / f"{name}.py").write_text(text)
         files.append(str(tmp_path / f"{name}.py"))
     host = load(files)
@@ -50,12 +54,19 @@ def test_the_plugins_of_the_readme_are_searched(tmp_path, blobs):
         return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
 
     only = {"initializer": [], "pretraining": [], "activation": ["snake"]}
-    study = advisor.Study("both", advisor.Task(build=net, data=blobs), trials=9, epochs=2, only=only)
+    study = advisor.Study(
+        "both", advisor.Task(build=net, data=blobs), trials=9, epochs=2, only=only
+    )
     found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=files)
     assert found.trials["failed"] == 0
     from advisor.store.query import read
 
-    tried = {tuple(row) for row in read(f"sqlite:///{tmp_path}/a.db", "SELECT DISTINCT slot, technique FROM advisor_choices")[1]}
+    tried = {
+        tuple(row)
+        for row in read(
+            f"sqlite:///{tmp_path}/a.db", "SELECT DISTINCT slot, technique FROM advisor_choices"
+        )[1]
+    }
     assert {("activation", "snake"), ("optimizer", "sgd")} <= tried
 
 

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from advisor import Choice, Float, InputError, Int, Slot, Study, Task, Technique
-from advisor.errors import AdvisorError, PluginError, SearchError, listing
-from advisor.modules import near
+from advisor.errors import AdvisorError, PluginError, SearchError, listing, near
 from advisor.technique import KEEP, Keep
 
 
@@ -20,7 +19,10 @@ TASK = Task(build, data="digits.csv")
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"build": "net.py:Net", "data": "d.csv"}, ["build=", "class or a function", "'net.py:Net'"]),
+        (
+            {"build": "net.py:Net", "data": "d.csv"},
+            ["build=", "class or a function", "'net.py:Net'"],
+        ),
         ({"build": None, "data": "d.csv"}, ["build=", "None"]),
         ({"build": build}, ["data=", "train=", "not both"]),
         ({"build": build, "data": "d.csv", "train": "t.csv"}, ["data=", "train=", "not both"]),
@@ -31,7 +33,15 @@ TASK = Task(build, data="digits.csv")
         ({"build": build, "data": "d.csv", "batch": 0}, ["batch=0", "at least one row"]),
         ({"build": build, "data": "d.csv", "batch": "32"}, ["batch", "'32'"]),
     ],
-    ids=["a text for build", "nothing for build", "no data", "data twice", "kind", "batch of none", "batch as text"],
+    ids=[
+        "a text for build",
+        "nothing for build",
+        "no data",
+        "data twice",
+        "kind",
+        "batch of none",
+        "batch as text",
+    ],
 )
 def test_a_task_that_makes_no_sense_is_refused_at_once_by_name(given, words):
     with pytest.raises(InputError) as refused:
@@ -78,7 +88,13 @@ def test_a_study_that_makes_no_sense_is_refused_at_once_by_name(given, words):
 
 def test_a_study_has_the_budget_of_the_documentation_unless_told_otherwise():
     study = Study("digits", TASK)
-    assert (study.trials, study.minutes, study.epochs, study.seed, study.seeds) == (60, None, None, 0, 5)
+    assert (study.trials, study.minutes, study.epochs, study.seed, study.seeds) == (
+        60,
+        None,
+        None,
+        0,
+        5,
+    )
     assert study.only is None
     assert study.min_gain is None
     with pytest.raises(AttributeError):
@@ -133,7 +149,11 @@ def test_an_option_is_text_a_number_or_a_boolean(options):
     ids=repr,
 )
 def test_the_first_value_is_the_default_or_else_the_middle_or_the_first_option(parameter, first):
-    assert parameter.first == pytest.approx(first) if isinstance(first, float) else parameter.first == first
+    assert (
+        parameter.first == pytest.approx(first)
+        if isinstance(first, float)
+        else parameter.first == first
+    )
     assert type(parameter.first) is type(first)
 
 
@@ -157,7 +177,13 @@ class Bare(Shrink):
 
 
 def test_what_is_tried_first_comes_from_the_signature_then_from_the_space_then_from_the_middle():
-    assert Bare().defaults() == {"signed": 0.2, "spaced": 0.3, "middle": 0.5, "hidden": 2, "kind": "soft"}
+    assert Bare().defaults() == {
+        "signed": 0.2,
+        "spaced": 0.3,
+        "middle": 0.5,
+        "hidden": 2,
+        "kind": "soft",
+    }
     first = Shrink().defaults()
     assert first["signed"] == 0.9
     assert first["kind"] == "hard"
@@ -183,7 +209,13 @@ def test_a_technique_fits_unless_it_says_why_not_and_must_say_how_it_is_applied(
 
 def test_keep_does_nothing_in_every_slot():
     keep = Keep("weights")
-    assert (keep.name, keep.slot, keep.defaults(), keep.unfit(None), keep.apply(None)) == (KEEP, "weights", {}, None, None)
+    assert (keep.name, keep.slot, keep.defaults(), keep.unfit(None), keep.apply(None)) == (
+        KEEP,
+        "weights",
+        {},
+        None,
+        None,
+    )
 
 
 def test_a_slot_is_a_value_with_an_order():
@@ -192,7 +224,9 @@ def test_a_slot_is_a_value_with_an_order():
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(AdvisorError, 1), (SearchError, 1), (InputError, 2), (PluginError, 2)], ids=lambda value: str(value)
+    ("error", "code"),
+    [(AdvisorError, 1), (SearchError, 1), (InputError, 2), (PluginError, 2)],
+    ids=lambda value: str(value),
 )
 def test_an_error_of_the_users_ends_with_2_and_one_of_the_search_with_1(error, code):
     assert issubclass(error, AdvisorError)
@@ -204,7 +238,9 @@ def test_a_long_list_in_a_message_is_cut_and_says_so():
     assert listing(range(14), limit=3) == "0, 1, 2, … (14 in all)"
 
 
-@pytest.mark.parametrize(("word", "hint"), [("initialiser", " Did you mean 'initializer'?"), ("zzz", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("word", "hint"), [("initialiser", " Did you mean 'initializer'?"), ("zzz", ""), ("", "")]
+)
 def test_a_near_word_is_offered_and_a_far_one_is_not(word, hint):
     assert near(word, ["activation", "initializer"]) == hint
 

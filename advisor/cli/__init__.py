@@ -1,4 +1,6 @@
-"""The command line. A command's module is imported when the command is run, so that `--help` loads nothing heavy."""
+"""The command line. A command's module is imported when the command is run, so that `--help` loads
+nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 import click
 
 from advisor import __version__
-from advisor.errors import AdvisorError
+from advisor.errors import AdvisorError, near
 
 # Command, module under advisor.cli, and the line that --help prints for it.
 COMMANDS = {
@@ -56,10 +58,10 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As click does, with a near match for a misspelt command."""
-        from advisor.modules import near
-
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            ctx.fail(f"There is no command {args[0]!r}.{near(args[0], COMMANDS)} The commands are: {', '.join(COMMANDS)}.")
+            ctx.fail(
+                f"There is no command {args[0]!r}.{near(args[0], COMMANDS)} The commands are: {', '.join(COMMANDS)}."
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -73,8 +75,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of the user's is one message and exit code 2, never a traceback."""
-    # Before torch is imported anywhere: spinning OpenMP threads make a busy machine 30 times slower.
+    """Run the command line; an error of the user's is one message and exit code 2, never a
+    traceback.
+    """
+    # Before torch is imported anywhere: spinning OpenMP threads make a busy machine 30 times
+    # slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = cli.main(standalone_mode=False)

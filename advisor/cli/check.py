@@ -25,25 +25,39 @@ ACROSS = 6
 
 @click.command("check")
 @click.argument("plugin", metavar="FILE.py|PLUGIN")
-@click.option("--waive", metavar='CHECK="REASON"', multiple=True, help="a promise that need not hold, and why; repeatable")
+@click.option(
+    "--waive",
+    metavar='CHECK="REASON"',
+    multiple=True,
+    help="a promise that need not hold, and why; repeatable",
+)
 @as_json
 def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
     """Run the conformance kit over the techniques of a plugin file, or of an installed plugin.
 
-    Exit code 0 where every promise is kept, 1 where one is broken, 2 where the plugin cannot be loaded.
+    Exit code 0 where every promise is kept, 1 where one is broken, 2 where the plugin cannot be
+    loaded.
     """
     reasons = dict(map(_waiver, waive))
     offer, started = offer_of(plugin), time.perf_counter()
-    found = {f"{technique.slot}.{technique.name}": each for technique, each in _judged(offer, reasons)}
+    found = {
+        f"{technique.slot}.{technique.name}": each for technique, each in _judged(offer, reasons)
+    }
     every = [result for each in found.values() for result in each]
     broken = [result.message for result in every if result.status == "broken"]
     if not broken and offer.dist is None:
         load([plugin])  # beside the others: two plugins may claim one name
     if as_json:
-        click.echo(json.dumps(_json(offer, found, time.perf_counter() - started), indent=2, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                _json(offer, found, time.perf_counter() - started), indent=2, ensure_ascii=False
+            )
+        )
     else:
         _show(found)
-        counts = ", ".join(f"{sum(r.status == status for r in every)} {mark}" for status, mark in MARKS.items())
+        counts = ", ".join(
+            f"{sum(r.status == status for r in every)} {mark}" for status, mark in MARKS.items()
+        )
         what = f"{len(found)} technique{'s' * (len(found) != 1)}, {len(every)} checks"
         click.echo(f"{what}: {counts} ({time.perf_counter() - started:.1f} s)")
     return 1 if broken else 0
@@ -66,15 +80,19 @@ def _judged(offer: Offer, waive: dict[str, str]) -> Iterator[tuple[Any, list[Res
 
 
 def _show(found: dict[str, list[Result]]) -> None:
-    from advisor.report.table import show_table
+    from advisor.report.text import show_table
     from advisor.testing.promise import PROMISES
 
     names = list(found)
     for start in range(0, len(names), ACROSS):
         some = names[start : start + ACROSS]
-        marks = {name: {result.check: MARKS[result.status] for result in found[name]} for name in some}
+        marks = {
+            name: {result.check: MARKS[result.status] for result in found[name]} for name in some
+        }
         rows = [_row(each, [marks[name].get(each.name, "") for name in some]) for each in PROMISES]
-        show_table(["check", *some, "promise"], [row for row in rows if any(row[1:-1])], "no techniques")
+        show_table(
+            ["check", *some, "promise"], [row for row in rows if any(row[1:-1])], "no techniques"
+        )
     for name, results in found.items():
         for line in _lines(name, results):
             click.echo(line)
@@ -92,7 +110,9 @@ def _lines(name: str, results: list[Result]) -> Iterator[str]:
             yield f"{MARKS['broken']} {result.message}"
         elif result.status == "skipped":
             reasons.setdefault(result.message, []).append(result.check)
-    yield from (f"{MARKS['skipped']} {name}: {', '.join(checks)}: {why}" for why, checks in reasons.items())
+    yield from (
+        f"{MARKS['skipped']} {name}: {', '.join(checks)}: {why}" for why, checks in reasons.items()
+    )
 
 
 def _json(offer: Offer, found: dict[str, list[Result]], seconds: float) -> dict[str, Any]:
@@ -101,7 +121,11 @@ def _json(offer: Offer, found: dict[str, list[Result]], seconds: float) -> dict[
         "source": offer.source,
         "seconds": round(seconds, 2),
         "techniques": [
-            {"slot": name.partition(".")[0], "name": name.partition(".")[2], "checks": [asdict(result) for result in each]}
+            {
+                "slot": name.partition(".")[0],
+                "name": name.partition(".")[2],
+                "checks": [asdict(result) for result in each],
+            }
             for name, each in found.items()
         ],
     }

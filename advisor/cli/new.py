@@ -10,9 +10,8 @@ from pathlib import Path
 
 import click
 
-from advisor.errors import InputError
+from advisor.errors import InputError, explain
 from advisor.host.host import load
-from advisor.modules import explain
 
 ONE_FILE = {"plugin.py.jinja": "{name}.py"}
 PACKAGE = {
@@ -31,14 +30,23 @@ def command() -> None:
 
 @command.command("plugin")
 @click.argument("name")
-@click.option("--package", is_flag=True, help="a distribution with entry point, tests and README instead of one file")
+@click.option(
+    "--package",
+    is_flag=True,
+    help="a distribution with entry point, tests and README instead of one file",
+)
 def plugin(name: str, package: bool) -> None:
     """Write NAME.py, a working plugin: an activation with a parameter that a search varies."""
     _check_name(name)
-    files = {template: Path(path.format(name=name)) for template, path in (PACKAGE if package else ONE_FILE).items()}
+    files = {
+        template: Path(path.format(name=name))
+        for template, path in (PACKAGE if package else ONE_FILE).items()
+    }
     for path in files.values():
         if path.exists():
-            raise InputError(f"{path} is there already, and nothing was written. Choose another name, or move it away.")
+            raise InputError(
+                f"{path} is there already, and nothing was written. Choose another name, or move it away."
+            )
     for template, path in files.items():
         _write(path, render(template, name))
         click.echo(f"wrote {path}")
@@ -55,7 +63,7 @@ def render(template: str, name: str) -> str:
         loader=jinja2.PackageLoader("advisor.cli"),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # these are Python and Markdown, and the name is a checked identifier
+        autoescape=False,  # these are Python and Markdown, and the name is a checked identifier
     )
     words = "".join(part.capitalize() for part in name.split("_"))
     return surroundings.get_template(template).render(name=name, cls=words)
@@ -64,16 +72,29 @@ def render(template: str, name: str) -> str:
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         said = re.sub(r"\W+", "_", name.strip().lower()).strip("_")
-        hint = f" Write {said}." if re.fullmatch(r"[a-z][a-z0-9_]*", said) and not keyword.iskeyword(said) else ""
-        raise InputError(f"{name!r} cannot be a plugin's name: small letters, digits and '_', for it is a Python file.{hint}")
+        hint = (
+            f" Write {said}."
+            if re.fullmatch(r"[a-z][a-z0-9_]*", said) and not keyword.iskeyword(said)
+            else ""
+        )
+        raise InputError(
+            f"{name!r} cannot be a plugin's name: small letters, digits and '_', for it is a Python file.{hint}"
+        )
     host = load()
     if any(plugin.name == name for plugin in host.plugins):
-        raise InputError(f"{name!r}: an installed plugin is called so. Write another name, such as my_{name}.")
+        raise InputError(
+            f"{name!r}: an installed plugin is called so. Write another name, such as my_{name}."
+        )
     slot = next((slot for slot, found in host.techniques.items() if name in found), None)
     if slot:
-        raise InputError(f"{name!r}: there is a technique of that name for the slot {slot}. Write another, such as my_{name}.")
+        raise InputError(
+            f"{name!r}: there is a technique of that name for the slot {slot}. Write another, such as my_{name}."
+        )
     elsewhere = [place for place in sys.path if Path(place).resolve() != Path.cwd()]
-    if name in sys.stdlib_module_names or importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None:
+    if (
+        name in sys.stdlib_module_names
+        or importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None
+    ):
         raise InputError(
             f"{name!r}: a Python module is called so, and {name}.py would hide it. Write another, such as my_{name}."
         )
@@ -84,10 +105,17 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as problem:
-        raise InputError(f"{path} cannot be written ({explain(problem)}); go to a folder of yours.") from problem
+        raise InputError(
+            f"{path} cannot be written ({explain(problem)}); go to a folder of yours."
+        ) from problem
 
 
 def _next(name: str, package: bool) -> list[str]:
     if package:
-        return [f"pip install -e advisor-{name}", f"pytest advisor-{name}", f"advisor check {name}", "advisor tune STUDY.py"]
+        return [
+            f"pip install -e advisor-{name}",
+            f"pytest advisor-{name}",
+            f"advisor check {name}",
+            "advisor tune STUDY.py",
+        ]
     return [f"advisor check {name}.py", f"advisor tune STUDY.py --plugin {name}.py"]

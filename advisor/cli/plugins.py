@@ -22,9 +22,13 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
         click.echo(f"advisor: {line}", err=True)
     if as_json:
         keys = ("name", "version", "source", "slots", "techniques")
-        click.echo(json.dumps([{key: asdict(p)[key] for key in keys} for p in host.plugins], indent=2))
+        click.echo(
+            json.dumps([{key: asdict(p)[key] for key in keys} for p in host.plugins], indent=2)
+        )
         return
-    from advisor.report.table import show_table
+    from advisor.report.text import show_table
 
-    rows = [[p.name, p.version, ", ".join(p.slots), len(p.techniques), p.source] for p in host.plugins]
+    rows = [
+        [p.name, p.version, ", ".join(p.slots), len(p.techniques), p.source] for p in host.plugins
+    ]
     show_table(["plugin", "version", "slots", "techniques", "source"], rows, "no plugins")

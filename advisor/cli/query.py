@@ -21,20 +21,31 @@ from advisor.store.views import SCHEMA
 @click.option("--csv", "as_csv", is_flag=True, help="comma-separated values")
 @storage
 @as_json
-def command(sql: str | None, schema: bool, as_csv: bool, storage: str | None, as_json: bool) -> None:
+def command(
+    sql: str | None, schema: bool, as_csv: bool, storage: str | None, as_json: bool
+) -> None:
     """Ask the study database: a SELECT, or a view by its name. Nothing can be written through it."""
     if schema:
         click.echo(json.dumps(SCHEMA, indent=2) if as_json else _schema())
         return
     if not sql:
-        raise InputError('advisor query needs a question: advisor query "SELECT …", a view such as advisor_trials, or --schema.')
+        raise InputError(
+            'advisor query needs a question: advisor query "SELECT …", a view such as advisor_trials, or --schema.'
+        )
     columns, rows = read(storage_url(storage), sql)
     if as_json:
-        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, default=str, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                [dict(zip(columns, row, strict=True)) for row in rows],
+                indent=2,
+                default=str,
+                ensure_ascii=False,
+            )
+        )
     elif as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
     else:
-        from advisor.report.table import show_table
+        from advisor.report.text import show_table
 
         show_table(columns, rows, "no rows")
 
@@ -42,5 +53,9 @@ def command(sql: str | None, schema: bool, as_csv: bool, storage: str | None, as
 def _schema() -> str:
     lines = []
     for view, (about, columns) in SCHEMA.items():
-        lines += [f"{view}: {about}", *(f"  {name:<10} {meaning}" for name, meaning in columns.items()), ""]
+        lines += [
+            f"{view}: {about}",
+            *(f"  {name:<10} {meaning}" for name, meaning in columns.items()),
+            "",
+        ]
     return "\n".join(lines).rstrip()

@@ -7,8 +7,7 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.errors import InputError, listing
-from advisor.modules import near
+from advisor.errors import InputError, listing, near
 from advisor.store.location import storage_url
 from advisor.store.query import read
 
@@ -24,9 +23,14 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
         return
     columns, rows = read(storage_url(storage), "SELECT * FROM advisor_studies ORDER BY created")
     if as_json:
-        click.echo(json.dumps([{"name": row[0], **dict(zip(columns[1:], row[1:], strict=True))} for row in rows], indent=2))
+        click.echo(
+            json.dumps(
+                [{"name": row[0], **dict(zip(columns[1:], row[1:], strict=True))} for row in rows],
+                indent=2,
+            )
+        )
         return
-    from advisor.report.table import show_table
+    from advisor.report.text import show_table
 
     shown = ["study", "verdict", "trials", "best", "metric", "seconds", "created"]
     index = [columns.index(name) for name in shown]
@@ -43,7 +47,9 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     url = storage_url(storage or context.obj)
     names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
     if study not in names:
-        raise InputError(f"No study {study!r} in {url}.{near(study, names)} Studies there: {listing(names) or 'none'}.")
+        raise InputError(
+            f"No study {study!r} in {url}.{near(study, names)} Studies there: {listing(names) or 'none'}."
+        )
     if not yes and not _agreed(study):
         click.echo("Nothing was deleted.")
         return

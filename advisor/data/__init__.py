@@ -1,7 +1,9 @@
-"""From what the user has (a file, a folder, arrays, a Dataset, a function) to tensors, split and told about."""
+"""From what the user has (a file, a folder, arrays, a Dataset, a function) to tensors, split and
+told about.
+"""
 
 from advisor.data.facts import Facts
-from advisor.data.parts import DatasetPart, Part, Splits, TensorPart
 from advisor.data.source import Source, open_source
+from advisor.data.splits import DatasetPart, Part, Splits, TensorPart
 
 __all__ = ["DatasetPart", "Facts", "Part", "Source", "Splits", "TensorPart", "open_source"]

@@ -13,13 +13,16 @@ class Facts:
     Attributes:
         rows: all labelled rows.
         sizes: rows of train, valid, test and unlabeled.
-        inputs: shape of one row per input tensor, `((13,),)` or `((1, 28, 28),)`; those in dictionaries in their order.
+        inputs: shape of one row per input tensor, `((13,),)` or `((1, 28, 28),)`; those in
+            dictionaries in their order.
         dtypes: dtype per input tensor, `float32`, `int64` or, among several, `bool`.
         target: `classes` or `numbers`.
         classes: labels in the order of their class numbers, or None for numbers.
         outputs: number of classes, or of target columns for numbers.
-        vocabulary: token of each id, 0 is padding (`<pad>`) and 1 unknown (`<unk>`); None if the data are not text.
-        ids: how many different ids an integer input may hold (its largest + 1), or None without integer inputs.
+        vocabulary: token of each id, 0 is padding (`<pad>`) and 1 unknown (`<unk>`); None if the
+            data are not text.
+        ids: how many different ids an integer input may hold (its largest + 1), or None without
+            integer inputs.
     """
 
     rows: int
@@ -35,7 +38,8 @@ class Facts:
     def named(self) -> dict[str, int]:
         """Numbers that a model's constructor may ask for by name.
 
-        Sizes are those of the first input of floats, vocabulary and length those of the first that holds rows of ids.
+        Sizes are those of the first input of floats, vocabulary and length those of the first that
+        holds rows of ids.
         """
         numbers = {"outputs": self.outputs}
         if self.classes is not None:
@@ -50,7 +54,9 @@ class Facts:
 
 
 def _sizes(shape: tuple[int, ...]) -> dict[str, int]:
-    """Names for the sizes of one row of floats: a table row, a sequence (length, features) or an image."""
+    """Names for the sizes of one row of floats: a table row, a sequence (length, features) or an
+    image.
+    """
     if len(shape) == 2:
         return {"features": shape[1], "length": shape[0], "height": shape[0], "width": shape[1]}
     if len(shape) == 3:

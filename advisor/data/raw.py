@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from advisor.data.nested import elements
 from advisor.errors import InputError, listing
+from advisor.nested import elements
 
 SPLITS = ("train", "valid", "test", "unlabeled")
 
@@ -22,7 +22,8 @@ Body = Any  # a DataFrame, a tuple of tensors (or of structures of them), a list
 class Raw:
     """Rows as they were read, with one label per row or None.
 
-    `texts` says that a table's one column surely holds texts, `target` that the labels are those that the user asked for.
+    `texts` says that a table's one column surely holds texts, `target` that the labels are those
+    that the user asked for.
     """
 
     name: str
@@ -32,10 +33,20 @@ class Raw:
     target: str | None = None
 
     def __post_init__(self) -> None:
-        names = [str(name).strip() for name in self.body.columns] if isinstance(self.body, pd.DataFrame) else []
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        names = (
+            [str(name).strip() for name in self.body.columns]
+            if isinstance(self.body, pd.DataFrame)
+            else []
+        )
+        twice = (
+            sorted({name for name in names if names.count(name) > 1})
+            if len(set(names)) < len(names)
+            else []
+        )
         if twice:
-            raise InputError(f"{self.name} has several columns of one name: {listing(twice)}. Rename them.")
+            raise InputError(
+                f"{self.name} has several columns of one name: {listing(twice)}. Rename them."
+            )
 
     def __len__(self) -> int:
         return len(elements(self.body)[0] if isinstance(self.body, tuple) else self.body)
@@ -59,7 +70,11 @@ class Told:
             self.warnings.append(sentence)
 
 
-def shared_rows(keys: Sequence[Any] | np.ndarray[Any, Any], these: np.ndarray[Any, Any], those: np.ndarray[Any, Any]) -> int:
+def shared_rows(
+    keys: Sequence[Any] | np.ndarray[Any, Any],
+    these: np.ndarray[Any, Any],
+    those: np.ndarray[Any, Any],
+) -> int:
     """How many of the rows `these` have a key that also stands in the rows `those`."""
     column = pd.Series(keys)
     return int(column.iloc[these].isin(column.iloc[those]).sum())

@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from advisor.data.bodies import Arrays, Body, Items
+from advisor.data.datasets import untouched_randomness
 from advisor.data.facts import Facts
-from advisor.data.given import gather
-from advisor.data.images import Images
-from advisor.data.items import untouched_randomness
-from advisor.data.nested import tensors_in
-from advisor.data.parts import Part, Splits
+from advisor.data.formats.images import Images
+from advisor.data.formats.tables import read_table
+from advisor.data.inputs import Arrays, Body, Items
+from advisor.data.layout import Layout, Rows, lay_out
 from advisor.data.raw import SPLITS, Raw, Told, plural, shared_rows
-from advisor.data.splitting import Layout, Rows, lay_out
-from advisor.data.tables import read_table
+from advisor.data.readers import gather
+from advisor.data.splits import Part, Splits
 from advisor.data.targets import Target, encode, take_target
 from advisor.errors import InputError, listing
+from advisor.nested import tensors_in
 from advisor.study import KINDS
 
 LEAST = 10  # rows
@@ -36,8 +36,8 @@ class Source:
         facts: counts, shapes and labels, the same for every seed.
         notes: what was done, one sentence each.
         warnings: what the user should know, one sentence each.
-        target_scale: `(mean, deviation)` of a table's regression target outside the test rows, by which it was
-            standardized; None if it was not.
+        target_scale: `(mean, deviation)` of a table's regression target outside the test rows, by
+            which it was standardized; None if it was not.
     """
 
     def __init__(self, body: Body, target: Target, layout: Layout, told: Told, seed: int) -> None:
@@ -50,15 +50,20 @@ class Source:
                 told.warn(f"no row to train on has the class {name!r}")
 
     def splits(self, seed: int) -> Splits:
-        """The four splits: train and valid drawn with `seed` unless the user gave valid, test always the same rows.
+        """The four splits: train and valid drawn with `seed` unless the user gave valid, test
+        always the same rows.
 
         Means, deviations and medians are those of this seed's training rows.
         """
         if self._drawn is None or self._drawn[0] != seed:
             train, valid = self._layout.draw(self._target.numbers, seed)
             rows = self._body.view(train)
-            unlabeled = None if self._layout.unlabeled is None else rows.subset(self._layout.unlabeled)
-            train_part, valid_part, test_part = (self._part(rows, at) for at in (train, valid, self._layout.test))
+            unlabeled = (
+                None if self._layout.unlabeled is None else rows.subset(self._layout.unlabeled)
+            )
+            train_part, valid_part, test_part = (
+                self._part(rows, at) for at in (train, valid, self._layout.test)
+            )
             self._drawn = seed, Splits(train_part, valid_part, test_part, unlabeled)
         return self._drawn[1]
 
@@ -68,7 +73,8 @@ class Source:
         return self._layout.valid is None
 
     def limit_vocabulary(self, rows: int) -> Source:
-        """The same source with at most `rows` ids, most frequent tokens first; other tokens become unknown (id 1).
+        """The same source with at most `rows` ids, most frequent tokens first; other tokens become
+        unknown (id 1).
 
         A source without a vocabulary is returned unchanged.
 
@@ -78,7 +84,9 @@ class Source:
         if self.facts.vocabulary is None or rows >= len(self.facts.vocabulary):
             return self
         if rows < 3:
-            raise InputError(f"a vocabulary needs at least 3 rows (padding, unknown and a word), got {rows}.")
+            raise InputError(
+                f"a vocabulary needs at least 3 rows (padding, unknown and a word), got {rows}."
+            )
         other = copy.copy(self)
         other._body, other._drawn = self._body.limited(rows), None
         other.facts = replace(self.facts, vocabulary=other._body.vocabulary, ids=other._body.ids)
@@ -92,7 +100,10 @@ class Source:
         values, classes = self._target.values, self._target.classes
         with untouched_randomness():
             inputs = list(tensors_in(splits.train.take(torch.arange(1))[0]))
-        sizes = {name: 0 if getattr(splits, name) is None else len(getattr(splits, name)) for name in SPLITS}
+        sizes = {
+            name: 0 if getattr(splits, name) is None else len(getattr(splits, name))
+            for name in SPLITS
+        }
         return Facts(
             rows=len(values),
             sizes=sizes,
@@ -100,7 +111,9 @@ class Source:
             dtypes=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in inputs),
             target="numbers" if classes is None else "classes",
             classes=classes,
-            outputs=len(classes) if classes is not None else (values.shape[1] if values.ndim == 2 else 1),
+            outputs=len(classes)
+            if classes is not None
+            else (values.shape[1] if values.ndim == 2 else 1),
             vocabulary=self._body.vocabulary,
             ids=self._body.ids,
         )
@@ -122,13 +135,15 @@ def open_source(
     """Read the data, fix their structure, draw the test rows.
 
     Arguments:
-        data: a path, `FILE.py:NAME`, a pair `(x, y)`, a dict of splits or of arrays, a DataFrame, a Dataset, a DataLoader, or
-            a function that returns one of these; like `train`, of which one is needed.
+        data: a path, `FILE.py:NAME`, a pair `(x, y)`, a dict of splits or of arrays, a DataFrame, a
+            Dataset, a DataLoader, or a function that returns one of these; like `train`, of which
+            one is needed.
         train: the user's own training rows.
         valid: the user's own; else a fifth of all rows, redrawn for each seed.
         test: the user's own; else a fifth of all rows, stratified, drawn with `seed`.
         unlabeled: inputs without targets; targets are ignored.
-        target: the column to predict, for tables; the label's key or position, for items of a Dataset.
+        target: the column to predict, for tables; the label's key or position, for items of a
+            Dataset.
         kind: `classification`, `binary`, `regression`, or None to infer it from the target.
         seed: draws the test rows.
         folder: where relative paths start; the current directory is tried too.
@@ -146,7 +161,11 @@ def open_source(
     _enough(raws)
     answer = encode(raws, kind, told)
     layout = lay_out({split: len(raw) for split, raw in raws.items()}, answer.numbers, seed)
-    if isinstance(raws["train"].body, pd.DataFrame) and answer.classes is None and answer.values.ndim == 1:
+    if (
+        isinstance(raws["train"].body, pd.DataFrame)
+        and answer.classes is None
+        and answer.values.ndim == 1
+    ):
         answer = answer.standardized(layout.labelled_pool, told)
     body = _body(raws, layout, told)
     _tell_repeats(body, layout, told)
@@ -160,7 +179,9 @@ def _enough(raws: Mapping[str, Raw]) -> None:
             raise InputError(f"{raw.name} ({split}) has no rows.")
     rows = len(raws["train"])
     if rows < LEAST:
-        raise InputError(f"{raws['train'].name} has {plural(rows, 'row')} with a target; at least {LEAST} are needed.")
+        raise InputError(
+            f"{raws['train'].name} has {plural(rows, 'row')} with a target; at least {LEAST} are needed."
+        )
 
 
 def _body(splits: Mapping[str, Raw], layout: Layout, told: Told) -> Body:
@@ -173,8 +194,14 @@ def _body(splits: Mapping[str, Raw], layout: Layout, told: Told) -> Body:
     if any(isinstance(raw.body, pd.DataFrame | list) for raw in raws):
         kinds = {pd.DataFrame: "a table or texts", list: "images", tuple: "arrays"}
         each = (f"{raw.name}: {kinds.get(type(raw.body), 'a Dataset')}" for raw in raws)
-        raise InputError(f"the splits are of different kinds ({listing(each)}); give all of them alike.")
-    return Arrays(raws, told) if all(isinstance(raw.body, tuple) for raw in raws) else Items(splits, told)
+        raise InputError(
+            f"the splits are of different kinds ({listing(each)}); give all of them alike."
+        )
+    return (
+        Arrays(raws, told)
+        if all(isinstance(raw.body, tuple) for raw in raws)
+        else Items(splits, told)
+    )
 
 
 def _tell_repeats(body: Body, layout: Layout, told: Told) -> None:
@@ -184,4 +211,6 @@ def _tell_repeats(body: Body, layout: Layout, told: Told) -> None:
         return
     repeats = shared_rows(np.asarray(keys, dtype=object), layout.test, layout.train)
     if repeats:
-        told.warn(f"{plural(repeats, 'test row')} also {'stands' if repeats == 1 else 'stand'} in train")
+        told.warn(
+            f"{plural(repeats, 'test row')} also {'stands' if repeats == 1 else 'stand'} in train"
+        )

@@ -36,7 +36,8 @@ class Diagnosis:
 def diagnose(run: Run, steps: int = 0) -> Diagnosis:
     """Look for what is wrong with `run.model` before it is trained; nothing of it is changed.
 
-    `steps` also trains a copy for so many steps. Raises `InputError` when the model or the loss fails on a batch.
+    `steps` also trains a copy for so many steps. Raises `InputError` when the model or the loss
+    fails on a batch.
     """
     started = time.perf_counter()
     measured = measure(run)
@@ -49,7 +50,9 @@ def diagnose(run: Run, steps: int = 0) -> Diagnosis:
 
 @dataclass(frozen=True)
 class Glance:
-    """A changed model before it is trained: what its last layer reads, and why training it is hopeless, or None."""
+    """A changed model before it is trained: what its last layer reads, and why training it is
+    hopeless, or None.
+    """
 
     features: float | None
     cosine: float | None
@@ -60,8 +63,9 @@ class Glance:
 def glance(run: Run) -> Glance:
     """Look at a model for the time of a step or two.
 
-    Hopeless is only what no learning rate mends: numbers that are not finite, or a signal that is gone together with the
-    gradient of the first layer. Weaker findings may train, slowly, and are left to training to judge.
+    Hopeless is only what no learning rate mends: numbers that are not finite, or a signal that is
+    gone together with the gradient of the first layer. Weaker findings may train, slowly, and are
+    left to training to judge.
     """
     measured = measure(run, sites=False)
     found = {finding.kind: finding for rule in rules.RULES[:3] for finding in rule(measured)}

@@ -10,7 +10,9 @@ INITIALIZER, ACTIVATION = "initializer", "activation"  # slots that can mend som
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound that a number should keep, where it comes from, and the slot whose techniques can mend what crosses it."""
+    """A bound that a number should keep, where it comes from, and the slot whose techniques can
+    mend what crosses it.
+    """
 
     value: float
     source: str
@@ -30,15 +32,23 @@ BOUNDS = {
     "saturated_units": Bound(0.50, "SageMaker Debugger, SaturatedActivation", INITIALIZER),
     "large_logits": Bound(3, "loss at step 0 against ln(classes)", INITIALIZER),
     "large_output": Bound(20, _MEASURED, INITIALIZER),
-    "large_head": Bound(10, "weights of deviation 1/√fan_in keep a signal's size (LeCun et al. 1998)", INITIALIZER),
+    "large_head": Bound(
+        10, "weights of deviation 1/√fan_in keep a signal's size (LeCun et al. 1998)", INITIALIZER
+    ),
     "identical_layers": Bound(1, "exact: equal bits", INITIALIZER),
     "symmetric_units": Bound(1, _EXACT, INITIALIZER),
-    "default_start": Bound(8, "He et al. 2015; U(±1/√fan_in) shrinks a rectifier's signal √6-fold a layer", INITIALIZER),
-    "stacked_gates": Bound(0.1, "Saxe et al. 2013; Arjovsky et al. 2016: each gate is a map of its own", INITIALIZER),
+    "default_start": Bound(
+        8, "He et al. 2015; U(±1/√fan_in) shrinks a rectifier's signal √6-fold a layer", INITIALIZER
+    ),
+    "stacked_gates": Bound(
+        0.1, "Saxe et al. 2013; Arjovsky et al. 2016: each gate is a map of its own", INITIALIZER
+    ),
     "unused": Bound(0, "exact: it never ran"),
     "no_gradient": Bound(0, "exact: no path from the loss"),
     "frozen": Bound(0.5, "share of the layers' weights with requires_grad=False"),
-    "output_misfit": Bound(0.1, "lowest loss that such an output can reach, against that of a guess"),
+    "output_misfit": Bound(
+        0.1, "lowest loss that such an output can reach, against that of a guess"
+    ),
     "normalized_twice": Bound(1e-3, "exact: log-softmax of log-probabilities changes nothing"),
     "no_update": Bound(1e-8, "SageMaker Debugger, WeightUpdateRatio"),
     "large_update": Bound(10, "SageMaker Debugger, WeightUpdateRatio"),

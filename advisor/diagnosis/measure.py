@@ -13,17 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from advisor.errors import explain
 from advisor.model import Layer, Site, call, swap
 from advisor.model.anatomy import ModuleTarget
-from advisor.model.guard import untouched
-from advisor.model.output import pick
-from advisor.modules import explain
+from advisor.model.preserve import untouched
+from advisor.model.tracing.output import pick
+from advisor.randomness import isolated, mix
 from advisor.training.objective import to_device
 from advisor.training.run import Run
-from advisor.training.seeds import isolated, mix
 
 ROWS = 256
-"""Rows that are measured, where memory allows: units that none of 256 rows wakes are as good as dead."""
+"""Rows that are measured, where memory allows: units that none of 256 rows wakes are as good as
+dead.
+"""
 NUMBERS = 2_000_000
 """Most input numbers in the batch, so that large images take seconds too."""
 FLAT = 1e-7
@@ -31,7 +33,9 @@ FLAT = 1e-7
 SHARE_OF_SLOPE = 0.05
 """A unit whose mean slope is below this share of the activation's largest is saturated."""
 FAR = 8
-"""Times the lower quartile of a layer's inputs (by size) below zero from which a dead unit is lost, and does not just sleep."""
+"""Times the lower quartile of a layer's inputs (by size) below zero from which a dead unit is lost,
+and does not just sleep.
+"""
 WEIGHTED = ("linear", "conv", "conv_transpose", "rnn", "attention")
 
 
@@ -40,7 +44,8 @@ class Units:
     """The units of one activation over the batch, and how many of them pass no gradient.
 
     Attributes:
-        dead: without a slope in any row; `lost`: because its inputs lie far below those of the layer's other units.
+        dead: without a slope in any row; `lost`: because its inputs lie far below those of the
+            layer's other units.
         saturated: on the flat ends of an activation that is flat at both.
     """
 
@@ -56,7 +61,8 @@ class Signal:
     """A layer as the batch saw it.
 
     Attributes:
-        std: deviation across samples, per unit and averaged, of its output; None where it is not called as a module.
+        std: deviation across samples, per unit and averaged, of its output; None where it is not
+            called as a module.
         gradient: norm of the loss's gradient with respect to its weights; None where it has none.
         units: of the activation that follows it.
     """
@@ -76,7 +82,8 @@ class Measured:
         rows: rows of the batch.
         signals: every layer but normalizations, in order of execution.
         sites: every hidden activation that could be watched.
-        features: across-sample deviation of what the last layer reads, and `cosine`, the mean cosine between its rows.
+        features: across-sample deviation of what the last layer reads, and `cosine`, the mean
+            cosine between its rows.
         output: the model's output; `output_std` its deviation.
         loss: at the start; NaN where it cannot be computed, and `failure` says why.
         gradients: norm by parameter name; None for a trainable one that got no gradient.
@@ -108,16 +115,25 @@ class Measured:
 
 
 def measure(run: Run, sites: bool = True) -> Measured:
-    """Run and differentiate `run.model` on one batch of training rows; `sites` also watches the activations.
+    """Run and differentiate `run.model` on one batch of training rows; `sites` also watches the
+    activations.
 
-    Parameters, gradients, buffers, modes and random states are the same afterwards. Dropout modules are off.
+    Parameters, gradients, buffers, modes and random states are the same afterwards. Dropout modules
+    are off.
     """
     inputs, target = batch(run)
     rows = len(target)
-    signals = {id(layer.module): Signal(layer) for layer in run.anatomy.layers if layer.kind != "norm"}
+    signals = {
+        id(layer.module): Signal(layer) for layer in run.anatomy.layers if layer.kind != "norm"
+    }
     measured = Measured(run, rows, list(signals.values()), target=target)
     modules = list(nn.Module.modules(run.model))
-    with isolated(mix(run.seed, "diagnose")), untouched(run.model, modules), gradients_kept(run.model), ExitStack() as stack:
+    with (
+        isolated(mix(run.seed, "diagnose")),
+        untouched(run.model, modules),
+        gradients_kept(run.model),
+        ExitStack() as stack,
+    ):
         without_dropout(run.model)
         watch = _Watch(measured, signals)
         if sites:
@@ -134,7 +150,9 @@ def measure(run: Run, sites: bool = True) -> Measured:
 
 def batch(run: Run) -> tuple[tuple[Any, ...], Tensor]:
     """Inputs and targets of up to `ROWS` training rows, drawn at random, on the run's device."""
-    order = torch.randperm(len(run.data.train), generator=torch.Generator().manual_seed(mix(run.seed, "diagnose")))
+    order = torch.randperm(
+        len(run.data.train), generator=torch.Generator().manual_seed(mix(run.seed, "diagnose"))
+    )
     numbers = max(1, sum(math.prod(shape) for shape in run.data.facts.inputs))
     rows = max(16, min(ROWS, NUMBERS // numbers))
     inputs, target = run.data.train.take(order[:rows])
@@ -145,7 +163,9 @@ def batch(run: Run) -> tuple[tuple[Any, ...], Tensor]:
 def without_dropout(model: nn.Module) -> None:
     """Put the dropout modules, torch's and hand-written ones, into evaluation mode."""
     for module in nn.Module.modules(model):
-        if isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__.lower().endswith(("dropout", "droppath")):
+        if isinstance(module, nn.modules.dropout._DropoutNd) or type(
+            module
+        ).__name__.lower().endswith(("dropout", "droppath")):
             module.eval()
 
 
@@ -176,19 +196,31 @@ def gradients_kept(model: nn.Module) -> Iterator[None]:
 def _read_gradients(model: nn.Module, measured: Measured) -> None:
     for name, parameter in nn.Module.named_parameters(model):
         if parameter.requires_grad:
-            measured.gradients[name] = None if parameter.grad is None else float(parameter.grad.norm())
+            measured.gradients[name] = (
+                None if parameter.grad is None else float(parameter.grad.norm())
+            )
             if _interchangeable(parameter):
                 measured.equal_rows.append(name)
     for signal in measured.signals:
-        norms = [p.grad.norm() for p in nn.Module.parameters(signal.layer.module) if p.grad is not None and p.ndim > 1]
-        signal.gradient = float(torch.stack([norm.float() for norm in norms]).norm()) if norms else None
+        norms = [
+            p.grad.norm()
+            for p in nn.Module.parameters(signal.layer.module)
+            if p.grad is not None and p.ndim > 1
+        ]
+        signal.gradient = (
+            float(torch.stack([norm.float() for norm in norms]).norm()) if norms else None
+        )
 
 
 def _interchangeable(weight: nn.Parameter) -> bool:
-    """Whether all units (rows) of a weight are equal and are pushed equally, so that they stay equal for ever."""
+    """Whether all units (rows) of a weight are equal and are pushed equally, so that they stay
+    equal for ever.
+    """
     if weight.ndim < 2 or weight.shape[0] < 2 or weight.grad is None or weight.grad.is_sparse:
         return False
-    return bool((weight == weight[:1]).all()) and bool(torch.allclose(weight.grad, weight.grad[:1].expand_as(weight), rtol=1e-4))
+    return bool((weight == weight[:1]).all()) and bool(
+        torch.allclose(weight.grad, weight.grad[:1].expand_as(weight), rtol=1e-4)
+    )
 
 
 # ---------------------------------------------------------------- watching
@@ -208,7 +240,11 @@ class _Watch:
         """Watch the layers' outputs, and what output layers read."""
         modules = [signal.layer.module for signal in self.signals.values()]
         handles = [module.register_forward_hook(self._layer) for module in modules]
-        handles += [module.register_forward_pre_hook(self._head) for module in modules if id(module) in self.heads]
+        handles += [
+            module.register_forward_pre_hook(self._head)
+            for module in modules
+            if id(module) in self.heads
+        ]
         try:
             yield
         finally:
@@ -217,10 +253,17 @@ class _Watch:
 
     @contextmanager
     def sites(self, run: Run) -> Iterator[None]:
-        """Watch the hidden activations: modules by hooks, calls by a function in their place that does the same."""
+        """Watch the hidden activations: modules by hooks, calls by a function in their place that
+        does the same.
+        """
         hidden = [site for site in run.anatomy.hidden if site.function is not None]
-        modules = [(site, site.target.module) for site in hidden if isinstance(site.target, ModuleTarget)]
-        handles = [module.register_forward_pre_hook(partial(self._module, site)) for site, module in modules]
+        modules = [
+            (site, site.target.module) for site in hidden if isinstance(site.target, ModuleTarget)
+        ]
+        handles = [
+            module.register_forward_pre_hook(partial(self._module, site))
+            for site, module in modules
+        ]
         written = [site for site in hidden if not isinstance(site.target, ModuleTarget)]
         report = swap(run.model, run.anatomy, self._observed, written)
         try:
@@ -275,7 +318,12 @@ def by_row(values: Any, rows: int) -> Tensor | None:
     """A layer's output as (rows, numbers), or None where the batch cannot be found in its shape."""
     if isinstance(values, (tuple, list)) and values:
         values = values[0]
-    if not isinstance(values, Tensor) or not values.is_floating_point() or values.ndim < 2 or rows < 2:
+    if (
+        not isinstance(values, Tensor)
+        or not values.is_floating_point()
+        or values.ndim < 2
+        or rows < 2
+    ):
         return None
     values = values.detach()
     if values.shape[0] != rows and values.ndim > 2 and values.shape[1] == rows:
@@ -295,8 +343,12 @@ def cosine(values: Tensor) -> float:
     return float((unit.sum(0).square().sum() - unit.square().sum()) / (rows * (rows - 1)))
 
 
-def units_of(site: Site, function: Callable[[Tensor], Tensor], x: Tensor, kind: str) -> Units | None:
-    """Dead and saturated units of an activation on its inputs `x`; the units of a convolution are its channels."""
+def units_of(
+    site: Site, function: Callable[[Tensor], Tensor], x: Tensor, kind: str
+) -> Units | None:
+    """Dead and saturated units of an activation on its inputs `x`; the units of a convolution are
+    its channels.
+    """
     axis = 1 if x.ndim > 2 and (kind.startswith("conv") or (not kind and x.ndim > 3)) else -1
     by_unit = x.movedim(axis, -1).reshape(-1, x.shape[axis])
     slopes = slope(function, by_unit)
@@ -312,7 +364,8 @@ def units_of(site: Site, function: Callable[[Tensor], Tensor], x: Tensor, kind: 
 def slope(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
     """|f'| at every element of `x`, or None where the function cannot be differentiated by itself.
 
-    Inside a checkpointed part of a model, what autograd saves here is not the checkpoint's business.
+    Inside a checkpointed part of a model, what autograd saves here is not the checkpoint's
+    business.
     """
     with torch.enable_grad(), saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
         z = x.detach().clone().requires_grad_()
@@ -325,7 +378,9 @@ def slope(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
 
 
 def _steepest(function: Callable[[Tensor], Tensor], x: Tensor) -> float | None:
-    """The largest slope of a function that is flat at both ends; None for others, which do not saturate."""
+    """The largest slope of a function that is flat at both ends; None for others, which do not
+    saturate.
+    """
     ends = torch.tensor([-200.0, -100.0, 100.0, 200.0]).to(x)
     grid = torch.linspace(-8, 8, 1601).to(x)
     with torch.no_grad():
@@ -333,7 +388,11 @@ def _steepest(function: Callable[[Tensor], Tensor], x: Tensor) -> float | None:
             y = function(ends)
         except Exception:  # as above
             return None
-    if y.shape != ends.shape or not bool(torch.isfinite(y).all()) or float((y[[0, 3]] - y[[1, 2]]).abs().max()) > 1e-3:
+    if (
+        y.shape != ends.shape
+        or not bool(torch.isfinite(y).all())
+        or float((y[[0, 3]] - y[[1, 2]]).abs().max()) > 1e-3
+    ):
         return None
     slopes = slope(function, grid)
     return None if slopes is None else float(slopes.max()) or None

@@ -12,10 +12,10 @@ from torch import nn
 from advisor.diagnosis.finding import BOUNDS, Finding, found
 from advisor.diagnosis.measure import batch, gradients_kept, without_dropout
 from advisor.model import call
-from advisor.model.guard import untouched
+from advisor.model.preserve import untouched
+from advisor.randomness import isolated, mix
 from advisor.training.objective import to_device
 from advisor.training.run import Run, parameter_groups
-from advisor.training.seeds import isolated, mix
 
 BATCH = 64
 RATE = 1e-3
@@ -55,16 +55,24 @@ class Steps:
 def first_steps(run: Run, steps: int) -> Steps:
     """Train for `steps` mini-batches and put every tensor back."""
     model, before = run.model, copy.deepcopy(run.model.state_dict())
-    matrices = {name: p for name, p in nn.Module.named_parameters(model) if p.requires_grad and p.ndim > 1}
+    matrices = {
+        name: p for name, p in nn.Module.named_parameters(model) if p.requires_grad and p.ndim > 1
+    }
     losses: list[float] = []
     sums = dict.fromkeys(matrices, 0.0)
-    with isolated(mix(run.seed, "steps")), untouched(model, list(nn.Module.modules(model))), gradients_kept(model):
+    with (
+        isolated(mix(run.seed, "steps")),
+        untouched(model, list(nn.Module.modules(model))),
+        gradients_kept(model),
+    ):
         without_dropout(model)
         optimizer = run.optimizer(parameter_groups(run), RATE, 0.0)
         first = _loss(run)
         try:
             for index in _batches(run, steps):
-                inputs, target = (to_device(part, run.device) for part in run.data.train.take(index))
+                inputs, target = (
+                    to_device(part, run.device) for part in run.data.train.take(index)
+                )
                 old = {name: p.detach().clone() for name, p in matrices.items()}
                 loss = run.loss(call(model, inputs), target)
                 optimizer.zero_grad(set_to_none=True)
@@ -72,11 +80,19 @@ def first_steps(run: Run, steps: int) -> Steps:
                 optimizer.step()
                 losses.append(float(loss.detach().mean()))
                 for name, p in matrices.items():
-                    sums[name] += float((p.detach() - old[name]).norm() / old[name].norm().clamp_min(1e-12)) / steps
+                    sums[name] += (
+                        float((p.detach() - old[name]).norm() / old[name].norm().clamp_min(1e-12))
+                        / steps
+                    )
             last = _loss(run)
         finally:
             model.load_state_dict(before)
-    return Steps(tuple(losses), first, last, {name: total for name, total in sums.items() if matrices[name].detach().any()})
+    return Steps(
+        tuple(losses),
+        first,
+        last,
+        {name: total for name, total in sums.items() if matrices[name].detach().any()},
+    )
 
 
 def _batches(run: Run, steps: int) -> Iterator[torch.Tensor]:

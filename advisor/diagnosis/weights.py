@@ -19,7 +19,9 @@ GATES = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}
 
 
 def identical(seen: Measured) -> Iterator[Finding]:
-    """Different layers with the same bits: copies of one layer, such as `nn.TransformerEncoder` makes."""
+    """Different layers with the same bits: copies of one layer, such as `nn.TransformerEncoder`
+    makes.
+    """
     twins: dict[tuple[object, ...], list[str]] = {}
     known: set[int] = set()
     for layer in seen.run.anatomy.layers:
@@ -52,7 +54,9 @@ def identical(seen: Measured) -> Iterator[Finding]:
 
 
 def _stems(names: list[str]) -> tuple[str, ...]:
-    """The part of each name up to the number in which they differ: `encoder.layers.0` of `encoder.layers.0.linear1`."""
+    """The part of each name up to the number in which they differ: `encoder.layers.0` of
+    `encoder.layers.0.linear1`.
+    """
     parts = [name.split(".") for name in names]
     if len({len(part) for part in parts}) == 1:
         for i in range(len(parts[0])):
@@ -71,11 +75,18 @@ def _some(names: tuple[str, ...], limit: int = 3) -> str:
 
 def default_start(seen: Measured) -> Iterator[Finding]:
     """PyTorch's default start in a deep plain net whose signal shrinks."""
-    hidden = [s for s in seen.weighted if not s.layer.is_output and s.layer.kind in ("linear", "conv")]
+    hidden = [
+        s for s in seen.weighted if not s.layer.is_output and s.layer.kind in ("linear", "conv")
+    ]
     default = [s for s in hidden if is_default(s.layer)]
     stds = [s.std for s in default if s.std is not None]
     plain = not any(layer.kind == "norm" for layer in seen.run.anatomy.layers)
-    if plain and len(default) >= BOUNDS["default_start"].value and len(stds) > 1 and stds[-1] < 0.1 * stds[0]:
+    if (
+        plain
+        and len(default) >= BOUNDS["default_start"].value
+        and len(stds) > 1
+        and stds[-1] < 0.1 * stds[0]
+    ):
         sentence = (
             f"{len(default)} of {len(hidden)} hidden layers have PyTorch's default start, U(±1/√fan_in), which was made for "
             f"shallow nets: the signal shrinks from {stds[0]:.2g} to {stds[-1]:.1g}."
@@ -84,13 +95,18 @@ def default_start(seen: Measured) -> Iterator[Finding]:
 
 
 def is_default(layer: Layer) -> bool:
-    """Whether a layer's weights look drawn from U(±1/√fan_in), as `nn.Linear` and convolutions do by themselves."""
+    """Whether a layer's weights look drawn from U(±1/√fan_in), as `nn.Linear` and convolutions do
+    by themselves.
+    """
     weight = getattr(layer.module, "weight", None)
     if not isinstance(weight, Tensor) or weight.numel() < SAMPLES or weight.ndim < 2:
         return False
     bound = 1 / math.sqrt(weight[0].numel())
     values = weight.detach().double()
-    return float(values.abs().max()) <= bound * 1.0001 and abs(float(values.std()) * math.sqrt(3) / bound - 1) < 0.1
+    return (
+        float(values.abs().max()) <= bound * 1.0001
+        and abs(float(values.std()) * math.sqrt(3) / bound - 1) < 0.1
+    )
 
 
 def stacked_gates(seen: Measured) -> Iterator[Finding]:
@@ -109,11 +125,17 @@ def stacked_gates(seen: Measured) -> Iterator[Finding]:
 
 
 def _error(weight: Tensor) -> float:
-    """How far WᵀW is from a multiple of the identity, relative to it; 0 for columns that are orthogonal and of one length."""
+    """How far WᵀW is from a multiple of the identity, relative to it; 0 for columns that are
+    orthogonal and of one length.
+    """
     w = weight.detach().double()
     gram = w.T @ w
     scale = float(gram.diagonal().mean())
-    return float((gram / scale - torch.eye(len(gram), dtype=w.dtype)).abs().max()) if scale > 0 else math.inf
+    return (
+        float((gram / scale - torch.eye(len(gram), dtype=w.dtype)).abs().max())
+        if scale > 0
+        else math.inf
+    )
 
 
 def unused(seen: Measured) -> Iterator[Finding]:
@@ -137,7 +159,11 @@ def frozen(seen: Measured) -> Iterator[Finding]:
     still = [p for p in weights.values() if not p.requires_grad]
     total, stopped = sum(p.numel() for p in weights.values()), sum(p.numel() for p in still)
     if total and stopped / total > BOUNDS["frozen"].value:
-        places = [s.layer.name for s in seen.weighted if any(not p.requires_grad for p in s.layer.module.parameters())]
+        places = [
+            s.layer.name
+            for s in seen.weighted
+            if any(not p.requires_grad for p in s.layer.module.parameters())
+        ]
         sentence = (
             f"{stopped / total:.0%} of the layers' weights are frozen (requires_grad=False): {_some(tuple(places))}. Techniques "
             "leave frozen layers alone."
@@ -148,7 +174,11 @@ def frozen(seen: Measured) -> Iterator[Finding]:
 def _common(names: list[str]) -> str:
     """What the names have in common at their beginning."""
     head = names[0].split(".")[0]
-    return head if len(names) > 1 and all(re.split(r"\.", name)[0] == head for name in names) else names[0]
+    return (
+        head
+        if len(names) > 1 and all(re.split(r"\.", name)[0] == head for name in names)
+        else names[0]
+    )
 
 
 RULES = (identical, default_start, stacked_gates, unused, frozen)

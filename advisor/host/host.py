@@ -14,14 +14,16 @@ from typing import Any
 
 import pluggy
 
-from advisor.errors import PluginError, listing
+from advisor.errors import PluginError, explain, listing, near
 from advisor.host import hookspecs
-from advisor.host.declared import slot_fault, technique_fault
-from advisor.modules import explain, is_file, load_file, near
+from advisor.host.validate import slot_fault, technique_fault
+from advisor.loading.files import is_file, load_file
 from advisor.technique import KEEP, Keep, Slot, Technique
 
 BUILT_IN = "torch-advisor"
-_HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
+_HOOKS = [
+    name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")
+]
 _FAULTS = {"slots": slot_fault, "techniques": technique_fault}
 
 
@@ -51,7 +53,9 @@ class Offer:
 
 @dataclass
 class Host:
-    """The loaded plugins with their slots and techniques, by name, in the order in which slots are applied."""
+    """The loaded plugins with their slots and techniques, by name, in the order in which slots are
+    applied.
+    """
 
     plugins: list[Plugin] = field(default_factory=list)
     slots: dict[str, Slot] = field(default_factory=dict)
@@ -71,10 +75,12 @@ class Host:
 
 
 def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
-    """Load the installed plugins (entry-point group `advisor`) and then those in `files`, except the names in `without`.
+    """Load the installed plugins (entry-point group `advisor`) and then those in `files`, except
+    the names in `without`.
 
-    An installed plugin that breaks is one line in `Host.broken`. Raises `PluginError` for a file that breaks (it raises, a
-    hook is misspelt, a technique is declared wrongly), and for two plugins that claim one name.
+    An installed plugin that breaks is one line in `Host.broken`. Raises `PluginError` for a file
+    that breaks (it raises, a hook is misspelt, a technique is declared wrongly), and for two
+    plugins that claim one name.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -84,21 +90,31 @@ def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
     for entry in entries:
         if entry.name not in without:
             try:
-                offers[entry.name] = _offer(manager, entry.load(), entry.name, entry.value, entry.dist)
-            except (Exception, SystemExit) as problem:  # whatever a stranger's module does must not stop the tool
+                offers[entry.name] = _offer(
+                    manager, entry.load(), entry.name, entry.value, entry.dist
+                )
+            except (
+                Exception,
+                SystemExit,
+            ) as problem:  # whatever a stranger's module does must not stop the tool
                 text = str(problem) if isinstance(problem, PluginError) else explain(problem)
-                host.broken.append(f"plugin {entry.name!r} ({entry.value}) was not loaded: {' '.join(text.split())}")
+                host.broken.append(
+                    f"plugin {entry.name!r} ({entry.value}) was not loaded: {' '.join(text.split())}"
+                )
     for file in files:
         name = Path(file).stem
         if name not in without:
             _check_free(manager, name)
-            offers[name] = _offer(manager, load_file(file, "plugin", PluginError), name, str(file), None)
+            offers[name] = _offer(
+                manager, load_file(file, "plugin", PluginError), name, str(file), None
+            )
     _collect(host, offers)
     return host
 
 
 def offer_of(plugin: str) -> Offer:
-    """What one plugin brings, a file or an installed one by its name, whatever its techniques declare.
+    """What one plugin brings, a file or an installed one by its name, whatever its techniques
+    declare.
 
     Raises `PluginError` where there is none, and where it cannot be loaded.
     """
@@ -111,14 +127,23 @@ def offer_of(plugin: str) -> Offer:
                 f"There is no plugin {plugin!r}: no such file, and none that is installed.{near(plugin, entries)} "
                 f"Installed are: {listing(entries)}."
             )
-        return _offer(manager, load_file(plugin, "plugin", PluginError), Path(plugin).stem, plugin, None, judged=False)
+        return _offer(
+            manager,
+            load_file(plugin, "plugin", PluginError),
+            Path(plugin).stem,
+            plugin,
+            None,
+            judged=False,
+        )
     entry = entries[plugin]
     try:
         return _offer(manager, entry.load(), plugin, entry.value, entry.dist, judged=False)
     except PluginError:
         raise
     except (Exception, SystemExit) as problem:  # whatever a stranger's module does
-        raise PluginError(f"Plugin {plugin!r} ({entry.value}) cannot be loaded: {explain(problem)}.") from problem
+        raise PluginError(
+            f"Plugin {plugin!r} ({entry.value}) cannot be loaded: {explain(problem)}."
+        ) from problem
 
 
 def _entry_points() -> list[Any]:
@@ -133,16 +158,28 @@ def _is_ours(dist: Any) -> bool:
 def _check_without(without: Sequence[str], names: Sequence[str]) -> None:
     unknown = [name for name in without if name not in names]
     if unknown:
-        raise PluginError(f"--without {listing(unknown)}: no such plugin.{near(unknown[0], names)} There are: {listing(names)}.")
+        raise PluginError(
+            f"--without {listing(unknown)}: no such plugin.{near(unknown[0], names)} There are: {listing(names)}."
+        )
 
 
 def _check_free(manager: pluggy.PluginManager, name: str) -> None:
     if manager.has_plugin(name):
-        raise PluginError(f"Two plugins are called {name!r}; rename the file, or leave one out with --without {name}.")
+        raise PluginError(
+            f"Two plugins are called {name!r}; rename the file, or leave one out with --without {name}."
+        )
 
 
-def _offer(manager: pluggy.PluginManager, module: object, name: str, source: str, dist: Any, judged: bool = True) -> Offer:
-    """What a plugin brings. Raises `PluginError` where it breaks its contract; it is not registered then.
+def _offer(
+    manager: pluggy.PluginManager,
+    module: object,
+    name: str,
+    source: str,
+    dist: Any,
+    judged: bool = True,
+) -> Offer:
+    """What a plugin brings. Raises `PluginError` where it breaks its contract; it is not registered
+    then.
 
     What its slots and techniques declare is left to the conformance kit where it is not `judged`.
     """
@@ -162,14 +199,21 @@ def _offer(manager: pluggy.PluginManager, module: object, name: str, source: str
 def _misspelt(problem: pluggy.PluginValidationError) -> str:
     given = re.search(r"unknown hook '(\w+)'", str(problem))
     if given is None:
-        return " ".join(str(problem).split()) + ". A hook has the arguments of its specification, which is none."
+        return (
+            " ".join(str(problem).split())
+            + ". A hook has the arguments of its specification, which is none."
+        )
     return f"there is no hook {given.group(1)!r}.{near(given.group(1), _HOOKS)} The hooks are: {listing(_HOOKS)}."
 
 
 def _check_marked(manager: pluggy.PluginManager, module: object, name: str) -> None:
     if not manager.get_hookcallers(module):
         unmarked = [hook for hook in _HOOKS if callable(getattr(module, hook, None))]
-        told = f"Write @advisor.hookimpl above {unmarked[0]}()." if unmarked else f"The hooks are: {listing(_HOOKS)}."
+        told = (
+            f"Write @advisor.hookimpl above {unmarked[0]}()."
+            if unmarked
+            else f"The hooks are: {listing(_HOOKS)}."
+        )
         raise PluginError(f"Plugin {name!r} implements no hook of advisor. {told}")
 
 
@@ -192,15 +236,21 @@ def _answer(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
         answer: Any = implementation.function()
     except Exception as problem:
         at = _line(implementation, problem)
-        raise PluginError(f"Plugin {implementation.plugin_name!r}{at}: its hook {hook}() raised {explain(problem)}.") from problem
+        raise PluginError(
+            f"Plugin {implementation.plugin_name!r}{at}: its hook {hook}() raised {explain(problem)}."
+        ) from problem
     if not isinstance(answer, (list, tuple)):
         name, at = implementation.plugin_name, _line(implementation)
-        raise PluginError(f"Plugin {name!r}{at}: {hook}() must return a list, got {answer!r} ({type(answer).__name__}).")
+        raise PluginError(
+            f"Plugin {name!r}{at}: {hook}() must return a list, got {answer!r} ({type(answer).__name__})."
+        )
     return list(answer)
 
 
 def _line(implementation: pluggy.HookImpl, problem: Exception | None = None) -> str:
-    """` at line 3`, the deepest of the plugin's own file that raised `problem`; else where the hook begins, if that is known."""
+    """` at line 3`, the deepest of the plugin's own file that raised `problem`; else where the hook
+    begins, if that is known.
+    """
     code = getattr(inspect.unwrap(implementation.function), "__code__", None)
     if code is None:
         return ""
@@ -224,13 +274,17 @@ def _collect(host: Host, offers: dict[str, Offer]) -> None:
 def _add_slot(host: Host, plugin: str, slot: Slot) -> None:
     if slot.name in host.slots:
         first = host.owner[slot.name]
-        raise PluginError(f"Plugins {first!r} and {plugin!r} both bring a slot {slot.name!r}; leave one out with --without.")
+        raise PluginError(
+            f"Plugins {first!r} and {plugin!r} both bring a slot {slot.name!r}; leave one out with --without."
+        )
     host.slots[slot.name] = slot
     host.owner[slot.name] = plugin
 
 
 def _add_technique(host: Host, offers: dict[str, Offer], plugin: str, technique: Technique) -> None:
-    """A file that the user names overrules what is installed; of others, two may not claim one name."""
+    """A file that the user names overrules what is installed; of others, two may not claim one
+    name.
+    """
     slot, name = technique.slot, technique.name
     if slot not in host.techniques:
         raise PluginError(
@@ -240,24 +294,34 @@ def _add_technique(host: Host, offers: dict[str, Offer], plugin: str, technique:
     if name in host.techniques[slot]:
         first = host.owner.get(f"{slot}.{name}", "advisor itself")
         if offers[plugin].dist is not None or first not in offers or offers[first].dist is None:
-            raise PluginError(f"Plugins {first!r} and {plugin!r} both bring {slot} {name!r}; rename one or use --without.")
-        host.overruled.append(f"{slot} {name!r} is that of {offers[plugin].source}, in place of the one of plugin {first!r}")
+            raise PluginError(
+                f"Plugins {first!r} and {plugin!r} both bring {slot} {name!r}; rename one or use --without."
+            )
+        host.overruled.append(
+            f"{slot} {name!r} is that of {offers[plugin].source}, in place of the one of plugin {first!r}"
+        )
     host.techniques[slot][name] = technique
     host.owner[f"{slot}.{name}"] = plugin
 
 
 def _in_order(slots: dict[str, Slot]) -> dict[str, Slot]:
     """Slots sorted so that every `after` and `before` holds; a circle is refused."""
-    graph: dict[str, set[str]] = {name: {other for other in slot.after if other in slots} for name, slot in slots.items()}
+    graph: dict[str, set[str]] = {
+        name: {other for other in slot.after if other in slots} for name, slot in slots.items()
+    }
     for name, slot in slots.items():
         for other in slot.before:
             if other in graph:
                 graph[other].add(name)
     try:
-        order = graphlib.TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).static_order()
+        order = graphlib.TopologicalSorter(
+            {name: sorted(graph[name]) for name in sorted(graph)}
+        ).static_order()
         return {name: slots[name] for name in order}
     except graphlib.CycleError as problem:
-        raise PluginError(f"Slots wait for each other in a circle: {' → '.join(problem.args[1])}.") from problem
+        raise PluginError(
+            f"Slots wait for each other in a circle: {' → '.join(problem.args[1])}."
+        ) from problem
 
 
 def _describe(name: str, offer: Offer) -> Plugin:

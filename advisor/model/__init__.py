@@ -2,10 +2,9 @@
 
 from advisor.model.anatomy import Anatomy, Layer, Site, Table, select
 from advisor.model.call import call
-from advisor.model.load import build_model, load_model
-from advisor.model.recipe import apply_recipe
-from advisor.model.swap import SwapReport, swap
-from advisor.model.trace import materialize, trace
+from advisor.model.swapping.swap import SwapReport, swap
+from advisor.model.tracing.trace import materialize, trace
+from advisor.model.writing.recipe import apply_recipe
 
 __all__ = [
     "Anatomy",
@@ -14,9 +13,7 @@ __all__ = [
     "SwapReport",
     "Table",
     "apply_recipe",
-    "build_model",
     "call",
-    "load_model",
     "materialize",
     "select",
     "swap",

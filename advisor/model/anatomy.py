@@ -9,7 +9,9 @@ from types import CodeType
 
 from torch import Tensor, nn
 
-Span = tuple[int, int, int, int]  # first line, last line, first column, last column of a call in its source file
+Span = tuple[
+    int, int, int, int
+]  # first line, last line, first column, last column of a call in its source file
 
 HIDDEN = "hidden"
 LABELS = ("composite", "gate", "score", "output", HIDDEN)  # most restrictive first
@@ -59,15 +61,16 @@ class Site:
     """A place in a model where an activation runs.
 
     Arguments:
-        id: `layer1.0.act` for a module, `forward:18:12@layer1.0` (method:line:column@owner) for a call.
+        id: `layer1.0.act` for a module, `forward:18:12@layer1.0` (method:line:column@owner) for a
+            call.
         kind: torch's name of the activation, or `custom:NAME` for a hand-written one.
         label: `hidden`, `gate`, `score`, `output` or `composite`.
         reason: a sentence that says why it has this label.
         calls: how often it ran in one forward pass.
         place: where a person finds it.
         target: what `swap` changes.
-        function: what runs there, slopes and other arguments included, as a function of one tensor that it does not change;
-            None where it cannot be called by itself.
+        function: what runs there, slopes and other arguments included, as a function of one tensor
+            that it does not change; None where it cannot be called by itself.
     """
 
     id: str
@@ -95,11 +98,15 @@ class Layer:
         is_output: nothing learned follows it.
         tied: names of other parameters that are the same tensor as one of this layer's.
         callable: it was called as a module; False where its parameters are used by a function.
-        mixes: its result meets another branch in a matrix product before anything learned follows, as in attention.
-        transposed: its weight lies as (in, out), in a class of the author's own that computes what `nn.Linear` does.
-        branch: number of the innermost residual branch that it is a part of, in order of execution, or None.
-        closes_branch: it is the last layer of a residual branch: its result, with no activation and no other layer between, is
-            added to a value that went past the branch. A normalization at the end of a branch closes it.
+        mixes: its result meets another branch in a matrix product before anything learned follows,
+            as in attention.
+        transposed: its weight lies as (in, out), in a class of the author's own that computes what
+            `nn.Linear` does.
+        branch: number of the innermost residual branch that it is a part of, in order of execution,
+            or None.
+        closes_branch: it is the last layer of a residual branch: its result, with no activation and
+            no other layer between, is added to a value that went past the branch. A normalization
+            at the end of a branch closes it.
     """
 
     name: str
@@ -127,7 +134,8 @@ class Table:
         module: `nn.Embedding` or `nn.EmbeddingBag`.
         rows, width: shape of its weight.
         padding_idx: the row that stays zero, or None.
-        source: the input that holds its indices (`args[0]`), `position` where they are made by counting, or None.
+        source: the input that holds its indices (`args[0]`), `position` where they are made by
+            counting, or None.
         tied: names of other parameters that are the same tensor as its weight.
     """
 
@@ -148,8 +156,8 @@ class Anatomy:
         sites: every activation that ran, in order of execution.
         layers: every layer that ran, in order of execution.
         tables: every embedding table that was looked up.
-        output: `raw` (logits or values), `log_probabilities`, `probabilities`, `probability` (each element in [0, 1]) or
-            `bounded` (each element in [-1, 1]).
+        output: `raw` (logits or values), `log_probabilities`, `probabilities`, `probability` (each
+            element in [0, 1]) or `bounded` (each element in [-1, 1]).
         output_shape: of the tensor that is taken as the model's output.
         unused: names of modules with parameters that never ran.
         raw: names of parameters that ran and belong to no layer of torch.
@@ -176,18 +184,30 @@ class Anatomy:
         raise KeyError(name)
 
 
-def select(anatomy: Anatomy, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> tuple[Site, ...]:
-    """The hidden sites and those whose id matches a pattern of `include`, without those that match one of `exclude`."""
+def select(
+    anatomy: Anatomy, include: Iterable[str] = (), exclude: Iterable[str] = ()
+) -> tuple[Site, ...]:
+    """The hidden sites and those whose id matches a pattern of `include`, without those that match
+    one of `exclude`.
+    """
     wanted, unwanted = tuple(include), tuple(exclude)
     return tuple(
-        site for site in anatomy.sites if (site.label == HIDDEN or _matches(site.id, wanted)) and not _matches(site.id, unwanted)
+        site
+        for site in anatomy.sites
+        if (site.label == HIDDEN or _matches(site.id, wanted)) and not _matches(site.id, unwanted)
     )
 
 
 def unmatched(anatomy: Anatomy, patterns: Iterable[str]) -> list[str]:
     """The patterns that match no site."""
-    return [pattern for pattern in patterns if not any(_matches(site.id, [pattern]) for site in anatomy.sites)]
+    return [
+        pattern
+        for pattern in patterns
+        if not any(_matches(site.id, [pattern]) for site in anatomy.sites)
+    ]
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)  # an id may hold brackets: `acts[0]`
+    return any(
+        name == pattern or fnmatchcase(name, pattern) for pattern in patterns
+    )  # an id may hold brackets: `acts[0]`

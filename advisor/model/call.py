@@ -1,4 +1,6 @@
-"""How a model is called with a batch, whatever a batch is: a tensor, positional arguments, or arguments by name."""
+"""How a model is called with a batch, whatever a batch is: a tensor, positional arguments, or
+arguments by name.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 def call(model: nn.Module, batch: Any) -> Any:
     """What `model` returns for a batch.
 
-    A plain tuple or list holds positional arguments; anything else is the only argument. A mapping that is the only argument
-    goes in as keywords where its keys are what `forward` asks for, else as one dictionary.
+    A plain tuple or list holds positional arguments; anything else is the only argument. A mapping
+    that is the only argument goes in as keywords where its keys are what `forward` asks for, else
+    as one dictionary.
     """
     positional, keywords = arguments(model, batch)
     return model(*positional, **keywords)
@@ -32,7 +35,9 @@ def arguments(model: nn.Module, batch: Any) -> Arguments:
 
 
 def as_tuple(batch: Any) -> tuple[Any, ...]:
-    """The positional arguments in a batch; tuples with named fields and packed sequences are one argument."""
+    """The positional arguments in a batch; tuples with named fields and packed sequences are one
+    argument.
+    """
     return tuple(batch) if type(batch) in (tuple, list) else (batch,)
 
 
@@ -45,14 +50,19 @@ def left_out(model: nn.Module, batch: Any) -> list[str]:
 def _asked(model: nn.Module, given: Mapping[Any, Any]) -> list[str] | None:
     """The keys that are passed as keywords, or None where `forward` takes the mapping itself.
 
-    Keys that `forward` does not know are left out where it knows two others: then no single argument is meant.
+    Keys that `forward` does not know are left out where it knows two others: then no single
+    argument is meant.
     """
     try:
         parameters = inspect.signature(model.forward).parameters.values()
     except (TypeError, ValueError):  # TorchScript and extensions
         return None
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    required = {p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    required = {
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
     keys = [key for key in given if isinstance(key, str)]
     known = [key for key in keys if key in {p.name for p in named}]
     if not required <= set(known) or len(keys) < len(given):

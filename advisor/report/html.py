@@ -7,16 +7,17 @@ from typing import Any
 
 import jinja2
 
-from advisor.errors import InputError
-from advisor.modules import explain
-from advisor.report.diagnosis import number
-from advisor.report.table import cell
+from advisor.errors import InputError, explain
+from advisor.report.diagnosis_text import number
+from advisor.report.text import cell
 
 
 def render(template: str, **values: Any) -> str:
     """A page as text; whatever comes from the user's model, data or plugins is escaped."""
     surroundings = jinja2.Environment(
-        loader=jinja2.PackageLoader("advisor.report"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("advisor.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     surroundings.filters.update(number=number, cell=cell)
     return surroundings.get_template(template).render(**values)

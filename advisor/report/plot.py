@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from advisor.report.table import cell
+from advisor.report.text import cell
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from one end of an axis to the other, linear or logarithmic; what lies outside is drawn at its end."""
+    """Values from one end of an axis to the other, linear or logarithmic; what lies outside is
+    drawn at its end.
+    """
 
     low: float
     high: float
@@ -26,7 +28,11 @@ class Scale:
 
     def ticks(self, most: int) -> list[float]:
         """Round values inside, about `most`; whole numbers where the axis counts."""
-        return _powers(self.low, self.high) if self.log else _steps(self.low, self.high, most, 1.0 if self.whole else 0.0)
+        return (
+            _powers(self.low, self.high)
+            if self.log
+            else _steps(self.low, self.high, most, 1.0 if self.whole else 0.0)
+        )
 
 
 def _powers(low: float, high: float) -> list[float]:
@@ -38,7 +44,9 @@ def _steps(low: float, high: float, most: int, least: float) -> list[float]:
     rough = max((high - low) / most, least)
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough)
-    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    return [
+        i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    ]
 
 
 def around(values: Iterable[float], pad: float = 0.06) -> Scale:
@@ -50,7 +58,8 @@ def around(values: Iterable[float], pad: float = 0.06) -> Scale:
 
 
 def telling(values: Iterable[float], sign: float, reach: float) -> Scale:
-    """A scale in which the good ones can be told apart: the worst are beyond it where they are very far.
+    """A scale in which the good ones can be told apart: the worst are beyond it where they are very
+    far.
 
     It reaches from the best `reach` times as far as to the median.
     """
@@ -107,7 +116,9 @@ class Plot:
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The pixel of a point."""
-        return self.left + self.width * self.x.share(x), self.top + self.height * (1 - self.y.share(y))
+        return self.left + self.width * self.x.share(x), self.top + self.height * (
+            1 - self.y.share(y)
+        )
 
     def dot(self, x: float, y: float, kind: str, title: str = "") -> None:
         """A point."""
@@ -118,7 +129,13 @@ class Plot:
         self.lines.append(Line([self.at(x, y) for x, y in points], kind, title))
 
     def word(
-        self, x: float, y: float, text: str, anchor: str = "middle", by: tuple[float, float] = (0, 0), kind: str = ""
+        self,
+        x: float,
+        y: float,
+        text: str,
+        anchor: str = "middle",
+        by: tuple[float, float] = (0, 0),
+        kind: str = "",
     ) -> None:
         """Words at a point, moved by so many pixels."""
         across, down = self.at(x, y)
@@ -135,9 +152,13 @@ class Plot:
     @property
     def x_ticks(self) -> list[tuple[float, str]]:
         """Pixels and labels under the plot."""
-        return [(self.at(v, self.y.low)[0], cell(v)) for v in self.x.ticks(8)] if self.x_name else []
+        return (
+            [(self.at(v, self.y.low)[0], cell(v)) for v in self.x.ticks(8)] if self.x_name else []
+        )
 
     @property
     def y_ticks(self) -> list[tuple[float, str]]:
         """Pixels and labels at its side."""
-        return [(self.at(self.x.low, v)[1], cell(v)) for v in self.y.ticks(5)] if self.y_name else []
+        return (
+            [(self.at(self.x.low, v)[1], cell(v)) for v in self.y.ticks(5)] if self.y_name else []
+        )

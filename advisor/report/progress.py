@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from advisor.search.coordinator import Event, Listener
+from advisor.search.search import Event, Listener
 
 TITLES = {
     "pilot": "pilot",
@@ -57,7 +57,9 @@ def _live() -> Iterator[Listener]:
             if group not in tasks:
                 tasks[group] = bars.add_task(title, total=event.total, text="")
             text = escape(event.text)[: max(0, bars.console.width - 70)]
-            bars.update(tasks[group], completed=event.done, total=event.total, description=title, text=text)
+            bars.update(
+                tasks[group], completed=event.done, total=event.total, description=title, text=text
+            )
 
         yield on
 
@@ -72,6 +74,8 @@ def _lines() -> Listener:
             return
         last[title] = now
         text = f": {event.text}" if event.text else ""
-        print(f"{title} {event.done}/{event.total}{text}", file=sys.stderr, flush=True)  # noqa: T201  # this is the report
+        print(
+            f"{title} {event.done}/{event.total}{text}", file=sys.stderr, flush=True
+        )  # this is the report
 
     return on

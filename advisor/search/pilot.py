@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from advisor.data.nested import tensors_in
 from advisor.model import Layer, call
-from advisor.search.job import Job, Outcome, work
+from advisor.nested import tensors_in
+from advisor.randomness import isolated, mix
 from advisor.search.plan import RATE, Plan, rungs_of
-from advisor.search.setup import Setup
-from advisor.training.goal import Goal
+from advisor.training.criterion import Criterion
 from advisor.training.run import EXAMPLE_ROWS
-from advisor.training.seeds import isolated, mix
+from advisor.work.job import Job, Outcome, work
+from advisor.work.prepare import Prepared
 
 STRETCH = 4
 """The pilot goes to at most this many times the usual number of epochs,"""
@@ -25,31 +25,43 @@ SECONDS = 10.0
 """and to no longer trainings than this, by an estimate that is the same on every machine."""
 SPEEDS = {"conv": 5e9, "conv_transpose": 5e9}
 SPEED = 3e10
-"""Floating-point operations a second of a laptop's core: in convolutions, and in everything else."""
+"""Floating-point operations a second of a laptop's core: in convolutions, and in everything else.
+"""
 CALL = 1e-4
 """Seconds that a layer costs in a step, however small it is."""
 TRAININGS = 40
-"""Full trainings that a study with a time limit must have room for; its epochs are cut so that it does."""
+"""Full trainings that a study with a time limit must have room for; its epochs are cut so that it
+does.
+"""
 
 
-def pilot(shared: Setup, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
-    """The plan with as many epochs as the model as it is needs, and the training that showed it, which is the first trial's.
+def pilot(shared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
+    """The plan with as many epochs as the model as it is needs, and the training that showed it,
+    which is the first trial's.
 
-    The number is doubled while the second half of a training still brings a gain worth having, and a training stays short
-    enough to try many. A study with a time limit gets fewer epochs where that leaves too few trainings. Numbers that the
-    user gave are kept.
+    The number is doubled while the second half of a training still brings a gain worth having, and
+    a training stays short enough to try many. A study with a time limit gets fewer epochs where
+    that leaves too few trainings. Numbers that the user gave are kept.
     """
     began, epochs = time.perf_counter(), shared.epochs
     job = first_job(shared, plan, folder, epochs)
     outcome = work(job)
-    if outcome.ended == "hopeless":  # it may train at a lower rate, which the search will find; else nothing can
+    if (
+        outcome.ended == "hopeless"
+    ):  # it may train at a lower rate, which the search will find; else nothing can
         lower = work(replace(job, params={**job.params, RATE: job.params[RATE] / 10}))
         outcome.ended = "failed" if lower.ended else outcome.ended
     stretch = min(STRETCH, SECONDS / estimate(shared, epochs))
     most = epochs if shared.study.epochs else max(1.0, stretch) * epochs
     affordable = _affordable(shared, workers, time.perf_counter() - began, len(outcome.curve))
     while 2 * epochs <= min(most, affordable) and improving(shared, outcome, epochs):
-        job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=str(folder / f"pilot-{2 * epochs}.pt"))
+        job = replace(
+            job,
+            from_epoch=epochs,
+            to_epoch=2 * epochs,
+            load=job.save,
+            save=str(folder / f"pilot-{2 * epochs}.pt"),
+        )
         epochs *= 2
         more = work(job)
         outcome.curve += more.curve
@@ -61,7 +73,7 @@ def pilot(shared: Setup, plan: Plan, folder: Path, workers: int) -> tuple[Plan, 
     return replace(plan, rungs=rungs_of(epochs, shared.steps)), outcome
 
 
-def first_job(shared: Setup, plan: Plan, folder: Path, epochs: int) -> Job:
+def first_job(shared: Prepared, plan: Plan, folder: Path, epochs: int) -> Job:
     """The training of the first trial: the model as it is, at the first values of all parameters."""
     return Job(
         question=shared.question,
@@ -76,18 +88,22 @@ def first_job(shared: Setup, plan: Plan, folder: Path, epochs: int) -> Job:
     )
 
 
-def improving(shared: Setup, outcome: Outcome, epochs: int) -> bool:
+def improving(shared: Prepared, outcome: Outcome, epochs: int) -> bool:
     """Whether the second half of a training brought a gain worth having."""
     if outcome.ended or len(outcome.curve) < epochs or epochs < 2:
         return False
     curve = [asdict(epoch) for epoch in outcome.curve]
-    goal = Goal(shared.objective.metric)  # also where arms race: they need room to reach a score
+    goal = Criterion(
+        shared.objective.metric
+    )  # also where arms race: they need room to reach a score
     half, whole = goal.score(curve, epochs // 2), goal.score(curve, epochs)
     return goal.sign * (whole - half) > goal.worth(half)
 
 
-def estimate(shared: Setup, epochs: int) -> float:
-    """Seconds of a training on a laptop's core, by counting operations: deterministic, and right to a factor of a few."""
+def estimate(shared: Prepared, epochs: int) -> float:
+    """Seconds of a training on a laptop's core, by counting operations: deterministic, and right to
+    a factor of a few.
+    """
     run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
     rows, seconds, calls = min(EXAMPLE_ROWS, len(run.data.train)), 0.0, 0
 
@@ -98,12 +114,18 @@ def estimate(shared: Setup, epochs: int) -> float:
             if tensor is not None:
                 channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
                 weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
-                seconds += 6 * weights * tensor.numel() / channels / rows / SPEEDS.get(layer.kind, SPEED)
+                seconds += (
+                    6 * weights * tensor.numel() / channels / rows / SPEEDS.get(layer.kind, SPEED)
+                )
                 calls += 1
 
         return hook
 
-    heavy = [layer for layer in run.anatomy.layers if layer.kind not in ("embedding", "norm") and layer.callable]
+    heavy = [
+        layer
+        for layer in run.anatomy.layers
+        if layer.kind not in ("embedding", "norm") and layer.callable
+    ]
     handles = [layer.module.register_forward_hook(count(layer)) for layer in heavy]
     with torch.no_grad(), isolated(0):
         call(run.model.eval(), run.example())
@@ -112,7 +134,7 @@ def estimate(shared: Setup, epochs: int) -> float:
     return epochs * (shared.facts.sizes["train"] * seconds + shared.steps * calls * CALL)
 
 
-def _affordable(shared: Setup, workers: int, seconds: float, epochs: int) -> int:
+def _affordable(shared: Prepared, workers: int, seconds: float, epochs: int) -> int:
     """Epochs of a training that a time limit has room for; a very large number without one."""
     if shared.study.minutes is None or not epochs:
         return 10**9

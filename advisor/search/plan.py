@@ -16,22 +16,23 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, explain, listing, near
 from advisor.host.host import Host
-from advisor.modules import explain, near
-from advisor.search.setup import Setup
+from advisor.randomness import isolated
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.technique import KEEP, Technique
 from advisor.training.loop import EARLY_STEPS, parameters
 from advisor.training.run import Run
-from advisor.training.seeds import isolated
+from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
 NUISANCE: dict[str, Float] = {
     RATE: Float(1e-4, 1e-1, default=1e-3, log=True),
     DECAY: Float(1e-6, 1e-1, default=1e-4, log=True),
 }
-"""What is tuned inside every arm, the baseline included. The defaults are those of the first trial of each technique."""
+"""What is tuned inside every arm, the baseline included. The defaults are those of the first trial
+of each technique.
+"""
 
 Choices = dict[str, str]
 """One technique per slot."""
@@ -51,7 +52,8 @@ class Plan:
     """What a study searches. All of it is plain data, kept in the database as JSON.
 
     Attributes:
-        options: names of the techniques that fit, by slot in the order in which they are applied; `keep` comes first.
+        options: names of the techniques that fit, by slot in the order in which they are applied;
+            `keep` comes first.
         space: Optuna's distribution for every parameter, by its full name.
         first: the value of every parameter that is tried first.
         skipped: what does not fit and why.
@@ -59,7 +61,8 @@ class Plan:
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
         settles: slots that a technique (`slot.name`) fills itself, so that they are kept beside it.
-        absent: techniques whose plugin is not loaded any more; they are not asked again, and not part of the JSON.
+        absent: techniques whose plugin is not loaded any more; they are not asked again, and not
+            part of the JSON.
     """
 
     options: dict[str, list[str]]
@@ -79,11 +82,15 @@ class Plan:
 
     def alone(self) -> list[Choices]:
         """The baseline, and then each technique with everything else kept."""
-        changed = [(slot, name) for slot, names in self.options.items() for name in names if name != KEEP]
+        changed = [
+            (slot, name) for slot, names in self.options.items() for name in names if name != KEEP
+        ]
         return [self.baseline, *({**self.baseline, slot: name} for slot, name in changed)]
 
     def settled(self, choices: Mapping[str, str], fixed: Collection[str] = ()) -> Choices:
-        """The slots that must be kept because of another choice; what is chosen in a `fixed` slot goes last."""
+        """The slots that must be kept because of another choice; what is chosen in a `fixed` slot
+        goes last.
+        """
         return {
             slot if other in fixed and slot not in fixed else other: KEEP
             for slot, name in choices.items()
@@ -92,7 +99,9 @@ class Plan:
         }
 
     def parameters_of(self, choices: Mapping[str, str]) -> list[str]:
-        """Names of the parameters that are free in an arm: the training's, and those of its techniques."""
+        """Names of the parameters that are free in an arm: the training's, and those of its
+        techniques.
+        """
         prefixes = tuple(f"{slot}.{name}." for slot, name in choices.items())
         return [name for name in self.space if name in NUISANCE or name.startswith(prefixes)]
 
@@ -103,18 +112,24 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The plan as plain data."""
         kept = {key: value for key, value in asdict(self).items() if key != "absent"}
-        kept["space"] = {name: distribution_to_json(distribution) for name, distribution in self.space.items()}
+        kept["space"] = {
+            name: distribution_to_json(distribution) for name, distribution in self.space.items()
+        }
         return kept
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
         space = {name: json_to_distribution(text) for name, text in kept["space"].items()}
-        return cls(**{**kept, "space": space, "skipped": [Skip(**skip) for skip in kept["skipped"]]})
+        return cls(
+            **{**kept, "space": space, "skipped": [Skip(**skip) for skip in kept["skipped"]]}
+        )
 
 
-def make_plan(shared: Setup, host: Host) -> Plan:
-    """Ask every technique whether it fits the task. Raises `InputError` for names in `only` that do not exist."""
+def make_plan(shared: Prepared, host: Host) -> Plan:
+    """Ask every technique whether it fits the task. Raises `InputError` for names in `only` that do
+    not exist.
+    """
     _check_only(shared.study.only or {}, host)
     run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
     options: dict[str, list[str]] = {}
@@ -147,8 +162,14 @@ def make_plan(shared: Setup, host: Host) -> Plan:
 
 
 def _wanted(only: Mapping[str, Sequence[str]], host: Host, slot: str) -> list[Technique]:
-    names = only.get(slot, [name for name, technique in host.techniques[slot].items() if technique.standard])
-    return [technique for name, technique in host.techniques[slot].items() if name in names and name != KEEP]
+    names = only.get(
+        slot, [name for name, technique in host.techniques[slot].items() if technique.standard]
+    )
+    return [
+        technique
+        for name, technique in host.techniques[slot].items()
+        if name in names and name != KEEP
+    ]
 
 
 def _unfit(technique: Technique, run: Run) -> str | None:
@@ -164,7 +185,9 @@ def _unfit(technique: Technique, run: Run) -> str | None:
 def _check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
     for slot, names in only.items():
         if slot not in host.slots:
-            raise InputError(f"only: there is no slot {slot!r}.{near(slot, host.slots)} The slots are: {listing(host.slots)}.")
+            raise InputError(
+                f"only: there is no slot {slot!r}.{near(slot, host.slots)} The slots are: {listing(host.slots)}."
+            )
         known = host.techniques[slot]
         for name in names:
             if name not in known:
@@ -187,7 +210,7 @@ def rungs_of(epochs: int, steps: int) -> list[int]:
     return [*(rung * first for rung in (1, 3, 9) if 2 * rung * first < epochs), epochs]
 
 
-def _identity(shared: Setup, run: Run) -> dict[str, Any]:
+def _identity(shared: Prepared, run: Run) -> dict[str, Any]:
     facts = shared.facts
     return {
         "seed": shared.study.seed,

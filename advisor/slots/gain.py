@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from advisor.errors import explain
 from advisor.model import Site
-from advisor.modules import explain
 
-_NODES = (torch.arange(-4000, 4000, dtype=torch.float64) + 0.5) / 400  # midpoints, so that a kink at 0 lies between two
+_NODES = (
+    torch.arange(-4000, 4000, dtype=torch.float64) + 0.5
+) / 400  # midpoints, so that a kink at 0 lies between two
 _WEIGHTS = torch.exp(-(_NODES**2) / 2) / math.sqrt(2 * math.pi) * (_NODES[1] - _NODES[0])
 
 
@@ -29,7 +31,9 @@ class Moments:
 
     @property
     def forward(self) -> float:
-        """Gain that keeps the second moment of the signal: 1/√E f² (He et al. 2015, for any activation)."""
+        """Gain that keeps the second moment of the signal: 1/√E f² (He et al. 2015, for any
+        activation).
+        """
         return 1 / math.sqrt(self.square)
 
     @property
@@ -39,14 +43,18 @@ class Moments:
 
     @property
     def growth(self) -> float:
-        """Growth of the gradient's variance per layer when weights have the forward gain (χ of mean-field theory)."""
+        """Growth of the gradient's variance per layer when weights have the forward gain (χ of
+        mean-field theory).
+        """
         return self.slope_square / self.square
 
     @property
     def stability(self) -> float:
-        """By how much a layer with the forward gain multiplies a small error in its input's variance.
+        """By how much a layer with the forward gain multiplies a small error in its input's
+        variance.
 
-        Above 1 the variance runs away from 1 in a deep net, whatever the gain: start such a net from data, or normalize.
+        Above 1 the variance runs away from 1 in a deep net, whatever the gain: start such a net
+        from data, or normalize.
         """
         return self.drift / self.square
 
@@ -57,7 +65,9 @@ class Moments:
 
     @property
     def centred(self) -> float:
-        """Gain that keeps the variance where every unit's mean is taken away, as a start from data or a batch norm does."""
+        """Gain that keeps the variance where every unit's mean is taken away, as a start from data
+        or a batch norm does.
+        """
         return 1 / math.sqrt(self.variance)
 
     @property
@@ -69,9 +79,9 @@ class Moments:
     def gain(self) -> float:
         """The gain to use in a deep net.
 
-        The forward gain, where the gradient keeps its size with it. Where the gradient would grow (saturating functions,
-        χ > 1.1), the edge of chaos 1/f'(0) (Schoenholz et al. 2017); where it would die (χ < 0.5, as for a sigmoid), the
-        backward gain.
+        The forward gain, where the gradient keeps its size with it. Where the gradient would grow
+        (saturating functions, χ > 1.1), the edge of chaos 1/f'(0) (Schoenholz et al. 2017); where
+        it would die (χ < 0.5, as for a sigmoid), the backward gain.
         """
         if self.growth < 0.5:
             return self.backward
@@ -84,7 +94,9 @@ LINEAR = Moments(0.0, 1.0, 1.0, 1.0, 1.0)
 
 
 def moments(function: Callable[[Tensor], Tensor]) -> Moments | None:
-    """Moments of an elementwise function by quadrature, f' by autograd; None if not finite or not elementwise."""
+    """Moments of an elementwise function by quadrature, f' by autograd; None if not finite or not
+    elementwise.
+    """
     found = examine(function)
     return found if isinstance(found, Moments) else None
 
@@ -117,10 +129,14 @@ def examine(function: Callable[[Tensor], Tensor]) -> Moments | str:
 
 
 def _pooled(module: nn.Module) -> nn.Module:
-    """A copy in double precision, as in evaluation; a slope per channel becomes their mean, which fits any shape."""
+    """A copy in double precision, as in evaluation; a slope per channel becomes their mean, which
+    fits any shape.
+    """
     twin = copy.deepcopy(module).double().eval()
     for parameter in twin.parameters():
-        if parameter.numel() == max(parameter.shape, default=1):  # (channels) or (1, channels, 1, 1)
+        if parameter.numel() == max(
+            parameter.shape, default=1
+        ):  # (channels) or (1, channels, 1, 1)
             parameter.data = parameter.data.mean()
     return twin
 

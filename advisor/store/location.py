@@ -10,7 +10,9 @@ DEFAULT = "sqlite:///studies/advisor.db"
 
 
 def storage_url(given: str | None) -> str:
-    """The database to use: given, else `ADVISOR_STORAGE`, else `sqlite:///studies/advisor.db`. A plain path is SQLite."""
+    """The database to use: given, else `ADVISOR_STORAGE`, else `sqlite:///studies/advisor.db`. A
+    plain path is SQLite.
+    """
     url = given or os.environ.get("ADVISOR_STORAGE") or DEFAULT
     return url if "://" in url else f"sqlite:///{url}"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# What `advisor query --schema` prints: view or table, what a row is, and its columns with their meaning.
+# What `advisor query --schema` prints: view or table, what a row is, and its columns with their
+# meaning.
 SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
     "advisor_studies": (
         "one row per study",
@@ -37,7 +38,12 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "advisor_choices": (
         "one row per trial and slot, also for slots of other plugins",
-        {"study": "name of the study", "number": "trial number", "slot": "slot", "technique": "what sat in it"},
+        {
+            "study": "name of the study",
+            "number": "trial number",
+            "slot": "slot",
+            "technique": "what sat in it",
+        },
     ),
     "advisor_params": (
         "one row per trial and parameter",

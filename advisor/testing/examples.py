@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Facts, TensorPart
+from advisor.randomness import isolated, mix
 from advisor.study import Task
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective, cross_entropy
 from advisor.training.run import Data, Run, adamw
-from advisor.training.seeds import isolated, mix
 
 ROWS, WIDTH, WORDS, CLASSES = 64, 8, 30, 3
 
@@ -24,7 +24,9 @@ class Plain(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(6, WIDTH), nn.ReLU(), nn.Dropout(0.1), nn.Linear(WIDTH, WIDTH), nn.Tanh())
+        self.body = nn.Sequential(
+            nn.Linear(6, WIDTH), nn.ReLU(), nn.Dropout(0.1), nn.Linear(WIDTH, WIDTH), nn.Tanh()
+        )
         self.head = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +53,11 @@ class Recurrent(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cells, self.hidden, self.head = nn.LSTM(5, WIDTH, batch_first=True), nn.Linear(WIDTH, 6), nn.Linear(6, CLASSES)
+        self.cells, self.hidden, self.head = (
+            nn.LSTM(5, WIDTH, batch_first=True),
+            nn.Linear(WIDTH, 6),
+            nn.Linear(6, CLASSES),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, CLASSES)."""
@@ -149,7 +155,8 @@ class Forbidden:
 
 
 def run_of(example: Example, seed: int, used: list[str], turned: bool = False) -> Run:
-    """A fresh run of an example; `used` notes which forbidden data were touched, `turned` gives it other targets.
+    """A fresh run of an example; `used` notes which forbidden data were touched, `turned` gives it
+    other targets.
 
     The model starts the same for every seed.
     """
@@ -160,7 +167,17 @@ def run_of(example: Example, seed: int, used: list[str], turned: bool = False) -
     ids = None if inputs.is_floating_point() else WORDS
     kind = str(inputs.dtype).removeprefix("torch.")
     words = None if ids is None else ("<pad>", "<unk>", *(f"word{i}" for i in range(2, WORDS)))
-    facts = Facts(ROWS, {"train": ROWS}, (tuple(inputs.shape[1:]),), (kind,), "classes", classes, CLASSES, words, ids)
+    facts = Facts(
+        ROWS,
+        {"train": ROWS},
+        (tuple(inputs.shape[1:]),),
+        (kind,),
+        "classes",
+        classes,
+        CLASSES,
+        words,
+        ids,
+    )
     forbidden: dict[str, Any] = {name: Forbidden(name, used) for name in ("data", "valid", "test")}
     return Run(
         task=Task(example.build, **forbidden),
@@ -171,7 +188,14 @@ def run_of(example: Example, seed: int, used: list[str], turned: bool = False) -
         seed=seed,
         generator=torch.Generator().manual_seed(mix(seed, "technique")),
         device=torch.device("cpu"),
-        objective=Objective("classification", "cross_entropy", cross_entropy, _as_it_is, METRICS["accuracy"], classes),
+        objective=Objective(
+            "classification",
+            "cross_entropy",
+            cross_entropy,
+            _as_it_is,
+            METRICS["accuracy"],
+            classes,
+        ),
     )
 
 

@@ -7,24 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, explain, listing, near
 from advisor.host.host import load
-from advisor.modules import explain, near
 from advisor.technique import Slot, Technique
-from advisor.testing import activations, declared, general, learnt
-from advisor.testing.place import place_of
+from advisor.testing.fault_line import place_of
 from advisor.testing.promise import PROMISES, Promise, Unjudged, promises_of
+from advisor.testing.promises import activation, declared, every_technique, learned
 from advisor.testing.subject import Subject
 
 KEPT, SKIPPED, BROKEN = "kept", "skipped", "broken"
-ROOMS = (declared, general, activations, learnt)
+ROOMS = (declared, every_technique, activation, learned)
 """The modules whose promises there are, in the order in which they are checked."""
 PROMISES.sort(key=lambda each: [room.__name__ for room in ROOMS].index(each.judge.__module__))
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one promise: `kept`, `broken`, or `skipped` (nothing to judge, or waived) with a message that says why."""
+    """What became of one promise: `kept`, `broken`, or `skipped` (nothing to judge, or waived) with
+    a message that says why.
+    """
 
     check: str
     promise: str
@@ -63,7 +64,10 @@ class Check:
         except AssertionError as broken:
             fault, problem = str(broken), broken.__cause__
         except Exception as unforeseen:  # a technique can break anything that a check does with it
-            fault, problem = f"it raised {explain(unforeseen)}. Change it to work in such a model.", unforeseen
+            fault, problem = (
+                f"it raised {explain(unforeseen)}. Change it to work in such a model.",
+                unforeseen,
+            )
         if fault is None:
             return Result(name, text, KEPT)
         technique = self.subject.technique
@@ -73,7 +77,11 @@ class Check:
 
 
 def checks_of(
-    technique: Technique, *, slots: Iterable[Slot] = (), file: Path | None = None, known: Mapping[str, Slot] | None = None
+    technique: Technique,
+    *,
+    slots: Iterable[Slot] = (),
+    file: Path | None = None,
+    known: Mapping[str, Slot] | None = None,
 ) -> list[Check]:
     """The checks of the promises that a technique makes by what it is.
 
@@ -84,12 +92,18 @@ def checks_of(
         known: slots of other plugins; by default those of the installed ones.
     """
     own = {slot.name: slot for slot in slots}
-    subject = Subject(technique, {**(load().slots if known is None else known), **own}, getattr(technique, "slot", None) in own)
+    subject = Subject(
+        technique,
+        {**(load().slots if known is None else known), **own},
+        getattr(technique, "slot", None) in own,
+    )
     return [Check(each, subject, file) for each in promises_of(technique)]
 
 
 def results(checks: Iterable[Check], waive: Mapping[str, str] | None = None) -> Iterator[Result]:
-    """The result of each check, in order. Raises `InputError` for a waiver without a reason or of no check."""
+    """The result of each check, in order. Raises `InputError` for a waiver without a reason or of
+    no check.
+    """
     for check in checks:
         yield check.result(waivers(check.subject.technique, waive or {}))
 
@@ -112,19 +126,26 @@ def waivers(technique: Technique, given: Mapping[str, str]) -> dict[str, str]:
             there = f"{near(name, names)} There are: {listing(names, 40)}."
             raise InputError(f"{who} waives {name!r}, and there is no such check.{there}")
         if not isinstance(reason, str) or not reason.strip():
-            raise InputError(f'{who} waives {name!r} without a reason. Say why it need not hold: {{"{name}": "because …"}}.')
+            raise InputError(
+                f'{who} waives {name!r} without a reason. Say why it need not hold: {{"{name}": "because …"}}.'
+            )
     return found
 
 
 def check_technique(
-    technique: Technique, *, slots: Iterable[Slot] = (), waive: Mapping[str, str] | None = None, file: Path | None = None
+    technique: Technique,
+    *,
+    slots: Iterable[Slot] = (),
+    waive: Mapping[str, str] | None = None,
+    file: Path | None = None,
 ) -> list[Result]:
     """Hold a technique to every promise that it makes, for a plugin's own tests.
 
-    `slots` are those that its plugin brings; `waive` maps a check to the reason why it need not hold, beside the technique's
-    own `waived`.
+    `slots` are those that its plugin brings; `waive` maps a check to the reason why it need not
+    hold, beside the technique's own `waived`.
 
-    Raises `AssertionError` with a line for each broken promise, `InputError` for a waiver without a reason.
+    Raises `AssertionError` with a line for each broken promise, `InputError` for a waiver without a
+    reason.
     """
     found = list(results(checks_of(technique, slots=slots, file=file), waive))
     broken = [result.message for result in found if result.status == BROKEN]
@@ -133,7 +154,9 @@ def check_technique(
 
 
 def parametrize_with_checks(techniques: Iterable[Technique], slots: Iterable[Slot] = ()) -> Any:
-    """A decorator for a pytest function with an argument `check`: one test for each promise of each technique."""
+    """A decorator for a pytest function with an argument `check`: one test for each promise of each
+    technique.
+    """
     import pytest  # only a test that uses it needs it
 
     found = [check for technique in techniques for check in checks_of(technique, slots=slots)]

@@ -1,4 +1,6 @@
-"""A promise: a small function whose docstring is the promise, and whose yields are ways in which it is broken."""
+"""A promise: a small function whose docstring is the promise, and whose yields are ways in which it
+is broken.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ class Promise:
     Arguments:
         name: the check's name, for waivers.
         text: the promise, one sentence.
-        judge: yields what was seen and what to change, a sentence for each way in which the promise is broken.
+        judge: yields what was seen and what to change, a sentence for each way in which the promise
+            is broken.
         of: the class whose techniques make the promise.
-        at: names in a technique's class (or in what an activation's factory makes) that can be at fault, likeliest first.
+        at: names in a technique's class (or in what an activation's factory makes) that can be at
+            fault, likeliest first.
     """
 
     name: str
@@ -42,8 +46,12 @@ PROMISES: list[Promise] = []
 """All promises, in the order in which they are checked."""
 
 
-def promise(of: type[Technique] = Technique, at: tuple[str, ...] = ("apply", "forward")) -> Callable[[Judge], Judge]:
-    """Enter a function among the promises of a kind of technique; its docstring's first line is the promise."""
+def promise(
+    of: type[Technique] = Technique, at: tuple[str, ...] = ("apply", "forward")
+) -> Callable[[Judge], Judge]:
+    """Enter a function among the promises of a kind of technique; its docstring's first line is the
+    promise.
+    """
 
     def enter(judge: Judge) -> Judge:
         text = (judge.__doc__ or "").strip().splitlines()[0]
@@ -58,5 +66,5 @@ def promises_of(technique: Technique) -> list[Promise]:
     return [each for each in PROMISES if isinstance(technique, each.of)]
 
 
-class Unjudged(Exception):  # noqa: N818  # not an error: there is nothing to judge
+class Unjudged(Exception):  # not an error: there is nothing to judge
     """A promise cannot be judged here; the text says why."""

@@ -1,4 +1,6 @@
-"""A technique under examination: tried on every example, each try made once and shared by the checks."""
+"""A technique under examination: tried on every example, each try made once and shared by the
+checks.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from advisor.errors import explain
 from advisor.model import call
-from advisor.modules import explain
+from advisor.randomness import isolated
 from advisor.space import Choice
 from advisor.technique import Slot, Technique
 from advisor.testing.examples import EXAMPLES, Example, run_of
 from advisor.testing.promise import Unjudged
 from advisor.training.run import Run
-from advisor.training.seeds import isolated
 
 SEED, OTHER = 1, 2
 AROUND = 20_011
-"""Where global random states stand when a technique is tried: where no manual_seed puts them by chance."""
+"""Where global random states stand when a technique is tried: where no manual_seed puts them by
+chance.
+"""
 
 
 @dataclass
@@ -85,9 +89,15 @@ class Probe:
         return self.why_not is None
 
     def attempt(
-        self, params: Mapping[str, Any] | None = None, seed: int = SEED, around: int = AROUND, turned: bool = False
+        self,
+        params: Mapping[str, Any] | None = None,
+        seed: int = SEED,
+        around: int = AROUND,
+        turned: bool = False,
     ) -> Try:
-        """Apply the technique with `params` (its defaults), inside global random states that start from `around`."""
+        """Apply the technique with `params` (its defaults), inside global random states that start
+        from `around`.
+        """
         given = self.technique.defaults() if params is None else dict(params)
         key = repr((sorted(given.items()), seed, around, turned))
         if key not in self._tries:
@@ -101,12 +111,25 @@ class Probe:
             raise Unjudged(f"apply raised {type(found.raised).__name__} {self.on}")
         return found
 
-    def fresh(self, params: Mapping[str, Any] | None = None, seed: int = SEED, around: int = AROUND, turned: bool = False) -> Try:
+    def fresh(
+        self,
+        params: Mapping[str, Any] | None = None,
+        seed: int = SEED,
+        around: int = AROUND,
+        turned: bool = False,
+    ) -> Try:
         """The same, not shared with other checks."""
         params = self.technique.defaults() if params is None else params
         used: list[str] = []
         run = run_of(self.example, seed, used, turned)
-        found = Try(run, state(run.model), frozen_in(run.model), ties(run.model), output(run).shape, used=used)
+        found = Try(
+            run,
+            state(run.model),
+            frozen_in(run.model),
+            ties(run.model),
+            output(run).shape,
+            used=used,
+        )
         with isolated(around):
             states = global_states()
             try:
@@ -133,7 +156,9 @@ class Subject:
         return iter(found)
 
     def tries(self) -> Iterator[tuple[Probe, Try]]:
-        """The technique at its defaults on each example that it fits. Raises `Unjudged` where it works on none."""
+        """The technique at its defaults on each example that it fits. Raises `Unjudged` where it
+        works on none.
+        """
         found = [(probe, probe.attempt()) for probe in self.probes()]
         if all(each.raised is not None for _, each in found):
             raise Unjudged("apply raised")
@@ -142,8 +167,15 @@ class Subject:
     def ends(self) -> list[dict[str, Any]]:
         """Parameters at the ends of the space: all low, all high, and every option of every choice."""
         space = self.technique.space
-        count = max([2, *(len(p.options) for p in space.values() if isinstance(p, Choice))]) if space else 0
-        return [{key: _end(parameter, number) for key, parameter in space.items()} for number in range(count)]
+        count = (
+            max([2, *(len(p.options) for p in space.values() if isinstance(p, Choice))])
+            if space
+            else 0
+        )
+        return [
+            {key: _end(parameter, number) for key, parameter in space.items()}
+            for number in range(count)
+        ]
 
 
 def _end(parameter: Any, number: int) -> Any:
@@ -154,12 +186,18 @@ def _end(parameter: Any, number: int) -> Any:
 
 def state(model: nn.Module) -> dict[str, Tensor]:
     """Copies of the tensors in a model's `state_dict`."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    return {
+        name: value.detach().clone()
+        for name, value in model.state_dict().items()
+        if isinstance(value, Tensor)
+    }
 
 
 def frozen_in(model: nn.Module) -> list[str]:
     """Names of the frozen parameters."""
-    return [name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad]
+    return [
+        name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad
+    ]
 
 
 def ties(model: nn.Module) -> list[frozenset[str]]:
@@ -210,7 +248,9 @@ def global_states() -> dict[str, object]:
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
     """The first name whose tensors differ, or None."""
     names = [*one, *(name for name in other if name not in one)]
-    return next((n for n in names if n not in one or n not in other or not equal(one[n], other[n])), None)
+    return next(
+        (n for n in names if n not in one or n not in other or not equal(one[n], other[n])), None
+    )
 
 
 def equal(one: Tensor, other: Tensor) -> bool:

@@ -14,20 +14,24 @@ from torch import Tensor, nn
 
 from advisor.data import Part
 from advisor.model import call
+from advisor.randomness import mix
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.run import Run, parameter_groups, save
-from advisor.training.seeds import mix
 
 EARLY_STEPS = 20
-"""Steps after which a trial's training loss is compared with what good trials had (as telling as a whole epoch)."""
+"""Steps after which a trial's training loss is compared with what good trials had (as telling as a
+whole epoch).
+"""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of a learning curve: number from 1, score on the validation rows, mean training loss, seconds.
+    """One epoch of a learning curve: number from 1, score on the validation rows, mean training
+    loss, seconds.
 
-    `early` is the mean training loss just before step 20, in the epoch that holds this step, else None.
+    `early` is the mean training loss just before step 20, in the epoch that holds this step, else
+    None.
     """
 
     epoch: int
@@ -39,10 +43,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a run is trained: rates, rows in a mini-batch, epochs from–to, where the state is kept, and when to give up.
+    """How a run is trained: rates, rows in a mini-batch, epochs from–to, where the state is kept,
+    and when to give up.
 
-    `epochs` is the length of a full training, of which this may be a part (None: it ends at `to_epoch`). `hopeless` is a
-    training loss; a run whose mean loss just before step 20 is above it stops there.
+    `epochs` is the length of a full training, of which this may be a part (None: it ends at
+    `to_epoch`). `hopeless` is a training loss; a run whose mean loss just before step 20 is above
+    it stops there.
     """
 
     lr: float
@@ -56,15 +62,16 @@ class Fit:
     epochs: int | None = None
 
 
-class Hopeless(Exception):  # noqa: N818  # not an error: a trial that need not go on
+class Hopeless(Exception):  # not an error: a trial that need not go on
     """Training was given up; the text says after how many steps and by which number."""
 
 
 def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
     """Train `run` from epoch `fit.from_epoch` to `fit.to_epoch`, yielding the curve.
 
-    Batch order and dropout depend on the run's seed and the epoch only, so a run that was stopped after an epoch and goes
-    on from its saved state gives the same numbers. Raises `Hopeless` when the loss is not finite or above `fit.hopeless`.
+    Batch order and dropout depend on the run's seed and the epoch only, so a run that was stopped
+    after an epoch and goes on from its saved state gives the same numbers. Raises `Hopeless` when
+    the loss is not finite or above `fit.hopeless`.
     """
     model = run.model.to(run.device)
     optimizer = run.optimizer(parameter_groups(run), fit.lr, fit.weight_decay)
@@ -76,7 +83,10 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
     for epoch in range(fit.from_epoch, fit.to_epoch):
         started = time.perf_counter()
         torch.manual_seed(mix(run.seed, "dropout", epoch))
-        order = torch.randperm(len(run.data.train), generator=torch.Generator().manual_seed(mix(run.seed, "order", epoch)))
+        order = torch.randperm(
+            len(run.data.train),
+            generator=torch.Generator().manual_seed(mix(run.seed, "order", epoch)),
+        )
         model.train()
         _wake(run, epoch, fit.epochs or fit.to_epoch)
         losses: list[Tensor] = []
@@ -103,7 +113,9 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
 
 
 def _wake(run: Run, epoch: int, epochs: int) -> None:
-    """Let parameters train from their epoch on; before it they have no gradient, so no optimizer moves them."""
+    """Let parameters train from their epoch on; before it they have no gradient, so no optimizer
+    moves them.
+    """
     for parameter, share in run.later:
         parameter.requires_grad_(epoch >= math.ceil(share * epochs))
 
@@ -112,11 +124,15 @@ def _give_up(loss: float, hopeless: float | None) -> None:
     if not math.isfinite(loss):
         raise Hopeless(f"the training loss became {loss}")
     if hopeless is not None and loss > hopeless:
-        raise Hopeless(f"training loss {loss:.3g} after {EARLY_STEPS} steps; no good trial was above {hopeless:.3g}")
+        raise Hopeless(
+            f"training loss {loss:.3g} after {EARLY_STEPS} steps; no good trial was above {hopeless:.3g}"
+        )
 
 
 def evaluate(run: Run, part: Part, batch: int, answers: Path | None = None) -> float:
-    """The run's metric over all rows of `part`, in evaluation mode, a mini-batch at a time; what it read goes to `answers`."""
+    """The run's metric over all rows of `part`, in evaluation mode, a mini-batch at a time; what it
+    read goes to `answers`.
+    """
     output, target = predict(run, part, batch)
     if answers is not None:
         answers.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,6 @@
-"""What the model is trained for: kind of task, loss and metric, inferred from the model's output and the target."""
+"""What the model is trained for: kind of task, loss and metric, inferred from the model's output
+and the target.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from torch.nn import functional as F
 
 from advisor.errors import InputError, listing
 from advisor.model.call import rows_of
-from advisor.model.output import described, pick, predictions
+from advisor.model.tracing.output import described, pick, predictions
 from advisor.study import Task
 from advisor.training.metrics import Metric, find_metric, in_units
 
@@ -28,8 +30,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Objective:
     """Loss and metric of a task, with what was inferred, to be told to the user.
 
-    `answer` turns a batch of raw outputs into what the metric reads: class scores `(N, C)`, one probability a row `(N,)`,
-    or numbers shaped like the target. `noise` is what is added to inputs when they are scored, in deviations of each number.
+    `answer` turns a batch of raw outputs into what the metric reads: class scores `(N, C)`, one
+    probability a row `(N,)`, or numbers shaped like the target. `noise` is what is added to inputs
+    when they are scored, in deviations of each number.
     """
 
     kind: str
@@ -69,7 +72,9 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
 
 def binary_cross_entropy_with_logits(output: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of one logit a row with classes 0 and 1."""
-    return F.binary_cross_entropy_with_logits(output.reshape(-1), target.reshape(-1).to(output.dtype))
+    return F.binary_cross_entropy_with_logits(
+        output.reshape(-1), target.reshape(-1).to(output.dtype)
+    )
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -83,13 +88,21 @@ _WARN = {
 }
 
 
-def infer(task: Task, output: Any, facts: Facts, anatomy: Anatomy, scale: float = 1.0, rows: int | None = None) -> Objective:
+def infer(
+    task: Task,
+    output: Any,
+    facts: Facts,
+    anatomy: Anatomy,
+    scale: float = 1.0,
+    rows: int | None = None,
+) -> Objective:
     """The objective of `task` for a model that gave `output` on a batch of training rows.
 
-    `scale` is the deviation by which the target was divided; errors are told in the target's own units. `rows` is how many
-    there were, where it cannot be told from the output.
+    `scale` is the deviation by which the target was divided; errors are told in the target's own
+    units. `rows` is how many there were, where it cannot be told from the output.
 
-    Raises `InputError` when the output does not fit the target, naming both, or has no tensor that `task.output` names.
+    Raises `InputError` when the output does not fit the target, naming both, or has no tensor that
+    `task.output` names.
     """
     rows = rows_of(output) if rows is None else rows
     tensor = pick(output, rows, task.output)
@@ -100,7 +113,9 @@ def infer(task: Task, output: Any, facts: Facts, anatomy: Anatomy, scale: float 
     loss, answer = _loss(kind, anatomy.output)
     if callable(task.metric) or task.metric == "loss" or task.loss is not None:
         answer = _as_it_is  # the user's own function reads the model's own output
-    warnings = [_WARN[anatomy.output]] if anatomy.output in _WARN and loss is nll_of_probabilities else []
+    warnings = (
+        [_WARN[anatomy.output]] if anatomy.output in _WARN and loss is nll_of_probabilities else []
+    )
     if kind == "classification" and task.loss is None and tensor.shape[1] > facts.outputs:
         unused = f"The model has {tensor.shape[1]} outputs for {facts.outputs} classes; the others are never right."
         warnings.append(unused + _choose(task, output))
@@ -179,7 +194,9 @@ def _as_it_is(output: Tensor, _target: Tensor) -> Tensor:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """A batch on `device`: tensors and what moves itself as they do, also inside tuples, lists and mappings."""
+    """A batch on `device`: tensors and what moves itself as they do, also inside tuples, lists and
+    mappings.
+    """
     if callable(getattr(value, "to", None)):
         return value.to(device)
     if isinstance(value, Mapping):

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from advisor.data import Facts, Part
 from advisor.model import Anatomy, SwapReport, trace
+from advisor.randomness import isolated, mix
 from advisor.study import Task
 from advisor.technique import Technique
 from advisor.training.objective import Objective, to_device
-from advisor.training.seeds import isolated, mix
 
 EXAMPLE_ROWS = 32
 """Rows in the batch on which a model is traced."""
@@ -32,11 +32,15 @@ class Data:
     facts: Facts
 
     def sample(self, rows: int, generator: torch.Generator) -> tuple[Any, ...]:
-        """Inputs of `rows` training rows drawn at random without repeats (all rows if there are fewer)."""
+        """Inputs of `rows` training rows drawn at random without repeats (all rows if there are
+        fewer).
+        """
         return self.train.take(torch.randperm(len(self.train), generator=generator)[:rows])[0]
 
     def inputs(self, batch: int = 256) -> Iterator[tuple[Any, ...]]:
-        """All inputs in order, training rows first and then the unlabeled ones, `batch` rows at a time."""
+        """All inputs in order, training rows first and then the unlabeled ones, `batch` rows at a
+        time.
+        """
         for part in (self.train, self.unlabeled):
             for start in range(0, len(part) if part is not None else 0, batch):
                 assert part is not None  # an empty range has no body
@@ -51,15 +55,18 @@ class Run:
         task: what the user brought.
         model: the model; a technique may change it in place or put another in its stead.
         loss: `(output, target) -> scalar tensor`.
-        optimizer: `(parameter groups, lr, weight_decay) -> torch.optim.Optimizer`, called after all techniques.
+        optimizer: `(parameter groups, lr, weight_decay) -> torch.optim.Optimizer`, called after all
+            techniques.
         data: what training sees.
         seed: the run's seed; all arms of one seed share it.
-        generator: a random generator of this technique's own, seeded by the run's seed and the slot.
+        generator: a random generator of this technique's own, seeded by the run's seed and the
+            slot.
         device: where the model lives.
         costs: seconds by slot, and `training`.
         swaps: what techniques changed in the model's activations, as `swap` reported it.
         undecayed: parameters that get no weight decay besides those with fewer than two dimensions.
-        later: parameters that begin to train after a share of a full training's epochs, and are frozen until then.
+        later: parameters that begin to train after a share of a full training's epochs, and are
+            frozen until then.
     """
 
     task: Task
@@ -80,7 +87,9 @@ class Run:
 
     @property
     def anatomy(self) -> Anatomy:
-        """Sites, layers, tables and output of the model as it is now, traced when asked for the first time after a change."""
+        """Sites, layers, tables and output of the model as it is now, traced when asked for the
+        first time after a change.
+        """
         if self._anatomy is None:
             rows = min(EXAMPLE_ROWS, len(self.data.train))
             self._anatomy = trace(self.model, self.example(), self.task.output, rows)
@@ -97,20 +106,28 @@ class Run:
 
     def sample(self, rows: int) -> tuple[Any, ...]:
         """Inputs of `rows` training rows drawn with `generator`, on the run's device."""
-        return tuple(to_device(part, self.device) for part in self.data.sample(rows, self.generator))
+        return tuple(
+            to_device(part, self.device) for part in self.data.sample(rows, self.generator)
+        )
 
-    def remember(self, key: Sequence[object], make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """What `make()` returns, kept in a file under a hash of `key` so that trials with equal inputs share the work.
+    def remember(
+        self, key: Sequence[object], make: Callable[[], Mapping[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """What `make()` returns, kept in a file under a hash of `key` so that trials with equal
+        inputs share the work.
 
-        `key` must hold everything the result depends on; tensors in it count by content. The first maker's seconds are
-        charged to every user, because a cost that was paid once is still the technique's cost.
+        `key` must hold everything the result depends on; tensors in it count by content. The first
+        maker's seconds are charged to every user, because a cost that was paid once is still the
+        technique's cost.
         """
         if self.cache is None:
             return dict(make())
         path = self.cache / f"{digest(key)}.pt"
         if path.is_file():
             kept: dict[str, Tensor] = torch.load(path, weights_only=True)
-            self.costs["remembered"] = self.costs.get("remembered", 0.0) + float(kept.pop("_seconds"))
+            self.costs["remembered"] = self.costs.get("remembered", 0.0) + float(
+                kept.pop("_seconds")
+            )
             return kept
         started = time.perf_counter()
         made = dict(make())
@@ -121,7 +138,9 @@ class Run:
 
 def save(state: Mapping[str, Any], path: Path) -> None:
     """`torch.save` that a kill or a full disk cannot leave half written."""
-    part = path.with_suffix(f".{hashlib.sha256(repr(time.time_ns()).encode()).hexdigest()[:8]}.part")
+    part = path.with_suffix(
+        f".{hashlib.sha256(repr(time.time_ns()).encode()).hexdigest()[:8]}.part"
+    )
     torch.save(dict(state), part)
     part.replace(path)
 
@@ -132,23 +151,28 @@ def digest(parts: Iterable[object]) -> str:
     for part in parts:
         if isinstance(part, Tensor):
             found.update(repr((part.shape, part.dtype)).encode())
-            found.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            found.update(
+                part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
         else:
             found.update(repr(part).encode())
     return found.hexdigest()[:32]
 
 
 def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -> dict[str, str]:
-    """Apply techniques in order; each with a generator of its own and without touching others' random state.
+    """Apply techniques in order; each with a generator of its own and without touching others'
+    random state.
 
-    A slot that another of them settles is left to that one. Returns what each slot's technique says it did. The seconds go to
-    `run.costs`.
+    A slot that another of them settles is left to that one. Returns what each slot's technique says
+    it did. The seconds go to `run.costs`.
     """
     told, chosen = {}, list(techniques)
     settled = {slot: technique for technique, _ in chosen for slot in technique.settles}
     for technique, params in chosen:
         if technique.slot in settled:
-            told[technique.slot] = f"not applied: {settled[technique.slot].slot} {settled[technique.slot].name} brings its own"
+            told[technique.slot] = (
+                f"not applied: {settled[technique.slot].slot} {settled[technique.slot].name} brings its own"
+            )
             continue
         run.costs.pop("remembered", None)
         started = time.perf_counter()
@@ -160,13 +184,21 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
 
 
 def adamw(groups: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), fused where possible: every arm's, unless a slot changes it."""
-    plain = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])
+    """AdamW (Loshchilov & Hutter 2019), fused where possible: every arm's, unless a slot changes
+    it.
+    """
+    plain = all(
+        p.is_floating_point() and p.device.type in ("cpu", "cuda")
+        for group in groups
+        for p in group["params"]
+    )
     return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=plain)
 
 
 def parameter_groups(run: Run) -> list[dict[str, Any]]:
-    """Two groups: matrices, and what gets no weight decay (vectors such as biases and gains, and `run.undecayed`)."""
+    """Two groups: matrices, and what gets no weight decay (vectors such as biases and gains, and
+    `run.undecayed`).
+    """
     free, later = {id(p) for p in run.undecayed}, {id(p) for p, _ in run.later}
     trained = [p for p in nn.Module.parameters(run.model) if p.requires_grad or id(p) in later]
     groups: list[dict[str, Any]] = [

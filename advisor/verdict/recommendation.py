@@ -1,4 +1,6 @@
-"""The recommendation: verdict, the chosen arm, the evidence for it, what it costs, and how to apply it."""
+"""The recommendation: verdict, the chosen arm, the evidence for it, what it costs, and how to apply
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from advisor.technique import KEEP
 if TYPE_CHECKING:
     from torch import nn
 
-    from advisor.search.question import Question
+    from advisor.work.study_ref import StudyRef
 
 
 @dataclass
@@ -23,19 +25,24 @@ class Recommendation:
         study, metric, direction: of the study.
         verdict: `change`, `keep` or `undecided`.
         choices: the recommended technique per slot; all `keep` unless the verdict is `change`.
-        params: learning rate, weight decay and the techniques' own parameters that go with the choices.
+        params: learning rate, weight decay and the techniques' own parameters that go with the
+            choices.
         epochs: of a training; the answer holds for trainings of about this length.
-        baseline, recommended: `scores` on fresh seeds (paired: the i-th of each used the same seed), their `mean`, `test`
-            score, `seconds` per training, and `params`.
-        gain: of the best other arm (`arm`) over the baseline: `mean` with 95 % interval `low`, `high`, `p`, `seeds`,
-            `detectable` difference, and `searched`, the same gain as the search saw it, too good by selection.
+        baseline, recommended: `scores` on fresh seeds (paired: the i-th of each used the same
+            seed), their `mean`, `test` score, `seconds` per training, and `params`.
+        gain: of the best other arm (`arm`) over the baseline: `mean` with 95 % interval `low`,
+            `high`, `p`, `seeds`, `detectable` difference, and `searched`, the same gain as the
+            search saw it, too good by selection.
         alternatives: other arms that were confirmed, with `why_not`.
-        reasons, findings, skipped, trials, seconds, versions, warnings: the evidence in words and counts.
+        reasons, findings, skipped, trials, seconds, versions, warnings: the evidence in words and
+        counts.
         min_gain: the smallest gain worth a change, in units of the metric.
-        isolation: what each technique reached alone in the search, over all learning rates, with its number of trials and its
-            gain over the baseline with the interval that one seed allows.
+        isolation: what each technique reached alone in the search, over all learning rates, with
+            its number of trials and its gain over the baseline with the interval that one seed
+            allows.
         importance: of each slot for being among the best trials (PED-ANOVA).
-        costs: score and seconds of every confirmed arm and of the model as it is, on the same seeds.
+        costs: score and seconds of every confirmed arm and of the model as it is, on the same
+            seeds.
         pruned: trials that were cut, with the number that decided.
     """
 
@@ -74,14 +81,20 @@ class Recommendation:
         return 1.0 if self.direction == "maximize" else -1.0
 
     def front(self) -> list[dict[str, Any]]:
-        """The rows of `costs` that no other one beats in both score and seconds (the Pareto front), cheapest first."""
+        """The rows of `costs` that no other one beats in both score and seconds (the Pareto front),
+        cheapest first.
+        """
         ordered = sorted(self.costs, key=lambda row: (row["seconds"], -self.sign * row["mean"]))
         scores = [self.sign * row["mean"] for row in ordered]
-        return [row for i, row in enumerate(ordered) if all(scores[i] > other for other in scores[:i])]
+        return [
+            row for i, row in enumerate(ordered) if all(scores[i] > other for other in scores[:i])
+        ]
 
     @classmethod
-    def from_json(cls, text: str, question: Question | None = None) -> Recommendation:
-        """The recommendation that `to_json` wrote, also of another version, with the study that it is about, for `apply`."""
+    def from_json(cls, text: str, question: StudyRef | None = None) -> Recommendation:
+        """The recommendation that `to_json` wrote, also of another version, with the study that it
+        is about, for `apply`.
+        """
         known = {one.name for one in fields(cls)}
         found = cls(**{key: value for key, value in json.loads(text).items() if key in known})
         found._question = question
@@ -93,32 +106,38 @@ class Recommendation:
         return {slot: name for slot, name in self.choices.items() if name != KEEP}
 
     def apply(self, model: nn.Module, *, seed: int = 0) -> nn.Module:
-        """Apply the chosen techniques to `model`, which is changed in place where that is possible, and return it.
+        """Apply the chosen techniques to `model`, which is changed in place where that is possible,
+        and return it.
 
-        The study's own training data are read for the techniques that look at them. Parameters that a technique freezes for good
-        are frozen in the model returned, those that it freezes for a part of the training are not. Raises `InputError` when the
-        study was made in a notebook that is gone, or when a technique raises.
+        The study's own training data are read for the techniques that look at them. Parameters that
+        a technique freezes for good are frozen in the model returned, those that it freezes for a
+        part of the training are not. Raises `InputError` when the study was made in a notebook that
+        is gone, or when a technique raises.
         """
-        from advisor.verdict.apply import apply_choices  # torch is needed only here
+        from advisor.work.apply import apply_choices  # torch is needed only here
 
         if not self.changed:
             return model
         return apply_choices(self._asked(), {**self.choices, **self.params}, model, seed)
 
     def recipe(self) -> list[dict[str, Any]]:
-        """The change of activations as plain data, for `advisor.model.apply_recipe`; empty where none is changed."""
-        from advisor.verdict.apply import swaps_of  # torch is needed only here
+        """The change of activations as plain data, for `advisor.model.apply_recipe`; empty where
+        none is changed.
+        """
+        from advisor.work.apply import swaps_of  # torch is needed only here
 
         swaps = swaps_of(self._asked(), {**self.choices, **self.params}) if self.changed else []
         return [report.recipe() for report in swaps]
 
     def diff(self, root: str = ".") -> str:
-        """The change of activations as a unified diff of the user's file, with paths from `root`; empty where none is."""
-        from advisor.verdict.apply import diff_of  # torch is needed only here
+        """The change of activations as a unified diff of the user's file, with paths from `root`;
+        empty where none is.
+        """
+        from advisor.work.apply import diff_of  # torch is needed only here
 
         return diff_of(self._asked(), {**self.choices, **self.params}, root) if self.changed else ""
 
-    def _asked(self) -> Question:
+    def _asked(self) -> StudyRef:
         if self._question is None:
             raise InputError(
                 f"Study {self.study!r} does not know where its model and data are; use what advisor.tune() returned."
@@ -126,4 +145,4 @@ class Recommendation:
         return self._question
 
     def __post_init__(self) -> None:
-        self._question: Question | None = None
+        self._question: StudyRef | None = None

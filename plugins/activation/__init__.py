@@ -1,4 +1,5 @@
-"""Activations: each is a line. They replace every hidden activation of the model and nothing else."""
+"""Activations: each is a line. They replace every hidden activation of the model and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +34,25 @@ Line = tuple[str, Any, dict[str, Any], str, str, str, str]
 
 STANDARD: list[Line] = [
     # name, factory, what may vary, source, what it is, formula, when it helps
-    ("relu", nn.ReLU, {}, _RELU, "Rectifier.", "f(z) = max(0, z)", "Cheap and sparse; units can die where steps are large."),
+    (
+        "relu",
+        nn.ReLU,
+        {},
+        _RELU,
+        "Rectifier.",
+        "f(z) = max(0, z)",
+        "Cheap and sparse; units can die where steps are large.",
+    ),
     (
         *("leaky_relu", nn.LeakyReLU, _SLOPE, _MAAS, "Rectifier with a small slope below zero."),
         *("f(z) = z for z > 0, else az", "Where rectifiers die: every unit keeps a gradient."),
     ),
     (
         *("elu", nn.ELU, _ALPHA, "Clevert et al. 2015", "Exponential linear unit."),
-        *("f(z) = z for z > 0, else α(eᶻ - 1)", "Without normalization: the mean of its output is near zero."),
+        *(
+            "f(z) = z for z > 0, else α(eᶻ - 1)",
+            "Without normalization: the mean of its output is near zero.",
+        ),
     ),
     (
         *("gelu", nn.GELU, _FORM, _GELU, "Gaussian error linear unit."),
@@ -50,7 +62,13 @@ STANDARD: list[Line] = [
         ),
     ),
     (
-        *("silu", nn.SiLU, {}, f"{_GELU}; {_SWISH}", "Sigmoid-weighted linear unit, Swish with β = 1."),
+        *(
+            "silu",
+            nn.SiLU,
+            {},
+            f"{_GELU}; {_SWISH}",
+            "Sigmoid-weighted linear unit, Swish with β = 1.",
+        ),
         *("f(z) = zσ(z)", "In deep convolutional nets with normalization."),
     ),
     (
@@ -66,11 +84,17 @@ STANDARD: list[Line] = [
 FURTHER: list[Line] = [
     (
         *("sigmoid", nn.Sigmoid, {}, _GLOROT, "Logistic function."),
-        *("f(z) = 1 / (1 + e⁻ᶻ)", "For comparison: gradients fade after a few layers, because no output is negative."),
+        *(
+            "f(z) = 1 / (1 + e⁻ᶻ)",
+            "For comparison: gradients fade after a few layers, because no output is negative.",
+        ),
     ),
     (
         *("scaled_tanh", lambda: scaled_tanh, {}, _LECUN, "Hyperbolic tangent with f(±1) ≈ ±1."),
-        *("f(z) = 1.7159 tanh(2z/3)", "Where tanh helps, with standardized inputs and targets of ±1."),
+        *(
+            "f(z) = 1.7159 tanh(2z/3)",
+            "Where tanh helps, with standardized inputs and targets of ±1.",
+        ),
     ),
     (
         *("softsign", nn.Softsign, {}, _GLOROT, "A sigmoid curve that saturates slowly."),
@@ -86,14 +110,29 @@ FURTHER: list[Line] = [
     ),
     (
         *("rrelu", nn.RReLU, {}, _XU, "Leaky rectifier with a random slope in training."),
-        *("f(z) = z for z > 0, else az; a ~ U(1/8, 1/3) in training, 11/48 after it", "Few data: it regularizes."),
+        *(
+            "f(z) = z for z > 0, else az; a ~ U(1/8, 1/3) in training, 11/48 after it",
+            "Few data: it regularizes.",
+        ),
     ),
     (
-        *("prelu", nn.PReLU, _LEARNT, _HE, "Leaky rectifier whose slope is trained, one for each site."),
+        *(
+            "prelu",
+            nn.PReLU,
+            _LEARNT,
+            _HE,
+            "Leaky rectifier whose slope is trained, one for each site.",
+        ),
         *("f(z) = z for z > 0, else az", "Many data; one parameter a site."),
     ),
     (
-        *("celu", nn.CELU, _STRETCH, "Barron 2017", "ELU with a continuous derivative for every α."),
+        *(
+            "celu",
+            nn.CELU,
+            _STRETCH,
+            "Barron 2017",
+            "ELU with a continuous derivative for every α.",
+        ),
         *("f(z) = max(0, z) + min(0, α(eᶻᐟᵅ - 1))", "As ELU."),
     ),
     (
@@ -101,8 +140,17 @@ FURTHER: list[Line] = [
         *("f(z) = zσ(βz)", "As SiLU; β shows how near to a rectifier the net wants to be."),
     ),
     (
-        *("softplus", nn.Softplus, _BETA, "Dugas et al. 2001", "A smooth rectifier, always positive."),
-        *("f(z) = log(1 + e^(βz)) / β", "Where the output's derivatives matter; its mean is far from zero."),
+        *(
+            "softplus",
+            nn.Softplus,
+            _BETA,
+            "Dugas et al. 2001",
+            "A smooth rectifier, always positive.",
+        ),
+        *(
+            "f(z) = log(1 + e^(βz)) / β",
+            "Where the output's derivatives matter; its mean is far from zero.",
+        ),
     ),
     (
         *("hardswish", nn.Hardswish, {}, "Howard et al. 2019", "SiLU of pieces."),
@@ -110,7 +158,10 @@ FURTHER: list[Line] = [
     ),
     (
         *("squared_relu", lambda: squared_relu, {}, "So et al. 2021", "Rectifier, squared."),
-        *("f(z) = max(0, z)²", "In the feed-forward blocks of normalized transformers only: signals run away elsewhere."),
+        *(
+            "f(z) = max(0, z)²",
+            "In the feed-forward blocks of normalized transformers only: signals run away elsewhere.",
+        ),
     ),
 ]
 
@@ -118,7 +169,11 @@ FURTHER: list[Line] = [
 @advisor.hookimpl
 def slots() -> list[advisor.Slot]:
     """The slot for what sits between layers."""
-    return [advisor.Slot("activation", "the nonlinearity between layers; outputs and gates are left alone")]
+    return [
+        advisor.Slot(
+            "activation", "the nonlinearity between layers; outputs and gates are left alone"
+        )
+    ]
 
 
 @advisor.hookimpl

@@ -29,7 +29,9 @@ class Swish(nn.Module):
 
 
 class FeaturePReLU(nn.PReLU):
-    """A PReLU with a slope for each element of the last dimension, where torch's has one for each of the second."""
+    """A PReLU with a slope for each element of the last dimension, where torch's has one for each
+    of the second.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise."""

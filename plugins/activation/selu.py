@@ -13,7 +13,10 @@ from advisor import Activation, Fans, Initializer
 
 ALPHA_DROPOUT: dict[type[nn.Module], Any] = {
     nn.Dropout: lambda old: nn.AlphaDropout(old.p, old.inplace),
-    **dict.fromkeys((nn.Dropout1d, nn.Dropout2d, nn.Dropout3d), lambda old: nn.FeatureAlphaDropout(old.p, old.inplace)),
+    **dict.fromkeys(
+        (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+        lambda old: nn.FeatureAlphaDropout(old.p, old.inplace),
+    ),
 }
 
 
@@ -27,17 +30,20 @@ class LeCun(Initializer):
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """Gaussian with the LeCun variance."""
-        weight.copy_(torch.randn(weight.shape, generator=generator).to(weight) / math.sqrt(fans.fan_in))
+        weight.copy_(
+            torch.randn(weight.shape, generator=generator).to(weight) / math.sqrt(fans.fan_in)
+        )
 
 
 class SELU(Activation):
-    """Scaled exponential linear unit, with all that it needs: a net that keeps its own mean and variance.
+    """Scaled exponential linear unit, with all that it needs: a net that keeps its own mean and
+    variance.
 
-    f(z) = 1.0507 z for z > 0, else 1.7581 (eᶻ - 1), in a net whose weights start as N(0, 1/fan_in) with zero biases, whose
-    dropout is alpha dropout, and that has no normalization.
+    f(z) = 1.0507 z for z > 0, else 1.7581 (eᶻ - 1), in a net whose weights start as N(0, 1/fan_in)
+    with zero biases, whose dropout is alpha dropout, and that has no normalization.
 
-    Deep feed-forward nets on standardized tables, in place of normalization. Where an initializer is chosen as well, it is
-    not applied.
+    Deep feed-forward nets on standardized tables, in place of normalization. Where an initializer
+    is chosen as well, it is not applied.
 
     Arguments:
         none

@@ -11,11 +11,18 @@ from .word2vec import Word2Vec
 
 @advisor.hookimpl
 def slots() -> list[advisor.Slot]:
-    """The slot for the rows of word tables; it comes after the initializer, which would overwrite them."""
+    """The slot for the rows of word tables; it comes after the initializer, which would overwrite
+    them.
+    """
     return [advisor.Slot("embedding", "the rows of word tables", after=("initializer",))]
 
 
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
     """Both architectures of word2vec, fastText, and vectors from a file."""
-    return [Word2Vec("skipgram", skip_gram=True), Word2Vec("cbow", skip_gram=False), FromFile(), FastText()]
+    return [
+        Word2Vec("skipgram", skip_gram=True),
+        Word2Vec("cbow", skip_gram=False),
+        FromFile(),
+        FastText(),
+    ]

@@ -12,16 +12,21 @@ import advisor
 from .gensims import SPECIAL, TRAINING, Gensim, cut, settings
 
 BUCKET = 20_000
-"""Places for parts of words; fastText's own two millions take 0.8 GB at width 100, for corpora of billions of words."""
+"""Places for parts of words; fastText's own two millions take 0.8 GB at width 100, for corpora of
+billions of words.
+"""
 
 
 class FastText(Gensim):
-    """fastText by gensim: skip-gram in which a word's vector is the mean of its own and of those of its parts.
+    """fastText by gensim: skip-gram in which a word's vector is the mean of its own and of those of
+    its parts.
 
-    Formula: as skip-gram, with v(word) the mean over the word and its character n-grams of length 3 to 6, `<` and `>` at its
+    Formula: as skip-gram, with v(word) the mean over the word and its character n-grams of length 3
+        to 6, `<` and `>` at its
     ends; n-grams share 20,000 places by a hash.
 
-    When it helps: small corpora in languages with many forms of a word, typing errors, and words that only validation or new
+    When it helps: small corpora in languages with many forms of a word, typing errors, and words
+        that only validation or new
     text has, which get a vector from their parts. It costs two to three times what skip-gram does.
 
     Arguments: as skip-gram's: rows, window, epochs, loss, sample.
@@ -43,13 +48,19 @@ class FastText(Gensim):
     def learn(
         self, run: advisor.Run, sentences: Sequence[Sequence[int]], width: int, **params: Any
     ) -> tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]:
-        """Vectors of the words of the training text, and from their parts those of the vocabulary's other words."""
-        from gensim.models import FastText as Model  # takes a second to import, and only some trials need it
+        """Vectors of the words of the training text, and from their parts those of the vocabulary's
+        other words.
+        """
+        from gensim.models import (
+            FastText as Model,  # takes a second to import, and only some trials need it
+        )
 
         names = run.data.facts.vocabulary or ()
         if not any(sentences):
             return {}, {}
-        model = Model(cut(sentences, names), sg=1, bucket=BUCKET, **settings(width, run.seed, **params)).wv
+        model = Model(
+            cut(sentences, names), sg=1, bucket=BUCKET, **settings(width, run.seed, **params)
+        ).wv
         words = list(enumerate(names))[SPECIAL:]
         return (
             {number: model[word] for number, word in words if word in model.key_to_index},
@@ -59,4 +70,6 @@ class FastText(Gensim):
 
 def _nameless(run: advisor.Run) -> str | None:
     words = run.data.facts.vocabulary
-    return None if words else "the data are ids without their words, which have no parts to learn from"
+    return (
+        None if words else "the data are ids without their words, which have no parts to learn from"
+    )

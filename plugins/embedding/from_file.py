@@ -17,17 +17,22 @@ from .reading import read
 
 
 class FromFile(Gensim):
-    """Vectors from the file given with `--vectors PATH` or `Task(vectors=…)`: word2vec's, GloVe's, fastText's or gensim's.
+    """Vectors from the file given with `--vectors PATH` or `Task(vectors=…)`: word2vec's, GloVe's,
+    fastText's or gensim's.
 
-    Formula: the row of a word is its vector in the file, centred, rescaled to the table's deviation, and projected where the
+    Formula: the row of a word is its vector in the file, centred, rescaled to the table's
+        deviation, and projected where the
     widths differ. A word that the file has only with capitals takes the first of those.
 
-    When it helps: few labels and vectors from much text of the same language and kind; look at the coverage first. Words the
+    When it helps: few labels and vectors from much text of the same language and kind; look at the
+        coverage first. Words the
     file does not have get random rows of the same mean and deviation.
 
-    Arguments: rows, whether training may change them, from the beginning or from half of the epochs on.
+    Arguments: rows, whether training may change them, from the beginning or from half of the epochs
+        on.
 
-    Reference: Kim 2014, "Convolutional neural networks for sentence classification" (random, static and tuned vectors compared).
+    Reference: Kim 2014, "Convolutional neural networks for sentence classification" (random, static
+        and tuned vectors compared).
     """
 
     name, cite = "from_file", "Kim 2014"
@@ -39,7 +44,11 @@ class FromFile(Gensim):
         if why or words is None:
             return why
         known = read(Path(str(run.task.vectors)), words)[0]
-        return None if known else f"{Path(str(run.task.vectors)).name} has none of the {len(words):,} words of the data"
+        return (
+            None
+            if known
+            else f"{Path(str(run.task.vectors)).name} has none of the {len(words):,} words of the data"
+        )
 
     def depends(self, run: advisor.Run, sentences: Sequence[Sequence[int]]) -> list[object]:
         """The file's contents and the words; not the training text."""
@@ -49,14 +58,20 @@ class FromFile(Gensim):
     def learn(
         self, run: advisor.Run, sentences: Sequence[Sequence[int]], width: int, **params: Any
     ) -> tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]:
-        """The file's vectors of the data's words; those of fastText also for words from their parts."""
+        """The file's vectors of the data's words; those of fastText also for words from their
+        parts.
+        """
         return read(Path(str(run.task.vectors)), run.data.facts.vocabulary or ())
 
 
 def _not_given(run: advisor.Run) -> str | None:
     if run.task.vectors is None:
         return "no file of word vectors was given: --vectors PATH or Task(vectors=…)"
-    return None if run.data.facts.vocabulary else "the data are ids without their words, which no file can be asked for"
+    return (
+        None
+        if run.data.facts.vocabulary
+        else "the data are ids without their words, which no file can be asked for"
+    )
 
 
 @functools.lru_cache(maxsize=4)

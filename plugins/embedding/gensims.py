@@ -16,7 +16,9 @@ from .quality import scores
 LONGEST = 10_000
 """Tokens of a sentence that gensim reads; it drops the rest in silence, so longer ones are cut."""
 SPECIAL = 2
-"""The first ids of a vocabulary of words: padding and unknown words, which have no vector of their own."""
+"""The first ids of a vocabulary of words: padding and unknown words, which have no vector of their
+own.
+"""
 
 TRAINING: dict[str, Any] = {
     "window": advisor.Int(3, 10, default=5),
@@ -24,12 +26,16 @@ TRAINING: dict[str, Any] = {
     "loss": advisor.Choice("negative", "hierarchical"),
     "sample": advisor.Float(1e-5, 1e-3, default=1e-3, log=True),
 }
-"""What may vary in a training: neighbours on each side (drawn from 1 to `window`), passes over the text, negative sampling or
-hierarchical softmax, and the frequency above which words are left out at random."""
+"""What may vary in a training: neighbours on each side (drawn from 1 to `window`), passes over the
+text, negative sampling or hierarchical softmax, and the frequency above which words are left out at
+random.
+"""
 
 
 class Gensim(Embedding):
-    """An embedding that needs gensim, judged by word pairs and analogies where the study's text covers enough of them."""
+    """An embedding that needs gensim, judged by word pairs and analogies where the study's text
+    covers enough of them.
+    """
 
     def unfit(self, run: advisor.Run) -> str | None:
         """As every embedding; and gensim must be there."""
@@ -42,14 +48,26 @@ class Gensim(Embedding):
         return scores(vectors)
 
 
-def settings(width: int, seed: int, window: int, epochs: int, loss: str, sample: float) -> dict[str, Any]:
-    """Arguments of gensim's models: one worker, so that a seed gives the same vectors, and every word of the text."""
+def settings(
+    width: int, seed: int, window: int, epochs: int, loss: str, sample: float
+) -> dict[str, Any]:
+    """Arguments of gensim's models: one worker, so that a seed gives the same vectors, and every
+    word of the text.
+    """
     output = {"hs": 1, "negative": 0} if loss == "hierarchical" else {"hs": 0, "negative": 5}
-    own = {"vector_size": width, "window": window, "epochs": epochs, "sample": sample, "seed": seed % 2**32}
+    own = {
+        "vector_size": width,
+        "window": window,
+        "epochs": epochs,
+        "sample": sample,
+        "seed": seed % 2**32,
+    }
     return {**own, **output, "min_count": 1, "workers": 1, "shrink_windows": True}
 
 
 def cut(sentences: Sequence[Sequence[int]], names: Sequence[str]) -> list[list[str]]:
     """Sentences of words, none longer than gensim reads."""
     texts = ([names[word] for word in sentence] for sentence in sentences)
-    return [text[start : start + LONGEST] for text in texts for start in range(0, len(text), LONGEST)]
+    return [
+        text[start : start + LONGEST] for text in texts for start in range(0, len(text), LONGEST)
+    ]

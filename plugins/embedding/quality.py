@@ -1,4 +1,6 @@
-"""How good word vectors are by themselves: similarity of pairs and analogies, from the files that gensim ships."""
+"""How good word vectors are by themselves: similarity of pairs and analogies, from the files that
+gensim ships.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 ENOUGH = 0.5
-"""Share of its pairs that must be covered; below it the measure is not taken, because it says nothing."""
+"""Share of its pairs that must be covered; below it the measure is not taken, because it says
+nothing.
+"""
 BATCH = 1000
 
 Score = tuple[float, float]
@@ -18,7 +22,9 @@ Score = tuple[float, float]
 
 
 def scores(vectors: Mapping[str, np.ndarray]) -> dict[str, Score]:
-    """WordSim-353 (Finkelstein et al. 2002; Spearman's rho) and Google's analogies (Mikolov et al. 2013; share answered)."""
+    """WordSim-353 (Finkelstein et al. 2002; Spearman's rho) and Google's analogies (Mikolov et al.
+    2013; share answered).
+    """
     spec = importlib.util.find_spec("gensim")
     folder = Path(spec.origin or "").parent / "test" / "test_data" if spec else Path()
     found = {}
@@ -32,9 +38,13 @@ def scores(vectors: Mapping[str, np.ndarray]) -> dict[str, Score]:
 
 
 def similarity(vectors: Mapping[str, np.ndarray], text: str) -> Score:
-    """Spearman's rho between cosines and people's judgement, from lines of two words and a number, separated by tabs."""
+    """Spearman's rho between cosines and people's judgement, from lines of two words and a number,
+    separated by tabs.
+    """
     rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
-    known = [(one, two, float(score)) for one, two, score in rows if one in vectors and two in vectors]
+    known = [
+        (one, two, float(score)) for one, two, score in rows if one in vectors and two in vectors
+    ]
     share = len(known) / max(1, len(rows))
     if share < ENOUGH:
         return float("nan"), share
@@ -44,15 +54,21 @@ def similarity(vectors: Mapping[str, np.ndarray], text: str) -> Score:
 
 
 def analogies(vectors: Mapping[str, np.ndarray], text: str) -> Score:
-    """The share of questions `a b c d` that `b - a + c` answers with d, its three words left out."""
+    """The share of questions `a b c d` that `b - a + c` answers with d, its three words left out.
+    """
     rows = [line.split() for line in text.splitlines() if line and not line.startswith(":")]
     place = {word: row for row, word in enumerate(vectors)}
-    known = np.array([[place[word] for word in row] for row in rows if all(word in place for word in row)], dtype=int)
+    known = np.array(
+        [[place[word] for word in row] for row in rows if all(word in place for word in row)],
+        dtype=int,
+    )
     share = len(known) / max(1, len(rows))
     if share < ENOUGH:
         return float("nan"), share
     units = np.stack([_unit(vector) for vector in vectors.values()])
-    right = sum(_right(units, known[start : start + BATCH]) for start in range(0, len(known), BATCH))
+    right = sum(
+        _right(units, known[start : start + BATCH]) for start in range(0, len(known), BATCH)
+    )
     return right / len(known), share
 
 

@@ -38,18 +38,26 @@ def _read(path: Path, changed: int, vocabulary: tuple[str, ...]) -> Found:
     kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     reader = READERS.get(kind)
     if reader is None:
-        raise InputError(f"Vectors {path}: a file of word vectors ends in {', '.join(f'.{name}' for name in READERS)}.")
+        raise InputError(
+            f"Vectors {path}: a file of word vectors ends in {', '.join(f'.{name}' for name in READERS)}."
+        )
     wanted = {word: number for number, word in enumerate(vocabulary) if number >= SPECIAL}
     try:
         return reader(path, wanted)
     except InputError:
         raise
     except Exception as problem:  # a broken file makes a reader raise anything
-        raise InputError(f"Vectors {path} cannot be read as .{kind} ({type(problem).__name__}: {problem}).") from problem
+        raise InputError(
+            f"Vectors {path} cannot be read as .{kind} ({type(problem).__name__}: {problem})."
+        ) from problem
 
 
-def _matched(pairs: Iterable[tuple[str, Callable[[], np.ndarray]]], wanted: Mapping[str, int]) -> dict[int, np.ndarray]:
-    """The vectors of wanted words: the first of the same spelling, else the first that differs by capitals."""
+def _matched(
+    pairs: Iterable[tuple[str, Callable[[], np.ndarray]]], wanted: Mapping[str, int]
+) -> dict[int, np.ndarray]:
+    """The vectors of wanted words: the first of the same spelling, else the first that differs by
+    capitals.
+    """
     exact: dict[int, np.ndarray] = {}
     folded: dict[int, np.ndarray] = {}
     for word, vector in pairs:
@@ -62,23 +70,34 @@ def _matched(pairs: Iterable[tuple[str, Callable[[], np.ndarray]]], wanted: Mapp
 
 
 def _text(path: Path, wanted: Mapping[str, int]) -> Found:
-    """Lines of a word and its numbers, with a first line of two sizes (word2vec) or without (GloVe)."""
+    """Lines of a word and its numbers, with a first line of two sizes (word2vec) or without
+    (GloVe).
+    """
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         first = file.readline().decode("utf-8", "replace").split()
         header = len(first) == 2 and all(part.isdigit() for part in first)
         width = int(first[1]) if header else len(first) - 1
         if width < 1:
-            raise InputError(f"Vectors {path}: line 1 holds no vector; a line is a word and its numbers, separated by blanks.")
+            raise InputError(
+                f"Vectors {path}: line 1 holds no vector; a line is a word and its numbers, separated by blanks."
+            )
         if not header:
             file.seek(0)
         return _matched(_lines(path, file, width, start=2 if header else 1), wanted), {}
 
 
-def _lines(path: Path, file: Iterable[bytes], width: int, start: int) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+def _lines(
+    path: Path, file: Iterable[bytes], width: int, start: int
+) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
     for number, line in enumerate(file, start):
-        parts = line.rstrip().rsplit(b" ", width)  # from the right: GloVe has words with blanks in them
+        parts = line.rstrip().rsplit(
+            b" ", width
+        )  # from the right: GloVe has words with blanks in them
         if parts != [b""]:
-            yield parts[0].decode("utf-8", "ignore"), functools.partial(_vector, path, number, parts[1:], width)
+            yield (
+                parts[0].decode("utf-8", "ignore"),
+                functools.partial(_vector, path, number, parts[1:], width),
+            )
 
 
 def _vector(path: Path, line: int, parts: list[bytes], width: int) -> np.ndarray:
@@ -100,11 +119,15 @@ def _binary(path: Path, wanted: Mapping[str, int]) -> Found:
         facebook = file.read(4) == FACEBOOK
     if facebook:
         return _keyed(load_facebook_vectors(str(path)), wanted)
-    return _keyed(KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="ignore"), wanted)
+    return _keyed(
+        KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="ignore"), wanted
+    )
 
 
 def _saved(path: Path, wanted: Mapping[str, int]) -> Found:
-    """What gensim's `KeyedVectors.save` wrote, which is a pickle: only what such a file needs is let in."""
+    """What gensim's `KeyedVectors.save` wrote, which is a pickle: only what such a file needs is
+    let in.
+    """
     from gensim.models import KeyedVectors
 
     with path.open("rb") as file:
@@ -113,7 +136,9 @@ def _saved(path: Path, wanted: Mapping[str, int]) -> Found:
 
 
 class _Careful(pickle.Unpickler):
-    """Reads a pickle and refuses all classes and functions but those of vectors, so that a file cannot run code."""
+    """Reads a pickle and refuses all classes and functions but those of vectors, so that a file
+    cannot run code.
+    """
 
     modules = ("gensim.models.keyedvectors", "gensim.models.fasttext")
     names = {"KeyedVectors", "Word2VecKeyedVectors", "FastTextKeyedVectors", "Vocab", "CompatVocab"}
@@ -134,10 +159,20 @@ class _Careful(pickle.Unpickler):
 
 
 def _keyed(vectors: Any, wanted: Mapping[str, int]) -> Found:
-    known = _matched(((word, functools.partial(vectors.get_vector, word)) for word in vectors.key_to_index), wanted)
+    known = _matched(
+        ((word, functools.partial(vectors.get_vector, word)) for word in vectors.key_to_index),
+        wanted,
+    )
     if not hasattr(vectors, "vectors_ngrams") or not vectors.bucket:
         return known, {}
-    return known, {number: vectors.get_vector(word) for word, number in wanted.items() if number not in known}
+    return known, {
+        number: vectors.get_vector(word) for word, number in wanted.items() if number not in known
+    }
 
 
-READERS: dict[str, Callable[[Path, Mapping[str, int]], Found]] = {"txt": _text, "vec": _text, "bin": _binary, "kv": _saved}
+READERS: dict[str, Callable[[Path, Mapping[str, int]], Found]] = {
+    "txt": _text,
+    "vec": _text,
+    "bin": _binary,
+    "kv": _saved,
+}

@@ -36,5 +36,7 @@ def slots() -> list[advisor.Slot]:
 
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
-    """The rules of this package: first what every search tries, then what is tried by name, last the negative controls."""
+    """The rules of this package: first what every search tries, then what is tried by name, last
+    the negative controls.
+    """
     return [rule() for rule in (*STANDARD, *NAMED, *STRUCTURED, *BRANCHED, *CONTROLS)]

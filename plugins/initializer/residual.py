@@ -1,4 +1,6 @@
-"""Initializers that tame residual branches, found in the trace: layers whose result is added to what went past them."""
+"""Initializers that tame residual branches, found in the trace: layers whose result is added to
+what went past them.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ _STATELESS = ("linear", "conv", "conv_transpose")
 class ResidualScaling(He):
     """He's start, and residual branches small enough that their sum does not grow with depth.
 
-    std = gain / √fan_in, and the last layer of each of N residual branches (or the normalization that ends it) times 1 / √(2N).
-    Helps deep residual nets without normalization.
+    std = gain / √fan_in, and the last layer of each of N residual branches (or the normalization
+    that ends it) times 1 / √(2N). Helps deep residual nets without normalization.
 
-    Reference: Zhang et al. 2019, "Fixup initialization"; Shao et al. 2020, "Is normalization indispensable for training deep
+    Reference: Zhang et al. 2019, "Fixup initialization"; Shao et al. 2020, "Is normalization
+        indispensable for training deep
     neural networks?".
     """
 
@@ -37,7 +40,9 @@ class ResidualScaling(He):
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, then scale what ends the branches."""
         ends = self.ends(run)  # asked first: what is filled with zeros is not zero on purpose
-        return "; ".join([super().apply(run, **params), *self.tame(run, ends, self.factor(count_of(ends)))])
+        return "; ".join(
+            [super().apply(run, **params), *self.tame(run, ends, self.factor(count_of(ends)))]
+        )
 
     def factor(self, branches: int) -> float:
         """What the end of each branch is multiplied by."""
@@ -45,12 +50,22 @@ class ResidualScaling(He):
 
     def tame(self, run: Run, ends: list[tuple[Layer, str | None]], factor: float) -> list[str]:
         """Scale the ends of branches; what was done, and what was left."""
-        may = [layer for layer, why in ends if why is None and not (factor == 0 and self._cannot_vanish(layer))]
+        may = [
+            layer
+            for layer, why in ends
+            if why is None and not (factor == 0 and self._cannot_vanish(layer))
+        ]
         for layer in may:
             self.scale(layer, factor)
-        left = [(layer.name, why or "its weight is computed and cannot become zero") for layer, why in ends if layer not in may]
+        left = [
+            (layer.name, why or "its weight is computed and cannot become zero")
+            for layer, why in ends
+            if layer not in may
+        ]
         names = self.tell((layer.name, f"× {factor:.2g}") for layer in may)
-        return [f"ends of residual branches: {names or 'none'}"] + ([f"branches not scaled: {self.tell(left)}"] if left else [])
+        return [f"ends of residual branches: {names or 'none'}"] + (
+            [f"branches not scaled: {self.tell(left)}"] if left else []
+        )
 
     def _cannot_vanish(self, layer: Layer) -> bool:
         return layer.kind != "norm" and self.is_computed(layer)
@@ -59,10 +74,12 @@ class ResidualScaling(He):
 class ZeroLast(ResidualScaling):
     """He's start, and residual branches that start as nothing: the net begins as its own shortcut.
 
-    std = gain / √fan_in, and the last layer of each residual branch (or the weight of the normalization that ends it) is zero.
-    Helps deep residual nets, with and without normalization; the rest of a branch learns from the second step on.
+    std = gain / √fan_in, and the last layer of each residual branch (or the weight of the
+    normalization that ends it) is zero. Helps deep residual nets, with and without normalization;
+    the rest of a branch learns from the second step on.
 
-    Reference: Goyal et al. 2017, "Accurate, large minibatch SGD" (zero γ); De & Smith 2020, "Batch normalization biases residual
+    Reference: Goyal et al. 2017, "Accurate, large minibatch SGD" (zero γ); De & Smith 2020, "Batch
+        normalization biases residual
     blocks towards the identity function" (SkipInit).
     """
 
@@ -76,11 +93,13 @@ class ZeroLast(ResidualScaling):
 
 
 class Fixup(ZeroLast):
-    """Residual nets without normalization: zero ends, and the inside of branches scaled to the number of branches.
+    """Residual nets without normalization: zero ends, and the inside of branches scaled to the
+    number of branches.
 
-    With L branches of m layers each: the last layer of a branch and the output layer are zero, the other m - 1 layers of a
-    branch are He's times L^(-1 / (2m - 2)). The scalar biases and multipliers of the paper are not added: the model stays as
-    it was built. Helps deep residual nets without normalization.
+    With L branches of m layers each: the last layer of a branch and the output layer are zero, the
+        other m - 1 layers of a
+    branch are He's times L^(-1 / (2m - 2)). The scalar biases and multipliers of the paper are not
+    added: the model stays as it was built. Helps deep residual nets without normalization.
 
     Reference: Zhang et al. 2019, "Fixup initialization: residual learning without normalization".
     """
@@ -100,14 +119,18 @@ class Fixup(ZeroLast):
         outputs = [layer for layer in filled if layer.is_output and not self._cannot_vanish(layer)]
         for layer in outputs:
             self.scale(layer, 0.0)
-        return [*said, f"{inside} layers inside branches scaled; zero output: {', '.join(o.name for o in outputs) or 'none'}"]
+        return [
+            *said,
+            f"{inside} layers inside branches scaled; zero output: {', '.join(o.name for o in outputs) or 'none'}",
+        ]
 
 
 class GPT2(ResidualScaling):
     """The start of GPT-2: small normal weights, and residual projections scaled to depth.
 
-    W ~ N(0, std²); the last layer of each residual branch times 1 / √N, where N is the number of branches, two per transformer
-    layer. Embeddings stay as they are. Helps transformers with normalization before each branch.
+    W ~ N(0, std²); the last layer of each residual branch times 1 / √N, where N is the number of
+    branches, two per transformer layer. Embeddings stay as they are. Helps transformers with
+    normalization before each branch.
 
     Arguments:
         std: the deviation.
@@ -124,7 +147,14 @@ class GPT2(ResidualScaling):
         """It is for transformers."""
         return super().unfit(run) or _no_attention(run)
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, std: float = 0.02, **params: Any) -> None:  # type: ignore[override]  # another parameter than He's
+    def fill(  # type: ignore[override]  # another parameter than He's
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        std: float = 0.02,
+        **params: Any,
+    ) -> None:
         """N(0, std²)."""
         normal(weight, std, generator)
 
@@ -136,12 +166,14 @@ class GPT2(ResidualScaling):
 class TFixup(XavierUniform):
     """Transformers that need neither warm-up nor normalization.
 
-    Xavier, then the layers of residual branches, of attention the projections of values and results only, times 0.67 N^(-1/4)
-    in encoders and (9N)^(-1/4) in decoders (`nn.TransformerDecoderLayer`) of N layers. Embeddings stay as they are. In
-    attention that a model computes itself, layers whose results meet in a product keep Xavier's size, values among them.
-    Helps deep transformers whose training is unstable.
+    Xavier, then the layers of residual branches, of attention the projections of values and results
+    only, times 0.67 N^(-1/4) in encoders and (9N)^(-1/4) in decoders (`nn.TransformerDecoderLayer`)
+    of N layers. Embeddings stay as they are. In attention that a model computes itself, layers
+    whose results meet in a product keep Xavier's size, values among them. Helps deep transformers
+    whose training is unstable.
 
-    Reference: Huang et al. 2020, "Improving transformer optimization through better initialization".
+    Reference: Huang et al. 2020, "Improving transformer optimization through better
+        initialization".
     """
 
     name = "t_fixup"
@@ -154,15 +186,28 @@ class TFixup(XavierUniform):
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, then scale the branches of encoders and decoders."""
         told = [super().apply(run, **params)]
-        decoders = [name for name, module in run.model.named_modules() if isinstance(module, nn.TransformerDecoderLayer)]
+        decoders = [
+            name
+            for name, module in run.model.named_modules()
+            if isinstance(module, nn.TransformerDecoderLayer)
+        ]
         inside = [layer for layer in self.layers(run) if layer.branch is not None]
-        parts = {True: [a for a in inside if _within(a, decoders)], False: [a for a in inside if not _within(a, decoders)]}
+        parts = {
+            True: [a for a in inside if _within(a, decoders)],
+            False: [a for a in inside if not _within(a, decoders)],
+        }
         for is_decoder, layers in parts.items():
-            depth = len(decoders) if is_decoder else len({layer.branch for layer in layers if _attends(layer)})
+            depth = (
+                len(decoders)
+                if is_decoder
+                else len({layer.branch for layer in layers if _attends(layer)})
+            )
             if depth:
                 factor = (9 * depth) ** -0.25 if is_decoder else 0.67 * depth**-0.25
                 scaled = [layer for layer in layers if self._scale(layer, factor)]
-                told.append(f"{len(scaled)} layers in {depth} {'decoder' if is_decoder else 'encoder'} layers × {factor:.2g}")
+                told.append(
+                    f"{len(scaled)} layers in {depth} {'decoder' if is_decoder else 'encoder'} layers × {factor:.2g}"
+                )
         return "; ".join(told)
 
     def _scale(self, layer: Layer, factor: float) -> bool:
@@ -180,7 +225,9 @@ def _value(module: Any) -> Tensor | None:
     weight = module.in_proj_weight if module.in_proj_weight is not None else module.v_proj_weight
     if not weight.requires_grad:
         return None
-    values: Tensor = weight.detach().chunk(3)[2] if weight is module.in_proj_weight else weight.detach()
+    values: Tensor = (
+        weight.detach().chunk(3)[2] if weight is module.in_proj_weight else weight.detach()
+    )
     return values
 
 
@@ -193,7 +240,9 @@ def _within(layer: Layer, names: list[str]) -> bool:
 
 
 def count_of(ends: list[tuple[Layer, str | None]]) -> int:
-    """How many residual branches one pass goes through; a layer that runs several times ends several."""
+    """How many residual branches one pass goes through; a layer that runs several times ends
+    several.
+    """
     return max(1, sum(layer.calls for layer, _ in ends))
 
 

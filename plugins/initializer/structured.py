@@ -15,10 +15,11 @@ from .fills import centre, identity, normal, orthogonal, sparse
 class Orthogonal(Initializer):
     """Orthogonal rows or columns, times the gain: no direction grows or shrinks.
 
-    W Wᵀ = gain² I (or Wᵀ W, for more units than inputs), kernels flattened. Helps very deep nets, most of all with tanh-like
-    units.
+    W Wᵀ = gain² I (or Wᵀ W, for more units than inputs), kernels flattened. Helps very deep nets,
+    most of all with tanh-like units.
 
-    Reference: Saxe et al. 2013, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks".
+    Reference: Saxe et al. 2013, "Exact solutions to the nonlinear dynamics of learning in deep
+        linear neural networks".
     """
 
     name = "orthogonal"
@@ -32,9 +33,10 @@ class Orthogonal(Initializer):
 class DeltaOrthogonal(Orthogonal):
     """Convolutions that start as one orthogonal matrix at each position.
 
-    The middle tap of a kernel is an orthogonal matrix times the gain, all other taps are zero, so that the convolution keeps the
-    norm of every input; where a layer has more inputs than outputs that cannot be, and it gets a plain orthogonal kernel, as do
-    transposed convolutions and all other layers. Helps very deep convolutional nets without normalization.
+    The middle tap of a kernel is an orthogonal matrix times the gain, all other taps are zero, so
+    that the convolution keeps the norm of every input; where a layer has more inputs than outputs
+    that cannot be, and it gets a plain orthogonal kernel, as do transposed convolutions and all
+    other layers. Helps very deep convolutional nets without normalization.
 
     Reference: Xiao et al. 2018, "Dynamical isometry and a mean field theory of CNNs".
     """
@@ -47,9 +49,7 @@ class DeltaOrthogonal(Orthogonal):
         """A model without a convolution that can be filled so has nothing to gain from it."""
         why = super().unfit(run)
         if why is None and not any(_is_expanding(layer) for layer in self.layers(run)):
-            return (
-                "no convolution of the model has a kernel of several taps and as many outputs as inputs; orthogonal is the same"
-            )
+            return "no convolution of the model has a kernel of several taps and as many outputs as inputs; orthogonal is the same"
         return why
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
@@ -62,8 +62,14 @@ class DeltaOrthogonal(Orthogonal):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, and say which layers got a plain orthogonal block."""
-        plain = [(layer.name, why) for layer in self.layers(run) if (why := _why_plain(layer)) is not None]
-        return super().apply(run, **params) + (f"; plain orthogonal: {self.tell(plain)}" if plain else "")
+        plain = [
+            (layer.name, why)
+            for layer in self.layers(run)
+            if (why := _why_plain(layer)) is not None
+        ]
+        return super().apply(run, **params) + (
+            f"; plain orthogonal: {self.tell(plain)}" if plain else ""
+        )
 
 
 def _why_plain(layer: Layer) -> str | None:
@@ -81,8 +87,9 @@ def _is_expanding(layer: Layer) -> bool:
 class Sparse(Initializer):
     """A few large weights per unit instead of many small ones.
 
-    In each unit `count` weights are drawn from N(0, gain² / count), the others are zero: the variance of the unit's sum does not
-    depend on its number of inputs. Helps wide layers, whose units start more different than with dense weights.
+    In each unit `count` weights are drawn from N(0, gain² / count), the others are zero: the
+    variance of the unit's sum does not depend on its number of inputs. Helps wide layers, whose
+    units start more different than with dense weights.
 
     Arguments:
         count: weights per unit that are not zero; all, where a unit has no more inputs.
@@ -95,7 +102,9 @@ class Sparse(Initializer):
     space = {"count": Int(4, 64, default=15, log=True)}
     standard = False
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, count: int = 15, **params: Any) -> None:
+    def fill(
+        self, weight: Tensor, fans: Fans, generator: torch.Generator, count: int = 15, **params: Any
+    ) -> None:
         """`count` weights per unit."""
         sparse(weight, count, fans.gain, generator)
 
@@ -103,8 +112,9 @@ class Sparse(Initializer):
 class Identity(Initializer):
     """Layers that start by handing their input on.
 
-    Ones on the diagonal (for kernels, of the middle tap), and everywhere N(0, noise²), which tells units apart that have no input
-    of their own. Helps recurrent layers and layers that lie on a residual path.
+    Ones on the diagonal (for kernels, of the middle tap), and everywhere N(0, noise²), which tells
+    units apart that have no input of their own. Helps recurrent layers and layers that lie on a
+    residual path.
 
     Arguments:
         noise: deviation of what is added.
@@ -117,7 +127,14 @@ class Identity(Initializer):
     space = {"noise": Float(1e-4, 1e-1, default=1e-2, log=True)}
     standard = False
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, noise: float = 1e-2, **params: Any) -> None:
+    def fill(
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        noise: float = 1e-2,
+        **params: Any,
+    ) -> None:
         """The identity and a little noise."""
         normal(weight, noise, generator)
         centre(weight).diagonal().add_(1.0)
@@ -126,28 +143,41 @@ class Identity(Initializer):
 class IRNN(Initializer):
     """Recurrent layers of rectifiers that start by remembering everything.
 
-    W_hh = scale · I, W_ih ~ N(0, std²), biases 0; only for `nn.RNN` and `nn.RNNCell` with relu, all other layers stay as they
-    are. Helps such layers to learn over many steps; it wants a small learning rate and clipped gradients.
+    W_hh = scale · I, W_ih ~ N(0, std²), biases 0; only for `nn.RNN` and `nn.RNNCell` with relu, all
+    other layers stay as they are. Helps such layers to learn over many steps; it wants a small
+    learning rate and clipped gradients.
 
     Arguments:
         std: deviation of the weights of the input.
         scale: what a state is multiplied by in each step; below 1 it is forgotten slowly.
 
-    Reference: Le et al. 2015, "A simple way to initialize recurrent networks of rectified linear units".
+    Reference: Le et al. 2015, "A simple way to initialize recurrent networks of rectified linear
+        units".
     """
 
     name = "irnn"
     cite = "Le et al. 2015"
-    space = {"std": Float(1e-4, 1e-1, default=1e-3, log=True), "scale": Float(0.01, 1.0, default=1.0, log=True)}
+    space = {
+        "std": Float(1e-4, 1e-1, default=1e-3, log=True),
+        "scale": Float(0.01, 1.0, default=1.0, log=True),
+    }
     standard = False
 
     def refuses(self, layer: Layer) -> str | None:
         """It fills recurrent layers of rectifiers only."""
-        is_plain = isinstance(layer.module, (nn.RNN, nn.RNNCell)) and layer.module.nonlinearity == "relu"
+        is_plain = (
+            isinstance(layer.module, (nn.RNN, nn.RNNCell)) and layer.module.nonlinearity == "relu"
+        )
         return None if is_plain else "no recurrent layer of rectifiers"
 
     def fill(
-        self, weight: Tensor, fans: Fans, generator: torch.Generator, std: float = 1e-3, scale: float = 1.0, **params: Any
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        std: float = 1e-3,
+        scale: float = 1.0,
+        **params: Any,
     ) -> None:
         """The identity from state to state, almost nothing from the input."""
         if fans.recurrent:

@@ -15,14 +15,18 @@ from .fills import DISTRIBUTIONS, normal, truncated, uniform
 
 def fan(fans: Fans, mode: str) -> float:
     """The number that a variance is divided by: `fan_in`, `fan_out` or their mean `fan_avg`."""
-    return {"fan_in": fans.fan_in, "fan_out": fans.fan_out, "fan_avg": (fans.fan_in + fans.fan_out) / 2}[mode]
+    return {
+        "fan_in": fans.fan_in,
+        "fan_out": fans.fan_out,
+        "fan_avg": (fans.fan_in + fans.fan_out) / 2,
+    }[mode]
 
 
 class Uniform(Initializer):
     """Uniform random weights of one size everywhere.
 
-    W ~ U(-bound, bound), whatever a layer's width. The old way; it suits one width and depth at a time, which is why the bound
-    is searched.
+    W ~ U(-bound, bound), whatever a layer's width. The old way; it suits one width and depth at a
+    time, which is why the bound is searched.
 
     Arguments:
         bound: the largest weight.
@@ -35,7 +39,14 @@ class Uniform(Initializer):
     space = {"bound": Float(1e-3, 1.0, default=0.05, log=True)}
     standard = False
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, bound: float = 0.05, **params: Any) -> None:
+    def fill(
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        bound: float = 0.05,
+        **params: Any,
+    ) -> None:
         """U(-bound, bound)."""
         uniform(weight, bound / math.sqrt(3), generator)
 
@@ -43,13 +54,14 @@ class Uniform(Initializer):
 class Normal(Initializer):
     """Normal random weights of one size everywhere.
 
-    W ~ N(0, std²), whatever a layer's width. With std 0.01 a plain net of more than about eight layers stalls; the deviation is
-    searched.
+    W ~ N(0, std²), whatever a layer's width. With std 0.01 a plain net of more than about eight
+    layers stalls; the deviation is searched.
 
     Arguments:
         std: the deviation.
 
-    Reference: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks" (std 0.01).
+    Reference: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural
+        networks" (std 0.01).
     """
 
     name = "normal"
@@ -57,7 +69,14 @@ class Normal(Initializer):
     space = {"std": Float(1e-3, 1.0, default=0.05, log=True)}
     standard = False
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, std: float = 0.05, **params: Any) -> None:
+    def fill(
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        std: float = 0.05,
+        **params: Any,
+    ) -> None:
         """N(0, std²)."""
         normal(weight, std, generator)
 
@@ -65,19 +84,27 @@ class Normal(Initializer):
 class TruncatedNormal(Normal):
     """Normal random weights without the far ends.
 
-    W ~ N(0, s²) cut at ±2 s, where s = std / 0.87963, so that the weights that are left have deviation `std`. Helps where a few
-    large weights would hurt; vision transformers start so.
+    W ~ N(0, s²) cut at ±2 s, where s = std / 0.87963, so that the weights that are left have
+    deviation `std`. Helps where a few large weights would hurt; vision transformers start so.
 
     Arguments:
         std: the deviation after the cut.
 
-    Reference: Keras, `TruncatedNormal`; Dosovitskiy et al. 2020, "An image is worth 16x16 words" (std 0.02).
+    Reference: Keras, `TruncatedNormal`; Dosovitskiy et al. 2020, "An image is worth 16x16 words"
+        (std 0.02).
     """
 
     name = "truncated_normal"
     cite = "Dosovitskiy et al. 2020"
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, std: float = 0.05, **params: Any) -> None:
+    def fill(
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        std: float = 0.05,
+        **params: Any,
+    ) -> None:
         """The cut normal distribution with deviation `std`."""
         truncated(weight, std, generator)
 
@@ -87,7 +114,8 @@ class Xavier(Initializer):
 
     std = √(2 / (fan_in + fan_out)), normal. Helps tanh-like nets of moderate depth.
 
-    Reference: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
+    Reference: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward
+        neural networks".
     """
 
     name = "xavier"
@@ -96,7 +124,9 @@ class Xavier(Initializer):
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """The Glorot variance; the gain is 1, as published."""
-        DISTRIBUTIONS[self.distribution](weight, math.sqrt(2 / (fans.fan_in + fans.fan_out)), generator)
+        DISTRIBUTIONS[self.distribution](
+            weight, math.sqrt(2 / (fans.fan_in + fans.fan_out)), generator
+        )
 
 
 class XavierUniform(Xavier):
@@ -104,7 +134,8 @@ class XavierUniform(Xavier):
 
     W ~ U(-b, b) with b = √(6 / (fan_in + fan_out)). Helps where `xavier` helps.
 
-    Reference: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
+    Reference: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward
+        neural networks".
     """
 
     name = "xavier_uniform"
@@ -128,7 +159,14 @@ class He(Initializer):
     space = {"mode": Choice("fan_in", "fan_out")}
     distribution = "normal"
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, mode: str = "fan_in", **params: Any) -> None:
+    def fill(
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        mode: str = "fan_in",
+        **params: Any,
+    ) -> None:
         """The He variance."""
         DISTRIBUTIONS[self.distribution](weight, fans.gain / math.sqrt(fan(fans, mode)), generator)
 
@@ -152,9 +190,11 @@ class HeUniform(He):
 class LeCun(Initializer):
     """Variance that keeps a signal of unit size through the sum of a unit's inputs.
 
-    std = 1 / √fan_in, normal, whatever activation follows. Helps self-normalizing nets (SELU), whose activation asks for it.
+    std = 1 / √fan_in, normal, whatever activation follows. Helps self-normalizing nets (SELU),
+    whose activation asks for it.
 
-    Reference: LeCun et al. 1998, "Efficient backprop"; Klambauer et al. 2017, "Self-normalizing neural networks".
+    Reference: LeCun et al. 1998, "Efficient backprop"; Klambauer et al. 2017, "Self-normalizing
+        neural networks".
     """
 
     name = "lecun"
@@ -169,13 +209,14 @@ class LeCun(Initializer):
 class VarianceScaling(Initializer):
     """The family that Xavier, He and LeCun belong to, as Keras defines it.
 
-    var = scale / fan. Xavier is (1, fan_avg), He for rectifiers (2, fan_in), LeCun (1, fan_in). Helps to find out which of them
-    a model wants.
+    var = scale / fan. Xavier is (1, fan_avg), He for rectifiers (2, fan_in), LeCun (1, fan_in).
+    Helps to find out which of them a model wants.
 
     Arguments:
         scale: the variance times the fan.
         mode: `fan_in`, `fan_out` or `fan_avg`.
-        distribution: `truncated_normal` (cut at two deviations, the variance corrected), `untruncated_normal` or `uniform`.
+        distribution: `truncated_normal` (cut at two deviations, the variance corrected),
+            `untruncated_normal` or `uniform`.
 
     Reference: Keras, `VarianceScaling`.
     """
@@ -204,7 +245,8 @@ class VarianceScaling(Initializer):
 
 
 class Constant(Initializer):
-    """A negative control: every weight the same, so that all units of a layer stay alike. It is no way to start.
+    """A negative control: every weight the same, so that all units of a layer stay alike. It is no
+    way to start.
 
     W = value. Helps nobody; a search that does not find it to be worse is broken.
 
@@ -219,13 +261,21 @@ class Constant(Initializer):
     space = {"value": Float(1e-3, 1.0, default=0.1, log=True)}
     standard = False
 
-    def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, value: float = 0.1, **params: Any) -> None:
+    def fill(
+        self,
+        weight: Tensor,
+        fans: Fans,
+        generator: torch.Generator,
+        value: float = 0.1,
+        **params: Any,
+    ) -> None:
         """The value, everywhere."""
         weight.fill_(value)
 
 
 class Zeros(Initializer):
-    """A negative control: every weight zero, so that nothing but the last bias learns. It is no way to start.
+    """A negative control: every weight zero, so that nothing but the last bias learns. It is no way
+    to start.
 
     W = 0. Helps nobody; a search that does not find it to be worse is broken.
 

@@ -28,4 +28,12 @@ def slots() -> list[advisor.Slot]:
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
     """The methods of this package."""
-    return [RBM(), Denoising(), Autoencoder(), SparseAutoencoder(), Contractive(), NextStep(), Supervised()]
+    return [
+        RBM(),
+        Denoising(),
+        Autoencoder(),
+        SparseAutoencoder(),
+        Contractive(),
+        NextStep(),
+        Supervised(),
+    ]

@@ -1,4 +1,6 @@
-"""The autoencoder: a layer learns to keep what its input says. Its relatives change the input or add a penalty."""
+"""The autoencoder: a layer learns to keep what its input says. Its relatives change the input or
+add a penalty.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,19 @@ from .decoder import decoder_of
 class Autoencoder(Pretraining):
     """Each layer learns to rebuild its input from its output.
 
-    Loss: mean over elements of -x log x' - (1-x) log(1-x') where a saturating layer reads values in [0, 1], else of
-    (x' - x)². The encoder is the user's layer with its activation, the decoder a linear mirror with weights of its own that
+    Loss: mean over elements of -x log x' - (1-x) log(1-x') where a saturating layer reads values in
+        [0, 1], else of
+    (x' - x)². The encoder is the user's layer with its activation, the decoder a linear mirror with
+    weights of its own that
     is thrown away: a rectifier in it could not learn a target that it gives zero for.
 
-    When it helps: saturating units, or few labels with many unlabeled rows; not rectifiers with a good start and many labels.
+    When it helps: saturating units, or few labels with many unlabeled rows; not rectifiers with a
+        good start and many labels.
 
     Arguments: `epochs`, `lr`, `freeze` as every method's.
 
-    Reference: Bengio et al. 2007, "Greedy layer-wise training of deep networks"; Masci et al. 2011 for convolutions.
+    Reference: Bengio et al. 2007, "Greedy layer-wise training of deep networks"; Masci et al. 2011
+        for convolutions.
     """
 
     name = "autoencoder"
@@ -37,8 +43,11 @@ class Autoencoder(Pretraining):
         """What the encoder reads instead of the input."""
         return clean
 
-    def penalty(self, segment: advisor.Segment, inputs: Tensor, decoder: nn.Module, **params: Any) -> Tensor | float:
-        """What is added to the squared error, summed over a row's elements and averaged over rows."""
+    def penalty(
+        self, segment: advisor.Segment, inputs: Tensor, decoder: nn.Module, **params: Any
+    ) -> Tensor | float:
+        """What is added to the squared error, summed over a row's elements and averaged over rows.
+        """
         return 0.0
 
     def learn(
@@ -59,13 +68,26 @@ class Autoencoder(Pretraining):
         def loss(rows: Sequence[Tensor], noise: torch.Generator) -> Tensor:
             (clean,) = rows
             read = self.corrupt(clean, noise, **params)
-            rebuilt = decoder(segment.encode(read))[..., *window]  # an even kernel may give one value too many
-            return error(rebuilt, clean) + self.penalty(segment, read, decoder, **params) / clean[0].numel()
+            rebuilt = decoder(segment.encode(read))[
+                ..., *window
+            ]  # an even kernel may give one value too many
+            return (
+                error(rebuilt, clean)
+                + self.penalty(segment, read, decoder, **params) / clean[0].numel()
+            )
 
-        return self.descend([*segment.parameters, *decoder.parameters()], [inputs], loss, generator, epochs=epochs, lr=lr)
+        return self.descend(
+            [*segment.parameters, *decoder.parameters()],
+            [inputs],
+            loss,
+            generator,
+            epochs=epochs,
+            lr=lr,
+        )
 
 
 def error_of(segment: advisor.Segment, inputs: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """Cross-entropy of logits where a saturating layer reads values in [0, 1], else squared error."""
+    """Cross-entropy of logits where a saturating layer reads values in [0, 1], else squared error.
+    """
     probabilities = segment.bounds is not None and bool((inputs >= 0).all() and (inputs <= 1).all())
     return F.binary_cross_entropy_with_logits if probabilities else F.mse_loss

@@ -16,14 +16,17 @@ from .autoencoder import Autoencoder
 class Contractive(Autoencoder):
     """An autoencoder whose code changes little with its input.
 
-    Loss per row: |x' - x|² (or cross-entropy) + weight · |∂h/∂x|²; for one layer the square of the Jacobian's Frobenius norm
+    Loss per row: |x' - x|² (or cross-entropy) + weight · |∂h/∂x|²; for one layer the square of the
+        Jacobian's Frobenius norm
     is Σⱼ f'(zⱼ)² · Σᵢ Wⱼᵢ², exact for every activation that works element by element.
 
-    When it helps: few labels; it is the analytic relative of small Gaussian noise, and needs no noise.
+    When it helps: few labels; it is the analytic relative of small Gaussian noise, and needs no
+        noise.
 
     Arguments: `weight` of the penalty; `epochs`, `lr`, `freeze`. Linear layers only.
 
-    Reference: Rifai et al. 2011, "Contractive auto-encoders: explicit invariance during feature extraction".
+    Reference: Rifai et al. 2011, "Contractive auto-encoders: explicit invariance during feature
+        extraction".
     """
 
     name = "contractive"
@@ -32,7 +35,13 @@ class Contractive(Autoencoder):
     space = {**Autoencoder.space, "weight": advisor.Float(0.01, 1.0, default=0.1, log=True)}
 
     def penalty(
-        self, segment: advisor.Segment, inputs: Tensor, decoder: nn.Module, *, weight: float = 0.1, **params: Any
+        self,
+        segment: advisor.Segment,
+        inputs: Tensor,
+        decoder: nn.Module,
+        *,
+        weight: float = 0.1,
+        **params: Any,
     ) -> Tensor:
         """The mean over rows of the Jacobian's squared norm."""
         return weight * squared_jacobian(segment, inputs).mean()
@@ -44,6 +53,8 @@ def squared_jacobian(segment: advisor.Segment, inputs: Tensor) -> Tensor:
     with torch.enable_grad():
         before = segment.operation(inputs)
         before = before if before.requires_grad else before.requires_grad_()
-        (slope,) = torch.autograd.grad(segment.activation(before).sum(), before, create_graph=learning)
+        (slope,) = torch.autograd.grad(
+            segment.activation(before).sum(), before, create_graph=learning
+        )
     lengths = segment.matrix.square().sum(1)
     return F.linear(slope.square(), lengths[None]).squeeze(-1)

@@ -38,22 +38,31 @@ NOISES: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
 
 
 class Denoising(Autoencoder):
-    """Each layer learns to undo noise: its clean input must be rebuilt from its output on the noisy one.
+    """Each layer learns to undo noise: its clean input must be rebuilt from its output on the noisy
+    one.
 
-    Loss: as the autoencoder's, of the clean x rebuilt from q(x): zeros at a share `amount` of places, or x + N(0, (amount · σ)²),
+    Loss: as the autoencoder's, of the clean x rebuilt from q(x): zeros at a share `amount` of
+        places, or x + N(0, (amount · σ)²),
     or the lowest or highest value at a share `amount` of places.
 
-    When it helps: as the autoencoder and, in most published comparisons, more. Salt and pepper suits images.
+    When it helps: as the autoencoder and, in most published comparisons, more. Salt and pepper
+        suits images.
 
-    Arguments: `noise` masking, gaussian or salt_and_pepper; `amount` share of places or deviations; `epochs`, `lr`, `freeze`.
+    Arguments: `noise` masking, gaussian or salt_and_pepper; `amount` share of places or deviations;
+        `epochs`, `lr`, `freeze`.
 
-    Reference: Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders"; Vincent et al. 2010.
+    Reference: Vincent et al. 2008, "Extracting and composing robust features with denoising
+        autoencoders"; Vincent et al. 2010.
     """
 
     name = "denoising"
     cite = "Vincent et al. 2008; Vincent et al. 2010"
     standard = True
-    space = {**Autoencoder.space, "noise": advisor.Choice(*NOISES), "amount": advisor.Float(0.05, 0.5, default=0.2)}
+    space = {
+        **Autoencoder.space,
+        "noise": advisor.Choice(*NOISES),
+        "amount": advisor.Float(0.05, 0.5, default=0.2),
+    }
 
     def corrupt(
         self,

@@ -1,4 +1,6 @@
-"""Restricted Boltzmann machines: two kinds of visible units, two of hidden ones, their means, samples and free energies."""
+"""Restricted Boltzmann machines: two kinds of visible units, two of hidden ones, their means,
+samples and free energies.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from torch.nn import functional as F
 
 
 def stepped(signal: Tensor, terms: int = 40) -> Tensor:
-    """Integral of softplus up to `signal`: what a stepped sigmoid unit, Σᵢ softplus(z - i + ½), takes off the free energy.
+    """Integral of softplus up to `signal`: what a stepped sigmoid unit, Σᵢ softplus(z - i + ½),
+    takes off the free energy.
 
     It is -Li₂(-eᶻ): its series for z ≤ 0, and π²/6 + z²/2 minus that of -z above.
     """
@@ -34,7 +37,9 @@ def coin(signal: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Hidden:
-    """A kind of hidden unit: its mean and a sample of it, given its input z, and the free energy that it takes off."""
+    """A kind of hidden unit: its mean and a sample of it, given its input z, and the free energy
+    that it takes off.
+    """
 
     mean: Callable[[Tensor], Tensor]
     sample: Callable[[Tensor, torch.Generator], Tensor]
@@ -43,7 +48,9 @@ class Hidden:
 
 @dataclass(frozen=True)
 class Visible:
-    """A kind of visible unit: its mean given its input, its energy given value and bias, its bias given data (rows, units)."""
+    """A kind of visible unit: its mean given its input, its energy given value and bias, its bias
+    given data (rows, units).
+    """
 
     mean: Callable[[Tensor], Tensor]
     energy: Callable[[Tensor, Tensor], Tensor]
@@ -62,13 +69,19 @@ HIDDEN = {
 }
 VISIBLE = {
     "Bernoulli": Visible(torch.sigmoid, lambda value, bias: -value @ bias, log_odds),
-    "Gaussian": Visible(lambda z: z, lambda value, bias: 0.5 * (value - bias).square().sum(-1), lambda rows: rows.mean(0)),
+    "Gaussian": Visible(
+        lambda z: z,
+        lambda value, bias: 0.5 * (value - bias).square().sum(-1),
+        lambda rows: rows.mean(0),
+    ),
 }
 
 
 @dataclass
 class Machine:
-    """An RBM: weight (hidden, visible), two biases, two kinds of units. Gaussian units have variance 1."""
+    """An RBM: weight (hidden, visible), two biases, two kinds of units. Gaussian units have
+    variance 1.
+    """
 
     weight: Tensor
     visible_bias: Tensor
@@ -90,7 +103,9 @@ class Machine:
 
     def free_energy(self, visible: Tensor) -> Tensor:
         """-log Σ_h exp(-E(v, h)) of each row, up to the constant log Z."""
-        return self.visible.energy(visible, self.visible_bias) - self.hidden.freed(self.up(visible)).sum(-1)
+        return self.visible.energy(visible, self.visible_bias) - self.hidden.freed(
+            self.up(visible)
+        ).sum(-1)
 
     def chain(self, visible: Tensor, steps: int, generator: torch.Generator) -> Tensor:
         """`steps` of Gibbs sampling: hidden units are drawn, visible ones take their means."""
@@ -99,7 +114,9 @@ class Machine:
         return visible
 
     def gradient(self, data: Tensor, model: Tensor) -> list[Tensor]:
-        """Of the log-likelihood by weight, visible and hidden bias: statistics of the data minus those of the model's rows."""
+        """Of the log-likelihood by weight, visible and hidden bias: statistics of the data minus
+        those of the model's rows.
+        """
         moments = [(rows, self.hidden.mean(self.up(rows))) for rows in (data, model)]
         (v, h), (w, g) = moments
         return [h.T @ v / len(v) - g.T @ w / len(w), v.mean(0) - w.mean(0), h.mean(0) - g.mean(0)]

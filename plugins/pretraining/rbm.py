@@ -22,20 +22,24 @@ CALM = 0.1
 
 
 class RBM(Pretraining):
-    """Each linear layer is the upward half of a restricted Boltzmann machine that models the layer's input.
+    """Each linear layer is the upward half of a restricted Boltzmann machine that models the
+    layer's input.
 
-    E(v, h) = -a·v - b·h - h·Wv for Bernoulli units; |v - a|²/2 in place of -a·v for Gaussian ones. The gradient is
-    ⟨h vᵀ⟩ of the data minus that after k steps of Gibbs sampling, from the data (cd) or from a chain of its own (pcd).
-    Visible units are Bernoulli where inputs lie in [0, 1], else Gaussian on standardized inputs; hidden units are Bernoulli
-    where a sigmoid follows and noisy rectified (NReLU) where a rectifier does. Hinton's guide: momentum 0.5 for five epochs, then
-    0.9; weight cost; visible bias from the data; means for reconstructions; a tenth of the rate for unbounded units. The gap of
-    the mean free energy between held and training rows is told: one that grows is overfitting.
+    E(v, h) = -a·v - b·h - h·Wv for Bernoulli units; |v - a|²/2 in place of -a·v for Gaussian ones.
+    The gradient is ⟨h vᵀ⟩ of the data minus that after k steps of Gibbs sampling, from the data
+    (cd) or from a chain of its own (pcd). Visible units are Bernoulli where inputs lie in [0, 1],
+    else Gaussian on standardized inputs; hidden units are Bernoulli where a sigmoid follows and
+    noisy rectified (NReLU) where a rectifier does. Hinton's guide: momentum 0.5 for five epochs,
+    then 0.9; weight cost; visible bias from the data; means for reconstructions; a tenth of the
+    rate for unbounded units. The gap of the mean free energy between held and training rows is
+    told: one that grows is overfitting.
 
     When it helps: deep stacks of sigmoid units, few labels with many unlabeled rows.
 
     Arguments: `steps` k; `chain` cd or pcd; `weight_cost`; `epochs`, `lr`, `freeze`.
 
-    Reference: Hinton et al. 2006; Hinton 2010, "A practical guide to training restricted Boltzmann machines"; Tieleman 2008
+    Reference: Hinton et al. 2006; Hinton 2010, "A practical guide to training restricted Boltzmann
+        machines"; Tieleman 2008
     for pcd; Nair & Hinton 2010 for NReLU.
     """
 
@@ -67,14 +71,26 @@ class RBM(Pretraining):
         weight_cost: float = 2e-4,
         **params: Any,
     ) -> Learnt:
-        """Train the machine of the layer; the loss is the squared error of mean reconstructions of held rows."""
+        """Train the machine of the layer; the loss is the squared error of mean reconstructions of
+        held rows.
+        """
         with torch.no_grad():
-            view, (train, held) = View.of(segment, inputs), (part[0] for part in self.held_out([inputs]))
+            view, (train, held) = (
+                View.of(segment, inputs),
+                (part[0] for part in self.held_out([inputs])),
+            )
             train, held = view.forth(train), view.forth(held)
             machine = machine_of(segment, view, train)
             calm = 1.0 if segment.bounds and view.kind == "Bernoulli" else CALM
-            values = [machine.weight, machine.visible_bias, *([machine.hidden_bias] if biased(segment) else [])]
-            groups: list[dict[str, Any]] = [{"params": values[:1], "weight_decay": weight_cost}, {"params": values[1:]}]
+            values = [
+                machine.weight,
+                machine.visible_bias,
+                *([machine.hidden_bias] if biased(segment) else []),
+            ]
+            groups: list[dict[str, Any]] = [
+                {"params": values[:1], "weight_decay": weight_cost},
+                {"params": values[1:]},
+            ]
             optimizer = torch.optim.SGD(groups, lr=lr * calm, momentum=0.5)
             fantasies = machine.chain(train[:64], 1, generator)
 
@@ -83,8 +99,12 @@ class RBM(Pretraining):
                 for group in optimizer.param_groups:
                     group["momentum"] = 0.5 if number < EARLY else 0.9
                 for (rows,) in self.minibatches([train], generator):
-                    fantasies = machine.chain(fantasies if chain == "pcd" else rows, steps, generator)
-                    for value, slope in zip(values, machine.gradient(rows, fantasies), strict=False):  # no bias, no step
+                    fantasies = machine.chain(
+                        fantasies if chain == "pcd" else rows, steps, generator
+                    )
+                    for value, slope in zip(
+                        values, machine.gradient(rows, fantasies), strict=False
+                    ):  # no bias, no step
                         value.grad = -slope
                     optimizer.step()
 
@@ -102,7 +122,14 @@ def units_of(segment: advisor.Segment) -> Hidden | None:
     grid = torch.linspace(-4, 4, 81).to(segment.weight)[:, None].expand(-1, len(segment.matrix))
     with torch.no_grad():
         found = segment.activation(grid)
-        return next((HIDDEN[kind] for kind, (mean, far) in NEAR.items() if bool(((found - mean(grid)).abs() < far).all())), None)
+        return next(
+            (
+                HIDDEN[kind]
+                for kind, (mean, far) in NEAR.items()
+                if bool(((found - mean(grid)).abs() < far).all())
+            ),
+            None,
+        )
 
 
 def biased(segment: advisor.Segment) -> bool:
@@ -115,14 +142,17 @@ def machine_of(segment: advisor.Segment, view: View, rows: Tensor) -> Machine:
     hidden, visible, matrix = units_of(segment), VISIBLE[view.kind], segment.matrix.detach()
     assert hidden is not None  # others are refused
     bias = matrix.new_zeros(len(matrix)) if segment.bias is None else segment.bias.detach()
-    return Machine(matrix * view.scale, visible.bias(rows), bias + matrix @ view.shift, visible, hidden)
+    return Machine(
+        matrix * view.scale, visible.bias(rows), bias + matrix @ view.shift, visible, hidden
+    )
 
 
 @dataclass(frozen=True)
 class View:
     """How a machine sees a layer's inputs: as they are where they lie in [0, 1], else standardized.
 
-    A unit that hardly varies is divided by a tenth of the mean deviation instead. Without a trainable bias nothing is shifted.
+    A unit that hardly varies is divided by a tenth of the mean deviation instead. Without a
+    trainable bias nothing is shifted.
     """
 
     kind: str
@@ -137,7 +167,9 @@ class View:
             return cls("Bernoulli", none, none + 1)
         spread = inputs.std(0, correction=0)
         return cls(
-            "Gaussian", inputs.mean(0) if biased(segment) else none, spread.clamp_min(max(1e-6, 0.1 * float(spread.mean())))
+            "Gaussian",
+            inputs.mean(0) if biased(segment) else none,
+            spread.clamp_min(max(1e-6, 0.1 * float(spread.mean()))),
         )
 
     def forth(self, inputs: Tensor) -> Tensor:
@@ -145,7 +177,8 @@ class View:
         return (inputs - self.shift) / self.scale
 
     def give(self, segment: advisor.Segment, machine: Machine) -> None:
-        """Give the layer what the machine learnt: the same hidden inputs, from inputs as they are."""
+        """Give the layer what the machine learnt: the same hidden inputs, from inputs as they are.
+        """
         matrix = machine.weight / self.scale
         segment.matrix.copy_(matrix)
         if segment.bias is not None and biased(segment):

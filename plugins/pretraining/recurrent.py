@@ -16,12 +16,15 @@ from advisor import Pretraining
 class NextStep(Pretraining):
     """Each recurrent layer learns to predict the next step of its input.
 
-    Loss: mean of (V h_t + c - x_{t+1})² over steps, the linear map V, c being thrown away afterwards. A module of several
-    layers learns as one, from a zero state. A layer after an embedding predicts the next word's vector.
+    Loss: mean of (V h_t + c - x_{t+1})² over steps, the linear map V, c being thrown away
+        afterwards. A module of several
+    layers learns as one, from a zero state. A layer after an embedding predicts the next word's
+    vector.
 
     When it helps: long sequences with few labels and many unlabeled rows.
 
-    Arguments: `epochs`, `lr`, `freeze`. For nn.RNN, nn.LSTM and nn.GRU on tensors; one that reads from both sides is left out.
+    Arguments: `epochs`, `lr`, `freeze`. For nn.RNN, nn.LSTM and nn.GRU on tensors; one that reads
+        from both sides is left out.
 
     Reference: Dai & Le 2015, "Semi-supervised sequence learning".
     """
@@ -50,4 +53,11 @@ class NextStep(Pretraining):
             (steps,) = rows
             return F.mse_loss(head(segment.encode(steps[:, :-1])), steps[:, 1:])
 
-        return self.descend([*segment.parameters, *head.parameters()], [inputs], loss, generator, epochs=epochs, lr=lr)
+        return self.descend(
+            [*segment.parameters, *head.parameters()],
+            [inputs],
+            loss,
+            generator,
+            epochs=epochs,
+            lr=lr,
+        )

@@ -15,15 +15,19 @@ from .autoencoder import Autoencoder
 class SparseAutoencoder(Autoencoder):
     """An autoencoder most of whose units are off for most inputs.
 
-    Loss per row: |x' - x|² (or cross-entropy) + weight · Σⱼ KL(target ‖ ρⱼ), where ρⱼ is the mean of unit j over a mini-batch,
-    brought to [0, 1]; or + weight · Σⱼ |hⱼ|·|dⱼ|, where dⱼ is the decoder's vector of unit j, so that a small code with a large
-    decoder gains nothing. KL needs units with two bounds; for others the penalty is L1.
+    Loss per row: |x' - x|² (or cross-entropy) + weight · Σⱼ KL(target ‖ ρⱼ), where ρⱼ is the mean
+        of unit j over a mini-batch,
+    brought to [0, 1]; or + weight · Σⱼ |hⱼ|·|dⱼ|, where dⱼ is the decoder's vector of unit j, so
+    that a small code with a large decoder gains nothing. KL needs units with two bounds; for others
+    the penalty is L1.
 
     When it helps: layers wider than their input, whose units would copy it.
 
-    Arguments: `form` kl or l1; `target` mean activity; `weight` of the penalty; `epochs`, `lr`, `freeze`.
+    Arguments: `form` kl or l1; `target` mean activity; `weight` of the penalty; `epochs`, `lr`,
+        `freeze`.
 
-    Reference: Ng 2011, "Sparse autoencoder" (CS294A); Ranzato et al. 2007, "Sparse feature learning for deep belief networks".
+    Reference: Ng 2011, "Sparse autoencoder" (CS294A); Ranzato et al. 2007, "Sparse feature learning
+        for deep belief networks".
     """
 
     name = "sparse_autoencoder"
@@ -68,7 +72,9 @@ def divergence(target: float, activity: Tensor) -> Tensor:
 
 
 def vectors(decoder: nn.Module, units: int) -> Tensor:
-    """Length of the decoder's vector of each unit; 1 where groups share the places of a transposed layer."""
+    """Length of the decoder's vector of each unit; 1 where groups share the places of a transposed
+    layer.
+    """
     weight = next(decoder.parameters())
     along = 0 if "Transpose" in type(decoder).__name__ else 1
     if weight.shape[along] != units:

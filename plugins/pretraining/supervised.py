@@ -16,14 +16,18 @@ from advisor import Pretraining
 class Supervised(Pretraining):
     """Each layer learns the task itself, through a temporary linear head on its output.
 
-    Loss: cross-entropy of V·pool(h) + c with the class, or squared error with the standardized numbers; pool is the mean over
-    places of a convolution and steps of a sequence. Targets are those of the training split; unlabeled rows are not used.
+    Loss: cross-entropy of V·pool(h) + c with the class, or squared error with the standardized
+        numbers; pool is the mean over
+    places of a convolution and steps of a sequence. Targets are those of the training split;
+    unlabeled rows are not used.
 
-    When it helps: deep nets in which no gradient arrives below; it regularizes less than learning without targets.
+    When it helps: deep nets in which no gradient arrives below; it regularizes less than learning
+        without targets.
 
     Arguments: `epochs`, `lr`, `freeze`. Also for recurrent layers.
 
-    Reference: Bengio et al. 2007, "Greedy layer-wise training of deep networks"; Belilovsky et al. 2019, "Greedy layerwise
+    Reference: Bengio et al. 2007, "Greedy layer-wise training of deep networks"; Belilovsky et al.
+        2019, "Greedy layerwise
     learning can scale to ImageNet".
     """
 
@@ -55,7 +59,14 @@ class Supervised(Pretraining):
             found: Tensor = error(head(pooled(segment, rows[0])), rows[1])
             return found
 
-        return self.descend([*segment.parameters, *head.parameters()], [inputs, wanted], loss, generator, epochs=epochs, lr=lr)
+        return self.descend(
+            [*segment.parameters, *head.parameters()],
+            [inputs, wanted],
+            loss,
+            generator,
+            epochs=epochs,
+            lr=lr,
+        )
 
 
 def pooled(segment: advisor.Segment, inputs: Tensor) -> Tensor:
@@ -63,7 +74,9 @@ def pooled(segment: advisor.Segment, inputs: Tensor) -> Tensor:
     code = segment.encode(inputs)
     if code.ndim == 2:
         return code
-    return code.flatten(2).mean(2) if "conv" in segment.operation.name else code.flatten(1, -2).mean(1)
+    return (
+        code.flatten(2).mean(2) if "conv" in segment.operation.name else code.flatten(1, -2).mean(1)
+    )
 
 
 def task_of(targets: Tensor) -> tuple[Tensor, int, Any]:

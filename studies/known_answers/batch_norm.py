@@ -1,4 +1,6 @@
-"""Batch normalization takes the scale out of the weights before it, so that starts of other scale tie (exact; Ioffe 2015)."""
+"""Batch normalization takes the scale out of the weights before it, so that starts of other scale
+tie (exact; Ioffe 2015).
+"""
 
 from itertools import pairwise
 
@@ -12,7 +14,11 @@ def net() -> nn.Module:
     """Three hidden layers, each normalized."""
     sizes = [64, 64, 64, 64]
     pairs = pairwise(sizes)
-    body = (module for one, other in pairs for module in (nn.Linear(one, other), nn.BatchNorm1d(other), nn.ReLU()))
+    body = (
+        module
+        for one, other in pairs
+        for module in (nn.Linear(one, other), nn.BatchNorm1d(other), nn.ReLU())
+    )
     return nn.Sequential(*body, nn.Linear(64, 10))
 
 
@@ -21,7 +27,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=16,
     epochs=16,
-    only={"activation": [], "initializer": ["xavier", "he", "lecun"], "pretraining": [], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": ["xavier", "he", "lecun"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["keep"],

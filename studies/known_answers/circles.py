@@ -1,4 +1,6 @@
-"""A net without a nonlinearity cannot tell a circle from the one around it, and any nonlinearity can (provable; Minsky 1969)."""
+"""A net without a nonlinearity cannot tell a circle from the one around it, and any nonlinearity
+can (provable; Minsky 1969).
+"""
 
 from known_nets import plain
 from sklearn.datasets import make_circles
@@ -23,7 +25,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=circles),
     trials=14,
     epochs=20,
-    only={"activation": ["relu", "tanh"], "initializer": ["xavier", "he"], "pretraining": [], "embedding": []},
+    only={
+        "activation": ["relu", "tanh"],
+        "initializer": ["xavier", "he"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

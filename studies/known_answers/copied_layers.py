@@ -1,4 +1,6 @@
-"""`nn.TransformerEncoder` copies one layer, so that all begin with the same bits, and this must be told (PyTorch's own notes)."""
+"""`nn.TransformerEncoder` copies one layer, so that all begin with the same bits, and this must be
+told (PyTorch's own notes).
+"""
 
 from known_data import digits
 from torch import Tensor, nn
@@ -25,6 +27,15 @@ study = advisor.Study(
     advisor.Task(build=Rows, data=digits),
     trials=9,
     epochs=5,
-    only={"activation": [], "initializer": ["xavier", "orthogonal"], "pretraining": [], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": ["xavier", "orthogonal"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
-EXPECTED = {"verdict": ["keep"], "finding": "identical_layers", "source": "PyTorch, nn.TransformerEncoder; measured"}
+EXPECTED = {
+    "verdict": ["keep"],
+    "finding": "identical_layers",
+    "source": "PyTorch, nn.TransformerEncoder; measured",
+}

@@ -1,4 +1,6 @@
-"""Thirty plain ReLU layers do not learn from PyTorch's own start; a start that keeps the signal mends it (He et al. 2015)."""
+"""Thirty plain ReLU layers do not learn from PyTorch's own start; a start that keeps the signal
+mends it (He et al. 2015).
+"""
 
 from known_data import digits
 from known_nets import plain

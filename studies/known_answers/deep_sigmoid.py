@@ -1,4 +1,6 @@
-"""Six sigmoid layers stall: a start centred on data or pretraining rescues them, the start as well and for less (Glorot 2010)."""
+"""Six sigmoid layers stall: a start centred on data or pretraining rescues them, the start as well
+and for less (Glorot 2010).
+"""
 
 from known_data import digits
 from known_nets import plain

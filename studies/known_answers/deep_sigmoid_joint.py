@@ -1,4 +1,6 @@
-"""Six sigmoid layers stall, and the best cure is another activation, with or without a start for it (Glorot & Bengio 2010)."""
+"""Six sigmoid layers stall, and the best cure is another activation, with or without a start for it
+(Glorot & Bengio 2010).
+"""
 
 from deep_sigmoid import net
 from known_data import digits

@@ -1,4 +1,6 @@
-"""Fifty tanh layers learn from orthogonal weights at a low rate, and not at the usual higher ones (Pennington et al. 2017)."""
+"""Fifty tanh layers learn from orthogonal weights at a low rate, and not at the usual higher ones
+(Pennington et al. 2017).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -17,7 +19,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=12,
     epochs=6,
-    only={"activation": [], "initializer": ["orthogonal", "he"], "pretraining": [], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": ["orthogonal", "he"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

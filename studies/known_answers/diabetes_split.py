@@ -1,4 +1,6 @@
-"""On diabetes ELU beats ReLU by .013 of r2 on one split, and by .001 over sixteen, so that it is no gain (Bouthillier 2021)."""
+"""On diabetes ELU beats ReLU by .013 of r2 on one split, and by .001 over sixteen, so that it is no
+gain (Bouthillier 2021).
+"""
 
 from known_nets import plain
 from sklearn.datasets import load_diabetes
@@ -13,7 +15,9 @@ def net() -> nn.Module:
 
 
 def patients() -> tuple:
-    """442 patients, ten measurements each, and the progression of the disease a year later, in deviations."""
+    """442 patients, ten measurements each, and the progression of the disease a year later, in
+    deviations.
+    """
     x, y = load_diabetes(return_X_y=True)
     return (x / x.std(axis=0)).astype("float32"), ((y - y.mean()) / y.std()).astype("float32")
 
@@ -24,4 +28,8 @@ study = advisor.Study(
     trials=16,
     only={"activation": ["elu", "tanh"], "initializer": [], "pretraining": [], "embedding": []},
 )
-EXPECTED = {"verdict": ["keep"], "gain": (-0.05, 0.05), "source": "Bouthillier et al. 2021, variance of splits; 16 splits"}
+EXPECTED = {
+    "verdict": ["keep"],
+    "gain": (-0.05, 0.05),
+    "source": "Bouthillier et al. 2021, variance of splits; 16 splits",
+}

@@ -1,4 +1,6 @@
-"""With 30 labels and 1,170 digits without, four sigmoid layers gain from pretraining (Erhan et al. 2010; Paine et al. 2014)."""
+"""With 30 labels and 1,170 digits without, four sigmoid layers gain from pretraining (Erhan et al.
+2010; Paine et al. 2014).
+"""
 
 from functools import partial
 
@@ -19,7 +21,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=partial(labelled_digits, 30)),
     trials=10,
     epochs=150,
-    only={"activation": [], "initializer": [], "pretraining": ["rbm", "denoising"], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": ["rbm", "denoising"],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

@@ -1,4 +1,6 @@
-"""With 30 labels pretraining is not worth three points to two ReLU layers, as it is to sigmoids (Paine et al. 2014; measured)."""
+"""With 30 labels pretraining is not worth three points to two ReLU layers, as it is to sigmoids
+(Paine et al. 2014; measured).
+"""
 
 from functools import partial
 
@@ -20,11 +22,17 @@ study = advisor.Study(
     trials=12,
     epochs=150,
     min_gain=0.03,
-    only={"activation": [], "initializer": [], "pretraining": ["rbm", "denoising"], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": ["rbm", "denoising"],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["keep"],
     "gain": (-0.03, 0.03),
-    # Measured: denoising +.019, standard error .005, over ten draws of labels at 2e-3; +.015 [-.010, +.040] with tuned rates.
+    # Measured: denoising +.019, standard error .005, over ten draws of labels at 2e-3; +.015
+    # [-.010, +.040] with tuned rates.
     "source": "Paine et al. 2014; Erhan et al. 2010; measured over ten draws of 30 labels",
 }

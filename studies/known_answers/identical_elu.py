@@ -1,4 +1,5 @@
-"""CELU with alpha 1 is ELU with alpha 1, so that nothing can be gained by it (exact; Barron 2017)."""
+"""CELU with alpha 1 is ELU with alpha 1, so that nothing can be gained by it (exact; Barron 2017).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -19,6 +20,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=12,
     epochs=12,
-    only={"activation": ["celu_one"], "initializer": [], "pretraining": [], "embedding": [], "twin": ["celu"]},
+    only={
+        "activation": ["celu_one"],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": [],
+        "twin": ["celu"],
+    },
 )
 EXPECTED = {"verdict": ["keep"], "identical": True, "source": "exact; Barron 2017"}

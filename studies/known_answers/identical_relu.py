@@ -1,4 +1,6 @@
-"""LeakyReLU with slope 0 is ReLU, and so is a rectifier in other words: nothing can be gained (exact; Maas et al. 2013)."""
+"""LeakyReLU with slope 0 is ReLU, and so is a rectifier in other words: nothing can be gained
+(exact; Maas et al. 2013).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -19,6 +21,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=12,
     epochs=12,
-    only={"activation": ["leaky_none"], "initializer": [], "pretraining": [], "embedding": [], "twin": ["leaky_zero", "where"]},
+    only={
+        "activation": ["leaky_none"],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": [],
+        "twin": ["leaky_zero", "where"],
+    },
 )
 EXPECTED = {"verdict": ["keep"], "identical": True, "source": "exact; Maas et al. 2013"}

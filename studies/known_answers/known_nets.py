@@ -9,16 +9,25 @@ from torch import Tensor, nn
 Start = Callable[[Tensor], object]
 
 
-def plain(sizes: Iterable[int], act: Callable[[], nn.Module], start: Start | None = None, after: Iterable = ()) -> nn.Sequential:
-    """Linear layers of these sizes with an activation, and the modules that `after` makes, after each but the last.
+def plain(
+    sizes: Iterable[int],
+    act: Callable[[], nn.Module],
+    start: Start | None = None,
+    after: Iterable = (),
+) -> nn.Sequential:
+    """Linear layers of these sizes with an activation, and the modules that `after` makes, after
+    each but the last.
 
-    `start` fills every weight, and then every bias is zero; without it the net begins as PyTorch has it.
+    `start` fills every weight, and then every bias is zero; without it the net begins as PyTorch
+    has it.
     """
     sizes, after = list(sizes), list(after)
     layers = [nn.Linear(one, other) for one, other in pairwise(sizes)]
     if start is not None:
         begin(layers, start)
-    hidden = (module for layer in layers[:-1] for module in (layer, act(), *(make() for make in after)))
+    hidden = (
+        module for layer in layers[:-1] for module in (layer, act(), *(make() for make in after))
+    )
     return nn.Sequential(*hidden, layers[-1])
 
 
@@ -40,13 +49,16 @@ def lecun(weight: Tensor) -> Tensor:
 
 
 class Residual(nn.Module):
-    """Blocks of two layers whose result is added to what went past them; no normalization, He's start everywhere."""
+    """Blocks of two layers whose result is added to what went past them; no normalization, He's
+    start everywhere.
+    """
 
     def __init__(self, features: int, width: int, blocks: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Linear(features, width)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)) for _ in range(blocks)
+            nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+            for _ in range(blocks)
         )
         self.head = nn.Linear(width, classes)
         begin([module for module in self.modules() if isinstance(module, nn.Linear)], he)
@@ -61,7 +73,9 @@ class Residual(nn.Module):
 class BagOfWords(nn.Module):
     """The mean of a text's word vectors, which begin with deviation `std`, and a linear layer."""
 
-    def __init__(self, vocab_size: int, num_classes: int, width: int = 32, std: float = 1.0) -> None:
+    def __init__(
+        self, vocab_size: int, num_classes: int, width: int = 32, std: float = 1.0
+    ) -> None:
         super().__init__()
         self.words = nn.Embedding(vocab_size, width, padding_idx=0)
         self.words.weight.data.mul_(std)

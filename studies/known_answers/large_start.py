@@ -1,4 +1,6 @@
-"""Weights from N(0, 1) saturate every tanh; a start that knows the number of inputs mends it (LeCun et al. 1998)."""
+"""Weights from N(0, 1) saturate every tanh; a start that knows the number of inputs mends it (LeCun
+et al. 1998).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -17,7 +19,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=14,
     epochs=12,
-    only={"activation": [], "initializer": ["xavier", "lecun", "orthogonal"], "pretraining": [], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": ["xavier", "lecun", "orthogonal"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

@@ -1,4 +1,6 @@
-"""Breast cancer is told as well by a linear model, so that a nonlinearity is not worth selling (Street et al. 1993)."""
+"""Breast cancer is told as well by a linear model, so that a nonlinearity is not worth selling
+(Street et al. 1993).
+"""
 
 from known_nets import plain
 from sklearn.datasets import load_breast_cancer
@@ -23,6 +25,15 @@ study = advisor.Study(
     "linear_is_enough",
     advisor.Task(build=net, data=patients),
     trials=20,
-    only={"activation": ["relu", "tanh", "elu", "gelu"], "initializer": [], "pretraining": [], "embedding": []},
+    only={
+        "activation": ["relu", "tanh", "elu", "gelu"],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
-EXPECTED = {"verdict": ["keep"], "gain": (-0.02, 0.02), "source": "Street et al. 1993, one separating plane: 97 %"}
+EXPECTED = {
+    "verdict": ["keep"],
+    "gain": (-0.02, 0.02),
+    "source": "Street et al. 1993, one separating plane: 97 %",
+}

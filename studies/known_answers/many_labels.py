@@ -1,4 +1,6 @@
-"""With 1,000 labels two ReLU layers with He's start gain nothing from pretraining on the other digits (Paine et al. 2014)."""
+"""With 1,000 labels two ReLU layers with He's start gain nothing from pretraining on the other
+digits (Paine et al. 2014).
+"""
 
 from functools import partial
 
@@ -19,7 +21,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=partial(labelled_digits, 1000)),
     trials=12,
     epochs=24,
-    only={"activation": [], "initializer": [], "pretraining": ["rbm", "denoising"], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": ["rbm", "denoising"],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["keep"],

@@ -1,4 +1,6 @@
-"""With 4,000 labelled texts every word has been seen often, and vectors bring nothing more (Arora et al. 2020)."""
+"""With 4,000 labelled texts every word has been seen often, and vectors bring nothing more (Arora
+et al. 2020).
+"""
 
 from functools import partial
 
@@ -11,7 +13,12 @@ study = advisor.Study(
     "many_texts",
     advisor.Task(build=BagOfWords, data=partial(topics, labels=4000, unlabeled=0, words=100)),
     trials=12,
-    only={"activation": [], "initializer": [], "pretraining": [], "embedding": ["skipgram", "cbow"]},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": ["skipgram", "cbow"],
+    },
 )
 EXPECTED = {
     "verdict": ["keep"],

@@ -1,4 +1,6 @@
-"""A technique that only triples the rate wins at a fixed rate and ties with a model that is tuned as well (Choi et al. 2019)."""
+"""A technique that only triples the rate wins at a fixed rate and ties with a model that is tuned
+as well (Choi et al. 2019).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -19,6 +21,16 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits, batch=128),
     trials=16,
     epochs=6,
-    only={"activation": [], "initializer": [], "pretraining": [], "embedding": [], "speed": ["triple"]},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": [],
+        "speed": ["triple"],
+    },
 )
-EXPECTED = {"verdict": ["keep"], "gain": (-0.01, 0.01), "source": "exact once rates are tuned; Choi et al. 2019"}
+EXPECTED = {
+    "verdict": ["keep"],
+    "gain": (-0.01, 0.01),
+    "source": "exact once rates are tuned; Choi et al. 2019",
+}

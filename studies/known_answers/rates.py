@@ -4,7 +4,9 @@ import advisor
 
 
 class Triple(advisor.Technique):
-    """Multiply the learning rate by 3: what looks like a better method where the rate was not tuned."""
+    """Multiply the learning rate by 3: what looks like a better method where the rate was not
+    tuned.
+    """
 
     name, slot, cite = "triple", "speed", "Choi et al. 2019, on untuned optimizers"
 

@@ -1,4 +1,6 @@
-"""Thirty residual blocks with He's start and no normalization double the signal in each; scaled ends mend it (Zhang 2019)."""
+"""Thirty residual blocks with He's start and no normalization double the signal in each; scaled
+ends mend it (Zhang 2019).
+"""
 
 from known_data import digits
 from known_nets import Residual
@@ -17,7 +19,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=12,
     epochs=6,
-    only={"activation": [], "initializer": ["he", "residual", "zero_last"], "pretraining": [], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": ["he", "residual", "zero_last"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

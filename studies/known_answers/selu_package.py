@@ -1,4 +1,6 @@
-"""SELU comes with its start and its dropout: in sixteen layers it learns where a bare swap does not (Klambauer et al. 2017)."""
+"""SELU comes with its start and its dropout: in sixteen layers it learns where a bare swap does not
+(Klambauer et al. 2017).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -17,7 +19,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=16,
     epochs=12,
-    only={"activation": ["selu", "leaky_relu", "gelu"], "initializer": ["he"], "pretraining": [], "embedding": []},
+    only={
+        "activation": ["selu", "leaky_relu", "gelu"],
+        "initializer": ["he"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

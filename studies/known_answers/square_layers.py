@@ -1,4 +1,6 @@
-"""In square layers Glorot's and LeCun's normal starts are one distribution, so that a swap gains nothing (exact; Glorot 2010)."""
+"""In square layers Glorot's and LeCun's normal starts are one distribution, so that a swap gains
+nothing (exact; Glorot 2010).
+"""
 
 from known_data import digits
 from known_nets import lecun, plain
@@ -19,4 +21,8 @@ study = advisor.Study(
     epochs=12,
     only={"activation": [], "initializer": ["xavier", "lecun"], "pretraining": [], "embedding": []},
 )
-EXPECTED = {"verdict": ["keep"], "gain": (-0.01, 0.01), "source": "exact in law; Glorot & Bengio 2010; LeCun et al. 1998"}
+EXPECTED = {
+    "verdict": ["keep"],
+    "gain": (-0.01, 0.01),
+    "source": "exact in law; Glorot & Bengio 2010; LeCun et al. 1998",
+}

@@ -1,4 +1,6 @@
-"""Equal weights stay equal: the units of a layer are one unit, and any random start mends it (exact; Goodfellow et al. 2016)."""
+"""Equal weights stay equal: the units of a layer are one unit, and any random start mends it
+(exact; Goodfellow et al. 2016).
+"""
 
 from known_data import digits
 from known_nets import plain
@@ -17,7 +19,12 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=14,
     epochs=12,
-    only={"activation": ["tanh"], "initializer": ["xavier", "he", "orthogonal"], "pretraining": [], "embedding": []},
+    only={
+        "activation": ["tanh"],
+        "initializer": ["xavier", "he", "orthogonal"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

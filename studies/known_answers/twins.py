@@ -1,4 +1,6 @@
-"""What is equal by definition, under other names, put in place by hand so that it has to be trained to be compared."""
+"""What is equal by definition, under other names, put in place by hand so that it has to be trained
+to be compared.
+"""
 
 import copy
 
@@ -17,7 +19,11 @@ class Twin(advisor.Technique):
         self.name, self.old, self.new, self.cite = name, old, new, cite
 
     def unfit(self, run: advisor.Run) -> str | None:
-        return None if any(isinstance(m, self.old) for m in run.model.modules()) else f"the model has no {self.old.__name__}"
+        return (
+            None
+            if any(isinstance(m, self.old) for m in run.model.modules())
+            else f"the model has no {self.old.__name__}"
+        )
 
     def apply(self, run: advisor.Run) -> str:
         places = [

@@ -1,4 +1,6 @@
-"""Vectors from text that says nothing of the topics bring nothing, however much of it there is (exact: independence)."""
+"""Vectors from text that says nothing of the topics bring nothing, however much of it there is
+(exact: independence).
+"""
 
 from functools import partial
 
@@ -11,11 +13,18 @@ study = advisor.Study(
     "unrelated_text",
     advisor.Task(
         build=BagOfWords,
-        arguments={"std": 0.02},  # large rows drown what is learnt, and vectors would only be smaller
+        arguments={
+            "std": 0.02
+        },  # large rows drown what is learnt, and vectors would only be smaller
         data=partial(keywords, labels=300, unlabeled=1000),
     ),
     trials=12,
-    only={"activation": [], "initializer": [], "pretraining": [], "embedding": ["skipgram", "cbow"]},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": ["skipgram", "cbow"],
+    },
 )
 EXPECTED = {
     "verdict": ["keep"],

@@ -1,4 +1,6 @@
-"""With 60 labelled texts of 1,600 words most words are never seen; vectors from text without labels know them (Kim 2014)."""
+"""With 60 labelled texts of 1,600 words most words are never seen; vectors from text without labels
+know them (Kim 2014).
+"""
 
 from functools import partial
 
@@ -11,7 +13,12 @@ study = advisor.Study(
     "word_vectors",
     advisor.Task(build=BagOfWords, data=partial(topics, labels=60, unlabeled=3000)),
     trials=12,
-    only={"activation": [], "initializer": [], "pretraining": [], "embedding": ["skipgram", "cbow"]},
+    only={
+        "activation": [],
+        "initializer": [],
+        "pretraining": [],
+        "embedding": ["skipgram", "cbow"],
+    },
 )
 EXPECTED = {
     "verdict": ["change"],

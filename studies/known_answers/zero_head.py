@@ -1,4 +1,6 @@
-"""A last layer of zeros alone is no fault: its units get different gradients at once, and the net learns (exact; Zhang 2019)."""
+"""A last layer of zeros alone is no fault: its units get different gradients at once, and the net
+learns (exact; Zhang 2019).
+"""
 
 from known_data import digits
 from known_nets import he, plain
@@ -19,6 +21,15 @@ study = advisor.Study(
     advisor.Task(build=net, data=digits),
     trials=12,
     epochs=16,
-    only={"activation": [], "initializer": ["he", "orthogonal"], "pretraining": [], "embedding": []},
+    only={
+        "activation": [],
+        "initializer": ["he", "orthogonal"],
+        "pretraining": [],
+        "embedding": [],
+    },
 )
-EXPECTED = {"verdict": ["keep"], "absent": "symmetric_units", "source": "exact; Zhang et al. 2019, Fixup"}
+EXPECTED = {
+    "verdict": ["keep"],
+    "absent": "symmetric_units",
+    "source": "exact; Zhang et al. 2019, Fixup",
+}

@@ -21,13 +21,20 @@ class GPTConfig:
 
 class NewGELU(nn.Module):
     def forward(self, x):
-        return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * torch.pow(x, 3.0))))
+        return (
+            0.5
+            * x
+            * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * torch.pow(x, 3.0))))
+        )
 
 
 class CausalSelfAttention(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.c_attn, self.c_proj = nn.Linear(config.n_embd, 3 * config.n_embd), nn.Linear(config.n_embd, config.n_embd)
+        self.c_attn, self.c_proj = (
+            nn.Linear(config.n_embd, 3 * config.n_embd),
+            nn.Linear(config.n_embd, config.n_embd),
+        )
         mask = torch.tril(torch.ones(config.block_size, config.block_size))
         self.register_buffer("bias", mask.view(1, 1, config.block_size, config.block_size))
         self.n_head, self.n_embd = config.n_head, config.n_embd
@@ -86,7 +93,9 @@ class GPT(nn.Module):
         logits = self.lm_head(self.transformer.ln_f(x))
         loss = None
         if targets is not None:
-            loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
+            loss = F.cross_entropy(
+                logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1
+            )
         return logits, loss
 
 
@@ -115,13 +124,19 @@ class Llama(nn.Module):
             super().__init__()
             self.heads = heads
             self.wq, self.wk, self.wv, self.wo = (nn.Linear(dim, dim, bias=False) for _ in range(4))
-            self.w1, self.w2, self.w3 = nn.Linear(dim, 16, False), nn.Linear(16, dim, False), nn.Linear(dim, 16, False)
+            self.w1, self.w2, self.w3 = (
+                nn.Linear(dim, 16, False),
+                nn.Linear(16, dim, False),
+                nn.Linear(dim, 16, False),
+            )
             self.attention_norm, self.ffn_norm = RMSNorm(dim), RMSNorm(dim)
 
         def forward(self, x, cos, sin):
             b, t, c = x.shape
             h = self.attention_norm(x)
-            q, k, v = (w(h).view(b, t, self.heads, -1).transpose(1, 2) for w in (self.wq, self.wk, self.wv))
+            q, k, v = (
+                w(h).view(b, t, self.heads, -1).transpose(1, 2) for w in (self.wq, self.wk, self.wv)
+            )
             q, k = (z * cos + rotate_half(z) * sin for z in (q, k))
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = x + self.wo(y.transpose(1, 2).reshape(b, t, c))
@@ -143,7 +158,11 @@ class Llama(nn.Module):
         h = self.tok_embeddings(tokens)
         cos, sin = self.cos_cached[: tokens.shape[1]], self.sin_cached[: tokens.shape[1]]
         for layer in self.layers:
-            h = checkpoint(layer, h, cos, sin, use_reentrant=False) if self.training else layer(h, cos, sin)
+            h = (
+                checkpoint(layer, h, cos, sin, use_reentrant=False)
+                if self.training
+                else layer(h, cos, sin)
+            )
         return self.output(self.norm(h))
 
 
@@ -171,16 +190,28 @@ class Bert(nn.Module):
                 self.intermediate_act_fn = ACT2FN[config["hidden_act"]]
 
         def forward(self, hidden_states, padding):
-            attended, _ = self.attention(hidden_states, hidden_states, hidden_states, key_padding_mask=padding)
+            attended, _ = self.attention(
+                hidden_states, hidden_states, hidden_states, key_padding_mask=padding
+            )
             hidden_states = self.norm1(hidden_states + attended)
-            return self.norm2(hidden_states + self.output(self.intermediate_act_fn(self.dense(hidden_states))))
+            return self.norm2(
+                hidden_states + self.output(self.intermediate_act_fn(self.dense(hidden_states)))
+            )
 
     def __init__(self, config=None):
         super().__init__()
-        self.config = config or {"hidden_size": 8, "hidden_act": "gelu", "vocab_size": 20, "layers": 2}
+        self.config = config or {
+            "hidden_size": 8,
+            "hidden_act": "gelu",
+            "vocab_size": 20,
+            "layers": 2,
+        }
         size = self.config["hidden_size"]
         self.word_embeddings = nn.Embedding(self.config["vocab_size"], size, padding_idx=0)
-        self.position_embeddings, self.token_type_embeddings = nn.Embedding(16, size), nn.Embedding(2, size)
+        self.position_embeddings, self.token_type_embeddings = (
+            nn.Embedding(16, size),
+            nn.Embedding(2, size),
+        )
         self.register_buffer("position_ids", torch.arange(16).expand((1, -1)))
         self.layer = nn.ModuleList([self.Layer(self.config) for _ in range(self.config["layers"])])
         self.pooler, self.activation = nn.Linear(size, size), nn.Tanh()
@@ -210,7 +241,11 @@ class VisionTransformer(nn.Module):
     class Block(nn.Module):
         def __init__(self, d_model, n_head):
             super().__init__()
-            self.attn, self.ln_1, self.ln_2 = nn.MultiheadAttention(d_model, n_head), nn.LayerNorm(d_model), nn.LayerNorm(d_model)
+            self.attn, self.ln_1, self.ln_2 = (
+                nn.MultiheadAttention(d_model, n_head),
+                nn.LayerNorm(d_model),
+                nn.LayerNorm(d_model),
+            )
             self.mlp = nn.Sequential(
                 OrderedDict([
                     ("c_fc", nn.Linear(d_model, d_model * 4)),
@@ -233,7 +268,10 @@ class VisionTransformer(nn.Module):
         self.class_embedding = nn.Parameter(scale * torch.randn(width))
         self.positional_embedding = nn.Parameter(scale * torch.randn(5, width))
         self.transformer = nn.Sequential(*[self.Block(width, heads) for _ in range(layers)])
-        self.ln_post, self.proj = nn.LayerNorm(width), nn.Parameter(scale * torch.randn(width, output_dim))
+        self.ln_post, self.proj = (
+            nn.LayerNorm(width),
+            nn.Parameter(scale * torch.randn(width, output_dim)),
+        )
 
     def forward(self, x):
         x = self.conv1(x).flatten(2).permute(0, 2, 1)
@@ -261,13 +299,24 @@ class PositionalEncoding(nn.Module):
 class Seq2SeqTransformer(nn.Module):
     def __init__(self, emb_size=8, vocab=20):
         super().__init__()
-        self.transformer = nn.Transformer(emb_size, 2, 1, 1, 16, 0.1, activation="gelu", batch_first=True)
-        self.src_tok_emb, self.tgt_tok_emb = nn.Embedding(vocab, emb_size), nn.Embedding(vocab, emb_size)
-        self.positional_encoding, self.generator = PositionalEncoding(emb_size), nn.Linear(emb_size, vocab)
+        self.transformer = nn.Transformer(
+            emb_size, 2, 1, 1, 16, 0.1, activation="gelu", batch_first=True
+        )
+        self.src_tok_emb, self.tgt_tok_emb = (
+            nn.Embedding(vocab, emb_size),
+            nn.Embedding(vocab, emb_size),
+        )
+        self.positional_encoding, self.generator = (
+            PositionalEncoding(emb_size),
+            nn.Linear(emb_size, vocab),
+        )
 
     def forward(self, src, tgt):
         mask = self.transformer.generate_square_subsequent_mask(tgt.size(1))
-        src_emb, tgt_emb = (self.positional_encoding(e(t)) for e, t in ((self.src_tok_emb, src), (self.tgt_tok_emb, tgt)))
+        src_emb, tgt_emb = (
+            self.positional_encoding(e(t))
+            for e, t in ((self.src_tok_emb, src), (self.tgt_tok_emb, tgt))
+        )
         return self.generator(self.transformer(src_emb, tgt_emb, tgt_mask=mask))
 
 
@@ -280,7 +329,13 @@ class GEGLU(nn.Module):
 class FeedForward(nn.Sequential):
     def __init__(self, dim, mult=2, dropout=0.1):
         inner = dim * mult
-        super().__init__(nn.LayerNorm(dim), nn.Linear(dim, inner * 2), GEGLU(), nn.Dropout(dropout), nn.Linear(inner, dim))
+        super().__init__(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, inner * 2),
+            GEGLU(),
+            nn.Dropout(dropout),
+            nn.Linear(inner, dim),
+        )
 
 
 def perceiver(dim=8):
@@ -294,7 +349,11 @@ class T5(nn.Module):
         def __init__(self, d, bias=None):
             super().__init__()
             self.q, self.k, self.v, self.o = (nn.Linear(d, d, bias=False) for _ in range(4))
-            self.wi, self.wo, self.act = nn.Linear(d, 16, bias=False), nn.Linear(16, d, bias=False), nn.ReLU()
+            self.wi, self.wo, self.act = (
+                nn.Linear(d, 16, bias=False),
+                nn.Linear(16, d, bias=False),
+                nn.ReLU(),
+            )
             self.relative_attention_bias = nn.Embedding(32, 1)
 
         def forward(self, x, context=None):
@@ -308,8 +367,12 @@ class T5(nn.Module):
     def __init__(self, vocab=20, d=8):
         super().__init__()
         self.shared = nn.Embedding(vocab, d)
-        self.encoder = nn.ModuleDict({"embed_tokens": nn.Embedding(vocab, d), "block": self.Block(d)})
-        self.decoder = nn.ModuleDict({"embed_tokens": nn.Embedding(vocab, d), "block": self.Block(d)})
+        self.encoder = nn.ModuleDict(
+            {"embed_tokens": nn.Embedding(vocab, d), "block": self.Block(d)}
+        )
+        self.decoder = nn.ModuleDict(
+            {"embed_tokens": nn.Embedding(vocab, d), "block": self.Block(d)}
+        )
         self.lm_head = nn.Linear(d, vocab, bias=False)
         for tied in (self.encoder["embed_tokens"], self.decoder["embed_tokens"], self.lm_head):
             tied.weight = self.shared.weight
@@ -323,7 +386,10 @@ class T5(nn.Module):
 class SpatialGatingUnit(nn.Module):
     def __init__(self, d_ffn, seq_len):
         super().__init__()
-        self.norm, self.spatial_proj = nn.LayerNorm(d_ffn), nn.Conv1d(seq_len, seq_len, kernel_size=1)
+        self.norm, self.spatial_proj = (
+            nn.LayerNorm(d_ffn),
+            nn.Conv1d(seq_len, seq_len, kernel_size=1),
+        )
         nn.init.constant_(self.spatial_proj.bias, 1.0)
 
     def forward(self, x):
@@ -376,7 +442,13 @@ class PreNormResidual(nn.Module):
 
 
 def mixer_feed_forward(dim, expansion, dense=nn.Linear):
-    return nn.Sequential(dense(dim, dim * expansion), nn.GELU(), nn.Dropout(0.1), dense(dim * expansion, dim), nn.Dropout(0.1))
+    return nn.Sequential(
+        dense(dim, dim * expansion),
+        nn.GELU(),
+        nn.Dropout(0.1),
+        dense(dim * expansion, dim),
+        nn.Dropout(0.1),
+    )
 
 
 def mixer(patches=3, dim=5, depth=2):
@@ -385,7 +457,8 @@ def mixer(patches=3, dim=5, depth=2):
 
     blocks = [
         nn.Sequential(
-            PreNormResidual(dim, mixer_feed_forward(patches, 2, conv)), PreNormResidual(dim, mixer_feed_forward(dim, 2))
+            PreNormResidual(dim, mixer_feed_forward(patches, 2, conv)),
+            PreNormResidual(dim, mixer_feed_forward(dim, 2)),
         )
         for _ in range(depth)
     ]

@@ -23,7 +23,7 @@ def repeated(times):
 
 class Two(nn.Module):
     def __init__(self):
-        super().__init__(); self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)  # fmt: skip  # noqa: E702  # two on one line
+        super().__init__(); self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)  # fmt: skip  # two on one line
 
 
 class Lifts:
@@ -230,7 +230,9 @@ class Encoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, dropout=0.0, batch_first=True)
+        self.layer = nn.TransformerEncoderLayer(
+            8, 2, dim_feedforward=16, dropout=0.0, batch_first=True
+        )
         self.encoder = nn.TransformerEncoder(self.layer, num_layers=2, enable_nested_tensor=False)
         self.out = nn.Linear(8, 2)
 

@@ -1,4 +1,5 @@
-"""Models with one fault each and models without any, on handwritten digits (64 pixels, or 8x8), for the diagnosis.
+"""Models with one fault each and models without any, on handwritten digits (64 pixels, or 8x8), for
+the diagnosis.
 
 `truth` names what must be found; `also` what follows from it and may be found besides.
 """
@@ -13,10 +14,10 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
-from advisor.search.question import Question
-from advisor.search.setup import setup
 from advisor.study import Study, Task
 from advisor.training.run import Run
+from advisor.work.prepare import setup
+from advisor.work.study_ref import StudyRef
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,12 @@ class Patient:
     loss: Callable[..., Any] | None = None
 
 
-def plain(depth: int, act: type[nn.Module], width: int = 64, init: Callable[[torch.Tensor], object] | None = None) -> nn.Module:
+def plain(
+    depth: int,
+    act: type[nn.Module],
+    width: int = 64,
+    init: Callable[[torch.Tensor], object] | None = None,
+) -> nn.Module:
     layers: list[nn.Module] = []
     for i in range(depth):
         layers += [nn.Linear(64 if i == 0 else width, width), act()]
@@ -62,8 +68,14 @@ class Residual(nn.Module):
     class Block(nn.Module):
         def __init__(self, channels):
             super().__init__()
-            self.conv1, self.bn1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-            self.conv2, self.bn2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+            self.conv1, self.bn1 = (
+                nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+            )
+            self.conv2, self.bn2 = (
+                nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+            )
             nn.init.zeros_(self.bn2.weight)
             self.relu = nn.ReLU(inplace=True)
 
@@ -72,7 +84,9 @@ class Residual(nn.Module):
 
     def __init__(self, blocks=6):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)
+        )
         self.blocks = nn.Sequential(*(self.Block(16) for _ in range(blocks)))
         self.head = nn.Linear(16, 10)
 
@@ -99,7 +113,9 @@ class ViT(nn.Module):
             super().__init__()
             self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
             self.attn = nn.MultiheadAttention(width, 4, batch_first=True)
-            self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+            self.mlp = nn.Sequential(
+                nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            )
 
         def forward(self, x):
             y = self.norm1(x)
@@ -124,7 +140,9 @@ class Encoder(nn.Module):
     def __init__(self, layers=3):
         super().__init__()
         self.embed = nn.Linear(8, 32)
-        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), layers)
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), layers
+        )
         self.fc = nn.Linear(32, 10)
 
     def forward(self, x):
@@ -222,38 +240,67 @@ IMAGE = (1, 8, 8)
 COLLAPSE = frozenset({"collapsed", "vanishing"})
 
 FAULTS = {
-    "30 layers, default start": Patient(lambda: plain(30, nn.ReLU), COLLAPSE | {"default_start"}, frozenset({"dead_units"})),
-    "20 layers of GELU, default start": Patient(lambda: plain(20, nn.GELU), COLLAPSE | {"default_start"}),
-    "50 layers of tanh, default start": Patient(lambda: plain(50, nn.Tanh), COLLAPSE | {"default_start"}),
+    "30 layers, default start": Patient(
+        lambda: plain(30, nn.ReLU), COLLAPSE | {"default_start"}, frozenset({"dead_units"})
+    ),
+    "20 layers of GELU, default start": Patient(
+        lambda: plain(20, nn.GELU), COLLAPSE | {"default_start"}
+    ),
+    "50 layers of tanh, default start": Patient(
+        lambda: plain(50, nn.Tanh), COLLAPSE | {"default_start"}
+    ),
     "30 layers of ReLU, Xavier": Patient(
         lambda: plain(30, nn.ReLU, init=nn.init.xavier_normal_), COLLAPSE, frozenset({"dead_units"})
     ),
     "6 layers of sigmoid, default start": Patient(lambda: plain(6, nn.Sigmoid), COLLAPSE),
     "50 layers of tanh, gain 5/3": Patient(
-        lambda: plain(50, nn.Tanh, init=lambda w: nn.init.xavier_normal_(w, 5 / 3)), frozenset({"exploding"})
+        lambda: plain(50, nn.Tanh, init=lambda w: nn.init.xavier_normal_(w, 5 / 3)),
+        frozenset({"exploding"}),
     ),
     "30 layers of ReLU, twice He": Patient(
-        lambda: plain(30, nn.ReLU, init=lambda w: nn.init.normal_(w, std=2 * math.sqrt(2 / w.shape[1]))),
+        lambda: plain(
+            30, nn.ReLU, init=lambda w: nn.init.normal_(w, std=2 * math.sqrt(2 / w.shape[1]))
+        ),
         frozenset({"large_logits"}),
         frozenset({"exploding", "dead_units"}),
     ),
-    "ReLU born dead": Patient(dead, frozenset({"dead_units", "vanishing"}), frozenset({"collapsed"})),
+    "ReLU born dead": Patient(
+        dead, frozenset({"dead_units", "vanishing"}), frozenset({"collapsed"})
+    ),
     "six of sixteen channels dead": Patient(half_dead, frozenset({"dead_units"}), shape=IMAGE),
-    "saturated sigmoid": Patient(saturated, frozenset({"saturated_units", "large_head"}), frozenset({"large_logits"})),
-    "saturated tanh": Patient(lambda: saturated(nn.Tanh), frozenset({"saturated_units", "large_logits", "large_head"})),
+    "saturated sigmoid": Patient(
+        saturated, frozenset({"saturated_units", "large_head"}), frozenset({"large_logits"})
+    ),
+    "saturated tanh": Patient(
+        lambda: saturated(nn.Tanh), frozenset({"saturated_units", "large_logits", "large_head"})
+    ),
     "cloned encoder layers": Patient(Encoder, frozenset({"identical_layers"}), shape=IMAGE),
     "zero weights": Patient(lambda: constant(0.0), frozenset({"symmetric_units"}), COLLAPSE),
-    "constant weights": Patient(lambda: constant(0.05), frozenset({"symmetric_units"}), frozenset({"vanishing"})),
-    "logits a hundred times too large": Patient(loud_plain, frozenset({"large_logits", "large_head"})),
-    "the same in a CNN": Patient(loud_lenet, frozenset({"large_logits", "large_head"}), shape=IMAGE),
+    "constant weights": Patient(
+        lambda: constant(0.05), frozenset({"symmetric_units"}), frozenset({"vanishing"})
+    ),
+    "logits a hundred times too large": Patient(
+        loud_plain, frozenset({"large_logits", "large_head"})
+    ),
+    "the same in a CNN": Patient(
+        loud_lenet, frozenset({"large_logits", "large_head"}), shape=IMAGE
+    ),
     "log_softmax fed to cross-entropy": Patient(
-        lambda: Ends(lambda x: F.log_softmax(x, 1)), frozenset({"normalized_twice"}), loss=nn.CrossEntropyLoss()
+        lambda: Ends(lambda x: F.log_softmax(x, 1)),
+        frozenset({"normalized_twice"}),
+        loss=nn.CrossEntropyLoss(),
     ),
     "softmax fed to cross-entropy": Patient(
-        lambda: Ends(lambda x: x.softmax(1)), frozenset({"output_misfit"}), loss=nn.CrossEntropyLoss()
+        lambda: Ends(lambda x: x.softmax(1)),
+        frozenset({"output_misfit"}),
+        loss=nn.CrossEntropyLoss(),
     ),
-    "logits fed to NLL": Patient(lambda: plain(2, nn.ReLU), frozenset({"output_misfit"}), loss=nn.NLLLoss()),
-    "sigmoid fed to cross-entropy": Patient(lambda: Ends(torch.sigmoid), frozenset({"output_misfit"}), loss=F.cross_entropy),
+    "logits fed to NLL": Patient(
+        lambda: plain(2, nn.ReLU), frozenset({"output_misfit"}), loss=nn.NLLLoss()
+    ),
+    "sigmoid fed to cross-entropy": Patient(
+        lambda: Ends(torch.sigmoid), frozenset({"output_misfit"}), loss=F.cross_entropy
+    ),
     "unused layer": Patient(spare, frozenset({"unused"}), shape=IMAGE),
     "frozen trunk": Patient(frozen, frozenset({"frozen"}), shape=IMAGE),
     "detached trunk": Patient(Detached, frozenset({"no_gradient"}), shape=IMAGE),
@@ -273,14 +320,16 @@ HEALTHY = {
     "LSTM": Patient(Rows, shape=IMAGE),
     "GRU": Patient(lambda: Rows(nn.GRU), shape=IMAGE),
     "ViT": Patient(ViT, shape=IMAGE),
-    "log-probabilities and NLL": Patient(lambda: Ends(lambda x: F.log_softmax(x, 1)), loss=nn.NLLLoss()),
+    "log-probabilities and NLL": Patient(
+        lambda: Ends(lambda x: F.log_softmax(x, 1)), loss=nn.NLLLoss()
+    ),
     "one sigmoid layer": Patient(lambda: plain(1, nn.Sigmoid)),
 }
 
 
 def run_of(patient: Patient) -> Run:
     """A run of a patient on the training rows of the digits, standardized."""
-    shared = setup(Question.of(study_of(patient)))
+    shared = setup(StudyRef.of(study_of(patient)))
     return shared.run(0, shared.splits(0))
 
 

@@ -1,4 +1,6 @@
-"""What models of other people's packages do, small: each of these once misled the tracer or the swap."""
+"""What models of other people's packages do, small: each of these once misled the tracer or the
+swap.
+"""
 
 import random
 
@@ -62,7 +64,9 @@ class Unused(nn.Module):
 
 
 class Adn(nn.Sequential):
-    """Normalization and activation as one block, which has no parameters once its activation has none."""
+    """Normalization and activation as one block, which has no parameters once its activation has
+    none.
+    """
 
     def __init__(self, channels, act):
         super().__init__(nn.InstanceNorm2d(channels), act)
@@ -83,7 +87,12 @@ class PerChannel(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.b, self.act, self.gate = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 2, 1), nn.PReLU(6), nn.Conv2d(6, 6, 1)
+        self.a, self.b, self.act, self.gate = (
+            nn.Conv2d(3, 6, 3),
+            nn.Conv2d(6, 2, 1),
+            nn.PReLU(6),
+            nn.Conv2d(6, 6, 1),
+        )
 
     def forward(self, x):
         x = self.act(self.a(x))
@@ -105,7 +114,9 @@ class Shared(nn.Module):
 
 
 class Selective(nn.Module):
-    """A state space: its signal makes its own parameters, and is multiplied with them and with a gate."""
+    """A state space: its signal makes its own parameters, and is multiplied with them and with a
+    gate.
+    """
 
     def __init__(self):
         super().__init__()

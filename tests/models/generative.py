@@ -1,5 +1,7 @@
-"""Generators, auto-encoders, flows and fields, in the manner of the repositories that made them known."""
-# ruff: noqa: A002  # as people write it
+"""Generators, auto-encoders, flows and fields, in the manner of the repositories that made them
+known.
+"""
+# as people write it
 
 import math
 
@@ -13,8 +15,17 @@ from torch.distributions import Normal
 class AutoEncoder(nn.Module):
     def __init__(self):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(8, 6), nn.ReLU(True), nn.Linear(6, 4), nn.ReLU(True), nn.Linear(4, 2))
-        self.decoder = nn.Sequential(nn.Linear(2, 4), nn.ReLU(True), nn.Linear(4, 6), nn.ReLU(True), nn.Linear(6, 8), nn.Tanh())
+        self.encoder = nn.Sequential(
+            nn.Linear(8, 6), nn.ReLU(True), nn.Linear(6, 4), nn.ReLU(True), nn.Linear(4, 2)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(2, 4),
+            nn.ReLU(True),
+            nn.Linear(4, 6),
+            nn.ReLU(True),
+            nn.Linear(6, 8),
+            nn.Tanh(),
+        )
 
     def forward(self, x):
         return self.decoder(self.encoder(x))
@@ -51,25 +62,34 @@ class StyledConv(nn.Module):
     def __init__(self, channels, style_dim):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(1, channels, channels, 3, 3))
-        self.modulation, self.bias = nn.Linear(style_dim, channels), nn.Parameter(torch.zeros(channels))
+        self.modulation, self.bias = (
+            nn.Linear(style_dim, channels),
+            nn.Parameter(torch.zeros(channels)),
+        )
         self.noise = nn.Parameter(torch.zeros(1))
 
     def forward(self, x, style):
         batch, channels, height, width = x.shape
         weight = self.weight * self.modulation(style).view(batch, 1, channels, 1, 1)
-        weight = weight * torch.rsqrt(weight.pow(2).sum([2, 3, 4]) + 1e-8).view(batch, channels, 1, 1, 1)
+        weight = weight * torch.rsqrt(weight.pow(2).sum([2, 3, 4]) + 1e-8).view(
+            batch, channels, 1, 1, 1
+        )
         out = F.conv2d(
             x.view(1, batch * channels, height, width), weight.flatten(0, 1).view(batch * channels, channels, 3, 3),
             padding=1, groups=batch,
         )  # fmt: skip
-        out = out.view(batch, channels, height, width) + self.noise * torch.randn(batch, 1, height, width)
+        out = out.view(batch, channels, height, width) + self.noise * torch.randn(
+            batch, 1, height, width
+        )
         return F.leaky_relu(out + self.bias.view(1, -1, 1, 1), negative_slope=0.2) * math.sqrt(2)
 
 
 class StyleGAN(nn.Module):
     def __init__(self, style_dim=8, channels=4, n_mlp=2):
         super().__init__()
-        self.style = nn.Sequential(*[m for _ in range(n_mlp) for m in (nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))])
+        self.style = nn.Sequential(
+            *[m for _ in range(n_mlp) for m in (nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))]
+        )
         self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
         self.convs = nn.ModuleList([StyledConv(channels, style_dim) for _ in range(2)])
         self.to_rgb = nn.Conv2d(channels, 3, 1)
@@ -89,7 +109,11 @@ class SoftplusVAE(nn.Module):
     def __init__(self, dim=8, latent=2):
         super().__init__()
         self.encoder, self.decoder = nn.Linear(dim, 8), nn.Linear(latent, 8)
-        self.mu, self.sigma, self.out = nn.Linear(8, latent), nn.Linear(8, latent), nn.Linear(8, dim)
+        self.mu, self.sigma, self.out = (
+            nn.Linear(8, latent),
+            nn.Linear(8, latent),
+            nn.Linear(8, dim),
+        )
 
     def forward(self, x):
         h = torch.tanh(self.encoder(x))
@@ -103,7 +127,11 @@ class NeuralProcess(nn.Module):
 
     def __init__(self, dim=8, latent=4):
         super().__init__()
-        self.hidden, self.mu, self.sigma = nn.Linear(dim, 8), nn.Linear(8, latent), nn.Linear(8, latent)
+        self.hidden, self.mu, self.sigma = (
+            nn.Linear(dim, 8),
+            nn.Linear(8, latent),
+            nn.Linear(8, latent),
+        )
         self.decoder, self.out = nn.Linear(latent, 8), nn.Linear(8, 2)
 
     def forward(self, x):
@@ -173,7 +201,14 @@ class SirenNet(nn.Module):
         self.layers = nn.ModuleList([])
         for ind in range(num_layers):
             is_first = ind == 0
-            self.layers.append(Siren(dim_in if is_first else dim_hidden, dim_hidden, 30.0 if is_first else 1.0, is_first))
+            self.layers.append(
+                Siren(
+                    dim_in if is_first else dim_hidden,
+                    dim_hidden,
+                    30.0 if is_first else 1.0,
+                    is_first,
+                )
+            )
         final_activation = nn.Identity() if not exists(final_activation) else final_activation
         self.last_layer = Siren(dim_hidden, dim_out, activation=final_activation)
 
@@ -192,11 +227,16 @@ class RBF(nn.Module):
 
     def __init__(self, in_features=8, centres=6, basis_func=gaussian):
         super().__init__()
-        self.centres, self.log_sigmas = nn.Parameter(torch.randn(centres, in_features)), nn.Parameter(torch.zeros(centres))
+        self.centres, self.log_sigmas = (
+            nn.Parameter(torch.randn(centres, in_features)),
+            nn.Parameter(torch.zeros(centres)),
+        )
         self.basis_func, self.linear = basis_func, nn.Linear(centres, 2)
 
     def forward(self, input):
-        distances = (input.unsqueeze(1) - self.centres.unsqueeze(0)).pow(2).sum(-1).pow(0.5) / torch.exp(self.log_sigmas)
+        distances = (input.unsqueeze(1) - self.centres.unsqueeze(0)).pow(2).sum(-1).pow(
+            0.5
+        ) / torch.exp(self.log_sigmas)
         return self.linear(self.basis_func(distances))
 
 
@@ -205,7 +245,11 @@ class Hamiltonian(nn.Module):
 
     def __init__(self, dim=8):
         super().__init__()
-        self.linear1, self.linear2, self.linear3 = nn.Linear(dim, 8), nn.Linear(8, 8), nn.Linear(8, 1, bias=None)
+        self.linear1, self.linear2, self.linear3 = (
+            nn.Linear(dim, 8),
+            nn.Linear(8, 8),
+            nn.Linear(8, 1, bias=None),
+        )
         for layer in (self.linear1, self.linear2, self.linear3):
             nn.init.orthogonal_(layer.weight)
         self.register_buffer("M", torch.eye(dim).roll(dim // 2, 0))
@@ -233,4 +277,8 @@ class MixtureDensity(nn.Module):
     def forward(self, x):
         h = self.body(x)
         mean, sd = torch.split(self.normal(h).reshape(x.shape[0], 2, *self.shape), 1, dim=1)
-        return torch.log_softmax(self.pi(h), -1), mean.squeeze(1), self.elu(sd.squeeze(1)) + 1 + 1e-7
+        return (
+            torch.log_softmax(self.pi(h), -1),
+            mean.squeeze(1),
+            self.elu(sd.squeeze(1)) + 1 + 1e-7,
+        )

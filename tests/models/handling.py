@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from advisor.model import SwapReport, swap, trace
-from advisor.model.record import named_tensors
+from advisor.model.tracing.recorder import named_tensors
 
 
 class BaseCannot(Exception):
@@ -68,9 +68,13 @@ def built(case: Case) -> nn.Module:
     return case.build()
 
 
-def swapped(case: Case, make: Callable[[], Any], verified: bool = False) -> tuple[nn.Module, SwapReport]:
+def swapped(
+    case: Case, make: Callable[[], Any], verified: bool = False
+) -> tuple[nn.Module, SwapReport]:
     model = built(case)
-    return model, swap(model, trace(model, case.inputs), lambda _: make(), inputs=case.inputs if verified else None)
+    return model, swap(
+        model, trace(model, case.inputs), lambda _: make(), inputs=case.inputs if verified else None
+    )
 
 
 def traced(case: Case) -> nn.Module:
@@ -83,7 +87,9 @@ def traced(case: Case) -> nn.Module:
 def result(model: Callable[..., Any], case: Case) -> list[torch.Tensor]:
     """All floats that a model returns, wherever they are, under a fixed seed."""
     seed(3)
-    return [tensor for _, tensor in named_tensors(model(*case.inputs), "") if tensor.is_floating_point()]
+    return [
+        tensor for _, tensor in named_tensors(model(*case.inputs), "") if tensor.is_floating_point()
+    ]
 
 
 def kernels(model: nn.Module, case: Case) -> int:
@@ -97,7 +103,9 @@ def same(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
 
 
 def close(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
-    return len(one) == len(two) and all(torch.allclose(a, b, 1e-4, 1e-5) for a, b in zip(one, two, strict=True))
+    return len(one) == len(two) and all(
+        torch.allclose(a, b, 1e-4, 1e-5) for a, b in zip(one, two, strict=True)
+    )
 
 
 def gradients(model: nn.Module, case: Case) -> dict[str, torch.Tensor | None]:
@@ -106,7 +114,9 @@ def gradients(model: nn.Module, case: Case) -> dict[str, torch.Tensor | None]:
 
 
 def either(action: Callable[[nn.Module], Any], base: nn.Module, model: nn.Module) -> Any:
-    """What an action gives for the swapped model, which may fail where the unmodified one fails in the same way."""
+    """What an action gives for the swapped model, which may fail where the unmodified one fails in
+    the same way.
+    """
     try:
         return action(model)
     except Exception as failure:

@@ -20,7 +20,9 @@ class Default(nn.Sequential):
     """Its layers make themselves, and the class of the activation is an argument."""
 
     def __init__(self, act_layer=nn.GELU):
-        super().__init__(nn.Linear(8, 8), act_layer(), nn.Linear(8, 8), act_layer(), nn.Linear(8, 2))
+        super().__init__(
+            nn.Linear(8, 8), act_layer(), nn.Linear(8, 8), act_layer(), nn.Linear(8, 2)
+        )
 
 
 class Between(nn.Module):
@@ -68,7 +70,7 @@ class ByTable(Between):
 
 
 class ByPartial(Between):
-    def make(self, act=functools.partial(nn.LeakyReLU, 0.2)):  # noqa: B008  # the case in question
+    def make(self, act=functools.partial(nn.LeakyReLU, 0.2)):  # the case in question
         return act()
 
 
@@ -162,7 +164,9 @@ def sequential(depth=3, width=8):
 
 
 def ordered():
-    return nn.Sequential(OrderedDict([("first", nn.Linear(8, 8)), ("act", nn.ReLU()), ("last", nn.Linear(8, 2))]))
+    return nn.Sequential(
+        OrderedDict([("first", nn.Linear(8, 8)), ("act", nn.ReLU()), ("last", nn.Linear(8, 2))])
+    )
 
 
 def from_plan(plan=((nn.Linear, 8, 8), (nn.ReLU,), (nn.Linear, 8, 2))):
@@ -183,7 +187,7 @@ def at_import():
     return nn.Sequential(nn.Linear(8, 8), SHARED, nn.Linear(8, 2))
 
 
-def as_default(act=nn.Tanh()):  # noqa: B008  # the case in question
+def as_default(act=nn.Tanh()):  # the case in question
     return nn.Sequential(nn.Linear(8, 8), act, nn.Linear(8, 2))
 
 

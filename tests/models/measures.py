@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 import advisor
 from advisor.data import Facts
-from advisor.data.parts import Part
+from advisor.data.splits import Part
 from advisor.host.host import load
-from advisor.model.output import pick
-from advisor.slots import pretraining
-from advisor.slots.passes import forward, quiet
+from advisor.model.tracing.output import pick
+from advisor.slots.forward import forward, quiet
+from advisor.slots.pretraining import base as pretraining
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective
 from advisor.training.run import Data, Run, adamw
@@ -26,7 +26,9 @@ FEW = {"amount": 0.2, "epochs": 15, "lr": 3e-3}
 
 
 class Whole(Part):
-    """A batch that cannot be cut into rows (a graph, packed words): `take` gives all of it, whatever is asked for."""
+    """A batch that cannot be cut into rows (a graph, packed words): `take` gives all of it,
+    whatever is asked for.
+    """
 
     def __init__(self, inputs: tuple[Any, ...], rows: int) -> None:
         self.inputs, self.rows, self.target = inputs, rows, torch.zeros(rows)
@@ -60,7 +62,9 @@ def run_of_case(case: Case, seed: int = 0) -> Run:
         seed=seed,
         generator=torch.Generator().manual_seed(seed),
         device=torch.device("cpu"),
-        objective=Objective("regression", "mse", loss, lambda out, target: out, METRICS["rmse"], None),
+        objective=Objective(
+            "regression", "mse", loss, lambda out, target: out, METRICS["rmse"], None
+        ),
     )
 
 
@@ -74,7 +78,9 @@ def output_std(run: Run) -> float:
 
 @dataclass
 class Scaled:
-    """LSUV on one model: layers with weights, those scaled, and the deviation of each scaled layer's first output."""
+    """LSUV on one model: layers with weights, those scaled, and the deviation of each scaled
+    layer's first output.
+    """
 
     layers: int
     why: dict[str, str]
@@ -115,13 +121,22 @@ def lsuv(case: Case) -> Scaled:
         forward(run, run.example())
     for handle in handles:
         handle.remove()
-    why = dict(technique.skips(run)) | {name: reason for name, reason in found.items() if isinstance(reason, str)}
-    return Scaled(len(layers), {layer.name: why[layer.name] for layer in layers if layer.name in why}, stds, seconds)
+    why = dict(technique.skips(run)) | {
+        name: reason for name, reason in found.items() if isinstance(reason, str)
+    }
+    return Scaled(
+        len(layers),
+        {layer.name: why[layer.name] for layer in layers if layer.name in why},
+        stds,
+        seconds,
+    )
 
 
 @dataclass
 class Pretrained:
-    """Pretraining on one model: layers with weights, losses of those that were trained, why others were not."""
+    """Pretraining on one model: layers with weights, losses of those that were trained, why others
+    were not.
+    """
 
     layers: int
     losses: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -152,8 +167,12 @@ def denoising(case: Case) -> Pretrained:
     finally:
         del technique.learn
     found.why = dict(skipped)
-    found.why |= {s.layer.name: pretraining._REASONS[c] for s, c in zip(segments, codes, strict=True) if c}
-    found.finite = all(bool(p.isfinite().all()) for p in nn.Module.parameters(run.model)) and math.isfinite(output_std(run))
+    found.why |= {
+        s.layer.name: pretraining._REASONS[c] for s, c in zip(segments, codes, strict=True) if c
+    }
+    found.finite = all(
+        bool(p.isfinite().all()) for p in nn.Module.parameters(run.model)
+    ) and math.isfinite(output_std(run))
     found.seconds = time.perf_counter() - started
     return found
 

@@ -33,7 +33,11 @@ class AttentionPooling(nn.Module):
 class MaskedMean(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embed, self.fc, self.out = nn.Embedding(20, 8, padding_idx=0), nn.Linear(8, 8), nn.Linear(8, 2)
+        self.embed, self.fc, self.out = (
+            nn.Embedding(20, 8, padding_idx=0),
+            nn.Linear(8, 8),
+            nn.Linear(8, 2),
+        )
 
     def forward(self, tokens):
         mask = (tokens != 0).unsqueeze(-1).float()
@@ -49,7 +53,9 @@ class Experts(nn.Module):
         self.embed = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
         self.router = nn.Linear(8, 3, bias=False)
         nn.init.orthogonal_(self.router.weight)
-        self.experts = nn.ModuleList([nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)) for _ in range(3)])
+        self.experts = nn.ModuleList(
+            [nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)) for _ in range(3)]
+        )
         self.out = nn.Linear(8, 2)
 
     def forward(self, x):
@@ -66,7 +72,12 @@ class Experts(nn.Module):
 class LinearAttention(nn.Module):
     def __init__(self):
         super().__init__()
-        self.q, self.k, self.v, self.out = nn.Linear(5, 8), nn.Linear(5, 8), nn.Linear(5, 8), nn.Linear(8, 2)
+        self.q, self.k, self.v, self.out = (
+            nn.Linear(5, 8),
+            nn.Linear(5, 8),
+            nn.Linear(5, 8),
+            nn.Linear(8, 2),
+        )
 
     def forward(self, x):
         q, k, v = F.elu(self.q(x)) + 1, F.elu(self.k(x)) + 1, self.v(x)
@@ -126,7 +137,12 @@ class Prepared(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.prepare, self.a, self.act, self.b = self.Log(), nn.Linear(8, 8), self.Log(), nn.Linear(8, 2)
+        self.prepare, self.a, self.act, self.b = (
+            self.Log(),
+            nn.Linear(8, 8),
+            self.Log(),
+            nn.Linear(8, 2),
+        )
 
     def forward(self, x):
         return self.b(self.act(self.a(self.prepare(x))))
@@ -170,7 +186,12 @@ class Interpolated(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.gate, self.new, self.update, self.out = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+        self.gate, self.new, self.update, self.out = (
+            nn.Linear(8, 8),
+            nn.Linear(8, 8),
+            nn.Linear(8, 8),
+            nn.Linear(8, 2),
+        )
 
     def forward(self, x):
         x = torch.lerp(x, F.relu(self.new(x)), torch.sigmoid(self.gate(x)))

@@ -1,5 +1,5 @@
 """Image classifiers for small devices, in the manner of the repositories that made them known."""
-# ruff: noqa: A002, RUF046  # as people write it
+# as people write it
 
 from functools import partial
 
@@ -13,7 +13,11 @@ class MobileNetV1(nn.Module):
         super().__init__()
 
         def conv_bn(inp, oup, stride):
-            return nn.Sequential(nn.Conv2d(inp, oup, 3, stride, 1, bias=False), nn.BatchNorm2d(oup), nn.ReLU(inplace=True))
+            return nn.Sequential(
+                nn.Conv2d(inp, oup, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(oup),
+                nn.ReLU(inplace=True),
+            )
 
         def conv_dw(inp, oup, stride):
             return nn.Sequential(
@@ -25,7 +29,9 @@ class MobileNetV1(nn.Module):
                 nn.ReLU(inplace=True),
             )
 
-        self.model = nn.Sequential(conv_bn(3, 8, 2), conv_dw(8, 16, 1), conv_dw(16, 16, 2), nn.AvgPool2d(2))
+        self.model = nn.Sequential(
+            conv_bn(3, 8, 2), conv_dw(8, 16, 1), conv_dw(16, 16, 2), nn.AvgPool2d(2)
+        )
         self.fc = nn.Linear(16, classes)
 
     def forward(self, x):
@@ -38,7 +44,9 @@ class ConvBNReLU(nn.Sequential):
     def __init__(self, in_planes, out_planes, kernel_size=3, stride=1, groups=1):
         padding = (kernel_size - 1) // 2
         super().__init__(
-            nn.Conv2d(in_planes, out_planes, kernel_size, stride, padding, groups=groups, bias=False),
+            nn.Conv2d(
+                in_planes, out_planes, kernel_size, stride, padding, groups=groups, bias=False
+            ),
             nn.BatchNorm2d(out_planes),
             nn.ReLU6(inplace=True),
         )
@@ -62,7 +70,7 @@ class InvertedResidual(nn.Module):
     def forward(self, x):
         if self.use_res_connect:
             return x + self.conv(x)
-        else:  # noqa: RET505  # as people write it
+        else:  # as people write it
             return self.conv(x)
 
 
@@ -73,7 +81,9 @@ class MobileNetV2(nn.Module):
         input_channel = 8
         for t, c, n, s in settings:
             for i in range(n):
-                features.append(InvertedResidual(input_channel, c, s if i == 0 else 1, expand_ratio=t))
+                features.append(
+                    InvertedResidual(input_channel, c, s if i == 0 else 1, expand_ratio=t)
+                )
                 input_channel = c
         features.append(ConvBNReLU(input_channel, 16, kernel_size=1))
         self.features = nn.Sequential(*features)
@@ -86,7 +96,9 @@ class MobileNetV2(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    def __init__(self, input_channels, squeeze_channels, activation=nn.ReLU, scale_activation=nn.Hardsigmoid):
+    def __init__(
+        self, input_channels, squeeze_channels, activation=nn.ReLU, scale_activation=nn.Hardsigmoid
+    ):
         super().__init__()
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(input_channels, squeeze_channels, 1)
@@ -109,8 +121,16 @@ class MobileNetV3(nn.Module):
         def __init__(self, channels, expanded, use_se, use_hs, norm_layer):
             super().__init__()
             act = nn.Hardswish if use_hs else nn.ReLU
-            layers = [nn.Conv2d(channels, expanded, 1, bias=False), norm_layer(expanded), act(inplace=True)]
-            layers += [nn.Conv2d(expanded, expanded, 3, 1, 1, groups=expanded), norm_layer(expanded), act(inplace=True)]
+            layers = [
+                nn.Conv2d(channels, expanded, 1, bias=False),
+                norm_layer(expanded),
+                act(inplace=True),
+            ]
+            layers += [
+                nn.Conv2d(expanded, expanded, 3, 1, 1, groups=expanded),
+                norm_layer(expanded),
+                act(inplace=True),
+            ]
             if use_se:
                 layers.append(SqueezeExcitation(expanded, 4))
             layers += [nn.Conv2d(expanded, channels, 1, bias=False), norm_layer(channels)]
@@ -124,10 +144,19 @@ class MobileNetV3(nn.Module):
     def __init__(self, num_classes=3):
         super().__init__()
         norm_layer = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
-        blocks = [self.Block(8, 16, se, hs, norm_layer) for se, hs in ((True, False), (False, True))]
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), norm_layer(8), nn.Hardswish())
+        blocks = [
+            self.Block(8, 16, se, hs, norm_layer) for se, hs in ((True, False), (False, True))
+        ]
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False), norm_layer(8), nn.Hardswish()
+        )
         self.features = nn.Sequential(*blocks)
-        self.classifier = nn.Sequential(nn.Linear(8, 16), nn.Hardswish(inplace=True), nn.Dropout(0.2), nn.Linear(16, num_classes))
+        self.classifier = nn.Sequential(
+            nn.Linear(8, 16),
+            nn.Hardswish(inplace=True),
+            nn.Dropout(0.2),
+            nn.Linear(16, num_classes),
+        )
 
     def forward(self, x):
         x = self.features(self.stem(x))
@@ -156,7 +185,9 @@ def drop_connect(inputs, p, training):
         return inputs
     keep_prob = 1 - p
     random_tensor = keep_prob
-    random_tensor += torch.rand([inputs.shape[0], 1, 1, 1], dtype=inputs.dtype, device=inputs.device)
+    random_tensor += torch.rand(
+        [inputs.shape[0], 1, 1, 1], dtype=inputs.dtype, device=inputs.device
+    )
     return inputs / keep_prob * torch.floor(random_tensor)
 
 
@@ -166,10 +197,19 @@ class MBConvBlock(nn.Module):
         oup = channels * expand_ratio
         self._expand_ratio, self._rate = expand_ratio, drop_connect_rate
         if expand_ratio != 1:
-            self._expand_conv, self._bn0 = nn.Conv2d(channels, oup, 1, bias=False), nn.BatchNorm2d(oup)
-        self._depthwise_conv, self._bn1 = nn.Conv2d(oup, oup, 3, 1, 1, groups=oup, bias=False), nn.BatchNorm2d(oup)
+            self._expand_conv, self._bn0 = (
+                nn.Conv2d(channels, oup, 1, bias=False),
+                nn.BatchNorm2d(oup),
+            )
+        self._depthwise_conv, self._bn1 = (
+            nn.Conv2d(oup, oup, 3, 1, 1, groups=oup, bias=False),
+            nn.BatchNorm2d(oup),
+        )
         self._se_reduce, self._se_expand = nn.Conv2d(oup, 4, 1), nn.Conv2d(4, oup, 1)
-        self._project_conv, self._bn2 = nn.Conv2d(oup, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        self._project_conv, self._bn2 = (
+            nn.Conv2d(oup, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
         self._swish = MemoryEfficientSwish()
 
     def forward(self, inputs):

@@ -1,4 +1,6 @@
-"""Unusual, but seen: hooks, drop-connect, trained and inline activations, functions of several arguments."""
+"""Unusual, but seen: hooks, drop-connect, trained and inline activations, functions of several
+arguments.
+"""
 
 from collections import OrderedDict
 
@@ -62,7 +64,9 @@ class InlineMish(nn.Module):
 
 
 class GradCAM(nn.Module):
-    """A hook on the activation keeps its output, another one on a layer replaces that layer's output."""
+    """A hook on the activation keeps its output, another one on a layer replaces that layer's
+    output.
+    """
 
     def __init__(self):
         super().__init__()
@@ -115,7 +119,8 @@ class Residual(nn.Module):
 
 
 class Parallel(nn.Module):
-    """One call, in a comprehension over several inputs of different sizes; a helper with a default."""
+    """One call, in a comprehension over several inputs of different sizes; a helper with a default.
+    """
 
     def __init__(self, sizes=(3, 5), hidden=4):
         super().__init__()
@@ -124,7 +129,12 @@ class Parallel(nn.Module):
 
     def forward(self, x):
         parts = x.split(self.sizes, dim=-1)
-        return self.merge(torch.cat([hard_swish(layer(part)) for layer, part in zip(self.inputs, parts, strict=True)], -1))
+        return self.merge(
+            torch.cat(
+                [hard_swish(layer(part)) for layer, part in zip(self.inputs, parts, strict=True)],
+                -1,
+            )
+        )
 
 
 def hard_swish(x, inplace: bool = False):

@@ -42,13 +42,15 @@ from torch._dynamo.utils import counters
 from torch.func import functional_call, stack_module_state, vmap
 
 from advisor.model import Site, SwapReport, swap, trace
-from advisor.model.record import named_tensors
+from advisor.model.tracing.recorder import named_tensors
 
 # ---------------------------------------------------------------- the trace
 
 
 def labels(case: Case) -> None:
-    """Every activation has its true kind, label and count; ids are unique and stable; the output is known."""
+    """Every activation has its true kind, label and count; ids are unique and stable; the output is
+    known.
+    """
     found, again = (trace(built(case), case.inputs) for _ in range(2))
     assert tuple((site.kind, site.label, site.calls) for site in found.sites) == case.truth
     assert found.output == case.output
@@ -65,7 +67,11 @@ def untouched(case: Case) -> None:
     next(model.children(), model).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     flags = [module.training for module in model.modules()]
-    torch_state, python_state, numpy_state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    torch_state, python_state, numpy_state = (
+        torch.get_rng_state(),
+        random.getstate(),
+        np.random.get_state()[1].copy(),
+    )
     trace(model, case.inputs)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert [module.training for module in model.modules()] == flags
@@ -89,7 +95,9 @@ def alone(case: Case) -> None:
 
 
 def counted(case: Case) -> None:
-    """As many new kernels run as there were hidden calls within reach, in training and evaluation; the rest is left alone."""
+    """As many new kernels run as there were hidden calls within reach, in training and evaluation;
+    the rest is left alone.
+    """
     for make in FREE.values():
         model, report = swapped(case, make, verified=True)
         assert {site.label for site in report.left} <= {"gate", "score", "output", "composite"}
@@ -110,7 +118,9 @@ def identical(case: Case) -> None:
     found = gradients(model, case)
     for name, gradient in found.items():  # a trained activation has taken its own away
         wanted = expected[name]
-        assert gradient is wanted is None or torch.equal(gradient.to_dense(), wanted.to_dense()), name
+        assert gradient is wanted is None or torch.equal(gradient.to_dense(), wanted.to_dense()), (
+            name
+        )
 
 
 def _own(site: Site) -> list[str]:
@@ -186,17 +196,27 @@ def _elsewhere() -> tuple[dict[str, Ran], dict[str, Ran]]:
     with tempfile.TemporaryDirectory() as folder:
         file, back = Path(folder, "models"), Path(folder, "back")
         file.write_bytes(pickle.dumps(pickles))
-        path = os.pathsep.join(str(place) for place in (Path(__file__).parents[1], Path(__file__).parents[2]))
+        path = os.pathsep.join(
+            str(place) for place in (Path(__file__).parents[1], Path(__file__).parents[2])
+        )
         code = "import sys; from models.properties import answer; answer(*sys.argv[1:])"
-        subprocess.run([sys.executable, "-c", code, file, back], check=True, env={**os.environ, "PYTHONPATH": path})
+        subprocess.run(
+            [sys.executable, "-c", code, file, back],
+            check=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
         return here, torch.load(back)
 
 
 def answer(file: str, back: str) -> None:
     """Run the pickled models of `_elsewhere`, in the other process."""
-    models = {name: pickle.loads(text) for name, text in pickle.loads(Path(file).read_bytes()).items()}
+    models = {
+        name: pickle.loads(text) for name, text in pickle.loads(Path(file).read_bytes()).items()
+    }
     outputs = {name: result(model, zoo.CASES[name]) for name, model in models.items()}
-    torch.save({name: (kernels(models[name], zoo.CASES[name]), outputs[name]) for name in models}, back)
+    torch.save(
+        {name: (kernels(models[name], zoo.CASES[name]), outputs[name]) for name in models}, back
+    )
 
 
 def undone(case: Case) -> None:
@@ -234,10 +254,15 @@ def straight(case: Case) -> None:
 
 
 def trained(case: Case) -> None:
-    """A trained activation is among the parameters, gets a gradient and moves; where that cannot be, it is refused."""
+    """A trained activation is among the parameters, gets a gradient and moves; where that cannot
+    be, it is refused.
+    """
     model, report = swapped(case, Scale, verified=True)
     assert report.calls == case.hidden_calls - case.beyond - case.untrained
-    assert sum(site.calls for site, why in report.refused if "plain Python list" in why) == case.untrained
+    assert (
+        sum(site.calls for site, why in report.refused if "plain Python list" in why)
+        == case.untrained
+    )
     scales = {name: p for name, p in nn.Module.named_parameters(model) if name.endswith("scale")}
     assert len(scales) == len(report.swapped)
     before = {name: scale.item() for name, scale in scales.items()}
@@ -287,7 +312,9 @@ def vectorized(case: Case) -> None:
 
         def one(weights: Any, buffers: Any) -> tuple[torch.Tensor, ...]:
             outputs = functional_call(model, (weights, buffers), case.inputs)
-            return tuple(tensor for _, tensor in named_tensors(outputs, "") if tensor.is_floating_point())
+            return tuple(
+                tensor for _, tensor in named_tensors(outputs, "") if tensor.is_floating_point()
+            )
 
         seed(3)
         with warnings.catch_warnings():
@@ -297,11 +324,16 @@ def vectorized(case: Case) -> None:
     model, _ = swapped(case, lambda: torch.asinh)
     alone = result(swapped(case, lambda: torch.asinh)[0].eval(), case)
     outputs = either(call, traced(case), model)
-    assert all(close([part, part], [tensor[0], tensor[1]]) for part, tensor in zip(alone, outputs, strict=True))
+    assert all(
+        close([part, part], [tensor[0], tensor[1]])
+        for part, tensor in zip(alone, outputs, strict=True)
+    )
 
 
 def compiled(case: Case) -> None:
-    """Compiled, it gives the same result with as many graph breaks as the unmodified model, the activation in the graph."""
+    """Compiled, it gives the same result with as many graph breaks as the unmodified model, the
+    activation in the graph.
+    """
 
     def call(model: nn.Module) -> tuple[int, list[torch.fx.GraphModule], list[torch.Tensor]]:
         torch._dynamo.reset()
@@ -328,13 +360,19 @@ def compiled(case: Case) -> None:
 
 
 def _marked(site: Site) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The site's own function, which can be counted: what a model computes may decide where it goes."""
+    """The site's own function, which can be counted: what a model computes may decide where it
+    goes.
+    """
     return lambda x: site.function(x) + 0 * torch.asinh(x)
 
 
 def _nodes(graph: torch.fx.GraphModule, name: str) -> int:
     inside = [module for module in graph.modules() if isinstance(module, torch.fx.GraphModule)]
-    return sum(name in str(node.target) and node.op == "call_function" for part in inside for node in part.graph.nodes)
+    return sum(
+        name in str(node.target) and node.op == "call_function"
+        for part in inside
+        for node in part.graph.nodes
+    )
 
 
 PROPERTIES: dict[str, Callable[[Case], None]] = {

@@ -38,7 +38,14 @@ def run_of(model, inputs, targets=2, unlabeled=None, vocabulary=None, seed=3) ->
         seed=seed,
         generator=torch.Generator().manual_seed(seed),
         device=torch.device("cpu"),
-        objective=Objective("classification", "cross_entropy", loss, lambda out, target: out, METRICS["accuracy"], classes),
+        objective=Objective(
+            "classification",
+            "cross_entropy",
+            loss,
+            lambda out, target: out,
+            METRICS["accuracy"],
+            classes,
+        ),
     )
 
 
@@ -50,5 +57,15 @@ def plain(width=64, depth=10, act=nn.ReLU):
 
 def put(host, run: Run, **choices) -> dict[str, str]:
     """Apply techniques, `slot=name` or `slot=(name, params)`, in the host's order of slots."""
-    chosen = {slot: choice if isinstance(choice, tuple) else (choice, {}) for slot, choice in choices.items()}
-    return apply(run, [(host.find(slot, chosen[slot][0]), chosen[slot][1]) for slot in host.slots if slot in chosen])
+    chosen = {
+        slot: choice if isinstance(choice, tuple) else (choice, {})
+        for slot, choice in choices.items()
+    }
+    return apply(
+        run,
+        [
+            (host.find(slot, chosen[slot][0]), chosen[slot][1])
+            for slot in host.slots
+            if slot in chosen
+        ],
+    )

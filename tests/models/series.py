@@ -1,5 +1,5 @@
 """Sequences and time series, in the manner of the repositories that made them known."""
-# ruff: noqa: A001, A002  # as people write it
+# as people write it
 
 import random
 import warnings
@@ -17,11 +17,15 @@ class PackedLSTM(nn.Module):
     def __init__(self, vocab=20, emb=6, hidden=8, classes=3):
         super().__init__()
         self.embedding = nn.Embedding(vocab, emb, padding_idx=0)
-        self.rnn = nn.LSTM(emb, hidden, num_layers=2, bidirectional=True, dropout=0.2, batch_first=True)
+        self.rnn = nn.LSTM(
+            emb, hidden, num_layers=2, bidirectional=True, dropout=0.2, batch_first=True
+        )
         self.fc1, self.fc2 = nn.Linear(hidden * 2, hidden), nn.Linear(hidden, classes)
 
     def forward(self, text, lengths):
-        packed = pack_padded_sequence(self.embedding(text), lengths, batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            self.embedding(text), lengths, batch_first=True, enforce_sorted=False
+        )
         packed_output, (_hidden, _) = self.rnn(packed)
         output, _ = pad_packed_sequence(packed_output, batch_first=True)
         return self.fc2(F.relu(self.fc1(output.max(1)[0])))
@@ -31,7 +35,10 @@ class AttnDecoder(nn.Module):
     def __init__(self, hidden_size, output_size, max_length):
         super().__init__()
         self.embedding, self.dropout = nn.Embedding(output_size, hidden_size), nn.Dropout(0.1)
-        self.attn, self.attn_combine = nn.Linear(hidden_size * 2, max_length), nn.Linear(hidden_size * 2, hidden_size)
+        self.attn, self.attn_combine = (
+            nn.Linear(hidden_size * 2, max_length),
+            nn.Linear(hidden_size * 2, hidden_size),
+        )
         self.gru, self.out = nn.GRU(hidden_size, hidden_size), nn.Linear(hidden_size, output_size)
 
     def forward(self, input, hidden, encoder_outputs):
@@ -50,7 +57,10 @@ class Seq2Seq(nn.Module):
 
     def __init__(self, vocab=20, hidden=8, length=7, teacher_forcing_ratio=0.5):
         super().__init__()
-        self.embedding, self.gru = nn.Embedding(vocab, hidden), nn.GRU(hidden, hidden, batch_first=True)
+        self.embedding, self.gru = (
+            nn.Embedding(vocab, hidden),
+            nn.GRU(hidden, hidden, batch_first=True),
+        )
         self.decoder = AttnDecoder(hidden, vocab, length)
         self.teacher_forcing_ratio = teacher_forcing_ratio
 
@@ -114,12 +124,23 @@ class TemporalBlock(nn.Module):
 
     def __init__(self, n_inputs, n_outputs, kernel_size, dilation, padding, dropout=0.2):
         super().__init__()
-        self.conv1 = weight_norm(nn.Conv1d(n_inputs, n_outputs, kernel_size, padding=padding, dilation=dilation))
+        self.conv1 = weight_norm(
+            nn.Conv1d(n_inputs, n_outputs, kernel_size, padding=padding, dilation=dilation)
+        )
         self.chomp1, self.relu1, self.dropout1 = Chomp1d(padding), nn.ReLU(), nn.Dropout(dropout)
-        self.conv2 = weight_norm(nn.Conv1d(n_outputs, n_outputs, kernel_size, padding=padding, dilation=dilation))
+        self.conv2 = weight_norm(
+            nn.Conv1d(n_outputs, n_outputs, kernel_size, padding=padding, dilation=dilation)
+        )
         self.chomp2, self.relu2, self.dropout2 = Chomp1d(padding), nn.ReLU(), nn.Dropout(dropout)
         self.net = nn.Sequential(
-            self.conv1, self.chomp1, self.relu1, self.dropout1, self.conv2, self.chomp2, self.relu2, self.dropout2
+            self.conv1,
+            self.chomp1,
+            self.relu1,
+            self.dropout1,
+            self.conv2,
+            self.chomp2,
+            self.relu2,
+            self.dropout2,
         )
         self.downsample = nn.Conv1d(n_inputs, n_outputs, 1) if n_inputs != n_outputs else None
         self.relu = nn.ReLU()
@@ -136,7 +157,11 @@ class TCN(nn.Module):
         layers = []
         for i, out_channels in enumerate(num_channels):
             in_channels = input_size if i == 0 else num_channels[i - 1]
-            layers += [TemporalBlock(in_channels, out_channels, kernel_size, 2**i, (kernel_size - 1) * 2**i)]
+            layers += [
+                TemporalBlock(
+                    in_channels, out_channels, kernel_size, 2**i, (kernel_size - 1) * 2**i
+                )
+            ]
         self.tcn, self.linear = nn.Sequential(*layers), nn.Linear(num_channels[-1], output_size)
 
     def forward(self, x):
@@ -147,8 +172,14 @@ class NBeatsBlock(nn.Module):
     def __init__(self, units, thetas_dim, backcast_length, forecast_length):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(backcast_length, units), nn.Linear(units, units)
-        self.theta_b_fc, self.theta_f_fc = nn.Linear(units, thetas_dim), nn.Linear(units, thetas_dim)
-        self.backcast_fc, self.forecast_fc = nn.Linear(thetas_dim, backcast_length), nn.Linear(thetas_dim, forecast_length)
+        self.theta_b_fc, self.theta_f_fc = (
+            nn.Linear(units, thetas_dim),
+            nn.Linear(units, thetas_dim),
+        )
+        self.backcast_fc, self.forecast_fc = (
+            nn.Linear(thetas_dim, backcast_length),
+            nn.Linear(thetas_dim, forecast_length),
+        )
 
     def forward(self, x):
         x = F.relu(self.fc1(x))
@@ -157,7 +188,9 @@ class NBeatsBlock(nn.Module):
 
 
 class NBeats(nn.Module):
-    """Keeps its blocks in plain lists and their parameters under a name that hides `nn.Module.parameters`."""
+    """Keeps its blocks in plain lists and their parameters under a name that hides
+    `nn.Module.parameters`.
+    """
 
     def __init__(self, backcast_length=8, forecast_length=2, stacks=2):
         super().__init__()
@@ -184,7 +217,10 @@ class Elman(nn.Module):
     def __init__(self, input_size=5, hidden_size=8, output_size=3):
         super().__init__()
         self.hidden_size = hidden_size
-        self.i2h, self.h2o = nn.Linear(input_size + hidden_size, hidden_size), nn.Linear(hidden_size, output_size)
+        self.i2h, self.h2o = (
+            nn.Linear(input_size + hidden_size, hidden_size),
+            nn.Linear(hidden_size, output_size),
+        )
         self.softmax = nn.LogSoftmax(dim=1)
 
     def init_hidden(self, rows):
@@ -204,9 +240,15 @@ class InceptionTime(nn.Module):
     class Module(nn.Module):
         def __init__(self, ni, nf, ks=(3, 1), bottleneck=True):
             super().__init__()
-            self.bottleneck = nn.Conv1d(ni, nf, 1, bias=False) if bottleneck and ni > 1 else nn.Identity()
-            self.convs = nn.ModuleList([nn.Conv1d(nf, nf, k, padding="same", bias=False) for k in ks])
-            self.maxconvpool = nn.Sequential(nn.MaxPool1d(3, stride=1, padding=1), nn.Conv1d(ni, nf, 1, bias=False))
+            self.bottleneck = (
+                nn.Conv1d(ni, nf, 1, bias=False) if bottleneck and ni > 1 else nn.Identity()
+            )
+            self.convs = nn.ModuleList(
+                [nn.Conv1d(nf, nf, k, padding="same", bias=False) for k in ks]
+            )
+            self.maxconvpool = nn.Sequential(
+                nn.MaxPool1d(3, stride=1, padding=1), nn.Conv1d(ni, nf, 1, bias=False)
+            )
             self.bn, self.act = nn.BatchNorm1d(nf * (len(ks) + 1)), nn.ReLU()
 
         def forward(self, x):
@@ -218,7 +260,9 @@ class InceptionTime(nn.Module):
     def __init__(self, c_in=3, c_out=2, nf=2):
         super().__init__()
         self.inception = nn.Sequential(self.Module(c_in, nf), self.Module(nf * 3, nf))
-        self.shortcut = nn.Sequential(nn.Conv1d(c_in, nf * 3, 1, bias=False), nn.BatchNorm1d(nf * 3))
+        self.shortcut = nn.Sequential(
+            nn.Conv1d(c_in, nf * 3, 1, bias=False), nn.BatchNorm1d(nf * 3)
+        )
         self.act, self.fc = nn.ReLU(), nn.Linear(nf * 3, c_out)
 
     def forward(self, x):
@@ -249,7 +293,9 @@ class VariableSelection(nn.Module):
 
     def forward(self, x):
         scaled = [self.prescalers[name](x[..., [i]]) for i, name in enumerate(self.prescalers)]
-        variables = torch.stack([self.single[name](v) for name, v in zip(self.single, scaled, strict=True)], dim=-1)
+        variables = torch.stack(
+            [self.single[name](v) for name, v in zip(self.single, scaled, strict=True)], dim=-1
+        )
         weights = self.softmax(self.weights(torch.cat(scaled, dim=-1))).unsqueeze(-2)
         outputs, _ = self.lstm((variables * weights).sum(dim=-1))
         return self.out(outputs[:, -1])

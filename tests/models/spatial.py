@@ -61,8 +61,13 @@ class FCN(nn.Module):
     class Head(nn.Sequential):
         def __init__(self, in_channels, channels):
             inter_channels = in_channels // 2
-            layers = [nn.Conv2d(in_channels, inter_channels, 3, padding=1, bias=False), nn.BatchNorm2d(inter_channels)]
-            super().__init__(*layers, nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(inter_channels, channels, 1))
+            layers = [
+                nn.Conv2d(in_channels, inter_channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(inter_channels),
+            ]
+            super().__init__(
+                *layers, nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(inter_channels, channels, 1)
+            )
 
     def __init__(self):
         super().__init__()
@@ -78,8 +83,13 @@ class FCN(nn.Module):
         for name, stage in self.backbone.items():
             x = features[name] = stage(x)
         result = OrderedDict()
-        for key, head, name in (("out", self.classifier, "high"), ("aux", self.aux_classifier, "low")):
-            result[key] = F.interpolate(head(features[name]), size=input_shape, mode="bilinear", align_corners=False)
+        for key, head, name in (
+            ("out", self.classifier, "high"),
+            ("aux", self.aux_classifier, "low"),
+        ):
+            result[key] = F.interpolate(
+                head(features[name]), size=input_shape, mode="bilinear", align_corners=False
+            )
         return result
 
 
@@ -90,13 +100,19 @@ class Yolo(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.register_buffer("anchors", torch.tensor(anchors))
-        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.1))
+        self.backbone = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.1)
+        )
         self.head = nn.Conv2d(8, len(anchors) * (5 + num_classes), 1)
 
     def forward(self, x):
         p = self.head(self.backbone(x))
         b, _, h, w = p.shape
-        p = p.view(b, len(self.anchors), 5 + self.num_classes, h, w).permute(0, 1, 3, 4, 2).contiguous()
+        p = (
+            p.view(b, len(self.anchors), 5 + self.num_classes, h, w)
+            .permute(0, 1, 3, 4, 2)
+            .contiguous()
+        )
         stride = x.shape[-1] / w
         grid = torch.stack(torch.meshgrid(torch.arange(w), torch.arange(h), indexing="xy"), -1)
         xy = (torch.sigmoid(p[..., :2]) + grid) * stride
@@ -112,7 +128,9 @@ class SpatialTransformer(nn.Module):
         self.conv2_drop = nn.Dropout2d()
         self.fc1 = nn.Linear(8, 16)
         self.fc2 = nn.Linear(16, 10)
-        self.localization = nn.Sequential(nn.Conv2d(1, 4, kernel_size=3), nn.MaxPool2d(2, stride=2), nn.ReLU(True))
+        self.localization = nn.Sequential(
+            nn.Conv2d(1, 4, kernel_size=3), nn.MaxPool2d(2, stride=2), nn.ReLU(True)
+        )
         self.fc_loc = nn.Sequential(nn.Linear(4 * 5 * 5, 8), nn.ReLU(True), nn.Linear(8, 3 * 2))
         self.fc_loc[2].weight.data.zero_()
         self.fc_loc[2].bias.data.copy_(torch.tensor([1, 0, 0, 0, 1, 0], dtype=torch.float))
@@ -135,8 +153,14 @@ class SpatialTransformer(nn.Module):
 class C3D(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv1, self.pool1 = nn.Conv3d(3, 4, kernel_size=(3, 3, 3), padding=1), nn.MaxPool3d((1, 2, 2), (1, 2, 2))
-        self.conv2, self.pool2 = nn.Conv3d(4, 8, kernel_size=(3, 3, 3), padding=1), nn.MaxPool3d(2, 2)
+        self.conv1, self.pool1 = (
+            nn.Conv3d(3, 4, kernel_size=(3, 3, 3), padding=1),
+            nn.MaxPool3d((1, 2, 2), (1, 2, 2)),
+        )
+        self.conv2, self.pool2 = (
+            nn.Conv3d(4, 8, kernel_size=(3, 3, 3), padding=1),
+            nn.MaxPool3d(2, 2),
+        )
         self.fc6, self.fc7 = nn.Linear(8 * 2 * 2 * 2, 16), nn.Linear(16, 5)
         self.dropout, self.relu, self.softmax = nn.Dropout(p=0.5), nn.ReLU(), nn.Softmax(dim=1)
 
@@ -178,7 +202,9 @@ class CBAM(nn.Module):
         super().__init__()
         self.stem, self.bn = nn.Conv2d(3, channels, 3, padding=1), nn.BatchNorm2d(channels)
         hidden = channels // ratio
-        self.mlp = nn.Sequential(self.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+        self.mlp = nn.Sequential(
+            self.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels)
+        )
         self.pool_types = ["avg", "max"]
         self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
         self.head = nn.Linear(channels, 2)
@@ -189,9 +215,13 @@ class CBAM(nn.Module):
         for pool_type in self.pool_types:
             pool = F.avg_pool2d if pool_type == "avg" else F.max_pool2d
             channel_att_raw = self.mlp(pool(x, (x.size(2), x.size(3))))
-            channel_att_sum = channel_att_raw if channel_att_sum is None else channel_att_sum + channel_att_raw
+            channel_att_sum = (
+                channel_att_raw if channel_att_sum is None else channel_att_sum + channel_att_raw
+            )
         x = x * torch.sigmoid(channel_att_sum).unsqueeze(2).unsqueeze(3).expand_as(x)
-        compressed = torch.cat((torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)), dim=1)
+        compressed = torch.cat(
+            (torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)), dim=1
+        )
         x = x * torch.sigmoid(self.spatial(compressed))
         return self.head(x.mean((2, 3)))
 
@@ -213,8 +243,14 @@ class BiT(nn.Module):
         self.gn1, self.conv1 = nn.GroupNorm(4, 8), StdConv2d(8, 8, 3, padding=1, bias=False)
         self.gn2, self.conv2 = nn.GroupNorm(4, 8), StdConv2d(8, 8, 3, padding=1, bias=False)
         self.relu = nn.ReLU(inplace=True)
-        gap = [("gn", nn.GroupNorm(4, 8)), ("relu", nn.ReLU(inplace=True)), ("avg", nn.AdaptiveAvgPool2d(output_size=1))]
-        self.head = nn.Sequential(OrderedDict([*gap, ("conv", nn.Conv2d(8, 3, kernel_size=1, bias=True))]))
+        gap = [
+            ("gn", nn.GroupNorm(4, 8)),
+            ("relu", nn.ReLU(inplace=True)),
+            ("avg", nn.AdaptiveAvgPool2d(output_size=1)),
+        ]
+        self.head = nn.Sequential(
+            OrderedDict([*gap, ("conv", nn.Conv2d(8, 3, kernel_size=1, bias=True))])
+        )
         nn.init.zeros_(self.head.conv.weight)
         nn.init.zeros_(self.head.conv.bias)
 
@@ -234,13 +270,20 @@ class NeRF(nn.Module):
         self.skips, self.freqs = skips, [2.0**i for i in range(multires)]
         ch = 3 + 3 * 2 * multires
         self.pts_linears = nn.ModuleList(
-            [nn.Linear(ch, W)] + [nn.Linear(W + ch if i in self.skips else W, W) for i in range(D - 1)]
+            [nn.Linear(ch, W)]
+            + [nn.Linear(W + ch if i in self.skips else W, W) for i in range(D - 1)]
         )
         self.views_linears = nn.ModuleList([nn.Linear(W + 3, W // 2)])
-        self.feature_linear, self.alpha_linear, self.rgb_linear = nn.Linear(W, W), nn.Linear(W, 1), nn.Linear(W // 2, 3)
+        self.feature_linear, self.alpha_linear, self.rgb_linear = (
+            nn.Linear(W, W),
+            nn.Linear(W, 1),
+            nn.Linear(W // 2, 3),
+        )
 
     def embed(self, x):
-        return torch.cat([x] + [fn(x * freq) for freq in self.freqs for fn in (torch.sin, torch.cos)], -1)
+        return torch.cat(
+            [x] + [fn(x * freq) for freq in self.freqs for fn in (torch.sin, torch.cos)], -1
+        )
 
     def forward(self, x):
         input_pts, input_views = torch.split(x, [3, 3], dim=-1)
@@ -252,7 +295,7 @@ class NeRF(nn.Module):
                 h = torch.cat([pts, h], -1)
         alpha = F.relu(self.alpha_linear(h))
         h = torch.cat([self.feature_linear(h), input_views], -1)
-        for _i, l in enumerate(self.views_linears):  # noqa: E741  # as people write it
+        for _i, l in enumerate(self.views_linears):  # as people write it
             h = F.relu(l(h))
         return torch.cat([torch.sigmoid(self.rgb_linear(h)), alpha], -1)
 
@@ -264,7 +307,9 @@ def nonlinearity(x):
 
 def get_timestep_embedding(timesteps, embedding_dim):
     half_dim = embedding_dim // 2
-    emb = torch.exp(torch.arange(half_dim, dtype=torch.float32) * -(math.log(10000) / (half_dim - 1)))
+    emb = torch.exp(
+        torch.arange(half_dim, dtype=torch.float32) * -(math.log(10000) / (half_dim - 1))
+    )
     emb = timesteps.float()[:, None] * emb.to(device=timesteps.device)[None, :]
     return torch.cat([torch.sin(emb), torch.cos(emb)], dim=1)
 
@@ -337,7 +382,12 @@ class CapsNet(nn.Module):
         self.conv, self.primary = nn.Conv2d(1, 8, 5, stride=2), nn.Conv2d(8, 8, 3)
         self.W = nn.Parameter(0.1 * torch.randn(1, num_capsules, in_caps, out_dim, in_dim))
         self.routings = routings
-        layers = [nn.Linear(out_dim * num_capsules, 8), nn.ReLU(inplace=True), nn.Linear(8, 16), nn.Sigmoid()]
+        layers = [
+            nn.Linear(out_dim * num_capsules, 8),
+            nn.ReLU(inplace=True),
+            nn.Linear(8, 16),
+            nn.Sigmoid(),
+        ]
         self.decoder = nn.Sequential(*layers)
 
     @staticmethod

@@ -1,5 +1,7 @@
-"""Tables, recommendation and reinforcement learning, in the manner of the repositories that made them known."""
-# ruff: noqa: B008, PIE808, RUF007  # as people write it
+"""Tables, recommendation and reinforcement learning, in the manner of the repositories that made
+them known.
+"""
+# as people write it
 
 import numpy as np
 import torch
@@ -8,7 +10,8 @@ from torch import nn
 
 
 class DLRM(nn.Module):
-    """Dense features, bags of categories with offsets, pairwise products; numpy draws the weights."""
+    """Dense features, bags of categories with offsets, pairwise products; numpy draws the weights.
+    """
 
     def create_mlp(self, ln, sigmoid_layer):
         layers = nn.ModuleList()
@@ -24,7 +27,9 @@ class DLRM(nn.Module):
     def __init__(self, m_spa=4, ln_emb=(20, 20), ln_bot=(8, 6, 4), ln_top=(7, 5, 1)):
         super().__init__()
         self.ln_emb, self.ln_bot, self.ln_top = np.array(ln_emb), np.array(ln_bot), np.array(ln_top)
-        self.emb_l = nn.ModuleList([nn.EmbeddingBag(int(n), m_spa, mode="sum") for n in self.ln_emb])
+        self.emb_l = nn.ModuleList(
+            [nn.EmbeddingBag(int(n), m_spa, mode="sum") for n in self.ln_emb]
+        )
         self.bot_l = self.create_mlp(self.ln_bot, -1)
         self.top_l = self.create_mlp(self.ln_top, self.ln_top.size - 2)
 
@@ -60,10 +65,18 @@ class DeepFM(nn.Module):
 
     def __init__(self, field_dims=(20,) * 7, embed_dim=4, mlp_dims=(8, 8), dropout=0.2):
         super().__init__()
-        self.linear, self.embedding = FeaturesEmbedding(field_dims, 1), FeaturesEmbedding(field_dims, embed_dim)
+        self.linear, self.embedding = (
+            FeaturesEmbedding(field_dims, 1),
+            FeaturesEmbedding(field_dims, embed_dim),
+        )
         layers, input_dim = [], len(field_dims) * embed_dim
         for dim in mlp_dims:
-            layers += [nn.Linear(input_dim, dim), nn.BatchNorm1d(dim), nn.ReLU(), nn.Dropout(p=dropout)]
+            layers += [
+                nn.Linear(input_dim, dim),
+                nn.BatchNorm1d(dim),
+                nn.ReLU(),
+                nn.Dropout(p=dropout),
+            ]
             input_dim = dim
         self.mlp = nn.Sequential(*layers, nn.Linear(input_dim, 1))
 
@@ -95,7 +108,9 @@ class TabNet(nn.Module):
         self.n_d, self.gamma, self.initial_bn = n_d, gamma, nn.BatchNorm1d(input_dim)
         shared = nn.Linear(input_dim, 4 * n_d, bias=False)
         self.initial = GLULayer(input_dim, 2 * n_d, shared)
-        self.feat_transformers = nn.ModuleList([GLULayer(input_dim, 2 * n_d, shared) for _ in range(n_steps)])
+        self.feat_transformers = nn.ModuleList(
+            [GLULayer(input_dim, 2 * n_d, shared) for _ in range(n_steps)]
+        )
         self.att_transformers = nn.ModuleList([
             nn.Sequential(nn.Linear(n_d, input_dim, bias=False), nn.BatchNorm1d(input_dim)) for _ in range(n_steps)
         ])  # fmt: skip
@@ -105,7 +120,9 @@ class TabNet(nn.Module):
         x = self.initial_bn(x)
         prior, m_loss, res = torch.ones(x.shape), 0, 0
         att = self.initial(x)[:, self.n_d :]
-        for attention, transformer in zip(self.att_transformers, self.feat_transformers, strict=True):
+        for attention, transformer in zip(
+            self.att_transformers, self.feat_transformers, strict=True
+        ):
             M = F.softmax(torch.mul(attention(att), prior), dim=-1)
             m_loss += torch.mean(torch.sum(torch.mul(M, torch.log(M + 1e-15)), dim=1))
             prior = torch.mul(self.gamma - M, prior)
@@ -130,9 +147,15 @@ class FTTransformer(nn.Module):
 
     def __init__(self, d_numerical=8, d=6, layers=1, activation="reglu", d_out=2):
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(d_numerical + 1, d)), nn.Parameter(torch.zeros(d_numerical, d))
+        self.weight, self.bias = (
+            nn.Parameter(torch.empty(d_numerical + 1, d)),
+            nn.Parameter(torch.zeros(d_numerical, d)),
+        )
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-        self.activation, self.last_activation = get_activation_fn(activation), get_activation_fn("relu")
+        self.activation, self.last_activation = (
+            get_activation_fn(activation),
+            get_activation_fn("relu"),
+        )
         self.layers = nn.ModuleList([
             nn.ModuleDict({
                 "attention": nn.MultiheadAttention(d, 2, batch_first=True),
@@ -159,7 +182,9 @@ class CrossNetwork(nn.Module):
     def __init__(self, input_dim, num_layers):
         super().__init__()
         self.num_layers = num_layers
-        self.w = nn.ParameterList([nn.Parameter(torch.randn(input_dim, 1) * 0.1) for _ in range(num_layers)])
+        self.w = nn.ParameterList(
+            [nn.Parameter(torch.randn(input_dim, 1) * 0.1) for _ in range(num_layers)]
+        )
         self.b = nn.ParameterList([nn.Parameter(torch.zeros(input_dim)) for _ in range(num_layers)])
 
     def forward(self, x):
@@ -174,7 +199,9 @@ class DeepCross(nn.Module):
     def __init__(self, dim=8, hidden=(8, 8)):
         super().__init__()
         self.cn = CrossNetwork(dim, 2)
-        self.fcs = nn.ModuleList([nn.Linear(i, o) for i, o in zip((dim, *hidden), hidden, strict=False)])
+        self.fcs = nn.ModuleList(
+            [nn.Linear(i, o) for i, o in zip((dim, *hidden), hidden, strict=False)]
+        )
         self.linear = nn.Linear(dim + hidden[-1], 1)
 
     def forward(self, x):
@@ -189,16 +216,26 @@ class NeuMF(nn.Module):
 
     def __init__(self, num_users=20, num_items=20, layers=(8, 6, 4)):
         super().__init__()
-        self.embedding_user_mlp, self.embedding_item_mlp = nn.Embedding(num_users, 4), nn.Embedding(num_items, 4)
-        self.embedding_user_mf, self.embedding_item_mf = nn.Embedding(num_users, 4), nn.Embedding(num_items, 4)
+        self.embedding_user_mlp, self.embedding_item_mlp = (
+            nn.Embedding(num_users, 4),
+            nn.Embedding(num_items, 4),
+        )
+        self.embedding_user_mf, self.embedding_item_mf = (
+            nn.Embedding(num_users, 4),
+            nn.Embedding(num_items, 4),
+        )
         self.fc_layers = torch.nn.ModuleList()
         for _, (in_size, out_size) in enumerate(zip(layers[:-1], layers[1:], strict=True)):
             self.fc_layers.append(torch.nn.Linear(in_size, out_size))
         self.affine_output, self.logistic = torch.nn.Linear(layers[-1] + 4, 1), torch.nn.Sigmoid()
 
     def forward(self, user_indices, item_indices):
-        mlp_vector = torch.cat([self.embedding_user_mlp(user_indices), self.embedding_item_mlp(item_indices)], dim=-1)
-        mf_vector = torch.mul(self.embedding_user_mf(user_indices), self.embedding_item_mf(item_indices))
+        mlp_vector = torch.cat(
+            [self.embedding_user_mlp(user_indices), self.embedding_item_mlp(item_indices)], dim=-1
+        )
+        mf_vector = torch.mul(
+            self.embedding_user_mf(user_indices), self.embedding_item_mf(item_indices)
+        )
         for idx, _ in enumerate(range(len(self.fc_layers))):
             mlp_vector = self.fc_layers[idx](mlp_vector)
             mlp_vector = torch.nn.ReLU()(mlp_vector)
@@ -216,7 +253,12 @@ class ActorCritic(nn.Module):
 
     def __init__(self, state_dim=8, action_dim=2):
         super().__init__()
-        self.network = nn.Sequential(layer_init(nn.Linear(state_dim, 16)), nn.Tanh(), layer_init(nn.Linear(16, 16)), nn.Tanh())
+        self.network = nn.Sequential(
+            layer_init(nn.Linear(state_dim, 16)),
+            nn.Tanh(),
+            layer_init(nn.Linear(16, 16)),
+            nn.Tanh(),
+        )
         self.actor = nn.Sequential(layer_init(nn.Linear(16, action_dim), std=0.01), nn.Tanh())
         self.critic = layer_init(nn.Linear(16, 1), std=1)
         self.log_std = nn.Parameter(torch.zeros(action_dim))
@@ -231,7 +273,9 @@ LOG_STD_MAX, LOG_STD_MIN = 2, -5
 
 
 class SoftActor(nn.Module):
-    """tanh bounds the logarithm of a deviation, the action and the mean: none of them lies between two layers."""
+    """tanh bounds the logarithm of a deviation, the action and the mean: none of them lies between
+    two layers.
+    """
 
     def __init__(self, obs=8, actions=2):
         super().__init__()
@@ -261,9 +305,15 @@ class DuelingDQN(nn.Module):
 
     def __init__(self, observations=8, actions=3, activation="lrelu"):
         super().__init__()
-        self.activations = nn.ModuleDict([["lrelu", nn.LeakyReLU()], ["prelu", nn.PReLU()], ["tanh", nn.Tanh()]])
+        self.activations = nn.ModuleDict(
+            [["lrelu", nn.LeakyReLU()], ["prelu", nn.PReLU()], ["tanh", nn.Tanh()]]
+        )
         self.choice = activation
-        self.feature, self.advantage, self.value = nn.Linear(observations, 8), nn.Linear(8, actions), nn.Linear(8, 1)
+        self.feature, self.advantage, self.value = (
+            nn.Linear(observations, 8),
+            nn.Linear(8, actions),
+            nn.Linear(8, 1),
+        )
 
     def forward(self, x):
         x = self.activations[self.choice](self.feature(x))
@@ -277,7 +327,9 @@ class MultiTask(nn.Module):
     def __init__(self, tasks=("age", "risk"), act_layer=nn.SELU):
         super().__init__()
         self.trunk = nn.Sequential(nn.Linear(8, 8), act_layer())
-        self.heads = nn.ModuleDict({task: nn.Sequential(nn.Linear(8, 8), act_layer(), nn.Linear(8, 1)) for task in tasks})
+        self.heads = nn.ModuleDict(
+            {task: nn.Sequential(nn.Linear(8, 8), act_layer(), nn.Linear(8, 1)) for task in tasks}
+        )
 
     def forward(self, x):
         h = self.trunk(x)
@@ -291,7 +343,11 @@ class FiLM(nn.Module):
 
     def __init__(self, channels=6, cond=8):
         super().__init__()
-        self.film, self.conv, self.bn = nn.Linear(cond, 2 * channels), nn.Conv2d(3, channels, 3), nn.BatchNorm2d(channels)
+        self.film, self.conv, self.bn = (
+            nn.Linear(cond, 2 * channels),
+            nn.Conv2d(3, channels, 3),
+            nn.BatchNorm2d(channels),
+        )
         self.head = nn.Linear(channels, 2)
 
     def forward(self, x, question):
@@ -307,7 +363,11 @@ class LinearlyGated(nn.Module):
 
     def __init__(self, dim=8):
         super().__init__()
-        self.value, self.context, self.out = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 2)
+        self.value, self.context, self.out = (
+            nn.Linear(dim, dim),
+            nn.Linear(dim, dim),
+            nn.Linear(dim, 2),
+        )
 
     def forward(self, x):
         return self.out(F.gelu(self.value(x)) * self.context(x))

@@ -1,5 +1,5 @@
 """Image classifiers, in the manner of the repositories that made them known."""
-# ruff: noqa: A001, A002, UP031  # as people write it
+# as people write it
 
 from collections import namedtuple
 
@@ -49,7 +49,11 @@ def make_layers(cfg, batch_norm=True):
             layers += [nn.MaxPool2d(kernel_size=2, stride=2)]
         else:
             conv2d = nn.Conv2d(in_channels, v, kernel_size=3, padding=1)
-            layers += [conv2d, nn.BatchNorm2d(v), nn.ReLU(inplace=True)] if batch_norm else [conv2d, nn.ReLU(inplace=True)]
+            layers += (
+                [conv2d, nn.BatchNorm2d(v), nn.ReLU(inplace=True)]
+                if batch_norm
+                else [conv2d, nn.ReLU(inplace=True)]
+            )
             in_channels = v
     return nn.Sequential(*layers)
 
@@ -76,7 +80,11 @@ class DropPath(nn.Module):
 class LayerNorm(nn.Module):
     def __init__(self, dim, eps=1e-6):
         super().__init__()
-        self.weight, self.bias, self.eps = nn.Parameter(torch.ones(dim)), nn.Parameter(torch.zeros(dim)), eps
+        self.weight, self.bias, self.eps = (
+            nn.Parameter(torch.ones(dim)),
+            nn.Parameter(torch.zeros(dim)),
+            eps,
+        )
 
     def forward(self, x):
         u = x.mean(1, keepdim=True)
@@ -94,7 +102,11 @@ class ConvNeXt(nn.Module):
             self.pwconv1 = nn.Linear(dim, 4 * dim)
             self.act = nn.GELU()
             self.pwconv2 = nn.Linear(4 * dim, dim)
-            self.gamma = nn.Parameter(layer_scale_init_value * torch.ones(dim)) if layer_scale_init_value > 0 else None
+            self.gamma = (
+                nn.Parameter(layer_scale_init_value * torch.ones(dim))
+                if layer_scale_init_value > 0
+                else None
+            )
             self.drop_path = DropPath(drop_path) if drop_path > 0.0 else nn.Identity()
 
         def forward(self, x):
@@ -129,10 +141,14 @@ class DenseLayer(nn.Module):
         super().__init__()
         self.add_module("norm1", nn.BatchNorm2d(num_input_features))
         self.add_module("relu1", nn.ReLU(inplace=True))
-        self.add_module("conv1", nn.Conv2d(num_input_features, bn_size * growth_rate, 1, bias=False))
+        self.add_module(
+            "conv1", nn.Conv2d(num_input_features, bn_size * growth_rate, 1, bias=False)
+        )
         self.add_module("norm2", nn.BatchNorm2d(bn_size * growth_rate))
         self.add_module("relu2", nn.ReLU(inplace=True))
-        self.add_module("conv2", nn.Conv2d(bn_size * growth_rate, growth_rate, 3, padding=1, bias=False))
+        self.add_module(
+            "conv2", nn.Conv2d(bn_size * growth_rate, growth_rate, 3, padding=1, bias=False)
+        )
 
     def forward(self, input):
         prev_features = [input] if isinstance(input, torch.Tensor) else input
@@ -145,7 +161,10 @@ class DenseNet(nn.Module):
         def __init__(self, num_layers, num_input_features, growth_rate):
             super().__init__()
             for i in range(num_layers):
-                self.add_module("denselayer%d" % (i + 1), DenseLayer(num_input_features + i * growth_rate, growth_rate))
+                self.add_module(
+                    "denselayer%d" % (i + 1),
+                    DenseLayer(num_input_features + i * growth_rate, growth_rate),
+                )
 
         def forward(self, init_features):
             features = [init_features]
@@ -155,8 +174,12 @@ class DenseNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        transition = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(inplace=True), nn.Conv2d(12, 8, 1), nn.AvgPool2d(2, 2))
-        self.features = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), self.Block(2, 4, 4), transition, nn.BatchNorm2d(8))
+        transition = nn.Sequential(
+            nn.BatchNorm2d(12), nn.ReLU(inplace=True), nn.Conv2d(12, 8, 1), nn.AvgPool2d(2, 2)
+        )
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), self.Block(2, 4, 4), transition, nn.BatchNorm2d(8)
+        )
         self.classifier = nn.Linear(8, 3)
 
     def forward(self, x):
@@ -195,7 +218,11 @@ class Inception(nn.Module):
     def forward(self, x):
         x = self.stem(x)
         aux = self.aux(x.mean((2, 3))) if self.training else None
-        outputs = [self.branch1x1(x), self.branch3x3(x), F.avg_pool2d(x, kernel_size=3, stride=1, padding=1)]
+        outputs = [
+            self.branch1x1(x),
+            self.branch3x3(x),
+            F.avg_pool2d(x, kernel_size=3, stride=1, padding=1),
+        ]
         x = self.fc(torch.cat(outputs, 1).mean((2, 3)))
         return InceptionOutputs(x, aux) if self.training else x
 
@@ -203,7 +230,9 @@ class Inception(nn.Module):
 class ShuffleNet(nn.Module):
     def __init__(self, num_classes=3):
         super().__init__()
-        self.conv1 = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace=True)
+        )
         self.branch2 = nn.Sequential(
             nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU(inplace=True),
             nn.Conv2d(4, 4, 3, 1, 1, groups=4), nn.BatchNorm2d(4),

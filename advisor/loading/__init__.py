@@ -1,0 +1,1 @@
+"""Files, names and models that a user names, loaded as Python objects."""

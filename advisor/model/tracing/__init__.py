@@ -1,0 +1,1 @@
+"""One recorded forward pass: what a model is made of."""

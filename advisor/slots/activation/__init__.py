@@ -1,0 +1,1 @@
+"""What activation techniques are built on."""

@@ -1,0 +1,1 @@
+"""What embedding techniques are built on."""

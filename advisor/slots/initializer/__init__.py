@@ -1,0 +1,1 @@
+"""What initializer techniques are built on."""

@@ -1,0 +1,1 @@
+"""What pretraining techniques are built on."""

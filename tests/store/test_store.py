@@ -1,0 +1,474 @@
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sqlite3
+from contextlib import closing
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from advisor import InputError
+from advisor.store.database import Database
+from advisor.store.location import DEFAULT, sqlite_path, storage_url
+from advisor.store.query import read
+
+SLOTS = ("activation", "initializer")
+PLAN = {"options": {"activation": ["keep", "elu"]}, "rungs": [1, 3]}
+SPACE = {
+    "activation": CategoricalDistribution(("keep", "relu", "elu")),
+    "initializer": CategoricalDistribution(("keep", "he")),
+    "oven": CategoricalDistribution(
+        ("keep", "slow")
+    ),  # another plugin's slot: a row, and no column
+    "training.lr": FloatDistribution(1e-4, 1e-1, log=True),
+    "activation.elu.alpha": FloatDistribution(0.5, 2.0),
+    "oven.slow.minutes": IntDistribution(1, 90),
+    "oven.slow.heat": CategoricalDistribution(("low", "high")),
+    "oven.slow.size": CategoricalDistribution((2, 4)),
+}
+TRIALS = [
+    {"activation": "keep", "initializer": "keep", "oven": "keep", "training.lr": 1e-3},
+    {
+        "activation": "elu",
+        "initializer": "keep",
+        "oven": "keep",
+        "training.lr": 3e-3,
+        "activation.elu.alpha": 1.25,
+    },
+    {
+        "activation": "relu",
+        "initializer": "he",
+        "oven": "slow",
+        "training.lr": 1e-2,
+        "oven.slow.minutes": 30,
+        "oven.slow.heat": "high",
+        "oven.slow.size": 4,
+    },
+]
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/deep/studies.db"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A database with nothing in it; making one takes Optuna half a second."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    Database(f"sqlite:///{path}", SLOTS).close()
+    return path
+
+
+@pytest.fixture
+def database(url, empty):
+    sqlite_path(url).parent.mkdir()
+    shutil.copy(empty, sqlite_path(url))
+    database = Database(url, SLOTS)
+    yield database
+    database.close()
+
+
+def begin(database, name="digits", direction="maximize"):
+    database.begin(name, "accuracy", direction, PLAN, '{"file": "digits.py"}')
+    for params in TRIALS:
+        database.add_trial(name, params, {key: SPACE[key] for key in params}, {"stage": "open"})
+    return database.trials(name)
+
+
+def told(database, name="digits"):
+    """Three trials: complete, failed, pruned."""
+    first, second, third = begin(database, name)
+    database.save_progress(
+        name, first, [epoch(1, 0.5), epoch(2, 0.75)], {"training": 2.0, "activation": 0.5}
+    )
+    database.tell(first, TrialState.COMPLETE, 0.75, 2)
+    database.note(second, "why", "it blew up")
+    database.tell(second, TrialState.FAIL, None, None)
+    database.save_progress(name, third, [epoch(1, 0.25)], {"training": 1.0})
+    database.note(third, "why", "others were better")
+    database.tell(third, TrialState.PRUNED, 0.25, 1)
+    return database.trials(name)
+
+
+def epoch(number, score, early=None):
+    return {
+        "epoch": number,
+        "score": score,
+        "loss": 2.0 / number,
+        "seconds": 0.5,
+        "early_loss": early,
+    }
+
+
+def confirmed(arm="keep", seed=1, score=0.5, **other):
+    return {
+        "phase": "estimate",
+        "arm": arm,
+        "seed": seed,
+        "score": score,
+        "test": None,
+        "seconds": 1.5,
+        "params": "{}",
+        **other,
+    }
+
+
+def rows(url, sql):
+    columns, found = read(url, sql)
+    return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+def test_a_trial_holds_only_the_parameters_of_its_own_arm(database):
+    trials = begin(database)
+    assert [trial.params for trial in trials] == TRIALS
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert all(
+        trial.state == TrialState.RUNNING and trial.user_attrs == {"stage": "open"}
+        for trial in trials
+    )
+    assert all(trial.datetime_start is not None for trial in trials)
+
+
+def test_the_views_hold_labels_and_no_indexes(database, url):
+    begin(database)
+    choices = rows(
+        url, "SELECT * FROM advisor_choices WHERE study = 'digits' ORDER BY number, slot"
+    )
+    assert [(c["number"], c["slot"], c["technique"]) for c in choices] == [
+        (number, slot, params[slot])
+        for number, params in enumerate(TRIALS)
+        for slot in ("activation", "initializer", "oven")
+    ]
+    params = {
+        (row["number"], row["name"]): row["value"]
+        for row in rows(url, "SELECT * FROM advisor_params")
+    }
+    assert set(params) == {
+        (number, name) for number, trial in enumerate(TRIALS) for name in trial if "." in name
+    }
+    assert params[1, "activation.elu.alpha"] == 1.25
+    assert params[2, "training.lr"] == pytest.approx(1e-2)
+    assert params[2, "oven.slow.minutes"] == 30
+    assert params[2, "oven.slow.heat"] == "high"
+    assert str(params[2, "oven.slow.size"]) == "4"
+
+
+def test_the_trials_have_a_column_for_each_slot_of_the_built_in_plugins(database, url):
+    told(database)
+    trials = rows(url, "SELECT * FROM advisor_trials ORDER BY number")
+    assert [(t["activation"], t["initializer"]) for t in trials] == [
+        ("keep", "keep"),
+        ("elu", "keep"),
+        ("relu", "he"),
+    ]
+    assert "oven" not in trials[0]
+    assert [t["state"] for t in trials] == ["COMPLETE", "FAIL", "PRUNED"]
+    assert [t["score"] for t in trials] == [0.75, None, 0.25]
+    assert [t["seconds"] for t in trials] == [2.5, None, 1.0]
+    assert [t["why"] for t in trials] == [None, "it blew up", "others were better"]
+    assert {t["stage"] for t in trials} == {"open"}
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", 0.75), ("minimize", 0.25)])
+def test_a_study_is_one_row_with_its_counts_and_best_full_trial(database, url, direction, best):
+    first, second, third = begin(database, direction=direction)
+    database.tell(first, TrialState.COMPLETE, 0.75, 2)
+    database.tell(second, TrialState.COMPLETE, 0.25, 2)
+    database.tell(third, TrialState.PRUNED, 0.99 if direction == "maximize" else 0.01, 1)
+    database.spend("digits", 1.5)
+    database.spend("digits", 2.0)
+    (row,) = rows(url, "advisor_studies")
+    assert row.pop("created")
+    assert row == {
+        "study": "digits",
+        "verdict": None,
+        "trials": 3,
+        "complete": 2,
+        "pruned": 1,
+        "failed": 0,
+        "best": best,
+        "metric": "accuracy",
+        "direction": direction,
+        "seconds": 3.5,
+    }
+    assert database.spent("digits") == 3.5
+
+
+def test_a_running_trial_is_in_no_count(database, url):
+    begin(database)
+    (row,) = rows(url, "advisor_studies")
+    assert (row["trials"], row["complete"], row["best"]) == (0, 0, None)
+
+
+def test_curves_come_back_in_order_and_an_epoch_done_again_replaces_the_first(database, url):
+    first, second, _ = begin(database)
+    database.save_progress(
+        "digits", first, [epoch(1, 0.5, early=2.5), epoch(2, 0.6)], {"training": 1.0}
+    )
+    database.save_progress(
+        "digits", first, [epoch(2, 0.7), epoch(3, 0.8)], {"training": 3.0, "activation": 0.5}
+    )
+    database.save_progress("digits", second, [], {})
+    assert database.curve("digits") == {0: [epoch(1, 0.5, early=2.5), epoch(2, 0.7), epoch(3, 0.8)]}
+    assert database.costs("digits") == {0: {"training": 3.0, "activation": 0.5}}
+    assert [row["epoch"] for row in rows(url, "advisor_curves")] == [1, 2, 3]
+    assert {row["part"]: row["seconds"] for row in rows(url, "advisor_costs")} == {
+        "training": 3.0,
+        "activation": 0.5,
+    }
+    assert database.curve("other") == database.costs("other") == {}
+
+
+def test_a_confirmation_is_kept_once_and_its_test_score_joins_it(database, url):
+    begin(database)
+    database.save_confirmation("digits", confirmed())
+    database.save_confirmation(
+        "digits", confirmed(seed=2**62, arm="activation=elu", score=0.75, params='{"a": 1}')
+    )
+    database.save_confirmation("digits", confirmed(test=0.625))
+    kept = sorted(database.confirmations("digits"), key=lambda row: row["seed"])
+    assert [(row["arm"], row["seed"], row["score"], row["test"]) for row in kept] == [
+        ("keep", 1, 0.5, 0.625),
+        ("activation=elu", 2**62, 0.75, None),
+    ]
+    assert len(rows(url, "advisor_confirmations")) == 2
+    assert database.confirmations("other") == []
+
+
+def test_the_last_recommendation_counts_and_all_are_kept(database, url):
+    begin(database)
+    assert database.recommendation("digits") is None
+    for verdict in ("undecided", "change"):
+        database.save_recommendation(
+            "digits", verdict, json.dumps({"verdict": verdict, "ä": 1}, ensure_ascii=False)
+        )
+    assert json.loads(database.recommendation("digits")) == {"verdict": "change", "ä": 1}
+    assert [
+        row["verdict"]
+        for row in rows(url, "SELECT * FROM advisor_recommendations ORDER BY created")
+    ] == [
+        "undecided",
+        "change",
+    ]
+    assert rows(url, "advisor_studies")[0]["verdict"] == "change"
+    assert database.recommendation("other") is None
+
+
+def everything(database, url):
+    tables = [
+        row["name"]
+        for row in rows(
+            url, "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+        )
+    ]
+    return {name: sorted(map(repr, rows(url, name))) for name in tables}
+
+
+def test_what_was_written_is_there_when_the_file_is_opened_again(database, url):
+    first = database
+    told(first)
+    first.save_confirmation("digits", confirmed())
+    first.save_recommendation("digits", "keep", "{}")
+    first.close()
+    before = everything(first, url)
+    again = Database(url, SLOTS)
+    assert everything(again, url) == before
+    assert [trial.params for trial in again.trials("digits")] == TRIALS
+    assert again.plan("digits") == PLAN
+    assert rows(again.url, "SELECT question FROM advisor_plans") == [
+        {"question": '{"file": "digits.py"}'}
+    ]
+    assert again.plan("other") is None
+    again.close()
+
+
+def test_the_closed_database_is_one_file(database, url, tmp_path):
+    told(database)
+    database.close()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["studies.db"]
+
+
+def test_other_plugins_change_the_columns_and_lose_no_trial(database, url):
+    told(database)
+    for slots in (SLOTS, ("activation",), ("oven", "pretraining"), ()):
+        database.close()
+        database = Database(url, slots)
+        found = rows(url, "SELECT * FROM advisor_trials ORDER BY number")
+        assert [name for name in found[0] if name in {*SLOTS, "oven", "pretraining"}] == list(slots)
+        assert (
+            [row["oven"] for row in found] == ["keep", "keep", "slow"]
+            if "oven" in slots
+            else len(found) == 3
+        )
+        assert len(rows(url, "advisor_choices")) == 9
+    database.close()
+
+
+def test_opening_without_slots_leaves_the_views_as_they_are(database, url):
+    told(database)
+    database.close()
+    before = rows(url, "advisor_trials")
+    Database(url, None).close()
+    assert rows(url, "advisor_trials") == before
+
+
+def test_optuna_opens_the_file_and_finds_the_labels(database, url):
+    told(database)
+    study = optuna.load_study(study_name="digits", storage=url)
+    assert [trial.params for trial in study.trials] == TRIALS
+    assert [trial.state for trial in study.trials] == [
+        TrialState.COMPLETE,
+        TrialState.FAIL,
+        TrialState.PRUNED,
+    ]
+    assert study.best_trial.number == 0
+    assert study.best_value == 0.75
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert study.trials[2].intermediate_values == {1: 0.25}
+    study._storage.remove_session()
+    study._storage._backend.engine.dispose()
+
+
+def test_a_study_of_optunas_own_with_the_same_name_is_refused_and_left_alone(url, tmp_path):
+    (tmp_path / "deep").mkdir()
+    theirs = optuna.create_study(storage=url, study_name="digits")
+    theirs.add_trial(optuna.trial.create_trial(value=1.0))
+    database = Database(url, SLOTS)
+    assert database.plan("digits") is None
+    with pytest.raises(InputError, match=r"'digits' that is not advisor's; use --name"):
+        database.begin("digits", "accuracy", "maximize", PLAN, None)
+    assert database.plan("digits") is None
+    assert len(theirs.trials) == 1
+    begin(database, "mine")
+    assert [row["study"] for row in rows(url, "advisor_studies")] == ["mine"]
+    assert {row["study"] for row in rows(url, "advisor_trials")} == {"mine"}
+    database.close()
+    theirs._storage.remove_session()
+    theirs._storage._backend.engine.dispose()
+
+
+def test_a_deleted_study_leaves_no_row_and_its_neighbour_untouched(database, url):
+    for name in ("digits", "wine"):
+        told(database, name)
+        database.save_confirmation(name, confirmed())
+        database.save_recommendation(name, "keep", "{}")
+        if name == "digits":
+            alone = {table: len(found) for table, found in everything(database, url).items()}
+    both = everything(database, url)
+    assert all(
+        len(both[name]) == 2 * alone[name]
+        for name in both
+        if name.startswith("advisor_") and alone[name]
+    )
+    database.delete("wine")
+    left = everything(database, url)
+    assert {table: len(found) for table, found in left.items()} == alone
+    assert "wine" not in str(left)
+    database.delete("digits")
+    left = everything(database, url)
+    per_study = [n for n in left if n.startswith(("advisor_", "trial", "stud"))]
+    assert len(per_study) > 12
+    assert not any(left[name] for name in per_study)
+
+
+def test_a_deleted_name_can_be_used_again(database):
+    told(database)
+    database.delete("digits")
+    assert [trial.number for trial in begin(database)] == [0, 1, 2]
+    assert database.curve("digits") == {}
+
+
+def test_a_score_that_is_no_number_does_not_break_the_views(database, url):
+    first, *_ = begin(database)
+    database.save_progress("digits", first, [epoch(1, math.inf)], {})
+    database.tell(first, TrialState.PRUNED, math.inf, 1)
+    assert rows(url, "SELECT number, state FROM advisor_trials WHERE number = 0") == [
+        {"number": 0, "state": "PRUNED"}
+    ]
+
+
+def test_any_text_is_a_name(database, url):
+    for name in ("it's", 'two "words"', "naïve — study", "a;b", "100%", "x" * 200):
+        told(database, name)
+        assert len(read(url, "SELECT * FROM advisor_trials WHERE study = ?", (name,))[1]) == 3
+        database.delete(name)
+        assert read(url, "advisor_studies")[1] == []
+
+
+def test_readers_read_while_the_study_is_written(database, url):
+    begin(database)
+    with closing(sqlite3.connect(sqlite_path(url))) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        other.execute("BEGIN")
+        assert other.execute("SELECT COUNT(*) FROM trials").fetchone() == (3,)
+        database.save_confirmation("digits", confirmed())
+        database.spend("digits", 1.0)
+        assert len(rows(url, "advisor_confirmations")) == 1
+
+
+@pytest.mark.parametrize("given", ["notes.txt", "folder"])
+def test_what_is_no_database_is_refused_with_its_name_and_unchanged(tmp_path, given):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("not a database at all, " * 100)
+    with pytest.raises(InputError) as refused:
+        Database(f"sqlite:///{tmp_path / given}", SLOTS)
+    assert given in str(refused.value)
+    assert "--storage" in str(refused.value)
+    assert (tmp_path / "notes.txt").read_text() == "not a database at all, " * 100
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense://host/name", "sqlite", "postgresql+nodriver://host/name", "://"]
+)
+def test_an_url_of_no_known_database_is_refused_with_its_name(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="cannot be opened") as refused:
+        Database(url, SLOTS)
+    assert url in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "surroundings", "url"),
+    [
+        (None, None, DEFAULT),
+        (None, "sqlite:///here.db", "sqlite:///here.db"),
+        (None, "here.db", "sqlite:///here.db"),
+        ("there.db", "sqlite:///here.db", "sqlite:///there.db"),
+        ("postgresql://host/name", None, "postgresql://host/name"),
+    ],
+)
+def test_the_database_is_what_was_given_or_what_the_surroundings_say_or_the_default(
+    monkeypatch, given, surroundings, url
+):
+    if surroundings:
+        monkeypatch.setenv("ADVISOR_STORAGE", surroundings)
+    assert storage_url(given) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///a/b.db", "a/b.db"),
+        ("sqlite:////a/b.db", "/a/b.db"),
+        ("sqlite:///b.db?timeout=3", "b.db"),
+        ("sqlite:///with%20space.db", "with space.db"),
+        ("postgresql://host/name", "None"),
+    ],
+)
+def test_the_file_of_an_sqlite_url_is_found(url, path):
+    assert str(sqlite_path(url)) == path
+
+
+def test_a_file_name_with_a_percent_sign_or_a_space_is_the_same_file_for_writer_and_reader(
+    tmp_path,
+):
+    url = storage_url(str(tmp_path / "100% a.db"))
+    database = Database(url, SLOTS)
+    told(database)
+    database.close()
+    assert len(rows(url, "advisor_trials")) == 3

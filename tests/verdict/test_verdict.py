@@ -1,0 +1,265 @@
+"""Statistics, confirmation, recommendation; and the answers that a right advisor must give."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+
+import advisor
+from advisor.errors import InputError
+from advisor.training.criterion import Criterion
+from advisor.training.metrics import METRICS
+from advisor.verdict.candidates import Candidate, Trained, choose
+from advisor.verdict.confirm import Evidence, final_verdict
+from advisor.verdict.explain import explain_alternatives, explain_choice
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.statistics import paired_gain, verdict
+
+
+def test_where_more_seeds_cannot_tell_the_verdict_is_keep_and_says_so():
+    gain = paired_gain([0.90, 0.91, 0.90], [0.92, 0.96, 0.91], overlap=1.0)
+    assert gain.needed is None
+    assert verdict(gain, 0.005) == "keep"
+    evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "keep")
+    assert "more rows" in explain_choice(evidence, Criterion(METRICS["accuracy"]), [])[1]
+
+
+def test_what_the_test_rows_contradict_is_not_recommended():
+    gain = paired_gain([0.90, 0.91, 0.90, 0.92], [0.93, 0.94, 0.93, 0.94])
+    assert [final_verdict(gain, 0.005, on_test) for on_test in (0.01, -0.01)] == [
+        "change",
+        "undecided",
+    ]
+    assert [final_verdict(gain, 0.005, 0.01, error) for error in (0.005, 0.05)] == [
+        "change",
+        "undecided",
+    ]
+    assert final_verdict(gain, 0.005) == "change"  # nothing is known of test rows
+    assert final_verdict(gain, gain.mean, -0.01) == "keep"  # and hardly worth it
+    evidence = Evidence(
+        candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "undecided"
+    )
+    assert "do not bear it out" in explain_choice(evidence, Criterion(METRICS["accuracy"]), [])[0]
+    assert evidence.chosen is evidence.baseline
+
+
+def test_the_smallest_gain_worth_a_change_is_the_metric_s_own_and_may_be_a_share_of_the_score():
+    assert METRICS["accuracy"].worth(0.9) == 0.005
+    assert METRICS["rmse"].worth(200.0) == pytest.approx(2.0)
+
+
+def candidate(extra=0.0, **choices):
+    return Candidate(
+        {"activation": "keep", "initializer": "keep", **choices}, {"training.lr": 0.001}, 0.9, extra
+    )
+
+
+def results(scores, seconds=1.0):
+    return [Trained(score, seconds) for score in scores]
+
+
+def test_a_tie_goes_to_fewer_changes_then_to_the_cheaper_arm_and_a_clear_winner_wins():
+    both, one, dear = (
+        candidate(activation="elu", initializer="he"),
+        candidate(initializer="he"),
+        candidate(0.5, initializer="slow"),
+    )
+    options = [both, one, dear]
+    tied = {
+        both.label: results([0.91, 0.92, 0.93]),
+        one.label: results([0.909, 0.919, 0.928]),
+        dear.label: results([0.909, 0.919, 0.929]),
+    }
+    assert choose(options, tied, 1.0, 0.005) is one
+    clear = {**tied, both.label: results([0.95, 0.96, 0.97])}
+    assert choose(options, clear, 1.0, 0.005) is both
+    lower = {
+        both.label: results([3.0, 3.1, 3.2]),
+        one.label: results([2.0, 2.1, 2.2]),
+        dear.label: results([4.0, 4.0, 4.0]),
+    }
+    assert choose(options, lower, -1.0, 0.005) is one
+
+
+def test_alternatives_say_why_they_were_not_chosen():
+    one, two, three = (
+        candidate(initializer="he"),
+        candidate(activation="elu", initializer="he"),
+        candidate(activation="elu"),
+    )
+    scores = {
+        "keep": results([0.5] * 3),
+        one.label: results([0.90] * 3),
+        two.label: results([0.902] * 3),
+        three.label: results([0.8] * 3),
+    }
+    gain = paired_gain([0.5] * 3, [0.9] * 3)
+    evidence = Evidence(candidate(), one, [one, two, three], scores, {}, gain, 0.005, "change")
+    found = explain_alternatives(evidence, Criterion(METRICS["accuracy"]), 0.0)
+    assert [alternative["choices"]["activation"] for alternative in found] == ["elu", "elu"]
+    why = "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); 1 more change"
+    assert found[0]["why_not"] == why
+    assert (
+        found[1]["why_not"]
+        == "worse: accuracy 0.8 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001)"
+    )
+
+
+# ---------------------------------------------------------------- studies with a known answer
+
+
+def digits():
+    x, y = load_digits(return_X_y=True)
+    return (x / 16).astype("float32"), y
+
+
+def deep():
+    """Twenty plain layers at PyTorch's default start: the signal dies."""
+    hidden = [layer for _ in range(18) for layer in (nn.Linear(32, 32), nn.ReLU())]
+    return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), *hidden, nn.Linear(32, 10))
+
+
+class Shallow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 64), nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.last(F.relu(self.first(x)))
+
+
+KEYS = {
+    "study", "verdict", "metric", "direction", "choices", "params", "baseline", "recommended", "gain", "alternatives",
+    "reasons", "findings", "skipped", "trials", "seconds", "versions", "warnings",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deep")
+    study = advisor.Study(
+        "deep",
+        advisor.Task(build=deep, data=digits),
+        trials=24,
+        epochs=10,
+        only={"pretraining": []},
+    )
+    found = advisor.tune(study, storage=str(folder / "a.db"), workers=2)
+    assert advisor.recommendation("deep", str(folder / "a.db")).to_json() == found.to_json()
+    with pytest.raises(
+        InputError, match="No recommendation for study 'deeep'.*Did you mean 'deep'"
+    ):
+        advisor.recommendation("deeep", str(folder / "a.db"))
+    return found
+
+
+def test_a_deep_plain_net_is_mended_by_another_start(mended):
+    assert mended.verdict == "change"
+    assert mended.choices["initializer"] != "keep"
+    assert mended.baseline["mean"] < 0.3 < 0.7 < mended.recommended["mean"]
+    assert mended.recommended["test"] > 0.7
+    assert mended.gain["low"] > 0.3
+    assert any("initializer" in reason for reason in mended.reasons)
+
+
+def test_a_recommendation_shows_each_technique_alone_what_decided_what_was_cut_and_what_it_costs(
+    mended,
+):
+    rows = {(row["slot"], row["technique"]): row for row in mended.isolation}
+    assert rows[None, "keep"]["alone"] == mended.baseline["searched"]
+    assert all(
+        row["gain"]["low"] < row["gain"]["mean"] < row["gain"]["high"]
+        for row in mended.isolation
+        if row.get("gain")
+    )
+    assert sum(mended.importance.values()) == pytest.approx(1, abs=1e-3)
+    assert len(mended.pruned) == mended.trials["pruned"]
+    assert all(row["why"] for row in mended.pruned)
+    assert {"choices", "mean", "seconds"} <= set(mended.costs[0])
+    front = mended.front()
+    assert front == sorted(front, key=lambda row: row["mean"])
+    assert mended.gain["test"]["low"] > 0.3
+    assert all(0 <= other["gain"]["p"] <= 1 for other in mended.alternatives)
+
+
+def test_the_scores_of_both_arms_are_paired_and_give_the_printed_gain(mended):
+    one, two = mended.baseline["scores"], mended.recommended["scores"]
+    assert len(one) == len(two) == mended.gain["seeds"] == 5
+    assert mended.gain["mean"] == pytest.approx(sum(two) / 5 - sum(one) / 5)
+    assert mended.recommended["mean"] == pytest.approx(sum(two) / 5)
+
+
+def test_a_recommendation_has_the_documented_keys_and_survives_json(mended):
+    kept = json.loads(mended.to_json())
+    assert set(kept) >= KEYS
+    assert {"params", "scores", "mean", "test"} <= set(kept["baseline"])
+    assert {"mean", "low", "high", "p", "seeds", "detectable"} <= set(kept["gain"])
+    assert Recommendation.from_json(mended.to_json()).to_json() == mended.to_json()
+
+
+def test_a_recommendation_is_applied_to_a_fresh_model_and_only_changes_what_it_says(mended):
+    torch.manual_seed(0)
+    model = deep()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    after = mended.apply(model)
+    assert set(after.state_dict()) == set(before)
+    assert any(not torch.equal(value, before[name]) for name, value in after.state_dict().items())
+    kinds = {type(module) for module in after.modules()}
+    assert (nn.ReLU in kinds) == (mended.choices["activation"] == "keep")
+    with pytest.raises(InputError, match="cannot be applied|needs|fails|got"):
+        mended.apply(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)))
+
+
+def test_a_shallow_net_is_not_changed_for_another_activation(tmp_path):
+    study = advisor.Study(
+        "shallow",
+        advisor.Task(build=Shallow, data=digits),
+        trials=12,
+        epochs=8,
+        only={"pretraining": [], "initializer": []},
+    )
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), workers=2)
+    assert found.verdict != "change"
+    assert set(found.choices.values()) == {"keep"}
+    assert found.baseline["mean"] == found.recommended["mean"] > 0.9
+    model = Shallow()
+    assert found.apply(model) is model
+
+
+def test_techniques_that_are_the_same_under_another_name_are_never_a_change(tmp_path):
+    plugin = tmp_path / "twins.py"
+    plugin.write_text(
+        "import advisor\nfrom torch import nn\n"
+        "@advisor.hookimpl\n"
+        "def techniques():\n"
+        "    return [advisor.Activation(f'twin{i}', lambda: nn.LeakyReLU(0.0)) for i in range(4)]\n"
+    )
+    only = {"activation": [f"twin{i}" for i in range(4)], "initializer": [], "pretraining": []}
+    study = advisor.Study(
+        "twins", advisor.Task(build=Shallow, data=digits), trials=10, epochs=4, only=only
+    )
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=[str(plugin)])
+    assert found.verdict == "keep"
+    assert "No technique that was asked for fits" in found.reasons[0]
+    assert {skip["why"] for skip in found.skipped if skip["slot"] == "activation"} == {
+        "the model has it already"
+    }
+
+
+def test_another_gain_worth_a_change_is_answered_anew(tmp_path):
+    study = advisor.Study(
+        "worth",
+        advisor.Task(build=Shallow, data=digits),
+        trials=3,
+        epochs=2,
+        only={"activation": ["tanh"]},
+    )
+    storage = str(tmp_path / "a.db")
+    first = advisor.tune(study, storage=storage)
+    again = advisor.tune(replace(study, min_gain=0.5), storage=storage)
+    assert (first.min_gain, again.min_gain) == (0.005, 0.5)
+    assert again.verdict == "keep"
