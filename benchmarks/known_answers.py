@@ -55,7 +55,7 @@ def case(name: str) -> Case:
     finally:
         sys.path.remove(str(FOLDER))
     plugins = tuple(str(FOLDER / plugin) for plugin in found.get("PLUGINS", ()))
-    return Case(path, found["__doc__"], found["EXPECTED"], plugins)
+    return Case(path, " ".join(found["__doc__"].split()), found["EXPECTED"], plugins)
 
 
 def names() -> list[str]:

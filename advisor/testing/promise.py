@@ -54,7 +54,7 @@ def promise(
     """
 
     def enter(judge: Judge) -> Judge:
-        text = (judge.__doc__ or "").strip().splitlines()[0]
+        text = " ".join((judge.__doc__ or "").split("\n\n")[0].split())
         PROMISES.append(Promise(judge.__name__, text, judge, of, at))
         return judge
 

@@ -354,7 +354,7 @@ def test_the_source_of_an_installed_library_is_edited_by_those_who_work_in_it(
 ):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "library.py").write_text(inspect.getsource(made))
-    monkeypatch.setattr(sourcefile, "_INSTALLED", (f"{tmp_path}/",))
+    monkeypatch.setattr(source_file, "_INSTALLED", (f"{tmp_path}/",))
     net = loaded(tmp_path, "library").ordered
     model = net()
     report = swap(model, trace(model, ROWS), lambda _: nn.ELU())
