@@ -18,6 +18,7 @@ from torch import nn
 
 from advisor.model import apply_recipe, swap, trace
 from advisor.model.tracing.recorder import named_tensors
+from advisor.model.writing import source_file
 from advisor.work.apply import diff_of
 from advisor.work.study_ref import StudyRef
 
