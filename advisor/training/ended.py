@@ -1,0 +1,30 @@
+"""Why a training ended before its last epoch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Ended(StrEnum):
+    """Why a trial has no full training. The value is what the database keeps."""
+
+    NOT_TRAINED = "not_trained"
+    """The signal of the changed model never reaches its last layer, so it was not trained at all."""
+    NOT_FINITE = "not_finite"
+    """The loss, the output or the score became infinite or NaN."""
+    EARLY_LOSS = "early_loss"
+    """The loss after 20 steps was above that of every good trial."""
+    OUTRANKED = "outranked"
+    """Enough trials of the same round had a better score after as many epochs."""
+    OUT_OF_TIME = "out_of_time"
+    """The time of the study was up."""
+    FAILED = "failed"
+    """The model or a technique raised an error."""
+
+
+class StoppedEarly(Exception):  # noqa: N818  # not an error: a trial that need not go on
+    """Training was given up. `ended` says why; the text gives the step and the number that decided."""
+
+    def __init__(self, ended: Ended, sentence: str) -> None:
+        super().__init__(sentence)
+        self.ended = ended
