@@ -1,27 +1,32 @@
-"""The one process that asks, hands out jobs, writes the database and decides who goes on."""
+"""The search of one study: the one process that asks, hands out jobs, writes and decides."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from advisor.randomness import mix
 from advisor.search import stages
+from advisor.search.arm import arm_label
+from advisor.search.history import History
 from advisor.search.plan import RATE, Plan
-from advisor.search.sampler import choices_of, distributions, propose
-from advisor.search.stages import Round
-from advisor.store.database import Database
+from advisor.search.sampler import Sampler
+from advisor.search.trial import Round, Stage, Trial, read_trials
+from advisor.store.study_records import StudyRecords
 from advisor.technique import KEEP
-from advisor.training.criterion import Curve
+from advisor.training.ended import Ended
+from advisor.training.epoch import Epoch
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
+
+ALIVE = 0.01
+"""Deviation across rows before the last layer from which a training says what is in a model."""
 
 
 @dataclass(frozen=True)
@@ -34,287 +39,271 @@ class Event:
     text: str = ""
 
 
-ALIVE = 0.01
-"""Deviation across rows before the last layer from which a model's training says something about
-what is in it.
-"""
 Listener = Callable[[Event], None]
 
 
 class Search:
-    """The search of one study, from wherever the database says it is to its total of trials.
+    """The search of one study, from wherever its records say it is to its total of trials.
 
     Stopped at any moment and begun again, it asks for the same trials and gets the same numbers.
+
+    Attributes:
+        prepared: the study, opened.
+        plan: what is searched.
+        records: the study in the database.
+        crew: runs jobs.
+        folder: training states and shared artefacts.
+        on: called with what there is to show.
+        history: the trials so far.
+        deadline: when the search ends, by `time.monotonic`; None without a limit.
     """
 
     def __init__(
         self,
-        shared: Prepared,
+        prepared: Prepared,
         plan: Plan,
-        database: Database,
+        records: StudyRecords,
         crew: Crew,
         folder: Path,
         on: Listener,
         first: Outcome | None = None,
     ) -> None:
-        self.first = first  # the first trial's training, where the pilot has done it
-        self.shared, self.plan, self.database, self.crew, self.folder, self.on = (
-            shared,
-            plan,
-            database,
-            crew,
-            folder,
-            on,
-        )
-        self.name, self.sign = shared.study.name, shared.goal.sign
+        self.prepared, self.plan, self.records = prepared, plan, records
+        self.crew, self.folder, self.on = crew, folder, on
+        self.history = History(plan, prepared.criterion, read_trials(records, plan))
         self.deadline: float | None = None
-        self.began = time.monotonic()
+        self._first = first  # the training of the first trial, where the pilot has done it
+        self._sampler = Sampler(plan, prepared.criterion.direction)
+        self._booked = time.monotonic()
         self._begun: set[int] = set()
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
-        total = self.shared.study.trials
-        while not self.late() and (
-            current := stages.next_round(self.plan, self.trials(), total, self.sign)
-        ):
+        total = self.prepared.study.trials
+        while not self.is_late() and (current := stages.next_round(self.history, total)):
             self._ask(current)
-            self._compare(current)
-            self._tell(current)
-            self.spend()
+            self._train(current)
+            self._end(current)
+            self.book_time()
 
-    def trials(self) -> list[FrozenTrial]:
-        """All trials so far, by number."""
-        return self.database.trials(self.name)
-
-    def late(self) -> bool:
+    def is_late(self) -> bool:
         """Whether the time for the search is up."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
-    def spend(self) -> None:
-        """Book the time since the last call on the study."""
+    def book_time(self) -> None:
+        """Add the time since the last call to that of the study."""
         now = time.monotonic()
-        self.database.spend(self.name, now - self.began)
-        self.began = now
+        self.records.spend(now - self._booked)
+        self._booked = now
+
+    # --- asking ---------------------------------------------------------------------------------
 
     def _ask(self, current: Round) -> None:
-        asked = self.trials()
-        plan = stages.widened(self.plan, asked, self.sign)
-        for number in range(len(asked), current.start + current.size):
-            given = stages.fixed(plan, current, asked, self.sign)
-            seed = mix(self.shared.study.seed, "ask", number)
-            params = propose(plan, asked, self.shared.goal.direction, seed, given)
-            attributes = {"stage": current.stage, "round": current.start, "size": current.size}
-            self.database.add_trial(self.name, params, distributions(plan, params), attributes)
-            asked = self.trials()
+        """Ask for the trials of a round that have not been asked yet."""
+        plan = stages.with_widened_rates(self.history)
+        if plan.space != self._sampler.plan.space:
+            self._sampler = Sampler(plan, self.history.criterion.direction)
+        self._sampler.follow(self.history.trials)
 
-    def _compare(self, current: Round) -> None:
+        attributes = {"stage": current.stage, "round": current.start, "size": current.size}
+        for number in range(len(self.history.trials), current.end):
+            seed = mix(self.prepared.study.seed, "ask", number)
+            params = self._sampler.propose(seed, stages.decided(self.history, current))
+            distributions = plan.distributions_of(params)
+            storage_id = self.records.add_trial(params, distributions, attributes)
+            arm = plan.arm_in(params)
+            self.history.add(Trial(storage_id, number, arm, params, distributions, current))
+
+    # --- training -------------------------------------------------------------------------------
+
+    def _train(self, current: Round) -> None:
         """Train the round's trials from rung to rung; only the better ones go on.
 
         A round that was stopped is gone through again from its first rung, so that the same trials
         are compared there.
         """
-        alive = {trial.number: trial for trial in self._of(current)}
-        ended = {number for number, trial in alive.items() if "ended" in trial.user_attrs}
-        self._begun = {*range(current.start), *self._reached(), *ended}
-        if self.first is not None and 0 in alive and 0 not in self._begun:
-            ended |= self._record(alive[0], self.first)
-        threshold = self._hopeless(current)
+        alive = self._of(current)
+        self._begun = {
+            trial.number for trial in self.history.trials if trial.epochs or not trial.is_running
+        }
+        if self._first is not None and current.start == 0 and 0 not in self._begun:
+            self._record(alive[0], self._first)
+
+        limit = stages.loss_limit(self.history, current)
         for begun, rung in pairwise([0, *self.plan.rungs]):
-            reached = self._reached()
-            going = {
-                n: t
-                for n, t in alive.items()
-                if n not in ended and reached.get(n, 0) < self._goal(n, rung)
-            }
-            jobs = {
-                number: self._job(trial, begun, rung, threshold) for number, trial in going.items()
-            }
-            for number, outcome in self.crew.run(jobs, self.late):
-                ended |= self._record(alive[number], outcome)
-            if self.late():
+            going = [t for t in alive if t.ended is None and t.epochs < self._last_epoch(t, rung)]
+            jobs = {trial.number: self._job(trial, begun, rung, limit) for trial in going}
+            for number, outcome in self.crew.run(jobs, self.is_late):
+                self._record(self.history.trials[number], outcome)
+            if self.is_late():
                 return
-            reached = self._reached()
-            alive = self._best(
-                current,
-                {n: t for n, t in alive.items() if n not in ended or reached.get(n, 0) >= rung},
-                rung,
-            )
+            alive = [trial for trial in alive if trial.ended is None or trial.epochs >= rung]
+            if rung < self.plan.epochs:
+                alive = self._survivors(current, alive, rung)
 
-    def _hopeless(self, current: Round) -> float | None:
-        """The loss above which a trial is given up: only in explorations, because a low learning
-        rate starts slowly, too.
+    def _last_epoch(self, trial: Trial, rung: int) -> int:
+        """The epoch to which a trial is trained now.
+
+        The first trial goes to the end at once: whatever happens later, there is a model as it is
+        to compare with.
         """
-        if current.stage != stages.EXPLORE:
-            return None
-        return stages.hopeless(
-            self.trials()[: current.start], self.database.curve(self.name), self.sign
-        )
+        return self.plan.epochs if trial.number == 0 else rung
 
-    def _best(
-        self, current: Round, alive: Mapping[int, FrozenTrial], rung: int
-    ) -> dict[int, FrozenTrial]:
-        """Those that go on from a rung; the others are closed."""
-        if rung == self.plan.rungs[-1]:
-            return dict(alive)
-        ranked = self._ranked(alive, rung)
-        kept = stages.survivors(self.plan, current, ranked)
-        for place, (trial, own) in enumerate(ranked):
-            if trial.number not in kept:
-                better = [score for other, score in ranked[:place] if other.number in kept]
-                self._close(trial.number, self._outranked(own, better, len(ranked), rung))
-        return {trial.number: trial for trial, _ in ranked if trial.number in kept}
-
-    def _outranked(self, own: float, better: list[float], of: int, rung: int) -> str:
-        last = f"{len(better)} of {of} were better, the last of them {self.sign * better[-1]:.4g}"
-        tie = " with a lower training loss" if better[-1] == own else ""
-        return f"{self.shared.goal.name} {self.sign * own:.4g} after epoch {rung}, and {last}{tie}"
-
-    def _goal(self, number: int, rung: int) -> int:
-        """The user's model as it is goes to the end at once: whatever happens later, there is
-        something to compare with.
-        """
-        return self.plan.rungs[-1] if number == 0 else rung
-
-    def _reached(self) -> dict[int, int]:
-        """The last epoch of every trial that has one."""
-        return {
-            number: curve[-1]["epoch"] for number, curve in self.database.curve(self.name).items()
-        }
-
-    def _ranked(
-        self, alive: Mapping[int, FrozenTrial], rung: int
-    ) -> list[tuple[FrozenTrial, float]]:
-        curves = self.database.curve(self.name)
-        scored = [
-            (trial, self.sign * self.shared.goal.score(curves[number], rung))
-            for number, trial in alive.items()
-        ]
-        # Scores tie while nothing has been learnt yet; then the training loss tells who is on the
-        # way.
-        loss = {
-            number: min(row["loss"] for row in curves[number] if row["epoch"] <= rung)
-            for number in alive
-        }
-        return sorted(scored, key=lambda pair: (-pair[1], loss[pair[0].number], pair[0].number))
-
-    def _job(self, trial: FrozenTrial, begun: int, rung: int, threshold: float | None) -> Job:
-        goal = self._goal(trial.number, rung)
+    def _job(self, trial: Trial, begun: int, rung: int, limit: float | None) -> Job:
+        prepared, last = self.prepared, self._last_epoch(trial, rung)
+        is_full = last == self.plan.epochs
         return Job(
-            question=self.shared.question,
+            study=prepared.ref,
+            opening=prepared.opening,
             params=trial.params,
-            seed=mix(
-                self.shared.study.seed, "search"
-            ),  # the same for all, so that trials can be compared
-            split=self.shared.study.seed,
+            seed=mix(prepared.study.seed, "search"),  # the same for all, so that they can be compared
+            split=prepared.study.seed,
             batch=self.plan.batch,
             from_epoch=begun,
-            to_epoch=goal,
-            epochs=self.plan.rungs[-1],
-            load=str(self._state(trial.number, begun)) if begun else None,
-            save=str(self._state(trial.number, goal)) if goal != self.plan.rungs[-1] else None,
-            hopeless=threshold,
-            look=any(trial.params[slot] != KEEP for slot in self.plan.options),
+            to_epoch=last,
+            epochs=self.plan.epochs,
+            load=self._state_file(trial, begun) if begun else None,
+            save=None if is_full else self._state_file(trial, last),
+            loss_limit=limit,
+            precheck=any(name != KEEP for name in trial.arm.values()),
             cache=str(self.folder / "cache"),
-            device=str(self.shared.device),
+            device=str(prepared.device),
         )
 
-    def _state(self, number: int, epoch: int) -> Path:
-        return self.folder / f"{number}-{epoch}.pt"
+    def _state_file(self, trial: Trial, epoch: int) -> str:
+        return str(self.folder / f"{trial.number}-{epoch}.pt")
 
-    def _record(self, trial: FrozenTrial, outcome: Outcome) -> set[int]:
-        """Write what a job brought, and close the trial if that was its end; its number, if it
-        ended early.
+    def _record(self, trial: Trial, outcome: Outcome) -> None:
+        """Write what a job brought, and close the trial if that was its end.
 
-        That it ended is written last, so that a kill in between only runs the job again.
+        That it ended is written last: after a kill in between, its job is run again.
         """
-        spent = self.database.costs(self.name).get(trial.number, {})
-        spent |= {part: seconds for part, seconds in outcome.costs.items() if part != "training"}
-        spent["training"] = spent.get("training", 0.0) + outcome.costs.get("training", 0.0)
-        self.database.save_progress(
-            self.name, trial, [_row(asdict(epoch)) for epoch in outcome.curve], spent
-        )
-        told = {
-            "did": outcome.told,
-            "signal": outcome.signal,
-            "why": outcome.why if outcome.ended else None,
-        }
-        for key, value in {**told, "ended": outcome.ended}.items():
-            if value:
-                self.database.note(trial, key, value)
+        facts: dict[str, object] = {}
+        if outcome.actions:
+            facts["did"] = outcome.actions
+        if outcome.signal is not None:
+            facts["signal"] = asdict(outcome.signal)
+        self.records.note(trial.storage_id, facts)
+
+        training = trial.costs.get("training", 0.0) + outcome.costs.get("training", 0.0)
+        costs = {**trial.costs, **outcome.costs, "training": training}
+        self.records.save_progress(trial.number, outcome.curve, costs)
+        if outcome.ended is not None:
+            ending = {"why": outcome.why, "ended": outcome.ended}
+            self.records.note(trial.storage_id, ending)
+
+        trial.actions = outcome.actions or trial.actions
+        trial.signal = outcome.signal or trial.signal
+        trial.ended, trial.why = outcome.ended, outcome.why
+        trial.curve = _continued(trial.curve, outcome.curve)
+        trial.costs = costs
         self._begun.add(trial.number)
-        self._on(trial.user_attrs["stage"], self._line(trial, outcome))
-        if outcome.ended or (outcome.curve and outcome.curve[-1].epoch == self.plan.rungs[-1]):
-            self._close(trial.number)
-        return {trial.number} if outcome.ended else set()
+        self._report(trial.stage, self._progress_line(trial, outcome))
+        if trial.ended is not None or trial.epochs == self.plan.epochs:
+            self._close(trial)
 
-    def _line(self, trial: FrozenTrial, outcome: Outcome) -> str:
-        said = outcome.why
-        if said is None and outcome.curve:
+    def _progress_line(self, trial: Trial, outcome: Outcome) -> str:
+        text = outcome.why
+        if not text and outcome.curve:
             last = outcome.curve[-1]
-            said = f"{self.shared.objective.metric.name} {last.score:.4g} after epoch {last.epoch}"
-        return f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params[RATE]:.2g}: {said}"
+            metric = self.prepared.objective.metric.name
+            text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
+        rate = trial.params[RATE]
+        return f"trial {trial.number}: {arm_label(trial.arm)} lr {rate:.2g}: {text}"
 
-    def _on(self, stage: str, text: str) -> None:
-        self.on(Event(stage, len(self._begun), self.shared.study.trials, text))
+    def _report(self, stage: Stage, text: str) -> None:
+        total = self.prepared.study.trials
+        self.on(Event(stage, len(self._begun), total, text))
 
-    def _of(self, current: Round) -> list[FrozenTrial]:
-        return self.trials()[current.start : current.start + current.size]
+    # --- comparing ------------------------------------------------------------------------------
 
-    def _tell(self, current: Round) -> None:
+    def _survivors(self, current: Round, alive: Sequence[Trial], rung: int) -> list[Trial]:
+        """The trials that go on from a rung; the others are closed."""
+        ranked = self._ranked(alive, rung)
+        kept = stages.survivors(self.plan, current, ranked)
+        better: list[float] = []
+        for trial, score in ranked:
+            if trial.number in kept:
+                better.append(score)
+            else:
+                why = self._why_outranked(score, better, len(ranked), rung)
+                self._close(trial, Ended.OUTRANKED, why)
+        return [trial for trial, _ in ranked if trial.number in kept]
+
+    def _ranked(self, alive: Sequence[Trial], rung: int) -> list[tuple[Trial, float]]:
+        """Trials with their score after a rung, *higher is better*, best first."""
+        criterion = self.history.criterion
+        scores = {t.number: criterion.sign * criterion.score(t.curve, rung) for t in alive}
+
+        def rank(trial: Trial) -> tuple[float, float, int]:
+            # Scores tie while nothing is learnt yet; then the training loss shows who will learn.
+            losses = [epoch.loss for epoch in trial.curve if epoch.epoch <= rung]
+            return -scores[trial.number], min(losses), trial.number
+
+        return [(trial, scores[trial.number]) for trial in sorted(alive, key=rank)]
+
+    def _why_outranked(self, score: float, better: Sequence[float], of: int, rung: int) -> str:
+        criterion = self.history.criterion
+        own, last = criterion.sign * score, criterion.sign * better[-1]
+        tie = " with a lower training loss" if better[-1] == score else ""
+        return (
+            f"{criterion.name} {own:.4g} after epoch {rung}, and {len(better)} of {of} were better, "
+            f"the last of them {last:.4g}{tie}"
+        )
+
+    # --- closing --------------------------------------------------------------------------------
+
+    def _of(self, current: Round) -> list[Trial]:
+        return self.history.trials[current.start : current.end]
+
+    def _end(self, current: Round) -> None:
+        """Close the trials of a round that are still open, and forget the training states."""
         for trial in self._of(current):
-            self._close(trial.number, "the time was up")
+            self._close(trial, Ended.OUT_OF_TIME, "the time was up")
         for file in self.folder.glob("*.pt"):
             file.unlink(missing_ok=True)
-        self._on(current.stage, "")
+        self._report(current.stage, "")
 
-    def _close(self, number: int, why: str = "") -> None:
-        """Close a trial with what it reached, if it is still open. All trials of its round have
-        been asked by then.
+    def _close(self, trial: Trial, ended: Ended | None = None, why: str = "") -> None:
+        """Close a trial with what it reached, if it is still open.
+
+        `ended` and `why` say why it does not go on, where the trial itself does not.
         """
-        trial = self.trials()[number]
-        if trial.state != TrialState.RUNNING:
+        if not trial.is_running:
             return
-        curves = self.database.curve(self.name)
-        curve = curves.get(number, [])
-        if (
-            number
-            and trial.user_attrs["stage"] == stages.OPEN
-            and self._is_twin(trial, curve, curves.get(0, []))
-        ):
-            self.database.note(trial, stages.TWIN, True)
-        epoch = curve[-1]["epoch"] if curve else None
-        value = self.shared.goal.score(curve, epoch) if epoch else None
-        if trial.user_attrs.get("ended") == "failed":
-            self.database.tell(trial, TrialState.FAIL, None, None)
-        elif "ended" not in trial.user_attrs and epoch == self.plan.rungs[-1]:
-            self.database.tell(trial, TrialState.COMPLETE, value, epoch)
-        else:
-            if "ended" not in trial.user_attrs:
-                self.database.note(trial, "why", why)
-            self.database.tell(trial, TrialState.PRUNED, value, epoch)
+        if self._is_duplicate(trial):
+            trial.is_duplicate = True
+            self.records.note(trial.storage_id, {"twin": True})
 
-    def _is_twin(self, trial: FrozenTrial, curve: Curve, own: Curve) -> bool:
-        """Whether a technique without parameters, at the same rates, gave the curve of the model as
-        it is.
+        if trial.ended is None and trial.epochs < self.plan.epochs:
+            trial.ended, trial.why = ended, why
+            self.records.note(trial.storage_id, {"why": why, "ended": ended})
+        if trial.ended == Ended.FAILED:
+            state, value = TrialState.FAIL, None
+        else:
+            state = TrialState.COMPLETE if trial.ended is None else TrialState.PRUNED
+            value = self.history.criterion.score(trial.curve, trial.epochs) if trial.curve else None
+        self.records.close_trial(trial.storage_id, state, value, trial.epochs)
+        trial.state, trial.value = state, value
+        self.history.close(trial)
+
+    def _is_duplicate(self, trial: Trial) -> bool:
+        """Whether a technique without parameters trained as the model as it is, epoch by epoch.
 
         Where no signal arrives all models train alike, whatever is in them: there it says nothing.
         """
-        choices, signal = choices_of(self.plan, trial.params), trial.user_attrs.get("signal", {})
-        if (signal.get("features") or 0.0) < ALIVE:
+        if trial.number == 0 or trial.stage != Stage.OPEN:
             return False
-        free = self.plan.parameters_of(choices) != self.plan.parameters_of(self.plan.baseline)
-        return not free and stages.same_curve(curve, own)
+        features = trial.signal.features if trial.signal else None
+        if features is None or features < ALIVE:
+            return False
+        own_parameters = self.plan.parameters_of(trial.arm)
+        if own_parameters != self.plan.parameters_of(self.plan.baseline):
+            return False
+        return stages.is_same_training(trial.curve, self.history.trials[0].curve)
 
 
-def _row(epoch: dict[str, Any]) -> dict[str, Any]:
-    return {("early_loss" if key == "early" else key): value for key, value in epoch.items()}
-
-
-def label(plan: Plan, params: Any) -> str:
-    """`initializer=he` for what an arm changes, or `keep`."""
-    return arm_label({slot: params[slot] for slot in plan.options})
-
-
-def arm_label(choices: Any) -> str:
-    """`activation=elu initializer=he` for what an arm changes, or `keep`."""
-    return " ".join(f"{slot}={name}" for slot, name in choices.items() if name != KEEP) or KEEP
+def _continued(curve: Sequence[Epoch], more: Sequence[Epoch]) -> list[Epoch]:
+    """A curve with further epochs; those that were trained again replace the old ones."""
+    again = {epoch.epoch for epoch in more}
+    return [*(epoch for epoch in curve if epoch.epoch not in again), *more]
