@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -92,7 +92,7 @@ def improving(shared: Prepared, outcome: Outcome, epochs: int) -> bool:
     """Whether the second half of a training brought a gain worth having."""
     if outcome.ended or len(outcome.curve) < epochs or epochs < 2:
         return False
-    curve = [asdict(epoch) for epoch in outcome.curve]
+    curve = outcome.curve
     goal = Criterion(
         shared.objective.metric
     )  # also where arms race: they need room to reach a score

@@ -21,7 +21,7 @@ from advisor.host.host import Host
 from advisor.randomness import isolated
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.technique import KEEP, Technique
-from advisor.training.loop import EARLY_STEPS, parameters
+from advisor.training.loop import EARLY_STEPS, count_parameters
 from advisor.training.run import Run
 from advisor.work.prepare import Prepared
 
@@ -218,7 +218,7 @@ def _identity(shared: Prepared, run: Run) -> dict[str, Any]:
         "batch": shared.batch,
         "metric": shared.goal.name,
         "kind": shared.objective.kind,
-        "model": f"{type(run.model).__name__} with {parameters(run.model):,} parameters",
+        "model": f"{type(run.model).__name__} with {count_parameters(run.model):,} parameters",
         "data": f"{facts.rows} rows, inputs {list(map(list, facts.inputs))}, {facts.outputs} outputs",
         "only": {slot: sorted(names) for slot, names in sorted((shared.study.only or {}).items())},
         "output": shared.study.task.output,

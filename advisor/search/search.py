@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from advisor.search.sampler import choices_of, distributions, propose
 from advisor.search.stages import Round
 from advisor.store.database import Database
 from advisor.technique import KEEP
-from advisor.training.criterion import Curve
+from advisor.training.epoch import Epoch
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
@@ -186,7 +186,7 @@ class Search:
     ) -> list[tuple[FrozenTrial, float]]:
         curves = self.database.curve(self.name)
         scored = [
-            (trial, self.sign * self.shared.goal.score(curves[number], rung))
+            (trial, self.sign * self.shared.goal.score(points(curves[number]), rung))
             for number, trial in alive.items()
         ]
         # Scores tie while nothing has been learnt yet; then the training loss tells who is on the
@@ -231,7 +231,7 @@ class Search:
         spent |= {part: seconds for part, seconds in outcome.costs.items() if part != "training"}
         spent["training"] = spent.get("training", 0.0) + outcome.costs.get("training", 0.0)
         self.database.save_progress(
-            self.name, trial, [_row(asdict(epoch)) for epoch in outcome.curve], spent
+            self.name, trial, [asdict(epoch) for epoch in outcome.curve], spent
         )
         told = {
             "did": outcome.told,
@@ -283,7 +283,7 @@ class Search:
         ):
             self.database.note(trial, stages.TWIN, True)
         epoch = curve[-1]["epoch"] if curve else None
-        value = self.shared.goal.score(curve, epoch) if epoch else None
+        value = self.shared.goal.score(points(curve), epoch) if epoch else None
         if trial.user_attrs.get("ended") == "failed":
             self.database.tell(trial, TrialState.FAIL, None, None)
         elif "ended" not in trial.user_attrs and epoch == self.plan.rungs[-1]:
@@ -293,7 +293,7 @@ class Search:
                 self.database.note(trial, "why", why)
             self.database.tell(trial, TrialState.PRUNED, value, epoch)
 
-    def _is_twin(self, trial: FrozenTrial, curve: Curve, own: Curve) -> bool:
+    def _is_twin(self, trial: FrozenTrial, curve: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a technique without parameters, at the same rates, gave the curve of the model as
         it is.
 
@@ -306,8 +306,9 @@ class Search:
         return not free and stages.same_curve(curve, own)
 
 
-def _row(epoch: dict[str, Any]) -> dict[str, Any]:
-    return {("early_loss" if key == "early" else key): value for key, value in epoch.items()}
+def points(curve: Sequence[Mapping[str, Any]]) -> list[Epoch]:
+    """A learning curve from the rows of the database."""
+    return [Epoch(**row) for row in curve]
 
 
 def label(plan: Plan, params: Any) -> str:

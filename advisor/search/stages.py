@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from advisor.search.plan import DECAY, RATE, Choices, Plan
 from advisor.search.sampler import choices_of
 from advisor.technique import KEEP
-from advisor.training.criterion import Curve
 from advisor.work.job import NOT_TRAINED
 
 OPEN, JOIN, FAIR, EXPLORE, TUNE = "open", "join", "fair", "explore", "tune"
@@ -358,7 +357,7 @@ def slots_of(params: Mapping[str, Any]) -> Choices:
     return {slot: str(name) for slot, name in params.items() if "." not in slot}
 
 
-def same_curve(one: Curve, other: Curve) -> bool:
+def same_curve(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> bool:
     """Whether two trainings from one seed are the same computation, by the epochs that both have.
 
     Rounding may differ and grows with time, so the losses agree to a millionth after the first
@@ -407,7 +406,7 @@ def survivors(plan: Plan, current: Round, ranked: Sequence[tuple[FrozenTrial, fl
 
 
 def hopeless(
-    trials: Sequence[FrozenTrial], curves: Mapping[int, Curve], sign: float
+    trials: Sequence[FrozenTrial], curves: Mapping[int, Sequence[Mapping[str, Any]]], sign: float
 ) -> float | None:
     """A training loss before step 20 that no good trial had: a tenth above the worst in the better
     half of the full trials.

@@ -12,7 +12,9 @@ from typing import Any
 from advisor.diagnosis import glance
 from advisor.errors import InputError, explain
 from advisor.technique import KEEP, Technique
-from advisor.training.loop import Epoch, Fit, Hopeless, evaluate, train
+from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.epoch import Epoch
+from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply
 from advisor.work.prepare import setup
 from advisor.work.study_ref import StudyRef, host_of
@@ -87,7 +89,7 @@ def work(job: Job) -> Outcome:
     outcome = Outcome()
     try:
         _work(job, outcome)
-    except Hopeless as reason:
+    except StoppedEarly as reason:
         outcome.ended, outcome.why = "hopeless", str(reason)
     except (
         Exception
@@ -114,7 +116,7 @@ def _work(job: Job, outcome: Outcome) -> None:
         to_epoch=job.to_epoch,
         load=Path(job.load) if resumes and job.load else None,
         save=Path(job.save) if job.save else None,
-        hopeless=None if outcome.own_loss else job.hopeless,
+        loss_limit=None if outcome.own_loss else job.hopeless,
         epochs=job.epochs,
     )
     for epoch in train(run, fit, splits.valid):
@@ -125,7 +127,7 @@ def _work(job: Job, outcome: Outcome) -> None:
 
 
 def _look(run: Run, outcome: Outcome) -> None:
-    """Note the signal that reaches the last layer. Raises `Hopeless` where no learning rate could
+    """Note the signal that reaches the last layer. Raises `StoppedEarly` where no learning rate could
     train the model.
     """
     started = time.perf_counter()
@@ -133,7 +135,7 @@ def _look(run: Run, outcome: Outcome) -> None:
     run.costs["look"] = time.perf_counter() - started
     outcome.signal = {"features": seen.features, "cosine": seen.cosine, "gradient": seen.gradient}
     if seen.hopeless:
-        raise Hopeless(f"{NOT_TRAINED}: {seen.hopeless}")
+        raise StoppedEarly(Ended.NOT_TRAINED, f"{NOT_TRAINED}: {seen.hopeless}")
 
 
 def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:

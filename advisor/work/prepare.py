@@ -24,7 +24,8 @@ from advisor.study import Study, Task
 from advisor.training.criterion import Criterion
 from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
-from advisor.training.run import EXAMPLE_ROWS, Data, Run, adamw
+from advisor.training.recipe import adamw
+from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.study_ref import StudyRef, source_of
 
 
