@@ -127,7 +127,8 @@ def test_kind_and_loss_follow_from_the_output_and_the_target(head):
         (
             2,
             facts(),
-            "output of shape .8, 2. for 8 rows, and the target has 3 classes .a, b, c.. Give the last layer 3 outputs",
+            "output of shape .8, 2. for 8 rows, and the target has 3 classes .a, b, c.. "
+            "Give the last layer 3 outputs",
         ),
         (4, facts("numbers", 1), "the target is 1 number"),
     ],
