@@ -1,4 +1,4 @@
-"""One epoch of a learning curve."""
+"""One point of a learning curve."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch of training brought.
+    """What one epoch of training brought; a learning curve is a sequence of these.
 
     Attributes:
         epoch: its number, from 1.
-        score: the metric on the validation rows after it.
-        loss: the mean training loss in it.
-        seconds: how long it took.
-        early_loss: the mean training loss just before step 20, in the epoch that holds this step,
-            else None.
+        score: the metric over the validation rows after the epoch.
+        loss: mean training loss over the mini-batches of the epoch.
+        seconds: time that the epoch took, with its evaluation.
+        early_loss: mean training loss of the ten steps up to step 20, in the epoch that holds this
+            step, else None.
     """
 
     epoch: int

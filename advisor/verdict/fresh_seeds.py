@@ -160,7 +160,7 @@ class Fresh:
         )
 
     def _keep(self, phase: str, arm: Candidate, seed: Seed, outcome: Outcome) -> None:
-        curve = [vars(epoch) for epoch in outcome.curve]
+        curve = outcome.curve
         score = (
             self.search.shared.goal.score(curve, self.plan.rungs[-1])
             if curve and not outcome.ended

@@ -18,7 +18,7 @@ from advisor import __version__
 from advisor.diagnosis import Finding
 from advisor.host.host import Host
 from advisor.search.plan import DECAY, RATE
-from advisor.search.search import Search, arm_label, label
+from advisor.search.search import Search, arm_label, label, points
 from advisor.search.stages import FAIR_SHARE, by_trials, widened
 from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
@@ -203,7 +203,7 @@ def _still_improving(search: Search, chosen: Candidate) -> str | None:
     if not full or epochs < 2:
         return None
     trial = max(full, key=lambda t: search.sign * (t.value or 0.0))
-    curve = search.database.curve(search.name)[trial.number]
+    curve = points(search.database.curve(search.name)[trial.number])
     half = goal.score(curve, epochs // 2)
     if goal.sign * (goal.score(curve, epochs) - half) <= goal.worth(half):
         return None

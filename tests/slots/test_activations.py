@@ -12,7 +12,8 @@ import advisor
 from advisor.model import apply_recipe, trace
 from advisor.slots.activation.channels import channels
 from advisor.slots.gain import examine, moments
-from advisor.training.run import adamw, apply, parameter_groups
+from advisor.training.recipe import adamw, parameter_groups
+from advisor.training.run import apply
 
 # ---------------------------------------------------------------- the gain table
 

@@ -9,6 +9,7 @@ from torch import nn
 import advisor
 from advisor.errors import InputError
 from advisor.training.criterion import Criterion
+from advisor.training.epoch import Epoch
 from advisor.training.metrics import METRICS
 from advisor.training.noise import perturbed
 
@@ -16,15 +17,15 @@ ACCURACY, RMSE = METRICS["accuracy"], METRICS["rmse"]
 
 
 def curve(*scores):
-    return [{"epoch": i, "score": score} for i, score in enumerate(scores, start=1)]
+    return [Epoch(i, score, loss=0.0, seconds=0.0) for i, score in enumerate(scores, start=1)]
 
 
 def test_a_score_is_the_mean_of_the_last_third_of_the_epochs_and_of_three_at_most():
-    goal = Criterion(ACCURACY)
-    assert goal.score(curve(*[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5]), 9) == pytest.approx(
-        0.6
-    )
-    assert goal.score(curve(0.1, 0.15, 0.2, 0.9), 3) == pytest.approx(0.2)
+    criterion = Criterion(ACCURACY)
+    assert criterion.score(
+        curve(*[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5]), 9
+    ) == pytest.approx(0.6)
+    assert criterion.score(curve(0.1, 0.15, 0.2, 0.9), 3) == pytest.approx(0.2)
 
 
 REACHED = {
@@ -37,16 +38,16 @@ REACHED = {
 @pytest.mark.parametrize("case", REACHED)
 def test_the_epochs_to_a_score_are_read_off_the_curve(case):
     scores, reach, metric, epochs = REACHED[case]
-    goal = Criterion(metric, reach)
-    assert goal.score(curve(*scores), len(scores)) == pytest.approx(epochs)
-    assert (goal.direction, goal.sign) == ("minimize", -1.0)
-    assert goal.worth(20.0) == pytest.approx(2.0)
+    criterion = Criterion(metric, reach)
+    assert criterion.score(curve(*scores), len(scores)) == pytest.approx(epochs)
+    assert (criterion.direction, criterion.sign) == ("minimize", -1.0)
+    assert criterion.worth(20.0) == pytest.approx(2.0)
 
 
 def test_who_does_not_reach_the_score_is_ranked_by_what_is_missing_behind_all_who_do():
-    goal = Criterion(ACCURACY, 0.9)
+    criterion = Criterion(ACCURACY, 0.9)
     late, near, far = (
-        goal.score(curve(*scores), 3)
+        criterion.score(curve(*scores), 3)
         for scores in ((0.1, 0.2, 0.9), (0.1, 0.2, 0.89), (0.1, 0.1, 0.1))
     )
     assert late == 3.0 < near < far < 6.0

@@ -15,7 +15,7 @@ from advisor.slots.activation.base import Activation
 from advisor.testing.examples import WIDTH
 from advisor.testing.promise import Unjudged, promise
 from advisor.testing.subject import OTHER, SEED, Subject
-from advisor.training.run import parameter_groups
+from advisor.training.recipe import parameter_groups
 
 FAR, CLOSE = 50.0, 1e-5
 _AT = ("forward", "factory", "apply", "name")

@@ -34,7 +34,8 @@ from advisor.testing.subject import (
     ties,
 )
 from advisor.training.loop import Fit, train
-from advisor.training.run import Run, apply, parameter_groups
+from advisor.training.recipe import parameter_groups
+from advisor.training.run import Run, apply
 
 BATCH, LR, DECAY, SENTENCE = 32, 1e-3, 1e-2, 400
 
