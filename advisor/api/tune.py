@@ -203,8 +203,10 @@ def _check_baseline(search: Search) -> None:
     if search.history.best_of_baseline() is not None:
         return
     reasons = [trial.why for trial in search.history.trials if trial.why]
-    reason = reasons[0] if reasons else (
-        "the time was up before it was trained once; give more --minutes"
+    reason = (
+        reasons[0]
+        if reasons
+        else ("the time was up before it was trained once; give more --minutes")
     )
     raise SearchError(
         f"Study {search.records.name!r}: the model as it is could not be trained: {reason}."

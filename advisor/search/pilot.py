@@ -64,9 +64,7 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[P
     metric = prepared.objective.metric
     while 2 * epochs <= min(most, affordable) and still_improves(metric, outcome, epochs):
         save = str(folder / f"pilot-{2 * epochs}.pt")
-        job = replace(
-            job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save
-        )
+        job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
         epochs *= 2
         more = work(job)
         outcome.curve += more.curve

@@ -156,7 +156,9 @@ class Search:
             study=prepared.ref,
             opening=prepared.opening,
             params=trial.params,
-            seed=mix(prepared.study.seed, "search"),  # the same for all, so that they can be compared
+            seed=mix(
+                prepared.study.seed, "search"
+            ),  # the same for all, so that they can be compared
             split=prepared.study.seed,
             batch=self.plan.batch,
             from_epoch=begun,

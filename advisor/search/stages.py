@@ -282,9 +282,7 @@ def _wider(
 # --- which trials go on ---------------------------------------------------------------------------
 
 
-def survivors(
-    plan: Plan, current: Round, ranked: Sequence[tuple[Trial, float]]
-) -> set[int]:
+def survivors(plan: Plan, current: Round, ranked: Sequence[tuple[Trial, float]]) -> set[int]:
     """Numbers of the trials that go on from a rung.
 
     `ranked` holds the round's trials with their scores, *higher is better*, best first. A third of
@@ -336,5 +334,3 @@ def is_same_training(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
         if abs(mine.loss - theirs.loss) > tolerance * abs(theirs.loss):
             return False
     return bool(pairs)
-
-

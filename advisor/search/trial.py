@@ -138,7 +138,6 @@ class Trial:
         return techniques_in(self.arm)
 
 
-
 def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
     """All trials of a study's search, by number."""
     curves = records.curves()

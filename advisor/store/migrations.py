@@ -20,7 +20,10 @@ def migrate(connection: sa.Connection) -> None:
 
     It wrote `hopeless` for three reasons, which only the sentence beside it told apart.
     """
-    sentences = {'"not_trained"': '"not trained:%', '"early_loss"': '"training loss % after % steps%'}
+    sentences = {
+        '"not_trained"': '"not trained:%',
+        '"early_loss"': '"training loss % after % steps%',
+    }
     for ended, sentence in sentences.items():
         connection.execute(sa.text(_EARLY), {"ended": ended, "sentence": sentence})
     connection.execute(sa.text(_REST))
