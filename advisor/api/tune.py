@@ -226,8 +226,8 @@ def _affordable_trainings(search: Search, spent: float) -> float:
 def _still_answers(answered: Recommendation, search: Search) -> bool:
     """Whether a recommendation answers the study as it is asked now.
 
-    Its time is used, or its trials are and its seeds are met; and no other gain is asked to be worth
-    a change.
+    Its time is used, or its trials are and its seeds are met; and no other gain is asked to be
+    worth a change.
     """
     study, trials = search.prepared.study, search.history.trials
     if study.min_gain not in (None, answered.min_gain):

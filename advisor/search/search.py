@@ -105,12 +105,12 @@ class Search:
             self._sampler = Sampler(plan, self.history.criterion.direction)
         self._sampler.follow(self.history.trials)
 
-        attributes = {"stage": current.stage, "round": current.start, "size": current.size}
+        facts = {"stage": current.stage, "round": current.start, "size": current.size}
         for number in range(len(self.history.trials), current.end):
             seed = mix(self.prepared.study.seed, "ask", number)
             params = self._sampler.propose(seed, stages.decided(self.history, current))
             distributions = plan.distributions_of(params)
-            storage_id = self.records.add_trial(params, distributions, attributes)
+            storage_id = self.records.add_trial(number, params, distributions, facts)
             arm = plan.arm_in(params)
             self.history.add(Trial(storage_id, number, arm, params, distributions, current))
 
@@ -176,23 +176,17 @@ class Search:
         return str(self.folder / f"{trial.number}-{epoch}.pt")
 
     def _record(self, trial: Trial, outcome: Outcome) -> None:
-        """Write what a job brought, and close the trial if that was its end.
-
-        That it ended is written last: after a kill in between, its job is run again.
-        """
+        """Write what a job brought, and close the trial if that was its end."""
         facts: dict[str, object] = {}
         if outcome.actions:
             facts["did"] = outcome.actions
         if outcome.signal is not None:
             facts["signal"] = asdict(outcome.signal)
-        self.records.note(trial.storage_id, facts)
-
+        if outcome.ended is not None:
+            facts |= {"why": outcome.why, "ended": outcome.ended}
         training = trial.costs.get("training", 0.0) + outcome.costs.get("training", 0.0)
         costs = {**trial.costs, **outcome.costs, "training": training}
-        self.records.save_progress(trial.number, outcome.curve, costs)
-        if outcome.ended is not None:
-            ending = {"why": outcome.why, "ended": outcome.ended}
-            self.records.note(trial.storage_id, ending)
+        self.records.save_progress(trial.storage_id, trial.number, outcome.curve, costs, facts)
 
         trial.actions = outcome.actions or trial.actions
         trial.signal = outcome.signal or trial.signal
@@ -273,19 +267,19 @@ class Search:
         """
         if not trial.is_running:
             return
+        facts: dict[str, object] = {}
         if self._is_duplicate(trial):
             trial.is_duplicate = True
-            self.records.note(trial.storage_id, {"twin": True})
-
+            facts["twin"] = True
         if trial.ended is None and trial.epochs < self.plan.epochs:
             trial.ended, trial.why = ended, why
-            self.records.note(trial.storage_id, {"why": why, "ended": ended})
+            facts |= {"why": why, "ended": ended}
         if trial.ended == Ended.FAILED:
             state, value = TrialState.FAIL, None
         else:
             state = TrialState.COMPLETE if trial.ended is None else TrialState.PRUNED
             value = self.history.criterion.score(trial.curve, trial.epochs) if trial.curve else None
-        self.records.close_trial(trial.storage_id, state, value, trial.epochs)
+        self.records.close_trial(trial.storage_id, state, value, trial.epochs, facts)
         trial.state, trial.value = state, value
         self.history.close(trial)
 

@@ -95,7 +95,8 @@ def _quota(history: History, total: int) -> int:
 def judged_arms(history: History) -> list[Arm]:
     """The model as it is, then for each technique the arm in which it is judged.
 
-    That is the technique alone. Where it could not train alone, it is joined with the best technique
+    That is the technique alone. Where it could not train alone, it is joined with the best
+    technique
     of another slot: a signal that has died says nothing about an activation, which can be judged
     with weights that carry the signal.
     """
@@ -205,7 +206,8 @@ def _least_tried(history: History) -> dict[str, Any]:
 
 
 def _tuned(history: History) -> dict[str, Any]:
-    """The next learning rate for the leading arm, or the model as it is, that has the fewest trials.
+    """The next learning rate for the leading arm, or the model as it is, that has the fewest
+    trials.
 
     It climbs: the rates around the best one so far are tried in the order of the ladder.
     """

@@ -32,7 +32,8 @@ from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.study_ref import StudyRef
 
 FULL_STEPS = 400
-"""Steps of a training where the user gives no epochs: enough to rank techniques, and to try many."""
+"""Steps of a training where the user gives no epochs: enough to rank techniques, and to try many.
+"""
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
 """Epochs of such a training, whatever its steps."""
 BATCHES = ((1_000, 32), (10_000, 64), (50_000, 128))
