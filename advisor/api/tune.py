@@ -93,7 +93,10 @@ def tune(
 
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:
-    """The last recommendation of a study in the database. Raises `InputError` when there is none."""
+    """The last recommendation of a study in the database.
+
+    Raises `InputError` when there is none.
+    """
     url = storage_url(storage)
     last = "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC"
     _, rows = read(url, last, (study,))

@@ -1,4 +1,4 @@
-"""Proposes the parameters of a trial: a function of the trials so far and of the trial's own seed."""
+"""Proposes the parameters of a trial, from the trials so far and the trial's own seed."""
 
 from __future__ import annotations
 

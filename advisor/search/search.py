@@ -243,8 +243,8 @@ class Search:
         own, last = criterion.sign * score, criterion.sign * better[-1]
         tie = " with a lower training loss" if better[-1] == score else ""
         return (
-            f"{criterion.name} {own:.4g} after epoch {rung}, and {len(better)} of {of} were better, "
-            f"the last of them {last:.4g}{tie}"
+            f"{criterion.name} {own:.4g} after epoch {rung}, "
+            f"and {len(better)} of {of} were better, the last of them {last:.4g}{tie}"
         )
 
     # --- closing --------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def judged_arms(history: History) -> list[Arm]:
 
 
 def _with_best_partner(plan: Plan, trial: Trial, partners: Sequence[Trial]) -> Arm | None:
-    """The trial's technique beside the best one of another slot; `partners` are ordered, best last."""
+    """The trial's technique beside the best one of another slot; the last partner is the best."""
     slot, name = trial.techniques[0]
     for partner in reversed(partners):
         pair = {**partner.arm, slot: name}

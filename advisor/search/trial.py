@@ -35,7 +35,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Round:
-    """Trials `start` to `start + size - 1`: they are asked together and compared with each other."""
+    """Trials `start` to `start + size - 1`, which are asked together and compared."""
 
     stage: Stage
     start: int

@@ -135,8 +135,8 @@ class StudyRecords:
             "datetime_start": _now(),
         }
         with self._engine.begin() as connection:
-            added = connection.execute(TRIALS.insert().values(**trial))
-            trial_id = int(added.inserted_primary_key[0])
+            added = connection.execute(TRIALS.insert().returning(TRIALS.c.trial_id), trial)
+            trial_id = int(added.scalar_one())
             rows = []
             for name, value in params.items():
                 row = {
