@@ -1,4 +1,4 @@
-"""Python files and objects that a user names (studies, models, data, plugins), loaded as modules."""
+"""Loads the Python files and objects that a user names: studies, models, data, plugins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from importlib.machinery import ModuleSpec
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,8 +26,8 @@ from advisor.loading.own_modules import (
 )
 from advisor.loading.references import Reference
 
+# What a user may load with `--definitions-only`, by its role in messages.
 _BY_DEFINITIONS = ("model", "data")
-"""What a user may load with `--definitions-only`, by its role in messages."""
 
 
 def load_object(
@@ -43,19 +44,18 @@ def load_object(
     reference = Reference.parse(spec)
     if not reference.name:
         raise InputError(f"{spec!r} names no {role}: write FILE.py:NAME or package.module:NAME.")
-    if is_file(reference.place):
-        in_folder = (folder or Path()) / reference.place
-        file = in_folder if in_folder.is_file() else reference.place
+    place = reference.place
+    if is_file(place):
+        in_folder = (folder or Path()) / place
+        file = in_folder if in_folder.is_file() else place
         module = load_file(file, role, definitions_only=definitions_only)
     else:
-        module = _import_module(reference.place, folder or Path.cwd(), role, definitions_only)
+        module = _import_module(place, folder or Path.cwd(), role, definitions_only)
 
-    value: Any = module
-    for part in reference.name.split("."):
-        if not hasattr(value, part):
-            raise InputError(_no_such_name(reference, module))
-        value = getattr(value, part)
-    return value
+    try:
+        return attrgetter(reference.name)(module)
+    except AttributeError as problem:
+        raise InputError(_no_such_name(reference, module)) from problem
 
 
 def is_file(source: str) -> bool:
@@ -103,9 +103,10 @@ def _run(
             if definitions_only:
                 run_definitions(module, source, str(path))
             else:
-                # The user named this file to be run. The loader would use the bytecode cache,
-                # which takes a file edited within a second for the one before.
-                exec(compile(source, str(path), "exec"), vars(module))
+                # Not by the loader: its bytecode cache takes a file that was edited within a
+                # second for the one before.
+                code = compile(source, str(path), "exec")
+                exec(code, vars(module))  # noqa: S102  # the user named this file to be run
     except BaseException as problem:
         sys.modules.pop(spec.name, None)
         if isinstance(problem, (Exception, SystemExit)):
@@ -150,7 +151,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _is_plain_folder(spec: ModuleSpec) -> bool:
-    """Whether a spec is that of a folder without `__init__.py`, to which Python prefers a module."""
+    """Whether a spec is that of a folder without `__init__.py`, over which a module wins."""
     return spec.origin is None and spec.submodule_search_locations is not None
 
 
@@ -189,20 +190,23 @@ def _import_failed(what: str, filename: str, problem: BaseException, role: str) 
         if call.filename == filename:
             line = call.lineno
 
-    advice = 'put it under if __name__ == "__main__"'
     if isinstance(problem, SyntaxError):
         line = problem.lineno
-        advice = "mend the file"
-    elif isinstance(problem, ModuleNotFoundError):
-        advice = f"install {problem.name}, or mend the import"
-    elif role in _BY_DEFINITIONS:
-        advice += ", or use --definitions-only"
-
     where = f" at line {line}" if line else ""
     return (
         f"Importing {what} failed{where} ({explain(problem)}). "
-        f"advisor runs the file's top-level code; {advice}."
+        f"advisor runs the file's top-level code; {_advice(problem, role)}."
     )
+
+
+def _advice(problem: BaseException, role: str) -> str:
+    """What to do about a file that raised."""
+    if isinstance(problem, SyntaxError):
+        return "mend the file"
+    if isinstance(problem, ModuleNotFoundError):
+        return f"install {problem.name}, or mend the import"
+    advice = 'put it under if __name__ == "__main__"'
+    return advice + (", or use --definitions-only" if role in _BY_DEFINITIONS else "")
 
 
 def _no_such_name(reference: Reference, module: ModuleType) -> str:
@@ -215,7 +219,7 @@ def _no_such_name(reference: Reference, module: ModuleType) -> str:
             "Make it there without such code, or load the file as a whole."
         )
 
-    # What the file defines comes first, then its values; what it imports is not its own.
+    # What the file defines comes first, then its values; what it imports is not shown.
     defined: list[str] = []
     values: list[str] = []
     for key, value in vars(module).items():

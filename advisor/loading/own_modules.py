@@ -21,14 +21,14 @@ from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
+# The name of this package, whose modules are the user's in no folder.
 _ADVISOR = __name__.partition(".")[0]
-"""The name of this package, whose modules are the user's in no folder."""
 
+# Where Python's own modules are, which a home directory may contain.
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
-"""Where Python's own modules are, which a home directory may contain."""
 
+# Folders of installed libraries; a virtual environment often lies in the user's own folder.
 _INSTALLED = {"site-packages", "dist-packages"}
-"""Folders of installed libraries; a virtual environment often lies in the user's own folder."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class _OwnModuleLoader(SourceFileLoader):
         source = self.get_data(self.path)
         path = Path(self.path).resolve()
         note_source(module, LoadedSource(self.name, path, digest_of(source)))
-        exec(self.source_to_code(source, self.path), vars(module))
+        code = self.source_to_code(source, self.path)
+        exec(code, vars(module))  # noqa: S102  # as Python's own loader does
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:
