@@ -124,10 +124,11 @@ class Recommendation:
         """The change of activations as plain data, for `advisor.model.apply_recipe`; empty where
         none is changed.
         """
-        from advisor.work.apply import swaps_of  # torch is needed only here
+        from advisor.model import recipe  # torch is needed only here
+        from advisor.work.apply import swaps_of
 
         swaps = swaps_of(self._asked(), {**self.choices, **self.params}) if self.changed else []
-        return [report.recipe() for report in swaps]
+        return [recipe(report) for report in swaps]
 
     def diff(self, root: str = ".") -> str:
         """The change of activations as a unified diff of the user's file, with paths from `root`;

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from advisor.errors import InputError, explain
-from advisor.model import SwapReport
+from advisor.model import SwapReport, diff
 from advisor.slots.activation.base import Activation
 from advisor.technique import Technique
 from advisor.training.run import Run, apply
@@ -53,7 +53,7 @@ def diff_of(question: StudyRef, params: Mapping[str, Any], root: str) -> str:
     """The same as a unified diff of the user's files, with paths from `root`."""
     study = setup(question)
     build = partial(study.build, study.study.seed)
-    return "".join(report.diff(root, build) for report in swaps_of(question, params))
+    return "".join(diff(report, root, build) for report in swaps_of(question, params))
 
 
 def _run(question: StudyRef, seed: int) -> Run:
