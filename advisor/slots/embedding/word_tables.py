@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from advisor.model import Table
 from advisor.model.tracing.recorder import named_tensors
 from advisor.slots.forward import forward, quiet
-from advisor.slots.operations import Operation, Watch
+from advisor.slots.operations import Operation, WeightUses
 from advisor.training.run import Run
 
 FEWEST = 8
@@ -120,7 +120,7 @@ def _lookups(run: Run) -> dict[int, list[Tensor]]:
         found.setdefault(id(weight), []).append(ids.detach().clone())
 
     weights = [table.module.weight for table in run.anatomy.tables]
-    with quiet(run.model), Watch(weights, see):  # type: ignore[arg-type]  # a tensor, in both kinds of table
+    with quiet(run.model), WeightUses(weights, see):  # type: ignore[arg-type]  # a tensor, in both kinds of table
         forward(run, run.example())
     return found
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from advisor.errors import listing
 from advisor.model import Layer
-from advisor.slots.forward import affordable, forward, quiet
+from advisor.slots.forward import affordable_rows, forward, quiet
 from advisor.slots.gain import LINEAR, Moments, moments_at
 from advisor.slots.initializer.blocks import Fans, blocks, frozen, reset_biases
 from advisor.slots.initializer.initial_weights import is_zero, own_start
@@ -187,7 +187,7 @@ class Initializer(Technique):
         """Inputs of at most `most` training rows, of fewer where rows are large: about `elements`
         numbers in all.
         """
-        return run.sample(affordable(run, most, least, elements))
+        return run.sample(affordable_rows(run, most, least, elements))
 
     @contextmanager
     def visiting(self, run: Run, visit: Visit) -> Iterator[Callable[[tuple[Any, ...]], Any]]:

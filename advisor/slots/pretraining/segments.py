@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from advisor.model import Layer
 from advisor.model.tracing.elementwise import saturates, value_range
-from advisor.slots.forward import affordable, batches, forward, quiet, sources_of
+from advisor.slots.forward import affordable_rows, batches, forward, input_parts, quiet
 from advisor.slots.layer_weight import sources
-from advisor.slots.operations import Operation, See, Watch, listening
+from advisor.slots.operations import OnUse, Operation, WeightUses, recurrent_uses
 from advisor.training.objective import to_device
 from advisor.training.run import EXAMPLE_ROWS, Run
 
@@ -187,7 +187,7 @@ def _uses(run: Run, layers: list[Layer]) -> dict[str, tuple[Operation, Tensor]]:
 
 
 @contextmanager
-def _watching(layers: list[Layer], see: See) -> Iterator[None]:
+def _watching(layers: list[Layer], see: OnUse) -> Iterator[None]:
     """While open, `see` is called for every use of these layers."""
     weights = [
         weight for layer in layers if layer.kind != "rnn" and (weight := _weight(layer)) is not None
@@ -197,7 +197,7 @@ def _watching(layers: list[Layer], see: See) -> Iterator[None]:
         for layer in layers
         if layer.kind == "rnn" and (weight := _weight(layer)) is not None
     }
-    with Watch(weights, see), listening(recurrent, see):
+    with WeightUses(weights, see), recurrent_uses(recurrent, see):
         yield
 
 
@@ -286,4 +286,4 @@ def capture_labelled(run: Run, segment: Segment) -> tuple[Tensor, Tensor] | None
 
 def rows_of(run: Run) -> int:
     """How many rows of data are looked at."""
-    return min(affordable(run, ROWS, 16, ELEMENTS), sum(map(len, sources_of(run))))
+    return min(affordable_rows(run, ROWS, 16, ELEMENTS), sum(map(len, input_parts(run))))
