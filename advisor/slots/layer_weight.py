@@ -30,6 +30,11 @@ def sources(layer: Layer) -> dict[str, Tensor]:
     return {name: parameter for name, parameter in parameters.items() if "bias" not in name}
 
 
+def frozen(layer: Layer) -> bool:
+    """Whether a layer has no trainable weight."""
+    return not any(parameter.requires_grad for parameter in sources(layer).values())
+
+
 def refusal(layer: Layer) -> str | None:
     """Why a layer's weight cannot be set, or None."""
     module = layer.module

@@ -1,4 +1,4 @@
-"""The weights of a layer as an initializer must see them: one block at a time, with its true fans."""
+"""The weights of a layer as an initializer fills them: one block at a time, with its true fans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch.nn.modules.rnn import RNNCellBase
 
 from advisor.model import Layer
 from advisor.slots.initializer.initial_weights import is_chosen
-from advisor.slots.layer_weight import sources
 
 # Attention's `bias_k` and `bias_v` are tokens that it appends, not biases.
 _BIAS = re.compile(r"(bias|in_proj_bias|bias_(ih|hh).*)$")
@@ -75,7 +74,7 @@ def _plain_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
 
 
 def _transposed_blocks(module: nn.Module, weight: Tensor, gain: float) -> Iterator[Block]:
-    """Weights lie as (in, out/groups, *kernel); a stride spreads the kernel over that many outputs."""
+    """Weights lie as (in, out/groups, *kernel); a stride spreads the kernel over outputs."""
     groups = int(getattr(module, "groups", 1))
     kernel = math.prod(weight.shape[2:]) / math.prod(module.stride)  # type: ignore[arg-type]  # numbers
     # A stride above the kernel leaves outputs that no input reaches; the others have one input.
@@ -130,8 +129,3 @@ def reset_biases(layer: Layer) -> str | None:
             if is_lstm and name.startswith("bias_ih"):
                 parameter.chunk(4)[1].fill_(1.0)
     return kept
-
-
-def frozen(layer: Layer) -> bool:
-    """Whether a layer has no trainable weight."""
-    return not any(parameter.requires_grad for parameter in sources(layer).values())
