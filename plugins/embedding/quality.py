@@ -54,8 +54,7 @@ def similarity(vectors: Mapping[str, np.ndarray], text: str) -> Score:
 
 
 def analogies(vectors: Mapping[str, np.ndarray], text: str) -> Score:
-    """The share of questions `a b c d` that `b - a + c` answers with d, its three words left out.
-    """
+    """The share of questions `a b c d` that `b - a + c` answers with d, its three words left out."""
     rows = [line.split() for line in text.splitlines() if line and not line.startswith(":")]
     place = {word: row for row, word in enumerate(vectors)}
     known = np.array(

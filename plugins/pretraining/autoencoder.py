@@ -46,8 +46,7 @@ class Autoencoder(Pretraining):
     def penalty(
         self, segment: advisor.Segment, inputs: Tensor, decoder: nn.Module, **params: Any
     ) -> Tensor | float:
-        """What is added to the squared error, summed over a row's elements and averaged over rows.
-        """
+        """What is added to the squared error, summed over a row's elements and averaged over rows."""
         return 0.0
 
     def learn(
@@ -87,7 +86,6 @@ class Autoencoder(Pretraining):
 
 
 def error_of(segment: advisor.Segment, inputs: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """Cross-entropy of logits where a saturating layer reads values in [0, 1], else squared error.
-    """
+    """Cross-entropy of logits where a saturating layer reads values in [0, 1], else squared error."""
     probabilities = segment.bounds is not None and bool((inputs >= 0).all() and (inputs <= 1).all())
     return F.binary_cross_entropy_with_logits if probabilities else F.mse_loss

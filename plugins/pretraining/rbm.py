@@ -177,8 +177,7 @@ class View:
         return (inputs - self.shift) / self.scale
 
     def give(self, segment: advisor.Segment, machine: Machine) -> None:
-        """Give the layer what the machine learnt: the same hidden inputs, from inputs as they are.
-        """
+        """Give the layer what the machine learnt: the same hidden inputs, from inputs as they are."""
         matrix = machine.weight / self.scale
         segment.matrix.copy_(matrix)
         if segment.bias is not None and biased(segment):
