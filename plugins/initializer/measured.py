@@ -50,6 +50,7 @@ class LSUV(Initializer):
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """The orthogonal start."""
+        # Gain 1: what the activation needs is measured.
         orthogonal(weight, 1.0, generator)
 
     def apply(self, run: Run, **params: Any) -> str:
