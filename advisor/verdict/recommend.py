@@ -15,7 +15,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor import __version__
-from advisor.diagnosis import Finding
+from advisor.diagnosis import Diagnosis
 from advisor.host.host import Host
 from advisor.search.plan import DECAY, RATE
 from advisor.search.search import Search, arm_label, label
@@ -35,7 +35,8 @@ def answer(
 ) -> Recommendation:
     """What the evidence says, with everything that a reader needs to trust it."""
     metric, chosen, trials = search.shared.goal, evidence.chosen, search.trials()
-    findings = _findings(search, host)
+    diagnosis = _diagnosis(search, host)
+    findings = diagnosis.findings
     return Recommendation(
         study=search.name,
         verdict=evidence.verdict,
@@ -68,6 +69,7 @@ def answer(
         warnings=[
             *search.shared.warnings,
             *host.broken,
+            *diagnosis.broken,
             *host.overruled,
             *_warnings(search, chosen),
         ],
@@ -75,10 +77,10 @@ def answer(
     )
 
 
-def _findings(search: Search, host: Host) -> Sequence[Finding]:
+def _diagnosis(search: Search, host: Host) -> Diagnosis:
     """What is wrong with the user's model before it is trained."""
     seed = search.shared.study.seed
-    return look(search.shared.run(seed, search.shared.splits(seed)), search.plan, host).findings
+    return look(search.shared.run(seed, search.shared.splits(seed)), search.plan, host)
 
 
 def _arm(candidate: Candidate, results: Sequence[Trained]) -> dict[str, Any]:

@@ -132,8 +132,8 @@ def _look(run: Run, outcome: Outcome) -> None:
     seen = glance(run)
     run.costs["look"] = time.perf_counter() - started
     outcome.signal = {"features": seen.features, "cosine": seen.cosine, "gradient": seen.gradient}
-    if seen.hopeless:
-        raise Hopeless(f"{NOT_TRAINED}: {seen.hopeless}")
+    if seen.untrainable:
+        raise Hopeless(f"{NOT_TRAINED}: {seen.untrainable}")
 
 
 def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:
