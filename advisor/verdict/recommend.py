@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from advisor import __version__
 from advisor.diagnosis.technique_findings import diagnose_with
-from advisor.search import pilot, stages
+from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE
@@ -196,7 +196,7 @@ def _warnings(history: History, chosen: Candidate, metric: Metric) -> Iterator[s
             f"takes about {fair}."
         )
 
-    rate, space = chosen.params[RATE], stages.with_widened_rates(history).space[RATE]
+    rate, space = chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
     if isinstance(space, FloatDistribution):
         ends = (space.low, space.high)
         if any(abs(rate / end - 1) < AT_THE_END for end in ends):
