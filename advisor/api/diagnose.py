@@ -18,8 +18,8 @@ from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
 from advisor.training.run import Run
-from advisor.work.executors import one_thread
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}
