@@ -14,7 +14,7 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, Target
 from advisor.model.references import Path
-from advisor.model.swapping.rewrite import definition_of, end_of
+from advisor.model.swapping.rewrite import definition_of, end_of, span_end
 from advisor.model.swapping.subclass import find_method, method_of, original_class
 
 Paths = Mapping[int, Path]  # of each module of a model, by its id
@@ -48,8 +48,7 @@ def _place_of_call(target: CallTarget, paths: Paths) -> dict[str, Any]:
     klass = original_class(cls).__mro__[depth]
     function = method_of(klass, name)
     calls = _calls_in(function)
-    _, end_line, _, end_column = target.span
-    number = [end_of(call) for call in calls].index((end_line, end_column))
+    number = [end_of(call) for call in calls].index(span_end(target.span))
     return {
         "owner": paths[id(target.owner)].name,
         "class": klass.__qualname__,
@@ -114,8 +113,7 @@ def _find_call(ident: str, place: Mapping[str, Any], path: Path) -> CallTarget:
             f"{place['call']}."
         )
     call = calls[place["call"]]
-    end_line, end_column = end_of(call)
-    span = (call.lineno, end_line, call.col_offset, end_column)
+    span = (call.lineno, call.end_lineno or 0, call.col_offset, call.end_col_offset or 0)
     return CallTarget(path.module, function.__code__, span, place["receiver"], path.registered)
 
 
