@@ -14,7 +14,7 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
-from advisor.model.references import ACTS, ATTRIBUTE, Holding, holdings
+from advisor.model.references import ACTS, ATTRIBUTE, holdings
 from advisor.model.swapping.report import Undo
 from advisor.model.swapping.rewrite import CallEdit, span_end
 from advisor.model.swapping.subclass import class_with, find_method, method_of, original_class
@@ -92,9 +92,11 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
     inside_new = {id(module) for module in nn.Module.modules(new)}
     undos: list[Undo] = []
     while new is not old:
-        holding = _holding(replacement.model, old, inside_new)
-        if holding is None:
+        places = [place for place in holdings(replacement.model) if place.module is old]
+        outside = [place for place in places if id(place.holder) not in inside_new]
+        if not outside:
             break
+        holding = outside[0]
         name = holding.path.rpartition(".")[2]
         if isinstance(holding.holder, TRANSFORMER_LAYERS) and name == ACTIVATION:
             undos.extend(_set_activation(holding.holder, name, new))
@@ -102,14 +104,6 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
             holding.put(new)
             undos.append(partial(holding.put, old))
     return Installed({site.id: new}, site.id, undos)
-
-
-def _holding(model: nn.Module, module: nn.Module, holders_left: set[int]) -> Holding | None:
-    """A place that holds a module, other than in holders of these ids; None if there is none."""
-    for holding in holdings(model):
-        if holding.module is module and id(holding.holder) not in holders_left:
-            return holding
-    return None
 
 
 def _take_hooks(new: nn.Module, old: nn.Module) -> None:

@@ -79,8 +79,10 @@ def rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> Any:
     A method of a base class is rewritten in a mixin that stands behind the user's class, so that
     `super()` finds it.
     """
-    if (base, edits) in _rewritten_classes:
-        return _rewritten_classes[base, edits]
+    existing = _rewritten_classes.get((base, edits))
+    if existing is not None:
+        return existing
+
     methods: dict[int, dict[str, Any]] = {}  # by the position of their class in base's MRO
     digest = hashlib.sha256()
     for (depth, name), its_edits in groupby(sorted(edits), attrgetter("depth", "method")):
@@ -120,6 +122,7 @@ def find_method(cls: type[nn.Module], code: CodeType) -> tuple[int, str]:
     for klass in cls.__mro__:
         for name, attribute in vars(klass).items():
             if any(function.__code__ is code for function in functions_in(attribute)):
+                # The class may be the rewritten form of one in the user's source.
                 attributes = vars(klass)
                 is_rewritten = attributes.get("_advisor_base") is base
                 written = base if is_rewritten else attributes.get("_advisor_of", klass)

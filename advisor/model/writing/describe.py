@@ -90,13 +90,15 @@ class Description:
             with torch.random.fork_rng(devices=[]):
                 module: nn.Module = cls(**self.arguments)
             types = {name: tensor.dtype for name, tensor in module.state_dict().items()}
-            lists = self.state.items()
-            module.load_state_dict({n: torch.tensor(v, dtype=types.get(n)) for n, v in lists})
+            state = {}
+            for name, values in self.state.items():
+                state[name] = torch.tensor(values, dtype=types.get(name))
+            module.load_state_dict(state)
         except Exception as error:  # whatever a constructor raises
+            failed = f"{self.name} cannot be made from the arguments {self.arguments}"
+            advice = "use the version of it that the recipe was made with, or pass a factory."
             raise InputError(
-                f"{self.name} cannot be made from the arguments {self.arguments} and the values "
-                f"of the recipe ({error}); use the version of it that the recipe was made with, "
-                "or pass a factory."
+                f"{failed} and the values of the recipe ({error}); {advice}"
             ) from error
         return module
 

@@ -102,8 +102,7 @@ class MethodEditor:
             return f"{wording.constructor(description)}(", ")"
 
         # A module with parameters, or with a mode, is made once, in the constructor.
-        new_lines = ConstructorLines(self._files, klass)
-        lines = self._constructor_lines.setdefault(klass, new_lines)
+        lines = self._constructor_lines.setdefault(klass, ConstructorLines(self._files, klass))
         attribute = self._attribute(target)
         constructor = Wording(lines.file).constructor(description)
         lines.add(f"{lines.me}.{attribute} = {constructor}")

@@ -17,6 +17,9 @@ from advisor.model.references import Path
 from advisor.model.swapping.rewrite import definition_of, end_of, span_end
 from advisor.model.swapping.subclass import find_method, method_of, original_class
 
+# What to do with a recipe that does not fit.
+_OTHER_MODEL = "apply it to the model it was made from."
+
 Paths = Mapping[int, Path]  # of each module of a model, by its id
 
 
@@ -83,17 +86,14 @@ def find_target(
     name = place.get("module", place.get("owner"))
     path = by_name.get(name)
     if path is None:
-        raise InputError(
-            f"The recipe names {name}, which {type(model).__name__} does not have; "
-            "apply it to the model it was made from."
-        )
+        where = f"{name}, which {type(model).__name__} does not have"
+        raise InputError(f"The recipe names {where}; {_OTHER_MODEL}")
     if "method" in place:
         return _find_call(ident, place, path)
-    if type(path.module).__name__ != place["class"]:
-        raise InputError(
-            f"The recipe for {ident} was made for a {place['class']}, but {path.name} is a "
-            f"{type(path.module).__name__} here; apply it to the model it was made from."
-        )
+    kind = type(path.module).__name__
+    if kind != place["class"]:
+        other = f"a {place['class']}, but {path.name} is a {kind} here"
+        raise InputError(f"The recipe for {ident} was made for {other}; {_OTHER_MODEL}")
     if "attribute" in place:
         return AttributeTarget(path.module, place["attribute"], path.registered)
     return ModuleTarget(path.module, path.registered)
