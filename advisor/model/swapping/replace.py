@@ -15,7 +15,7 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
-from advisor.model.references import ACTS, ATTRIBUTE, Holding, holdings
+from advisor.model.references import ACTS, ATTRIBUTE, CALLS, Holding, holdings
 from advisor.model.swapping.subclass import (
     advised_class,
     base_of,
@@ -24,7 +24,6 @@ from advisor.model.swapping.subclass import (
     merge,
     method_of,
 )
-from advisor.model.tracing.recorder import CALLS
 
 Undo = Callable[[], object]
 

@@ -16,7 +16,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from advisor.errors import InputError
-from advisor.model.tracing.recorder import CALLS
+from advisor.model.references import CALLS
 
 End = tuple[int, int]  # end line and end column of a call: no two calls of a file share it
 Edit = tuple[
