@@ -59,6 +59,7 @@ class NoTarget:
     why: str
 
 
+# What `swap` changes to put another activation at a site.
 Target = ModuleTarget | AttributeTarget | CallTarget | NoTarget
 
 

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from advisor.model.nested_values import leaves
 
+# What a model is called with: positional arguments, and keywords.
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 

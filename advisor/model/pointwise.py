@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+# A module or a plain function, of one tensor.
 Activation = Callable[[Tensor], Tensor]
 
 

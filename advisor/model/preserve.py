@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+# A step that puts one thing back as it was.
 Restore = Callable[[], object]
 
 

@@ -80,6 +80,8 @@ class Candidates:
             return True
         if type(module).__module__.startswith("torch.nn") or len(args) != 1:
             return False
+
+        # A custom one has no parameters and turns one tensor into another one of the same shape.
         x = args[0]
         if not isinstance(x, Tensor) or not isinstance(output, Tensor):
             return False
@@ -102,6 +104,7 @@ class Candidates:
         if path is None:  # constructed while the model runs
             call = self._helper(frames) or written
         else:
+            # The site is the module; where a method calls it, it may also be seen as that call.
             split = None
             if isinstance(written.target, CallTarget):
                 written.target = replace(written.target, module=module)

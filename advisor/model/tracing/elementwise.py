@@ -13,6 +13,7 @@ from torch import Tensor
 from advisor.model.preserve import random_states
 
 Function = Callable[[Tensor], Tensor]
+# The smallest and the largest value of a function.
 Range = tuple[float, float]
 
 UNBOUNDED: Range = (-math.inf, math.inf)

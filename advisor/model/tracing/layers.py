@@ -138,6 +138,7 @@ def layer_of(
     branches: Mapping[Node, Branch],
 ) -> Layer:
     """What a user reads of a layer that ran, the one at `index` in order of execution."""
+    # What follows is that of the first run, everything else holds for all runs.
     followed_by, site = _follows(use.first_run, sites, outputs)
     return Layer(
         name=use.name,

@@ -15,6 +15,7 @@ from advisor.model.tracing.operations import is_shape, is_softmax
 # Probabilities sum to one up to this.
 _TOLERANCE = 1e-3
 
+# What `--output` says: a number, a name, or nothing.
 Output = int | str | None
 
 

@@ -152,7 +152,7 @@ def _meets_softmax(_signal: _Signal, after: Node) -> SiteLabel | None:
 
 
 def _meets_matrix_product(signal: _Signal, after: Node) -> SiteLabel | None:
-    """A weight between 0 and 1 in a weighted sum is a gate, as in attention with sigmoids."""
+    """A weight between 0 and 1 makes a weighted sum, as in attention with sigmoids."""
     if after.name not in MATRIX_PRODUCTS or not signal.weighs:
         return None
     if not any(factor.data for factor in _factors(signal, after)):
@@ -161,8 +161,8 @@ def _meets_matrix_product(signal: _Signal, after: Node) -> SiteLabel | None:
 
 
 def _meets_product(signal: _Signal, after: Node) -> SiteLabel | None:
-    """A product with another branch makes a gate; one with numbers, parameters or a mask only
-    scales.
+    """The four rows about elementwise products, in order. One with numbers, parameters or a mask
+    only scales.
     """
     if after.name not in PRODUCTS or after.call is not None:
         return None

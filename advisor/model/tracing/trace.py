@@ -49,6 +49,7 @@ def trace(model: nn.Module, batch: Any, output: Output = None, rows: int | None 
     with untouched(model, modules, parameters=True), torch.no_grad():
         recorder, result = _recorded(model, inputs, module_paths)
         prediction = _prediction(result, output, rows_of(inputs) if rows is None else rows)
+        # Where the user names the prediction, the other results are no outputs.
         graph = recorder.graph(result if output is None else prediction)
         return _anatomy(graph, module_paths, prediction, recorder.origins.of(prediction))
 
@@ -105,6 +106,7 @@ def _anatomy(
     graph: Graph, module_paths: dict[int, Path], prediction: Tensor, end: Node | None
 ) -> Anatomy:
     """What the graph says, `end` being the node of the prediction."""
+    # First the activations, then the layers, which refer to them.
     site_of_call = sites_of(graph)
     sites = tuple(dict.fromkeys(site_of_call.values()))
     owners = Owners(module_paths)
