@@ -17,7 +17,7 @@ from models import calls, made, zoo
 from torch import nn
 
 from advisor.model import apply_recipe, diff, recipe, swap, trace
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 from advisor.model.writing import user_files
 from advisor.work.apply import diff_of
 from advisor.work.study_ref import StudyRef

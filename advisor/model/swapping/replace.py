@@ -14,11 +14,10 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
-from advisor.model.references import ACTS, ATTRIBUTE, holdings
+from advisor.model.references import ACTS, ATTRIBUTE, CALLS, holdings
 from advisor.model.swapping.report import Undo
 from advisor.model.swapping.rewrite import CallEdit, span_end
 from advisor.model.swapping.subclass import class_with, find_method, method_of, original_class
-from advisor.model.tracing.recorder import CALLS
 
 # Layers of torch that call an activation which they keep in an attribute.
 TRANSFORMER_LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from advisor.errors import InputError
 from advisor.model.anatomy import Span
-from advisor.model.tracing.recorder import CALLS
+from advisor.model.references import CALLS
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.model import Table
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 from advisor.slots.forward import forward, quiet
 from advisor.slots.operations import Operation, WeightUses
 from advisor.training.run import Run

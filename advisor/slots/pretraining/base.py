@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from advisor.errors import listing
 from advisor.model import Site
+from advisor.model.nested_values import tensors
 from advisor.model.references import paths
-from advisor.model.tracing.recorder import tensors
 from advisor.randomness import isolated, mix
 from advisor.slots.forward import batches
 from advisor.slots.pretraining.descend import descend, held_out, keep_best, minibatches
