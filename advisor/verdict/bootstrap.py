@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from advisor.training.metrics import Metric
-from advisor.verdict.recommendation import RowGain
+from advisor.verdict.records import RowGain
 
 RESAMPLES = 1000
 """Resamples where the score is a mean over rows."""

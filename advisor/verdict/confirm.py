@@ -26,7 +26,7 @@ from advisor.verdict.candidates import (
     mean_score,
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns, Seed, first_draws, growing_seeds
-from advisor.verdict.recommendation import RowGain, Verdict
+from advisor.verdict.records import RowGain, Verdict
 from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precise_enough, verdict
 
 SELECT_SEEDS = 3

@@ -13,7 +13,7 @@ from advisor.technique import KEEP, Technique
 from advisor.training.criterion import Criterion
 from advisor.verdict.candidates import Candidate, are_tied, mean_score, mean_seconds
 from advisor.verdict.confirm import Evidence
-from advisor.verdict.recommendation import Alternative, SelectedGain, Verdict
+from advisor.verdict.records import Alternative, SelectedGain, Verdict
 from advisor.verdict.statistics import holm, paired_gain
 
 FINDINGS_AS_REASONS = 2

@@ -33,12 +33,12 @@ from advisor.verdict.candidates import (
 )
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.explain import explain_alternatives, explain_choice, explain_findings
-from advisor.verdict.recommendation import (
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import (
     ArmResult,
     BaselineResult,
     Cost,
     MeasuredGain,
-    Recommendation,
     Seconds,
     Start,
     TrialCounts,

@@ -15,7 +15,7 @@ from advisor.search.history import History
 from advisor.search.plan import Plan
 from advisor.search.trial import Trial
 from advisor.technique import KEEP
-from advisor.verdict.recommendation import CutTrial, Interval, SingleTechnique
+from advisor.verdict.records import CutTrial, Interval, SingleTechnique
 
 ENOUGH = 8
 """Full trials from which the importance of slots is computed."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import scipy.stats
 
-from advisor.verdict.recommendation import Verdict
+from advisor.verdict.records import Verdict
 
 LEAST_FREEDOM = 3.0
 """Satterthwaite's degrees of freedom are not believed below this: simulated intervals then cover
