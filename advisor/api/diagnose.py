@@ -13,11 +13,11 @@ from torch import nn
 
 from advisor.diagnosis import Diagnosis, Finding
 from advisor.diagnosis.measure import Signal
+from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
 from advisor.training.run import Run
-from advisor.verdict.technique_findings import diagnose_with
 from advisor.work.executors import one_thread
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
@@ -60,7 +60,7 @@ def diagnose(
     run = prepared.run(seed, seed)
     by_slot = prepared.host.techniques
     techniques = [by_slot[slot][name] for slot, name in plan.techniques]
-    diagnosis, _ = diagnose_with(run, techniques, steps)
+    diagnosis = diagnose_with(run, techniques, steps)
     return DiagnosisReport(prepared, run, diagnosis, plan)
 
 

@@ -93,7 +93,10 @@ def tune(
 
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:
-    """The last recommendation of a study in the database. Raises `InputError` when there is none."""
+    """The last recommendation of a study in the database.
+
+    Raises `InputError` when there is none.
+    """
     url = storage_url(storage)
     last = "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC"
     _, rows = read(url, last, (study,))
@@ -226,8 +229,8 @@ def _affordable_trainings(search: Search, spent: float) -> float:
 def _still_answers(answered: Recommendation, search: Search) -> bool:
     """Whether a recommendation answers the study as it is asked now.
 
-    Its time is used, or its trials are and its seeds are met; and no other gain is asked to be worth
-    a change.
+    Its time is used, or its trials are and its seeds are met; and no other gain is asked to be
+    worth a change.
     """
     study, trials = search.prepared.study, search.history.trials
     if study.min_gain not in (None, answered.min_gain):

@@ -78,7 +78,7 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[P
 
 
 def _first_job(prepared: Prepared, plan: Plan, folder: Path, epochs: int) -> Job:
-    """The training of the first trial: the model as it is, at the first values of all parameters."""
+    """The training of the first trial: the model as it is, at its first parameters."""
     seed = prepared.study.seed
     return Job(
         study=prepared.ref,

@@ -1,4 +1,4 @@
-"""Proposes the parameters of a trial: a function of the trials so far and of the trial's own seed."""
+"""Proposes the parameters of a trial, from the trials so far and the trial's own seed."""
 
 from __future__ import annotations
 
@@ -33,36 +33,51 @@ class Sampler:
     def __init__(self, plan: Plan, direction: Literal["maximize", "minimize"]) -> None:
         self.plan = plan
         self._study = optuna.create_study(direction=direction)
-        self._size = 0  # trials in the Optuna study, those without influence included
-        self._finished = 0  # trials of the search that it has as finished ones
-        self._running: list[int] = []  # numbers in the Optuna study of those that it has as running
+        self._sampler = _new_sampler(0)
+        self._known = 0  # trials of the search that the Optuna study has
+        self._running: list[tuple[Trial, optuna.Trial]] = []
+        self._proposals: list[optuna.Trial] = []  # not yet seen as trials of the search
 
     def follow(self, trials: Sequence[Trial]) -> None:
-        """Take in all trials of the search that are not known yet; the running ones come last."""
-        # A trial that was running is replaced by what became of it: a failed one has no influence.
-        for number in self._running:
-            self._study.tell(number, state=TrialState.FAIL)
-        self._running.clear()
+        """Take in the trials of the search that are not known yet, and what became of the others.
 
-        for trial in trials[self._finished :]:
+        Every proposal has become a trial by then, in the order in which they were made.
+        """
+        for trial in trials[self._known :]:
+            if self._proposals:
+                self._running.append((trial, self._proposals.pop(0)))
+                continue
             self._study.add_trial(self._in_space(trial))
             if trial.is_running:
-                self._running.append(self._size)
-            else:
-                self._finished += 1
-            self._size += 1
+                last = self._study.get_trials(deepcopy=False)[-1]
+                self._running.append((trial, optuna.Trial(self._study, last._trial_id)))
+        self._known = len(trials)
+
+        for trial, asked in self._running:
+            if not trial.is_running:
+                self._finish(trial, asked)
+        self._running = [pair for pair in self._running if pair[0].is_running]
+
+    def _finish(self, trial: Trial, asked: optuna.Trial) -> None:
+        if trial.value is not None:
+            asked.report(trial.value, step=trial.epochs)
+        if trial.is_complete:
+            self._study.tell(asked, trial.value)
+        else:
+            self._study.tell(asked, state=trial.state)
 
     def propose(self, seed: int, decided: Mapping[str, Any]) -> dict[str, Any]:
         """Choices and parameters for a new trial, with those in `decided` as given."""
-        self._study.sampler = optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
-        )
+        # A sampler of its own makes the proposal a function of the seed. What all trials have in
+        # common is taken over: it would be computed anew from all of them.
+        sampler = _new_sampler(seed)
+        sampler._search_space = self._sampler._search_space
+        self._study.sampler = self._sampler = sampler
         with warnings.catch_warnings():
             # A default outside the range of its parameter is the choice of the plugin's author.
             warnings.simplefilter("ignore")
             self._study.enqueue_trial(dict(decided))
             asked = self._study.ask()
-        self._size += 1
 
         plan = self.plan
         arm = {}
@@ -78,7 +93,7 @@ class Sampler:
         params: dict[str, Any] = dict(arm)
         for name in plan.parameters_of(arm):
             params[name] = _suggest(asked, name, plan.space[name])
-        self._running.append(asked.number)
+        self._proposals.append(asked)
         return params
 
     def _in_space(self, trial: Trial) -> optuna.trial.FrozenTrial:
@@ -97,6 +112,12 @@ class Sampler:
             value=trial.value,
             intermediate_values=steps,
         )
+
+
+def _new_sampler(seed: int) -> optuna.samplers.TPESampler:
+    return optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
+    )
 
 
 def _suggest(asked: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

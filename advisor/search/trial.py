@@ -35,7 +35,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Round:
-    """Trials `start` to `start + size - 1`: they are asked together and compared with each other."""
+    """Trials `start` to `start + size - 1`, which are asked together and compared."""
 
     stage: Stage
     start: int
@@ -126,8 +126,8 @@ class Trial:
 
     @property
     def is_decided(self) -> bool:
-        """Whether no learning rate can change what it showed: it raised an error, its model's signal
-        dies before training, or its technique is a duplicate of the model's own.
+        """Whether no learning rate can change what it showed: it raised an error, its model's
+        signal dies before training, or its technique is a duplicate of the model's own.
         """
         died = self.value is None and self.ended == Ended.NOT_TRAINED
         return died or self.is_duplicate or self.ended == Ended.FAILED

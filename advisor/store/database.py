@@ -69,7 +69,7 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Give the file back, as one file: SQLite folds its log into it, unless it is being read."""
+        """Give the file back as one: SQLite folds its log into it, unless it is being read."""
         self.storage.remove_session()
         if self.engine.dialect.name == "sqlite":
             with suppress(sa.exc.OperationalError), self.engine.connect() as connection:

@@ -1,8 +1,9 @@
-"""advisor's own tables, beside Optuna's."""
+"""advisor's own tables, and those of Optuna that hold the trials."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
+from optuna.storages._rdb import models  # the one place that names Optuna's tables
 
 METADATA = sa.MetaData()
 
@@ -59,3 +60,9 @@ recommendations = sa.Table(
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("json", sa.Text, nullable=False),
 )
+
+TRIALS: sa.Table = models.TrialModel.__table__
+PARAMS: sa.Table = models.TrialParamModel.__table__
+FACTS: sa.Table = models.TrialUserAttributeModel.__table__
+VALUES: sa.Table = models.TrialValueModel.__table__
+STEPS: sa.Table = models.TrialIntermediateValueModel.__table__

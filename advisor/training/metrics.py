@@ -12,6 +12,7 @@ import sklearn.metrics
 from torch import Tensor
 
 from advisor.errors import InputError, listing, near
+from advisor.study import KINDS
 
 _CLASS_KINDS = ("classification", "binary")
 """Kinds of tasks whose target is classes."""
@@ -39,7 +40,7 @@ class Metric:
     maximize: bool = True
     min_gain: float = 0.005
     relative: bool = False
-    kinds: tuple[str, ...] = (*_CLASS_KINDS, "regression")
+    kinds: tuple[str, ...] = KINDS
     rows: Callable[[Tensor, Tensor], Tensor] | None = None
     in_target_units: bool = False
     reads_raw_output: bool = False
@@ -157,7 +158,7 @@ _LOWER = ("loss", "error", "mse", "mae", "perplexity", "nll")
 
 
 def find_metric(
-    given: str | Callable[..., float] | None, kind: str, loss: Callable[[Tensor, Tensor], Tensor]
+    choice: str | Callable[..., float] | None, kind: str, loss: Callable[[Tensor, Tensor], Tensor]
 ) -> Metric:
     """The metric that was asked for, or the usual one for `kind`.
 
@@ -166,16 +167,16 @@ def find_metric(
     metric does not fit the kind of task.
     """
     # A function of the user's own: its name and one attribute are all that is said about it.
-    if callable(given):
-        name = getattr(given, "__name__", "metric")
+    if callable(choice):
+        name = getattr(choice, "__name__", "metric")
         sounds_like_error = any(word in name.lower() for word in _LOWER)
-        maximize = bool(getattr(given, "higher_is_better", not sounds_like_error))
-        return _of_function(given, name, maximize, min_gain=0.01)
-    if given == LOSS:
+        maximize = bool(getattr(choice, "higher_is_better", not sounds_like_error))
+        return _of_function(choice, name, maximize, min_gain=0.01)
+    if choice == LOSS:
         return _of_function(loss, LOSS, maximize=False, min_gain=0.02)
 
     # A name from the table.
-    name = given or DEFAULT[kind]
+    name = choice or DEFAULT[kind]
     if name not in METRICS:
         raise InputError(
             f"There is no metric {name!r}.{near(name, METRICS)} "

@@ -34,19 +34,16 @@ def parameter_groups(run: Run) -> list[dict[str, Any]]:
     """
     undecayed = {id(parameter) for parameter in run.undecayed}
     later = {id(parameter) for parameter, _ in run.later}
-    with_decay: list[nn.Parameter] = []
-    without_decay: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     # A user's model may have an attribute that is called `parameters`, so the class is asked.
     for parameter in nn.Module.parameters(run.model):
         if not parameter.requires_grad and id(parameter) not in later:
             continue
         if parameter.ndim >= 2 and id(parameter) not in undecayed:
-            with_decay.append(parameter)
+            decayed.append(parameter)
         else:
-            without_decay.append(parameter)
+            free.append(parameter)
     # An optimizer refuses a group without parameters.
-    groups: list[dict[str, Any]] = [
-        {"params": with_decay},
-        {"params": without_decay, "weight_decay": 0.0},
-    ]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]

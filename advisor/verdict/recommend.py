@@ -16,7 +16,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
-from advisor.search import pilot, stages
+from advisor.diagnosis.technique_findings import diagnose_with
+from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE
@@ -44,7 +45,6 @@ from advisor.verdict.records import (
     TrialCounts,
 )
 from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
-from advisor.verdict.technique_findings import diagnose_with
 
 AT_THE_END = 0.05
 """A learning rate within this share of an end of the range that was searched is at its edge."""
@@ -67,7 +67,7 @@ def recommend(
         technique = host.find(slot, name)
         if technique is not None:
             loaded[f"{slot}.{name}"] = technique
-    diagnosis, broken = diagnose_with(prepared.run(seed, seed), loaded.values())
+    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
     mending = [loaded[key] for key in map(".".join, techniques_in(chosen.arm)) if key in loaded]
     reasons = [
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
@@ -105,7 +105,7 @@ def recommend(
         warnings=[
             *prepared.warnings,
             *host.broken,
-            *broken,
+            *diagnosis.broken,
             *host.overruled,
             *_warnings(history, chosen, criterion.metric),
         ],
@@ -196,7 +196,7 @@ def _warnings(history: History, chosen: Candidate, metric: Metric) -> Iterator[s
             f"takes about {fair}."
         )
 
-    rate, space = chosen.params[RATE], stages.with_widened_rates(history).space[RATE]
+    rate, space = chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
     if isinstance(space, FloatDistribution):
         ends = (space.low, space.high)
         if any(abs(rate / end - 1) < AT_THE_END for end in ends):

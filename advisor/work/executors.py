@@ -150,8 +150,8 @@ class Crew:
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come. No new job is started once `is_late()` is true.
 
-        When a worker dies, the jobs that were in its pool run again, one at a time; a job over which
-        a worker dies again counts as failed.
+        When a worker dies, the jobs that were in its pool run again, one at a time; a job over
+        which a worker dies again counts as failed.
         """
         waiting = dict(jobs)
         try:

@@ -178,8 +178,8 @@ def _check_signal(run: Run, outcome: Outcome) -> None:
     seen = glance(run)
     run.costs["look"] = time.perf_counter() - started
     outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
-    if seen.hopeless:
-        raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.hopeless}")
+    if seen.untrainable:
+        raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.untrainable}")
 
 
 def techniques_in_order(

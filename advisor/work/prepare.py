@@ -1,4 +1,4 @@
-"""A study, opened: its data read, its model looked at, its objective inferred, its plugins loaded."""
+"""A study, opened: data read, model looked at, objective inferred, plugins loaded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.study_ref import StudyRef
 
 FULL_STEPS = 400
-"""Steps of a training where the user gives no epochs: enough to rank techniques, and to try many."""
+"""Steps of a training where the user gives no epochs: enough to rank techniques, and to try many.
+"""
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
 """Epochs of such a training, whatever its steps."""
 BATCHES = ((1_000, 32), (10_000, 64), (50_000, 128))
@@ -197,7 +198,7 @@ def _open(ref: StudyRef, study: Study) -> Source:
 
 
 def _with_vocabulary_for(model: nn.Module, source: Source) -> Source:
-    """The source with no more ids than the model's largest table that words could index has rows."""
+    """The source with no more ids than the model's largest table of words has rows."""
     words = source.facts.vocabulary
     kinds = (nn.Embedding, nn.EmbeddingBag)
     tables = [module.num_embeddings for module in model.modules() if isinstance(module, kinds)]
@@ -240,7 +241,7 @@ def make_dense(model: nn.Module) -> list[str]:
     for name, module in model.named_modules():
         if getattr(module, "sparse", None) is True:
             sparse.append(name)
-            module.sparse = False  # type: ignore[assignment]  # a table's own attribute
+            module.sparse = False
     return sparse
 
 

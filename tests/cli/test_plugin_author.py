@@ -258,9 +258,8 @@ def techniques():
     finding = next(finding for finding in found.findings if finding.kind == "few_rows")
     assert (finding.number, finding.slot) == (36, "initializer")
     assert "36 training rows" in found.to_json()
-    assert any(
-        "wild: finds() raised AttributeError" in line
-        for line in host_of(found.shared.question).broken
-    )
+    (line,) = found.diagnosis.broken
+    assert "wild: finds() raised AttributeError" in line
+    assert not host_of(found.shared.question).broken  # a host is not written to
     checked = check_technique(host_of(found.shared.question).find("initializer", "calm"))
     assert next(result.status for result in checked if result.check == "finds_only") == "kept"

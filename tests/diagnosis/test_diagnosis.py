@@ -133,7 +133,7 @@ def test_checkpointed_models_are_measured_too():
     ],
 )
 def test_what_no_learning_rate_can_train_is_hopeless(build, word):
-    why = glance(run_of(Patient(build))).hopeless
+    why = glance(run_of(Patient(build))).untrainable
     assert why
     assert word.replace("not_finite", "not finite") in why
 
@@ -148,12 +148,12 @@ def test_what_no_learning_rate_can_train_is_hopeless(build, word):
     ],
 )
 def test_what_trains_badly_is_left_to_training_to_judge(name):
-    assert glance(run_of(FAULTS[name])).hopeless is None
+    assert glance(run_of(FAULTS[name])).untrainable is None
 
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_no_healthy_model_is_hopeless(name):
-    assert glance(run_of(HEALTHY[name])).hopeless is None
+    assert glance(run_of(HEALTHY[name])).untrainable is None
 
 
 def test_a_frozen_start_and_a_wild_rate_show_in_the_first_steps():

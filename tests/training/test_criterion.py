@@ -1,5 +1,7 @@
 """What arms are compared by: the score near the end, the epochs to a score, a score under noise."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,20 @@ def test_noise_is_the_same_for_every_arm_and_leaves_ids_alone():
         0.5 * float(x.std(0).mean()), rel=0.2
     )
     assert not torch.equal(perturbed(x, 0.5, 8), perturbed(x, 0.5, 7))
+
+
+class Signal(NamedTuple):
+    x: torch.Tensor
+    ids: torch.Tensor
+
+
+def test_noise_reaches_numbers_in_a_tuple_with_named_fields():
+    signal = Signal(torch.randn(8, 3), torch.arange(8))
+    noisy = perturbed(signal, 0.5, 7)
+    assert isinstance(noisy, Signal)
+    assert torch.equal(noisy.x, perturbed(signal.x, 0.5, 7))
+    assert not torch.equal(noisy.x, signal.x)
+    assert torch.equal(noisy.ids, signal.ids)
 
 
 def test_a_study_under_noise_says_so_and_refuses_inputs_that_are_ids(tmp_path):

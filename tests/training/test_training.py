@@ -15,7 +15,16 @@ from advisor.model import trace
 from advisor.randomness import isolated, mix
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.loop import Fit, predict, train
-from advisor.training.metrics import METRICS, accuracy, auc, find_metric, macro_f1, r2, rmse
+from advisor.training.metrics import (
+    METRICS,
+    accuracy,
+    auc,
+    find_metric,
+    in_units,
+    macro_f1,
+    r2,
+    rmse,
+)
 from advisor.training.objective import infer
 from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run, digest
@@ -77,6 +86,18 @@ def test_a_metric_is_found_by_name_or_taken_from_a_function_whose_name_says_the_
         find_metric("acuracy", "classification", loss)
     with pytest.raises(InputError, match="does not fit a regression task"):
         find_metric("accuracy", "regression", loss)
+
+
+def test_an_error_in_units_of_the_target_is_scaled_back_also_where_the_user_wrote_it():
+    def rmse(output, target):
+        return float(((output - target) ** 2).mean() ** 0.5)
+
+    loss, guess, truth = nn.functional.mse_loss, torch.ones(4), torch.zeros(4)
+    scores = {
+        name: in_units(find_metric(metric, "regression", loss), 3.0).score(guess, truth)
+        for name, metric in {"ours": "rmse", "theirs": rmse, "loss": "loss"}.items()
+    }
+    assert scores == {"ours": 3.0, "theirs": 3.0, "loss": 1.0}
 
 
 def facts(target="classes", outputs=3):
