@@ -95,8 +95,9 @@ class Recommendation:
         """The documented keys as JSON text."""
         plain = asdict(self)
         for technique in plain["isolation"]:
+            # The model as it is gains nothing over itself.
             if technique["slot"] is None:
-                del technique["gain"]  # the model as it is gains nothing over itself
+                del technique["gain"]
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -105,6 +106,7 @@ class Recommendation:
 
         `ref` is the study that it is about, which `apply` needs.
         """
+        # Keys of a newer version are left out, and parts that an older one lacks are empty.
         plain = json.loads(text)
         parts = {key: plain[key] for key in _names(cls) if key in plain}
         for key, kind in _SINGLE.items():
@@ -131,6 +133,7 @@ class Recommendation:
 
         That is the Pareto front.
         """
+        # Whoever costs more must be better than all that cost less.
         front: list[Cost] = []
         for cost in sorted(self.costs, key=lambda cost: (cost.seconds, -self.sign * cost.mean)):
             if all(self.sign * cost.mean > self.sign * other.mean for other in front):
@@ -180,6 +183,9 @@ class Recommendation:
         return self._ref
 
 
+# --- reading the JSON ---------------------------------------------------------------------------
+
+
 def _names(kind: type) -> list[str]:
     return [each.name for each in fields(kind)]
 
@@ -187,7 +193,8 @@ def _names(kind: type) -> list[str]:
 def _read(kind: type[T], plain: Mapping[str, Any], **parts: Any) -> T:
     """A record from its JSON; keys of other versions are left out, `parts` replace keys."""
     values = {name: plain[name] for name in _names(kind) if name in plain}
-    return kind(**{**values, **parts})
+    values.update(parts)
+    return kind(**values)
 
 
 def _read_baseline(plain: Mapping[str, Any]) -> BaselineResult:
@@ -197,7 +204,7 @@ def _read_baseline(plain: Mapping[str, Any]) -> BaselineResult:
 
 
 def _read_gain(plain: Mapping[str, Any]) -> MeasuredGain:
-    test = plain["test"] and _read(RowGain, plain["test"])
+    test = plain.get("test") and _read(RowGain, plain["test"])
     return _read(MeasuredGain, plain, test=test)
 
 

@@ -28,6 +28,26 @@ class Record:
         return getattr(self, name)
 
 
+# --- gains ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interval(Record):
+    """A gain with its 95 % interval, *higher is better*, in units of the metric."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SelectedGain(Interval):
+    """A gain on the few seeds that chose the arm; `p` is adjusted for all arms (Holm)."""
+
+    p: float
+    seeds: int
+
+
 @dataclass(frozen=True)
 class RowGain(Record):
     """The gain on the test rows, with a 95 % interval over the sampling of rows.
@@ -47,6 +67,37 @@ class RowGain(Record):
     def error(self) -> float:
         """Standard error of the mean: a normal 95 % interval is 3.92 of it wide."""
         return (self.high - self.low) / 3.92
+
+
+@dataclass(frozen=True)
+class MeasuredGain(Interval):
+    """The gain of the best other arm over the model as it is, on the seeds that measured it.
+
+    Attributes:
+        p: two-sided p-value of no difference.
+        seeds: number of pairs.
+        detectable: the smallest true difference that so many pairs find with 80 % power.
+        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
+            number would.
+        identical: every pair has the same score twice.
+        error: standard error of the mean.
+        arm: what the other arm changes; empty where there was none.
+        searched: the same gain as the search saw it, too good by selection.
+        test: the gain on the test rows; None where they say nothing.
+    """
+
+    p: float
+    seeds: int
+    detectable: float
+    needed: int | None
+    identical: bool
+    error: float
+    arm: Arm
+    searched: float | None
+    test: RowGain | None
+
+
+# --- arms on fresh seeds --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -86,51 +137,6 @@ class BaselineResult(ArmResult):
 
 
 @dataclass(frozen=True)
-class Interval(Record):
-    """A gain with its 95 % interval, *higher is better*, in units of the metric."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class SelectedGain(Interval):
-    """A gain on the few seeds that chose the arm; `p` is adjusted for all arms (Holm)."""
-
-    p: float
-    seeds: int
-
-
-@dataclass(frozen=True)
-class MeasuredGain(Interval):
-    """The gain of the best other arm over the model as it is, on the seeds that measured it.
-
-    Attributes:
-        p: two-sided p-value of no difference.
-        seeds: number of pairs.
-        detectable: the smallest true difference that so many pairs find with 80 % power.
-        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
-            number would.
-        identical: every pair has the same score twice.
-        error: standard error of the mean.
-        arm: what the other arm changes; empty where there was none.
-        searched: the same gain as the search saw it, too good by selection.
-        test: the gain on the test rows; None where they say nothing.
-    """
-
-    p: float
-    seeds: int
-    detectable: float
-    needed: int | None
-    identical: bool
-    error: float
-    arm: Arm
-    searched: float | None
-    test: RowGain | None
-
-
-@dataclass(frozen=True)
 class Alternative(Record):
     """Another arm that was confirmed, and why it was not chosen."""
 
@@ -141,6 +147,18 @@ class Alternative(Record):
     gain: SelectedGain
     seconds: float
     why_not: str
+
+
+@dataclass(frozen=True)
+class Cost(Record):
+    """Score and seconds of a confirmed arm, on the seeds that chose among the arms."""
+
+    choices: Arm
+    mean: float
+    seconds: float
+
+
+# --- the search -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -167,15 +185,6 @@ class SingleTechnique(Record):
     identical: bool
     params: dict[str, Any]
     gain: Interval | None = None
-
-
-@dataclass(frozen=True)
-class Cost(Record):
-    """Score and seconds of a confirmed arm, on the seeds that chose among the arms."""
-
-    choices: Arm
-    mean: float
-    seconds: float
 
 
 @dataclass(frozen=True)
