@@ -12,7 +12,7 @@ from typing import Any
 
 import scipy.stats
 import torch
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
@@ -24,6 +24,7 @@ from advisor.search.plan import DECAY, RATE
 from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
+from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
 from advisor.verdict.candidates import (
     Candidate,
@@ -34,18 +35,20 @@ from advisor.verdict.candidates import (
 )
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.explain import explain_alternatives, explain_choice, explain_findings
-from advisor.verdict.recommendation import (
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import (
     ArmResult,
     BaselineResult,
     Cost,
     MeasuredGain,
-    Recommendation,
     Seconds,
     Start,
     TrialCounts,
 )
 from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
 
+FAIR_TRIALS = 2
+"""Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
 AT_THE_END = 0.05
 """A learning rate within this share of an end of the range that was searched is at its edge."""
 
@@ -107,7 +110,7 @@ def recommend(
             *host.broken,
             *diagnosis.broken,
             *host.overruled,
-            *_warnings(history, chosen, criterion.metric),
+            *limits(history, chosen, criterion.metric),
         ],
         apply_with=_apply_with(
             prepared.study.name, chosen, _call(build, prepared.arguments), host.built_in_slots
@@ -178,42 +181,56 @@ def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
 # --- warnings -----------------------------------------------------------------------------------
 
 
-def _warnings(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
+def limits(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
     """What limits the answer, one sentence each."""
     plan, trials = history.plan, history.trials
-
-    # Techniques that were tried at fewer than two learning rates are not compared fairly.
-    openers = len(plan.each_technique())
-    if len(trials) < openers:
-        yield (
-            f"{len(trials)} trials do not reach every technique once; that takes {openers}, and a "
-            f"fair comparison {2 * openers}."
-        )
-    elif any(count < 2 for _, count in stages.arms_by_trials(history)):
-        fair = math.ceil(2 * openers / stages.FAIR_SHARE)
-        yield (
-            f"{len(trials)} trials leave techniques with one learning rate only; a fair comparison "
-            f"takes about {fair}."
-        )
-
-    rate, space = chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
-    if isinstance(space, FloatDistribution):
-        ends = (space.low, space.high)
-        if any(abs(rate / end - 1) < AT_THE_END for end in ends):
-            yield (
-                f"The best learning rate, {rate:.2g}, is at the edge of the range that was "
-                "searched."
-            )
+    fewest = min((count for _, count in stages.arms_by_trials(history)), default=FAIR_TRIALS)
+    yield from too_few_trials(len(trials), len(plan.each_technique()), fewest)
+    yield from rate_at_an_end(
+        chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
+    )
 
     for trial in history.best_of_each_arm():
-        if trial.arm == chosen.arm and pilot.gains_in_second_half(metric, trial.curve, plan.epochs):
-            yield (
-                f"Training still improved at its end; the answer holds for about {plan.epochs} "
-                "epochs. For longer trainings, give --epochs."
-            )
+        if trial.arm == chosen.arm:
+            yield from still_improving(metric, trial.curve, plan.epochs)
 
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     yield from sorted({f"{arm_label(trial.arm)} failed: {trial.why}" for trial in failed})
+
+
+def too_few_trials(trials: int, openers: int, fewest: int) -> Iterator[str]:
+    """Whether techniques were not tried, or at too few learning rates to be compared fairly.
+
+    `openers` trials try each technique once; `fewest` is the number of trials of the one with the
+    fewest.
+    """
+    if trials < openers:
+        yield (
+            f"{trials} trials do not reach every technique once; that takes {openers}, and a fair "
+            f"comparison {FAIR_TRIALS * openers}."
+        )
+    elif fewest < FAIR_TRIALS:
+        fair = math.ceil(FAIR_TRIALS * openers / stages.FAIR_SHARE)
+        yield (
+            f"{trials} trials leave techniques with one learning rate only; a fair comparison "
+            f"takes about {fair}."
+        )
+
+
+def rate_at_an_end(rate: float, space: BaseDistribution) -> Iterator[str]:
+    """Whether a learning rate is so near an end of its range that a better one may lie outside."""
+    ends = (space.low, space.high) if isinstance(space, FloatDistribution) else ()
+    if any(abs(rate / end - 1) < AT_THE_END for end in ends):
+        yield f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
+
+
+def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator[str]:
+    """Whether the second half of the training still brought a gain worth having."""
+    if pilot.gains_in_second_half(metric, curve, epochs):
+        yield (
+            f"Training still improved at its end; the answer holds for about {epochs} epochs. For "
+            "longer trainings, give --epochs."
+        )
 
 
 # --- how to apply it ----------------------------------------------------------------------------
