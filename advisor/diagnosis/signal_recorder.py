@@ -64,8 +64,8 @@ class SignalRecorder:
             if site.function is None:
                 continue
             if isinstance(site.target, ModuleTarget):
-                hook = partial(self._record_module, site)
-                handles.append(site.target.module.register_forward_pre_hook(hook))
+                module, hook = site.target.module, partial(self._record_module, site)
+                handles.append(module.register_forward_pre_hook(hook))
             else:
                 calls.append(site)
         report = swap(model, anatomy, self._recording_function, calls)
