@@ -60,9 +60,8 @@ class SignalRecorder:
         An activation whose function is not known cannot be differentiated, and is left out.
         """
         handles, calls = [], []
-        for site in anatomy.hidden:
-            if site.function is None:
-                continue
+        differentiable = [site for site in anatomy.hidden if site.function is not None]
+        for site in differentiable:
             if isinstance(site.target, ModuleTarget):
                 module, hook = site.target.module, partial(self._record_module, site)
                 handles.append(module.register_forward_pre_hook(hook))
