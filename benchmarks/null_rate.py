@@ -39,7 +39,7 @@ from advisor.randomness import mix
 from advisor.search.plan import RATE, make_plan
 from advisor.search.search import Search, arm_label
 from advisor.store.database import Database
-from advisor.training.loop import Epoch
+from advisor.training.epoch import Epoch
 from advisor.training.run import save
 from advisor.verdict.confirm import confirm
 from advisor.work.executors import Crew

@@ -46,8 +46,7 @@ def entry(
     inputs: Callable[[], Inputs],
     truth: Any = None,
 ) -> Entry:
-    """An entry with its truth written short: a number of calls, or `(number, "pattern pattern")`.
-    """
+    """An entry with its truth written short: a number of calls, or `(number, "pattern pattern")`."""
     hidden, keep = truth if isinstance(truth, tuple) else (truth, "")
     return Entry(f"{package}/{name}", package, build, inputs, hidden, tuple(keep.split()))
 

@@ -1,7 +1,5 @@
 """Models of further packages: (name, builder, inputs, truth) by package."""
 
-
-
 import torch
 from real_models_entry import ByName, Entry, entry, images, import_, make, rows, tokens
 

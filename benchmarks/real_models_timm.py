@@ -1,7 +1,5 @@
 """timm's families, each in its smallest form: (image size, arguments, truth)."""
 
-
-
 from real_models_entry import Entry, entry, images, import_
 
 

@@ -2,8 +2,6 @@
 truth).
 """
 
-
-
 import torch
 from real_models_entry import ByName, Entry, entry, import_
 

@@ -4,138 +4,162 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from advisor.model import Layer, call
+from advisor.model.anatomy import Layer
+from advisor.model.call import call
 from advisor.nested import tensors_in
 from advisor.randomness import isolated, mix
 from advisor.search.plan import RATE, Plan, rungs_of
 from advisor.training.criterion import Criterion
+from advisor.training.ended import Ended
+from advisor.training.epoch import Epoch
+from advisor.training.metrics import Metric
 from advisor.training.run import EXAMPLE_ROWS
 from advisor.work.job import Job, Outcome, work
 from advisor.work.prepare import Prepared
 
 STRETCH = 4
-"""The pilot goes to at most this many times the usual number of epochs,"""
+"""The pilot goes to at most this many times the usual number of epochs."""
 SECONDS = 10.0
-"""and to no longer trainings than this, by an estimate that is the same on every machine."""
+"""It goes to no longer trainings than this, by an estimate that is the same on every machine."""
 SPEEDS = {"conv": 5e9, "conv_transpose": 5e9}
+"""Floating-point operations a second of a laptop's core in layers of these kinds."""
 SPEED = 3e10
-"""Floating-point operations a second of a laptop's core: in convolutions, and in everything else.
-"""
-CALL = 1e-4
-"""Seconds that a layer costs in a step, however small it is."""
+"""Floating-point operations a second of a laptop's core in all other layers."""
+CALL_SECONDS = 1e-4
+"""What a layer costs in a step, however small it is."""
 TRAININGS = 40
-"""Full trainings that a study with a time limit must have room for; its epochs are cut so that it
-does.
-"""
+"""Full trainings that a time limit must have room for; epochs are cut so that it does."""
 
 
-def pilot(shared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
-    """The plan with as many epochs as the model as it is needs, and the training that showed it,
-    which is the first trial's.
+def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
+    """The plan with as many epochs as the model as it is needs, and the training that showed it.
 
-    The number is doubled while the second half of a training still brings a gain worth having, and
-    a training stays short enough to try many. A study with a time limit gets fewer epochs where
-    that leaves too few trainings. Numbers that the user gave are kept.
+    That training is the first trial's. The number of epochs is doubled while the second half of a
+    training still brings a gain worth having, and a training stays short enough to try many. A
+    study with a time limit gets fewer epochs where that leaves too few trainings. A number that the
+    user gave is kept.
     """
-    began, epochs = time.perf_counter(), shared.epochs
-    job = first_job(shared, plan, folder, epochs)
+    began = time.perf_counter()
+    epochs = prepared.epochs
+    is_given = prepared.study.epochs is not None
+    job = _first_job(prepared, plan, folder, epochs)
     outcome = work(job)
-    if (
-        outcome.ended == "hopeless"
-    ):  # it may train at a lower rate, which the search will find; else nothing can
-        lower = work(replace(job, params={**job.params, RATE: job.params[RATE] / 10}))
-        outcome.ended = "failed" if lower.ended else outcome.ended
-    stretch = min(STRETCH, SECONDS / estimate(shared, epochs))
-    most = epochs if shared.study.epochs else max(1.0, stretch) * epochs
-    affordable = _affordable(shared, workers, time.perf_counter() - began, len(outcome.curve))
-    while 2 * epochs <= min(most, affordable) and improving(shared, outcome, epochs):
-        job = replace(
-            job,
-            from_epoch=epochs,
-            to_epoch=2 * epochs,
-            load=job.save,
-            save=str(folder / f"pilot-{2 * epochs}.pt"),
-        )
+    if outcome.ended == Ended.NOT_FINITE:
+        # It may train at a lower rate, which the search will find; else nothing can.
+        lower = {**job.params, RATE: job.params[RATE] / 10}
+        if work(replace(job, params=lower)).ended:
+            outcome.ended = Ended.FAILED
+
+    most = float(epochs)
+    if not is_given:
+        most *= max(1.0, min(STRETCH, SECONDS / estimate(prepared, epochs)))
+    elapsed = time.perf_counter() - began
+    affordable = _affordable(prepared, workers, elapsed, len(outcome.curve))
+    metric = prepared.objective.metric
+    while 2 * epochs <= min(most, affordable) and still_improves(metric, outcome, epochs):
+        save = str(folder / f"pilot-{2 * epochs}.pt")
+        job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
         epochs *= 2
         more = work(job)
         outcome.curve += more.curve
         outcome.costs["training"] += more.costs["training"]
         outcome.ended, outcome.why = more.ended, more.why
-    if not shared.study.epochs:
+
+    if not is_given:
         epochs = max(1, min(epochs, affordable))
     outcome.curve = outcome.curve[:epochs]
-    return replace(plan, rungs=rungs_of(epochs, shared.steps)), outcome
+    return replace(plan, rungs=rungs_of(epochs, prepared.steps)), outcome
 
 
-def first_job(shared: Prepared, plan: Plan, folder: Path, epochs: int) -> Job:
-    """The training of the first trial: the model as it is, at the first values of all parameters."""
+def _first_job(prepared: Prepared, plan: Plan, folder: Path, epochs: int) -> Job:
+    """The training of the first trial: the model as it is, at its first parameters."""
+    seed = prepared.study.seed
     return Job(
-        question=shared.question,
+        study=prepared.ref,
+        opening=prepared.opening,
         params={**plan.baseline, **plan.defaults_of(plan.baseline)},
-        seed=mix(shared.study.seed, "search"),
-        split=shared.study.seed,
+        seed=mix(seed, "search"),
+        split=seed,
         batch=plan.batch,
         from_epoch=0,
         to_epoch=epochs,
         save=str(folder / f"pilot-{epochs}.pt"),
-        device=str(shared.device),
+        device=str(prepared.device),
     )
 
 
-def improving(shared: Prepared, outcome: Outcome, epochs: int) -> bool:
-    """Whether the second half of a training brought a gain worth having."""
-    if outcome.ended or len(outcome.curve) < epochs or epochs < 2:
+def still_improves(metric: Metric, outcome: Outcome, epochs: int) -> bool:
+    """Whether the second half of a training of `epochs` epochs brought a gain worth having."""
+    if outcome.ended or len(outcome.curve) < epochs:
         return False
-    curve = [asdict(epoch) for epoch in outcome.curve]
-    goal = Criterion(
-        shared.objective.metric
-    )  # also where arms race: they need room to reach a score
-    half, whole = goal.score(curve, epochs // 2), goal.score(curve, epochs)
-    return goal.sign * (whole - half) > goal.worth(half)
+    return gains_in_second_half(metric, outcome.curve, epochs)
 
 
-def estimate(shared: Prepared, epochs: int) -> float:
-    """Seconds of a training on a laptop's core, by counting operations: deterministic, and right to
-    a factor of a few.
+def gains_in_second_half(metric: Metric, curve: list[Epoch], epochs: int) -> bool:
+    """Whether the score after `epochs` is better than after half of them by what is worth having.
+
+    The score itself counts also where arms are compared by the epochs to a score: they need room to
+    reach it.
     """
-    run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
-    rows, seconds, calls = min(EXAMPLE_ROWS, len(run.data.train)), 0.0, 0
+    if epochs < 2:
+        return False
+    criterion = Criterion(metric)
+    half, whole = criterion.score(curve, epochs // 2), criterion.score(curve, epochs)
+    return criterion.sign * (whole - half) > criterion.worth(half)
+
+
+def estimate(prepared: Prepared, epochs: int) -> float:
+    """Seconds of a training on a laptop's core, by counting operations.
+
+    It is the same every time, and right to a factor of a few.
+    """
+    seed = prepared.study.seed
+    run = prepared.run(seed, seed)
+    rows = min(EXAMPLE_ROWS, len(run.data.train))
+    seconds_a_row = 0.0
+    calls = 0
 
     def count(layer: Layer) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            nonlocal seconds, calls
+            nonlocal seconds_a_row, calls
             tensor = next(tensors_in(output), None)
-            if tensor is not None:
-                channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
-                weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
-                seconds += (
-                    6 * weights * tensor.numel() / channels / rows / SPEEDS.get(layer.kind, SPEED)
-                )
-                calls += 1
+            if tensor is None:
+                return
+            # Forward and backward take six operations for each weight at each place of the output.
+            channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
+            weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
+            operations = 6 * weights * tensor.numel() / channels / rows
+            seconds_a_row += operations / SPEEDS.get(layer.kind, SPEED)
+            calls += 1
 
         return hook
 
-    heavy = [
-        layer
-        for layer in run.anatomy.layers
-        if layer.kind not in ("embedding", "norm") and layer.callable
-    ]
-    handles = [layer.module.register_forward_hook(count(layer)) for layer in heavy]
+    handles = []
+    for layer in run.anatomy.layers:
+        if layer.callable and layer.kind not in ("embedding", "norm"):
+            handles.append(layer.module.register_forward_hook(count(layer)))
     with torch.no_grad(), isolated(0):
         call(run.model.eval(), run.example())
     for handle in handles:
         handle.remove()
-    return epochs * (shared.facts.sizes["train"] * seconds + shared.steps * calls * CALL)
+
+    overhead = prepared.steps * calls * CALL_SECONDS
+    return epochs * (prepared.facts.sizes["train"] * seconds_a_row + overhead)
 
 
-def _affordable(shared: Prepared, workers: int, seconds: float, epochs: int) -> int:
-    """Epochs of a training that a time limit has room for; a very large number without one."""
-    if shared.study.minutes is None or not epochs:
+def _affordable(prepared: Prepared, workers: int, seconds: float, epochs: int) -> int:
+    """Epochs of a training that a time limit has room for, where `epochs` took `seconds`.
+
+    A very large number without a limit.
+    """
+    minutes = prepared.study.minutes
+    if minutes is None or not epochs:
         return 10**9
-    return max(1, int(60 * shared.study.minutes * workers / TRAININGS / (seconds / epochs)))
+    seconds_each = 60 * minutes * workers / TRAININGS
+    return max(1, int(seconds_each / (seconds / epochs)))

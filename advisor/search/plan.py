@@ -19,9 +19,10 @@ from optuna.distributions import (
 from advisor.errors import InputError, explain, listing, near
 from advisor.host.host import Host
 from advisor.randomness import isolated
+from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.technique import KEEP, Technique
-from advisor.training.loop import EARLY_STEPS, parameters
+from advisor.training.loop import EARLY_STEPS, count_parameters
 from advisor.training.run import Run
 from advisor.work.prepare import Prepared
 
@@ -30,21 +31,7 @@ NUISANCE: dict[str, Float] = {
     RATE: Float(1e-4, 1e-1, default=1e-3, log=True),
     DECAY: Float(1e-6, 1e-1, default=1e-4, log=True),
 }
-"""What is tuned inside every arm, the baseline included. The defaults are those of the first trial
-of each technique.
-"""
-
-Choices = dict[str, str]
-"""One technique per slot."""
-
-
-@dataclass(frozen=True)
-class Skip:
-    """A technique that cannot be tried on this task, and why."""
-
-    slot: str
-    technique: str
-    why: str
+"""What is tuned inside every arm, the model as it is included. The first trial has the defaults."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +48,8 @@ class Plan:
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
         settles: slots that a technique (`slot.name`) fills itself, so that they are kept beside it.
-        absent: techniques whose plugin is not loaded any more; they are not asked again, and not
-            part of the JSON.
+        absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
+            again, and not part of the JSON.
     """
 
     options: dict[str, list[str]]
@@ -76,127 +63,172 @@ class Plan:
     absent: frozenset[tuple[str, str]] = frozenset()
 
     @property
-    def baseline(self) -> Choices:
+    def baseline(self) -> Arm:
         """The user's model as it is."""
         return dict.fromkeys(self.options, KEEP)
 
-    def alone(self) -> list[Choices]:
-        """The baseline, and then each technique with everything else kept."""
-        changed = [
-            (slot, name) for slot, names in self.options.items() for name in names if name != KEEP
-        ]
-        return [self.baseline, *({**self.baseline, slot: name} for slot, name in changed)]
+    @property
+    def epochs(self) -> int:
+        """Epochs of a full trial."""
+        return self.rungs[-1]
 
-    def settled(self, choices: Mapping[str, str], fixed: Collection[str] = ()) -> Choices:
-        """The slots that must be kept because of another choice; what is chosen in a `fixed` slot
-        goes last.
+    @property
+    def techniques(self) -> list[tuple[str, str]]:
+        """Slot and name of every technique that fits, in the order of the slots."""
+        pairs = []
+        for slot, names in self.options.items():
+            for name in names:
+                if name != KEEP:
+                    pairs.append((slot, name))
+        return pairs
+
+    def each_technique(self) -> list[Arm]:
+        """The model as it is, and then each technique with everything else kept."""
+        arms = [self.baseline]
+        for slot, name in self.techniques:
+            arms.append({**self.baseline, slot: name})
+        return arms
+
+    def conflicts(self, arm: Mapping[str, str], decided: Collection[str] = ()) -> Arm:
+        """The slots that an arm must keep, because a technique of another slot fills them itself.
+
+        Of two techniques that exclude each other, one in a slot that is `decided` stays.
         """
-        return {
-            slot if other in fixed and slot not in fixed else other: KEEP
-            for slot, name in choices.items()
-            for other in self.settles.get(f"{slot}.{name}", ())
-            if choices.get(other, KEEP) != KEEP
-        }
+        kept: Arm = {}
+        for slot, name in arm.items():
+            for other in self.settles.get(f"{slot}.{name}", ()):
+                if arm.get(other, KEEP) == KEEP:
+                    continue
+                other_wins = other in decided and slot not in decided
+                kept[slot if other_wins else other] = KEEP
+        return kept
 
-    def parameters_of(self, choices: Mapping[str, str]) -> list[str]:
-        """Names of the parameters that are free in an arm: the training's, and those of its
-        techniques.
-        """
-        prefixes = tuple(f"{slot}.{name}." for slot, name in choices.items())
-        return [name for name in self.space if name in NUISANCE or name.startswith(prefixes)]
+    def arm_in(self, params: Mapping[str, Any]) -> Arm:
+        """The technique in each of the plan's slots among a trial's parameters."""
+        return {slot: str(params[slot]) for slot in self.options}
 
-    def defaults_of(self, choices: Mapping[str, str]) -> dict[str, Any]:
+    def parameters_of(self, arm: Mapping[str, str]) -> list[str]:
+        """Names of the parameters that are free in an arm: the training's, and its techniques'."""
+        own = tuple(f"{slot}.{name}." for slot, name in arm.items())
+        free = []
+        for name in self.space:
+            if name in NUISANCE or name.startswith(own):
+                free.append(name)
+        return free
+
+    def defaults_of(self, arm: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of an arm that are tried first."""
-        return {name: self.first[name] for name in self.parameters_of(choices)}
+        return {name: self.first[name] for name in self.parameters_of(arm)}
+
+    def distributions_of(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        """The distribution of each of a trial's parameters, its slots included."""
+        distributions: dict[str, BaseDistribution] = {}
+        for name in params:
+            if name in self.options:
+                distributions[name] = CategoricalDistribution(self.options[name])
+            else:
+                distributions[name] = self.space[name]
+        return distributions
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain data."""
-        kept = {key: value for key, value in asdict(self).items() if key != "absent"}
-        kept["space"] = {
-            name: distribution_to_json(distribution) for name, distribution in self.space.items()
-        }
-        return kept
+        plain = asdict(self)
+        # Which plugins are loaded is asked anew whenever the study is resumed.
+        del plain["absent"]
+        for name, distribution in self.space.items():
+            plain["space"][name] = distribution_to_json(distribution)
+        return plain
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> Plan:
+    def from_json(cls, plain: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
-        space = {name: json_to_distribution(text) for name, text in kept["space"].items()}
-        return cls(
-            **{**kept, "space": space, "skipped": [Skip(**skip) for skip in kept["skipped"]]}
-        )
+        space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
+        skipped = [Skip(**skip) for skip in plain["skipped"]]
+        return cls(**{**plain, "space": space, "skipped": skipped})
 
 
-def make_plan(shared: Prepared, host: Host) -> Plan:
-    """Ask every technique whether it fits the task. Raises `InputError` for names in `only` that do
-    not exist.
+def make_plan(prepared: Prepared) -> Plan:
+    """Ask every technique whether it fits the task.
+
+    Raises `InputError` when the study names a slot or technique that does not exist.
     """
-    _check_only(shared.study.only or {}, host)
-    run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
-    options: dict[str, list[str]] = {}
-    skipped: list[Skip] = []
-    space: dict[str, Parameter] = dict(NUISANCE)
-    first: dict[str, Any] = {name: parameter.first for name, parameter in NUISANCE.items()}
-    settles: dict[str, list[str]] = {}
-    for slot in host.slots:
-        options[slot] = [KEEP]
-        for technique in _wanted(shared.study.only or {}, host, slot):
-            why = _unfit(technique, run)
-            if why:
-                skipped.append(Skip(slot, technique.name, why))
+    study, host = prepared.study, prepared.host
+    only = study.only or {}
+    check_only(only, host)
+    run = prepared.run(study.seed, study.seed)
+    plan = Plan(
+        options={},
+        space={},
+        first={},
+        skipped=[],
+        rungs=rungs_of(prepared.epochs, prepared.steps),
+        batch=prepared.batch,
+        identity=identity_of(prepared, run),
+    )
+
+    # The learning rate and the weight decay are free in every arm.
+    for name, nuisance in NUISANCE.items():
+        plan.space[name] = distribution_of(nuisance)
+        plan.first[name] = nuisance.first
+
+    # A technique that fits brings its own parameters; one that does not leaves its reason.
+    for slot, techniques in host.techniques.items():
+        plan.options[slot] = [KEEP]
+        for technique in techniques.values():
+            is_named = technique.name in only.get(slot, ())
+            is_standard = technique.standard and slot not in only
+            if technique.name == KEEP or not (is_named or is_standard):
                 continue
-            options[slot].append(technique.name)
-            prefix = f"{slot}.{technique.name}"
-            settles |= {prefix: list(technique.settles)} if technique.settles else {}
-            space |= {f"{prefix}.{name}": parameter for name, parameter in technique.space.items()}
-            first |= {f"{prefix}.{name}": value for name, value in technique.defaults().items()}
-    return Plan(
-        options=options,
-        space={name: _distribution(parameter) for name, parameter in space.items()},
-        first=first,
-        skipped=skipped,
-        rungs=rungs_of(shared.epochs, shared.steps),
-        batch=shared.batch,
-        identity=_identity(shared, run),
-        settles=settles,
-    )
+            why_not = why_unfit(technique, run)
+            if why_not:
+                plan.skipped.append(Skip(slot, technique.name, why_not))
+            else:
+                add_technique(plan, technique)
+    return plan
 
 
-def _wanted(only: Mapping[str, Sequence[str]], host: Host, slot: str) -> list[Technique]:
-    names = only.get(
-        slot, [name for name, technique in host.techniques[slot].items() if technique.standard]
-    )
-    return [
-        technique
-        for name, technique in host.techniques[slot].items()
-        if name in names and name != KEEP
-    ]
+def add_technique(plan: Plan, technique: Technique) -> None:
+    """Put a technique that fits into a plan that is being made."""
+    slot, name = technique.slot, technique.name
+    plan.options[slot].append(name)
+    if technique.settles:
+        plan.settles[f"{slot}.{name}"] = list(technique.settles)
+    for parameter, space in technique.space.items():
+        plan.space[f"{slot}.{name}.{parameter}"] = distribution_of(space)
+    for parameter, value in technique.defaults().items():
+        plan.first[f"{slot}.{name}.{parameter}"] = value
 
 
-def _unfit(technique: Technique, run: Run) -> str | None:
+def why_unfit(technique: Technique, run: Run) -> str | None:
+    """Why a technique cannot be tried on a run, in one sentence, or None."""
     try:
         with isolated(run.seed) as run.generator:
             return technique.unfit(run)
-    except InputError:  # the user's own file or setting, which the technique cannot read
+    except InputError:  # the technique cannot read a file or setting of the user's
         raise
     except Exception as problem:  # a plugin's bug costs the technique, not the study
         return f"its unfit() raised {explain(problem)}"
 
 
-def _check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
+def check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
+    """Raise `InputError` where a study names a slot or a technique that does not exist."""
     for slot, names in only.items():
         if slot not in host.slots:
             raise InputError(
-                f"only: there is no slot {slot!r}.{near(slot, host.slots)} The slots are: {listing(host.slots)}."
+                f"only: there is no slot {slot!r}.{near(slot, host.slots)} "
+                f"The slots are: {listing(host.slots)}."
             )
-        known = host.techniques[slot]
+        techniques = host.techniques[slot]
         for name in names:
-            if name not in known:
+            if name not in techniques:
                 raise InputError(
-                    f"only: slot {slot!r} has no technique {name!r}.{near(name, known)} It has: {listing(known, 40)}."
+                    f"only: slot {slot!r} has no technique {name!r}.{near(name, techniques)} "
+                    f"It has: {listing(techniques, 40)}."
                 )
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """What Optuna draws a parameter from."""
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.options)
     if isinstance(parameter, Int):
@@ -205,24 +237,34 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def rungs_of(epochs: int, steps: int) -> list[int]:
-    """1-3-9-…: bad arms show after an epoch of at least 20 steps, good ones only near the end."""
+    """The epochs after which trials of `epochs` epochs, with `steps` steps each, are compared.
+
+    They are 1-3-9-…: bad arms show after an epoch of at least 20 steps, good ones only near the
+    end.
+    """
     first = math.ceil(EARLY_STEPS / steps)
-    return [*(rung * first for rung in (1, 3, 9) if 2 * rung * first < epochs), epochs]
+    rungs = [factor * first for factor in (1, 3, 9)]
+    return [*(rung for rung in rungs if 2 * rung < epochs), epochs]
 
 
-def _identity(shared: Prepared, run: Run) -> dict[str, Any]:
-    facts = shared.facts
+def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
+    """What makes a study this study. The keys stand in the database and in messages."""
+    study, facts = prepared.study, prepared.facts
+    task = study.task
+    only = study.only or {}
+    model, parameters = type(run.model).__name__, count_parameters(run.model)
+    inputs = [list(shape) for shape in facts.inputs]
     return {
-        "seed": shared.study.seed,
-        "epochs": shared.study.epochs,
-        "batch": shared.batch,
-        "metric": shared.goal.name,
-        "kind": shared.objective.kind,
-        "model": f"{type(run.model).__name__} with {parameters(run.model):,} parameters",
-        "data": f"{facts.rows} rows, inputs {list(map(list, facts.inputs))}, {facts.outputs} outputs",
-        "only": {slot: sorted(names) for slot, names in sorted((shared.study.only or {}).items())},
-        "output": shared.study.task.output,
-        "include": sorted(shared.study.task.include) or None,
-        "exclude": sorted(shared.study.task.exclude) or None,
-        "vectors": shared.study.task.vectors,
+        "seed": study.seed,
+        "epochs": study.epochs,
+        "batch": prepared.batch,
+        "metric": prepared.criterion.name,
+        "kind": prepared.objective.kind,
+        "model": f"{model} with {parameters:,} parameters",
+        "data": f"{facts.rows} rows, inputs {inputs}, {facts.outputs} outputs",
+        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
+        "output": task.output,
+        "include": sorted(task.include) or None,
+        "exclude": sorted(task.exclude) or None,
+        "vectors": task.vectors,
     }

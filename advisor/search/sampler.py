@@ -1,12 +1,9 @@
-"""Which arm and which parameters a trial tries: a pure function of the trials so far and of the
-trial's own seed.
-"""
+"""Proposes the parameters of a trial, from the trials so far and the trial's own seed."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import Any, Literal
 
 import optuna
@@ -16,86 +13,118 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import TrialState
 
-from advisor.search.plan import Choices, Plan
+from advisor.search.plan import Plan
+from advisor.search.trial import Trial
 from advisor.technique import KEEP
 
 STARTUP = 8
-"""Finished trials before TPE is trusted; until then it draws at random."""
+"""Finished trials before TPE is trusted; until then parameters are drawn at random."""
 
 
-def propose(
-    plan: Plan,
-    trials: Sequence[FrozenTrial],
-    direction: Literal["maximize", "minimize"],
-    seed: int,
-    fixed: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Choices and parameters for a new trial, with those in `fixed` as given.
+class Sampler:
+    """TPE (Bergstra et al. 2011), multivariate, on an Optuna study that is kept in memory.
 
-    TPE (Bergstra et al. 2011), multivariate, on a copy in memory of the trials so far. It starts
-    from `seed` each time, so a study that was stopped and resumed asks for the same trials as one
-    that was not.
+    Every proposal starts from a seed of its own, so a search that was stopped and resumed proposes
+    the same trials as one that was not.
     """
-    study = optuna.create_study(
-        direction=direction,
-        sampler=optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
-        ),
+
+    def __init__(self, plan: Plan, direction: Literal["maximize", "minimize"]) -> None:
+        self.plan = plan
+        self._study = optuna.create_study(direction=direction)
+        self._sampler = _new_sampler(0)
+        self._known = 0  # trials of the search that the Optuna study has
+        self._running: list[tuple[Trial, optuna.Trial]] = []
+        self._proposals: list[optuna.Trial] = []  # not yet seen as trials of the search
+
+    def follow(self, trials: Sequence[Trial]) -> None:
+        """Take in the trials of the search that are not known yet, and what became of the others.
+
+        Every proposal has become a trial by then, in the order in which they were made.
+        """
+        for trial in trials[self._known :]:
+            if self._proposals:
+                self._running.append((trial, self._proposals.pop(0)))
+                continue
+            self._study.add_trial(self._in_space(trial))
+            if trial.is_running:
+                last = self._study.get_trials(deepcopy=False)[-1]
+                self._running.append((trial, optuna.Trial(self._study, last._trial_id)))
+        self._known = len(trials)
+
+        for trial, asked in self._running:
+            if not trial.is_running:
+                self._finish(trial, asked)
+        self._running = [pair for pair in self._running if pair[0].is_running]
+
+    def _finish(self, trial: Trial, asked: optuna.Trial) -> None:
+        if trial.value is not None:
+            asked.report(trial.value, step=trial.epochs)
+        if trial.is_complete:
+            self._study.tell(asked, trial.value)
+        else:
+            self._study.tell(asked, state=trial.state)
+
+    def propose(self, seed: int, decided: Mapping[str, Any]) -> dict[str, Any]:
+        """Choices and parameters for a new trial, with those in `decided` as given."""
+        # A sampler of its own makes the proposal a function of the seed. What all trials have in
+        # common is taken over: it would be computed anew from all of them.
+        sampler = _new_sampler(seed)
+        sampler._search_space = self._sampler._search_space
+        self._study.sampler = self._sampler = sampler
+        with warnings.catch_warnings():
+            # A default outside the range of its parameter is the choice of the plugin's author.
+            warnings.simplefilter("ignore")
+            self._study.enqueue_trial(dict(decided))
+            asked = self._study.ask()
+
+        plan = self.plan
+        arm = {}
+        for slot, names in plan.options.items():
+            arm[slot] = str(_suggest(asked, slot, CategoricalDistribution(names)))
+        absent = {slot: KEEP for slot, name in arm.items() if (slot, name) in plan.absent}
+        kept = absent | plan.conflicts(arm, decided)
+        if kept:
+            # The sampler chose techniques that cannot be asked: it is asked again without them.
+            self._study.tell(asked, state=TrialState.FAIL)
+            return self.propose(seed, {**decided, **kept})
+
+        params: dict[str, Any] = dict(arm)
+        for name in plan.parameters_of(arm):
+            params[name] = _suggest(asked, name, plan.space[name])
+        self._proposals.append(asked)
+        return params
+
+    def _in_space(self, trial: Trial) -> optuna.trial.FrozenTrial:
+        """A trial in the plan's space, whose ranges may have grown since it was asked.
+
+        The sampler models only those trials together that have equal ranges.
+        """
+        distributions = {
+            name: self.plan.space.get(name, before) for name, before in trial.distributions.items()
+        }
+        steps = {} if trial.value is None else {trial.epochs: trial.value}
+        return optuna.trial.create_trial(
+            state=trial.state,
+            params=dict(trial.params),
+            distributions=distributions,
+            value=trial.value,
+            intermediate_values=steps,
+        )
+
+
+def _new_sampler(seed: int) -> optuna.samplers.TPESampler:
+    return optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
     )
-    study.add_trials([_in_space(plan, known) for known in trials])
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # a default outside a plugin's own range is its author's choice
-        study.enqueue_trial(dict(fixed))
-        trial = study.ask()
-    choices: Choices = {
-        slot: str(_suggest(trial, slot, CategoricalDistribution(names)))
-        for slot, names in plan.options.items()
-    }
-    gone = {
-        slot: KEEP for slot, name in choices.items() if (slot, name) in plan.absent
-    } | plan.settled(choices, fixed)
-    if gone:
-        return propose(plan, trials, direction, seed, {**fixed, **gone})
-    return {
-        **choices,
-        **{name: _suggest(trial, name, plan.space[name]) for name in plan.parameters_of(choices)},
-    }
 
 
-def _in_space(plan: Plan, known: FrozenTrial) -> FrozenTrial:
-    """A copy of a trial in the plan's space, whose ranges may have grown since: the sampler models
-    equal ranges together.
-    """
-    copied = copy(known)
-    copied.distributions = {
-        name: plan.space.get(name, old) for name, old in known.distributions.items()
-    }
-    return copied
-
-
-def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+def _suggest(asked: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
-        return trial.suggest_categorical(name, distribution.choices)
+        return asked.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
-    assert isinstance(distribution, FloatDistribution)  # the three kinds that a plan can hold
-    return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
-
-
-def distributions(plan: Plan, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    """The distribution of each name in `params`: slots and parameters."""
-    return {
-        name: CategoricalDistribution(plan.options[name])
-        if name in plan.options
-        else plan.space[name]
-        for name in params
-    }
-
-
-def choices_of(plan: Plan, params: Mapping[str, Any]) -> Choices:
-    """The technique in each slot."""
-    return {slot: str(params[slot]) for slot in plan.options}
+        return asked.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    if isinstance(distribution, FloatDistribution):
+        return asked.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+    raise TypeError(f"{name} has a distribution of an unknown kind: {distribution}")

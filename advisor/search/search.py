@@ -1,24 +1,25 @@
-"""The one process that asks, hands out jobs, writes the database and decides who goes on."""
+"""The search of one study: the one process that asks, hands out jobs and decides who goes on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-from optuna.trial import FrozenTrial, TrialState
 
 from advisor.randomness import mix
-from advisor.search import stages
+from advisor.search.arm import arm_label
+from advisor.search.decisions import decide, with_widened_rates
+from advisor.search.history import History
+from advisor.search.ledger import Ledger
 from advisor.search.plan import RATE, Plan
-from advisor.search.sampler import choices_of, distributions, propose
-from advisor.search.stages import Round
-from advisor.store.database import Database
-from advisor.technique import KEEP
-from advisor.training.criterion import Curve
+from advisor.search.pruning import loss_limit, ranked, survivors, why_outranked
+from advisor.search.sampler import Sampler
+from advisor.search.stages import next_round
+from advisor.search.trial import Round, Stage, Trial, read_trials
+from advisor.store.study_records import StudyRecords
+from advisor.training.ended import Ended
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
@@ -34,287 +35,182 @@ class Event:
     text: str = ""
 
 
-ALIVE = 0.01
-"""Deviation across rows before the last layer from which a model's training says something about
-what is in it.
-"""
 Listener = Callable[[Event], None]
+"""What is called with every event."""
 
 
 class Search:
-    """The search of one study, from wherever the database says it is to its total of trials.
+    """The search of one study, from wherever its records say it is to its total of trials.
 
     Stopped at any moment and begun again, it asks for the same trials and gets the same numbers.
+
+    Attributes:
+        prepared: the study, opened.
+        plan: what is searched.
+        records: the study in the database.
+        crew: runs jobs.
+        folder: training states and shared artefacts.
+        on: called with what there is to show.
+        history: the trials so far.
+        deadline: when the search ends, by `time.monotonic`; None without a limit.
     """
 
     def __init__(
         self,
-        shared: Prepared,
+        prepared: Prepared,
         plan: Plan,
-        database: Database,
+        records: StudyRecords,
         crew: Crew,
         folder: Path,
         on: Listener,
         first: Outcome | None = None,
     ) -> None:
-        self.first = first  # the first trial's training, where the pilot has done it
-        self.shared, self.plan, self.database, self.crew, self.folder, self.on = (
-            shared,
-            plan,
-            database,
-            crew,
-            folder,
-            on,
-        )
-        self.name, self.sign = shared.study.name, shared.goal.sign
+        self.prepared, self.plan, self.records = prepared, plan, records
+        self.crew, self.folder, self.on = crew, folder, on
+        self.history = History(plan, prepared.criterion, read_trials(records, plan))
         self.deadline: float | None = None
-        self.began = time.monotonic()
+        self._ledger = Ledger(self.history, records)
+        self._sampler = Sampler(plan, prepared.criterion.direction)
+        self._first = first  # the training of the first trial, where the pilot has done it
+        self._booked = time.monotonic()
         self._begun: set[int] = set()
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
-        total = self.shared.study.trials
-        while not self.late() and (
-            current := stages.next_round(self.plan, self.trials(), total, self.sign)
-        ):
-            self._ask(current)
-            self._compare(current)
-            self._tell(current)
-            self.spend()
+        while not self.is_late():
+            current = next_round(self.history, self.prepared.study.trials)
+            if current is None:
+                return
+            self.ask(current)
+            self.train(current)
+            self.end(current)
+            self.book_time()
 
-    def trials(self) -> list[FrozenTrial]:
-        """All trials so far, by number."""
-        return self.database.trials(self.name)
-
-    def late(self) -> bool:
+    def is_late(self) -> bool:
         """Whether the time for the search is up."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
-    def spend(self) -> None:
-        """Book the time since the last call on the study."""
+    def book_time(self) -> None:
+        """Add the time since the last call to that of the study."""
         now = time.monotonic()
-        self.database.spend(self.name, now - self.began)
-        self.began = now
+        self.records.spend(now - self._booked)
+        self._booked = now
 
-    def _ask(self, current: Round) -> None:
-        asked = self.trials()
-        plan = stages.widened(self.plan, asked, self.sign)
-        for number in range(len(asked), current.start + current.size):
-            given = stages.fixed(plan, current, asked, self.sign)
-            seed = mix(self.shared.study.seed, "ask", number)
-            params = propose(plan, asked, self.shared.goal.direction, seed, given)
-            attributes = {"stage": current.stage, "round": current.start, "size": current.size}
-            self.database.add_trial(self.name, params, distributions(plan, params), attributes)
-            asked = self.trials()
+    def ask(self, current: Round) -> None:
+        """Ask for the trials of a round that have not been asked yet."""
+        plan = with_widened_rates(self.history)
+        if plan.space != self._sampler.plan.space:
+            self._sampler = Sampler(plan, self.history.criterion.direction)
+        self._sampler.follow(self.history.trials)
+        for number in range(len(self.history.trials), current.end):
+            seed = mix(self.prepared.study.seed, "ask", number)
+            params = self._sampler.propose(seed, decide(self.history, current))
+            self._ledger.ask(plan, params, current)
 
-    def _compare(self, current: Round) -> None:
+    def train(self, current: Round) -> None:
         """Train the round's trials from rung to rung; only the better ones go on.
 
         A round that was stopped is gone through again from its first rung, so that the same trials
         are compared there.
         """
-        alive = {trial.number: trial for trial in self._of(current)}
-        ended = {number for number, trial in alive.items() if "ended" in trial.user_attrs}
-        self._begun = {*range(current.start), *self._reached(), *ended}
-        if self.first is not None and 0 in alive and 0 not in self._begun:
-            ended |= self._record(alive[0], self.first)
-        threshold = self._hopeless(current)
+        alive = self._trials_of(current)
+        self._begun.clear()
+        for trial in self.history.trials:
+            if trial.epochs or not trial.is_running:
+                self._begun.add(trial.number)
+        if self._first is not None and current.start == 0 and 0 not in self._begun:
+            self._record(alive[0], self._first)
+
+        limit = loss_limit(self.history, current)
         for begun, rung in pairwise([0, *self.plan.rungs]):
-            reached = self._reached()
-            going = {
-                n: t
-                for n, t in alive.items()
-                if n not in ended and reached.get(n, 0) < self._goal(n, rung)
-            }
-            jobs = {
-                number: self._job(trial, begun, rung, threshold) for number, trial in going.items()
-            }
-            for number, outcome in self.crew.run(jobs, self.late):
-                ended |= self._record(alive[number], outcome)
-            if self.late():
+            # What a stopped round has trained up to this rung is not trained again.
+            jobs = {}
+            for trial in alive:
+                if trial.ended is None and trial.epochs < self._last_epoch(trial, rung):
+                    jobs[trial.number] = self._job(trial, begun, rung, limit)
+            for number, outcome in self.crew.run(jobs, self.is_late):
+                self._record(self.history.trials[number], outcome)
+            if self.is_late():
                 return
-            reached = self._reached()
-            alive = self._best(
-                current,
-                {n: t for n, t in alive.items() if n not in ended or reached.get(n, 0) >= rung},
-                rung,
-            )
 
-    def _hopeless(self, current: Round) -> float | None:
-        """The loss above which a trial is given up: only in explorations, because a low learning
-        rate starts slowly, too.
-        """
-        if current.stage != stages.EXPLORE:
-            return None
-        return stages.hopeless(
-            self.trials()[: current.start], self.database.curve(self.name), self.sign
-        )
+            alive = [trial for trial in alive if trial.ended is None or trial.epochs >= rung]
+            if rung < self.plan.epochs:
+                alive = self._survivors(current, alive, rung)
 
-    def _best(
-        self, current: Round, alive: Mapping[int, FrozenTrial], rung: int
-    ) -> dict[int, FrozenTrial]:
-        """Those that go on from a rung; the others are closed."""
-        if rung == self.plan.rungs[-1]:
-            return dict(alive)
-        ranked = self._ranked(alive, rung)
-        kept = stages.survivors(self.plan, current, ranked)
-        for place, (trial, own) in enumerate(ranked):
-            if trial.number not in kept:
-                better = [score for other, score in ranked[:place] if other.number in kept]
-                self._close(trial.number, self._outranked(own, better, len(ranked), rung))
-        return {trial.number: trial for trial, _ in ranked if trial.number in kept}
-
-    def _outranked(self, own: float, better: list[float], of: int, rung: int) -> str:
-        last = f"{len(better)} of {of} were better, the last of them {self.sign * better[-1]:.4g}"
-        tie = " with a lower training loss" if better[-1] == own else ""
-        return f"{self.shared.goal.name} {self.sign * own:.4g} after epoch {rung}, and {last}{tie}"
-
-    def _goal(self, number: int, rung: int) -> int:
-        """The user's model as it is goes to the end at once: whatever happens later, there is
-        something to compare with.
-        """
-        return self.plan.rungs[-1] if number == 0 else rung
-
-    def _reached(self) -> dict[int, int]:
-        """The last epoch of every trial that has one."""
-        return {
-            number: curve[-1]["epoch"] for number, curve in self.database.curve(self.name).items()
-        }
-
-    def _ranked(
-        self, alive: Mapping[int, FrozenTrial], rung: int
-    ) -> list[tuple[FrozenTrial, float]]:
-        curves = self.database.curve(self.name)
-        scored = [
-            (trial, self.sign * self.shared.goal.score(curves[number], rung))
-            for number, trial in alive.items()
-        ]
-        # Scores tie while nothing has been learnt yet; then the training loss tells who is on the
-        # way.
-        loss = {
-            number: min(row["loss"] for row in curves[number] if row["epoch"] <= rung)
-            for number in alive
-        }
-        return sorted(scored, key=lambda pair: (-pair[1], loss[pair[0].number], pair[0].number))
-
-    def _job(self, trial: FrozenTrial, begun: int, rung: int, threshold: float | None) -> Job:
-        goal = self._goal(trial.number, rung)
-        return Job(
-            question=self.shared.question,
-            params=trial.params,
-            seed=mix(
-                self.shared.study.seed, "search"
-            ),  # the same for all, so that trials can be compared
-            split=self.shared.study.seed,
-            batch=self.plan.batch,
-            from_epoch=begun,
-            to_epoch=goal,
-            epochs=self.plan.rungs[-1],
-            load=str(self._state(trial.number, begun)) if begun else None,
-            save=str(self._state(trial.number, goal)) if goal != self.plan.rungs[-1] else None,
-            hopeless=threshold,
-            look=any(trial.params[slot] != KEEP for slot in self.plan.options),
-            cache=str(self.folder / "cache"),
-            device=str(self.shared.device),
-        )
-
-    def _state(self, number: int, epoch: int) -> Path:
-        return self.folder / f"{number}-{epoch}.pt"
-
-    def _record(self, trial: FrozenTrial, outcome: Outcome) -> set[int]:
-        """Write what a job brought, and close the trial if that was its end; its number, if it
-        ended early.
-
-        That it ended is written last, so that a kill in between only runs the job again.
-        """
-        spent = self.database.costs(self.name).get(trial.number, {})
-        spent |= {part: seconds for part, seconds in outcome.costs.items() if part != "training"}
-        spent["training"] = spent.get("training", 0.0) + outcome.costs.get("training", 0.0)
-        self.database.save_progress(
-            self.name, trial, [_row(asdict(epoch)) for epoch in outcome.curve], spent
-        )
-        told = {
-            "did": outcome.told,
-            "signal": outcome.signal,
-            "why": outcome.why if outcome.ended else None,
-        }
-        for key, value in {**told, "ended": outcome.ended}.items():
-            if value:
-                self.database.note(trial, key, value)
-        self._begun.add(trial.number)
-        self._on(trial.user_attrs["stage"], self._line(trial, outcome))
-        if outcome.ended or (outcome.curve and outcome.curve[-1].epoch == self.plan.rungs[-1]):
-            self._close(trial.number)
-        return {trial.number} if outcome.ended else set()
-
-    def _line(self, trial: FrozenTrial, outcome: Outcome) -> str:
-        said = outcome.why
-        if said is None and outcome.curve:
-            last = outcome.curve[-1]
-            said = f"{self.shared.objective.metric.name} {last.score:.4g} after epoch {last.epoch}"
-        return f"trial {trial.number}: {label(self.plan, trial.params)} lr {trial.params[RATE]:.2g}: {said}"
-
-    def _on(self, stage: str, text: str) -> None:
-        self.on(Event(stage, len(self._begun), self.shared.study.trials, text))
-
-    def _of(self, current: Round) -> list[FrozenTrial]:
-        return self.trials()[current.start : current.start + current.size]
-
-    def _tell(self, current: Round) -> None:
-        for trial in self._of(current):
-            self._close(trial.number, "the time was up")
+    def end(self, current: Round) -> None:
+        """Close the trials of a round that are still open, and forget the training states."""
+        for trial in self._trials_of(current):
+            self._ledger.close(trial, Ended.OUT_OF_TIME, "the time was up")
         for file in self.folder.glob("*.pt"):
             file.unlink(missing_ok=True)
-        self._on(current.stage, "")
+        self._report(current.stage, "")
 
-    def _close(self, number: int, why: str = "") -> None:
-        """Close a trial with what it reached, if it is still open. All trials of its round have
-        been asked by then.
+    def _trials_of(self, current: Round) -> list[Trial]:
+        return self.history.trials[current.start : current.end]
+
+    def _last_epoch(self, trial: Trial, rung: int) -> int:
+        """The epoch to which a trial is trained now.
+
+        The first trial goes to the end at once: whatever happens later, there is a model as it is
+        to compare with.
         """
-        trial = self.trials()[number]
-        if trial.state != TrialState.RUNNING:
-            return
-        curves = self.database.curve(self.name)
-        curve = curves.get(number, [])
-        if (
-            number
-            and trial.user_attrs["stage"] == stages.OPEN
-            and self._is_twin(trial, curve, curves.get(0, []))
-        ):
-            self.database.note(trial, stages.TWIN, True)
-        epoch = curve[-1]["epoch"] if curve else None
-        value = self.shared.goal.score(curve, epoch) if epoch else None
-        if trial.user_attrs.get("ended") == "failed":
-            self.database.tell(trial, TrialState.FAIL, None, None)
-        elif "ended" not in trial.user_attrs and epoch == self.plan.rungs[-1]:
-            self.database.tell(trial, TrialState.COMPLETE, value, epoch)
-        else:
-            if "ended" not in trial.user_attrs:
-                self.database.note(trial, "why", why)
-            self.database.tell(trial, TrialState.PRUNED, value, epoch)
+        return self.plan.epochs if trial.number == 0 else rung
 
-    def _is_twin(self, trial: FrozenTrial, curve: Curve, own: Curve) -> bool:
-        """Whether a technique without parameters, at the same rates, gave the curve of the model as
-        it is.
+    def _job(self, trial: Trial, begun: int, rung: int, limit: float | None) -> Job:
+        """The training of a trial from the rung where it stands to the next one."""
+        prepared = self.prepared
+        last = self._last_epoch(trial, rung)
+        is_full = last == self.plan.epochs
+        return Job(
+            study=prepared.ref,
+            opening=prepared.opening,
+            params=trial.params,
+            seed=mix(prepared.study.seed, "search"),  # the same for all, so that they compare
+            split=prepared.study.seed,
+            batch=self.plan.batch,
+            from_epoch=begun,
+            to_epoch=last,
+            epochs=self.plan.epochs,
+            load=self._state_file(trial, begun) if begun else None,
+            save=None if is_full else self._state_file(trial, last),
+            loss_limit=limit,
+            precheck=bool(trial.techniques),
+            cache=str(self.folder / "cache"),
+            device=str(prepared.device),
+        )
 
-        Where no signal arrives all models train alike, whatever is in them: there it says nothing.
-        """
-        choices, signal = choices_of(self.plan, trial.params), trial.user_attrs.get("signal", {})
-        if (signal.get("features") or 0.0) < ALIVE:
-            return False
-        free = self.plan.parameters_of(choices) != self.plan.parameters_of(self.plan.baseline)
-        return not free and stages.same_curve(curve, own)
+    def _state_file(self, trial: Trial, epoch: int) -> str:
+        return str(self.folder / f"{trial.number}-{epoch}.pt")
 
+    def _record(self, trial: Trial, outcome: Outcome) -> None:
+        """Write what a job brought, and show it."""
+        self._ledger.record(trial, outcome)
+        self._begun.add(trial.number)
+        text = outcome.why
+        if not text and outcome.curve:
+            last = outcome.curve[-1]
+            metric = self.prepared.objective.metric.name
+            text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
+        rate = trial.params[RATE]
+        line = f"trial {trial.number}: {arm_label(trial.arm)} lr {rate:.2g}: {text}"
+        self._report(trial.stage, line)
 
-def _row(epoch: dict[str, Any]) -> dict[str, Any]:
-    return {("early_loss" if key == "early" else key): value for key, value in epoch.items()}
+    def _report(self, stage: Stage, text: str) -> None:
+        total = self.prepared.study.trials
+        self.on(Event(stage, len(self._begun), total, text))
 
-
-def label(plan: Plan, params: Any) -> str:
-    """`initializer=he` for what an arm changes, or `keep`."""
-    return arm_label({slot: params[slot] for slot in plan.options})
-
-
-def arm_label(choices: Any) -> str:
-    """`activation=elu initializer=he` for what an arm changes, or `keep`."""
-    return " ".join(f"{slot}={name}" for slot, name in choices.items() if name != KEEP) or KEEP
+    def _survivors(self, current: Round, alive: Sequence[Trial], rung: int) -> list[Trial]:
+        """The trials that go on from a rung; the others are closed."""
+        criterion = self.history.criterion
+        trials = ranked(criterion, alive, rung)
+        kept = survivors(self.plan, current, trials)
+        going: list[Trial] = []
+        better: list[float] = []
+        for trial, score in trials:
+            if trial.number in kept:
+                going.append(trial)
+                better.append(score)
+            else:
+                why = why_outranked(criterion, score, better, len(trials), rung)
+                self._ledger.close(trial, Ended.OUTRANKED, why)
+        return going

@@ -7,18 +7,23 @@ from pathlib import Path
 from urllib.parse import unquote
 
 DEFAULT = "sqlite:///studies/advisor.db"
+"""The database of a user who names none."""
+
+_SQLITE = "sqlite:///"
 
 
-def storage_url(given: str | None) -> str:
-    """The database to use: given, else `ADVISOR_STORAGE`, else `sqlite:///studies/advisor.db`. A
-    plain path is SQLite.
+def storage_url(storage: str | None) -> str:
+    """The URL of the database to use: `storage`, else `ADVISOR_STORAGE`, else `DEFAULT`. A plain
+    path is SQLite.
     """
-    url = given or os.environ.get("ADVISOR_STORAGE") or DEFAULT
-    return url if "://" in url else f"sqlite:///{url}"
+    url = storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT
+    return url if "://" in url else f"{_SQLITE}{url}"
 
 
 def sqlite_path(url: str) -> Path | None:
     """The file of an SQLite URL, or None for another kind of database."""
-    if not url.startswith("sqlite:///"):
+    if not url.startswith(_SQLITE):
         return None
-    return Path(unquote(url.removeprefix("sqlite:///").split("?")[0]))
+    # What follows a question mark are options, and %20 is a blank.
+    path = url.removeprefix(_SQLITE).split("?")[0]
+    return Path(unquote(path))

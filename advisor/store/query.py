@@ -1,4 +1,4 @@
-"""Read-only questions to the study database."""
+"""Read-only queries to the study database."""
 
 from __future__ import annotations
 
@@ -13,59 +13,77 @@ from advisor.errors import InputError, near, near_files
 from advisor.store.location import sqlite_path
 from advisor.store.views import SCHEMA
 
-_READS = {
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-}
+Table = tuple[list[str], list[tuple[Any, ...]]]
+"""Column names, and rows."""
+
+_READS = frozenset(
+    [
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+    ]
+)
+"""What SQLite may do for a query; it refuses everything else."""
+
+_WRITE_REFUSED = ("not authorized", "authorization denied", "readonly", "read-only")
+"""Words by which SQLite and PostgreSQL say that a statement would write."""
+
+_NO_TABLE = re.compile(r'no such table: (\w+)|relation "(\w+)" does not exist')
+"""How SQLite and PostgreSQL name a table that is not there; they give its name nowhere else."""
 
 
-def read(url: str, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of a `SELECT` (or of a view, by its name). Nothing can be written
+def read(url: str, sql: str, params: Sequence[Any] = ()) -> Table:
+    """Column names and rows of a `SELECT`, or of a view that `sql` names. Nothing can be written
     through it.
 
-    Raises `InputError` when the database is not there, the statement is not a read, or it is wrong.
+    `params` are the values of the `?` in `sql`. Raises `InputError` when the database is not there,
+    or the statement would write or is wrong.
     """
-    if sql.strip().isidentifier():
-        sql = f"SELECT * FROM {sql.strip()}"
+    name = sql.strip()
+    if name.isidentifier():
+        sql = f"SELECT * FROM {name}"
     path = sqlite_path(url)
-    columns, rows = (
-        _read_sqlite(path, sql, params) if path is not None else _read_server(url, sql, params)
-    )
+    if path is None:
+        columns, rows = _read_server(url, sql, params)
+    else:
+        columns, rows = _read_sqlite(path, sql, params)
     if not columns:
         raise InputError(
-            f"advisor query: {sql!r} asks nothing; write a SELECT, or a view of advisor query --schema."
+            f"advisor query: {sql!r} asks nothing; "
+            "write a SELECT, or a view of advisor query --schema."
         )
     return columns, rows
 
 
-def _read_sqlite(
-    path: Path, sql: str, params: Sequence[Any]
-) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _read_sqlite(path: Path, sql: str, params: Sequence[Any]) -> Table:
+    # SQLite would make an empty database where there is none.
     if not path.is_file():
         raise InputError(
-            f"No study database at {path}.{near_files(path)} Run advisor tune first, or name it with --storage sqlite:///FILE.db."
+            f"No study database at {path}.{near_files(path)} "
+            "Run advisor tune first, or name it with --storage sqlite:///FILE.db."
         )
+
+    # Three locks: the file is opened for reading, the connection only queries, and each action of
+    # a statement is authorized.
+    address = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        with closing(
-            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)
-        ) as connection:
+        with closing(sqlite3.connect(address, uri=True, timeout=60)) as connection:
             connection.execute("PRAGMA query_only=ON")
             connection.set_authorizer(
                 lambda action, *_: sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
             )
             cursor = connection.execute(sql, tuple(params))
-            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+            columns = [column[0] for column in cursor.description or ()]
+            return columns, cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning) as problem:
-        raise InputError(_explain(str(path), sql, problem)) from problem
+        raise InputError(_message(str(path), sql, problem)) from problem
 
 
-def _read_server(
-    url: str, sql: str, params: Sequence[Any]
-) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _read_server(url: str, sql: str, params: Sequence[Any]) -> Table:
     import sqlalchemy as sa  # only here: SQLite needs no more than the standard library
 
+    # The server refuses to write in such a transaction, which ends with the connection.
     try:
         engine = sa.create_engine(url)
         with engine.connect() as connection:
@@ -76,21 +94,32 @@ def _read_server(
                 result = connection.execution_options(no_parameters=True).exec_driver_sql(sql)
             return list(result.keys()), [tuple(row) for row in result]
     except (sa.exc.SQLAlchemyError, ImportError) as problem:
-        raise InputError(_explain(url, sql, problem)) from problem
+        raise InputError(_message(url, sql, problem)) from problem
 
 
-def _explain(place: str, sql: str, problem: Exception) -> str:
+def _message(place: str, sql: str, problem: Exception) -> str:
+    """What went wrong with a query of the database at `place`, and what to do next."""
+    # SQLAlchemy adds the statement and a link below the first line.
     text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-    if any(
-        word in text for word in ("not authorized", "authorization denied", "readonly", "read-only")
-    ):
+    if any(word in text for word in _WRITE_REFUSED):
         return f"advisor query only reads, and this would write: {sql!r}. Nothing was changed."
     if "not a database" in text:
         return f"{place} is not a database; name a study database with --storage sqlite:///FILE.db."
-    missing = re.search(r'no such table: (\w+)|relation "(\w+)" does not exist', text)
+
+    # A view of ours is missing where only Optuna has written; another name may be misspelt.
+    missing = _NO_TABLE.search(text)
     if missing:
         name = missing.group(1) or missing.group(2)
         if name in SCHEMA:
-            return f"{place} is a database in which advisor has written nothing: it has no {name}. Run advisor tune with it first."
-        return f"advisor query: no such table: {name}.{near(name, SCHEMA)} advisor query --schema lists the views."
-    return f"advisor query: {text}, in {sql!r}. advisor query --schema lists the views with their columns."
+            return (
+                f"{place} is a database in which advisor has written nothing: it has no {name}. "
+                "Run advisor tune with it first."
+            )
+        return (
+            f"advisor query: no such table: {name}.{near(name, SCHEMA)} "
+            "advisor query --schema lists the views."
+        )
+    return (
+        f"advisor query: {text}, in {sql!r}. "
+        "advisor query --schema lists the views with their columns."
+    )

@@ -1,11 +1,10 @@
-"""advisor's views on Optuna's tables and its own: what people query, in labels and not in indexes."""
+"""The views that people query: Optuna's tables and advisor's, with labels instead of indexes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-# What `advisor query --schema` prints: view or table, what a row is, and its columns with their
-# meaning.
 SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
     "advisor_studies": (
         "one row per study",
@@ -31,7 +30,8 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "state": "COMPLETE, PRUNED, FAIL, RUNNING",
             "score": "mean validation metric of the last epochs that were trained",
             "seconds": "techniques and training",
-            "stage": "open (each technique alone), join (in pairs), fair (equally many trials each), explore, tune (leaders)",
+            "stage": "open (each technique alone), join (in pairs), fair (equally many trials "
+            "each), explore, tune (leaders)",
             "why": "why it was stopped or failed",
             "<slot>": "technique in that slot, one column per slot of the built-in plugins",
         },
@@ -42,7 +42,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "study": "name of the study",
             "number": "trial number",
             "slot": "slot",
-            "technique": "what sat in it",
+            "technique": "the technique in it",
         },
     ),
     "advisor_params": (
@@ -71,7 +71,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
         {
             "study": "name of the study",
             "number": "trial number",
-            "part": "a slot, training, or look (a glance at the changed model)",
+            "part": "a slot, training, or look (the check of the changed model before training)",
             "seconds": "time it took",
         },
     ),
@@ -98,59 +98,125 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
+"""What `advisor query --schema` prints: view or table, what a row is, and its columns with their
+meaning. The column `<slot>` stands for one column per slot.
+"""
 
-_LABEL = {
-    "sqlite": "json_extract(p.distribution_json, '$.attributes.choices[' || CAST(p.param_value AS INTEGER) || ']')",
-    "postgresql": "((p.distribution_json::json) -> 'attributes' -> 'choices' ->> CAST(p.param_value AS INTEGER))",
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the databases write differently, as SQL.
+
+    Attributes:
+        label: the label of a categorical parameter `p`, which Optuna keeps as an index.
+        is_choice: whether the parameter `p` is categorical.
+        attribute: the value of a trial's user attribute `a`, which Optuna keeps as JSON.
+        number: the type to which a numeric parameter is cast.
+    """
+
+    label: str
+    is_choice: str
+    attribute: str
+    number: str
+
+
+_DIALECTS = {
+    "sqlite": Dialect(
+        label="json_extract(p.distribution_json, "
+        "'$.attributes.choices[' || CAST(p.param_value AS INTEGER) || ']')",
+        is_choice="json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
+        attribute="json_extract(a.value_json, '$')",
+        number="REAL",
+    ),
+    # A column of PostgreSQL has one type, so numbers stand as text beside labels.
+    "postgresql": Dialect(
+        label="((p.distribution_json::json) -> 'attributes' -> 'choices' "
+        "->> CAST(p.param_value AS INTEGER))",
+        is_choice="((p.distribution_json::json) ->> 'name') = 'CategoricalDistribution'",
+        attribute="a.value_json::json #>> '{}'",
+        number="TEXT",
+    ),
 }
-_IS_CHOICE = {
-    "sqlite": "json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
-    "postgresql": "((p.distribution_json::json) ->> 'name') = 'CategoricalDistribution'",
-}
-_TEXT = {"sqlite": "json_extract(a.value_json, '$')", "postgresql": "a.value_json::json #>> '{}'"}
-_NUMBER = {"sqlite": "REAL", "postgresql": "TEXT"}  # a column of PostgreSQL has one type
 
+_TRIALS = """trials t
+JOIN studies s ON s.study_id = t.study_id
+JOIN advisor_plans r ON r.study = s.study_name"""
+"""Trials of advisor's studies; other Optuna studies may be in the same database."""
 
-def statements(dialect: str, slots: Sequence[str]) -> list[str]:
-    """SQL that makes the views anew, with one column of `advisor_trials` per name in `slots`."""
-    label, is_choice, number = _LABEL[dialect], _IS_CHOICE[dialect], _NUMBER[dialect]
-    trial = "trials t JOIN studies s ON s.study_id = t.study_id JOIN advisor_plans r ON r.study = s.study_name"
-
-    def attribute(key: str) -> str:
-        where = f"a.trial_id = t.trial_id AND a.key = '{key}'"
-        return f"(SELECT {_TEXT[dialect]} FROM trial_user_attributes a WHERE {where})"
-
-    columns = "".join(
-        f",\n  (SELECT c.technique FROM advisor_choices c WHERE c.study = s.study_name AND c.number = t.number"
-        f" AND c.slot = '{slot}') AS \"{slot}\""
-        for slot in slots
-    )
-    definitions = {
-        "advisor_choices": f"""
+# A parameter with a dot in its name is a number; one without is a slot.
+_CHOICES = """
 SELECT s.study_name AS study, t.number AS number, p.param_name AS slot, {label} AS technique
-FROM {trial} JOIN trial_params p ON p.trial_id = t.trial_id
-WHERE p.param_name NOT LIKE '%.%'""",
-        "advisor_params": f"""
+FROM {trials} JOIN trial_params p ON p.trial_id = t.trial_id
+WHERE p.param_name NOT LIKE '%.%'"""
+
+_PARAMS = """
 SELECT s.study_name AS study, t.number AS number, p.param_name AS name,
-  CASE WHEN {is_choice} THEN CAST({label} AS TEXT) ELSE CAST(p.param_value AS {number}) END AS value
-FROM {trial} JOIN trial_params p ON p.trial_id = t.trial_id
-WHERE p.param_name LIKE '%.%'""",
-        "advisor_trials": f"""
+  CASE WHEN {is_choice}
+    THEN CAST({label} AS TEXT)
+    ELSE CAST(p.param_value AS {number})
+  END AS value
+FROM {trials} JOIN trial_params p ON p.trial_id = t.trial_id
+WHERE p.param_name LIKE '%.%'"""
+
+# Optuna keeps an infinite score as a type without a number; here it has no score.
+_SEARCH_TRIALS = """
 SELECT s.study_name AS study, t.number AS number, CAST(t.state AS TEXT) AS state, v.value AS score,
-  (SELECT SUM(c.seconds) FROM advisor_costs c WHERE c.study = s.study_name AND c.number = t.number) AS seconds,
-  {attribute("stage")} AS stage, {attribute("why")} AS why{columns}
-FROM {trial} LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.value_type = 'FINITE'""",
-        "advisor_studies": """
+  (SELECT SUM(c.seconds) FROM advisor_costs c
+   WHERE c.study = s.study_name AND c.number = t.number) AS seconds,
+  {stage} AS stage, {why} AS why{slots}
+FROM {trials}
+LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.value_type = 'FINITE'"""
+
+# A trial that has no such attribute has NULL there.
+_ATTRIBUTE = """
+  (SELECT {attribute} FROM trial_user_attributes a
+   WHERE a.trial_id = t.trial_id AND a.key = '{key}')"""
+
+# One for each slot of the built-in plugins; slots of others are rows of `advisor_choices`.
+_SLOT_COLUMN = """,
+  (SELECT c.technique FROM advisor_choices c
+   WHERE c.study = s.study_name AND c.number = t.number AND c.slot = '{slot}') AS \"{slot}\""""
+
+# A study is there from its plan on, before it has trials or a recommendation.
+_STUDIES = """
 SELECT r.study AS study,
-  (SELECT a.verdict FROM advisor_recommendations a WHERE a.study = r.study ORDER BY a.created DESC LIMIT 1) AS verdict,
-  (SELECT COUNT(*) FROM advisor_trials t WHERE t.study = r.study AND t.state <> 'RUNNING') AS trials,
-  (SELECT COUNT(*) FROM advisor_trials t WHERE t.study = r.study AND t.state = 'COMPLETE') AS complete,
-  (SELECT COUNT(*) FROM advisor_trials t WHERE t.study = r.study AND t.state = 'PRUNED') AS pruned,
-  (SELECT COUNT(*) FROM advisor_trials t WHERE t.study = r.study AND t.state = 'FAIL') AS failed,
+  (SELECT a.verdict FROM advisor_recommendations a
+   WHERE a.study = r.study ORDER BY a.created DESC LIMIT 1) AS verdict,
+  (SELECT COUNT(*) FROM advisor_trials t
+   WHERE t.study = r.study AND t.state <> 'RUNNING') AS trials,
+  (SELECT COUNT(*) FROM advisor_trials t
+   WHERE t.study = r.study AND t.state = 'COMPLETE') AS complete,
+  (SELECT COUNT(*) FROM advisor_trials t
+   WHERE t.study = r.study AND t.state = 'PRUNED') AS pruned,
+  (SELECT COUNT(*) FROM advisor_trials t
+   WHERE t.study = r.study AND t.state = 'FAIL') AS failed,
   (SELECT CASE WHEN r.direction = 'maximize' THEN MAX(t.score) ELSE MIN(t.score) END
    FROM advisor_trials t WHERE t.study = r.study AND t.state = 'COMPLETE') AS best,
   r.metric AS metric, r.direction AS direction, r.seconds AS seconds, r.created AS created
-FROM advisor_plans r""",
+FROM advisor_plans r"""
+
+
+def statements(dialect: str, slots: Sequence[str]) -> list[str]:
+    """SQL that makes the views anew, in the order in which it must run.
+
+    `dialect` is SQLAlchemy's name of the kind of database. `advisor_trials` gets one column for
+    each name in `slots`.
+    """
+    words = _DIALECTS[dialect]
+    parameter = {"label": words.label, "is_choice": words.is_choice, "number": words.number}
+    trial = {
+        "stage": _ATTRIBUTE.format(attribute=words.attribute, key="stage"),
+        "why": _ATTRIBUTE.format(attribute=words.attribute, key="why"),
+        "slots": "".join(_SLOT_COLUMN.format(slot=slot) for slot in slots),
     }
-    drops = [f"DROP VIEW IF EXISTS {name}" for name in reversed(definitions)]
-    return drops + [f"CREATE VIEW {name} AS {body.strip()}" for name, body in definitions.items()]
+
+    # Later views read earlier ones, so they are dropped from the last to the first.
+    views = {
+        "advisor_choices": _CHOICES.format(trials=_TRIALS, **parameter),
+        "advisor_params": _PARAMS.format(trials=_TRIALS, **parameter),
+        "advisor_trials": _SEARCH_TRIALS.format(trials=_TRIALS, **trial),
+        "advisor_studies": _STUDIES,
+    }
+    drops = [f"DROP VIEW IF EXISTS {name}" for name in reversed(views)]
+    creates = [f"CREATE VIEW {name} AS {query.strip()}" for name, query in views.items()]
+    return drops + creates

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from advisor.data import Facts, TensorPart
 from advisor.randomness import isolated, mix
 from advisor.study import Task
+from advisor.training.losses import cross_entropy
 from advisor.training.metrics import METRICS
-from advisor.training.objective import Objective, cross_entropy
-from advisor.training.run import Data, Run, adamw
+from advisor.training.objective import Objective
+from advisor.training.recipe import adamw
+from advisor.training.run import Data, Run
 
 ROWS = 64
 """Rows of every example."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
 
-Curve = Sequence[Mapping[str, Any]]
 SOONER = 0.1
-"""A share of the epochs to a score that is worth a change."""
+"""With `reach`, an arm is worth a change when it needs this share fewer epochs."""
+
+LAST_EPOCHS = 3
+"""A score is the mean over at most this many epochs at the end of a training."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """A learning curve as one number: the metric near the end, or with `reach` the epochs until the
-    metric is as good as that.
+    """A learning curve as one number.
+
+    Without `reach` this is the metric near the end of the training, with `reach` the number of
+    epochs after which the metric was as good as `reach`.
     """
 
     metric: Metric
@@ -25,49 +30,60 @@ class Criterion:
     @property
     def name(self) -> str:
         """`accuracy`, or `epochs to accuracy 0.95`."""
-        return (
-            self.metric.name
-            if self.reach is None
-            else f"epochs to {self.metric.name} {self.reach:g}"
-        )
+        if self.reach is None:
+            return self.metric.name
+        return f"epochs to {self.metric.name} {self.reach:g}"
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         """`maximize` or `minimize`, as Optuna calls it."""
-        return self.metric.direction if self.reach is None else "minimize"
+        if self.reach is None:
+            return self.metric.direction
+        return "minimize"
 
     @property
     def sign(self) -> float:
-        """What turns a score into *higher is better*."""
+        """The factor that turns a score into *higher is better*: 1 or -1."""
         return 1.0 if self.direction == "maximize" else -1.0
 
     def worth(self, score: float) -> float:
         """The smallest gain worth a change where the score is `score`."""
-        return self.metric.worth(score) if self.reach is None else SOONER * score
+        if self.reach is None:
+            return self.metric.worth(score)
+        return SOONER * score
 
-    def score(self, curve: Curve, epoch: int) -> float:
-        """The score of a training after `epoch`: the mean over the last third of its epochs, at
-        most three.
+    def score(self, curve: Sequence[Epoch], epoch: int) -> float:
+        """The score of a training after `epoch`, from the part of `curve` up to this epoch.
 
-        Never the best epoch, which is biased upwards; the mean halves the seeds that a comparison
-        needs. With `reach`, the epochs to it.
+        Without `reach` it is the mean over the last third of the epochs, at most three. It is never
+        the best epoch, which is biased upwards; the mean halves the seeds that a comparison needs.
+        With `reach` it is `epochs_to_reach`.
         """
-        known = [row["score"] for row in curve if row["epoch"] <= epoch]
+        # A rung compares trainings as they were then, whatever came after it.
+        scores = [point.score for point in curve if point.epoch <= epoch]
         if self.reach is not None:
-            return self._epochs(
-                [self.metric.sign * score for score in known], self.metric.sign * self.reach
-            )
-        last = known[-max(1, min(3, len(known) // 3)) :]
+            rising = [self.metric.sign * score for score in scores]
+            return epochs_to_reach(rising, self.metric.sign * self.reach)
+        # A short training is scored by its last epoch.
+        count = max(1, min(LAST_EPOCHS, len(scores) // 3))
+        last = scores[-count:]
         return float(sum(last) / len(last))
 
-    @staticmethod
-    def _epochs(scores: Sequence[float], reach: float) -> float:
-        """Epochs to `reach`, straight between two; where it is not reached, all to twice as many,
-        by what is missing.
-        """
-        for i, score in enumerate(scores):
-            if score >= reach:
-                before = scores[i - 1] if i else None
-                return float(i + 1) if before is None else i + (reach - before) / (score - before)
-        missing = reach - max(scores)
-        return len(scores) * (1 + missing / (missing + abs(reach) + 1e-9))
+
+def epochs_to_reach(scores: Sequence[float], reach: float) -> float:
+    """The number of epochs after which `scores`, where higher is better, are at `reach`.
+
+    Between two epochs the curve is taken as straight. A training that never reaches the score gets
+    between one and two times its epochs, the more the further its best score is away, so that it
+    ranks behind every training that does.
+    """
+    for before, score in enumerate(scores):
+        if score < reach:
+            continue
+        if before == 0:
+            return 1.0
+        previous = scores[before - 1]
+        return before + (reach - previous) / (score - previous)
+    # The share grows from 0 towards 1 with what is missing, measured in units of `reach`.
+    missing = reach - max(scores)
+    return len(scores) * (1 + missing / (missing + abs(reach) + 1e-9))

@@ -9,7 +9,7 @@ class Ended(StrEnum):
     """Why a trial has no full training. The value is what the database keeps."""
 
     NOT_TRAINED = "not_trained"
-    """The signal of the changed model never reaches its last layer, so it was not trained at all."""
+    """The signal never reaches the changed model's last layer, so it was not trained at all."""
     NOT_FINITE = "not_finite"
     """The loss, the output or the score became infinite or NaN."""
     EARLY_LOSS = "early_loss"
@@ -23,7 +23,10 @@ class Ended(StrEnum):
 
 
 class StoppedEarly(Exception):  # noqa: N818  # not an error: a trial that need not go on
-    """Training was given up. `ended` says why; the text gives the step and the number that decided."""
+    """Training was given up.
+
+    `ended` says why; the text gives the step and the number that decided.
+    """
 
     def __init__(self, ended: Ended, sentence: str) -> None:
         super().__init__(sentence)

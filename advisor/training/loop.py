@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,40 +14,34 @@ from torch import Tensor, nn
 from advisor.data import Part
 from advisor.model import call
 from advisor.randomness import mix
+from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.epoch import Epoch
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
-from advisor.training.run import Run, parameter_groups, save
+from advisor.training.recipe import parameter_groups
+from advisor.training.run import Run, save
 
 EARLY_STEPS = 20
-"""Steps after which a trial's training loss is compared with what good trials had (as telling as a
-whole epoch).
+"""After this many steps the training loss says as much about a trial as a whole epoch does, and is
+compared with that of good trials.
 """
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One epoch of a learning curve: number from 1, score on the validation rows, mean training
-    loss, seconds.
-
-    `early` is the mean training loss just before step 20, in the epoch that holds this step, else
-    None.
-    """
-
-    epoch: int
-    score: float
-    loss: float
-    seconds: float
-    early: float | None = None
-
-
-@dataclass(frozen=True)
 class Fit:
-    """How a run is trained: rates, rows in a mini-batch, epochs from–to, where the state is kept,
-    and when to give up.
+    """How a run is trained.
 
-    `epochs` is the length of a full training, of which this may be a part (None: it ends at
-    `to_epoch`). `hopeless` is a training loss; a run whose mean loss just before step 20 is above
-    it stops there.
+    Attributes:
+        lr: learning rate.
+        weight_decay: of the parameters that get any.
+        batch: rows in a mini-batch.
+        from_epoch, to_epoch: what part of the training; epochs are counted from 0.
+        load: file of the training state at `from_epoch`; None to start from the run as it is.
+        save: file for the training state at `to_epoch`; None to keep none.
+        loss_limit: a run whose mean training loss just before step 20 is above this stops there;
+            None for no limit.
+        epochs: length of a full training, of which this may be a part; None where it ends at
+            `to_epoch`.
     """
 
     lr: float
@@ -58,90 +51,90 @@ class Fit:
     to_epoch: int
     load: Path | None = None
     save: Path | None = None
-    hopeless: float | None = None
+    loss_limit: float | None = None
     epochs: int | None = None
 
 
-class Hopeless(Exception):  # not an error: a trial that need not go on
-    """Training was given up; the text says after how many steps and by which number."""
-
-
 def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
-    """Train `run` from epoch `fit.from_epoch` to `fit.to_epoch`, yielding the curve.
+    """Train `run` from epoch `fit.from_epoch` to `fit.to_epoch`, yielding the learning curve.
 
-    Batch order and dropout depend on the run's seed and the epoch only, so a run that was stopped
-    after an epoch and goes on from its saved state gives the same numbers. Raises `Hopeless` when
-    the loss is not finite or above `fit.hopeless`.
+    The order of the rows and dropout depend on the run's seed and the epoch only, so a run that was
+    stopped after an epoch and goes on from its saved state gives the same numbers. Raises
+    `StoppedEarly` when the loss, the output or the score is not finite, or the loss is above
+    `fit.loss_limit`.
     """
+    # Techniques may have added parameters, so the optimizer is built after all of them.
     model = run.model.to(run.device)
     optimizer = run.optimizer(parameter_groups(run), fit.lr, fit.weight_decay)
     if fit.load is not None:
         state = torch.load(fit.load, weights_only=True, map_location=run.device)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    steps = math.ceil(len(run.data.train) / fit.batch)
+    rows = len(run.data.train)
+    steps = math.ceil(rows / fit.batch)
+    full_training = fit.epochs or fit.to_epoch
+
     for epoch in range(fit.from_epoch, fit.to_epoch):
         started = time.perf_counter()
+
+        # All arms of one seed have the same dropout stream and the same order of rows.
         torch.manual_seed(mix(run.seed, "dropout", epoch))
-        order = torch.randperm(
-            len(run.data.train),
-            generator=torch.Generator().manual_seed(mix(run.seed, "order", epoch)),
-        )
+        order_generator = torch.Generator().manual_seed(mix(run.seed, "order", epoch))
+        order = torch.randperm(rows, generator=order_generator)
+
+        # A parameter that waits for its epoch has no gradient, so no optimizer moves it.
+        for parameter, share in run.later:
+            parameter.requires_grad_(epoch >= math.ceil(share * full_training))
+
+        # One optimizer step for each mini-batch.
         model.train()
-        _wake(run, epoch, fit.epochs or fit.to_epoch)
         losses: list[Tensor] = []
-        early = None
+        early_loss = None
         for step, index in enumerate(order.split(fit.batch)):
             if len(index) == 1 and steps > 1:
                 continue  # batch normalization cannot train on one row
-            inputs, target = (to_device(part, run.device) for part in run.data.train.take(index))
+            inputs, target = to_device(run.data.train.take(index), run.device)
             loss = run.loss(call(model, inputs), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             losses.append(loss.detach())
+
+            # A loss that no good trial had here saves the rest of the training.
             if epoch * steps + step + 1 == EARLY_STEPS:
-                early = torch.stack(losses[-EARLY_STEPS // 2 :]).mean().item()
-                _give_up(early, fit.hopeless)
+                early_loss = torch.stack(losses[-(EARLY_STEPS // 2) :]).mean().item()
+                _require_finite("the training loss", early_loss)
+                _require_below(fit.loss_limit, early_loss)
+
+        # The epoch ends with a point of the curve.
         mean_loss = torch.stack(losses).mean().item()
-        _give_up(mean_loss, None)
+        _require_finite("the training loss", mean_loss)
         score = evaluate(run, valid, fit.batch)
-        yield Epoch(epoch + 1, score, mean_loss, time.perf_counter() - started, early)
+        seconds = time.perf_counter() - started
+        yield Epoch(epoch + 1, score, mean_loss, seconds, early_loss)
+
     if fit.save is not None:
         fit.save.parent.mkdir(parents=True, exist_ok=True)
         save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fit.save)
 
 
-def _wake(run: Run, epoch: int, epochs: int) -> None:
-    """Let parameters train from their epoch on; before it they have no gradient, so no optimizer
-    moves them.
-    """
-    for parameter, share in run.later:
-        parameter.requires_grad_(epoch >= math.ceil(share * epochs))
-
-
-def _give_up(loss: float, hopeless: float | None) -> None:
-    if not math.isfinite(loss):
-        raise Hopeless(f"the training loss became {loss}")
-    if hopeless is not None and loss > hopeless:
-        raise Hopeless(
-            f"training loss {loss:.3g} after {EARLY_STEPS} steps; no good trial was above {hopeless:.3g}"
-        )
-
-
 def evaluate(run: Run, part: Part, batch: int, answers: Path | None = None) -> float:
-    """The run's metric over all rows of `part`, in evaluation mode, a mini-batch at a time; what it
-    read goes to `answers`.
+    """The run's metric over all rows of `part`, in evaluation mode, `batch` rows at a time.
+
+    What the metric read, and the targets, are saved in the file `answers` where one is named.
+    Raises `StoppedEarly` when an output or the score is not finite.
     """
+    # The file comes first, so that a model whose output is not finite has one, too.
     output, target = predict(run, part, batch)
     if answers is not None:
         answers.parent.mkdir(parents=True, exist_ok=True)
         save({"output": output, "target": target}, answers)
     if not bool(torch.isfinite(output).all()):
-        raise Hopeless("the model's output on the validation rows is not finite")
-    score = run.objective.metric.score(output, target)
-    if not math.isfinite(score):
-        raise Hopeless(f"{run.objective.metric.name} on the validation rows became {score}")
+        sentence = "the model's output on the validation rows is not finite"
+        raise StoppedEarly(Ended.NOT_FINITE, sentence)
+    metric = run.objective.metric
+    score = metric.score(output, target)
+    _require_finite(f"{metric.name} on the validation rows", score)
     return score
 
 
@@ -149,20 +142,32 @@ def evaluate(run: Run, part: Part, batch: int, answers: Path | None = None) -> f
 def predict(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
     """What the metric reads for every row of `part`, and the targets; both on the CPU."""
     run.model.eval()
-    answers, targets = [], []
+    answers: list[Tensor] = []
+    targets: list[Tensor] = []
     for number, index in enumerate(torch.arange(len(part)).split(batch)):
-        inputs, target = (to_device(x, run.device) for x in part.take(index))
+        inputs, target = to_device(part.take(index), run.device)
+        # The noise depends on the batch's number only, so all arms are scored on equal inputs.
         if run.objective.noise:
             inputs = perturbed(inputs, run.objective.noise, number)
-        answers.append(_answer(run, call(run.model, inputs), target))
+        answer = run.objective.answer(call(run.model, inputs), target)
+        answers.append(answer.float().cpu())
         targets.append(target.cpu())
     return torch.cat(answers), torch.cat(targets)
 
 
-def _answer(run: Run, output: Any, target: Tensor) -> Tensor:
-    return run.objective.answer(output, target).float().cpu()
-
-
-def parameters(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Number of trainable numbers in a model."""
+    # A user's model may have an attribute that is called `parameters`, so the class is asked.
     return sum(p.numel() for p in nn.Module.parameters(model) if p.requires_grad)
+
+
+def _require_finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise StoppedEarly(Ended.NOT_FINITE, f"{name} became {value}")
+
+
+def _require_below(limit: float | None, loss: float) -> None:
+    if limit is not None and loss > limit:
+        comparison = f"no good trial was above {limit:.3g}"
+        sentence = f"training loss {loss:.3g} after {EARLY_STEPS} steps; {comparison}"
+        raise StoppedEarly(Ended.EARLY_LOSS, sentence)

@@ -6,21 +6,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import sklearn.metrics
 from torch import Tensor
 
 from advisor.errors import InputError, listing, near
+from advisor.study import KINDS
+
+_CLASS_KINDS = ("classification", "binary")
+"""Kinds of tasks whose target is classes."""
 
 
 @dataclass(frozen=True)
 class Metric:
     """A score of outputs `(N, …)` against targets `(N, …)`.
 
-    `min_gain` is the smallest gain worth changing a model for, in the metric's own units; with
-    `relative` it is a share of the baseline's score. `rows` gives one number a row `(N,)` whose
-    mean is the score, where there is such a thing.
+    Attributes:
+        name: what it is called.
+        score: `(output, target) -> float`.
+        maximize: whether higher is better.
+        min_gain: the smallest gain worth changing a model for, in the metric's own units.
+        relative: `min_gain` is a share of the baseline's score.
+        kinds: kinds of tasks that it fits.
+        rows: one number a row `(N,)` whose mean is the score, where there is such a thing.
+        in_target_units: the score is in units of the target, so a target that was divided by a
+            scale divides the score, too.
+        reads_raw_output: `score` reads the model's own output, not class scores or probabilities.
     """
 
     name: str
@@ -28,8 +40,10 @@ class Metric:
     maximize: bool = True
     min_gain: float = 0.005
     relative: bool = False
-    kinds: tuple[str, ...] = ("classification", "binary", "regression")
+    kinds: tuple[str, ...] = KINDS
     rows: Callable[[Tensor, Tensor], Tensor] | None = None
+    in_target_units: bool = False
+    reads_raw_output: bool = False
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -37,12 +51,12 @@ class Metric:
         return "maximize" if self.maximize else "minimize"
 
     def worth(self, score: float) -> float:
-        """The smallest gain worth a change where the score is `score`, in the metric's own units."""
+        """The smallest gain worth a change where the score is `score`, in units of the metric."""
         return self.min_gain * (abs(score) if self.relative else 1.0)
 
     @property
     def sign(self) -> float:
-        """What turns a score into *higher is better*."""
+        """The factor that turns a score into *higher is better*: 1 or -1."""
         return 1.0 if self.maximize else -1.0
 
 
@@ -50,11 +64,10 @@ def predicted_class(output: Tensor) -> Tensor:
     """Class numbers `(N,)` from scores `(N, C)`, or from one probability a row `(N,)`, cut at one
     half.
     """
-    return (
-        output.argmax(dim=1)
-        if output.ndim > 1 and output.shape[1] > 1
-        else (output.reshape(-1) > 0.5).long()
-    )
+    if output.ndim > 1 and output.shape[1] > 1:
+        return output.argmax(dim=1)
+    # One number a row is the probability of the second class.
+    return (output.reshape(-1) > 0.5).long()
 
 
 def accuracy(output: Tensor, target: Tensor) -> float:
@@ -69,14 +82,9 @@ def right(output: Tensor, target: Tensor) -> Tensor:
 
 def macro_f1(output: Tensor, target: Tensor) -> float:
     """Mean over classes of the F1 score, in [0, 1]."""
-    return float(
-        sklearn.metrics.f1_score(
-            target.reshape(-1).numpy(),
-            predicted_class(output).numpy(),
-            average="macro",
-            zero_division=0,
-        )
-    )
+    truth = target.reshape(-1).numpy()
+    guess = predicted_class(output).numpy()
+    return float(sklearn.metrics.f1_score(truth, guess, average="macro", zero_division=0))
 
 
 def auc(output: Tensor, target: Tensor) -> float:
@@ -85,97 +93,125 @@ def auc(output: Tensor, target: Tensor) -> float:
     """
     truth = target.reshape(-1).long()
     if output.ndim == 1 or output.shape[1] == 1:
-        return float(sklearn.metrics.roc_auc_score(truth.numpy(), output.reshape(-1).numpy()))
+        return _binary_auc(truth, output.reshape(-1))
     if output.shape[1] == 2:
-        return float(sklearn.metrics.roc_auc_score(truth.numpy(), output[:, 1].numpy()))
-    present = [c for c in range(output.shape[1]) if 0 < int((truth == c).sum()) < len(truth)]
-    return float(
-        sum(
-            sklearn.metrics.roc_auc_score((truth == c).numpy(), output[:, c].numpy())
-            for c in present
-        )
-        / len(present)
-    )
+        return _binary_auc(truth, output[:, 1])
+
+    # A class that no row has, or every row, has no curve.
+    areas = []
+    for number in range(output.shape[1]):
+        of_class = truth == number
+        if 0 < int(of_class.sum()) < len(truth):
+            areas.append(_binary_auc(of_class, output[:, number]))
+    return float(sum(areas) / len(areas))
+
+
+def _binary_auc(truth: Tensor, scores: Tensor) -> float:
+    return float(sklearn.metrics.roc_auc_score(truth.numpy(), scores.numpy()))
 
 
 def r2(output: Tensor, target: Tensor) -> float:
     """Coefficient of determination, 1 is perfect, 0 is the mean of the target; averaged over target
     columns.
     """
-    truth, guess = (
-        target.double().reshape(len(target), -1),
-        output.double().reshape(len(target), -1),
-    )
-    residual, spread = ((truth - guess) ** 2).sum(0), ((truth - truth.mean(0)) ** 2).sum(0)
+    # One column for each number of the target; one that never varies does not divide by 0.
+    truth = target.double().reshape(len(target), -1)
+    guess = output.double().reshape(len(target), -1)
+    residual = ((truth - guess) ** 2).sum(0)
+    spread = ((truth - truth.mean(0)) ** 2).sum(0)
     return float((1 - residual / spread.clamp_min(1e-12)).mean())
 
 
 def rmse(output: Tensor, target: Tensor) -> float:
     """Root mean squared error, in units of the target."""
-    return float(((output.double().reshape(target.shape) - target.double()) ** 2).mean().sqrt())
+    error = output.double().reshape(target.shape) - target.double()
+    return float((error**2).mean().sqrt())
 
 
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("accuracy", accuracy, kinds=("classification", "binary"), rows=right),
-        Metric("macro_f1", macro_f1, kinds=("classification", "binary")),
-        Metric("auc", auc, kinds=("classification", "binary")),
-        Metric("r2", r2, min_gain=0.01, kinds=("regression",)),
-        Metric("rmse", rmse, maximize=False, min_gain=0.01, relative=True, kinds=("regression",)),
-    )
-}
+_TABLE = (
+    Metric("accuracy", accuracy, kinds=_CLASS_KINDS, rows=right),
+    Metric("macro_f1", macro_f1, kinds=_CLASS_KINDS),
+    Metric("auc", auc, kinds=_CLASS_KINDS),
+    Metric("r2", r2, min_gain=0.01, kinds=("regression",)),
+    Metric(
+        "rmse",
+        rmse,
+        maximize=False,
+        min_gain=0.01,
+        relative=True,
+        kinds=("regression",),
+        in_target_units=True,
+    ),
+)
+
+METRICS = {metric.name: metric for metric in _TABLE}
+"""The metrics that a user can name, besides `loss`."""
 
 DEFAULT = {"classification": "accuracy", "binary": "accuracy", "regression": "r2"}
+"""The metric of a task that names none, by its kind."""
+
+LOSS = "loss"
+"""The name that asks for the task's own loss as its metric."""
+
 _LOWER = ("loss", "error", "mse", "mae", "perplexity", "nll")
+"""A function with one of these in its name is taken as *lower is better*."""
 
 
 def find_metric(
-    given: str | Callable[..., float] | None, kind: str, loss: Callable[[Tensor, Tensor], Tensor]
+    choice: str | Callable[..., float] | None, kind: str, loss: Callable[[Tensor, Tensor], Tensor]
 ) -> Metric:
     """The metric that was asked for, or the usual one for `kind`.
 
     A function is taken as *higher is better*, unless it has an attribute `higher_is_better = False`
-    or is called after a loss or an error. Raises `InputError` for a name that is unknown or does
-    not fit the kind of task.
+    or is called after a loss or an error. Raises `InputError` when the name is no metric's, or the
+    metric does not fit the kind of task.
     """
-    if callable(given):
-        name = getattr(given, "__name__", "metric")
-        lower = any(word in name.lower() for word in _LOWER)
-        maximize = bool(getattr(given, "higher_is_better", not lower))
-        return Metric(
-            name,
-            lambda output, target: float(given(output, target)),
-            maximize,
-            min_gain=0.01,
-            relative=True,
-        )
-    if given == "loss":
-        return Metric(
-            "loss",
-            lambda output, target: float(loss(output, target)),
-            maximize=False,
-            min_gain=0.02,
-            relative=True,
-        )
-    name = given or DEFAULT[kind]
+    # A function of the user's own: its name and one attribute are all that is said about it.
+    if callable(choice):
+        name = getattr(choice, "__name__", "metric")
+        sounds_like_error = any(word in name.lower() for word in _LOWER)
+        maximize = bool(getattr(choice, "higher_is_better", not sounds_like_error))
+        return _of_function(choice, name, maximize, min_gain=0.01)
+    if choice == LOSS:
+        return _of_function(loss, LOSS, maximize=False, min_gain=0.02)
+
+    # A name from the table.
+    name = choice or DEFAULT[kind]
     if name not in METRICS:
         raise InputError(
             f"There is no metric {name!r}.{near(name, METRICS)} "
-            f"The metrics are: {listing([*METRICS, 'loss'])}, or your own function."
+            f"The metrics are: {listing([*METRICS, LOSS])}, or your own function."
         )
     if kind not in METRICS[name].kinds:
-        fitting = [*(m.name for m in METRICS.values() if kind in m.kinds), "loss"]
+        fitting = [metric.name for metric in METRICS.values() if kind in metric.kinds]
         raise InputError(
-            f"The metric {name!r} does not fit a {kind} task; for it there are {listing(fitting)}."
+            f"The metric {name!r} does not fit a {kind} task; "
+            f"for it there are {listing([*fitting, LOSS])}."
         )
     return METRICS[name]
+
+
+def _of_function(
+    function: Callable[..., Any], name: str, maximize: bool, min_gain: float
+) -> Metric:
+    """A function of the model's own output as a metric."""
+    namesake = METRICS.get(name)
+    return Metric(
+        name,
+        lambda output, target: float(function(output, target)),
+        maximize,
+        min_gain,
+        relative=True,
+        # A function that is called as a metric of ours is in the same units.
+        in_target_units=namesake is not None and namesake.in_target_units,
+        reads_raw_output=True,
+    )
 
 
 def in_units(metric: Metric, scale: float) -> Metric:
     """The metric in the target's own units, where the model sees a target that was divided by
     `scale`.
     """
-    if metric.name != rmse.__name__ or scale == 1.0:
+    if not metric.in_target_units or scale == 1.0:
         return metric
     return replace(metric, score=lambda output, target: scale * metric.score(output, target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,12 @@ from advisor.training.objective import Objective, to_device
 EXAMPLE_ROWS = 32
 """Rows in the batch on which a model is traced."""
 
+_REMEMBERED = "remembered"
+"""Key in `Run.costs` of the seconds that artefacts from a file took when they were first made."""
+
+_SECONDS = "_seconds"
+"""Name in such a file of the seconds that its tensors took."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -35,16 +42,20 @@ class Data:
         """Inputs of `rows` training rows drawn at random without repeats (all rows if there are
         fewer).
         """
-        return self.train.take(torch.randperm(len(self.train), generator=generator)[:rows])[0]
+        order = torch.randperm(len(self.train), generator=generator)
+        return self.train.take(order[:rows])[0]
 
     def inputs(self, batch: int = 256) -> Iterator[tuple[Any, ...]]:
         """All inputs in order, training rows first and then the unlabeled ones, `batch` rows at a
         time.
         """
-        for part in (self.train, self.unlabeled):
-            for start in range(0, len(part) if part is not None else 0, batch):
-                assert part is not None  # an empty range has no body
-                yield part.take(torch.arange(start, min(start + batch, len(part))))[0]
+        parts = [self.train]
+        if self.unlabeled is not None:
+            parts.append(self.unlabeled)
+        for part in parts:
+            for start in range(0, len(part), batch):
+                stop = min(start + batch, len(part))
+                yield part.take(torch.arange(start, stop))[0]
 
 
 @dataclass
@@ -62,11 +73,13 @@ class Run:
         generator: a random generator of this technique's own, seeded by the run's seed and the
             slot.
         device: where the model lives.
+        objective: loss and metric of the task.
         costs: seconds by slot, and `training`.
         swaps: what techniques changed in the model's activations, as `swap` reported it.
         undecayed: parameters that get no weight decay besides those with fewer than two dimensions.
         later: parameters that begin to train after a share of a full training's epochs, and are
             frozen until then.
+        cache: folder where `remember` keeps its files, or None to keep nothing.
     """
 
     task: Task
@@ -90,6 +103,7 @@ class Run:
         """Sites, layers, tables and output of the model as it is now, traced when asked for the
         first time after a change.
         """
+        # A trace runs the model, so one is kept until the model has changed.
         if self._anatomy is None:
             rows = min(EXAMPLE_ROWS, len(self.data.train))
             self._anatomy = trace(self.model, self.example(), self.task.output, rows)
@@ -101,14 +115,14 @@ class Run:
 
     def example(self, rows: int = EXAMPLE_ROWS) -> tuple[Any, ...]:
         """Inputs of the first training rows, on the run's device."""
-        inputs = self.data.train.take(torch.arange(min(rows, len(self.data.train))))[0]
+        index = torch.arange(min(rows, len(self.data.train)))
+        inputs = self.data.train.take(index)[0]
         return tuple(to_device(part, self.device) for part in inputs)
 
     def sample(self, rows: int) -> tuple[Any, ...]:
         """Inputs of `rows` training rows drawn with `generator`, on the run's device."""
-        return tuple(
-            to_device(part, self.device) for part in self.data.sample(rows, self.generator)
-        )
+        inputs = self.data.sample(rows, self.generator)
+        return tuple(to_device(part, self.device) for part in inputs)
 
     def remember(
         self, key: Sequence[object], make: Callable[[], Mapping[str, Tensor]]
@@ -123,86 +137,75 @@ class Run:
         if self.cache is None:
             return dict(make())
         path = self.cache / f"{digest(key)}.pt"
+
+        # An earlier trial, perhaps in another process, has done the work.
         if path.is_file():
             kept: dict[str, Tensor] = torch.load(path, weights_only=True)
-            self.costs["remembered"] = self.costs.get("remembered", 0.0) + float(
-                kept.pop("_seconds")
-            )
+            seconds = float(kept.pop(_SECONDS))
+            self.costs[_REMEMBERED] = self.costs.get(_REMEMBERED, 0.0) + seconds
             return kept
+
+        # Else it is done here, and its time is measured by the pipeline.
         started = time.perf_counter()
-        made = dict(make())
+        tensors = dict(make())
+        duration = torch.tensor(time.perf_counter() - started)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save({**made, "_seconds": torch.tensor(time.perf_counter() - started)}, path)
-        return made
+        save({**tensors, _SECONDS: duration}, path)
+        return tensors
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
     """`torch.save` that a kill or a full disk cannot leave half written."""
-    part = path.with_suffix(
-        f".{hashlib.sha256(repr(time.time_ns()).encode()).hexdigest()[:8]}.part"
-    )
+    # Processes may write the same file at once, so each has a name of its own until it is whole.
+    part = path.with_suffix(f".{secrets.token_hex(4)}.part")
     torch.save(dict(state), part)
     part.replace(path)
 
 
 def digest(parts: Iterable[object]) -> str:
-    """A hash of values and of the contents of tensors."""
-    found = hashlib.sha256(torch.__version__.encode())
+    """A hash of torch's version, of values as they print, and of tensors by content."""
+    hasher = hashlib.sha256(torch.__version__.encode())
     for part in parts:
+        # A tensor prints only some of its numbers, so its bytes are read.
         if isinstance(part, Tensor):
-            found.update(repr((part.shape, part.dtype)).encode())
-            found.update(
-                part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            )
+            hasher.update(repr((part.shape, part.dtype)).encode())
+            numbers = part.detach().cpu().contiguous().reshape(-1)
+            hasher.update(numbers.view(torch.uint8).numpy().tobytes())
         else:
-            found.update(repr(part).encode())
-    return found.hexdigest()[:32]
+            hasher.update(repr(part).encode())
+    return hasher.hexdigest()[:32]
 
 
 def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -> dict[str, str]:
-    """Apply techniques in order; each with a generator of its own and without touching others'
+    """Apply techniques in order, each with a generator of its own and without touching others'
     random state.
 
-    A slot that another of them settles is left to that one. Returns what each slot's technique says
-    it did. The seconds go to `run.costs`.
+    Returns what each slot's technique did, by slot. The seconds go to `run.costs`. A technique in a
+    slot that another one fills as a package is not applied.
     """
-    told, chosen = {}, list(techniques)
-    settled = {slot: technique for technique, _ in chosen for slot in technique.settles}
+    # A package fills other slots besides its own.
+    chosen = list(techniques)
+    packages: dict[str, Technique] = {}
+    for technique, _ in chosen:
+        for slot in technique.settles:
+            packages[slot] = technique
+
+    actions: dict[str, str] = {}
     for technique, params in chosen:
-        if technique.slot in settled:
-            told[technique.slot] = (
-                f"not applied: {settled[technique.slot].slot} {settled[technique.slot].name} brings its own"
-            )
+        package = packages.get(technique.slot)
+        if package is not None:
+            owner = f"{package.slot} {package.name}"
+            actions[technique.slot] = f"not applied: {owner} brings its own"
             continue
-        run.costs.pop("remembered", None)
+
+        # The generator depends on seed and slot only, so other slots' techniques cannot move it.
+        run.costs.pop(_REMEMBERED, None)
         started = time.perf_counter()
         with isolated(mix(run.seed, technique.slot)) as run.generator:
-            told[technique.slot] = technique.apply(run, **params) or ""
+            actions[technique.slot] = technique.apply(run, **params) or ""
         run.changed()
-        run.costs[technique.slot] = time.perf_counter() - started + run.costs.pop("remembered", 0.0)
-    return told
 
-
-def adamw(groups: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), fused where possible: every arm's, unless a slot changes
-    it.
-    """
-    plain = all(
-        p.is_floating_point() and p.device.type in ("cpu", "cuda")
-        for group in groups
-        for p in group["params"]
-    )
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=plain)
-
-
-def parameter_groups(run: Run) -> list[dict[str, Any]]:
-    """Two groups: matrices, and what gets no weight decay (vectors such as biases and gains, and
-    `run.undecayed`).
-    """
-    free, later = {id(p) for p in run.undecayed}, {id(p) for p, _ in run.later}
-    trained = [p for p in nn.Module.parameters(run.model) if p.requires_grad or id(p) in later]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in trained if p.ndim >= 2 and id(p) not in free]},
-        {"params": [p for p in trained if p.ndim < 2 or id(p) in free], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+        # Work that an earlier trial did is part of what the technique costs.
+        seconds = time.perf_counter() - started
+        run.costs[technique.slot] = seconds + run.costs.pop(_REMEMBERED, 0.0)
+    return actions

@@ -1,20 +1,235 @@
-"""The recommendation: verdict, the chosen arm, the evidence for it, what it costs, and how to apply
-it.
-"""
+"""The recommendation: verdict, the chosen arm, the evidence for it, its cost, how to apply it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
+from advisor.search.arm import Arm, Skip
 from advisor.technique import KEEP
+from advisor.training.ended import Ended
 
 if TYPE_CHECKING:
     from torch import nn
 
     from advisor.work.study_ref import StudyRef
+
+T = TypeVar("T")
+
+
+class Verdict(StrEnum):
+    """What is to be done about a model. The value is what JSON and the database keep."""
+
+    CHANGE = "change"
+    """Another arm is better by enough to be worth it."""
+    KEEP = "keep"
+    """No other arm is."""
+    UNDECIDED = "undecided"
+    """Another arm may be, and more seeds or more rows would tell."""
+
+
+class Record:
+    """A part of a recommendation. `part["name"]` reads a field, as when the parts were dictionaries."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class RowGain(Record):
+    """The gain on the test rows, with a 95 % interval over the sampling of rows.
+
+    Attributes:
+        mean: *higher is better*, averaged over seeds, in units of the metric.
+        low, high: the interval.
+        rows: how many test rows there are.
+    """
+
+    mean: float
+    low: float
+    high: float
+    rows: int
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean: a normal 95 % interval is 3.92 of it wide."""
+        return (self.high - self.low) / 3.92
+
+
+@dataclass(frozen=True)
+class Start(Record):
+    """The model as it is at the rates that the search began with, and its score in the search."""
+
+    params: dict[str, Any]
+    searched: float | None
+
+
+@dataclass(frozen=True)
+class ArmResult(Record):
+    """What an arm reached on the seeds that measured it.
+
+    Attributes:
+        params: its learning rate, weight decay and techniques' own parameters.
+        scores: one for each fresh seed.
+        mean: of the scores.
+        searched: its best score in the search, too good by selection; None where it has none.
+        test: mean score of the test rows; None where no training was scored there.
+        seconds: of a training with its techniques.
+    """
+
+    params: dict[str, Any]
+    scores: list[float]
+    mean: float
+    searched: float | None
+    test: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BaselineResult(ArmResult):
+    """The same of the user's model as it is; `given` is where the search began with it."""
+
+    given: Start
+
+
+@dataclass(frozen=True)
+class Interval(Record):
+    """A gain with its 95 % interval, *higher is better*, in units of the metric."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SelectedGain(Interval):
+    """A gain on the few seeds that chose among the arms; `p` is adjusted for their number (Holm)."""
+
+    p: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class MeasuredGain(Interval):
+    """The gain of the best other arm over the model as it is, on the seeds that measured it.
+
+    Attributes:
+        p: two-sided p-value of no difference.
+        seeds: number of pairs.
+        detectable: the smallest true difference that so many pairs find with 80 % power.
+        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
+            number would.
+        identical: every pair has the same score twice.
+        error: standard error of the mean.
+        arm: what the other arm changes; empty where there was none.
+        searched: the same gain as the search saw it, too good by selection.
+        test: the gain on the test rows; None where they say nothing.
+    """
+
+    p: float
+    seeds: int
+    detectable: float
+    needed: int | None
+    identical: bool
+    error: float
+    arm: Arm
+    searched: float | None
+    test: RowGain | None
+
+
+@dataclass(frozen=True)
+class Alternative(Record):
+    """Another arm that was confirmed, and why it was not chosen."""
+
+    choices: Arm
+    params: dict[str, Any]
+    mean: float
+    searched: float | None
+    gain: SelectedGain
+    seconds: float
+    why_not: str
+
+
+@dataclass(frozen=True)
+class SingleTechnique(Record):
+    """What one technique did in the search, on its one seed; of the model as it is, `slot` is None.
+
+    Attributes:
+        slot, technique: which one.
+        trials: how many trials had it.
+        alone: its best score with all other slots kept, over all learning rates.
+        best: its best score in any arm.
+        arm: that arm in words.
+        identical: it computes what the user's model computes already.
+        params: of its best trial alone.
+        gain: of `alone` over the model's best, with the interval that one seed allows.
+    """
+
+    slot: str | None
+    technique: str
+    trials: int
+    alone: float | None
+    best: float | None
+    arm: str | None
+    identical: bool
+    params: dict[str, Any]
+    gain: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Cost(Record):
+    """Score and seconds of a confirmed arm, on the seeds that chose among the arms."""
+
+    choices: Arm
+    mean: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CutTrial(Record):
+    """A trial that was cut or failed.
+
+    Attributes:
+        number, arm: which one.
+        why: the reason in a sentence, with the number that decided.
+        score: the one that it had by then.
+        ended: the reason; None in answers of versions that did not keep it.
+        epochs: how many epochs it had been trained.
+    """
+
+    number: int
+    arm: str
+    why: str
+    score: float | None
+    ended: Ended | None = None
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class TrialCounts(Record):
+    """How the trials of the search ended."""
+
+    complete: int
+    pruned: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True)
+class Seconds(Record):
+    """How long the search and the confirmation took."""
+
+    search: float
+    confirm: float
 
 
 @dataclass
@@ -25,124 +240,191 @@ class Recommendation:
         study, metric, direction: of the study.
         verdict: `change`, `keep` or `undecided`.
         choices: the recommended technique per slot; all `keep` unless the verdict is `change`.
-        params: learning rate, weight decay and the techniques' own parameters that go with the
-            choices.
+        params: learning rate, weight decay and the techniques' own parameters for the choices.
         epochs: of a training; the answer holds for trainings of about this length.
-        baseline, recommended: `scores` on fresh seeds (paired: the i-th of each used the same
-            seed), their `mean`, `test` score, `seconds` per training, and `params`.
-        gain: of the best other arm (`arm`) over the baseline: `mean` with 95 % interval `low`,
-            `high`, `p`, `seeds`, `detectable` difference, and `searched`, the same gain as the
-            search saw it, too good by selection.
-        alternatives: other arms that were confirmed, with `why_not`.
-        reasons, findings, skipped, trials, seconds, versions, warnings: the evidence in words and
-        counts.
+        baseline, recommended: the model as it is and the chosen arm on fresh seeds; their scores
+            are paired: the i-th of each used the same seed.
+        gain: of the best other arm over the baseline.
         min_gain: the smallest gain worth a change, in units of the metric.
-        isolation: what each technique reached alone in the search, over all learning rates, with
-            its number of trials and its gain over the baseline with the interval that one seed
-            allows.
+        alternatives: other arms that were confirmed.
+        isolation: what each technique reached alone in the search; the model as it is comes first.
         importance: of each slot for being among the best trials (PED-ANOVA).
-        costs: score and seconds of every confirmed arm and of the model as it is, on the same
-            seeds.
-        pruned: trials that were cut, with the number that decided.
+        costs: score and seconds of every confirmed arm and of the model as it is.
+        pruned: trials that were cut or failed.
+        reasons: why, in sentences that rest on this study's numbers.
+        findings: what is wrong with the model before it is trained.
+        skipped: techniques that do not fit.
+        trials, seconds, versions, warnings: what the answer cost and rests on.
+        apply_with: lines of Python that apply it.
     """
 
     study: str
-    verdict: str
+    verdict: Verdict
     metric: str
     direction: str
-    choices: dict[str, str]
+    choices: Arm
     params: dict[str, Any]
     epochs: int
-    baseline: dict[str, Any]
-    recommended: dict[str, Any]
-    gain: dict[str, Any]
+    baseline: BaselineResult
+    recommended: ArmResult
+    gain: MeasuredGain
     min_gain: float
-    alternatives: list[dict[str, Any]] = field(default_factory=list)
-    isolation: list[dict[str, Any]] = field(default_factory=list)
+    alternatives: list[Alternative] = field(default_factory=list)
+    isolation: list[SingleTechnique] = field(default_factory=list)
     importance: dict[str, float] = field(default_factory=dict)
-    costs: list[dict[str, Any]] = field(default_factory=list)
-    pruned: list[dict[str, Any]] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+    pruned: list[CutTrial] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    findings: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, str]] = field(default_factory=list)
-    trials: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    skipped: list[Skip] = field(default_factory=list)
+    trials: TrialCounts = TrialCounts(0, 0, 0)
+    seconds: Seconds = Seconds(0.0, 0.0)
     versions: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     apply_with: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._ref: StudyRef | None = None
+
     def to_json(self) -> str:
         """The documented keys as JSON text."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        plain = asdict(self)
+        for technique in plain["isolation"]:
+            if technique["slot"] is None:
+                del technique["gain"]  # the model as it is gains nothing over itself
+        return json.dumps(plain, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, ref: StudyRef | None = None) -> Recommendation:
+        """The recommendation that `to_json` wrote, also of another version.
+
+        `ref` is the study that it is about, which `apply` needs.
+        """
+        plain = json.loads(text)
+        parts = {key: plain[key] for key in _names(cls) if key in plain}
+        for key, kind in _SINGLE.items():
+            if key in parts:
+                parts[key] = kind(parts[key])
+        for key, kind in _LISTS.items():
+            parts[key] = [kind(each) for each in parts.get(key, [])]
+        recommendation = cls(**parts)
+        recommendation._ref = ref
+        return recommendation
 
     @property
     def sign(self) -> float:
         """What turns a score into *higher is better*."""
         return 1.0 if self.direction == "maximize" else -1.0
 
-    def front(self) -> list[dict[str, Any]]:
-        """The rows of `costs` that no other one beats in both score and seconds (the Pareto front),
-        cheapest first.
-        """
-        ordered = sorted(self.costs, key=lambda row: (row["seconds"], -self.sign * row["mean"]))
-        scores = [self.sign * row["mean"] for row in ordered]
-        return [
-            row for i, row in enumerate(ordered) if all(scores[i] > other for other in scores[:i])
-        ]
-
-    @classmethod
-    def from_json(cls, text: str, question: StudyRef | None = None) -> Recommendation:
-        """The recommendation that `to_json` wrote, also of another version, with the study that it
-        is about, for `apply`.
-        """
-        known = {one.name for one in fields(cls)}
-        found = cls(**{key: value for key, value in json.loads(text).items() if key in known})
-        found._question = question
-        return found
-
     @property
-    def changed(self) -> dict[str, str]:
+    def changed(self) -> Arm:
         """The slots that are not left as they are."""
         return {slot: name for slot, name in self.choices.items() if name != KEEP}
 
+    def front(self) -> list[Cost]:
+        """The costs that no other arm beats in both score and seconds, cheapest first.
+
+        That is the Pareto front.
+        """
+        front: list[Cost] = []
+        for cost in sorted(self.costs, key=lambda cost: (cost.seconds, -self.sign * cost.mean)):
+            if all(self.sign * cost.mean > self.sign * other.mean for other in front):
+                front.append(cost)
+        return front
+
     def apply(self, model: nn.Module, *, seed: int = 0) -> nn.Module:
-        """Apply the chosen techniques to `model`, which is changed in place where that is possible,
-        and return it.
+        """Apply the chosen techniques to `model` and return it, changed in place where possible.
 
         The study's own training data are read for the techniques that look at them. Parameters that
         a technique freezes for good are frozen in the model returned, those that it freezes for a
-        part of the training are not. Raises `InputError` when the study was made in a notebook that
-        is gone, or when a technique raises.
+        part of the training are not.
+
+        Raises `InputError` when the study was made in a notebook that is gone, or when a technique
+        raises.
         """
         from advisor.work.apply import apply_choices  # torch is needed only here
 
         if not self.changed:
             return model
-        return apply_choices(self._asked(), {**self.choices, **self.params}, model, seed)
+        return apply_choices(self._study(), self._params(), model, seed)
 
     def recipe(self) -> list[dict[str, Any]]:
-        """The change of activations as plain data, for `advisor.model.apply_recipe`; empty where
-        none is changed.
-        """
-        from advisor.work.apply import swaps_of  # torch is needed only here
+        """The change of activations as plain data, for `advisor.model.apply_recipe`; may be empty."""
+        from advisor.work.apply import recipes_of  # torch is needed only here
 
-        swaps = swaps_of(self._asked(), {**self.choices, **self.params}) if self.changed else []
-        return [report.recipe() for report in swaps]
+        return recipes_of(self._study(), self._params()) if self.changed else []
 
     def diff(self, root: str = ".") -> str:
-        """The change of activations as a unified diff of the user's file, with paths from `root`;
-        empty where none is.
+        """The change of activations as a unified diff of the user's file, with paths from `root`.
+
+        It is empty where no activation is changed.
         """
         from advisor.work.apply import diff_of  # torch is needed only here
 
-        return diff_of(self._asked(), {**self.choices, **self.params}, root) if self.changed else ""
+        return diff_of(self._study(), self._params(), root) if self.changed else ""
 
-    def _asked(self) -> StudyRef:
-        if self._question is None:
+    def _params(self) -> dict[str, Any]:
+        return {**self.choices, **self.params}
+
+    def _study(self) -> StudyRef:
+        if self._ref is None:
             raise InputError(
-                f"Study {self.study!r} does not know where its model and data are; use what advisor.tune() returned."
+                f"Study {self.study!r} does not know where its model and data are; "
+                "use what advisor.tune() returned."
             )
-        return self._question
+        return self._ref
 
-    def __post_init__(self) -> None:
-        self._question: StudyRef | None = None
+
+def _names(kind: type) -> list[str]:
+    return [each.name for each in fields(kind)]
+
+
+def _read(kind: type[T], plain: Mapping[str, Any], **parts: Any) -> T:
+    """A record from its JSON; keys of other versions are left out, `parts` replace keys."""
+    values = {name: plain[name] for name in _names(kind) if name in plain}
+    return kind(**{**values, **parts})
+
+
+def _read_baseline(plain: Mapping[str, Any]) -> BaselineResult:
+    # Versions before the rates at the start were kept have no "given".
+    start = plain.get("given") or {"params": plain["params"], "searched": plain.get("searched")}
+    return _read(BaselineResult, plain, given=_read(Start, start))
+
+
+def _read_gain(plain: Mapping[str, Any]) -> MeasuredGain:
+    test = plain["test"] and _read(RowGain, plain["test"])
+    return _read(MeasuredGain, plain, test=test)
+
+
+def _read_alternative(plain: Mapping[str, Any]) -> Alternative:
+    return _read(Alternative, plain, gain=_read(SelectedGain, plain["gain"]))
+
+
+def _read_technique(plain: Mapping[str, Any]) -> SingleTechnique:
+    gain = plain.get("gain")
+    return _read(SingleTechnique, plain, gain=gain and _read(Interval, gain))
+
+
+def _read_cut_trial(plain: Mapping[str, Any]) -> CutTrial:
+    ended = plain.get("ended")
+    return _read(CutTrial, plain, ended=ended and Ended(ended))
+
+
+_SINGLE: dict[str, Any] = {
+    "verdict": Verdict,
+    "baseline": _read_baseline,
+    "recommended": lambda plain: _read(ArmResult, plain),
+    "gain": _read_gain,
+    "trials": lambda plain: _read(TrialCounts, plain),
+    "seconds": lambda plain: _read(Seconds, plain),
+}
+"""How the parts of a recommendation that are records are read, and its verdict."""
+_LISTS: dict[str, Any] = {
+    "alternatives": _read_alternative,
+    "isolation": _read_technique,
+    "costs": lambda plain: _read(Cost, plain),
+    "pruned": _read_cut_trial,
+    "findings": lambda plain: _read(Finding, plain),
+    "skipped": lambda plain: _read(Skip, plain),
+}
+"""How the elements of the parts that are lists are read."""

@@ -1,6 +1,4 @@
-"""Where jobs run: in this process, or in a pool of warm worker processes. Any
-`concurrent.futures.Executor` will do.
-"""
+"""Where jobs run: in this process, or in a pool of processes. Any executor will do."""
 
 from __future__ import annotations
 
@@ -26,11 +24,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from advisor.training.ended import Ended
 from advisor.work.job import Job, Outcome, work
 
 Key = TypeVar("Key", bound=Hashable)
 DEATHS = 2
 """Times that a worker may die over one job, alone in the pool, before the job counts as failed."""
+MOST_WORKERS = 8
+"""Processes that train where the user gives no number, however many cores there are."""
 
 
 class Serial(Executor):
@@ -47,31 +48,31 @@ class Serial(Executor):
 
 
 def local_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of processes with one torch thread each, forked from a server that has imported torch
-    already (on Linux).
+    """A pool of processes with one torch thread each.
+
+    On Linux they are forked from a server that has imported torch already.
     """
-    method = "forkserver" if sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
+    is_linux = sys.platform == "linux"
+    context = multiprocessing.get_context("forkserver" if is_linux else "spawn")
+    if is_linux:
         context.set_forkserver_preload(["advisor.work.job"])
-    with _uninterrupted(), _without_main():
+    with _interrupts_held_back(), _main_module_hidden():
         pool = ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_warm_up, initargs=(list(sys.path),)
+            workers, mp_context=context, initializer=_start_worker, initargs=(list(sys.path),)
         )
-        # All of them start here: each of these holds one until the last has come.
+        # Every worker starts here: each of these calls occupies one until the last has come.
         wait([pool.submit(time.sleep, 0.1 * workers) for _ in range(workers)])
     return pool
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while workers start; it arrives afterwards. What is started here never sees
-    it.
-    """
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start, and deliver it afterwards; workers never see it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    multiprocessing.resource_tracker.ensure_running()  # first, because it lets Ctrl-C through again when it is started
+    # The tracker lets Ctrl-C through again when it is started, so it is started first.
+    multiprocessing.resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -80,14 +81,16 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _without_main() -> Iterator[None]:
-    """Start workers that do not run the user's script again: what they need of it is in the
-    question, pickled by value.
+def _main_module_hidden() -> Iterator[None]:
+    """Start workers that do not run the user's script again.
+
+    What they need of it is in the reference of the study, pickled by value.
     """
     main: dict[str, Any] = vars(sys.modules["__main__"])
-    hidden: dict[str, Any] = {
-        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
-    }
+    hidden: dict[str, Any] = {}
+    for name in ("__file__", "__spec__"):
+        if name in main:
+            hidden[name] = main.pop(name)
     main["__spec__"] = None
     try:
         yield
@@ -96,15 +99,16 @@ def _without_main() -> Iterator[None]:
 
 
 def one_thread() -> None:
-    """Give this process one torch thread: two processes with one thread each beat one with two, and
-    never spin.
+    """Give this process one torch thread.
+
+    Two processes with one thread each are faster than one with two, and no thread spins.
     """
     torch.set_num_threads(1)
 
 
-def _warm_up(path: list[str]) -> None:
+def _start_worker(path: list[str]) -> None:
     sys.path[:] = path
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator handles Ctrl-C
     one_thread()
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -121,8 +125,9 @@ class Crew:
     """Runs jobs on an executor and survives the death of its workers."""
 
     def __init__(self, make: Callable[[], Executor], workers: int) -> None:
-        self._make, self.workers = make, workers
+        self._make = make
         self._executor: Executor | None = None
+        self.workers = workers
 
     def __enter__(self) -> Crew:
         return self
@@ -141,56 +146,57 @@ class Crew:
                 process.terminate()
 
     def run(
-        self, jobs: Mapping[Key, Job], late: Callable[[], bool] = lambda: False
+        self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[Key, Outcome]]:
-        """Outcomes as they come. No new job is started once `late()` is true.
+        """Outcomes as they come. No new job is started once `is_late()` is true.
 
         When a worker dies, the jobs that were in its pool run again, one at a time; a job over
         which a worker dies again counts as failed.
         """
         waiting = dict(jobs)
         try:
-            yield from self._together(waiting, late)
+            yield from self._together(waiting, is_late)
         except BrokenExecutor:
-            yield from self._one_by_one(waiting, late)
+            yield from self._one_by_one(waiting, is_late)
 
     def _together(
-        self, waiting: dict[Key, Job], late: Callable[[], bool]
+        self, waiting: dict[Key, Job], is_late: Callable[[], bool]
     ) -> Iterator[tuple[Key, Outcome]]:
+        order = list(waiting)
         queue = list(waiting)
         running: dict[Future[Outcome], Key] = {}
         while queue or running:
-            while queue and len(running) < self.workers and not late():
+            while queue and len(running) < self.workers and not is_late():
                 key = queue.pop(0)
                 running[self._submit(waiting[key])] = key
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=lambda f: list(waiting).index(running[f])):
+            # Outcomes that came together are given in the order of their jobs.
+            for future in sorted(done, key=lambda each: order.index(running[each])):
                 outcome = future.result()
                 key = running.pop(future)
                 del waiting[key]
                 yield key, outcome
 
     def _one_by_one(
-        self, waiting: dict[Key, Job], late: Callable[[], bool]
+        self, waiting: dict[Key, Job], is_late: Callable[[], bool]
     ) -> Iterator[tuple[Key, Outcome]]:
-        for key, job in list(waiting.items()):
-            if late():
+        for key, job in waiting.items():
+            if is_late():
                 return
-            yield key, self._patiently(job)
+            yield key, self._with_new_workers(job)
 
-    def _patiently(self, job: Job) -> Outcome:
+    def _with_new_workers(self, job: Job) -> Outcome:
         for _ in range(DEATHS):
             self.stop()
             try:
-                return Outcome(**vars(self._submit(job).result()))
+                return self._submit(job).result()
             except BrokenExecutor:
                 continue
         self.stop()
-        return Outcome(
-            ended="failed", why=f"the worker process died {DEATHS + 1} times (out of memory?)"
-        )
+        why = f"the worker process died {DEATHS + 1} times (out of memory?)"
+        return Outcome(ended=Ended.FAILED, why=why)
 
     def _submit(self, job: Job) -> Future[Outcome]:
         if self._executor is None:
@@ -206,8 +212,9 @@ def crew(workers: int) -> Crew:
 
 
 def default_workers() -> int:
-    """Processor cores that this process may use, at most 8."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, min(8, cores))
+    """Processor cores that this process may use, at most `MOST_WORKERS`."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, cores))

@@ -1,50 +1,52 @@
-"""A job, a plain value, and the work it describes: a function of the job alone."""
+"""A job, a plain value, and the work that it describes: a function of the job alone."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from advisor.diagnosis import glance
+from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, explain
+from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
-from advisor.training.loop import Epoch, Fit, Hopeless, evaluate, train
+from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.epoch import Epoch
+from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply
-from advisor.work.prepare import setup
-from advisor.work.study_ref import StudyRef, host_of
-
-NOT_TRAINED = "not trained"
-"""How the reason begins when a look at the model ended a trial before it was trained."""
+from advisor.work.prepare import Prepared, prepare
+from advisor.work.study_ref import StudyRef
 
 
 @dataclass(frozen=True)
 class Job:
-    """Train one arm with one seed from one epoch to another. It can run in any process that can
-    open the question.
+    """Train one arm with one seed from one epoch to another.
+
+    It can run in any process that can open the study.
 
     Attributes:
-        question: the study, by reference.
+        study: the study, by reference.
+        opening: the opening of the study that the job belongs to; a process opens it once.
         params: one technique per slot, and every parameter by its full name.
         seed: of initial draws, batch order and dropout.
         split: of the train and validation rows.
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
         epochs: of a full training; None where it ends at `to_epoch`.
-        load, save: files of the training state; where `load` is missing, training starts from epoch
-            0.
-        hopeless: training loss before step 20 above which the run gives up, or None.
-        look: look at the model before it is trained, and do not train what is hopeless.
+        load, save: files of the training state; training starts anew where `load` is missing.
+        loss_limit: training loss before step 20 above which the run gives up, or None.
+        precheck: check the signal before training, and do not train a model where it dies.
         cache: folder of shared artefacts.
-        test: file for what the model says of the test rows, which are scored at the end; None
-            leaves them alone.
+        test: file for the output on the test rows, which are scored at the end; None leaves them.
         device: a torch device.
     """
 
-    question: StudyRef
+    study: StudyRef
+    opening: str
     params: Mapping[str, Any]
     seed: int
     split: int
@@ -53,68 +55,111 @@ class Job:
     to_epoch: int
     load: str | None = None
     save: str | None = None
-    hopeless: float | None = None
-    look: bool = False
+    loss_limit: float | None = None
+    precheck: bool = False
     cache: str | None = None
     test: str | None = None
     device: str = "cpu"
     epochs: int | None = None
 
 
+@dataclass(frozen=True)
+class LastSignal:
+    """What reached the last layer of a changed model before training; None where not measured.
+
+    Attributes:
+        features: deviation across rows of what the last layer reads.
+        cosine: mean cosine between its rows.
+        gradient: norm of the gradient of the first layer.
+    """
+
+    features: float | None = None
+    cosine: float | None = None
+    gradient: float | None = None
+
+
 @dataclass
 class Outcome:
-    """What became of a job: epochs of the curve, seconds by part, what each slot did, the signal,
-    and why it ended early.
+    """What became of a job.
 
-    `ended` is None for a job that reached its last epoch, else `hopeless` or `failed` with a
-    sentence in `why`.
+    Attributes:
+        curve: the epochs that were trained.
+        costs: seconds by part: a slot, `training`, or `look` (the check before training).
+        actions: what each slot's technique said it did.
+        signal: what reached the last layer, where that was checked.
+        test: score of the test rows, where they were scored.
+        ended: why it ended before its last epoch; None where it did not.
+        why: the same in a sentence.
     """
 
     curve: list[Epoch] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
-    signal: dict[str, float | None] = field(default_factory=dict)
+    actions: dict[str, str] = field(default_factory=dict)
+    signal: LastSignal | None = None
     test: float | None = None
-    ended: str | None = None
-    why: str | None = None
-    own_loss: bool = False
+    ended: Ended | None = None
+    why: str = ""
 
 
 def work(job: Job) -> Outcome:
-    """Build the model, apply the techniques, train and score. Never raises for what a technique or
-    a model does.
+    """Build the model, apply the techniques, train and score.
+
+    Never raises for what a technique or a model does.
     """
     outcome = Outcome()
     try:
-        _work(job, outcome)
-    except Hopeless as reason:
-        outcome.ended, outcome.why = "hopeless", str(reason)
-    except (
-        Exception
-    ) as problem:  # a technique or the user's model raised: one trial fails, with its place
-        outcome.ended, outcome.why = "failed", _place(problem)
+        _train(_prepared_for(job), job, outcome)
+    except StoppedEarly as reason:
+        outcome.ended, outcome.why = reason.ended, str(reason)
+    except Exception as problem:  # a technique or the user's model raised: one trial fails
+        outcome.ended, outcome.why = Ended.FAILED, _described_with_place(problem)
     return outcome
 
 
-def _work(job: Job, outcome: Outcome) -> None:
-    shared = setup(job.question, job.device)
-    splits = shared.splits(job.split)
-    run = shared.run(job.seed, splits, Path(job.cache) if job.cache else None)
+_prepared: list[Prepared] = []
+"""The one study that this process has open. A job of another opening replaces it."""
+
+
+def _prepared_for(job: Job) -> Prepared:
+    """The study of a job, opened once in each process for each opening by a coordinator."""
+    if not _prepared or _prepared[0].opening != job.opening:
+        _prepared[:] = [replace(prepare(job.study, job.device), opening=job.opening)]
+    return _prepared[0]
+
+
+@contextmanager
+def in_this_process(prepared: Prepared) -> Iterator[None]:
+    """Let jobs of this opening that run in this process use what it has prepared already."""
+    before = list(_prepared)
+    _prepared[:] = [prepared]
+    try:
+        yield
+    finally:
+        _prepared[:] = before
+
+
+def _train(prepared: Prepared, job: Job, outcome: Outcome) -> None:
+    splits = prepared.splits(job.split)
+    run = prepared.run(job.seed, job.split, Path(job.cache) if job.cache else None)
     outcome.costs = run.costs
-    outcome.told = apply(run, techniques(job))
-    outcome.own_loss = run.loss is not shared.objective.loss
-    resumes = job.load is not None and Path(job.load).is_file()
-    if job.look and not resumes:
-        _look(run, outcome)
+    outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
+
+    # A state that is gone is made again: the training then starts from its first epoch.
+    load = Path(job.load) if job.load is not None and Path(job.load).is_file() else None
+    if job.precheck and load is None:
+        _check_signal(run, outcome)
+
+    # The losses of another loss function cannot be compared with those of the study's own.
+    has_own_loss = run.loss is not prepared.objective.loss
     fit = Fit(
         lr=job.params["training.lr"],
         weight_decay=job.params["training.weight_decay"],
         batch=job.batch,
-        from_epoch=job.from_epoch if resumes else 0,
+        from_epoch=job.from_epoch if load else 0,
         to_epoch=job.to_epoch,
-        load=Path(job.load) if resumes and job.load else None,
+        load=load,
         save=Path(job.save) if job.save else None,
-        hopeless=None if outcome.own_loss else job.hopeless,
+        loss_limit=None if has_own_loss else job.loss_limit,
         epochs=job.epochs,
     )
     for epoch in train(run, fit, splits.valid):
@@ -124,54 +169,49 @@ def _work(job: Job, outcome: Outcome) -> None:
         outcome.test = evaluate(run, splits.test, job.batch, Path(job.test))
 
 
-def _look(run: Run, outcome: Outcome) -> None:
-    """Note the signal that reaches the last layer. Raises `Hopeless` where no learning rate could
-    train the model.
+def _check_signal(run: Run, outcome: Outcome) -> None:
+    """Note the signal that reaches the last layer.
+
+    Raises `StoppedEarly` where no learning rate could train the model.
     """
     started = time.perf_counter()
     seen = glance(run)
     run.costs["look"] = time.perf_counter() - started
-    outcome.signal = {"features": seen.features, "cosine": seen.cosine, "gradient": seen.gradient}
+    outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
     if seen.untrainable:
-        raise Hopeless(f"{NOT_TRAINED}: {seen.untrainable}")
+        raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.untrainable}")
 
 
-def techniques(job: Job) -> list[tuple[Technique, dict[str, Any]]]:
-    """The job's techniques in the order in which their slots are applied, each with its own
-    parameters.
+def techniques_in_order(
+    host: Host, params: Mapping[str, Any]
+) -> list[tuple[Technique, dict[str, Any]]]:
+    """The techniques among a trial's parameters, each with its own parameters.
+
+    They come in the order in which the host applies their slots. Raises `InputError` for one that
+    is not loaded.
     """
-    host = host_of(job.question)
-    found = []
-    for slot, name in _in_order(job.params, list(host.slots)):
-        technique = host.find(slot, name)
+    places = {slot: place for place, slot in enumerate(host.slots)}
+    changed = [slot for slot, name in params.items() if "." not in slot and name != KEEP]
+    changed.sort(key=lambda slot: places.get(slot, len(places)))
+    techniques = []
+    for slot in changed:
+        technique = host.find(slot, params[slot])
         if technique is None:
-            raise InputError(f"{slot} {name!r} is not loaded; name its plugin with --plugin.")
-        prefix = f"{slot}.{name}."
-        found.append(
-            (
-                technique,
-                {
-                    key.removeprefix(prefix): value
-                    for key, value in job.params.items()
-                    if key.startswith(prefix)
-                },
+            raise InputError(
+                f"{slot} {params[slot]!r} is not loaded; name its plugin with --plugin."
             )
-        )
-    return found
+        prefix = f"{slot}.{technique.name}."
+        own = {}
+        for name, value in params.items():
+            if name.startswith(prefix):
+                own[name.removeprefix(prefix)] = value
+        techniques.append((technique, own))
+    return techniques
 
 
-def _in_order(params: Mapping[str, Any], order: list[str]) -> list[tuple[str, str]]:
-    """The changed slots among `params` in the order in which the host applies them, slots that no
-    plugin brings last.
-    """
-    changed = [(slot, name) for slot, name in params.items() if "." not in slot and name != KEEP]
-    return sorted(
-        changed, key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)
-    )
-
-
-def _place(problem: Exception) -> str:
+def _described_with_place(problem: Exception) -> str:
+    """The exception with the last line outside installed packages, else the last line of all."""
     frames = traceback.extract_tb(problem.__traceback__)
-    outside = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    last = outside[-1]
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    last = (own or frames)[-1]
     return f"{explain(problem)} ({Path(last.filename).name}:{last.lineno} in {last.name})"

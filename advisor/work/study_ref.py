@@ -1,36 +1,51 @@
-"""Where a study comes from, as a plain value: every process that works on it opens the same study
-for itself.
-"""
+"""A study by reference, as a plain value: every process that works on it opens it for itself."""
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 
-from advisor.data import Source, open_source
 from advisor.errors import InputError, listing
-from advisor.host.host import Host, load
 from advisor.loading.arguments import read_arguments
 from advisor.loading.files import load_file, load_object
 from advisor.loading.model import load_model
 from advisor.loading.paths import find_path
 from advisor.study import Study, Task
 
+TASK_WORDS = (
+    "data",
+    "train",
+    "valid",
+    "test",
+    "unlabeled",
+    "vectors",
+    "target",
+    "metric",
+    "kind",
+    "batch",
+    "output",
+    "include",
+    "exclude",
+)
+"""The arguments of `Task` that the command line gives as they are."""
+
 
 @dataclass(frozen=True)
 class StudyRef:
-    """A study by reference, with the plugins it is asked with. Exactly one of `file`, `flags` and
-    `pickled` is set.
+    """Where a study comes from. Exactly one of `file`, `flags` and `pickled` is set.
 
-    `file` is `STUDY.py` or `STUDY.py:NAME`; `flags` are the task's command-line options as JSON;
-    `pickled` is a study made in a notebook or script. `changes` are the budget options of the
-    command line that overrule the study's own, as JSON.
+    Attributes:
+        file: `STUDY.py` or `STUDY.py:NAME`.
+        flags: the options of the command line that describe the task, as JSON.
+        pickled: a study that was made in a notebook or script.
+        changes: the options that overrule the study's own budget, as JSON.
+        plugins: plugin files that are loaded besides the installed plugins.
+        without: installed plugins that are left out.
     """
 
     file: str | None = None
@@ -41,36 +56,40 @@ class StudyRef:
     without: tuple[str, ...] = ()
 
     @classmethod
-    def given(cls, study: Study | StudyRef | str | Path, plugins: tuple[str, ...] = ()) -> StudyRef:
-        """The question of whatever names a study: itself, a study object, or the path of a study
-        file.
+    def of(cls, study: Study | StudyRef | str | Path, plugins: tuple[str, ...] = ()) -> StudyRef:
+        """The reference of a study object, or of a study file by its path.
+
+        A study object is pickled whole, with the lambdas and the classes of its notebook. Raises
+        `InputError` where that is impossible.
         """
         if isinstance(study, StudyRef):
             return study
-        return (
-            cls.of(study, plugins)
-            if isinstance(study, Study)
-            else cls(file=str(study), plugins=plugins)
-        )
-
-    @classmethod
-    def of(cls, study: Study, plugins: tuple[str, ...] = ()) -> StudyRef:
-        """The question of a study object; it is pickled whole, with lambdas and notebook classes."""
+        if not isinstance(study, Study):
+            return cls(file=str(study), plugins=plugins)
         try:
             return cls(pickled=cloudpickle.dumps(study), plugins=plugins)
         except Exception as problem:  # whatever a user's object raises while it is pickled
             raise InputError(
-                f"Study {study.name!r} cannot be sent to workers ({problem}); put it in a study file."
+                f"Study {study.name!r} cannot be sent to workers ({problem}); "
+                "put it in a study file."
             ) from problem
 
-    def study(self) -> Study:
+    def load(self) -> Study:
         """The study itself. Raises `InputError` when its file, model or data cannot be found."""
-        study = replace(_study(self), **json.loads(self.changes))
-        return (
-            study
-            if study.task.vectors is None
-            else replace(study, task=_placed(study.task, self.folder()))
-        )
+        study = replace(self._as_written(), **json.loads(self.changes))
+        if study.task.vectors is None:
+            return study
+        return replace(study, task=_with_whole_path(study.task, self.folder()))
+
+    def _as_written(self) -> Study:
+        if self.file is not None:
+            return _from_file(self.file)
+        if self.flags is not None:
+            return _from_flags(json.loads(self.flags))
+        study = cloudpickle.loads(self.pickled)
+        if not isinstance(study, Study):
+            raise InputError(f"The pickled study is {type(study).__name__}, not an advisor.Study.")
+        return study
 
     @property
     def definitions_only(self) -> bool:
@@ -79,47 +98,29 @@ class StudyRef:
 
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""
-        return (
-            Path(self.file.rpartition(":")[0] or self.file).resolve().parent
-            if self.file
-            else Path.cwd()
-        )
+        if self.file is None:
+            return Path.cwd()
+        path = self.file.rpartition(":")[0] or self.file
+        return Path(path).resolve().parent
 
     def to_json(self) -> str | None:
-        """The question as it is kept in the database, or None where it cannot be asked again from
-        there.
-        """
+        """The reference for the database, or None where it means nothing outside this process."""
         if self.pickled is not None:
             return None
-        kept = {
-            "file": self.file,
-            "flags": self.flags,
-            "changes": self.changes,
-            "plugins": self.plugins,
-            "without": self.without,
-        }
-        return json.dumps(kept)
+        plain = asdict(self)
+        del plain["pickled"]
+        return json.dumps(plain)
 
     @classmethod
     def from_json(cls, text: str) -> StudyRef:
-        """The question that `to_json` wrote."""
-        kept = json.loads(text)
-        return cls(**{**kept, "plugins": tuple(kept["plugins"]), "without": tuple(kept["without"])})
+        """The reference that `to_json` wrote."""
+        plain = json.loads(text)
+        lists = {key: tuple(plain[key]) for key in ("plugins", "without")}
+        return cls(**{**plain, **lists})
 
 
-@functools.lru_cache(maxsize=4)
-def _study(question: StudyRef) -> Study:
-    if question.file is not None:
-        return _from_file(question.file)
-    if question.flags is not None:
-        return _from_flags(json.loads(question.flags))
-    study = cloudpickle.loads(question.pickled)
-    assert isinstance(study, Study)  # we pickled it ourselves, in StudyRef.of
-    return study
-
-
-def _placed(task: Task, folder: Path) -> Task:
-    """The task with the whole path of its vectors. Raises `InputError` where there is no such file."""
+def _with_whole_path(task: Task, folder: Path) -> Task:
+    """The task with the whole path of its vectors. Raises `InputError` where there is no file."""
     try:
         return replace(task, vectors=str(find_path(str(task.vectors), folder).resolve()))
     except InputError as problem:
@@ -128,74 +129,28 @@ def _placed(task: Task, folder: Path) -> Task:
 
 def _from_file(spec: str) -> Study:
     path, colon, name = spec.rpartition(":")
-    path, name = (path, name) if colon and path.endswith(".py") else (spec, "")
-    module = load_file(path, "study")
-    if name:
+    if colon and path.endswith(".py"):
         study = load_object(spec, "study")
         if not isinstance(study, Study):
             raise InputError(f"{spec} is {type(study).__name__}, not an advisor.Study.")
         return study
-    found = {key: value for key, value in vars(module).items() if isinstance(value, Study)}
-    if len({id(value) for value in found.values()}) != 1:
-        asked = (
-            f"It has {listing(found)}: say which, {path}:NAME."
-            if found
-            else "Write: study = advisor.Study(name, advisor.Task(…))."
-        )
-        raise InputError(f"{path} must hold one advisor.Study, and holds {len(found)}. {asked}")
-    return next(iter(found.values()))
+
+    # Without a name, the file must hold one study; a second name of the same one does not count.
+    module = load_file(spec, "study")
+    studies = {key: value for key, value in vars(module).items() if isinstance(value, Study)}
+    if len({id(study) for study in studies.values()}) == 1:
+        return next(iter(studies.values()))
+    advice = "Write: study = advisor.Study(name, advisor.Task(…))."
+    if studies:
+        advice = f"It has {listing(studies)}: say which, {spec}:NAME."
+    raise InputError(f"{spec} must hold one advisor.Study, and holds {len(studies)}. {advice}")
 
 
 def _from_flags(flags: Mapping[str, Any]) -> Study:
     build = load_model(flags["model"], flags.get("definitions_only", False))
-    words = (
-        "data",
-        "train",
-        "valid",
-        "test",
-        "unlabeled",
-        "vectors",
-        "target",
-        "metric",
-        "kind",
-        "batch",
-        "output",
-    )
-    options: dict[str, Any] = {
-        key: flags[key]
-        for key in (*words, "include", "exclude")
-        if flags.get(key) not in (None, "", [])
-    }
-    return Study(
-        flags["name"],
-        Task(build=build, arguments=read_arguments(flags.get("arguments", {})), **options),
-    )
-
-
-@functools.lru_cache(maxsize=4)
-def host_of(question: StudyRef) -> Host:
-    """The plugins of a question, loaded once per process."""
-    return load(question.plugins, question.without)
-
-
-@functools.lru_cache(maxsize=2)
-def source_of(question: StudyRef, vocabulary: int | None = None) -> Source:
-    """The data of a question, read once per process; ids are limited to `vocabulary` when the
-    model's table is smaller.
-    """
-    if vocabulary is not None:
-        return source_of(question).limit_vocabulary(vocabulary)
-    study = question.study()
-    task = study.task
-    return open_source(
-        data=task.data,
-        train=task.train,
-        valid=task.valid,
-        test=task.test,
-        unlabeled=task.unlabeled,
-        target=task.target,
-        kind=task.kind,
-        seed=study.seed,
-        folder=question.folder(),
-        definitions_only=question.definitions_only,
-    )
+    options: dict[str, Any] = {}
+    for word in TASK_WORDS:
+        if flags.get(word) not in (None, "", []):
+            options[word] = flags[word]
+    task = Task(build=build, arguments=read_arguments(flags.get("arguments", {})), **options)
+    return Study(flags["name"], task)

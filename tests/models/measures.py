@@ -19,7 +19,8 @@ from advisor.slots.forward import forward, quiet
 from advisor.slots.pretraining import base as pretraining
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective
-from advisor.training.run import Data, Run, adamw
+from advisor.training.recipe import adamw
+from advisor.training.run import Data, Run
 
 HOST = load()
 FEW = {"amount": 0.2, "epochs": 15, "lr": 3e-3}

@@ -8,7 +8,8 @@ import advisor
 from advisor.data import Facts, TensorPart
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective
-from advisor.training.run import Data, Run, adamw, apply
+from advisor.training.recipe import adamw
+from advisor.training.run import Data, Run, apply
 
 
 def run_of(model, inputs, targets=2, unlabeled=None, vocabulary=None, seed=3) -> Run:

@@ -17,7 +17,7 @@ from models.runs import put, run_of
 from torch import nn
 
 import advisor
-from advisor.slots.embedding.coverage import coverage, telling
+from advisor.slots.embedding.coverage import coverage, telling_words
 from advisor.slots.embedding.projection import Projected, basis_of
 from advisor.slots.embedding.word_tables import filled
 from advisor.training.loop import Fit, train
@@ -225,7 +225,7 @@ def test_coverage_counts_words_and_tokens_and_names_the_most_frequent_missing_on
     assert found.missing == ((3, 30), (5, 5))
     assert str(found) == "vectors for 50.0% of the different words and 65.0% of the tokens"
     assert coverage(Counter(), []).tokens == 1.0
-    assert telling(Counter({2: 50, 3: 30, 4: 15, 5: 5}), [2, 4, 5]) == [4, 5]
+    assert telling_words(Counter({2: 50, 3: 30, 4: 15, 5: 5}), [2, 4, 5]) == [4, 5]
 
 
 def test_what_a_file_covers_is_told_exactly(host, tmp_path):

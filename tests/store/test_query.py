@@ -20,7 +20,7 @@ def path(tmp_path_factory):
     """A database with one study of two trials."""
     path = tmp_path_factory.mktemp("query") / "studies.db"
     database = Database(f"sqlite:///{path}", SLOTS)
-    database.begin("digits", "accuracy", "maximize", {}, None)
+    database.study("digits").begin("accuracy", "maximize", {}, None)
     for name in ("keep", "elu"):
         params = {"activation": name, "initializer": "keep"}
         space = {
@@ -35,8 +35,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture
 def url(path):
-    """The database's URL; after the test not a byte of it has changed, and nothing lies beside it.
-    """
+    """The database's URL; after the test not a byte of it has changed, and no file is beside it."""
 
     def state():
         return {
@@ -117,7 +116,8 @@ def test_the_refusal_of_a_write_says_that_nothing_was_changed(url, sql):
         ("  select 1 as one -- and no more", (["one"], [(1,)])),
         ("SELECT state FROM advisor_trials WHERE number > 99", (["state"], [])),
         (
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT SUM(i) AS s FROM n",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) "
+            "SELECT SUM(i) AS s FROM n",
             (["s"], [(6,)]),
         ),
         (

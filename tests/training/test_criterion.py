@@ -1,5 +1,7 @@
 """What arms are compared by: the score near the end, the epochs to a score, a score under noise."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 import advisor
 from advisor.errors import InputError
 from advisor.training.criterion import Criterion
+from advisor.training.epoch import Epoch
 from advisor.training.metrics import METRICS
 from advisor.training.noise import perturbed
 
@@ -16,15 +19,15 @@ ACCURACY, RMSE = METRICS["accuracy"], METRICS["rmse"]
 
 
 def curve(*scores):
-    return [{"epoch": i, "score": score} for i, score in enumerate(scores, start=1)]
+    return [Epoch(i, score, loss=0.0, seconds=0.0) for i, score in enumerate(scores, start=1)]
 
 
 def test_a_score_is_the_mean_of_the_last_third_of_the_epochs_and_of_three_at_most():
-    goal = Criterion(ACCURACY)
-    assert goal.score(curve(*[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5]), 9) == pytest.approx(
-        0.6
-    )
-    assert goal.score(curve(0.1, 0.15, 0.2, 0.9), 3) == pytest.approx(0.2)
+    criterion = Criterion(ACCURACY)
+    assert criterion.score(
+        curve(*[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5]), 9
+    ) == pytest.approx(0.6)
+    assert criterion.score(curve(0.1, 0.15, 0.2, 0.9), 3) == pytest.approx(0.2)
 
 
 REACHED = {
@@ -37,16 +40,16 @@ REACHED = {
 @pytest.mark.parametrize("case", REACHED)
 def test_the_epochs_to_a_score_are_read_off_the_curve(case):
     scores, reach, metric, epochs = REACHED[case]
-    goal = Criterion(metric, reach)
-    assert goal.score(curve(*scores), len(scores)) == pytest.approx(epochs)
-    assert (goal.direction, goal.sign) == ("minimize", -1.0)
-    assert goal.worth(20.0) == pytest.approx(2.0)
+    criterion = Criterion(metric, reach)
+    assert criterion.score(curve(*scores), len(scores)) == pytest.approx(epochs)
+    assert (criterion.direction, criterion.sign) == ("minimize", -1.0)
+    assert criterion.worth(20.0) == pytest.approx(2.0)
 
 
 def test_who_does_not_reach_the_score_is_ranked_by_what_is_missing_behind_all_who_do():
-    goal = Criterion(ACCURACY, 0.9)
+    criterion = Criterion(ACCURACY, 0.9)
     late, near, far = (
-        goal.score(curve(*scores), 3)
+        criterion.score(curve(*scores), 3)
         for scores in ((0.1, 0.2, 0.9), (0.1, 0.2, 0.89), (0.1, 0.1, 0.1))
     )
     assert late == 3.0 < near < far < 6.0
@@ -84,6 +87,20 @@ def test_noise_is_the_same_for_every_arm_and_leaves_ids_alone():
         0.5 * float(x.std(0).mean()), rel=0.2
     )
     assert not torch.equal(perturbed(x, 0.5, 8), perturbed(x, 0.5, 7))
+
+
+class Signal(NamedTuple):
+    x: torch.Tensor
+    ids: torch.Tensor
+
+
+def test_noise_reaches_numbers_in_a_tuple_with_named_fields():
+    signal = Signal(torch.randn(8, 3), torch.arange(8))
+    noisy = perturbed(signal, 0.5, 7)
+    assert isinstance(noisy, Signal)
+    assert torch.equal(noisy.x, perturbed(signal.x, 0.5, 7))
+    assert not torch.equal(noisy.x, signal.x)
+    assert torch.equal(noisy.ids, signal.ids)
 
 
 def test_a_study_under_noise_says_so_and_refuses_inputs_that_are_ids(tmp_path):

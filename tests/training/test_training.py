@@ -13,10 +13,21 @@ from advisor.data import Facts
 from advisor.errors import InputError
 from advisor.model import trace
 from advisor.randomness import isolated, mix
-from advisor.training.loop import Fit, Hopeless, predict, train
-from advisor.training.metrics import METRICS, accuracy, auc, find_metric, macro_f1, r2, rmse
+from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.loop import Fit, predict, train
+from advisor.training.metrics import (
+    METRICS,
+    accuracy,
+    auc,
+    find_metric,
+    in_units,
+    macro_f1,
+    r2,
+    rmse,
+)
 from advisor.training.objective import infer
-from advisor.training.run import Run, digest, parameter_groups
+from advisor.training.recipe import parameter_groups
+from advisor.training.run import Run, digest
 from advisor.work.prepare import setup
 from advisor.work.study_ref import StudyRef
 
@@ -77,6 +88,18 @@ def test_a_metric_is_found_by_name_or_taken_from_a_function_whose_name_says_the_
         find_metric("accuracy", "regression", loss)
 
 
+def test_an_error_in_units_of_the_target_is_scaled_back_also_where_the_user_wrote_it():
+    def rmse(output, target):
+        return float(((output - target) ** 2).mean() ** 0.5)
+
+    loss, guess, truth = nn.functional.mse_loss, torch.ones(4), torch.zeros(4)
+    scores = {
+        name: in_units(find_metric(metric, "regression", loss), 3.0).score(guess, truth)
+        for name, metric in {"ours": "rmse", "theirs": rmse, "loss": "loss"}.items()
+    }
+    assert scores == {"ours": 3.0, "theirs": 3.0, "loss": 1.0}
+
+
 def facts(target="classes", outputs=3):
     classes = tuple("abc"[:outputs]) if target == "classes" else None
     return Facts(30, {"train": 30}, ((4,),), ("float32",), target, classes, outputs, None)
@@ -125,7 +148,8 @@ def test_kind_and_loss_follow_from_the_output_and_the_target(head):
         (
             2,
             facts(),
-            "output of shape .8, 2. for 8 rows, and the target has 3 classes .a, b, c.. Give the last layer 3 outputs",
+            "output of shape .8, 2. for 8 rows, and the target has 3 classes .a, b, c.. "
+            "Give the last layer 3 outputs",
         ),
         (4, facts("numbers", 1), "the target is 1 number"),
     ],
@@ -183,10 +207,14 @@ def test_training_that_goes_on_from_its_saved_state_gives_the_numbers_of_one_tha
 
 
 def test_a_run_is_given_up_when_its_loss_is_not_finite_or_above_what_good_ones_had(shared):
-    with pytest.raises(Hopeless, match="nan|inf"):
+    with pytest.raises(StoppedEarly, match="nan|inf") as stopped:
         curve(fresh(shared), shared, lr=1e30)
-    with pytest.raises(Hopeless, match="after 20 steps; no good trial was above 1e-06"):
-        curve(fresh(shared), shared, hopeless=1e-6)
+    assert stopped.value.ended is Ended.NOT_FINITE
+    with pytest.raises(
+        StoppedEarly, match="after 20 steps; no good trial was above 1e-06"
+    ) as stopped:
+        curve(fresh(shared), shared, loss_limit=1e-6)
+    assert stopped.value.ended is Ended.EARLY_LOSS
 
 
 def test_evaluation_is_in_evaluation_mode_and_covers_every_row(shared):

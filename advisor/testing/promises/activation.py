@@ -15,7 +15,7 @@ from advisor.slots.activation.base import Activation
 from advisor.testing.examples import WIDTH
 from advisor.testing.promise import Unjudged, promise
 from advisor.testing.subject import OTHER, SEED, Subject
-from advisor.training.run import parameter_groups
+from advisor.training.recipe import parameter_groups
 
 FAR = 50.0
 """An activation must be finite as far out as this."""
@@ -153,7 +153,7 @@ def _function(subject: Subject) -> Callable[[Tensor], Tensor]:
     fitting = [probe for probe in subject.all if probe.fits]
     if fitting:
         for report in fitting[0].attempt().run.swaps:
-            for activation, _ in report.was.made.values():
+            for activation in report.activations.values():
                 return _in_evaluation(activation)
     try:
         activation = technique.factory(**technique.defaults())  # type: ignore[attr-defined]  # an Activation

@@ -29,7 +29,8 @@ from advisor.testing.subject import (
     state,
 )
 from advisor.training.loop import Fit, train
-from advisor.training.run import Run, apply, parameter_groups
+from advisor.training.recipe import parameter_groups
+from advisor.training.run import Run, apply
 
 BATCH = 32
 """Rows of a mini-batch."""

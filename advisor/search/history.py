@@ -1,0 +1,139 @@
+"""What is known from the trials so far. Each trial updates it; nothing is computed from all."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from advisor.search.arm import Arm, count_changes
+from advisor.search.plan import RATE, Plan
+from advisor.search.trial import Trial
+from advisor.training.criterion import Criterion
+
+ArmKey = tuple[str, ...]
+"""The names of an arm's techniques, in the order of the plan's slots."""
+Rank = tuple[float, int, int]
+"""Score with its sign turned, number of changes, number of the trial: the smaller, the better."""
+
+
+class History:
+    """The trials of one search with their plan and what arms are compared by.
+
+    A trial is added when it is asked for, and closed when it is over. Trials are kept by number.
+
+    Attributes:
+        plan: what is searched.
+        criterion: what arms are compared by.
+        trials: all trials, by number.
+        duplicates: slot and name of techniques that compute what the user's model does already.
+        tried_rates: the lowest and highest learning rate of all trials; None before the first.
+    """
+
+    def __init__(self, plan: Plan, criterion: Criterion, trials: Iterable[Trial] = ()) -> None:
+        self.plan = plan
+        self.criterion = criterion
+        self.trials: list[Trial] = []
+        self.duplicates: set[tuple[str, str]] = set()
+        self.tried_rates: tuple[float, float] | None = None
+
+        # The trials of each arm, and how often each technique was asked for and decided.
+        self._by_arm: dict[ArmKey, list[Trial]] = defaultdict(list)
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._decided: Counter[tuple[str, str]] = Counter()
+
+        # Full trials in the order of their ranks: all of them, and the best one of each arm.
+        self._ranked: list[tuple[Rank, Trial]] = []
+        self._best: list[tuple[Rank, Trial]] = []
+        self._rank_of_best: dict[ArmKey, Rank] = {}
+
+        for trial in trials:
+            self.add(trial)
+            if not trial.is_running:
+                self.close(trial)
+
+    @property
+    def sign(self) -> float:
+        """What turns a score into *higher is better*."""
+        return self.criterion.sign
+
+    def add(self, trial: Trial) -> None:
+        """Take in a trial that was asked for."""
+        self.trials.append(trial)
+        self._by_arm[self._key(trial.arm)].append(trial)
+        self._asked.update(trial.techniques)
+
+        rate = trial.params[RATE]
+        low, high = self.tried_rates or (rate, rate)
+        self.tried_rates = (min(low, rate), max(high, rate))
+
+    def close(self, trial: Trial) -> None:
+        """Take in what became of a trial; its state and value are set."""
+        if trial.is_duplicate:
+            self.duplicates.update(trial.techniques)
+        if trial.is_decided:
+            self._decided.update(trial.techniques)
+        if not trial.is_complete:
+            return
+
+        rank = (-self.sign * trial.score, count_changes(trial.arm), trial.number)
+        bisect.insort(self._ranked, (rank, trial))
+
+        # The trial takes the place of its arm's best one if its score is better.
+        key = self._key(trial.arm)
+        best = self._rank_of_best.get(key)
+        if best is not None:
+            if best[0] <= rank[0]:
+                return
+            place = bisect.bisect_left(self._best, (best,))
+            del self._best[place]
+        self._rank_of_best[key] = rank
+        bisect.insort(self._best, (rank, trial))
+
+    def _key(self, arm: Mapping[str, str]) -> ArmKey:
+        return tuple(arm[slot] for slot in self.plan.options)
+
+    def of_arm(self, arm: Arm) -> list[Trial]:
+        """The trials of an arm, by number."""
+        return self._by_arm.get(self._key(arm), [])
+
+    def best_of_each_arm(self) -> list[Trial]:
+        """The best full trial of each arm that has one, best arm first.
+
+        Ties go to fewer changes, then to the earlier trial.
+        """
+        return [trial for _, trial in self._best]
+
+    def best_of_other_arms(self) -> list[Trial]:
+        """The same without the model as it is, and without duplicates of it."""
+        others = []
+        for _, trial in self._best:
+            is_duplicate = not self.duplicates.isdisjoint(trial.techniques)
+            if trial.techniques and not is_duplicate:
+                others.append(trial)
+        return others
+
+    def best_of_baseline(self) -> Trial | None:
+        """The best full trial of the model as it is, or None where it has none."""
+        rank = self._rank_of_best.get(self._key(self.plan.baseline))
+        if rank is None:
+            return None
+        number = rank[2]
+        return self.trials[number]
+
+    def full_trials(self, before: int) -> list[Trial]:
+        """Trials with a lower number than `before` that were trained to the end, best first."""
+        return [trial for _, trial in self._ranked if trial.number < before]
+
+    def times_asked(self, slot: str, name: str) -> int:
+        """How many trials had a technique."""
+        return self._asked[slot, name]
+
+    def is_exhausted(self, slot: str, name: str) -> bool:
+        """Whether a technique was tried, and no learning rate can change what its trials showed."""
+        asked = self._asked[slot, name]
+        return asked > 0 and asked == self._decided[slot, name]
+
+    def can_be_asked(self, arm: Arm) -> bool:
+        """Whether the plugins of all of an arm's techniques are loaded."""
+        return self.plan.absent.isdisjoint(arm.items())

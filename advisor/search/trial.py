@@ -1,0 +1,168 @@
+"""One trial of the search, as a typed record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import TrialState
+
+from advisor.search.arm import Arm, techniques_in
+from advisor.search.plan import Plan
+from advisor.store.study_records import StudyRecords
+from advisor.training.ended import Ended
+from advisor.training.epoch import Epoch
+from advisor.work.job import LastSignal
+
+
+class Stage(StrEnum):
+    """The stages of a search, in their order. The value is what the database keeps."""
+
+    OPEN = "open"
+    """The model as it is, then each technique alone."""
+    JOIN = "join"
+    """Techniques that cannot train alone, each with the best technique of another slot."""
+    FAIR = "fair"
+    """As many trials for each technique as for the model as it is."""
+    EXPLORE = "explore"
+    """Combinations of techniques."""
+    TUNE = "tune"
+    """Learning rates of the leading arms and of the model as it is."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Trials `start` to `start + size - 1`, which are asked together and compared."""
+
+    stage: Stage
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The number of the first trial after the round."""
+        return self.start + self.size
+
+
+@dataclass
+class Trial:
+    """One arm with all parameters fixed, trained once.
+
+    Attributes:
+        storage_id: the trial's id in the database, which is not its number.
+        number: from 0, which is the model as it is.
+        arm: one technique per slot.
+        params: the same, and every free parameter by its full name.
+        distributions: what each of `params` was drawn from.
+        round: the round that it was asked in.
+        state: running, complete, pruned or failed.
+        value: the score after `curve`, also of a pruned trial; None where there is no score.
+        ended: why it has no full training; None where it has one, or is not over.
+        why: the same in a sentence, with the number that decided.
+        actions: what each slot's technique said it did.
+        signal: what reached the last layer before training, where that was measured.
+        is_duplicate: its technique computes what the user's model computes already.
+        curve: its epochs so far.
+        costs: seconds by part: a slot, `training`, or `look` (the check before training).
+    """
+
+    storage_id: int
+    number: int
+    arm: Arm
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    round: Round
+    state: TrialState = TrialState.RUNNING
+    value: float | None = None
+    ended: Ended | None = None
+    why: str = ""
+    actions: Mapping[str, str] = field(default_factory=dict)
+    signal: LastSignal | None = None
+    is_duplicate: bool = False
+    curve: list[Epoch] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that it was asked in."""
+        return self.round.stage
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is not over."""
+        return self.state == TrialState.RUNNING
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end, with a score."""
+        return self.state == TrialState.COMPLETE and self.value is not None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it was trained."""
+        return self.curve[-1].epoch if self.curve else 0
+
+    @property
+    def early_loss(self) -> float | None:
+        """Its training loss just before step 20, where it came that far."""
+        losses = [epoch.early_loss for epoch in self.curve if epoch.early_loss is not None]
+        return losses[0] if losses else None
+
+    @property
+    def score(self) -> float:
+        """The value of a trial that has one. Raises `ValueError` where it has none."""
+        if self.value is None:
+            raise ValueError(f"trial {self.number} has no score")
+        return self.value
+
+    @property
+    def could_not_train(self) -> bool:
+        """Whether its training was given up before there was a score."""
+        given_up = (Ended.NOT_TRAINED, Ended.NOT_FINITE, Ended.EARLY_LOSS)
+        return self.value is None and self.ended in given_up
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether no learning rate can change what it showed: it raised an error, its model's
+        signal dies before training, or its technique is a duplicate of the model's own.
+        """
+        died = self.value is None and self.ended == Ended.NOT_TRAINED
+        return died or self.is_duplicate or self.ended == Ended.FAILED
+
+    @property
+    def techniques(self) -> list[tuple[str, str]]:
+        """Slot and name of the techniques in it, those that keep a slot left out."""
+        return techniques_in(self.arm)
+
+
+def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
+    """All trials of a study's search, by number."""
+    curves = records.curves()
+    costs = records.costs()
+    trials = []
+    for frozen in records.trials():
+        attributes = frozen.user_attrs
+        signal = attributes.get("signal")
+        ended = attributes.get("ended")
+        trial = Trial(
+            storage_id=frozen._trial_id,
+            number=frozen.number,
+            arm=plan.arm_in(frozen.params),
+            params=frozen.params,
+            distributions=frozen.distributions,
+            round=Round(Stage(attributes["stage"]), attributes["round"], attributes["size"]),
+            state=frozen.state,
+            value=frozen.value,
+            ended=Ended(ended) if ended else None,
+            why=attributes.get("why") or "",
+            actions=attributes.get("did", {}),
+            signal=LastSignal(**signal) if signal else None,
+            is_duplicate=attributes.get("twin", False),
+            curve=curves.get(frozen.number, []),
+            costs=costs.get(frozen.number, {}),
+        )
+        trials.append(trial)
+    return trials

@@ -1,0 +1,290 @@
+"""What the database holds about one study: its trials, curves, costs, fresh seeds and answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import optuna
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from advisor.errors import InputError
+from advisor.store.tables import (
+    FACTS,
+    PARAMS,
+    STEPS,
+    TRIALS,
+    VALUES,
+    confirmations,
+    costs,
+    curves,
+    plans,
+    recommendations,
+)
+from advisor.training.epoch import Epoch
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """One arm on one fresh seed.
+
+    Attributes:
+        phase: what the seed was for: `select` an arm or `estimate` its gain.
+        arm: the arm in words.
+        params: its parameters as JSON.
+        seed: the fresh seed.
+        score: on the validation rows.
+        seconds: of the training with its techniques.
+        test: score of the test rows; None where they were not scored.
+    """
+
+    phase: str
+    arm: str
+    params: str
+    seed: int
+    score: float
+    seconds: float
+    test: float | None = None
+
+
+class StudyRecords:
+    """The records of one study, for the one process that writes them."""
+
+    def __init__(self, url: str, storage: RDBStorage, name: str) -> None:
+        self.name = name
+        self._url = url
+        self._storage = storage
+        self._engine = storage.engine
+        self._id: int | None = None  # in Optuna's tables
+
+    # --- the study ------------------------------------------------------------------------------
+
+    def plan(self) -> dict[str, Any] | None:
+        """What was recorded when the study began, or None for a new one."""
+        row = self._first(sa.select(plans.c.plan).where(plans.c.study == self.name))
+        return None if row is None else dict(json.loads(row.plan))
+
+    def begin(
+        self, metric: str, direction: Direction, plan: Mapping[str, Any], ref: str | None
+    ) -> None:
+        """Record a new study with its plan.
+
+        Raises `InputError` where the database has an Optuna study of this name.
+        """
+        if self.name in optuna.get_all_study_names(self._storage):
+            raise InputError(
+                f"The database {self._url} has an Optuna study {self.name!r} that is not "
+                "advisor's; use --name."
+            )
+        optuna.create_study(storage=self._storage, study_name=self.name, direction=direction)
+        row = {
+            "study": self.name,
+            "created": _now(),
+            "metric": metric,
+            "direction": direction,
+            "plan": json.dumps(plan),
+            "question": ref,
+            "seconds": 0.0,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(plans.insert().values(**row))
+
+    def spend(self, seconds: float) -> None:
+        """Add to the time that the study has taken."""
+        mine = plans.update().where(plans.c.study == self.name)
+        with self._engine.begin() as connection:
+            connection.execute(mine.values(seconds=plans.c.seconds + seconds))
+
+    def spent(self) -> float:
+        """Seconds that the study has taken, over all resumes."""
+        row = self._first(sa.select(plans.c.seconds).where(plans.c.study == self.name))
+        return 0.0 if row is None else float(row.seconds)
+
+    # --- the trials of the search ---------------------------------------------------------------
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials of the search by number, as Optuna keeps them."""
+        trials = self._storage.get_all_trials(self._study_id(), deepcopy=False)
+        return sorted(trials, key=lambda trial: trial.number)
+
+    def add_trial(
+        self,
+        number: int,
+        params: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        facts: Mapping[str, Any],
+    ) -> int:
+        """Add a running trial and return its id.
+
+        All of it is one transaction, so that a kill leaves all of it or nothing. Optuna's storage
+        writes the same rows, in ten times the CPU time.
+        """
+        trial = {
+            "number": number,
+            "study_id": self._study_id(),
+            "state": TrialState.RUNNING,
+            "datetime_start": _now(),
+        }
+        with self._engine.begin() as connection:
+            added = connection.execute(TRIALS.insert().returning(TRIALS.c.trial_id), trial)
+            trial_id = int(added.scalar_one())
+            rows = []
+            for name, value in params.items():
+                row = {
+                    "trial_id": trial_id,
+                    "param_name": name,
+                    "param_value": distributions[name].to_internal_repr(value),
+                    "distribution_json": distribution_to_json(distributions[name]),
+                }
+                rows.append(row)
+            connection.execute(PARAMS.insert(), rows)
+            _write_facts(connection, trial_id, facts)
+        return trial_id
+
+    def save_progress(
+        self,
+        trial_id: int,
+        number: int,
+        epochs: Sequence[Epoch],
+        seconds: Mapping[str, float],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Write what a job brought to a running trial: epochs, seconds by part, and facts.
+
+        Facts are Optuna's user attributes of the trial, such as why it ended. What is there of the
+        same epochs, and of the same facts, is replaced.
+        """
+        key = {"study": self.name, "number": number}
+        curve = (curves.c.study == self.name) & (curves.c.number == number)
+        again = [epoch.epoch for epoch in epochs]
+        with self._engine.begin() as connection:
+            connection.execute(curves.delete().where(curve & curves.c.epoch.in_(again)))
+            connection.execute(
+                costs.delete().where((costs.c.study == self.name) & (costs.c.number == number))
+            )
+            if epochs:
+                connection.execute(curves.insert(), [{**key, **vars(epoch)} for epoch in epochs])
+            if seconds:
+                parts = [{**key, "part": part, "seconds": each} for part, each in seconds.items()]
+                connection.execute(costs.insert(), parts)
+            _write_facts(connection, trial_id, facts)
+
+    def close_trial(
+        self,
+        trial_id: int,
+        state: TrialState,
+        score: float | None,
+        epoch: int,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Close a trial, with further facts; the `score` after `epoch` is kept also of a pruned
+        one.
+        """
+        with self._engine.begin() as connection:
+            _write_facts(connection, trial_id, facts)
+            if score is not None:
+                number, kind = _stored(score)
+                step = {"step": epoch, "intermediate_value": number}
+                value = {"objective": 0, "value": number, "value_type": kind}
+                connection.execute(
+                    STEPS.insert().values(trial_id=trial_id, intermediate_value_type=kind, **step)
+                )
+                connection.execute(VALUES.insert().values(trial_id=trial_id, **value))
+            ended = {"state": state, "datetime_complete": _now()}
+            connection.execute(TRIALS.update().where(TRIALS.c.trial_id == trial_id).values(**ended))
+
+    def curves(self) -> dict[int, list[Epoch]]:
+        """The learning curves so far: epochs in order, by trial number."""
+        select = sa.select(curves).where(curves.c.study == self.name)
+        by_number: dict[int, list[Epoch]] = {}
+        for row in self._rows(select.order_by(curves.c.number, curves.c.epoch)):
+            epoch = Epoch(row.epoch, row.score, row.loss, row.seconds, row.early_loss)
+            by_number.setdefault(row.number, []).append(epoch)
+        return by_number
+
+    def costs(self) -> dict[int, dict[str, float]]:
+        """Seconds by part, by trial number."""
+        by_number: dict[int, dict[str, float]] = {}
+        for row in self._rows(sa.select(costs).where(costs.c.study == self.name)):
+            by_number.setdefault(row.number, {})[row.part] = row.seconds
+        return by_number
+
+    # --- fresh seeds and answers ----------------------------------------------------------------
+
+    def save_confirmation(self, confirmation: Confirmation) -> None:
+        """Write one fresh seed of one arm, in place of what is there about it."""
+        row = {"study": self.name, **asdict(confirmation)}
+        keys = [column.name for column in confirmations.primary_key]
+        same = [confirmations.c[key] == row[key] for key in keys]
+        with self._engine.begin() as connection:
+            connection.execute(confirmations.delete().where(*same))
+            connection.execute(confirmations.insert().values(**row))
+
+    def confirmations(self) -> list[Confirmation]:
+        """All fresh seeds of the study."""
+        select = sa.select(confirmations).where(confirmations.c.study == self.name)
+        found = []
+        for row in self._rows(select):
+            plain = row._asdict()
+            del plain["study"]
+            found.append(Confirmation(**plain))
+        return found
+
+    def save_recommendation(self, verdict: str, text: str) -> None:
+        """Write a recommendation as JSON; the last one counts."""
+        row = {"study": self.name, "created": _now(), "verdict": verdict, "json": text}
+        with self._engine.begin() as connection:
+            connection.execute(recommendations.insert().values(**row))
+
+    def recommendation(self) -> str | None:
+        """The last recommendation as JSON, or None."""
+        select = sa.select(recommendations.c.json).where(recommendations.c.study == self.name)
+        row = self._first(select.order_by(recommendations.c.created.desc()))
+        return None if row is None else str(row.json)
+
+    # --------------------------------------------------------------------------------------------
+
+    def _study_id(self) -> int:
+        if self._id is None:
+            self._id = self._storage.get_study_id_from_name(self.name)
+        return self._id
+
+    def _first(self, select: sa.Select[Any]) -> sa.Row[Any] | None:
+        with self._engine.connect() as connection:
+            return connection.execute(select).first()
+
+    def _rows(self, select: sa.Select[Any]) -> Iterable[sa.Row[Any]]:
+        with self._engine.connect() as connection:
+            return connection.execute(select).all()
+
+
+def _write_facts(connection: sa.Connection, trial_id: int, facts: Mapping[str, Any]) -> None:
+    """Write user attributes of a trial, in place of those of the same name."""
+    if not facts:
+        return
+    same = (FACTS.c.trial_id == trial_id) & FACTS.c.key.in_(list(facts))
+    connection.execute(FACTS.delete().where(same))
+    rows = []
+    for key, value in facts.items():
+        rows.append({"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
+    connection.execute(FACTS.insert(), rows)
+
+
+def _stored(score: float) -> tuple[float | None, str]:
+    """A score as Optuna stores it: a database has no infinite numbers."""
+    if math.isinf(score):
+        return None, "INF_POS" if score > 0 else "INF_NEG"
+    return score, "FINITE"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

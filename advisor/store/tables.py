@@ -1,0 +1,68 @@
+"""advisor's own tables, and those of Optuna that hold the trials."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models  # the one place that names Optuna's tables
+
+METADATA = sa.MetaData()
+
+NAME = sa.String(512)
+"""The type of a study's or an arm's name."""
+
+plans = sa.Table(
+    "advisor_plans",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("created", sa.DateTime, nullable=False),
+    sa.Column("metric", sa.String(64), nullable=False),
+    sa.Column("direction", sa.String(16), nullable=False),
+    sa.Column("question", sa.Text),  # the reference of the study, as JSON
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False, default=0.0),
+)
+curves = sa.Table(
+    "advisor_curves",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("score", sa.Float),
+    sa.Column("loss", sa.Float),
+    sa.Column("seconds", sa.Float),
+    sa.Column("early_loss", sa.Float),
+)
+costs = sa.Table(
+    "advisor_costs",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("part", sa.String(128), primary_key=True),
+    sa.Column("seconds", sa.Float),
+)
+confirmations = sa.Table(
+    "advisor_confirmations",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("phase", sa.String(16), primary_key=True),
+    sa.Column("arm", NAME, primary_key=True),
+    sa.Column("seed", sa.BigInteger, primary_key=True),
+    sa.Column("score", sa.Float),
+    sa.Column("test", sa.Float),
+    sa.Column("seconds", sa.Float),
+    sa.Column("params", sa.Text, primary_key=True),
+)
+recommendations = sa.Table(
+    "advisor_recommendations",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("created", sa.DateTime, primary_key=True),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("json", sa.Text, nullable=False),
+)
+
+TRIALS: sa.Table = models.TrialModel.__table__
+PARAMS: sa.Table = models.TrialParamModel.__table__
+FACTS: sa.Table = models.TrialUserAttributeModel.__table__
+VALUES: sa.Table = models.TrialValueModel.__table__
+STEPS: sa.Table = models.TrialIntermediateValueModel.__table__

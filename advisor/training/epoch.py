@@ -1,0 +1,25 @@
+"""One point of a learning curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training brought; a learning curve is a sequence of these.
+
+    Attributes:
+        epoch: its number, from 1.
+        score: the metric over the validation rows after the epoch.
+        loss: mean training loss over the mini-batches of the epoch.
+        seconds: time that the epoch took, with its evaluation.
+        early_loss: mean training loss of the ten steps up to step 20, in the epoch that holds this
+            step, else None.
+    """
+
+    epoch: int
+    score: float
+    loss: float
+    seconds: float
+    early_loss: float | None = None
