@@ -10,17 +10,17 @@ from typing import ClassVar, Generic, TypeVar, Union
 Number = TypeVar("Number", int, float)  # of which a range is
 
 
-@dataclass(frozen=True)
 class Range(Generic[Number]):
     """The numbers in `[low, high]`; what `Float` and `Int` have in common.
 
     Raises ValueError where the range holds nothing to search.
     """
 
+    # The subclasses have these as fields, each with its own type.
     low: Number
     high: Number
-    default: Number | None = None
-    log: bool = False
+    default: Number | None
+    log: bool
 
     _whole: ClassVar[bool] = False  # whether the numbers are whole
 
@@ -53,6 +53,11 @@ class Float(Range[float]):
     `log=True` searches its logarithm.
     """
 
+    low: float
+    high: float
+    default: float | None = None
+    log: bool = False
+
     def holds(self, value: object) -> bool:
         """Whether `value` lies in the range."""
         return isinstance(value, (int, float)) and self.low <= value <= self.high
@@ -67,6 +72,11 @@ class Int(Range[int]):
 
     `log=True` searches its logarithm.
     """
+
+    low: int
+    high: int
+    default: int | None = None
+    log: bool = False
 
     _whole: ClassVar[bool] = True
 
