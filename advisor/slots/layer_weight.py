@@ -118,7 +118,7 @@ def _parametrization_names(module: nn.Module) -> list[str]:
 
 
 def takes_any_weight(layer: Layer) -> bool:
-    """Whether a parametrized weight takes any value: one of another size, its rows in another order,
+    """Whether a parametrized weight takes any value: one of another size with rows in another order
     is set and read, and what was there is put back.
     """
     module = layer.module

@@ -108,7 +108,7 @@ class Initializer(Technique):
         return skips
 
     def refuses(self, layer: Layer) -> str | None:
-        """Why this rule leaves alone a layer that another would fill (`not a convolution`), or
+        """Why this rule does not fill a layer that another would fill (`not a convolution`), or
         None.
         """
         return None
@@ -205,7 +205,7 @@ class Initializer(Technique):
 
         A layer that runs several times is handed over until `visit` changes its output. What
         `visit` returns takes the output's place for the layers after it, so that one pass is enough
-        for a rule that looks at data. Dropout is off, batch normalizations use the batch, and
+        for a rule that is measured on data. Dropout is off, batch normalizations use the batch, and
         buffers are restored.
         """
         layers = [layer for layer in self.layers(run) if layer.callable]

@@ -44,7 +44,7 @@ class Block:
 
 def blocks(layer: Layer, gain: float, weight: Tensor | None = None) -> Iterator[Block]:
     """The trainable blocks of a layer: gates and attention projections one by one, transposed
-    weights turned, groups apart.
+    weights turned, groups one by one.
 
     `weight` stands for the layer's own where that is computed from other parameters.
     """

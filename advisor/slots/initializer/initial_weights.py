@@ -1,4 +1,4 @@
-"""How a layer starts: as torch drew it, or as the model's author wants it."""
+"""How a layer starts: as torch drew it, or as the model's author set it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MATRIX = 2048
 
 
 def own_start(layer: Layer) -> str | None:
-    """What the author made of a layer's weights (`an isometry times 1`, `std 0.02`), or None where
+    """How the author set a layer's weights (`an isometry times 1`, `std 0.02`), or None where
     they are torch's own draw.
     """
     for weight, bound in _torch_bounds(layer):

@@ -1,4 +1,4 @@
-"""Layers whose weights are changed by what they give, while the model runs."""
+"""The hook by which a rule changes layers by their outputs, while the model runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from advisor.model import Layer
 
 Again = Callable[[float | None], Tensor]
-"""Gives a layer's output anew, once its weight has been multiplied by a factor, or (given None)
+"""Computes a layer's output again, once its weight has been multiplied by a factor or (with None)
 changed in another way.
 """
 Visit = Callable[[Layer, Tensor, Again], Tensor | None]
-"""Called with a layer, its output, and a function that gives the output anew. What it returns takes
-the output's place.
+"""Called with a layer, its output, and a function that computes the output again. What it returns
+takes the output's place.
 """
 
 

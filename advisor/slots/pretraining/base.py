@@ -68,15 +68,15 @@ class Learnt(NamedTuple):
 class Pretraining(Technique):
     """Greedy layer-wise pretraining of the user's own layers; write `learn`.
 
-    The layers come in order of execution. Each is trained alone on the inputs that reach it through
-    the layers before it, which are pretrained by then; training and unlabeled rows are used,
-    targets only where `labelled` is true. Afterwards everything is trained whole, or all but the
+    The layers come in order of execution. Each is trained by itself on the inputs that reach it
+    through the layers before it, which are pretrained by then; training and unlabeled rows are
+    used, targets only where `labelled` is true. Afterwards everything is trained whole, or all but the
     first `freeze` layers. No shape of model is required, because a segment is one layer with its
     captured input. A layer whose loss does not fall keeps its start.
 
     Attributes:
         kinds: kinds of layer that the method can train: `linear`, `conv`, `conv_transpose`, `rnn`.
-        labelled: whether `learn` gets `targets`; its inputs are then training rows alone, whole.
+        labelled: whether `learn` gets `targets`; its inputs are then those of whole training rows.
         space: passes over a layer's inputs at most, learning rate, and how many layers stay as
             pretraining left them.
     """

@@ -52,7 +52,7 @@ def capture(run: Run, segment: Segment) -> Tensor | None:
 
 def capture_labelled(run: Run, segment: Segment) -> tuple[Tensor, Tensor] | None:
     """The inputs (rows, …) of a layer's first use, whole, with the targets of their rows, from
-    training rows alone.
+    training rows only.
 
     None where they do not vary, or where a row of the layer's input is not a row of the data.
     """
