@@ -70,9 +70,9 @@ class Pretraining(Technique):
 
     The layers come in order of execution. Each is trained by itself on the inputs that reach it
     through the layers before it, which are pretrained by then; training and unlabeled rows are
-    used, targets only where `labelled` is true. Afterwards everything is trained whole, or all but the
-    first `freeze` layers. No shape of model is required, because a segment is one layer with its
-    captured input. A layer whose loss does not fall keeps its start.
+    used, targets only where `labelled` is true. Afterwards everything is trained whole, or all but
+    the first `freeze` layers. No shape of model is required, because a segment is one layer with
+    its captured input. A layer whose loss does not fall keeps its start.
 
     Attributes:
         kinds: kinds of layer that the method can train: `linear`, `conv`, `conv_transpose`, `rnn`.
