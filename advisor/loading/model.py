@@ -16,38 +16,47 @@ from torch import nn
 from advisor.errors import InputError, left_out_of, listing, near
 from advisor.loading.files import load_object
 
-# constructor arguments, without case and underscores, by the fact about the data that they ask for
-_ASKS: dict[str, tuple[str, ...]] = {
+# Constructor arguments that ask for a fact about the data, without case and underscores.
+_ARGUMENT_NAMES: dict[str, tuple[str, ...]] = {
     "features": (
-        "infeatures", "inputdim", "indim", "nin", "nfeat", "nfeats", "nfeatures", "numfeatures", "numfeats", "inputsize",
-        "insize", "numinputs", "ninputs", "ninput", "inputs", "ninp", "dimin", "dinput", "din",
-        "inputfeatures", "features", "inputshape",
-        "inputdims", "indims", "infeats", "ninfeatures", "numinputfeatures", "obsdim", "statedim", "xdim", "featuredim",
+        "infeatures", "inputdim", "indim", "nin", "nfeat", "nfeats", "nfeatures", "numfeatures",
+        "numfeats", "inputsize", "insize", "numinputs", "ninputs", "ninput", "inputs", "ninp",
+        "dimin", "dinput", "din", "inputfeatures", "features", "inputshape", "inputdims", "indims",
+        "infeats", "ninfeatures", "numinputfeatures", "obsdim", "statedim", "xdim", "featuredim",
         "nx",
     ),
     "classes": (
-        "numclasses", "nclasses", "nclass", "numclass", "outputdim", "outdim", "outfeatures", "outputsize", "outsize", "nout",
-        "nouts", "numoutputs", "noutputs", "noutput", "outputs", "dimout", "doutput", "dout", "classes", "numlabels", "nlabels",
-        "outputfeatures", "outputdims", "outdims", "numtargets", "ntargets", "classnum", "targetsize", "tagsetsize",
+        "numclasses", "nclasses", "nclass", "numclass", "outputdim", "outdim", "outfeatures",
+        "outputsize", "outsize", "nout", "nouts", "numoutputs", "noutputs", "noutput", "outputs",
+        "dimout", "doutput", "dout", "classes", "numlabels", "nlabels", "outputfeatures",
+        "outputdims", "outdims", "numtargets", "ntargets", "classnum", "targetsize", "tagsetsize",
         "outputchannels", "ny", "actiondim", "c",
     ),
     "vocabulary": (
-        "vocabsize", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize", "vocab", "nwords", "numwords",
-        "numtokens", "vocablen", "embednum", "nembeddings", "dictsize", "inputvocabsize", "srcvocabsize", "v", "nvocabulary",
-        "vocabulary",
+        "vocabsize", "ntoken", "ntokens", "numembeddings", "nvocab", "numvocab", "vocabularysize",
+        "vocab", "nwords", "numwords", "numtokens", "vocablen", "embednum", "nembeddings",
+        "dictsize", "inputvocabsize", "srcvocabsize", "v", "nvocabulary", "vocabulary",
     ),
     "channels": (
-        "inchannels", "channels", "nchannels", "numchannels", "inputchannels", "inchans", "inch", "nc", "inplanes", "imgchannels",
-        "imagechannels", "channelsin", "chin", "numinchannels", "ninchannels", "inputchannel", "inchannel", "colorchannels",
+        "inchannels", "channels", "nchannels", "numchannels", "inputchannels", "inchans", "inch",
+        "nc", "inplanes", "imgchannels", "imagechannels", "channelsin", "chin", "numinchannels",
+        "ninchannels", "inputchannel", "inchannel", "colorchannels",
     ),
     "length": (
-        "seqlen", "sequencelength", "seqlength", "length", "maxlen", "maxlength", "maxseqlen", "contextlength", "blocksize",
-        "window",
+        "seqlen", "sequencelength", "seqlength", "length", "maxlen", "maxlength", "maxseqlen",
+        "contextlength", "blocksize", "window",
     ),
-    "height": ("height", "imgheight", "imageheight", "h", "imgsize", "imagesize", "imgdim", "imagedim", "resolution"),
+    "height": (
+        "height", "imgheight", "imageheight", "h", "imgsize", "imagesize", "imgdim", "imagedim",
+        "resolution",
+    ),
     "width": ("width", "imgwidth", "imagewidth", "w"),
 }  # fmt: skip
-_FACTS = {name: fact for fact, names in _ASKS.items() for name in names}
+
+# The same the other way round: the fact that an argument asks for.
+_FACTS = {name: fact for fact, names in _ARGUMENT_NAMES.items() for name in names}
+
+# Parameters that need not get an argument.
 _STAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -57,9 +66,9 @@ def load_model(spec: str, definitions_only: bool = False) -> Callable[..., Any]:
 
     With `definitions_only` the file's other top-level code is left out.
     """
-    found = load_object(spec, "model", definitions_only=definitions_only)
-    _check_factory(found, spec)
-    return found  # type: ignore[no-any-return]  # callable, as checked
+    build = load_object(spec, "model", definitions_only=definitions_only)
+    _refuse_no_builder(build, spec)
+    return build  # type: ignore[no-any-return]  # callable, as checked
 
 
 def build_model(
@@ -74,83 +83,98 @@ def build_model(
     Raises InputError if an argument is missing and not inferable, or unknown; if `build` raises; if
     it returns no module.
     """
-    _check_factory(build, repr(build) if not isinstance(build, nn.Module) else type(build).__name__)
-    name = getattr(build, "__name__", type(build).__name__)
+    kind = type(build).__name__
+    _refuse_no_builder(build, kind if isinstance(build, nn.Module) else repr(build))
+    name = getattr(build, "__name__", kind)
     used = {**arguments, **_inferred(build, name, facts, arguments)}
-    what = f"{name}({', '.join(f'{key}={value!r}' for key, value in used.items())})"
+    call = f"{name}({', '.join(f'{key}={value!r}' for key, value in used.items())})"
     try:
         model = build(**used)
     except Exception as error:
-        why = f"{type(error).__name__}{_raised_at(error)}: {str(error).rstrip('.')}{left_out_of(error)}"
-        raise InputError(f"{what} raised {why}. {_advice(error, used)}") from error
-    if not isinstance(model, nn.Module):
+        text = str(error).rstrip(".") + left_out_of(error)
+        why = f"{type(error).__name__}{_raised_at(error)}: {text}"
+        raise InputError(f"{call} raised {why}. {_advice(error, used)}") from error
+    if isinstance(model, nn.Module):
+        return model, used
+    returned = f"{call} returned {type(model).__name__}"
+    raise InputError(f"{returned}, and a torch.nn.Module is needed; return the model.")
+
+
+def _refuse_no_builder(build: Any, what: str) -> None:
+    """Raise InputError unless something can be called to make a model."""
+    kind = type(build).__name__
+    if isinstance(build, nn.Module):
         raise InputError(
-            f"{what} returned {type(model).__name__}, and a torch.nn.Module is needed; return the model."
+            f"{what} is a model ({kind}), and every trial needs a fresh one; "
+            f"pass the class {kind}, or a function that returns a new model."
         )
-    return model, used
+    if not callable(build):
+        raise InputError(
+            f"{what} is {kind}, and a class or function that returns a torch.nn.Module is needed."
+        )
+
+
+def _inferred(
+    build: Callable[..., Any], name: str, facts: Mapping[str, int], arguments: Mapping[str, Any]
+) -> dict[str, int]:
+    """The required arguments that were not given, as far as the data say what they are."""
+    try:
+        parameters = inspect.signature(build).parameters
+    except (TypeError, ValueError):  # a builtin
+        return {}
+    _refuse_unknown(name, parameters, arguments)
+
+    inferred = {}
+    for key, parameter in parameters.items():
+        has_default = parameter.default is not parameter.empty
+        if key in arguments or has_default or parameter.kind in _STAR:
+            continue
+        value = _fact_for(key, facts)
+        if parameter.kind is parameter.POSITIONAL_ONLY or value is None:
+            raise InputError(
+                f"{name} needs an argument {key!r} that cannot be inferred from the data; "
+                f"give it: --model-arg {key}=VALUE."
+            )
+        inferred[key] = value
+    return inferred
+
+
+def _refuse_unknown(
+    name: str, parameters: Mapping[str, inspect.Parameter], arguments: Mapping[str, Any]
+) -> None:
+    """Raise InputError where an argument was given that a constructor does not have."""
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key in arguments:
+        if key not in parameters:
+            has = listing(parameters) or "none"
+            raise InputError(
+                f"{name} has no argument {key!r}.{near(key, parameters)} It has: {has}."
+            )
+
+
+def _fact_for(argument: str, facts: Mapping[str, int]) -> int | None:
+    """The number that an argument asks for, by its name."""
+    fact = _FACTS.get(argument.replace("_", "").lower(), "")
+    if fact == "classes":  # in a regression there are none, and the model gives its targets
+        return facts.get(fact, facts.get("outputs"))
+    return facts.get(fact)
 
 
 def _advice(error: Exception, used: Mapping[str, Any]) -> str:
-    holder = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
-    for key, value in used.items():
-        if isinstance(value, SimpleNamespace) and value is holder:
-            return f"Give it with --model-arg {key}.{error.name}=VALUE."  # type: ignore[attr-defined]  # an AttributeError
+    """What to do about a constructor that raised."""
+    if isinstance(error, AttributeError):
+        for key, value in used.items():
+            if isinstance(value, SimpleNamespace) and value is error.obj:
+                return f"Give it with --model-arg {key}.{error.name}=VALUE."
     return (
         "Give its arguments with --model-arg NAME=VALUE, or pass a function that builds the model."
     )
 
 
-def _check_factory(found: Any, what: str) -> None:
-    if isinstance(found, nn.Module):
-        raise InputError(
-            f"{what} is a model ({type(found).__name__}), and every trial needs a fresh one; pass the class "
-            f"{type(found).__name__}, or a function that returns a new model."
-        )
-    if not callable(found):
-        raise InputError(
-            f"{what} is {type(found).__name__}, and a class or function that returns a torch.nn.Module is needed."
-        )
-
-
-def _inferred(
-    build: Callable[..., Any], name: str, facts: Mapping[str, int], given: Mapping[str, Any]
-) -> dict[str, int]:
-    try:
-        parameters = inspect.signature(build).parameters
-    except (TypeError, ValueError):  # a builtin
-        return {}
-    _check_known(name, parameters, given)
-    found = {}
-    for key, parameter in parameters.items():
-        if key in given or parameter.default is not parameter.empty or parameter.kind in _STAR:
-            continue
-        if parameter.kind is parameter.POSITIONAL_ONLY or (value := _fact(key, facts)) is None:
-            raise InputError(
-                f"{name} needs an argument {key!r} that cannot be told from the data; give it: --model-arg {key}=VALUE."
-            )
-        found[key] = value
-    return found
-
-
-def _check_known(
-    name: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]
-) -> None:
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for key in given:
-        if key not in parameters:
-            raise InputError(
-                f"{name} has no argument {key!r}.{near(key, parameters)} It has: {listing(parameters) or 'none'}."
-            )
-
-
-def _fact(argument: str, facts: Mapping[str, int]) -> int | None:
-    fact = _FACTS.get(argument.replace("_", "").lower(), "")
-    return facts.get(fact, facts.get("outputs") if fact == "classes" else None)
-
-
 def _raised_at(error: Exception) -> str:
+    """` at FILE:LINE`, or nothing where the call itself did not fit."""
     call = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f" at {os.path.basename(call.filename)}:{call.lineno}" if call.filename != __file__ else ""
-    )
+    if call.filename == __file__:
+        return ""
+    return f" at {os.path.basename(call.filename)}:{call.lineno}"

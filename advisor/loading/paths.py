@@ -1,4 +1,4 @@
-"""Finds the file or folder that a word of the user names."""
+"""Finds the file or folder that a user names."""
 
 from __future__ import annotations
 
@@ -6,42 +6,44 @@ import difflib
 from pathlib import Path
 
 from advisor.errors import InputError, listing
+from advisor.loading.references import Reference
 
 
 def find_path(text: str | Path, folder: Path | None) -> Path:
-    """The file or folder that `text` names, looked for in `folder`, then in the current directory.
+    """The file or folder that `text` names, looked up in `folder`, then in the current directory.
 
     Raises:
-        InputError: there is no such file; names that look alike are shown.
+        InputError: there is no such file; the message shows names that look alike.
     """
     if not str(text).strip():
         raise InputError("a path is empty; give a file or a folder.")
     path = Path(text).expanduser()
-    places = [base / path for base in (folder, Path.cwd()) if base is not None]
-    found = next((place for place in places if place.exists()), None)
-    if found is None:
-        raise InputError(
-            f"there is no file or folder {str(text)!r}{_alike(places)}. Check the path."
-        )
-    return found
-
-
-def _alike(places: list[Path]) -> str:
-    """Which names in the folders that were searched look like the one that is missing."""
-    names: list[str] = []
-    for place in places:
-        if place.parent.is_dir():
-            names += difflib.get_close_matches(
-                place.name, [entry.name for entry in place.parent.iterdir()]
-            )
-    looked = " or ".join(dict.fromkeys(str(place.parent) for place in places))
-    return f" (looked in {looked}" + (
-        f"; did you mean {listing(dict.fromkeys(names), 3)}?)" if names else ")"
+    candidates = [Path.cwd() / path]
+    if folder is not None:
+        candidates.insert(0, folder / path)
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise InputError(
+        f"there is no file or folder {str(text)!r}{_searched(candidates)}. Check the path."
     )
+
+
+def _searched(candidates: list[Path]) -> str:
+    """Which folders were searched, and which names in them look like the missing one."""
+    folders: list[str] = []
+    similar: list[str] = []
+    for candidate in candidates:
+        folders.append(str(candidate.parent))
+        if candidate.parent.is_dir():
+            names = [entry.name for entry in candidate.parent.iterdir()]
+            similar += difflib.get_close_matches(candidate.name, names)
+    text = "looked in " + " or ".join(dict.fromkeys(folders))
+    if similar:
+        text += f"; did you mean {listing(dict.fromkeys(similar), 3)}?"
+    return f" ({text})"
 
 
 def is_reference(text: str) -> bool:
     """Whether `text` reads like FILE.py:NAME or package.module:NAME."""
-    place, _, name = text.rpartition(":")
-    module = place.endswith(".py") or all(word.isidentifier() for word in place.split("."))
-    return bool(place) and module and name.isidentifier()
+    return bool(Reference.parse(text).name)

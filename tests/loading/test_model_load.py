@@ -295,7 +295,8 @@ def test_a_class_that_needs_what_was_left_out_says_which_name_and_where(script):
     build = load_model(f"{script}:Lost", definitions_only=True)
     with pytest.raises(
         InputError,
-        match=r"name 'RATE' is not defined \('RATE' is made at a_script.py:29, which --definitions-only",
+        match=r"name 'RATE' is not defined \('RATE' is made at a_script.py:29, "
+        r"which --definitions-only",
     ):
         build_model(build, {}, {})
 
@@ -305,7 +306,8 @@ def test_a_module_of_a_package_is_loaded_by_its_definitions(folder):
     (folder / "a_package" / "__init__.py").write_text("")
     (folder / "a_package" / "sizes.py").write_text("WIDTH = 3\n")
     (folder / "a_package" / "nets.py").write_text(
-        "from torch import nn\nfrom .sizes import WIDTH\nclass Net(nn.Linear):\n    size = WIDTH\nraise SystemExit(1)\n"
+        "from torch import nn\nfrom .sizes import WIDTH\n"
+        "class Net(nn.Linear):\n    size = WIDTH\nraise SystemExit(1)\n"
     )
     sys.path.insert(0, str(folder))
     with pytest.raises(InputError, match="--definitions-only"):
