@@ -1,4 +1,4 @@
-"""The way of a diagnosis: set up, look, ask the techniques; no search, nothing is stored."""
+"""`advisor.diagnose`: open the study, examine its model, ask the techniques. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -16,28 +16,66 @@ from advisor.diagnosis.measure import Signal
 from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
-from advisor.technique import KEEP
 from advisor.training.run import Run
-from advisor.verdict.technique_findings import look
+from advisor.verdict.technique_findings import diagnose_with
 from advisor.work.executors import one_thread
-from advisor.work.prepare import Prepared, setup
-from advisor.work.study_ref import StudyRef, host_of
+from advisor.work.prepare import Prepared, prepare
+from advisor.work.study_ref import StudyRef
 
-_OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}
+OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}
+"""Kinds of output that are written otherwise than an anatomy names them."""
+SITE_KEYS = ("id", "kind", "label", "reason", "calls", "place")
+"""What the JSON says of an activation site."""
+TABLE_KEYS = ("name", "rows", "width", "padding_idx", "source", "tied")
+"""What the JSON says of an embedding table."""
+
+
+def diagnose(
+    study: Study | StudyRef | Prepared | str | Path,
+    *,
+    steps: int = 0,
+    device: str = "cpu",
+    plugins: Sequence[str] = (),
+) -> DiagnosisReport:
+    """Examine a task's model before it is trained.
+
+    The report says what the model is made of, what is wrong with it, and which techniques fit.
+
+    Arguments:
+        study: an `advisor.Study`, or the path of a study file.
+        steps: also train that many mini-batches, on weights that are put back, and judge the
+            updates.
+        device: a torch device.
+        plugins: plugin files to load besides the installed plugins.
+
+    Raises:
+        InputError: the task is at fault.
+    """
+    one_thread()
+    prepared = study
+    if not isinstance(prepared, Prepared):
+        prepared = prepare(StudyRef.of(prepared, tuple(plugins)), device)
+    plan = make_plan(prepared)
+    seed = prepared.study.seed
+    run = prepared.run(seed, seed)
+    by_slot = prepared.host.techniques
+    techniques = [by_slot[slot][name] for slot, name in plan.techniques]
+    diagnosis, _ = diagnose_with(run, techniques, steps)
+    return DiagnosisReport(prepared, run, diagnosis, plan)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `advisor diagnose` tells about a task.
+class DiagnosisReport:
+    """What `advisor diagnose` shows about a task.
 
     Attributes:
-        shared: the task, set up.
+        prepared: the study, opened.
         run: the user's model as it starts, with its data and loss.
         diagnosis: what was measured, and what is wrong.
         plan: the techniques that fit, and why others do not.
     """
 
-    shared: Prepared
+    prepared: Prepared
     run: Run
     diagnosis: Diagnosis
     plan: Plan
@@ -62,63 +100,55 @@ class Report:
         """Kind of output: `logits`, `log-probabilities`, `probabilities`, `bounded` or `raw`."""
         kind = self.anatomy.output
         if kind == "raw":
-            return "raw" if self.shared.objective.kind == "regression" else "logits"
-        return _OUTPUTS.get(kind, kind)
+            return "raw" if self.prepared.objective.kind == "regression" else "logits"
+        return OUTPUTS.get(kind, kind)
 
     @property
     def fits(self) -> dict[str, dict[str, str | None]]:
         """By slot, every technique with None where it fits, else why it does not."""
-        found: dict[str, dict[str, str | None]] = {
-            slot: dict.fromkeys((name for name in names if name != KEEP), None)
-            for slot, names in self.plan.options.items()
-        }
+        fits: dict[str, dict[str, str | None]] = {slot: {} for slot in self.plan.options}
+        for slot, name in self.plan.techniques:
+            fits[slot][name] = None
         for skip in self.plan.skipped:
-            found[skip.slot][skip.technique] = skip.why
-        return found
+            fits[skip.slot][skip.technique] = skip.why
+        return fits
 
     def to_json(self) -> str:
         """The documented keys as JSON text; numbers that are not finite are null."""
-        return json.dumps(_finite(self._plain()), indent=2, ensure_ascii=False)
-
-    def _plain(self) -> dict[str, Any]:
         measured, steps = self.diagnosis.measured, self.diagnosis.steps
-        return {
-            "study": self.shared.study.name,
+        signal = {
+            "rows": measured.rows,
+            "features_std": measured.features,
+            "features_cosine": measured.cosine,
+            "output_std": measured.output_std,
+            "loss": measured.loss,
+        }
+        # A user's model may have an attribute that is called `parameters`, so the class is asked.
+        parameters = sum(p.numel() for p in nn.Module.parameters(self.model))
+        plain = {
+            "study": self.prepared.study.name,
             "model": type(self.model).__name__,
-            "parameters": sum(p.numel() for p in nn.Module.parameters(self.model)),
+            "parameters": parameters,
             "output": self.output,
             "output_shape": list(self.anatomy.output_shape),
-            "sites": [
-                {
-                    key: getattr(site, key)
-                    for key in ("id", "kind", "label", "reason", "calls", "place")
-                }
-                for site in self.anatomy.sites
-            ],
-            "layers": [_layer(signal) for signal in measured.signals],
-            "embeddings": [
-                {
-                    key: getattr(table, key)
-                    for key in ("name", "rows", "width", "padding_idx", "source", "tied")
-                }
-                for table in self.anatomy.tables
-            ],
+            "sites": [_pick(site, SITE_KEYS) for site in self.anatomy.sites],
+            "layers": [_layer(each) for each in measured.signals],
+            "embeddings": [_pick(table, TABLE_KEYS) for table in self.anatomy.tables],
             "unused": list(self.anatomy.unused),
             "raw": list(self.anatomy.raw),
-            "signal": {
-                "rows": measured.rows,
-                "features_std": measured.features,
-                "features_cosine": measured.cosine,
-                "output_std": measured.output_std,
-                "loss": measured.loss,
-            },
+            "signal": signal,
             "steps": asdict(steps) if steps else None,
             "findings": [finding.to_json() for finding in self.findings],
             "fits": self.fits,
-            "notes": list(self.shared.notes),
-            "warnings": list(self.shared.warnings),
+            "notes": list(self.prepared.notes),
+            "warnings": list(self.prepared.warnings),
             "seconds": round(self.diagnosis.seconds, 3),
         }
+        return json.dumps(_finite(plain), indent=2, ensure_ascii=False)
+
+
+def _pick(thing: object, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: getattr(thing, key) for key in keys}
 
 
 def _layer(signal: Signal) -> dict[str, Any]:
@@ -143,31 +173,6 @@ def _finite(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def diagnose(
-    study: Study | StudyRef | str | Path,
-    *,
-    steps: int = 0,
-    device: str = "cpu",
-    plugins: Sequence[str] = (),
-) -> Report:
-    """Look at a task's model before it is trained: what it is made of, what is wrong with it, which
-    techniques fit.
-
-    Arguments:
-        study: an `advisor.Study`, or the path of a study file.
-        steps: also train that many mini-batches, on weights that are put back, and judge the
-            updates.
-        device: a torch device.
-        plugins: plugin files to load besides the installed plugins.
-
-    Raises `InputError` when the task is at fault.
-    """
-    question = StudyRef.given(study, tuple(plugins))
-    one_thread()
-    shared, host = setup(question, device), host_of(question)
-    run = shared.run(shared.study.seed, shared.splits(shared.study.seed))
-    plan = make_plan(shared, host)
-    return Report(shared, run, look(run, plan, host, steps), plan)
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -2,9 +2,11 @@
 
 from advisor.model.anatomy import Anatomy, Layer, Site, Table, select
 from advisor.model.call import call
-from advisor.model.swapping.swap import SwapReport, swap
+from advisor.model.swapping.report import SwapReport
+from advisor.model.swapping.swap import swap
 from advisor.model.tracing.trace import materialize, trace
-from advisor.model.writing.recipe import apply_recipe
+from advisor.model.writing.diff import diff
+from advisor.model.writing.recipe import apply_recipe, recipe
 
 __all__ = [
     "Anatomy",
@@ -14,7 +16,9 @@ __all__ = [
     "Table",
     "apply_recipe",
     "call",
+    "diff",
     "materialize",
+    "recipe",
     "select",
     "swap",
     "trace",

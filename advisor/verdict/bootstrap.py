@@ -1,78 +1,80 @@
-"""What the number of test rows allows to say: seeds cannot remove the sampling of rows."""
+"""What the number of test rows allows to say: no number of seeds removes the sampling of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from advisor.training.metrics import Metric
+from advisor.verdict.recommendation import RowGain
 
-TIMES = 1000
-SLOW_TIMES = 200
+RESAMPLES = 1000
+"""Resamples where the score is a mean over rows."""
+SLOW_RESAMPLES = 200
 """Resamples where the metric must be computed anew for each."""
 Answers = tuple[Tensor, Tensor]
-"""What the metric read of every row, and the targets."""
-
-
-@dataclass(frozen=True)
-class RowGain:
-    """The gain on the test rows, *higher is better*, averaged over seeds, with a 95 % interval over
-    the sampling of rows.
-    """
-
-    mean: float
-    low: float
-    high: float
-    rows: int
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean: the interval is about four of it wide."""
-        return (self.high - self.low) / 3.92
+"""What the metric read of every test row, and the targets."""
 
 
 def row_gain(metric: Metric, pairs: Sequence[tuple[Answers, Answers]], seed: int) -> RowGain | None:
-    """Paired bootstrap over rows (Efron 1979): both arms of a pair are scored on the same resampled
-    rows, seed by seed.
+    """The gain on the test rows, by a paired bootstrap over rows (Efron 1979).
 
-    None where the metric cannot be computed on most resamples.
+    Both arms of a pair are scored on the same resampled rows, seed by seed.
+
+    Arguments:
+        metric: what scores the rows.
+        pairs: for each seed the answers of the baseline and of the other arm.
+        seed: of the resampling.
+
+    Returns None where the metric cannot be computed on most resamples.
     """
+    if metric.rows is None:
+        resamples = SLOW_RESAMPLES
+        gain_on = partial(_gain_by_score, metric, pairs)
+    else:
+        resamples = RESAMPLES
+        gain_on = partial(_mean_at, _differences(metric.rows, pairs) * metric.sign)
+
     rows = len(pairs[0][0][1])
-    gain = _by_row(metric, pairs) if metric.rows is not None else _by_score(metric, pairs)
     generator = np.random.default_rng(seed)
-    times = TIMES if metric.rows is not None else SLOW_TIMES
-    drawn = [gain(torch.from_numpy(generator.integers(0, rows, rows))) for _ in range(times)]
-    known = [value for value in drawn if value == value]
-    if len(known) < times / 2:
+    gains = []
+    for _ in range(resamples):
+        gain = gain_on(torch.from_numpy(generator.integers(0, rows, rows)))
+        if not np.isnan(gain):
+            gains.append(gain)
+    if len(gains) < resamples / 2:
         return None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return RowGain(gain(torch.arange(rows)), float(low), float(high), rows)
+    low, high = np.percentile(gains, [2.5, 97.5])
+    return RowGain(gain_on(torch.arange(rows)), float(low), float(high), rows)
 
 
-def _by_row(metric: Metric, pairs: Sequence[tuple[Answers, Answers]]) -> Callable[[Tensor], float]:
-    assert metric.rows is not None  # the caller has looked
-    each = (
-        torch.stack([metric.rows(*other) - metric.rows(*one) for one, other in pairs]).mean(0)
-        * metric.sign
-    )
-    return lambda index: float(each[index].mean())
+def _differences(
+    score_rows: Callable[[Tensor, Tensor], Tensor], pairs: Sequence[tuple[Answers, Answers]]
+) -> Tensor:
+    """How much more each row scores with the other arm, averaged over seeds."""
+    differences = [score_rows(*other) - score_rows(*one) for one, other in pairs]
+    return torch.stack(differences).mean(0)
 
 
-def _by_score(
-    metric: Metric, pairs: Sequence[tuple[Answers, Answers]]
-) -> Callable[[Tensor], float]:
-    def gain(index: Tensor) -> float:
+def _mean_at(values: Tensor, index: Tensor) -> float:
+    return float(values[index].mean())
+
+
+def _gain_by_score(
+    metric: Metric, pairs: Sequence[tuple[Answers, Answers]], index: Tensor
+) -> float:
+    """The gain on the rows at `index`, averaged over seeds; NaN where they cannot be scored."""
+    differences = []
+    for (output, target), (other_output, _) in pairs:
+        rows = target[index]
         try:
-            scores = [
-                metric.score(b[index], t[index]) - metric.score(a[index], t[index])
-                for (a, t), (b, _) in pairs
-            ]
-        except Exception:  # a metric that needs every class, on rows that lack one; the user's own may raise anything
+            score = metric.score(output[index], rows)
+            other_score = metric.score(other_output[index], rows)
+        except Exception:  # e.g. a class that these rows lack; the user's own may raise anything
             return float("nan")
-        return metric.sign * sum(scores) / len(scores)
-
-    return gain
+        differences.append(other_score - score)
+    return metric.sign * sum(differences) / len(differences)

@@ -5,28 +5,38 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from optuna.trial import FrozenTrial
-
-from advisor.search import stages
-from advisor.search.plan import NUISANCE, Choices, Plan
-from advisor.search.search import arm_label
+from advisor.search.arm import Arm, arm_label, count_changes, techniques_in
+from advisor.search.history import History
+from advisor.search.plan import NUISANCE, Plan
+from advisor.search.stages import LEADERS
+from advisor.search.trial import Trial
 from advisor.technique import KEEP
+
+NOTICEABLE_SECONDS = 0.5
+"""Techniques that take less time than this before training count as taking none."""
+NOTICEABLE_SHARE = 0.3
+"""So do those that take less than this share of a training."""
+COST_FACTOR = 4
+"""The factor in the whole time of a training that makes a step of an arm's cost."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An arm with its parameters, as found by the search. `searched` is its score there, too good
-    by selection.
+    """An arm with its parameters, as the search left it.
 
-    `extra` is what its techniques take before training begins, in trainings: measured in one
-    process, side by side, it does not depend on how busy the machine is.
+    Attributes:
+        arm: one technique per slot.
+        params: the parameters that are free in the arm.
+        searched: its score in the search, too good by selection; None where it has none.
+        extra: time that its techniques take before training begins, in trainings. It is measured in
+            one process, side by side, so it does not depend on how busy the machine is.
     """
 
-    choices: Choices
+    arm: Arm
     params: Mapping[str, Any]
     searched: float | None
     extra: float = 0.0
@@ -34,185 +44,217 @@ class Candidate:
     @property
     def label(self) -> str:
         """`activation=elu initializer=he`, or `keep`."""
-        return arm_label(self.choices)
+        return arm_label(self.arm)
 
     @property
     def changes(self) -> int:
         """How many slots differ from the user's model."""
-        return stages.changes(self.choices)
+        return count_changes(self.arm)
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Arm and parameters, as the database knows them."""
-        return self.label, json.dumps(dict(self.params), sort_keys=True)
+    def cost_step(self) -> int:
+        """0 for an arm that trains at once; one more for each factor of 4 in the whole time.
+
+        The steps are coarse because seconds are noisy.
+        """
+        if self.extra < NOTICEABLE_SHARE:
+            return 0
+        return 1 + int(math.log(1 + self.extra, COST_FACTOR))
+
+    def with_rates_of(self, other: Candidate) -> Candidate:
+        """The same arm at the learning rate and weight decay of another one.
+
+        Its score in the search stays that of its own best rate.
+        """
+        rates = {name: other.params[name] for name in NUISANCE}
+        return replace(self, params={**self.params, **rates})
+
+    def json_params(self) -> str:
+        """Its parameters as the database has them."""
+        return json.dumps(dict(self.params), sort_keys=True)
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One arm on one fresh seed."""
+class Candidates:
+    """What the search has to confirm.
+
+    Attributes:
+        start: the model as it is, at the rates that the search began with.
+        baseline: the same at the best rates that the search found.
+        others: the arms worth confirming, the most promising first.
+        best_scores: the best score in the search of every arm that changes something.
+        duplicates: slot and name of techniques that compute what the user's model does already.
+    """
+
+    start: Candidate
+    baseline: Candidate
+    others: list[Candidate]
+    best_scores: list[float]
+    duplicates: list[tuple[str, str]]
+
+    @property
+    def baselines(self) -> list[Candidate]:
+        """The model as it is at both pairs of rates, or at one where they are the same."""
+        if self.start is self.baseline:
+            return [self.baseline]
+        return [self.baseline, self.start]
+
+
+@dataclass(frozen=True)
+class FreshScore:
+    """What one arm reached on one fresh seed.
+
+    Attributes:
+        score: on the validation rows.
+        seconds: of the training with its techniques.
+        test: score of the test rows; None where they were not scored.
+    """
 
     score: float
     seconds: float
     test: float | None = None
 
 
-NOTICED = 0.5
-"""Seconds that a person would notice."""
-Costs = Mapping[int, Mapping[str, float]]
-"""Seconds by part, by trial number."""
-Results = Mapping[str, Sequence[Trained]]
-"""What arms scored on fresh seeds, by label; the i-th of each share a seed."""
+Results = Mapping[str, Sequence[FreshScore]]
+"""What arms reached on fresh seeds, by label; the i-th of each share a seed."""
 
 
-def mean(results: Sequence[Trained]) -> float:
+class Noise(NamedTuple):
+    """The deviation of an arm's gain from seed to seed, and its degrees of freedom."""
+
+    deviation: float
+    freedom: int
+
+
+def mean_score(results: Sequence[FreshScore]) -> float:
     """Mean score over the seeds."""
-    return statistics.fmean(r.score for r in results)
+    return statistics.fmean([result.score for result in results])
 
 
-def mean_seconds(results: Sequence[Trained]) -> float:
+def mean_seconds(results: Sequence[FreshScore]) -> float:
     """Mean seconds of a training, with its techniques."""
-    return statistics.fmean(r.seconds for r in results)
+    return statistics.fmean([result.seconds for result in results])
 
 
-def baselines(plan: Plan, trials: Sequence[FrozenTrial], sign: float) -> list[Candidate]:
-    """The user's model as it is: at the best rates that the search found for it, and as given, at
-    the usual ones.
+# --- from the search to the candidates ----------------------------------------------------------
+
+
+def find_candidates(history: History) -> Candidates:
+    """The model as it is, the three best other arms, and the best one with each change undone.
+
+    Raises `ValueError` where the model as it is was never trained to its end.
     """
-    found = [
-        _candidate(plan, arm, t.params, t.value)
-        for arm, t in stages.best_by_arm(plan, trials, sign)
-        if arm == plan.baseline
-    ]
-    first = trials[0]
-    given = _candidate(plan, plan.baseline, first.params, first.value)
-    return [*found, *(given for tuned in found[:1] if tuned.key != given.key)]
+    plan = history.plan
+    tuned = history.best_of_baseline()
+    if tuned is None:
+        raise ValueError("the model as it is has no full trial, so nothing can be compared with it")
+    baseline = _candidate(plan, tuned)
+    start = _candidate(plan, history.trials[0])
+    if start.params == baseline.params:
+        start = baseline
 
+    arms = [_candidate(plan, trial) for trial in history.best_of_other_arms()]
+    others = arms[:LEADERS]
+    by_label = {candidate.label: candidate for candidate in arms}
+    if others:
+        best = others[0]
+        for arm in _each_change_undone(best.arm):
+            simpler = by_label.get(arm_label(arm)) or _untried(plan, arm, best)
+            if simpler.label not in [candidate.label for candidate in others]:
+                others.append(simpler)
 
-def candidates(
-    plan: Plan, trials: Sequence[FrozenTrial], sign: float, costs: Costs
-) -> list[Candidate]:
-    """The arms worth confirming: the three best, and the best one with each of its changes undone."""
-    alike = stages.twins(trials)
-    best = [
-        (arm, trial)
-        for arm, trial in stages.best_by_arm(plan, trials, sign)
-        if arm != plan.baseline and alike.isdisjoint(arm.items())
-    ]
-    others = [
-        replace(
-            _candidate(plan, arm, trial.params, trial.value),
-            extra=_extra(plan, costs.get(trial.number, {})),
-        )
-        for arm, trial in best
-    ]
-    found, own = others[: stages.LEADERS], {arm.label: arm for arm in others}
-    for arm in _undone(found[0].choices) if found else []:
-        simpler = own.get(arm_label(arm)) or _candidate(plan, arm, found[0].params, None)
-        if simpler.label not in {c.label for c in found}:
-            found.append(simpler)
-    return found
-
-
-def _extra(plan: Plan, parts: Mapping[str, float]) -> float:
-    before = sum(parts.get(slot, 0.0) for slot in plan.options)
-    return before / max(parts.get("training", 0.0), 1e-9) if before >= NOTICED else 0.0
-
-
-def one_seed(
-    results: Results, baseline: Candidate, others: Sequence[Candidate]
-) -> tuple[float, int]:
-    """Deviation of an arm's gain from seed to seed, pooled over arms, and its degrees of freedom."""
-    own = results.get(baseline.label, ())
-    pairs = [
-        list(zip(own, results[arm.label], strict=True)) for arm in others if arm.label in results
-    ]
-    freedom = sum(len(found) - 1 for found in pairs)
-    squares = sum(
-        (len(found) - 1) * statistics.variance([b.score - a.score for a, b in found])
-        for found in pairs
+    changed = [trial for trial in history.best_of_each_arm() if trial.arm != plan.baseline]
+    return Candidates(
+        start=start,
+        baseline=baseline,
+        others=others,
+        best_scores=[trial.score for trial in changed],
+        duplicates=sorted(history.duplicates),
     )
-    return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
 
-def rivals(
-    plan: Plan, trials: Sequence[FrozenTrial], sign: float, best: Candidate, spread: float
-) -> int:
-    """How many arms did so well in the search that another seed could have made them the best one,
-    that one included.
-    """
-    best_ones = [
-        trial for arm, trial in stages.best_by_arm(plan, trials, sign) if arm != plan.baseline
-    ]
-    found = [sign * trial.value for trial in best_ones if trial.value is not None]
-    top = sign * best.searched if best.searched is not None else max(found, default=0.0)
-    return max(1, sum(top - score <= 2 * spread for score in found))
+def _candidate(plan: Plan, trial: Trial) -> Candidate:
+    params = {name: trial.params[name] for name in plan.parameters_of(trial.arm)}
+    before = sum(trial.costs.get(slot, 0.0) for slot in plan.options)
+    extra = 0.0
+    if before >= NOTICEABLE_SECONDS:
+        extra = before / max(trial.costs.get("training", 0.0), 1e-9)
+    return Candidate(dict(trial.arm), params, trial.value, extra)
 
 
-def at_rates_of(arm: Candidate, baseline: Candidate) -> Candidate:
-    """The baseline at another arm's learning rate and weight decay.
-
-    Else a change could win by a rate that the user's model was never tried with. Its score in the
-    search stays that of its own best rate.
-    """
-    rates = {name: arm.params[name] for name in NUISANCE}
-    return replace(baseline, params={**baseline.params, **rates})
+def _untried(plan: Plan, arm: Arm, best: Candidate) -> Candidate:
+    """An arm that has no full trial, with what it shares of the best arm's parameters."""
+    params = {name: best.params[name] for name in plan.parameters_of(arm)}
+    return Candidate(arm, params, searched=None)
 
 
-def _candidate(
-    plan: Plan, arm: Choices, params: Mapping[str, Any], searched: float | None
-) -> Candidate:
-    return Candidate(dict(arm), {name: params[name] for name in plan.parameters_of(arm)}, searched)
+def _each_change_undone(arm: Arm) -> Iterator[Arm]:
+    """The arm without one of its changes, for each; nothing where that leaves the baseline."""
+    changed = techniques_in(arm)
+    if len(changed) > 1:
+        for slot, _ in changed:
+            yield {**arm, slot: KEEP}
 
 
-def _undone(choices: Choices) -> list[Choices]:
-    """The arm with one change undone at a time; none for an arm with one change, which is the
-    baseline then.
-    """
-    changed = [slot for slot, name in choices.items() if name != KEEP]
-    return [{**choices, slot: KEEP} for slot in changed] if len(changed) > 1 else []
+# --- choosing among the candidates --------------------------------------------------------------
 
 
 def choose(
-    options: Sequence[Candidate], results: Results, sign: float, min_gain: float
+    candidates: Sequence[Candidate], results: Results, sign: float, min_gain: float
 ) -> Candidate:
-    """The candidate with the best mean; of those that it does not clearly beat, one with the fewest
-    changes.
+    """The candidate with the best mean; of those that tie with it, one with the fewest changes.
 
-    Of these the best again, unless one that is worse by less than a change is worth takes less
+    Of these the best again, unless one that is worse by less than a change is worth takes less time
     before training begins.
     """
-    means = {c.label: sign * mean(results[c.label]) for c in options}
-    best = max(options, key=lambda c: means[c.label])
-    near = [c for c in options if tied(results, best, c, min_gain)]
-    simple = [c for c in near if c.changes == min(c.changes for c in near)]
-    top = max(means[c.label] for c in simple)
-    return min(
-        (c for c in simple if top - means[c.label] <= min_gain),
-        key=lambda c: (dearness(c), -means[c.label]),
-    )
+    means = {each.label: sign * mean_score(results[each.label]) for each in candidates}
+    best = max(candidates, key=lambda each: means[each.label])
+    tied = [each for each in candidates if are_tied(results, best, each, min_gain)]
+    fewest = min(each.changes for each in tied)
+    simple = [each for each in tied if each.changes == fewest]
+    top = max(means[each.label] for each in simple)
+    good = [each for each in simple if top - means[each.label] <= min_gain]
+    return min(good, key=lambda each: (each.cost_step, -means[each.label]))
 
 
-DEARER = 4
-"""A factor in the whole time of a training that makes a step of `dearness`."""
-DEAR = 0.3
-"""Time before training, in trainings, from which it counts when arms tie; less than half a second
-never does.
-"""
+def are_tied(results: Results, one: Candidate, other: Candidate, min_gain: float) -> bool:
+    """Whether two arms differ by no more than is worth a change, or than the error of the mean.
 
-
-def dearness(arm: Candidate) -> int:
-    """0 for an arm that is trained at once, more for each factor `DEARER` in the whole time.
-    Coarse: seconds are noisy.
+    The error is the standard error of their paired difference.
     """
-    return 0 if arm.extra < DEAR else 1 + int(math.log(1 + arm.extra, DEARER))
-
-
-def tied(results: Results, one: Candidate, other: Candidate, min_gain: float) -> bool:
-    """Whether two arms differ by less than is worth a change, or than the standard error of their
-    paired difference.
-    """
-    differences = [
-        a.score - b.score for a, b in zip(results[one.label], results[other.label], strict=True)
-    ]
+    differences = _paired_differences(results[other.label], results[one.label])
     error = statistics.stdev(differences) / math.sqrt(len(differences))
     return abs(statistics.fmean(differences)) <= max(min_gain, error)
+
+
+def gain_noise(results: Results, baseline: Candidate, others: Sequence[Candidate]) -> Noise:
+    """How an arm's gain over the baseline varies from seed to seed, pooled over arms."""
+    freedoms = []
+    squares = []
+    for arm in others:
+        if arm.label in results:
+            differences = _paired_differences(results[baseline.label], results[arm.label])
+            freedoms.append(len(differences) - 1)
+            squares.append(freedoms[-1] * statistics.variance(differences))
+    freedom = sum(freedoms)
+    if not freedom:
+        return Noise(0.0, 0)
+    return Noise(math.sqrt(sum(squares) / freedom), freedom)
+
+
+def _paired_differences(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[float]:
+    """How much more `other` scored than `one`, seed by seed."""
+    return [b.score - a.score for a, b in zip(one, other, strict=True)]
+
+
+def count_close(scores: Sequence[float], best: Candidate, sign: float, deviation: float) -> int:
+    """How many arms did so well in the search that another seed could have made them the best.
+
+    The best one itself counts, too. `deviation` is that of a gain from seed to seed.
+    """
+    rising = [sign * score for score in scores]
+    if best.searched is not None:
+        top = sign * best.searched
+    else:
+        top = max(rising, default=0.0)
+    return max(1, sum(top - score <= 2 * deviation for score in rising))

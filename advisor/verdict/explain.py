@@ -2,210 +2,238 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-from optuna.trial import FrozenTrial
-
-from advisor.diagnosis import Finding
+from advisor.diagnosis.finding import Finding
 from advisor.errors import listing
-from advisor.host.host import Host
+from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.search.plan import RATE
-from advisor.search.search import arm_label
-from advisor.search.stages import changes, slots_of, twins
-from advisor.technique import KEEP
+from advisor.search.trial import Trial
+from advisor.technique import KEEP, Technique
 from advisor.training.criterion import Criterion
-from advisor.verdict.candidates import Candidate, dearness, mean, mean_seconds, tied
+from advisor.verdict.candidates import Candidate, are_tied, mean_score, mean_seconds
 from advisor.verdict.confirm import Evidence
+from advisor.verdict.recommendation import Alternative, SelectedGain, Verdict
 from advisor.verdict.statistics import holm, paired_gain
 
-MENDED = 2
+FINDINGS_AS_REASONS = 2
 """Findings that are given as reasons; the others are among the findings."""
 SIGNAL = "collapsed"
+"""The kind of finding beside which the signal of the changed model is given."""
 
 
 def explain_choice(
-    evidence: Evidence, metric: Criterion, trials: Sequence[FrozenTrial]
+    evidence: Evidence,
+    metric: str,
+    trials: Sequence[Trial],
+    duplicates: Collection[tuple[str, str]] = (),
 ) -> list[str]:
-    """The reasons for a verdict, one sentence each."""
-    best, gain = evidence.best, evidence.gain
-    if best is evidence.baseline and (alike := twins(trials)):
-        names = listing([f"{slot} {name}" for slot, name in sorted(alike)])
-        return [
-            f"{names}: identical to your model, the same numbers epoch by epoch from the same seed. Nothing else was left."
-        ]
-    if best is evidence.baseline and not any(changes(slots_of(trial.params)) for trial in trials):
-        return [
-            "No technique that was asked for fits your model and data; what does not fit, and why, is listed below."
-        ]
-    if best is evidence.baseline:
-        return [
-            "No other arm was trained to its end, so your model was compared with nothing; give more --trials or --minutes."
-        ]
-    if evidence.verdict == "change":
-        return [*_earned(evidence, metric), *_did(best, trials)]
+    """The reasons for a verdict, one sentence each.
+
+    Arguments:
+        evidence: what the confirmation measured.
+        metric: what scores are called.
+        trials: those of the search.
+        duplicates: slot and name of techniques that compute what the user's model does already.
+    """
+    if evidence.best is evidence.baseline:
+        return [_why_nothing_to_compare(trials, duplicates)]
+    if evidence.verdict == Verdict.CHANGE:
+        return [*_why_each_change(evidence, metric), *_actions(evidence.best.arm, trials)]
+
+    best, gain, min_gain = evidence.best, evidence.gain, evidence.min_gain
     if gain.identical:
         return [
-            f"{best.label}, the best other arm, is identical: the same {metric.name} as your model on {gain.seeds} fresh seeds."
+            f"{best.label}, the best other arm, is identical: the same {metric} as your model "
+            f"on {gain.seeds} fresh seeds."
         ]
-    size = f"{gain.mean:+.4g} {metric.name} [{gain.low:+.4g}, {gain.high:+.4g}]"
-    found = f"{best.label} gains {size} over your model on {gain.seeds} fresh seeds"
-    if gain.low > 0 and gain.mean >= evidence.min_gain:
+    interval = f"{gain.mean:+.4g} {metric} [{gain.low:+.4g}, {gain.high:+.4g}]"
+    result = f"{best.label} gains {interval} over your model on {gain.seeds} fresh seeds"
+    if gain.low > 0 and gain.mean >= min_gain:
         return [
-            f"{found}, but the test rows, which nothing was chosen by, do not bear it out{_on_rows(evidence)}.",
-            "It may be a property of the rows that were drawn from; more rows would tell, more seeds would not.",
+            f"{result}, but the test rows, which nothing was chosen by, do not bear it out"
+            f"{_gain_on_rows(evidence)}.",
+            "It may be a property of the rows that were drawn from; more rows would tell, more "
+            "seeds would not.",
         ]
-    if evidence.verdict == "undecided":
+    if evidence.verdict == Verdict.UNDECIDED:
         more = max(2 * gain.seeds, gain.needed or 0)
         return [
-            f"{found}: it looks worth it and is not proven.",
+            f"{result}: it looks worth it and is not proven.",
             f"About {more} seeds would tell: ask again with --seeds {more}.",
         ]
-    if gain.mean < evidence.min_gain:
-        seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability."
+
+    # The verdict is to keep the model: the reader learns what a larger gain would have shown.
+    power = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
+    if gain.mean < min_gain:
         return [
-            f"The best other arm, {found}; a change is worth it from {evidence.min_gain:.3g}.",
-            seen,
+            f"The best other arm, {result}; a change is worth it from {min_gain:.3g}.",
+            f"{power}.",
         ]
     needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
-    seen = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
     return [
-        f"The best other arm, {found}: that may be chance.",
-        f"{seen}; to tell, {needed} would be needed.",
+        f"The best other arm, {result}: that may be chance.",
+        f"{power}; to tell, {needed} would be needed.",
     ]
 
 
-def _on_rows(evidence: Evidence) -> str:
-    rows = evidence.rows
+def _why_nothing_to_compare(
+    trials: Sequence[Trial], duplicates: Collection[tuple[str, str]]
+) -> str:
+    """Why there is no arm to compare the model as it is with."""
+    if duplicates:
+        names = listing([f"{slot} {name}" for slot, name in sorted(duplicates)])
+        return (
+            f"{names}: identical to your model, the same numbers epoch by epoch from the same "
+            "seed. Nothing else was left."
+        )
+    if any(trial.techniques for trial in trials):
+        return (
+            "No other arm was trained to its end, so your model was compared with nothing; "
+            "give more --trials or --minutes."
+        )
     return (
-        f": {rows.mean:+.4g} [{rows.low:+.4g}, {rows.high:+.4g}] over {rows.rows} rows"
-        if rows
-        else ""
+        "No technique that was asked for fits your model and data; what does not fit, and why, "
+        "is listed below."
     )
 
 
-def explain_findings(
-    evidence: Evidence, findings: Sequence[Finding], trials: Sequence[FrozenTrial], host: Host
-) -> list[str]:
-    """What was wrong with the user's model that a recommended change mends, and the signal with the
-    change.
-    """
-    changed = {
-        slot: host.find(slot, name)
-        for slot, name in evidence.chosen.choices.items()
-        if name != KEEP
-    }
-    kinds = {
-        kind for technique in changed.values() if technique is not None for kind in technique.mends
-    }
-    mended = [finding for finding in findings if finding.slot in changed or finding.kind in kinds]
-    if not mended:
-        return []
-    trial = _trial_of(evidence.chosen, trials, "signal")
-    now = trial.user_attrs["signal"] if trial else {}
-    known = now.get("features") is not None and now.get("cosine") is not None
-    after = (
-        f"With the change it is {now['features']:.2g} (cosine {now['cosine']:.2f})."
-        if known
-        else ""
-    )
-    slots = " and ".join(slot for slot in evidence.chosen.choices if slot in changed)
-    return [
-        f"{slots}: {finding.sentence}" + (f" {after}" if finding.kind == SIGNAL and after else "")
-        for finding in mended[:MENDED]
-    ]
-
-
-def _earned(evidence: Evidence, metric: Criterion) -> list[str]:
-    """What each change brings: the arm with it against the arm without it, on the same fresh seeds."""
-    best, sentences = evidence.best, []
-    for slot, name in best.choices.items():
-        rest = arm_label({**best.choices, slot: KEEP})
-        results = evidence.results if rest == KEEP else evidence.selected
-        if name == KEEP or rest not in results:
+def _why_each_change(evidence: Evidence, metric: str) -> list[str]:
+    """What each change brings: the arm with it against the arm without it, on the same seeds."""
+    best = evidence.best
+    sentences = []
+    for slot, name in techniques_in(best.arm):
+        rest = arm_label({**best.arm, slot: KEEP})
+        is_baseline = rest == KEEP
+        results = evidence.results if is_baseline else evidence.selected
+        if rest not in results:
             continue
-        without = "your model as it is" if rest == KEEP else f"without it, {rest}"
-        seeds = f"{len(results[rest])} {'' if rest == KEEP else 'other '}fresh seeds"
+        without = "your model as it is" if is_baseline else f"without it, {rest}"
+        seeds = "fresh seeds" if is_baseline else "other fresh seeds"
         sentences.append(
-            f"{slot}: {name} brings {metric.name} to {mean(results[best.label]):.4g}; "
-            f"{without} reaches {mean(results[rest]):.4g} ({seeds})"
+            f"{slot}: {name} brings {metric} to {mean_score(results[best.label]):.4g}; "
+            f"{without} reaches {mean_score(results[rest]):.4g} ({len(results[rest])} {seeds})"
         )
     return sentences
 
 
-def _did(best: Candidate, trials: Sequence[FrozenTrial]) -> list[str]:
-    """What the techniques say they changed."""
-    trial = _trial_of(best, trials, "did")
-    return (
-        [f"{slot}: {text}" for slot, text in trial.user_attrs["did"].items() if text]
-        if trial
-        else []
-    )
+def _actions(arm: Arm, trials: Sequence[Trial]) -> list[str]:
+    """What the techniques of an arm say they changed, from the first of its trials that has it."""
+    for trial in trials:
+        if trial.arm == arm and trial.actions:
+            return [f"{slot}: {action}" for slot, action in trial.actions.items() if action]
+    return []
 
 
-def _trial_of(arm: Candidate, trials: Sequence[FrozenTrial], noted: str) -> FrozenTrial | None:
-    """The first trial of an arm that has something noted."""
-    of_arm = (
-        t for t in trials if all(t.params.get(slot) == name for slot, name in arm.choices.items())
-    )
-    return next((trial for trial in of_arm if trial.user_attrs.get(noted)), None)
+def _gain_on_rows(evidence: Evidence) -> str:
+    gain = evidence.row_gain
+    if gain is None:
+        return ""
+    return f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.rows} rows"
+
+
+def explain_findings(
+    findings: Sequence[Finding],
+    arm: Arm,
+    techniques: Sequence[Technique],
+    trials: Sequence[Trial],
+) -> list[str]:
+    """What was wrong with the user's model that the recommended arm mends.
+
+    A signal that died is followed by what it is with the change.
+
+    Arguments:
+        findings: about the user's model.
+        arm: the recommended one.
+        techniques: those of the arm whose plugins are loaded.
+        trials: those of the search.
+    """
+    slots = [slot for slot, _ in techniques_in(arm)]
+    kinds = {kind for technique in techniques for kind in technique.mends}
+    sentences = []
+    for finding in findings:
+        if finding.slot in slots or finding.kind in kinds:
+            after = _signal_after(arm, trials) if finding.kind == SIGNAL else ""
+            sentences.append(f"{' and '.join(slots)}: {finding.sentence}{after}")
+    return sentences[:FINDINGS_AS_REASONS]
+
+
+def _signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
+    """The signal of the changed model, from the first trial of the arm that measured it."""
+    for trial in trials:
+        signal = trial.signal
+        if trial.arm != arm or signal is None:
+            continue
+        if signal.features is None or signal.cosine is None:
+            return ""
+        return f" With the change it is {signal.features:.2g} (cosine {signal.cosine:.2f})."
+    return ""
+
+
+# --- the arms that were not chosen --------------------------------------------------------------
 
 
 def explain_alternatives(
-    evidence: Evidence, metric: Criterion, overlap: float
-) -> list[dict[str, Any]]:
-    """The other confirmed arms, best first, with why they were not chosen: compared on the seeds
-    that chose the best one.
+    evidence: Evidence, criterion: Criterion, overlap: float
+) -> list[Alternative]:
+    """The other confirmed arms, best first, with why they were not chosen.
 
-    `gain` is over the user's model on these few seeds; its `p` is adjusted for the number of arms
-    (Holm).
+    They are compared on the seeds that chose the best one. `gain` is over the user's model on these
+    few seeds; its `p` is adjusted for the number of arms (Holm).
     """
-    selected, best = evidence.selected, evidence.best
-    gains = _selected_gains(evidence, metric, overlap)
-    others = [c for c in evidence.others if c is not best and c.label in selected]
-    ordered = sorted(others, key=lambda c: -metric.sign * mean(selected[c.label]))
-    return [
-        {
-            "choices": dict(c.choices),
-            "params": dict(c.params),
-            "mean": mean(selected[c.label]),
-            "searched": c.searched,
-            "gain": gains[c.label],
-            "seconds": round(mean_seconds(selected[c.label]), 3),
-            "why_not": _why_not(evidence, c, metric),
-        }
-        for c in ordered
-    ]
-
-
-def _selected_gains(
-    evidence: Evidence, metric: Criterion, overlap: float
-) -> dict[str, dict[str, Any]]:
-    """The gain of every arm over the user's model on the seeds that chose, by label."""
     selected = evidence.selected
-    arms = [c.label for c in evidence.others if c.label in selected]
-    own = [metric.sign * r.score for r in selected[evidence.baseline.label]] if arms else []
-    found = {
-        arm: paired_gain(own, [metric.sign * r.score for r in selected[arm]], overlap)
-        for arm in arms
-    }
-    adjusted = holm([gain.p for gain in found.values()])
-    return {
-        arm: {"mean": gain.mean, "low": gain.low, "high": gain.high, "p": p, "seeds": gain.seeds}
-        for (arm, gain), p in zip(found.items(), adjusted, strict=True)
-    }
+    gains = _selected_gains(evidence, criterion.sign, overlap)
+    alternatives = []
+    for other in evidence.others:
+        if other is evidence.best or other.label not in selected:
+            continue
+        results = selected[other.label]
+        alternative = Alternative(
+            choices=dict(other.arm),
+            params=dict(other.params),
+            mean=mean_score(results),
+            searched=other.searched,
+            gain=gains[other.label],
+            seconds=round(mean_seconds(results), 3),
+            why_not=_why_not(evidence, other, criterion),
+        )
+        alternatives.append(alternative)
+    return sorted(alternatives, key=lambda each: -criterion.sign * each.mean)
 
 
-def _why_not(evidence: Evidence, other: Candidate, metric: Criterion) -> str:
+def _selected_gains(evidence: Evidence, sign: float, overlap: float) -> Mapping[str, SelectedGain]:
+    """The gain of every arm over the user's model on the seeds that chose, by label."""
+    labels = [other.label for other in evidence.others if other.label in evidence.selected]
+    scores = {}
+    for label, results in evidence.selected.items():
+        scores[label] = [sign * result.score for result in results]
+    own = evidence.baseline.label
+    gains = [paired_gain(scores[own], scores[label], overlap) for label in labels]
+    adjusted = holm([gain.p for gain in gains])
+
+    by_label = {}
+    for label, gain, p in zip(labels, gains, adjusted, strict=True):
+        by_label[label] = SelectedGain(gain.mean, gain.low, gain.high, p, gain.seeds)
+    return by_label
+
+
+def _why_not(evidence: Evidence, other: Candidate, criterion: Criterion) -> str:
     best, results = evidence.best, evidence.selected
-    own, top = mean(results[other.label]), mean(results[best.label])
-    pair = f"{metric.name} {own:.4g} against {top:.4g} of {best.label} on {len(results[other.label])} fresh seeds"
-    rate = f"lr {other.params[RATE]:.2g}"
-    if not tied(results, best, other, evidence.min_gain):
-        return f"{'worse' if metric.sign * (own - top) < 0 else 'better there'}: {pair} ({rate})"
-    more = other.changes - best.changes
-    costs = [f"{more} more change{'s' if more > 1 else ''}"] if more > 0 else []
-    costs += (
-        ["dearer, for what it does before training"] if dearness(other) > dearness(best) else []
+    own, top = mean_score(results[other.label]), mean_score(results[best.label])
+    comparison = (
+        f"{criterion.name} {own:.4g} against {top:.4g} of {best.label} "
+        f"on {len(results[other.label])} fresh seeds (lr {other.params[RATE]:.2g})"
     )
-    return f"a tie: {pair} ({rate})" + (f"; {' and '.join(costs)}" if costs else "")
+    if not are_tied(results, best, other, evidence.min_gain):
+        is_worse = criterion.sign * (own - top) < 0
+        return f"{'worse' if is_worse else 'better there'}: {comparison}"
+
+    # Of arms that tie, the one with fewer changes is chosen, then the one that costs less.
+    costs = []
+    more = other.changes - best.changes
+    if more > 0:
+        costs.append(f"{more} more change{'s' if more > 1 else ''}")
+    if other.cost_step > best.cost_step:
+        costs.append("more time before training")
+    against = f"; {' and '.join(costs)}" if costs else ""
+    return f"a tie: {comparison}{against}"

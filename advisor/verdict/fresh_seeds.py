@@ -2,191 +2,203 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from advisor.randomness import mix
 from advisor.search.search import Event, Search
-from advisor.verdict.candidates import Candidate, Trained
+from advisor.store.study_records import Confirmation
+from advisor.verdict.bootstrap import Answers
+from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.work.job import Job, Outcome
 
+Phase = Literal["select", "estimate"]
+"""What fresh seeds are for: they select an arm, or they estimate its gain."""
 FOLDER = "confirm"
+"""The folder of the training states and test answers, inside that of the study."""
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A fresh seed: its train and validation rows, and which draw of weights and batches on them it
-    is.
+    """A fresh seed: which train and validation rows, and which draw of weights and batches on them.
+
+    Both are numbers from 0.
     """
 
     split: int
-    draw: int
+    draw: int = 0
 
 
-LOOKS = 3
+def first_draws(splits: int) -> list[Seed]:
+    """One draw on each of so many splits."""
+    return [Seed(split) for split in range(splits)]
 
 
-def seeds(first: int, look: int) -> list[Seed]:
-    """The fresh seeds of look 0 (`first` splits), 1 (a second draw on each of them) or 2 (as many
-    splits again).
+def growing_seeds(splits: int) -> list[list[Seed]]:
+    """Three lists of seeds, each twice as long as the one before, which it begins with.
 
-    Second draws tell what varies with the rows from what varies with the draw of weights and
-    batches.
+    First one draw on each split, then also a second one, then the same on as many splits again.
+    Second draws tell what varies with the rows from what varies with the draw.
     """
-    steps = [(0, 0), (0, 1), (first, 0), (first, 1)][: 2**look]
-    return [Seed(begin + i, draw) for begin, draw in steps for i in range(first)]
+    steps = []
+    for begin, draw in ((0, 0), (0, 1), (splits, 0), (splits, 1)):
+        steps.append([Seed(begin + i, draw) for i in range(splits)])
+    longer = list(accumulate(steps))
+    return [longer[0], longer[1], longer[3]]
 
 
-class Fresh:
-    """Trains candidates on fresh seeds; what the database has already is not trained again."""
+class FreshRun(NamedTuple):
+    """One training on a fresh seed, by what the database knows it by."""
+
+    phase: str
+    label: str
+    params: str
+    seed: int
+
+
+class FreshSeedRuns:
+    """Trains candidates on fresh seeds; what the database has already is not trained again.
+
+    It reads the database once, and writes each result to it at once.
+    """
 
     def __init__(self, search: Search) -> None:
-        self.search = search
-        self.database, self.name, self.plan = search.database, search.name, search.plan
-        self.folder = search.folder / FOLDER
+        prepared, plan, history = search.prepared, search.plan, search.history
+        self._seed = prepared.study.seed
+        self._criterion = history.criterion
+        # The score of a run that broke: leaving such a run out would hide the failure.
+        scores = [trial.value for trial in history.trials if trial.value is not None]
+        self._worst = min(scores, key=lambda score: history.sign * score)
+        self._folder = search.folder / FOLDER
+        self._job = Job(
+            study=prepared.ref,
+            opening=prepared.opening,
+            params={},
+            seed=0,
+            split=0,
+            batch=plan.batch,
+            from_epoch=0,
+            to_epoch=plan.epochs,
+            cache=str(search.folder / "cache"),
+            device=str(prepared.device),
+        )
+        self._crew, self._records = search.crew, search.records
+        self._on, self._book_time = search.on, search.book_time
+        self._scores: dict[FreshRun, FreshScore] = {}
+        for row in self._records.confirmations():
+            run = FreshRun(row.phase, row.arm, row.params, row.seed)
+            self._scores[run] = FreshScore(row.score, row.seconds, row.test)
 
     def score(
-        self, phase: str, arms: Sequence[Candidate], wanted: Sequence[Seed], keep: int = 0
-    ) -> list[list[Trained]]:
-        """Results of each arm, one per seed in order. The states of the first `keep` trainings are
-        kept, for `test`.
-        """
-        known = self._known(phase)
-        jobs = {
-            (a, i): self._job(phase, arm, seed, self._state(phase, arm, seed) if i < keep else None)
-            for i, seed in enumerate(wanted)
-            for a, arm in enumerate(arms)
-            if (*arm.key, self._number(phase, seed)) not in known
-        }
-        for done, ((a, i), outcome) in enumerate(self.search.crew.run(jobs), start=1):
-            self._keep(phase, arms[a], wanted[i], outcome)
-            self.search.on(
-                Event(
-                    "confirm",
-                    done,
-                    len(jobs),
-                    f"{arms[a].label}: fresh seed {i + 1} of {len(wanted)}",
-                )
-            )
-            self.search.spend()
-        return self._of(phase, arms, wanted)
+        self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed], keep: int = 0
+    ) -> list[list[FreshScore]]:
+        """What each arm reached, one result per seed in order.
 
-    def test(
-        self, phase: str, arms: Sequence[Candidate], wanted: Sequence[Seed]
-    ) -> list[list[Trained]]:
+        The training states of the first `keep` seeds are kept, for `score_test_rows`.
+        """
+        jobs: dict[FreshRun, Job] = {}
+        lines: dict[FreshRun, str] = {}
+        for place, seed in enumerate(seeds):
+            for arm in arms:
+                run = self._run(phase, arm, seed)
+                if run in self._scores:
+                    continue
+                save = str(self._state_file(run)) if place < keep else None
+                jobs[run] = self._training(phase, arm, seed, save)
+                lines[run] = f"{arm.label}: fresh seed {place + 1} of {len(seeds)}"
+
+        for done, (run, outcome) in enumerate(self._crew.run(jobs), start=1):
+            self._save(run, self._result(outcome))
+            self._on(Event("confirm", done, len(jobs), lines[run]))
+            self._book_time()
+        return self._scores_of(phase, arms, seeds)
+
+    def score_test_rows(
+        self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
+    ) -> list[list[FreshScore]]:
         """The same with the score of the test rows, which are read here for the first time."""
-        known = self._known(phase)
-        jobs = {
-            (a, i): self._test(phase, arm, seed)
-            for i, seed in enumerate(wanted)
-            for a, arm in enumerate(arms)
-            if known[*arm.key, self._number(phase, seed)].test is None
-            or not self._answers(phase, arm, seed).is_file()
-        }
-        for done, ((a, i), outcome) in enumerate(self.search.crew.run(jobs), start=1):
-            before = known[*arms[a].key, self._number(phase, wanted[i])]
-            self._save(phase, arms[a], wanted[i], before.score, before.seconds, outcome.test)
-            self.search.on(Event("test", done, len(jobs), f"{arms[a].label}: test rows scored"))
-            self.search.spend()
-        return self._of(phase, arms, wanted)
+        jobs: dict[FreshRun, Job] = {}
+        for seed in seeds:
+            for arm in arms:
+                run = self._run(phase, arm, seed)
+                answers = self._answers_file(run)
+                if self._scores[run].test is not None and answers.is_file():
+                    continue
+                job = self._training(phase, arm, seed, None)
+                state = str(self._state_file(run))
+                jobs[run] = replace(job, from_epoch=job.to_epoch, load=state, test=str(answers))
 
-    def answers(self, phase: str, arm: Candidate, seed: Seed) -> tuple[Tensor, Tensor] | None:
-        """What the metric read of every test row, and the targets, or None where the training
-        broke.
+        for done, (run, outcome) in enumerate(self._crew.run(jobs), start=1):
+            self._save(run, replace(self._scores[run], test=outcome.test))
+            self._on(Event("test", done, len(jobs), f"{run.label}: test rows scored"))
+            self._book_time()
+        return self._scores_of(phase, arms, seeds)
+
+    def answers(self, phase: Phase, arm: Candidate, seed: Seed) -> Answers | None:
+        """What the metric read of every test row, and the targets.
+
+        None where the training broke.
         """
-        path = self._answers(phase, arm, seed)
+        path = self._answers_file(self._run(phase, arm, seed))
         if not path.is_file():
             return None
-        kept = torch.load(path, weights_only=True)
-        return kept["output"], kept["target"]
+        saved = torch.load(path, weights_only=True)
+        return saved["output"], saved["target"]
 
-    def _of(
-        self, phase: str, arms: Sequence[Candidate], wanted: Sequence[Seed]
-    ) -> list[list[Trained]]:
-        known = self._known(phase)
-        return [[known[*arm.key, self._number(phase, seed)] for seed in wanted] for arm in arms]
+    # --------------------------------------------------------------------------------------------
 
-    def _number(self, phase: str, seed: Seed) -> int:
-        own = self.search.shared.study.seed
-        return (
-            mix(own, phase, seed.split)
-            if seed.draw == 0
-            else mix(own, phase, seed.split, seed.draw)
-        )
+    def _run(self, phase: Phase, arm: Candidate, seed: Seed) -> FreshRun:
+        return FreshRun(phase, arm.label, arm.json_params(), self._number(phase, seed))
 
-    def _known(self, phase: str) -> dict[tuple[str, str, int], Trained]:
-        rows = [row for row in self.database.confirmations(self.name) if row["phase"] == phase]
-        return {
-            (r["arm"], r["params"], r["seed"]): Trained(r["score"], r["seconds"], r["test"])
-            for r in rows
-        }
+    def _number(self, phase: Phase, seed: Seed) -> int:
+        """The random seed of a training; that of its first draw also draws the split."""
+        if seed.draw == 0:
+            return mix(self._seed, phase, seed.split)
+        return mix(self._seed, phase, seed.split, seed.draw)
 
-    def _file(self, phase: str, arm: Candidate, seed: Seed, end: str) -> Path:
-        return self.folder / f"{mix(*arm.key, self._number(phase, seed))}{end}"
-
-    def _state(self, phase: str, arm: Candidate, seed: Seed) -> str:
-        return str(self._file(phase, arm, seed, ".pt"))
-
-    def _answers(self, phase: str, arm: Candidate, seed: Seed) -> Path:
-        return self._file(phase, arm, seed, "-test.pt")
-
-    def _job(self, phase: str, arm: Candidate, seed: Seed, save: str | None) -> Job:
-        return Job(
-            question=self.search.shared.question,
-            params={**arm.choices, **arm.params},
+    def _training(self, phase: Phase, arm: Candidate, seed: Seed, save: str | None) -> Job:
+        return replace(
+            self._job,
+            params={**arm.arm, **arm.params},
             seed=self._number(phase, seed),
-            split=self._number(phase, Seed(seed.split, 0)),
-            batch=self.plan.batch,
-            from_epoch=0,
-            to_epoch=self.plan.rungs[-1],
+            split=self._number(phase, Seed(seed.split)),
             save=save,
-            cache=str(self.search.folder / "cache"),
-            device=str(self.search.shared.device),
         )
 
-    def _test(self, phase: str, arm: Candidate, seed: Seed) -> Job:
-        job, answers = self._job(phase, arm, seed, None), self._answers(phase, arm, seed)
-        return Job(
-            **{
-                **vars(job),
-                "from_epoch": job.to_epoch,
-                "load": self._state(phase, arm, seed),
-                "test": str(answers),
-            }
-        )
+    def _state_file(self, run: FreshRun) -> Path:
+        return self._folder / f"{mix(run.label, run.params, run.seed)}.pt"
 
-    def _keep(self, phase: str, arm: Candidate, seed: Seed, outcome: Outcome) -> None:
-        curve = outcome.curve
-        score = (
-            self.search.shared.goal.score(curve, self.plan.rungs[-1])
-            if curve and not outcome.ended
-            else self._worst()
-        )
-        self._save(phase, arm, seed, score, sum(outcome.costs.values()), None)
+    def _answers_file(self, run: FreshRun) -> Path:
+        return self._folder / f"{mix(run.label, run.params, run.seed)}-test.pt"
 
-    def _save(
-        self,
-        phase: str,
-        arm: Candidate,
-        seed: Seed,
-        score: float,
-        seconds: float,
-        test: float | None,
-    ) -> None:
-        label, params = arm.key
-        row = {"phase": phase, "arm": label, "params": params, "seed": self._number(phase, seed)}
-        self.database.save_confirmation(
-            self.name, {**row, "score": score, "seconds": seconds, "test": test}
-        )
+    def _result(self, outcome: Outcome) -> FreshScore:
+        score = self._worst
+        if outcome.curve and not outcome.ended:
+            score = self._criterion.score(outcome.curve, self._job.to_epoch)
+        return FreshScore(score, sum(outcome.costs.values()))
 
-    def _worst(self) -> float:
-        """The score of a run that broke on a fresh seed: the worst that the search saw. Leaving it
-        out would hide the failure.
-        """
-        sign = self.search.sign
-        seen = [t.value for t in self.search.trials() if t.value is not None]
-        return min(seen, key=lambda value: sign * value)
+    def _save(self, run: FreshRun, result: FreshScore) -> None:
+        confirmation = Confirmation(
+            phase=run.phase,
+            arm=run.label,
+            params=run.params,
+            seed=run.seed,
+            score=result.score,
+            seconds=result.seconds,
+            test=result.test,
+        )
+        self._records.save_confirmation(confirmation)
+        self._scores[run] = result
+
+    def _scores_of(
+        self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
+    ) -> list[list[FreshScore]]:
+        rows = []
+        for arm in arms:
+            rows.append([self._scores[self._run(phase, arm, seed)] for seed in seeds])
+        return rows

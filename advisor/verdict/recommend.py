@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -12,230 +13,241 @@ from typing import Any
 import scipy.stats
 import torch
 from optuna.distributions import FloatDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from advisor import __version__
-from advisor.diagnosis import Finding
-from advisor.host.host import Host
+from advisor.search import pilot, stages
+from advisor.search.arm import arm_label, techniques_in
+from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE
-from advisor.search.search import Search, arm_label, label, points
-from advisor.search.stages import FAIR_SHARE, by_trials, widened
-from advisor.technique import KEEP
-from advisor.training.criterion import Criterion
-from advisor.verdict.candidates import Candidate, Trained, mean, mean_seconds, one_seed
+from advisor.search.search import Search
+from advisor.search.trial import Trial
+from advisor.technique import Technique
+from advisor.training.metrics import Metric
+from advisor.verdict.candidates import (
+    Candidate,
+    FreshScore,
+    gain_noise,
+    mean_score,
+    mean_seconds,
+)
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.explain import explain_alternatives, explain_choice, explain_findings
-from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.single_techniques import importance, isolation, pruned
-from advisor.verdict.technique_findings import look
+from advisor.verdict.recommendation import (
+    ArmResult,
+    BaselineResult,
+    Cost,
+    MeasuredGain,
+    Recommendation,
+    Seconds,
+    Start,
+    TrialCounts,
+)
+from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
+from advisor.verdict.technique_findings import diagnose_with
+
+AT_THE_END = 0.05
+"""A learning rate within this share of an end of the range that was searched is at its edge."""
 
 
-def answer(
-    search: Search, host: Host, evidence: Evidence, seconds: Mapping[str, float]
+def recommend(
+    search: Search, evidence: Evidence, searched_seconds: float, confirmed_seconds: float
 ) -> Recommendation:
-    """What the evidence says, with everything that a reader needs to trust it."""
-    metric, chosen, trials = search.shared.goal, evidence.chosen, search.trials()
-    findings = _findings(search, host)
+    """What the evidence says, with everything that a reader needs to trust it.
+
+    The seconds are those that the search and the confirmation took.
+    """
+    prepared, plan, history = search.prepared, search.plan, search.history
+    host, seed = prepared.host, prepared.study.seed
+    criterion, trials, chosen = history.criterion, history.trials, evidence.chosen
+
+    # What is wrong with the user's model before it is trained, also by the techniques that fit.
+    loaded: dict[str, Technique] = {}
+    for slot, name in plan.techniques:
+        technique = host.find(slot, name)
+        if technique is not None:
+            loaded[f"{slot}.{name}"] = technique
+    diagnosis, broken = diagnose_with(prepared.run(seed, seed), loaded.values())
+    mending = [loaded[key] for key in map(".".join, techniques_in(chosen.arm)) if key in loaded]
+    reasons = [
+        *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
+        *explain_choice(evidence, criterion.name, trials, history.duplicates),
+    ]
+
+    build = getattr(prepared.study.task.build, "__name__", "")
+    own = evidence.baseline
     return Recommendation(
-        study=search.name,
+        study=prepared.study.name,
         verdict=evidence.verdict,
-        metric=metric.name,
-        direction=metric.direction,
-        choices=dict(chosen.choices),
+        metric=criterion.name,
+        direction=criterion.direction,
+        choices=dict(chosen.arm),
         params=dict(chosen.params),
-        epochs=search.plan.rungs[-1],
-        baseline={
-            **_arm(evidence.baseline, evidence.results[evidence.baseline.label]),
-            **_given(evidence),
-        },
-        recommended=_arm(chosen, evidence.results[chosen.label]),
-        gain=_gain(evidence, search.sign),
+        epochs=plan.epochs,
+        baseline=BaselineResult(
+            **vars(_arm_result(own, evidence.results[own.label])),
+            given=Start(dict(evidence.start.params), evidence.start.searched),
+        ),
+        recommended=_arm_result(chosen, evidence.results[chosen.label]),
+        gain=_measured_gain(evidence, criterion.sign),
         min_gain=evidence.min_gain,
-        alternatives=explain_alternatives(evidence, metric, search.shared.overlap),
-        isolation=_isolated(search, evidence),
-        importance=importance(search.plan, trials, metric.direction),
-        costs=_costs(evidence, search.sign),
-        pruned=pruned(search.plan, trials),
-        reasons=[
-            *explain_findings(evidence, findings, trials, host),
-            *explain_choice(evidence, metric, trials),
-        ],
-        findings=[finding.to_json() for finding in findings],
-        skipped=[asdict(skip) for skip in search.plan.skipped],
-        trials=_counts(trials),
-        seconds={key: round(value, 1) for key, value in seconds.items()},
+        alternatives=explain_alternatives(evidence, criterion, prepared.overlap),
+        isolation=single_techniques(history, _reach_of_one_seed(evidence)),
+        importance=importance(plan, trials, criterion.direction),
+        costs=_costs(evidence, criterion.sign),
+        pruned=cut_trials(trials),
+        reasons=reasons,
+        findings=list(diagnosis.findings),
+        skipped=list(plan.skipped),
+        trials=_trial_counts(trials),
+        seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=[
-            *search.shared.warnings,
+            *prepared.warnings,
             *host.broken,
+            *broken,
             *host.overruled,
-            *_warnings(search, chosen),
+            *_warnings(history, chosen, criterion.metric),
         ],
-        apply_with=_lines(search, host, chosen),
+        apply_with=_apply_with(
+            prepared.study.name, chosen, _call(build, prepared.arguments), host.built_in_slots
+        ),
     )
 
 
-def _findings(search: Search, host: Host) -> Sequence[Finding]:
-    """What is wrong with the user's model before it is trained."""
-    seed = search.shared.study.seed
-    return look(search.shared.run(seed, search.shared.splits(seed)), search.plan, host).findings
+# --- the evidence as records --------------------------------------------------------------------
 
 
-def _arm(candidate: Candidate, results: Sequence[Trained]) -> dict[str, Any]:
-    tests = [r.test for r in results if r.test is not None]
-    return {
-        "params": dict(candidate.params),
-        "scores": [r.score for r in results],
-        "mean": mean(results),
-        "searched": candidate.searched,
-        "test": statistics.fmean(tests) if tests else None,
-        "seconds": round(mean_seconds(results), 3),
-    }
+def _arm_result(candidate: Candidate, results: Sequence[FreshScore]) -> ArmResult:
+    tests = [result.test for result in results if result.test is not None]
+    return ArmResult(
+        params=dict(candidate.params),
+        scores=[result.score for result in results],
+        mean=mean_score(results),
+        searched=candidate.searched,
+        test=statistics.fmean(tests) if tests else None,
+        seconds=round(mean_seconds(results), 3),
+    )
 
 
-def _given(evidence: Evidence) -> dict[str, Any]:
-    """The user's model at the rates that the search began with."""
-    given = evidence.given or evidence.baseline
-    return {"given": {"params": dict(given.params), "searched": given.searched}}
+def _measured_gain(evidence: Evidence, sign: float) -> MeasuredGain:
+    own, other = evidence.baseline.searched, evidence.best.searched
+    searched = None
+    if own is not None and other is not None:
+        searched = sign * (other - own)
+    return MeasuredGain(
+        **asdict(evidence.gain),
+        arm=dict(techniques_in(evidence.best.arm)),
+        searched=searched,
+        test=evidence.row_gain,
+    )
 
 
-def _gain(evidence: Evidence, sign: float) -> dict[str, Any]:
-    one, other = evidence.baseline.searched, evidence.best.searched
-    searched = None if one is None or other is None else sign * (other - one)
-    arm = {slot: name for slot, name in evidence.best.choices.items() if name != KEEP}
-    rows = None if evidence.rows is None else asdict(evidence.rows)
-    return {**asdict(evidence.gain), "arm": arm, "searched": searched, "test": rows}
+def _reach_of_one_seed(evidence: Evidence) -> float | None:
+    """Half the 95 % interval of a gain on one seed, which is what the search has.
 
-
-def _isolated(search: Search, evidence: Evidence) -> list[dict[str, Any]]:
-    """What each technique reached alone, as a gain over the baseline's best, with the interval that
-    one seed allows.
-
-    The search saw one seed; how much one seed says is known from the fresh ones.
+    It is known from the fresh seeds: from the paired differences of confirmed arms with the
+    baseline. None where there are none.
     """
-    rows, sign = isolation(search.plan, search.trials(), search.sign), search.sign
-    own, reach = rows[0]["alone"], _one_seed(evidence)
-    for row in rows[1:]:
-        known = row["alone"] is not None and own is not None
-        gain = sign * (row["alone"] - own) if known else None
-        row["gain"] = (
-            None
-            if gain is None or reach is None
-            else {"mean": gain, "low": gain - reach, "high": gain + reach}
-        )
-    return rows
+    noise = gain_noise(evidence.selected, evidence.baseline, evidence.others)
+    if not noise.freedom:
+        return None
+    return float(scipy.stats.t(noise.freedom).ppf(0.975)) * noise.deviation
 
 
-def _one_seed(evidence: Evidence) -> float | None:
-    """Half the 95 % interval of a difference on one seed: from the paired differences of confirmed
-    arms with the baseline.
-    """
-    spread, freedom = one_seed(evidence.selected, evidence.baseline, evidence.others)
-    return float(scipy.stats.t(freedom).ppf(0.975)) * spread if freedom else None
-
-
-def _costs(evidence: Evidence, sign: float) -> list[dict[str, Any]]:
+def _costs(evidence: Evidence, sign: float) -> list[Cost]:
     """Score and seconds of all confirmed arms, best first, on the seeds that chose among them."""
-    found = evidence.selected
-    arms = sorted(
-        (arm for arm in (evidence.baseline, *evidence.others) if arm.label in found),
-        key=lambda arm: arm.label,
+    costs = []
+    for arm in sorted([evidence.baseline, *evidence.others], key=lambda arm: arm.label):
+        results = evidence.selected.get(arm.label)
+        if results is not None:
+            seconds = round(mean_seconds(results), 3)
+            costs.append(Cost(dict(arm.arm), mean_score(results), seconds))
+    return sorted(costs, key=lambda cost: -sign * cost.mean)
+
+
+def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
+    states = Counter(trial.state for trial in trials)
+    return TrialCounts(
+        complete=states[TrialState.COMPLETE],
+        pruned=states[TrialState.PRUNED],
+        failed=states[TrialState.FAIL],
     )
-    rows = [
-        {
-            "choices": dict(arm.choices),
-            "mean": mean(found[arm.label]),
-            "seconds": round(mean_seconds(found[arm.label]), 3),
-        }
-        for arm in arms
-    ]
-    return sorted(rows, key=lambda row: -sign * row["mean"])
 
 
-def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    states = {
-        "complete": TrialState.COMPLETE,
-        "pruned": TrialState.PRUNED,
-        "failed": TrialState.FAIL,
-    }
-    return {name: sum(t.state == state for t in trials) for name, state in states.items()}
+# --- warnings -----------------------------------------------------------------------------------
 
 
-def _warnings(search: Search, chosen: Candidate) -> list[str]:
-    checks = (_few_trials(search), _at_the_edge(search, chosen), _still_improving(search, chosen))
-    failed = [t for t in search.trials() if t.state == TrialState.FAIL]
-    broken = sorted(
-        {f"{label(search.plan, t.params)} failed: {t.user_attrs.get('why', '')}" for t in failed}
-    )
-    return [*(said for said in checks if said), *broken]
+def _warnings(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
+    """What limits the answer, one sentence each."""
+    plan, trials = history.plan, history.trials
 
-
-def _few_trials(search: Search) -> str | None:
-    trials, openers = search.trials(), len(search.plan.alone())
+    # Techniques that were tried at fewer than two learning rates are not compared fairly.
+    openers = len(plan.each_technique())
     if len(trials) < openers:
-        return f"{len(trials)} trials do not reach every technique once; that takes {openers}, and a fair comparison {2 * openers}."
-    if any(count < 2 for _, count in by_trials(search.plan, trials, search.sign)[:1]):
-        wanted = math.ceil(2 * openers / FAIR_SHARE)
-        return f"{len(trials)} trials leave techniques with one learning rate only; a fair comparison takes about {wanted}."
-    return None
+        yield (
+            f"{len(trials)} trials do not reach every technique once; that takes {openers}, and a "
+            f"fair comparison {2 * openers}."
+        )
+    elif any(count < 2 for _, count in stages.arms_by_trials(history)):
+        fair = math.ceil(2 * openers / stages.FAIR_SHARE)
+        yield (
+            f"{len(trials)} trials leave techniques with one learning rate only; a fair comparison "
+            f"takes about {fair}."
+        )
+
+    rate, space = chosen.params[RATE], stages.with_widened_rates(history).space[RATE]
+    if isinstance(space, FloatDistribution):
+        ends = (space.low, space.high)
+        if any(abs(rate / end - 1) < AT_THE_END for end in ends):
+            yield (
+                f"The best learning rate, {rate:.2g}, is at the edge of the range that was "
+                "searched."
+            )
+
+    for trial in history.best_of_each_arm():
+        if trial.arm == chosen.arm and pilot.gains_in_second_half(metric, trial.curve, plan.epochs):
+            yield (
+                f"Training still improved at its end; the answer holds for about {plan.epochs} "
+                "epochs. For longer trainings, give --epochs."
+            )
+
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    yield from sorted({f"{arm_label(trial.arm)} failed: {trial.why}" for trial in failed})
 
 
-def _at_the_edge(search: Search, chosen: Candidate) -> str | None:
-    rate, space = (
-        chosen.params[RATE],
-        widened(search.plan, search.trials(), search.sign).space[RATE],
-    )
-    if isinstance(space, FloatDistribution) and any(
-        abs(rate / end - 1) < 0.05 for end in (space.low, space.high)
-    ):
-        return f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
-    return None
+# --- how to apply it ----------------------------------------------------------------------------
 
 
-def _still_improving(search: Search, chosen: Candidate) -> str | None:
-    """Whether the chosen arm's best trial still gained something worth having in its second half."""
-    goal, epochs = Criterion(search.shared.objective.metric), search.plan.rungs[-1]
-    full = [
-        t
-        for t in search.trials()
-        if t.state == TrialState.COMPLETE and label(search.plan, t.params) == chosen.label
-    ]
-    if not full or epochs < 2:
-        return None
-    trial = max(full, key=lambda t: search.sign * (t.value or 0.0))
-    curve = points(search.database.curve(search.name)[trial.number])
-    half = goal.score(curve, epochs // 2)
-    if goal.sign * (goal.score(curve, epochs) - half) <= goal.worth(half):
-        return None
-    return f"Training still improved at its end; the answer holds for about {epochs} epochs. For longer trainings, give --epochs."
-
-
-def _lines(search: Search, host: Host, chosen: Candidate) -> list[str]:
-    """Python that applies the recommendation."""
-    build = getattr(search.shared.study.task.build, "__name__", "")
-    arguments = ", ".join(
-        f"{key}={_written(value)}" for key, value in search.shared.arguments.items()
-    )
-    model = f"{build}({arguments})" if build.isidentifier() else "your_model"
+def _apply_with(
+    study: str, chosen: Candidate, model: str, built_in_slots: Sequence[str]
+) -> list[str]:
+    """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
     lines = [f"model = {model}"]
     if chosen.changes:
-        lines = [
-            "import advisor",
-            f'model = advisor.recommendation("{search.name}").apply({model})',
-        ]
+        lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']
     rates = f"lr={chosen.params[RATE]:.3g}, weight_decay={chosen.params[DECAY]:.3g}"
-    others = {
-        slot: name
-        for slot, name in chosen.choices.items()
-        if name != KEEP and slot not in host.built_in_slots
-    }
-    if others:  # a slot that advisor does not know may have changed the optimizer
+    changed = techniques_in(chosen.arm)
+    others = {slot: name for slot, name in changed if slot not in built_in_slots}
+    if others:
+        # A slot that advisor does not know may have changed the optimizer.
         return [*lines, f"# train with {rates} and {arm_label(others)}"]
     return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
 
 
-def _written(value: Any) -> str:
+def _call(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as Python writes it, or `your_model` for what has no name, such as a lambda."""
+    if not name.isidentifier():
+        return "your_model"
+    return f"{name}({_keywords(arguments)})"
+
+
+def _keywords(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_literal(value)}" for key, value in arguments.items())
+
+
+def _literal(value: Any) -> str:
     """A value as Python writes it; classes and functions by their name."""
     if isinstance(value, SimpleNamespace):
-        return f"types.SimpleNamespace({', '.join(f'{key}={_written(item)}' for key, item in vars(value).items())})"
+        return f"types.SimpleNamespace({_keywords(vars(value))})"
     return getattr(value, "__name__", None) or repr(value)

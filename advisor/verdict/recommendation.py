@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor.diagnosis.finding import Finding
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
 
 T = TypeVar("T")
+
+
+class Verdict(StrEnum):
+    """What is to be done about a model. The value is what JSON and the database keep."""
+
+    CHANGE = "change"
+    """Another arm is better by enough to be worth it."""
+    KEEP = "keep"
+    """No other arm is."""
+    UNDECIDED = "undecided"
+    """Another arm may be, and more seeds or more rows would tell."""
 
 
 class Record:
@@ -247,7 +259,7 @@ class Recommendation:
     """
 
     study: str
-    verdict: str
+    verdict: Verdict
     metric: str
     direction: str
     choices: Arm
@@ -399,13 +411,14 @@ def _read_cut_trial(plain: Mapping[str, Any]) -> CutTrial:
 
 
 _SINGLE: dict[str, Any] = {
+    "verdict": Verdict,
     "baseline": _read_baseline,
     "recommended": lambda plain: _read(ArmResult, plain),
     "gain": _read_gain,
     "trials": lambda plain: _read(TrialCounts, plain),
     "seconds": lambda plain: _read(Seconds, plain),
 }
-"""How the parts of a recommendation that are records are read."""
+"""How the parts of a recommendation that are records are read, and its verdict."""
 _LISTS: dict[str, Any] = {
     "alternatives": _read_alternative,
     "isolation": _read_technique,

@@ -1,6 +1,4 @@
-"""Being right about small differences: paired gains with intervals that own up to overlapping
-splits.
-"""
+"""How large a gain is and how sure: paired differences, and what splits that overlap do to them."""
 
 from __future__ import annotations
 
@@ -10,6 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import scipy.stats
+
+from advisor.verdict.recommendation import Verdict
+
+LEAST_FREEDOM = 3.0
+"""Satterthwaite's degrees of freedom are not believed below this: simulated intervals then cover
+92.5 to 96 %.
+"""
+ERRORS_NEEDED = 2.802
+"""Standard errors, z₀.₉₇₅ + z₀.₈₀, that a true difference must be to be found with 80 % power."""
+REACHABLE_SEEDS = 60
+"""More seeds than this are not asked of anybody: a gain that needs more of them stays unproven."""
+RESOLUTION = 0.5
+"""A comparison is precise enough when it would find this share of the gain that other seeds showed.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,16 +52,24 @@ class Gain:
 
     @property
     def shrunk(self) -> float:
-        """What of the mean is to be expected again (James & Stein 1961): a gain that noise could
-        have made is mostly noise.
+        """The part of the mean that is to be expected again (James & Stein 1961).
+
+        A gain that noise could have made is mostly noise.
         """
-        return self.mean * max(0.0, 1 - (self.error / self.mean) ** 2) if self.mean else 0.0
+        if not self.mean:
+            return 0.0
+        return self.mean * max(0.0, 1 - (self.error / self.mean) ** 2)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Where paired differences vary: `between` splits and `within` one (other draws), as variances;
-    `error` of their mean.
+    """How paired differences vary.
+
+    Attributes:
+        between: variance from split to split.
+        within: variance from draw to draw on one split.
+        error: standard error of the mean difference.
+        freedom: degrees of freedom of that error.
     """
 
     between: float
@@ -64,93 +84,107 @@ def paired_gain(
     overlap: float = 0.0,
     splits: Sequence[int] | None = None,
 ) -> Gain:
-    """The gain of `other` over `baseline`, whose i-th scores share a seed.
+    """The gain of `other` over `baseline`, with Student's t.
 
-    Student's t. When every seed draws its train and validation rows anew from the same rows, the
-    differences are not independent; `overlap` is then n_valid / n_train and the variance of the
-    mean of J becomes (1/J + overlap) s² (Nadeau & Bengio 2003, "Inference for the generalization
-    error", corrected resampled t). Only what the rows cause is shared, though,
-    and not what an initial draw causes: where each of the `splits` (a label for each pair) was used
-        by K seeds, the two are
-    told apart by analysis of variance, with Satterthwaite's degrees of freedom. The interval speaks
-    of new data of this kind; without overlap, of new seeds on these rows. Raises `ValueError` for
-    fewer than two pairs or unequal numbers.
+    When every seed draws its train and validation rows anew from the same rows, the differences
+    are not independent, and the variance of the mean of J becomes (1/J + overlap) s² (Nadeau &
+    Bengio 2003, "Inference for the generalization error", corrected resampled t). Only what the
+    rows cause is shared, though, not what an initial draw causes: where each split was used by K
+    seeds, analysis of variance tells the two apart, with Satterthwaite's degrees of freedom. The
+    interval speaks of new data of this kind; without overlap, of new seeds on these rows.
+
+    Arguments:
+        baseline, other: scores, *higher is better*; the i-th of each share a seed.
+        overlap: n_valid / n_train where every seed draws both from the same rows, else 0.
+        splits: a label of the split of each pair; None where each pair has a split of its own.
+
+    Raises:
+        ValueError: there are fewer than two pairs, or unequal numbers of scores.
     """
-    if len(baseline) != len(other) or len(baseline) < 2:
+    pairs = len(baseline)
+    if len(other) != pairs or pairs < 2:
         raise ValueError(
-            f"paired_gain needs at least two pairs, got {len(baseline)} and {len(other)} scores"
+            f"paired_gain needs at least two pairs, got {pairs} and {len(other)} scores"
         )
     differences = [b - a for a, b in zip(baseline, other, strict=True)]
-    n, mean = len(differences), round(statistics.fmean(differences), 12) + 0.0  # no -2e-17
+    # Rounding takes away -2e-17, and the sum a minus before zero.
+    mean = round(statistics.fmean(differences), 12) + 0.0
     spread = _spread(differences, overlap, splits)
     if spread.error == 0.0:
-        return Gain(mean, mean, mean, 1.0 if mean == 0 else 0.0, n, 0.0, n, mean == 0)
+        p = 1.0 if mean == 0 else 0.0
+        return Gain(mean, mean, mean, p, pairs, 0.0, pairs, identical=mean == 0)
+
     t = scipy.stats.t(spread.freedom)
     reach = float(t.ppf(0.975)) * spread.error
-    detectable = reach + float(t.ppf(0.8)) * spread.error
-    p = float(2 * t.sf(abs(mean) / spread.error))
-    needed = _needed(abs(mean), spread, overlap, splits)
-    return Gain(mean, mean - reach, mean + reach, p, n, detectable, needed, error=spread.error)
-
-
-def _spread(differences: Sequence[float], overlap: float, splits: Sequence[int] | None) -> Spread:
-    n = len(differences)
-    if not overlap or splits is None or len(set(splits)) == n:
-        variance = statistics.variance(differences)
-        return Spread(variance, 0.0, math.sqrt(variance * (1 / n + overlap)), n - 1)
-    return _components(
-        [
-            [d for d, s in zip(differences, splits, strict=True) if s == split]
-            for split in set(splits)
-        ],
-        overlap,
+    return Gain(
+        mean=mean,
+        low=mean - reach,
+        high=mean + reach,
+        p=float(2 * t.sf(abs(mean) / spread.error)),
+        seeds=pairs,
+        detectable=reach + float(t.ppf(0.8)) * spread.error,
+        needed=_pairs_needed(abs(mean), spread, overlap, splits),
+        error=spread.error,
     )
 
 
-LEAST_FREEDOM = 3.0
-"""Degrees of freedom below which Satterthwaite's are not believed: simulated intervals then cover
-92.5 to 96 %.
-"""
+def _spread(differences: Sequence[float], overlap: float, splits: Sequence[int] | None) -> Spread:
+    pairs = len(differences)
+    if not overlap or splits is None or len(set(splits)) == pairs:
+        variance = statistics.variance(differences)
+        error = math.sqrt(variance * (1 / pairs + overlap))
+        return Spread(between=variance, within=0.0, error=error, freedom=pairs - 1)
+
+    groups: dict[int, list[float]] = {}
+    for split, difference in zip(splits, differences, strict=True):
+        groups.setdefault(split, []).append(difference)
+    return _components(list(groups.values()), overlap)
 
 
 def _components(groups: Sequence[Sequence[float]], overlap: float) -> Spread:
-    """One-way random effects, equally many differences in each group: V = MSB / JK + overlap (MSB -
-    MSW) / K.
+    """One-way random effects with K differences in each of J groups.
+
+    The variance of the mean is V = MSB / JK + overlap (MSB - MSW) / K. Raises `ValueError` for
+    groups of unequal sizes.
     """
     j, k = len(groups), len(groups[0])
     if any(len(group) != k for group in groups):
         raise ValueError("paired_gain needs equally many pairs on every split")
     msb = k * statistics.variance([statistics.fmean(group) for group in groups])
-    msw = statistics.fmean(statistics.variance(group) for group in groups)
+    msw = statistics.fmean([statistics.variance(group) for group in groups])
     between = max(0.0, (msb - msw) / k)
     squared = msb / (j * k) + overlap * between
+
+    # V is a sum of two mean squares, whose joint degrees of freedom Satterthwaite approximates.
     freedom = float(j - 1)
     if between and squared:
-        above, below = (1 / (j * k) + overlap / k) * msb, overlap / k * msw
-        freedom = min(
-            freedom,
-            max(LEAST_FREEDOM, squared**2 / (above**2 / (j - 1) + below**2 / (j * (k - 1)))),
-        )
+        above = (1 / (j * k) + overlap / k) * msb
+        below = overlap / k * msw
+        approximate = squared**2 / (above**2 / (j - 1) + below**2 / (j * (k - 1)))
+        freedom = min(freedom, max(LEAST_FREEDOM, approximate))
     return Spread(between, msw, math.sqrt(squared), freedom)
 
 
-def _needed(
+def _pairs_needed(
     difference: float, spread: Spread, overlap: float, splits: Sequence[int] | None
 ) -> int | None:
-    """The n at which the error is difference / (z_.975 + z_.80), or None where there is none."""
-    draws = 1 if splits is None or not overlap else len(splits) // len(set(splits))
-    rest = (difference / 2.802) ** 2 - overlap * spread.between
-    return math.ceil((draws * spread.between + spread.within) / rest) if rest > 0 else None
+    """How many pairs have an error of difference / 2.802, or None where no number has."""
+    draws = 1
+    if splits is not None and overlap:
+        draws = len(splits) // len(set(splits))
+    left = (difference / ERRORS_NEEDED) ** 2 - overlap * spread.between
+    if left <= 0:
+        return None
+    return math.ceil((draws * spread.between + spread.within) / left)
 
 
 def chosen_overlap(overlap: float, arms: int) -> float:
-    """The overlap that a gain is measured with when its arm was chosen from `arms` by scores on the
-    same rows.
+    """The overlap to measure a gain with when its arm was chosen from `arms` on the same rows.
 
     What the rows favour is the same on every split of them, so fresh seeds do not remove it; at
     worst the best of many arms has the largest share of it. The shared variance grows by the square
     of that: the expected maximum of `arms` normal numbers (Blom 1958), for a difference of two
-        arms.
+    arms.
     """
     if arms < 2:
         return overlap
@@ -159,61 +193,69 @@ def chosen_overlap(overlap: float, arms: int) -> float:
 
 
 def published_gain(one: tuple[float, float, int], other: tuple[float, float, int]) -> Gain:
-    """The gain of `other` over `one` from published tables: (mean, standard deviation, runs) each,
-    unpaired (Welch 1947).
+    """The gain of `other` over `one` from published tables, unpaired (Welch 1947).
+
+    Each of them is a mean, a standard deviation and a number of runs.
     """
-    (mean, sd, n), (mean2, sd2, n2) = one, other
-    found = scipy.stats.ttest_ind_from_stats(mean2, sd2, n2, mean, sd, n, equal_var=False)
-    parts = sd**2 / n, sd2**2 / n2
-    error, gain = math.sqrt(sum(parts)), mean2 - mean
-    t = scipy.stats.t(sum(parts) ** 2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (n2 - 1)))
-    reach, rest = float(t.ppf(0.975)) * error, (gain / 2.802) ** 2
-    needed = math.ceil((sd**2 + sd2**2) / rest) if rest else None
-    low, high, detectable = gain - reach, gain + reach, reach + float(t.ppf(0.8)) * error
-    return Gain(gain, low, high, float(found.pvalue), min(n, n2), detectable, needed, error=error)
+    (mean, sd, runs), (other_mean, other_sd, other_runs) = one, other
+    test = scipy.stats.ttest_ind_from_stats(
+        other_mean, other_sd, other_runs, mean, sd, runs, equal_var=False
+    )
+    gain = other_mean - mean
+    variance, other_variance = sd**2 / runs, other_sd**2 / other_runs
+    both = variance + other_variance
+    error = math.sqrt(both)
+    freedom = both**2 / (variance**2 / (runs - 1) + other_variance**2 / (other_runs - 1))
+
+    t = scipy.stats.t(freedom)
+    reach = float(t.ppf(0.975)) * error
+    squared = (gain / ERRORS_NEEDED) ** 2
+    return Gain(
+        mean=gain,
+        low=gain - reach,
+        high=gain + reach,
+        p=float(test.pvalue),
+        seeds=min(runs, other_runs),
+        detectable=reach + float(t.ppf(0.8)) * error,
+        needed=math.ceil((sd**2 + other_sd**2) / squared) if squared else None,
+        error=error,
+    )
 
 
 def holm(p: Sequence[float]) -> list[float]:
     """p-values of several comparisons, adjusted so that all of them hold at once (Holm 1979)."""
     order = sorted(range(len(p)), key=lambda i: p[i])
-    adjusted, largest = [0.0] * len(p), 0.0
+    adjusted = [0.0] * len(p)
+    largest = 0.0
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
         adjusted[i] = largest
     return adjusted
 
 
-def verdict(gain: Gain, min_gain: float, reachable: int = 60) -> str:
-    """`change` for a gain that is real and worth it, else `keep`.
+def verdict(gain: Gain, min_gain: float, reachable: int = REACHABLE_SEEDS) -> Verdict:
+    """`change` for a gain that is real and at least `min_gain`, else `keep`.
 
     `undecided` where what is to be expected of the gain is still worth it, and up to `reachable`
     seeds would tell.
     """
     if gain.mean < min_gain or gain.mean <= 0:
-        return "keep"
+        return Verdict.KEEP
     if gain.low > 0:
-        return "change"
-    return (
-        "undecided"
-        if gain.shrunk >= min_gain and gain.needed is not None and gain.needed <= reachable
-        else "keep"
-    )
-
-
-RESOLUTION = 0.5
-"""A comparison is precise enough when it would find this share of the gain that other seeds have
-shown.
-"""
+        return Verdict.CHANGE
+    can_be_told = gain.needed is not None and gain.needed <= reachable
+    if can_be_told and gain.shrunk >= min_gain:
+        return Verdict.UNDECIDED
+    return Verdict.KEEP
 
 
 def precise_enough(gain: Gain, min_gain: float, expected: float) -> bool:
-    """Whether there are seeds enough, judged by the noise and not by the gain that is being
-    measured.
+    """Whether there are seeds enough, judged by the noise and not by the gain that is measured.
 
     So neither the printed gain nor its interval is biased by when the seeds end (Stein 1945; Wittes
     & Brittain 1990, "The role of internal pilot studies"). `expected` is the gain on the seeds that
-    chose the arm: independent of these. Where there was none, a difference too small to matter ends
-        it, too, whichever sign it has, so that nothing is favoured.
+    chose the arm, which are independent of these. Where there was none, a difference too small to
+    matter ends it, too, whichever sign it has, so that nothing is favoured.
     """
     if expected <= 0 and abs(gain.mean) < min_gain:
         return True

@@ -1,44 +1,34 @@
-"""All that is wrong with a model: what a diagnosis finds, and what the techniques that fit find
-themselves.
-"""
+"""The diagnosis of a model with what the techniques that fit it find themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
-from advisor.diagnosis import Diagnosis, Finding, diagnose
+from advisor.diagnosis import Diagnosis, diagnose
+from advisor.diagnosis.finding import Finding
 from advisor.errors import explain
-from advisor.host.host import Host
 from advisor.randomness import isolated
-from advisor.search.plan import Plan
-from advisor.technique import KEEP, Technique
+from advisor.technique import Technique
 from advisor.training.run import Run
 
 
-def look(run: Run, plan: Plan, host: Host, steps: int = 0) -> Diagnosis:
-    """The diagnosis of a model with the findings of the plan's techniques. One that raises is a
-    line in `host.broken`.
+def diagnose_with(
+    run: Run, techniques: Iterable[Technique], steps: int = 0
+) -> tuple[Diagnosis, list[str]]:
+    """The diagnosis of a model with the findings of techniques.
+
+    A technique that raises costs its own findings only, and is one of the sentences that are
+    returned beside the diagnosis.
     """
-    found = diagnose(run, steps)
-    names = [
-        (slot, name) for slot, options in plan.options.items() for name in options if name != KEEP
-    ]
-    techniques = [
-        technique for slot, name in names if (technique := host.find(slot, name)) is not None
-    ]
-    return replace(
-        found,
-        findings=(
-            *found.findings,
-            *(one for each in techniques for one in _brought(each, run, host)),
-        ),
-    )
-
-
-def _brought(technique: Technique, run: Run, host: Host) -> Iterator[Finding]:
-    try:
-        with isolated(run.seed) as run.generator:
-            yield from technique.finds(run)
-    except Exception as problem:  # a plugin's bug costs its finding, not the study
-        host.broken.append(f"{technique.slot} {technique.name}: finds() raised {explain(problem)}")
+    diagnosis = diagnose(run, steps)
+    findings: list[Finding] = []
+    broken: list[str] = []
+    for technique in techniques:
+        try:
+            with isolated(run.seed) as run.generator:
+                findings.extend(technique.finds(run))
+        except Exception as problem:  # a plugin's bug costs its findings, not the study
+            name = f"{technique.slot} {technique.name}"
+            broken.append(f"{name}: finds() raised {explain(problem)}")
+    return replace(diagnosis, findings=(*diagnosis.findings, *findings)), broken

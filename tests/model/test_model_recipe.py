@@ -16,9 +16,9 @@ import torch
 from models import calls, made, zoo
 from torch import nn
 
-from advisor.model import apply_recipe, swap, trace
+from advisor.model import apply_recipe, diff, recipe, swap, trace
 from advisor.model.tracing.recorder import named_tensors
-from advisor.model.writing import source_file
+from advisor.model.writing import user_files
 from advisor.work.apply import diff_of
 from advisor.work.study_ref import StudyRef
 
@@ -57,9 +57,9 @@ WAYS = {  # what is put there, and whether the recipe is carried out with a batc
 @pytest.mark.parametrize(("activation", "verified"), WAYS.values(), ids=WAYS)
 def test_a_recipe_gives_a_fresh_model_the_same_bits(case, activation, verified):
     model, report = swapped(case, activation)
-    recipe = json.loads(json.dumps(report.recipe()))
+    written = json.loads(json.dumps(recipe(report)))
     fresh = built(case)
-    again = apply_recipe(fresh, recipe, inputs=case.inputs if verified else None)
+    again = apply_recipe(fresh, written, inputs=case.inputs if verified else None)
     assert again.calls == report.calls
     fresh.load_state_dict(model.state_dict())
     assert same(output(fresh, case), output(model, case))
@@ -78,15 +78,15 @@ OF_ACTIVATION = pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=
 TESTS = Path(__file__).parents[1]
 
 
-def patched(diff, folder, build):
+def patched(text, folder, build):
     """What builds a model, made of the example files after `patch` has applied a diff to copies of
     them.
     """
     (folder / "models").mkdir()
     for file in (TESTS / "models").glob("*.py"):
         shutil.copy(file, folder / "models" / file.name)
-    (folder / "swap.diff").write_text(diff)
-    if diff.startswith("---"):
+    (folder / "swap.diff").write_text(text)
+    if text.startswith("---"):
         tool = ["patch", "-p0", "-i"] if shutil.which("patch") else ["git", "apply", "-p0"]
         subprocess.run([*tool, "swap.diff"], cwd=folder, check=True, capture_output=True)
     if build.__name__ == "<lambda>":  # in the zoo: it finds the example files in its globals
@@ -108,10 +108,10 @@ def loaded(folder, name):
     return module
 
 
-def notes(diff):
+def notes(text):
     found = (
         line.removeprefix("# not in this diff: ").split(": ", 1)
-        for line in diff.splitlines()
+        for line in text.splitlines()
         if line.startswith("# not")
     )
     return {tuple(each) for each in found}
@@ -171,14 +171,14 @@ CALLS |= WAYS_OF_MAKING
 def test_the_patched_file_makes_the_swapped_model(name, activation, tmp_path):
     case = SWAPPABLE[name]
     model, report = swapped(case, activation)
-    diff = report.diff(TESTS, case.build)
-    if notes(diff):
+    text = diff(report, TESTS, case.build)
+    if notes(text):
         assert (name, type(activation(None))) == (
             "torch's transformer",
             nn.PReLU,
         )  # copied by torch, which forgets a module
         report.undo()
-    build = patched(diff, tmp_path, case.build)
+    build = patched(text, tmp_path, case.build)
     torch.manual_seed(0)
     fresh = build()
     output(fresh, case)
@@ -196,17 +196,17 @@ def test_every_way_of_calling_and_making_is_swapped_written_down_and_patched(
     assert not report.refused
     assert report.swapped
     fresh = built(case)
-    apply_recipe(fresh, json.loads(json.dumps(report.recipe())), inputs=ROWS)
+    apply_recipe(fresh, json.loads(json.dumps(recipe(report))), inputs=ROWS)
     fresh.load_state_dict(model.state_dict())
     assert same(output(fresh, case), output(model, case))
-    diff = report.diff(TESTS, build)
-    left = notes(diff)
+    text = diff(report, TESTS, build)
+    left = notes(text)
     assert len(left) == len(why)
     assert all(any(reason in text for _, text in left) for reason in why), left
     if why:
         report.undo()
     torch.manual_seed(0)
-    fresh = patched(diff, tmp_path, build)()
+    fresh = patched(text, tmp_path, build)()
     fresh.load_state_dict(model.state_dict(), strict=False)
     assert same(output(fresh, case), output(model, case))
 
@@ -241,16 +241,16 @@ class Chooses(made.Between):
 def test_what_makes_no_such_model_gives_no_edit_and_a_reason(build, why):
     model = Chooses("Tanh")
     report = swap(model, trace(model, ROWS), lambda _: nn.ELU())
-    diff = report.diff(TESTS, build)
-    assert diff.startswith(f"# not in this diff: act: {why}")
-    assert diff.count("\n") == 1
+    text = diff(report, TESTS, build)
+    assert text.startswith(f"# not in this diff: act: {why}")
+    assert text.count("\n") == 1
 
 
 def test_watching_a_model_being_made_leaves_no_trace():
     init, model = nn.Module.__init__, made.Default()
     numbers = torch.get_rng_state(), random.getstate()
     report = swap(model, trace(model, ROWS), lambda _: nn.ELU())
-    assert report.diff(TESTS).startswith("---")
+    assert diff(report, TESTS).startswith("---")
     assert nn.Module.__init__ is init
     assert torch.equal(torch.get_rng_state(), numbers[0])
     assert random.getstate() == numbers[1]
@@ -260,20 +260,20 @@ def test_a_decoder_layer_that_torch_copies_takes_a_function_only():
     model = made.Decoder()
     found = trace(model, ROWS)
     report = swap(model, found, lambda _: nn.ELU())
-    assert [why.partition(", and")[0] for _, why in sorted(notes(report.diff(TESTS)))] == [
+    assert [why.partition(", and")[0] for _, why in sorted(notes(diff(report, TESTS)))] == [
         "torch copies this layer"
     ] * 2
     report.undo()
-    diff = swap(model, found, lambda _: torch.asinh).diff(TESTS)
-    assert diff.count(", activation=torch.asinh)") == 1
-    assert not notes(diff)
+    text = diff(swap(model, found, lambda _: torch.asinh), TESTS)
+    assert text.count(", activation=torch.asinh)") == 1
+    assert not notes(text)
 
 
 SCRIPT = """
 import torch
 from torch import nn
 
-from advisor.model import swap, trace
+from advisor.model import diff, swap, trace
 
 
 def net(width=8):
@@ -281,7 +281,7 @@ def net(width=8):
 
 
 model, rows = net(), (torch.ones(2, 8),)
-print(swap(model, trace(model, rows), lambda _: nn.ELU()).diff(build=net))
+print(diff(swap(model, trace(model, rows), lambda _: nn.ELU()), build=net))
 """
 
 
@@ -315,10 +315,10 @@ study = advisor.Study("s", advisor.Task(build=lambda: net(3), data=data))
 def test_a_study_file_is_patched_where_its_function_makes_the_model(tmp_path, monkeypatch):
     (tmp_path / "study_of_net.py").write_text(STUDY)
     monkeypatch.chdir(tmp_path)
-    diff = diff_of(
+    text = diff_of(
         StudyRef(file="study_of_net.py"), {"activation": "elu", "activation.elu.alpha": 0.5}, "."
     )
-    (tmp_path / "swap.diff").write_text(diff)
+    (tmp_path / "swap.diff").write_text(text)
     subprocess.run(["git", "apply", "-p0", "swap.diff"], check=True, capture_output=True)
     assert (tmp_path / "study_of_net.py").read_text() == STUDY.replace(
         "nn.ReLU()", "nn.ELU(alpha=0.5)"
@@ -335,8 +335,8 @@ def test_a_name_that_a_star_import_brings_needs_no_other_import(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     net = loaded(tmp_path, "star").net
     model = net()
-    diff = swap(model, trace(model, ROWS), lambda _: nn.ELU()).diff(tmp_path, net)
-    added = [text for text in diff.splitlines() if text[0] == "+"]
+    text = diff(swap(model, trace(model, ROWS), lambda _: nn.ELU()), tmp_path, net)
+    added = [line for line in text.splitlines() if line[0] == "+"]
     assert added[1:] == [f"+    return {line.replace('nn.ReLU', 'torch.nn.ELU')}"]
 
 
@@ -346,8 +346,8 @@ def test_a_file_that_changed_after_the_model_was_made_is_not_edited(tmp_path):
     net = loaded(tmp_path, "old").ordered
     (tmp_path / "models" / "old.py").write_text("import os\n" + inspect.getsource(made))
     model = net()
-    diff = swap(model, trace(model, ROWS), lambda _: nn.ELU()).diff(tmp_path, net)
-    assert diff.startswith("# not in this diff: act: it is made in old.py:")
+    text = diff(swap(model, trace(model, ROWS), lambda _: nn.ELU()), tmp_path, net)
+    assert text.startswith("# not in this diff: act: it is made in old.py:")
 
 
 def test_the_source_of_an_installed_library_is_edited_by_those_who_work_in_it(
@@ -355,12 +355,12 @@ def test_the_source_of_an_installed_library_is_edited_by_those_who_work_in_it(
 ):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "library.py").write_text(inspect.getsource(made))
-    monkeypatch.setattr(source_file, "_INSTALLED", (f"{tmp_path}/",))
+    monkeypatch.setattr(user_files, "_INSTALLED", (f"{tmp_path}/",))
     net = loaded(tmp_path, "library").ordered
     model = net()
     report = swap(model, trace(model, ROWS), lambda _: nn.ELU())
-    assert report.diff(tmp_path / "models", net).startswith("--- library.py")
-    outside = report.diff(TESTS, net)
+    assert diff(report, tmp_path / "models", net).startswith("--- library.py")
+    outside = diff(report, TESTS, net)
     assert outside.startswith("# not in this diff: act: it is made in library.py:")
     assert outside.endswith("belongs to an installed library\n")
 
@@ -371,11 +371,11 @@ def test_a_class_that_moved_in_its_file_takes_an_old_recipe_and_its_weights(tmp_
     (tmp_path / "models" / "moved.py").write_text(text)
     model = loaded(tmp_path, "moved").Third()
     report = swap(model, trace(model, ROWS), lambda _: nn.PReLU(), inputs=ROWS)
-    recipe = report.recipe()
+    written = recipe(report)
     (tmp_path / "models" / "moved.py").write_text("\n" * 7 + text)
     linecache.clearcache()
     fresh = loaded(tmp_path, "moved").Third()
-    again = apply_recipe(fresh, recipe, inputs=ROWS)
+    again = apply_recipe(fresh, written, inputs=ROWS)
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(fresh(*ROWS), model(*ROWS))
     assert [site.id for site in trace(fresh, ROWS).sites] == [site.id for site in again.swapped]
@@ -414,7 +414,7 @@ def test_a_diff_goes_through_git_too(tmp_path):
     _, report = swapped(case, lambda _: nn.ELU(0.5))
     (tmp_path / "models").mkdir()
     shutil.copy(TESTS / "models" / "conv.py", tmp_path / "models")
-    (tmp_path / "swap.diff").write_text(report.diff(TESTS) + "# not in this diff: a: why\n")
+    (tmp_path / "swap.diff").write_text(diff(report, TESTS) + "# not in this diff: a: why\n")
     subprocess.run(
         ["git", "apply", "-p0", "swap.diff"], cwd=tmp_path, check=True, capture_output=True
     )
@@ -429,7 +429,7 @@ def test_a_file_with_other_line_ends_and_none_at_the_last_line_is_patched(tmp_pa
     (tmp_path / "models" / "ends.py").write_bytes(text.encode())
     model = loaded(tmp_path, "ends").Net()
     report = swap(model, trace(model, ROWS), lambda _: nn.PReLU(), inputs=ROWS)
-    (tmp_path / "swap.diff").write_bytes(report.diff(tmp_path).encode())
+    (tmp_path / "swap.diff").write_bytes(diff(report, tmp_path).encode())
     subprocess.run(
         ["patch", "-p0", "--binary", "-i", "swap.diff"],
         cwd=tmp_path,

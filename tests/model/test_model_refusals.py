@@ -1,5 +1,4 @@
-"""What a person reads when something cannot be swapped: where it is, why, and what to do instead.
-"""
+"""What a person reads when something cannot be swapped: where it is, why, and what to do instead."""
 
 import os
 import re
@@ -16,6 +15,7 @@ from torch import nn
 
 from advisor.errors import InputError
 from advisor.model import apply_recipe, select, swap, trace
+from advisor.model import recipe as written
 
 ROWS = (zoo.ROWS,)
 
@@ -267,7 +267,7 @@ if __name__ == "__main__":
 
 def recipe():
     model = mlp.Functional()
-    return swap(model, trace(model, ROWS), lambda _: nn.ELU(), inputs=ROWS).recipe()
+    return written(swap(model, trace(model, ROWS), lambda _: nn.ELU(), inputs=ROWS))
 
 
 def changed(**values):
@@ -350,7 +350,7 @@ def test_a_recipe_imports_nothing():
 
 def test_a_recipe_for_another_kind_of_module_is_refused():
     model = mlp.SharedActivation(8, 3)
-    made = swap(model, trace(model, ROWS), lambda _: torch.asinh).recipe()
+    made = written(swap(model, trace(model, ROWS), lambda _: torch.asinh))
     other = mlp.SharedActivation(8, 3)
     other.net[1] = other.net[3] = nn.Tanh()
     with pytest.raises(InputError, match=r"was made for a ReLU, but net.1 is a Tanh here"):
@@ -359,7 +359,7 @@ def test_a_recipe_for_another_kind_of_module_is_refused():
 
 def test_a_recipe_of_an_activation_without_a_name_asks_for_a_factory():
     model = mlp.Functional()
-    made = swap(model, trace(model, ROWS), lambda _: lambda x: x.sin()).recipe()
+    made = written(swap(model, trace(model, ROWS), lambda _: lambda x: x.sin()))
     assert "a factory: " in made["sites"][0]["needs"]
     fresh = mlp.Functional()
     assert apply_recipe(fresh, made, factory=lambda _: torch.sin, inputs=ROWS).calls == 2
@@ -368,8 +368,8 @@ def test_a_recipe_of_an_activation_without_a_name_asks_for_a_factory():
 def test_a_recipe_says_which_keys_come_and_go():
     model = mlp.Normalized()
     report = swap(model, trace(model, ROWS), lambda _: nn.ELU(), inputs=ROWS)
-    assert report.recipe()["state_dict"] == {"removed": ["act.weight"], "added": []}
+    assert written(report)["state_dict"] == {"removed": ["act.weight"], "added": []}
     model = mlp.Functional()
     report = swap(model, trace(model, ROWS), lambda _: nn.PReLU(), inputs=ROWS)
-    assert all(key.endswith(".weight") for key in report.recipe()["state_dict"]["added"])
-    assert len(report.recipe()["state_dict"]["added"]) == 2
+    assert all(key.endswith(".weight") for key in written(report)["state_dict"]["added"])
+    assert len(written(report)["state_dict"]["added"]) == 2

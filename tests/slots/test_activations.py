@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import advisor
-from advisor.model import apply_recipe, trace
+from advisor.model import apply_recipe, diff, recipe, trace
 from advisor.slots.activation.channels import channels
 from advisor.slots.gain import examine, moments
 from advisor.training.recipe import adamw, parameter_groups
@@ -477,12 +477,12 @@ def test_the_diff_and_the_recipe_of_selu_hold_its_dropout_too(host):
     run = run_of(Conv(), torch.randn(16, 3, 8, 8))
     put(host, run, activation="selu")
     (change,) = run.swaps
-    text = change.diff()
+    text = diff(change)
     assert "not in this diff" not in text
     assert "+        x = self.drop(nn.SELU()(self.conv(x))).flatten(1)" in text
     assert "+        self.drop = nn.AlphaDropout(p=0.1)" in text
     fresh = Conv()
-    apply_recipe(fresh, change.recipe())
+    apply_recipe(fresh, recipe(change))
     assert (type(fresh.drop), fresh.drop.p) == (nn.AlphaDropout, 0.1)
     assert [site.kind for site in trace(fresh, (torch.randn(4, 3, 8, 8),)).hidden] == ["selu"]
     change.undo()

@@ -20,7 +20,7 @@ def path(tmp_path_factory):
     """A database with one study of two trials."""
     path = tmp_path_factory.mktemp("query") / "studies.db"
     database = Database(f"sqlite:///{path}", SLOTS)
-    database.begin("digits", "accuracy", "maximize", {}, None)
+    database.study("digits").begin("accuracy", "maximize", {}, None)
     for name in ("keep", "elu"):
         params = {"activation": name, "initializer": "keep"}
         space = {

@@ -15,6 +15,8 @@ from advisor import InputError
 from advisor.store.database import Database
 from advisor.store.location import DEFAULT, sqlite_path, storage_url
 from advisor.store.query import read
+from advisor.store.study_records import Confirmation
+from advisor.training.epoch import Epoch
 
 SLOTS = ("activation", "initializer")
 PLAN = {"options": {"activation": ["keep", "elu"]}, "rungs": [1, 3]}
@@ -74,48 +76,40 @@ def database(url, empty):
 
 
 def begin(database, name="digits", direction="maximize"):
-    database.begin(name, "accuracy", direction, PLAN, '{"file": "digits.py"}')
-    for params in TRIALS:
-        database.add_trial(name, params, {key: SPACE[key] for key in params}, {"stage": "open"})
-    return database.trials(name)
+    """A study with three running trials."""
+    records = database.study(name)
+    records.begin("accuracy", direction, PLAN, '{"file": "digits.py"}')
+    for number, params in enumerate(TRIALS):
+        distributions = {key: SPACE[key] for key in params}
+        records.add_trial(number, params, distributions, {"stage": "open"})
+    return records
 
 
-def told(database, name="digits"):
-    """Three trials: complete, failed, pruned."""
-    first, second, third = begin(database, name)
-    database.save_progress(
-        name, first, [epoch(1, 0.5), epoch(2, 0.75)], {"training": 2.0, "activation": 0.5}
-    )
-    database.tell(first, TrialState.COMPLETE, 0.75, 2)
-    database.note(second, "why", "it blew up")
-    database.tell(second, TrialState.FAIL, None, None)
-    database.save_progress(name, third, [epoch(1, 0.25)], {"training": 1.0})
-    database.note(third, "why", "others were better")
-    database.tell(third, TrialState.PRUNED, 0.25, 1)
-    return database.trials(name)
+def ids(records):
+    """The trials' ids in the database, by number."""
+    return [trial._trial_id for trial in records.trials()]
 
 
-def epoch(number, score, early=None):
-    return {
-        "epoch": number,
-        "score": score,
-        "loss": 2.0 / number,
-        "seconds": 0.5,
-        "early_loss": early,
-    }
+def ended(database, name="digits"):
+    """A study with three trials: complete, failed, pruned."""
+    records = begin(database, name)
+    first, second, third = ids(records)
+    seconds = {"training": 2.0, "activation": 0.5}
+    records.save_progress(first, 0, [epoch(1, 0.5), epoch(2, 0.75)], seconds, {})
+    records.close_trial(first, TrialState.COMPLETE, 0.75, 2, {})
+    records.save_progress(second, 1, [], {}, {"why": "it blew up"})
+    records.close_trial(second, TrialState.FAIL, None, 0, {})
+    records.save_progress(third, 2, [epoch(1, 0.25)], {"training": 1.0}, {})
+    records.close_trial(third, TrialState.PRUNED, 0.25, 1, {"why": "others were better"})
+    return records
 
 
-def confirmed(arm="keep", seed=1, score=0.5, **other):
-    return {
-        "phase": "estimate",
-        "arm": arm,
-        "seed": seed,
-        "score": score,
-        "test": None,
-        "seconds": 1.5,
-        "params": "{}",
-        **other,
-    }
+def epoch(number, score, early_loss=None):
+    return Epoch(number, score, 2.0 / number, 0.5, early_loss)
+
+
+def confirmed(arm="keep", seed=1, score=0.5, params="{}", test=None):
+    return Confirmation("estimate", arm, params, seed, score, 1.5, test)
 
 
 def rows(url, sql):
@@ -124,7 +118,7 @@ def rows(url, sql):
 
 
 def test_a_trial_holds_only_the_parameters_of_its_own_arm(database):
-    trials = begin(database)
+    trials = begin(database).trials()
     assert [trial.params for trial in trials] == TRIALS
     assert [trial.number for trial in trials] == [0, 1, 2]
     assert all(
@@ -159,7 +153,7 @@ def test_the_views_hold_labels_and_no_indexes(database, url):
 
 
 def test_the_trials_have_a_column_for_each_slot_of_the_built_in_plugins(database, url):
-    told(database)
+    ended(database)
     trials = rows(url, "SELECT * FROM advisor_trials ORDER BY number")
     assert [(t["activation"], t["initializer"]) for t in trials] == [
         ("keep", "keep"),
@@ -176,12 +170,14 @@ def test_the_trials_have_a_column_for_each_slot_of_the_built_in_plugins(database
 
 @pytest.mark.parametrize(("direction", "best"), [("maximize", 0.75), ("minimize", 0.25)])
 def test_a_study_is_one_row_with_its_counts_and_best_full_trial(database, url, direction, best):
-    first, second, third = begin(database, direction=direction)
-    database.tell(first, TrialState.COMPLETE, 0.75, 2)
-    database.tell(second, TrialState.COMPLETE, 0.25, 2)
-    database.tell(third, TrialState.PRUNED, 0.99 if direction == "maximize" else 0.01, 1)
-    database.spend("digits", 1.5)
-    database.spend("digits", 2.0)
+    records = begin(database, direction=direction)
+    first, second, third = ids(records)
+    records.close_trial(first, TrialState.COMPLETE, 0.75, 2, {})
+    records.close_trial(second, TrialState.COMPLETE, 0.25, 2, {})
+    best_pruned = 0.99 if direction == "maximize" else 0.01
+    records.close_trial(third, TrialState.PRUNED, best_pruned, 1, {})
+    records.spend(1.5)
+    records.spend(2.0)
     (row,) = rows(url, "advisor_studies")
     assert row.pop("created")
     assert row == {
@@ -196,7 +192,7 @@ def test_a_study_is_one_row_with_its_counts_and_best_full_trial(database, url, d
         "direction": direction,
         "seconds": 3.5,
     }
-    assert database.spent("digits") == 3.5
+    assert records.spent() == 3.5
 
 
 def test_a_running_trial_is_in_no_count(database, url):
@@ -206,48 +202,42 @@ def test_a_running_trial_is_in_no_count(database, url):
 
 
 def test_curves_come_back_in_order_and_an_epoch_done_again_replaces_the_first(database, url):
-    first, second, _ = begin(database)
-    database.save_progress(
-        "digits", first, [epoch(1, 0.5, early=2.5), epoch(2, 0.6)], {"training": 1.0}
-    )
-    database.save_progress(
-        "digits", first, [epoch(2, 0.7), epoch(3, 0.8)], {"training": 3.0, "activation": 0.5}
-    )
-    database.save_progress("digits", second, [], {})
-    assert database.curve("digits") == {0: [epoch(1, 0.5, early=2.5), epoch(2, 0.7), epoch(3, 0.8)]}
-    assert database.costs("digits") == {0: {"training": 3.0, "activation": 0.5}}
+    records = begin(database)
+    first, second, _ = ids(records)
+    early = epoch(1, 0.5, early_loss=2.5)
+    records.save_progress(first, 0, [early, epoch(2, 0.6)], {"training": 1.0}, {})
+    seconds = {"training": 3.0, "activation": 0.5}
+    records.save_progress(first, 0, [epoch(2, 0.7), epoch(3, 0.8)], seconds, {})
+    records.save_progress(second, 1, [], {}, {})
+    assert records.curves() == {0: [early, epoch(2, 0.7), epoch(3, 0.8)]}
+    assert records.costs() == {0: seconds}
     assert [row["epoch"] for row in rows(url, "advisor_curves")] == [1, 2, 3]
     assert {row["part"]: row["seconds"] for row in rows(url, "advisor_costs")} == {
         "training": 3.0,
         "activation": 0.5,
     }
-    assert database.curve("other") == database.costs("other") == {}
+    other = database.study("other")
+    assert other.curves() == other.costs() == {}
 
 
 def test_a_confirmation_is_kept_once_and_its_test_score_joins_it(database, url):
-    begin(database)
-    database.save_confirmation("digits", confirmed())
-    database.save_confirmation(
-        "digits", confirmed(seed=2**62, arm="activation=elu", score=0.75, params='{"a": 1}')
-    )
-    database.save_confirmation("digits", confirmed(test=0.625))
-    kept = sorted(database.confirmations("digits"), key=lambda row: row["seed"])
-    assert [(row["arm"], row["seed"], row["score"], row["test"]) for row in kept] == [
-        ("keep", 1, 0.5, 0.625),
-        ("activation=elu", 2**62, 0.75, None),
-    ]
+    records = begin(database)
+    elu = confirmed(seed=2**62, arm="activation=elu", score=0.75, params='{"a": 1}')
+    for confirmation in (confirmed(), elu, confirmed(test=0.625)):
+        records.save_confirmation(confirmation)
+    kept = sorted(records.confirmations(), key=lambda each: each.seed)
+    assert kept == [confirmed(test=0.625), elu]
     assert len(rows(url, "advisor_confirmations")) == 2
-    assert database.confirmations("other") == []
+    assert database.study("other").confirmations() == []
 
 
 def test_the_last_recommendation_counts_and_all_are_kept(database, url):
-    begin(database)
-    assert database.recommendation("digits") is None
+    records = begin(database)
+    assert records.recommendation() is None
     for verdict in ("undecided", "change"):
-        database.save_recommendation(
-            "digits", verdict, json.dumps({"verdict": verdict, "ä": 1}, ensure_ascii=False)
-        )
-    assert json.loads(database.recommendation("digits")) == {"verdict": "change", "ä": 1}
+        text = json.dumps({"verdict": verdict, "ä": 1}, ensure_ascii=False)
+        records.save_recommendation(verdict, text)
+    assert json.loads(records.recommendation()) == {"verdict": "change", "ä": 1}
     assert [
         row["verdict"]
         for row in rows(url, "SELECT * FROM advisor_recommendations ORDER BY created")
@@ -256,7 +246,7 @@ def test_the_last_recommendation_counts_and_all_are_kept(database, url):
         "change",
     ]
     assert rows(url, "advisor_studies")[0]["verdict"] == "change"
-    assert database.recommendation("other") is None
+    assert database.study("other").recommendation() is None
 
 
 def everything(database, url):
@@ -270,31 +260,30 @@ def everything(database, url):
 
 
 def test_what_was_written_is_there_when_the_file_is_opened_again(database, url):
-    first = database
-    told(first)
-    first.save_confirmation("digits", confirmed())
-    first.save_recommendation("digits", "keep", "{}")
-    first.close()
-    before = everything(first, url)
+    records = ended(database)
+    records.save_confirmation(confirmed())
+    records.save_recommendation("keep", "{}")
+    database.close()
+    before = everything(database, url)
     again = Database(url, SLOTS)
     assert everything(again, url) == before
-    assert [trial.params for trial in again.trials("digits")] == TRIALS
-    assert again.plan("digits") == PLAN
+    assert [trial.params for trial in again.study("digits").trials()] == TRIALS
+    assert again.study("digits").plan() == PLAN
     assert rows(again.url, "SELECT question FROM advisor_plans") == [
         {"question": '{"file": "digits.py"}'}
     ]
-    assert again.plan("other") is None
+    assert again.study("other").plan() is None
     again.close()
 
 
 def test_the_closed_database_is_one_file(database, url, tmp_path):
-    told(database)
+    ended(database)
     database.close()
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["studies.db"]
 
 
 def test_other_plugins_change_the_columns_and_lose_no_trial(database, url):
-    told(database)
+    ended(database)
     for slots in (SLOTS, ("activation",), ("oven", "pretraining"), ()):
         database.close()
         database = Database(url, slots)
@@ -310,7 +299,7 @@ def test_other_plugins_change_the_columns_and_lose_no_trial(database, url):
 
 
 def test_opening_without_slots_leaves_the_views_as_they_are(database, url):
-    told(database)
+    ended(database)
     database.close()
     before = rows(url, "advisor_trials")
     Database(url, None).close()
@@ -318,7 +307,7 @@ def test_opening_without_slots_leaves_the_views_as_they_are(database, url):
 
 
 def test_optuna_opens_the_file_and_finds_the_labels(database, url):
-    told(database)
+    ended(database)
     study = optuna.load_study(study_name="digits", storage=url)
     assert [trial.params for trial in study.trials] == TRIALS
     assert [trial.state for trial in study.trials] == [
@@ -339,10 +328,10 @@ def test_a_study_of_optunas_own_with_the_same_name_is_refused_and_left_alone(url
     theirs = optuna.create_study(storage=url, study_name="digits")
     theirs.add_trial(optuna.trial.create_trial(value=1.0))
     database = Database(url, SLOTS)
-    assert database.plan("digits") is None
+    assert database.study("digits").plan() is None
     with pytest.raises(InputError, match=r"'digits' that is not advisor's; use --name"):
-        database.begin("digits", "accuracy", "maximize", PLAN, None)
-    assert database.plan("digits") is None
+        database.study("digits").begin("accuracy", "maximize", PLAN, None)
+    assert database.study("digits").plan() is None
     assert len(theirs.trials) == 1
     begin(database, "mine")
     assert [row["study"] for row in rows(url, "advisor_studies")] == ["mine"]
@@ -354,9 +343,9 @@ def test_a_study_of_optunas_own_with_the_same_name_is_refused_and_left_alone(url
 
 def test_a_deleted_study_leaves_no_row_and_its_neighbour_untouched(database, url):
     for name in ("digits", "wine"):
-        told(database, name)
-        database.save_confirmation(name, confirmed())
-        database.save_recommendation(name, "keep", "{}")
+        records = ended(database, name)
+        records.save_confirmation(confirmed())
+        records.save_recommendation("keep", "{}")
         if name == "digits":
             alone = {table: len(found) for table, found in everything(database, url).items()}
     both = everything(database, url)
@@ -377,16 +366,19 @@ def test_a_deleted_study_leaves_no_row_and_its_neighbour_untouched(database, url
 
 
 def test_a_deleted_name_can_be_used_again(database):
-    told(database)
+    ended(database)
     database.delete("digits")
-    assert [trial.number for trial in begin(database)] == [0, 1, 2]
-    assert database.curve("digits") == {}
+    records = begin(database)
+    assert [trial.number for trial in records.trials()] == [0, 1, 2]
+    assert records.curves() == {}
 
 
 def test_a_score_that_is_no_number_does_not_break_the_views(database, url):
-    first, *_ = begin(database)
-    database.save_progress("digits", first, [epoch(1, math.inf)], {})
-    database.tell(first, TrialState.PRUNED, math.inf, 1)
+    records = begin(database)
+    first, *_ = ids(records)
+    records.save_progress(first, 0, [epoch(1, math.inf)], {}, {})
+    records.close_trial(first, TrialState.PRUNED, math.inf, 1, {})
+    assert records.trials()[0].value == math.inf, "as Optuna reads it"
     assert rows(url, "SELECT number, state FROM advisor_trials WHERE number = 0") == [
         {"number": 0, "state": "PRUNED"}
     ]
@@ -394,20 +386,20 @@ def test_a_score_that_is_no_number_does_not_break_the_views(database, url):
 
 def test_any_text_is_a_name(database, url):
     for name in ("it's", 'two "words"', "naïve — study", "a;b", "100%", "x" * 200):
-        told(database, name)
+        ended(database, name)
         assert len(read(url, "SELECT * FROM advisor_trials WHERE study = ?", (name,))[1]) == 3
         database.delete(name)
         assert read(url, "advisor_studies")[1] == []
 
 
 def test_readers_read_while_the_study_is_written(database, url):
-    begin(database)
+    records = begin(database)
     with closing(sqlite3.connect(sqlite_path(url))) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         other.execute("BEGIN")
         assert other.execute("SELECT COUNT(*) FROM trials").fetchone() == (3,)
-        database.save_confirmation("digits", confirmed())
-        database.spend("digits", 1.0)
+        records.save_confirmation(confirmed())
+        records.spend(1.0)
         assert len(rows(url, "advisor_confirmations")) == 1
 
 
@@ -469,6 +461,30 @@ def test_a_file_name_with_a_percent_sign_or_a_space_is_the_same_file_for_writer_
 ):
     url = storage_url(str(tmp_path / "100% a.db"))
     database = Database(url, SLOTS)
-    told(database)
+    ended(database)
     database.close()
     assert len(rows(url, "advisor_trials")) == 3
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("not trained: The signal collapses", "not_trained"),
+        ("training loss 1.62 after 20 steps; no good trial was above 1.59", "early_loss"),
+        ("the training loss became nan", "not_finite"),
+    ],
+)
+def test_the_reason_of_a_trial_of_version_0_1_is_told_apart_when_its_database_is_opened(
+    database, url, sentence, reason
+):
+    records = begin(database)
+    first, second, third = ids(records)
+    records.save_progress(first, 0, [], {}, {"why": sentence, "ended": "hopeless"})
+    records.save_progress(second, 1, [], {}, {"why": "ValueError", "ended": "failed"})
+    records.save_progress(third, 2, [], {}, {"why": sentence})
+    database.close()
+    again = Database(url, None)
+    facts = [trial.user_attrs for trial in again.study("digits").trials()]
+    assert [each.get("ended") for each in facts] == [reason, "failed", None]
+    assert [each["why"] for each in facts] == [sentence, "ValueError", sentence]
+    again.close()

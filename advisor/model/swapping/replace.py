@@ -1,9 +1,8 @@
-"""Carry out one swap: a way for each kind of target, each with the way back."""
+"""Carry out one replacement: a way for each kind of target, each with the way back."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, singledispatch
 from operator import setitem
@@ -16,21 +15,29 @@ from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
 from advisor.model.references import ACTS, ATTRIBUTE, Holding, holdings
-from advisor.model.swapping.subclass import (
-    advised_class,
-    base_of,
-    edits_of,
-    find_method,
-    merge,
-    method_of,
-)
+from advisor.model.swapping.report import Undo
+from advisor.model.swapping.rewrite import CallEdit
+from advisor.model.swapping.subclass import class_with, find_method, method_of, original_class
 from advisor.model.tracing.recorder import CALLS
 
-Undo = Callable[[], object]
+# Layers of torch that call an activation which they keep in an attribute.
+TRANSFORMER_LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+
+# That attribute, and the argument of the constructor that sets it.
+ACTIVATION = "activation"
+
+# Where such a layer notes which fused kernel to use in evaluation mode; 0 is none.
+_FUSED_KERNEL = "activation_relu_or_gelu"
+
+# The attributes in which a module keeps its hooks.
+_HOOKS = tuple(name for name in vars(nn.Module()) if name.startswith(("_forward_", "_backward_")))
+
+# Stands for a key that a dictionary does not have; None may be a value.
+_MISSING = object()
 
 
 @dataclass
-class Order:
+class Replacement:
     """An activation for a site of a model."""
 
     model: nn.Module
@@ -39,94 +46,105 @@ class Order:
 
 
 @dataclass
-class Placed:
-    """A new activation, where it is kept, and how to take it away again."""
+class Installed:
+    """A new activation in a model.
 
-    where: dict[str, Any]
+    Arguments:
+        mapping, key: where it is kept.
+        undos: what to call to take it away again, the last first.
+    """
+
+    mapping: dict[str, Any]
     key: str
     undos: list[Undo]
 
+    @property
+    def activation(self) -> Any:
+        """The activation; a plain function may be wrapped in a module."""
+        return self.mapping[self.key]
+
 
 @singledispatch
-def put(target: Target, order: Order) -> Placed:
-    """Carry out an order at a target. Raises InputError where that cannot be done."""
-    raise TypeError(f"{order.site.id} has the target {target!r}")
+def install(target: Target, replacement: Replacement) -> Installed:
+    """Carry out a replacement at a target. Raises InputError where that cannot be done."""
+    raise TypeError(f"{replacement.site.id} has the target {target!r}")
 
 
-@put.register
-def _refuse(target: NoTarget, _order: Order) -> Placed:
+@install.register
+def _refuse(target: NoTarget, _replacement: Replacement) -> Installed:
     raise InputError(target.why)
 
 
-@put.register
-def _replace_module(target: ModuleTarget, order: Order) -> Placed:
-    """Wherever the model holds the module: under each of its names, in lists and dicts."""
-    new = (
-        order.activation if isinstance(order.activation, nn.Module) else Pointwise(order.activation)
-    )
-    inside = {id(part) for part in nn.Module.modules(new)}
+# ---------------------------------------------------------------- modules
+
+
+@install.register
+def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed:
+    """Put it wherever the model holds the old module: under each name, in lists and dicts."""
+    old, site = target.module, replacement.site
+    new = replacement.activation
+    if not isinstance(new, nn.Module):
+        new = Pointwise(new)
+    _take_hooks(new, old)
+
+    # A replacement changes what holds what, so the model is searched anew after each. The new
+    # module may contain the old one, and keeps it.
+    inside_new = {id(module) for module in nn.Module.modules(new)}
     undos: list[Undo] = []
-    _take_hooks(new, target.module)
-    while (
-        new is not target.module
-        and (holding := _holding(order.model, target.module, inside)) is not None
-    ):
+    while new is not old:
+        holding = _holding(replacement.model, old, inside_new)
+        if holding is None:
+            break
         name = holding.path.rpartition(".")[2]
-        if (
-            holding.holder is not None
-            and isinstance(holding.holder, TRANSFORMER_LAYERS)
-            and name == ACTIVATION
-        ):
+        if isinstance(holding.holder, TRANSFORMER_LAYERS) and name == ACTIVATION:
             undos.extend(_set_activation(holding.holder, name, new))
         else:
             holding.put(new)
-            undos.append(partial(holding.put, target.module))
-    return Placed({order.site.id: new}, order.site.id, undos)
+            undos.append(partial(holding.put, old))
+    return Installed({site.id: new}, site.id, undos)
 
 
-_HOOKS = tuple(name for name in vars(nn.Module()) if name.startswith(("_forward_", "_backward_")))
+def _holding(model: nn.Module, module: nn.Module, holders_left: set[int]) -> Holding | None:
+    """A place that holds a module, other than in holders of these ids; None if there is none."""
+    for holding in holdings(model):
+        if holding.module is module and id(holding.holder) not in holders_left:
+            return holding
+    return None
 
 
 def _take_hooks(new: nn.Module, old: nn.Module) -> None:
-    """The user's hooks watch what runs there now; those of torch's own normalizations belong to the
-    old parameters.
+    """Give a module the user's hooks of another, which watch what runs there now.
+
+    Hooks of torch's own normalizations belong to the old parameters and stay.
     """
-    users = {
-        key
-        for name in _HOOKS
-        for key, hook in vars(old)[name].items()
-        if callable(hook) and not _is_torch(hook)
-    }
-    for name in _HOOKS if new is not old else ():
-        vars(new)[name].update({key: hook for key, hook in vars(old)[name].items() if key in users})
+    own_keys = set()
+    for name in _HOOKS:
+        for key, hook in vars(old)[name].items():
+            if callable(hook) and not _is_of_torch(hook):
+                own_keys.add(key)
+    for name in _HOOKS:
+        hooks = {key: hook for key, hook in vars(old)[name].items() if key in own_keys}
+        vars(new)[name].update(hooks)
     new._is_full_backward_hook = new._is_full_backward_hook or old._is_full_backward_hook
 
 
-def _is_torch(hook: Any) -> bool:
-    return str(getattr(hook, "__module__", None) or type(hook).__module__).startswith("torch.")
+def _is_of_torch(hook: Any) -> bool:
+    module = getattr(hook, "__module__", None) or type(hook).__module__
+    return str(module).startswith("torch.")
 
 
-def _holding(model: nn.Module, module: nn.Module, inside: set[int]) -> Holding | None:
-    found = (holding for holding in holdings(model) if holding.module is module)
-    return next((holding for holding in found if id(holding.holder) not in inside), None)
+# ---------------------------------------------------------------- attributes
 
 
-@put.register
-def _replace_attribute(target: AttributeTarget, order: Order) -> Placed:
-    return Placed(
-        vars(target.owner),
-        target.name,
-        _set_activation(target.owner, target.name, order.activation),
-    )
-
-
-TRANSFORMER_LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
-ACTIVATION = "activation"
-_FAST_PATH = "activation_relu_or_gelu"  # says which fused kernel to use in eval mode; 0 is none
+@install.register
+def _install_attribute(target: AttributeTarget, replacement: Replacement) -> Installed:
+    """Put it where a layer of torch keeps its activation."""
+    undos = _set_activation(target.owner, target.name, replacement.activation)
+    return Installed(vars(target.owner), target.name, undos)
 
 
 def _set_activation(owner: nn.Module, name: str, activation: Activation) -> list[Undo]:
-    """In a transformer layer of torch.
+    """Set the activation of a transformer layer of torch.
 
     A decoder layer that is copied or unpickled falls back to its default unless `__dict__` has the
     activation, so it is kept there; a module is registered under another name as well.
@@ -136,43 +154,51 @@ def _set_activation(owner: nn.Module, name: str, activation: Activation) -> list
         undos.append(set_in(owner._modules, ATTRIBUTE + name, activation))
     else:
         undos.append(_remove(owner._modules, ATTRIBUTE + name))
-    if hasattr(owner, _FAST_PATH):
-        undos.append(set_in(vars(owner), _FAST_PATH, 0))
+    if hasattr(owner, _FUSED_KERNEL):
+        undos.append(set_in(vars(owner), _FUSED_KERNEL, 0))
     return undos
 
 
-@put.register
-def _rewrite_call(target: CallTarget, order: Order) -> Placed:
-    """One call in the source of a method, in a subclass made for this owner."""
-    owner, key = target.owner, order.site.id.partition("@")[0]
+# ---------------------------------------------------------------- calls
+
+
+@install.register
+def _install_call(target: CallTarget, replacement: Replacement) -> Installed:
+    """Rewrite one call in the source of a method, in a subclass made for this owner."""
+    owner, activation = target.owner, replacement.activation
     cls = type(owner)
+    key = replacement.site.id.partition("@")[0]
     depth, name = find_method(cls, target.code)
-    _refuse_wrapper(base_of(cls).__mro__[depth], name, target.code)
-    edit = (depth, name, (target.span[1], target.span[3]), key, target.receiver)
-    known = {known_edit[:3] for known_edit in edits_of(cls)}
-    if edit[:3] not in known:
-        owner.__class__ = advised_class(base_of(cls), merge(edits_of(cls), [edit]))
-    undos: list[Undo] = [partial(setattr, owner, "__class__", cls)]
+    _refuse_wrapper(original_class(cls).__mro__[depth], name, target.code)
+    _, end_line, _, end_column = target.span
+    edit = CallEdit(depth, name, (end_line, end_column), key, target.receiver)
+    owner.__class__ = class_with(cls, edit)
+
+    # The rewritten call runs what the owner keeps under its key.
     calls: dict[str, Any] = vars(owner).get(CALLS, {})
-    undos += [
+    undos: list[Undo] = [
+        partial(setattr, owner, "__class__", cls),
         set_in(vars(owner), CALLS, calls),
-        set_in(calls, key, order.activation),
-        _register(owner, key, order.activation),
+        set_in(calls, key, activation),
+        _register(owner, key, activation),
     ]
-    return Placed(calls, key, undos)
+    return Installed(calls, key, undos)
 
 
 def _refuse_wrapper(klass: type, name: str, code: CodeType) -> None:
+    """Raise InputError where the call stands in a decorator and not in the method itself."""
     if method_of(klass, name).__code__.co_name != code.co_name:
         where = f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
         raise InputError(
-            f"{where} the activation is called in a decorator of {klass.__qualname__}.{name}; call it in the method."
+            f"{where} the activation is called in a decorator of {klass.__qualname__}.{name}; "
+            "call it in the method."
         )
 
 
 def _register(owner: nn.Module, key: str, activation: Activation) -> Undo:
-    acts = owner._modules.get(ACTS)
-    children: dict[str, Any] = dict(acts._modules) if acts is not None else {}
+    """Make an activation that is a module a child of its owner, in place of the one before."""
+    registered = owner._modules.get(ACTS)
+    children: dict[str, Any] = dict(registered._modules) if registered is not None else {}
     children.pop(key, None)
     if isinstance(activation, nn.Module):
         children[key] = activation
@@ -181,18 +207,21 @@ def _register(owner: nn.Module, key: str, activation: Activation) -> Undo:
     return set_in(owner._modules, ACTS, nn.ModuleDict(children).train(owner.training))
 
 
-_MISSING = object()
+# ---------------------------------------------------------------- the way back
 
 
 def set_in(mapping: dict[str, Any], key: str, value: Any) -> Undo:
-    """Set an item, and say how to put back what was there."""
+    """Set an item; the result puts back what was there."""
     old = mapping.get(key, _MISSING)
     mapping[key] = value
-    return (
-        partial(mapping.pop, key, None) if old is _MISSING else partial(setitem, mapping, key, old)
-    )
+    if old is _MISSING:
+        return partial(mapping.pop, key, None)
+    return partial(setitem, mapping, key, old)
 
 
 def _remove(mapping: dict[str, Any], key: str) -> Undo:
+    """Remove an item that may be there; the result puts it back."""
     old = mapping.pop(key, _MISSING)
-    return (lambda: None) if old is _MISSING else partial(setitem, mapping, key, old)
+    if old is _MISSING:
+        return lambda: None
+    return partial(setitem, mapping, key, old)

@@ -1,143 +1,151 @@
-"""A subclass per (class, edits) whose methods run other activations; instances can be copied and
-pickled.
+"""A subclass of the user's class whose methods run other activations; its instances can be copied
+and pickled.
 """
 
 from __future__ import annotations
 
 import copyreg
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from types import CodeType, FunctionType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from torch import nn
 
 from advisor.errors import InputError
-from advisor.model.swapping.rewrite import End, functions_in, rewritten, source_of
+from advisor.model.swapping.rewrite import CallEdit, functions_in, rewrite_method, source_of
 
-_PREFIX = "Advised"
+# What the name of such a subclass begins with: `RewrittenNet`.
+_PREFIX = "Rewritten"
+
+# Keyed by the user's class object and the edits; an entry goes with the last instance of its class.
+_rewritten_classes: WeakValueDictionary[tuple[type, tuple[CallEdit, ...]], type]
+_rewritten_classes = WeakValueDictionary()
 
 
-# One rewritten call: where in the class's MRO the method is defined, the method's name, the call's
-# end, key and receiver.
-Edit = tuple[int, str, End, str, bool]
-
-
-class Advised:
-    """What every such subclass knows of itself."""
+class RewrittenModule:
+    """What every such subclass knows of itself: the user's class, the edits, and a hash of the
+    methods that were edited.
+    """
 
     _advisor_base: type[nn.Module]
-    _advisor_edits: tuple[Edit, ...]
+    _advisor_edits: tuple[CallEdit, ...]
     _advisor_digest: str
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle as the user's class plus the edits: loading rewrites the source again."""
         reduced = super().__reduce_ex__(protocol)
-        if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
+        newobj = copyreg.__newobj__  # type: ignore[attr-defined]  # what plain objects reduce to
+        if not isinstance(reduced, tuple) or reduced[0] is not newobj:
             return reduced  # the user's class has its own way
-        arguments = (self._advisor_base, self._advisor_edits, self._advisor_digest, *reduced[1][1:])
-        return (_new, arguments, *reduced[2:])
+        _, (_, *arguments), *rest = reduced
+        about = (self._advisor_base, self._advisor_edits, self._advisor_digest)
+        return (_unpickled, (*about, *arguments), *rest)
 
 
-def _new(base: type[nn.Module], edits: tuple[Edit, ...], digest: str, *arguments: Any) -> Any:
-    cls = advised_class(base, edits)
+def _unpickled(
+    base: type[nn.Module], edits: tuple[CallEdit, ...], digest: str, *arguments: Any
+) -> Any:
+    """A new instance of a rewritten class, as pickle makes it."""
+    cls = rewritten_class(base, edits)
     if cls._advisor_digest != digest:
         raise InputError(
-            f"{base.__module__}.{base.__qualname__} has changed since this model was pickled; build it again and load its "
-            "state_dict."
+            f"{base.__module__}.{base.__qualname__} has changed since this model was pickled; "
+            "build it again and load its state_dict."
         )
     return cls.__new__(cls, *arguments)
 
 
-def base_of(cls: type[nn.Module]) -> type[nn.Module]:
-    """The user's class of an instance, advised or not."""
-    return cls._advisor_base if issubclass(cls, Advised) else cls
+def original_class(cls: type[nn.Module]) -> type[nn.Module]:
+    """The class that the user wrote, also where `cls` is a rewritten one."""
+    return cls._advisor_base if issubclass(cls, RewrittenModule) else cls
 
 
-def edits_of(cls: type[nn.Module]) -> tuple[Edit, ...]:
-    """The edits of an advised class; none for others."""
-    return cls._advisor_edits if issubclass(cls, Advised) else ()
+def class_with(cls: type[nn.Module], edit: CallEdit) -> Any:
+    """The class with one call more rewritten; `cls` itself if that call is rewritten already."""
+    edits = cls._advisor_edits if issubclass(cls, RewrittenModule) else ()
+    if any(other.place == edit.place for other in edits):
+        return cls
+    in_order = sorted([*edits, edit])  # so that equal edits share a class
+    return rewritten_class(original_class(cls), tuple(in_order))
+
+
+def rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> Any:
+    """The subclass of `base` with these edits; the same one for equal edits."""
+    key = base, edits
+    cls = _rewritten_classes.get(key)
+    if cls is None:
+        cls = _rewritten_classes[key] = _rewritten_class(base, edits)
+    return cls
+
+
+def _rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> type:
+    """A method of a base class is rewritten in a mixin that stands behind the user's class, so that
+    `super()` finds it.
+    """
+    methods: dict[int, dict[str, Any]] = {}  # by the position of their class in base's MRO
+    digest = hashlib.sha256()
+    for (depth, name), its_edits in groupby(sorted(edits), attrgetter("depth", "method")):
+        klass = base.__mro__[depth]
+        function = method_of(klass, name)
+        rewritten = rewrite_method(vars(klass)[name], function, its_edits, klass.__name__)
+        methods.setdefault(depth, {})[name] = rewritten
+        digest.update(source_of(function).encode())
+
+    own_methods = methods.pop(0, {})
+    mixins = [_mixin(base.__mro__[depth], inherited) for depth, inherited in methods.items()]
+    about = {
+        "_advisor_base": base,
+        "_advisor_edits": edits,
+        "_advisor_digest": digest.hexdigest(),
+        "__module__": base.__module__,
+        "__doc__": base.__doc__,
+    }
+    bases: tuple[type, ...] = (RewrittenModule, base, *mixins)
+    return type(f"{_PREFIX}{base.__name__}", bases, {**own_methods, **about})
+
+
+def _mixin(klass: type, methods: dict[str, Any]) -> type:
+    """A subclass of one of the base classes of the user's class, with rewritten methods."""
+    return type(f"{_PREFIX}{klass.__name__}", (klass,), {**methods, "_advisor_of": klass})
+
+
+# ---------------------------------------------------------------- methods of the user's class
 
 
 def find_method(cls: type[nn.Module], code: CodeType) -> tuple[int, str]:
     """Which class of the user's class's MRO defines the method with this code, and under which
     name.
     """
-    base = base_of(cls)
+    base = original_class(cls)
     for klass in cls.__mro__:
         for name, attribute in vars(klass).items():
             if any(function.__code__ is code for function in functions_in(attribute)):
-                return base.__mro__.index(_defined_in(klass, base)), name
+                return base.__mro__.index(_written_as(klass, base)), name
+    where = f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
     raise InputError(
-        f"{code.co_name} ({code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}) is not a method of {base.__name__}; "
+        f"{code.co_name} ({where}) is not a method of {base.__name__}; "
         "write it as one, or use an nn.Module activation."
     )
 
 
-def _defined_in(klass: type, base: type) -> type:
-    original: type = vars(klass).get(
-        "_advisor_of", base if vars(klass).get("_advisor_base") is base else klass
-    )
+def _written_as(klass: type, base: type) -> type:
+    """The class in the user's source of which `klass` is the rewritten form, or `klass` itself."""
+    if vars(klass).get("_advisor_base") is base:
+        return base
+    original: type = vars(klass).get("_advisor_of", klass)
     return original
-
-
-_classes: dict[tuple[type, tuple[Edit, ...]], Any] = {}
-
-
-def advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
-    """The subclass of `base` with these edits; the same one for equal edits."""
-    if (base, edits) not in _classes:
-        _classes[base, edits] = _advised_class(base, edits)
-    return _classes[base, edits]
-
-
-def _advised_class(base: type[nn.Module], edits: tuple[Edit, ...]) -> Any:
-    """A method of a base class is rewritten in a mixin that stands behind the user's class, so that
-    `super()` finds it.
-    """
-    by_class: dict[int, dict[str, Any]] = {}
-    digest = hashlib.sha256()
-    for depth, name in sorted({(edit[0], edit[1]) for edit in edits}):
-        klass = base.__mro__[depth]
-        attribute = vars(klass)[name]
-        calls = {
-            end: (key, receiver) for d, n, end, key, receiver in edits if (d, n) == (depth, name)
-        }
-        function = method_of(klass, name)
-        by_class.setdefault(depth, {})[name] = rewritten(attribute, function, calls, klass.__name__)
-        digest.update(source_of(function).encode())
-    own = by_class.pop(0, {})
-    mixins = [
-        type(
-            f"{_PREFIX}{base.__mro__[depth].__name__}",
-            (base.__mro__[depth],),
-            {**methods, "_advisor_of": base.__mro__[depth]},
-        )
-        for depth, methods in by_class.items()
-    ]
-    about = {
-        "_advisor_base": base,
-        "_advisor_edits": edits,
-        "_advisor_digest": digest.hexdigest(),
-        "__module__": base.__module__,
-    }
-    return type(
-        f"{_PREFIX}{base.__name__}",
-        (Advised, base, *mixins),
-        {**own, **about, "__doc__": base.__doc__},
-    )
 
 
 def method_of(klass: type, name: str) -> FunctionType:
     """The function that the user wrote under a name of a class, behind its decorators."""
-    functions = list(functions_in(vars(klass)[name]))
+    functions: Sequence[FunctionType] = list(functions_in(vars(klass)[name]))
     if not functions:
         raise InputError(f"{klass.__qualname__}.{name} is not a function; write it as a method.")
-    return next(
-        (function for function in functions if function.__code__.co_name == name), functions[0]
-    )
-
-
-def merge(edits: Iterable[Edit], more: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Both, each once, in a fixed order, so that equal edits share a class."""
-    return tuple(sorted({*edits, *more}))
+    for function in functions:
+        if function.__code__.co_name == name:
+            return function
+    return functions[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,67 +14,83 @@ from torch import Tensor, nn
 from advisor.errors import InputError, listing
 from advisor.model.anatomy import Anatomy, Site
 from advisor.model.pointwise import Activation
-from advisor.model.swapping.replace import Placed, Undo, set_in
+from advisor.model.swapping.replace import Installed, set_in
+from advisor.model.swapping.report import Undo
 from advisor.model.tracing.recorder import Recorder
 from advisor.model.tracing.trace import trace
 
 
 def verify(
-    model: nn.Module, before: Anatomy, sites: list[Site], placed: dict[str, Placed], inputs: Any
+    model: nn.Module,
+    before: Anatomy,
+    sites: list[Site],
+    installed: Mapping[str, Installed],
+    inputs: Any,
 ) -> None:
     """Raise InputError unless the new activations run at `sites` as often as the old ones, and all
     others as before.
     """
-    with _counted(model, placed) as ran:
+    with _runs_counted(model, installed) as runs:
         after = trace(model, inputs)
-    after = _without_insides(after, placed)
-    for complaint in _complaints(before, after, sites, ran):
+    after = _without_insides(after, installed)
+    for complaint in _complaints(before, after, sites, runs):
         raise InputError(f"{complaint} Everything was undone.")
 
 
-def _without_insides(anatomy: Anatomy, placed: dict[str, Placed]) -> Anatomy:
+def _without_insides(anatomy: Anatomy, installed: Mapping[str, Installed]) -> Anatomy:
     """The anatomy without what runs inside the new activations, which may be built of others."""
-    new = [place.where[place.key] for place in placed.values()]
-    inside = {
-        id(module) for made in new if isinstance(made, nn.Module) for module in made.modules()
-    }
-    tops = {id(made) for made in new}
+    tops: set[int] = set()
+    inside: set[int] = set()
+    for place in installed.values():
+        tops.add(id(place.activation))
+        if isinstance(place.activation, nn.Module):
+            inside.update(map(id, place.activation.modules()))
 
-    def outside(site: Site) -> bool:
-        owner, module = getattr(site.target, "owner", None), getattr(site.target, "module", None)
-        if (
-            owner is not None
-        ):  # one of the calls of a new module, which now differ in label, is counted by that module
-            return id(owner) not in inside and id(module) not in tops
-        return id(module) not in inside or id(module) in tops
-
-    return replace(anatomy, sites=tuple(site for site in anatomy.sites if outside(site)))
+    sites = []
+    for site in anatomy.sites:
+        owner = getattr(site.target, "owner", None)
+        module = getattr(site.target, "module", None)
+        if owner is None:
+            is_outside = id(module) not in inside or id(module) in tops
+        else:
+            # The calls of one new module may differ in label now; the module counts them all.
+            is_outside = id(owner) not in inside and id(module) not in tops
+        if is_outside:
+            sites.append(site)
+    return replace(anatomy, sites=tuple(sites))
 
 
 def _complaints(
-    before: Anatomy, after: Anatomy, sites: list[Site], ran: Counter[str]
+    before: Anatomy, after: Anatomy, sites: list[Site], runs: Counter[str]
 ) -> Iterator[str]:
     """What is not as it should be after a swap of `sites`, whose new activations ran so often."""
     swapped = {site.id for site in sites}
-    seen = {site.id: site.calls for site in after.sites}
-    changed = _others(before, swapped) != _others(after, swapped)
-    # how often a place runs may depend on the data; that the new activation runs there each time
-    # may not
-    counts = [(site, ran[site.id]) for site in sites]
-    unreached = [
-        site.id
-        for site, count in counts
-        if count != seen.get(site.id, count) or (changed and not count)
-    ]
+    calls_after = {site.id: site.calls for site in after.sites}
+    others_changed = _others(before, swapped) != _others(after, swapped)
+
+    # How often a place runs may depend on the data; but the new activation must run there each
+    # time.
+    unreached = []
+    for site in sites:
+        count = runs[site.id]
+        is_stranger = count == 0 and others_changed
+        if is_stranger or count != calls_after.get(site.id, count):
+            unreached.append(site.id)
     if unreached:
-        what = f"{len(unreached)} of {len(sites)} sites still ran the old activation: {listing(unreached)}"
-        yield f"After the swap {what}; leave them out with --exclude."
+        yield (
+            f"After the swap {len(unreached)} of {len(sites)} sites still ran the old activation: "
+            f"{listing(unreached)}; leave them out with --exclude."
+        )
+
+    # An activation whose result goes nowhere looks like an output.
     hidden = swapped & {site.id for site in before.hidden}
     dropped = [site.place for site in after.sites if site.id in hidden and site.label == "output"]
     if dropped:
-        why = "the result is not used, because the activation worked in place"
-        yield f"{listing(dropped)}: {why}. Assign the result instead of inplace=True."
-    if changed and all(count == site.calls for site, count in counts):
+        yield (
+            f"{listing(dropped)}: the result is not used, because the activation worked in place. "
+            "Assign the result instead of inplace=True."
+        )
+    if others_changed and all(runs[site.id] == site.calls for site in sites):
         yield "After the swap other activations ran more or less often than before."
 
 
@@ -87,34 +103,35 @@ def _others(anatomy: Anatomy, swapped: set[str]) -> Counter[str]:
     return counts
 
 
+# ---------------------------------------------------------------- counting
+
+
 @contextmanager
-def _counted(model: nn.Module, placed: dict[str, Placed]) -> Iterator[Counter[str]]:
+def _runs_counted(model: nn.Module, installed: Mapping[str, Installed]) -> Iterator[Counter[str]]:
     """Count how often each new activation runs in one call of the model, the last."""
-    ran: Counter[str] = Counter()
-    undos: list[Undo] = [model.register_forward_pre_hook(lambda *_: ran.clear()).remove]
-    for ident, place in placed.items():
-        activation = place.where[place.key]
-        count = partial(_count, ran, ident)
+    runs: Counter[str] = Counter()
+    undos: list[Undo] = [model.register_forward_pre_hook(lambda *_: runs.clear()).remove]
+    for ident, place in installed.items():
+        activation = place.activation
+        count = partial(_count, runs, ident)
         if isinstance(activation, nn.Module):
-            undos.append(activation.register_forward_hook(partial(_call, count)).remove)
+            undos.append(activation.register_forward_hook(count).remove)
         else:
-            undos.append(set_in(place.where, place.key, partial(_counting, count, activation)))
+            counting = partial(_count_and_call, count, activation)
+            undos.append(set_in(place.mapping, place.key, counting))
     try:
-        yield ran
+        yield runs
     finally:
         for undo in undos:
             undo()
 
 
-def _count(ran: Counter[str], ident: str) -> None:
+def _count(runs: Counter[str], ident: str, *_hook_arguments: Any) -> None:
+    """Count a run, unless the tracer calls the activation only to learn what it does."""
     if not Recorder.probes:
-        ran[ident] += 1
+        runs[ident] += 1
 
 
-def _call(count: Undo, *_: Any) -> None:
-    count()
-
-
-def _counting(count: Undo, activation: Activation, x: Tensor) -> Tensor:
+def _count_and_call(count: Undo, activation: Activation, x: Tensor) -> Tensor:
     count()
     return activation(x)

@@ -1,4 +1,4 @@
-"""Which call in the source made each module of a model: a fresh model is built, and every
+"""Which call in the source made each module of a model: the model is built once more, and every
 constructor is watched.
 """
 
@@ -23,16 +23,22 @@ from advisor.model.tracing.source_frames import TORCH, span_of
 
 Build = Callable[[], nn.Module]
 
-_MARK = "_advisor_made"  # a number in the instance: copies of a module, which no constructor sees, have it too
+# The attribute in which a watched module keeps its number. Copies of a module, which no
+# constructor sees, have it too.
+_NUMBER = "_advisor_made"
+
+# The numbers, which no two modules of this process share.
 _numbers = count()
 
 
 class OriginError(InputError):
-    """It cannot be told, or said, where a module is made; the text is a clause that says why."""
+    """Where a module is made cannot be found out, or cannot be edited; the text is a clause that
+    says why.
+    """
 
 
 @dataclass(frozen=True)
-class Call:
+class ConstructorCall:
     """A call in the source: the code that made it, the globals of that code, and where it is."""
 
     code: CodeType
@@ -46,7 +52,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Made:
+class Construction:
     """How a module came to be.
 
     Arguments:
@@ -57,88 +63,91 @@ class Made:
     """
 
     module: nn.Module
-    call: Call
-    entry: Call
+    call: ConstructorCall
+    entry: ConstructorCall
     entered: CodeType | None
 
 
-class Fresh:
+class RebuiltModel:
     """A model built once more, with what is known about the making of its modules."""
 
     def __init__(self, build: Build) -> None:
-        with random_states_kept(), _watched() as notes:
+        with random_states_kept(), _constructors_watched() as constructions:
             try:
                 model = build()
             except Exception as problem:  # whatever a user's constructor raises
                 raise OriginError(
-                    f"making the model once more raised {explain(problem)}; give build=…, a function that makes it"
+                    f"making the model once more raised {explain(problem)}; "
+                    "give build=…, a function that makes it"
                 ) from problem
         if not isinstance(model, nn.Module):
             raise OriginError(
                 f"build returned {type(model).__name__} and not a model; return the model"
             )
         self.modules = {holding.path: holding.module for holding in reversed(list(holdings(model)))}
-        self._notes = notes
+        self._constructions = constructions
 
-    def made(self, path: str) -> Made:
-        """How the module at a path was made. Raises OriginError where nobody has seen it."""
-        made = self._note(path)
-        if made is None:
+    def construction(self, path: str) -> Construction:
+        """How the module at a path was made. Raises OriginError where no constructor was seen."""
+        construction = self._construction(path)
+        if construction is None:
             raise OriginError(
-                "it was there before the model, say as a default value or a global; make it in the constructor"
+                "it was there before the model, say as a default value or a global; "
+                "make it in the constructor"
             )
-        return made
+        return construction
 
-    def _note(self, path: str) -> Made | None:
-        module = self.modules.get(path)
-        return None if module is None else self._notes.get(vars(module).get(_MARK, -1))
+    def _construction(self, path: str) -> Construction | None:
+        if path not in self.modules:
+            return None
+        number = vars(self.modules[path]).get(_NUMBER, -1)
+        return self._constructions.get(number)
 
-    def alike(self, path: str, key: Callable[[Made], object]) -> list[str]:
-        """The paths of all modules that agree with the one at `path` in `key`."""
-        wanted = key(self.made(path))
-        return [
-            other
-            for other in reversed(self.modules)
-            if (made := self._note(other)) is not None and key(made) == wanted
-        ]
+    def made_alike(self, path: str, key: Callable[[Construction], object]) -> list[str]:
+        """The paths of all modules whose construction agrees with that at `path` in `key`."""
+        key_there = key(self.construction(path))
+        alike = []
+        for other in reversed(self.modules):
+            construction = self._construction(other)
+            if construction is not None and key(construction) == key_there:
+                alike.append(other)
+        return alike
 
 
 @contextmanager
-def _watched() -> Iterator[dict[int, Made]]:
-    notes: dict[int, Made] = {}
-    plain = nn.Module.__init__
+def _constructors_watched() -> Iterator[dict[int, Construction]]:
+    """While this is open, every module that is made gets a number, under which the result says
+    how it was made.
+    """
+    constructions: dict[int, Construction] = {}
+    original = nn.Module.__init__
 
     def init(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        if vars(self).get(_MARK) not in notes:  # two base classes may both call it
-            vars(self)[_MARK] = number = next(_numbers)
-            notes[number] = _made(self, sys._getframe(1))
-        plain(self, *args, **kwargs)
+        if vars(self).get(_NUMBER) not in constructions:  # two base classes may both call it
+            number = next(_numbers)
+            vars(self)[_NUMBER] = number
+            constructions[number] = _construction_of(self, sys._getframe(1))
+        original(self, *args, **kwargs)
 
-    nn.Module.__init__ = init  # type: ignore[method-assign]
+    nn.Module.__init__ = init  # type: ignore[method-assign]  # put back below
     try:
-        yield notes
+        yield constructions
     finally:
-        nn.Module.__init__ = plain  # type: ignore[method-assign]
+        nn.Module.__init__ = original  # type: ignore[method-assign]  # as it was
 
 
-def _made(module: nn.Module, frame: FrameType) -> Made:
-    outer = next(each for each in _outwards(frame) if not _constructs(each, module))
-    within = list(_outwards(frame))
-    entry = next(
-        number
-        for number, each in enumerate(within)
-        if not each.f_code.co_filename.startswith(TORCH)
-    )
-    return Made(
-        module, _call(outer), _call(within[entry]), within[entry - 1].f_code if entry else None
-    )
-
-
-def _outwards(frame: FrameType) -> Iterator[FrameType]:
+def _construction_of(module: nn.Module, frame: FrameType) -> Construction:
+    """How a module comes to be whose constructor runs in `frame`."""
+    frames = []
     at: FrameType | None = frame
     while at is not None:
-        yield at
+        frames.append(at)
         at = at.f_back
+    caller = next(frame for frame in frames if not _constructs(frame, module))
+    outside_torch = [not frame.f_code.co_filename.startswith(TORCH) for frame in frames]
+    entry = outside_torch.index(True)
+    entered = frames[entry - 1].f_code if entry else None
+    return Construction(module, _call_in(caller), _call_in(frames[entry]), entered)
 
 
 def _constructs(frame: FrameType, module: nn.Module) -> bool:
@@ -146,13 +155,15 @@ def _constructs(frame: FrameType, module: nn.Module) -> bool:
     metaclass.
     """
     code = frame.f_code
-    first = frame.f_locals.get(next(iter(code.co_varnames), ""))
-    first = first[0] if isinstance(first, tuple) and first else first
+    first_name = next(iter(code.co_varnames), "")
+    first = frame.f_locals.get(first_name)
+    if isinstance(first, tuple) and first:  # `*args` of a decorator
+        first = first[0]
     return first is module or (first is type(module) and code.co_name == "__call__")
 
 
-def _call(frame: FrameType) -> Call:
-    return Call(frame.f_code, frame.f_globals, span_of(frame))
+def _call_in(frame: FrameType) -> ConstructorCall:
+    return ConstructorCall(frame.f_code, frame.f_globals, span_of(frame))
 
 
 def default_build(cls: type[nn.Module]) -> Build | None:

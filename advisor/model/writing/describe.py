@@ -8,6 +8,7 @@ import copy
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -17,194 +18,257 @@ from torch import Tensor, nn
 from torch.overrides import get_testing_overrides
 
 from advisor.errors import InputError
+from advisor.model.pointwise import Activation
 
-Value = dict[
-    str, Any
-]  # {"class" or "function": dotted name, "arguments": {…}, "state": {name: nested lists}}
+# Modules under which people look for what torch offers, the shortest name first.
+_TORCH_MODULES = ("torch", "torch.nn", "torch.nn.functional", "torch.special")
 
-_HOMES = (
-    "torch",
-    "torch.nn",
-    "torch.nn.functional",
-    "torch.special",
-)  # where people look for what torch offers
+# Types of arguments that JSON holds as they are.
 _PLAIN = (bool, int, float, str, type(None))
+
+# Types of functions that have an importable name.
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
-_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+# Parameters that take any number of arguments.
+_STAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+# Top-level modules whose functions a recipe may not name, but for torch's functions of tensors.
 _CLOSED = (sys.stdlib_module_names | {"torch"}) - {"__main__"}
+
+# The numbers on which two modules are compared.
 _GRID = torch.linspace(-5.0, 5.0, 24).reshape(4, 1, 6)
+
+# Stands for an attribute that is not there; None may be a value.
 _MISSING = object()
 
 
-def dotted(thing: Any) -> str | None:
-    """The name under which a function or class can be found among the imported modules, or None."""
+@dataclass(frozen=True)
+class Description:
+    """An activation as plain data.
+
+    Arguments:
+        name: the importable name of a function, or of a class that is an `nn.Module`.
+        is_class: which of the two.
+        arguments: the keyword arguments of the constructor, or those that the function is called
+            with besides the tensor.
+        state: the parameters and buffers that a module begins with, as nested lists.
+        dtype: the type of its numbers where that is not torch's default, else empty. A recipe does
+            not keep it, because a swap gives an activation the type of the numbers around it.
+    """
+
+    name: str
+    is_class: bool
+    arguments: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    dtype: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a recipe keeps it."""
+        if not self.is_class:
+            return {"function": self.name, "arguments": self.arguments}
+        return {"class": self.name, "arguments": self.arguments, "state": self.state}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Description:
+        """What `to_json` wrote."""
+        if "class" in data:
+            return cls(data["class"], True, data["arguments"], data.get("state", {}))
+        return cls(data["function"], False, data["arguments"])
+
+    def build(self) -> Any:
+        """The activation. Raises InputError where its name is not that of an activation or not
+        imported.
+        """
+        if self.is_class:
+            return self._build_module()
+        function = _allowed(self.name, _is_tensor_function)
+        return partial(function, **self.arguments) if self.arguments else function
+
+    def _build_module(self) -> nn.Module:
+        cls = _allowed(self.name, _is_module_class)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                module: nn.Module = cls(**self.arguments)
+            types = {name: tensor.dtype for name, tensor in module.state_dict().items()}
+            state = {}
+            for name, values in self.state.items():
+                state[name] = torch.tensor(values, dtype=types.get(name))
+            module.load_state_dict(state)
+        except Exception as error:  # whatever a constructor raises
+            raise InputError(
+                f"{self.name} cannot be made from the arguments {self.arguments} and the values "
+                f"of the recipe ({error}); use the version of it that the recipe was made with, "
+                "or pass a factory."
+            ) from error
+        return module
+
+
+# ---------------------------------------------------------------- writing
+
+
+def describe(activation: Activation, state: Mapping[str, Tensor]) -> Description | None:
+    """An activation as plain data, or None where it has no importable name or its arguments cannot
+    be read from it.
+    """
+    if isinstance(activation, nn.Module):
+        description = _describe_module(activation, state)
+    else:
+        description = _describe_function(activation)
+    if description is None or not _is_faithful(description, activation):
+        return None
+    return description
+
+
+def _describe_module(module: nn.Module, state: Mapping[str, Tensor]) -> Description | None:
+    name = dotted_name(type(module))
+    arguments = _constructor_arguments(module)
+    if name is None or arguments is None:
+        return None
+    lists = {key: tensor.tolist() for key, tensor in state.items()}
+    dtype = ""
+    for tensor in state.values():
+        if tensor.is_floating_point() and tensor.dtype != torch.get_default_dtype():
+            dtype = str(tensor.dtype)
+    return Description(name, True, arguments, lists, dtype)
+
+
+def _describe_function(function: Any) -> Description | None:
+    arguments: dict[str, Any] = {}
+    if isinstance(function, partial) and not function.args:
+        arguments = dict(function.keywords)
+        function = function.func
+    name = dotted_name(function) if isinstance(function, _FUNCTIONS) else None
+    if name is None or not all(map(_is_plain, arguments.values())):
+        return None
+    return Description(name, False, arguments)
+
+
+def dotted_name(thing: Any) -> str | None:
+    """The name under which a function or class is in the imported modules, or None."""
     name = getattr(thing, "__name__", None)
     own = f"{getattr(thing, '__module__', None)}.{getattr(thing, '__qualname__', None)}"
-    candidates = [*(f"{home}.{name}" for home in _HOMES), own]
-    return next((candidate for candidate in candidates if _lookup(candidate) is thing), None)
+    for candidate in (*(f"{module}.{name}" for module in _TORCH_MODULES), own):
+        if _look_up(candidate) is thing:
+            return candidate
+    return None
 
 
-def _lookup(name: str) -> Any:
+def _look_up(name: str) -> Any:
     """What a dotted name means in modules that are imported; `_MISSING` where that is nothing."""
     parts = name.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        thing: Any = sys.modules.get(".".join(parts[:cut]))
+    for count in range(len(parts) - 1, 0, -1):
+        thing: Any = sys.modules.get(".".join(parts[:count]))
         if thing is None:
             continue
-        for part in parts[cut:]:  # without getattr, which may import
+        for part in parts[count:]:  # without getattr, which may import
             thing = getattr(thing, "__dict__", {}).get(part, _MISSING)
         return thing
     return _MISSING
 
 
-def starting_state(activation: Any) -> dict[str, Tensor]:
-    """The parameters and buffers that an activation begins with."""
-    if not isinstance(activation, nn.Module):
-        return {}
-    return {name: tensor.detach().clone() for name, tensor in activation.state_dict().items()}
-
-
-def described(activation: Any, state: Mapping[str, Tensor]) -> Value | None:
-    """An activation as plain data, or None where it has no importable name or its arguments cannot
-    be read off it.
-    """
-    value = _described(activation, state)
-    return value if value is not None and _is_faithful(value, activation) else None
-
-
-def _described(activation: Any, state: Mapping[str, Tensor]) -> Value | None:
-    if isinstance(activation, nn.Module):
-        name, arguments = dotted(type(activation)), _arguments(activation)
-        if name is None or arguments is None:
-            return None
-        return {
-            "class": name,
-            "arguments": arguments,
-            "state": {key: value.tolist() for key, value in state.items()},
-        }
-    function, arguments = activation, {}
-    if isinstance(activation, partial) and not activation.args:
-        function, arguments = activation.func, dict(activation.keywords)
-    name = dotted(function) if isinstance(function, _FUNCTIONS) else None
-    if name is None or not all(_is_plain(argument) for argument in arguments.values()):
-        return None
-    return {"function": name, "arguments": arguments}
-
-
-def _arguments(module: nn.Module) -> dict[str, Any] | None:
-    """Its constructor's arguments, as far as they are attributes of the same name; None where a
+def _constructor_arguments(module: nn.Module) -> dict[str, Any] | None:
+    """The constructor's arguments, as far as they are attributes of the same name; None where a
     required one is not.
     """
     arguments = {}
     for name, parameter in inspect.signature(type(module)).parameters.items():
-        value = getattr(module, name, _MISSING) if parameter.kind not in _ANY else _MISSING
-        value = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+        if parameter.kind in _STAR:
+            continue
+        value = getattr(module, name, _MISSING)
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
         if _is_plain(value):
             arguments[name] = list(value) if isinstance(value, tuple) else value
-        elif parameter.default is parameter.empty and parameter.kind not in _ANY:
+        elif parameter.default is parameter.empty:
             return None
     return arguments
 
 
 def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold a value."""
     if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
+        return all(map(_is_plain, value))
     return isinstance(value, _PLAIN)
 
 
-def _is_faithful(value: Value, activation: Any) -> bool:
-    """Whether what is built from a value does the same as the activation it describes."""
+# ---------------------------------------------------------------- checking
+
+
+def _is_faithful(description: Description, activation: Any) -> bool:
+    """Whether what is built from a description does the same as the activation itself."""
     try:
-        twin = made(value)
+        rebuilt = description.build()
     except InputError:
         return False
     if not isinstance(activation, nn.Module):
         return True
-    if twin.state_dict().keys() != activation.state_dict().keys():
+    state = activation.state_dict()
+    if rebuilt.state_dict().keys() != state.keys():
         return False
-    for tensor in activation.state_dict().values():
-        twin.to(tensor.device, tensor.dtype if tensor.is_floating_point() else None)
-    twin.load_state_dict(activation.state_dict())
-    return all(
-        _agree(copy.deepcopy(activation).train(mode), twin.train(mode)) for mode in (True, False)
-    )
+    for tensor in state.values():
+        rebuilt.to(tensor.device, tensor.dtype if tensor.is_floating_point() else None)
+    rebuilt.load_state_dict(state)
+
+    # Dropout and the like do something else in training.
+    for training in (True, False):
+        if not _agree(copy.deepcopy(activation).train(training), rebuilt.train(training)):
+            return False
+    return True
 
 
 def _agree(one: nn.Module, two: nn.Module) -> bool:
+    """Whether two modules compute the same, to the bit."""
     try:
         return torch.equal(_output(one), _output(two))
-    except Exception:  # wants another shape than the grid has
+    except Exception:  # it takes another shape than the grid has
         return repr(one) == repr(two)
 
 
 def _output(module: nn.Module) -> Tensor:
+    """What a module makes of the grid, with the same random numbers each time."""
     reference = next(iter(module.state_dict().values()), _GRID)
     grid = _GRID.to(reference) if reference.is_floating_point() else _GRID.to(reference.device)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        result: Tensor = module.forward(grid)  # without the hooks it took over
+        result: Tensor = module.forward(grid)  # without the hooks that it took over
     return result
 
 
-def made(value: Value) -> Any:
-    """The activation that a value describes. Raises InputError where its name is not that of an
-    activation or not imported.
-    """
-    if "class" in value:
-        return _module(value)
-    function = _allowed(value["function"], _is_function)
-    return partial(function, **value["arguments"]) if value["arguments"] else function
-
-
-def _module(value: Value) -> nn.Module:
-    cls = _allowed(
-        value["class"], lambda thing: isinstance(thing, type) and issubclass(thing, nn.Module)
-    )
-    try:
-        with torch.random.fork_rng(devices=[]):
-            module: nn.Module = cls(**value["arguments"])
-        module.load_state_dict(
-            {name: _like(module, name, items) for name, items in value.get("state", {}).items()}
-        )
-    except Exception as error:
-        raise InputError(
-            f"{value['class']} cannot be made from the arguments {value['arguments']} and the values of the recipe "
-            f"({error}); use the version of it that the recipe was made with, or pass a factory."
-        ) from error
-    return module
-
-
-def _like(module: nn.Module, name: str, items: Any) -> Tensor:
-    old = module.state_dict().get(name)
-    return torch.tensor(items, dtype=None if old is None else old.dtype)
+# ---------------------------------------------------------------- what a recipe may name
 
 
 def _allowed(name: str, fits: Callable[[Any], bool]) -> Any:
-    """A recipe may come from anywhere, so it names activations only, in torch or in what this
-    program has imported.
+    """What a name means. A recipe may come from anywhere, so it names activations only, in torch
+    or in what this program has imported.
     """
-    thing = _lookup(name)
+    thing = _look_up(name)
     if thing is _MISSING:
         raise InputError(
-            f"the recipe's activation {name} is not imported here; import its module first, or pass a factory."
+            f"the recipe's activation {name} is not imported here; import its module first, "
+            "or pass a factory."
         )
     if not fits(thing):
         raise InputError(
-            f"the recipe's {name} is not an activation: a function of a tensor or an nn.Module class."
+            f"the recipe's {name} is not an activation: a function of a tensor or an nn.Module "
+            "class."
         )
     return thing
 
 
-def _is_function(thing: Any) -> bool:
+def _is_module_class(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, nn.Module)
+
+
+def _is_tensor_function(thing: Any) -> bool:
     """A function of torch that takes tensors, or one that a module outside torch and the standard
     library defines.
     """
     if thing in _torch_functions():
         return True
-    home = getattr(thing, "__module__", "").partition(".")[0]
-    return isinstance(thing, FunctionType) and home not in _CLOSED
+    module = getattr(thing, "__module__", "").partition(".")[0]
+    return isinstance(thing, FunctionType) and module not in _CLOSED
 
 
-@cache
+@cache  # of a fact about torch
 def _torch_functions() -> frozenset[Any]:
     return frozenset(get_testing_overrides())

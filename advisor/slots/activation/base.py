@@ -112,7 +112,7 @@ class Activation(Technique):
             run.example(),
         )
         run.swaps.append(report)
-        for made, _ in report.was.made.values():
+        for made in report.activations.values():
             run.undecayed += nn.Module.parameters(made) if isinstance(made, nn.Module) else ()
         return report.summary()
 
@@ -134,7 +134,7 @@ class Activation(Technique):
             lambda site: _successor(old[site.id], classes),
             sites,
         )
-        for name, (new, _) in later.was.made.items():
+        for name, new in later.activations.items():
             new.train(old[name].module.training)  # type: ignore[attr-defined]  # a module, as all of `classes`
         run.swaps[-1].join(later)
         return list(old)

@@ -129,7 +129,7 @@ def _function(subject: Subject) -> Callable[[Tensor], Tensor]:
     for probe in [probe for probe in subject.all if probe.fits][:1]:
         found = probe.attempt()
         for report in found.run.swaps:
-            for activation, _ in report.was.made.values():
+            for activation in report.activations.values():
                 return _still(activation)
     try:
         return _still(subject.technique.factory(**subject.technique.defaults()))  # type: ignore[attr-defined]  # an Activation

@@ -1,0 +1,45 @@
+"""A small study that jobs can belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from torch import nn
+
+import advisor
+from advisor.search.plan import make_plan
+from advisor.work.job import Job
+from advisor.work.prepare import prepare
+from advisor.work.study_ref import StudyRef
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu())
+
+
+@pytest.fixture
+def ref(blobs) -> StudyRef:
+    task = advisor.Task(build=Net, data=blobs)
+    return StudyRef.of(advisor.Study("blobs", task, trials=14, epochs=3))
+
+
+@pytest.fixture
+def plan(ref):
+    return make_plan(prepare(ref))
+
+
+@pytest.fixture
+def job(ref, plan) -> Callable[..., Job]:
+    """Two epochs of the model as it is, or with what is given as parameters."""
+
+    def job(ref=ref, opening="this test", **params):
+        own = {**plan.baseline, **plan.defaults_of(plan.baseline), **params}
+        return Job(ref, opening, own, seed=1, split=0, batch=16, from_epoch=0, to_epoch=2)
+
+    return job

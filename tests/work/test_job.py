@@ -1,0 +1,73 @@
+"""Work is a function of a job, and a process opens a study once for each opening of it."""
+
+import numpy as np
+
+import advisor
+from advisor.training.ended import Ended
+from advisor.work import prepare as prepare_module
+from advisor.work.job import in_this_process, work
+from advisor.work.prepare import prepare
+from advisor.work.study_ref import StudyRef
+
+
+def test_work_is_a_function_of_the_job_alone(job):
+    one, two = work(job(initializer="he")), work(job(initializer="he"))
+    assert [(e.score, e.loss) for e in one.curve] == [(e.score, e.loss) for e in two.curve]
+    assert one.ended is None
+    assert "initialized 2 layers" in one.actions["initializer"]
+    assert {"initializer", "training"} <= set(one.costs)
+
+
+def test_a_technique_that_is_not_loaded_fails_one_job_with_what_to_do(job):
+    outcome = work(job(initializer="nobody_brings_this"))
+    assert outcome.ended is Ended.FAILED
+    assert "'nobody_brings_this' is not loaded; name its plugin with --plugin" in outcome.why
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_its_reason(job):
+    outcome = work(job(**{"training.lr": 1e30}))
+    assert outcome.ended is Ended.NOT_FINITE
+    assert "became" in outcome.why or "not finite" in outcome.why
+
+
+def counted(monkeypatch):
+    """The number of times that data were opened, as a list that grows."""
+    opened = []
+    original = prepare_module.open_source
+
+    def open_source(**options):
+        opened.append(options)
+        return original(**options)
+
+    monkeypatch.setattr(prepare_module, "open_source", open_source)
+    return opened
+
+
+def test_a_process_reads_the_data_once_for_all_jobs_of_an_opening(monkeypatch, job, ref):
+    opened = counted(monkeypatch)
+    prepared = prepare(ref)
+    prepared.splits(0)
+    prepared.splits(1)
+    with in_this_process(prepared):
+        for seed in range(3):
+            work(job(opening=prepared.opening))
+    assert len(opened) == 1
+    work(job(opening="another"))
+    work(job(opening="another"))
+    assert len(opened) == 2
+
+
+def test_a_vocabulary_that_is_limited_does_not_read_the_data_again(monkeypatch):
+    from torch import nn
+
+    opened = counted(monkeypatch)
+    words = np.array([f"word{i} word{i % 7} again" for i in range(60)])
+
+    def net():
+        return nn.Sequential(nn.EmbeddingBag(9, 4), nn.Linear(4, 2))
+
+    task = advisor.Task(build=net, data=lambda: (words, np.arange(60) % 2))
+    prepared = prepare(StudyRef.of(advisor.Study("words", task)))
+    assert len(prepared.facts.vocabulary) == 9
+    prepared.splits(3)
+    assert len(opened) == 1
