@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from advisor.diagnosis import Diagnosis, diagnose
+from advisor.diagnosis.diagnose import Diagnosis, diagnose
 from advisor.diagnosis.finding import Finding
 from advisor.errors import explain
 from advisor.randomness import isolated
