@@ -53,13 +53,13 @@ def plot_signals(signals: Sequence[Signal]) -> Plot | None:
         Scale(0, len(signals) - 1),
         Scale(10.0**low, 10.0**high, log=True),
         y_name="deviation, norm",
-        width=820,
+        width=860,
         height=260,
         right=36,
         key=key,
     )
     if has_bound:
-        plot.across(bound, "bad dashed")
+        plot.across(bound, "bad thin dashed")
     for values, kind in ((stds, "one"), (gradients, "two")):
         plot.line(values, kind)
         for i, value in values:
