@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from advisor.diagnosis import Diagnosis, Finding
+from advisor.diagnosis.diagnose import Diagnosis
+from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Signal
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy

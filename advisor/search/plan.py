@@ -22,7 +22,8 @@ from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.technique import KEEP, Technique
-from advisor.training.loop import EARLY_STEPS, count_parameters
+from advisor.training.ended import EARLY_STEPS
+from advisor.training.loop import count_parameters
 from advisor.training.run import Run
 from advisor.work.prepare import Prepared
 
