@@ -32,9 +32,9 @@ from advisor.store import tables
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
 from advisor.work.executors import Crew, Serial
-from advisor.work.processes import one_thread
 from advisor.work.job import Job, LastSignal, Outcome
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits.py"
