@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 from advisor.model.nested_values import named_tensors, tensors
 from advisor.model.references import Path
 from advisor.model.tracing import torch_activations
+from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
 from advisor.model.tracing.call_sites import name_of
-from advisor.model.tracing.candidates import Candidates, Operation
 from advisor.model.tracing.graph import BUFFER, Graph, Node
 from advisor.model.tracing.operations import is_weighted
 from advisor.model.tracing.origins import Origins
@@ -53,7 +53,7 @@ class Recorder(TorchFunctionMode):
         self.nodes: list[Node] = []
         self.stack: list[Running] = []
         self.origins = Origins(inputs, paths)
-        self._candidates = Candidates(paths, self.paused)
+        self._finder = ActivationFinder(paths, self.paused)
         self._paused = False
         self._operations = 0
 
@@ -81,7 +81,7 @@ class Recorder(TorchFunctionMode):
 
     def graph(self, output: Any) -> Graph:
         """The recorded graph, when the model has returned `output`."""
-        self._candidates.forget_frames()
+        self._finder.forget_frames()
         outputs = []
         for _, tensor in named_tensors(output, "output"):
             node = self.origins.of(tensor)
@@ -126,9 +126,7 @@ class Recorder(TorchFunctionMode):
             # Inside an activation module of torch, the module is the candidate.
             call = None
             if not self._is_inside_activation():
-                call = self._candidates.of_operation(
-                    Operation(func, args, kwargs, sys._getframe(1))
-                )
+                call = self._finder.of_operation(TorchCall(func, args, kwargs, sys._getframe(1)))
             name, kind = name_of(func), torch_activations.kind_of_function(func)
             for tensor in (*written, *changed):
                 node = self._add_node(name, sources, tensor)
@@ -171,8 +169,8 @@ class Recorder(TorchFunctionMode):
             pass  # a module that raised, and whose error the user's code caught
         self._add_unseen(module, args, output)
         did_something = len(self.nodes) > running.start
-        if did_something and self._candidates.is_module(module, args, output):
-            call = self._candidates.of_module(module, args, sys._getframe(1))
+        if did_something and self._finder.is_module(module, args, output):
+            call = self._finder.of_module(module, args, sys._getframe(1))
             for node in self.nodes[running.start :]:
                 node.call = call
 

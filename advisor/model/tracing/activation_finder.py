@@ -20,7 +20,7 @@ from advisor.model.tracing.graph import Call
 
 
 @dataclass(frozen=True)
-class Operation:
+class TorchCall:
     """One call of a function of torch, and the frame that makes it."""
 
     function: Any
@@ -29,7 +29,7 @@ class Operation:
     caller: FrameType
 
 
-class Candidates:
+class ActivationFinder:
     """Recognizes the activations of one forward pass.
 
     Arguments:
@@ -51,7 +51,7 @@ class Candidates:
         """Let go of the frames of a run that has ended, and of what they hold."""
         self._helpers.clear()
 
-    def of_operation(self, operation: Operation) -> Call | None:
+    def of_operation(self, operation: TorchCall) -> Call | None:
         """The candidate that an operation belongs to: a helper function that is an activation, else
         the operation itself.
         """
