@@ -23,7 +23,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import TrialState, create_trial
 
 from advisor.search import stages
-from advisor.search.decisions import LADDER
+from advisor.search.decisions import STEPS
 from advisor.search.plan import RATE, Plan, make_plan
 from advisor.search.sampler import STARTUP, _suggest
 from advisor.search.search import Search
@@ -31,9 +31,10 @@ from advisor.search.trial import Stage
 from advisor.store import tables
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
-from advisor.work.executors import Crew, Serial, one_thread
+from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, LastSignal, Outcome
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits.py"
@@ -91,7 +92,7 @@ def past_trials(plan: Plan, count: int) -> list[optuna.trial.FrozenTrial]:
         turn, place = divmod(number, len(openers))
         if turn < 3:
             params = {**openers[place], **plan.defaults_of(openers[place])}
-            params[RATE] *= LADDER[turn]
+            params[RATE] *= 10 ** STEPS[turn]
             stage = Stage.FAIR if turn else Stage.OPEN
             start, size, is_full = turn * len(openers), len(openers), place % 2 == 0
         else:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import torch
 from models.faults import FAULTS, HEALTHY, Patient, run_of
 
-from advisor.diagnosis import diagnose
+from advisor.diagnosis.diagnose import diagnose
 
 
 def examined(patient: Patient) -> tuple[set[str], float]:

@@ -11,15 +11,16 @@ from typing import Any
 
 from torch import nn
 
-from advisor.diagnosis import Diagnosis, Finding
+from advisor.diagnosis.diagnose import Diagnosis
+from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Signal
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
 from advisor.training.run import Run
-from advisor.work.executors import one_thread
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}

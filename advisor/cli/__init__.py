@@ -1,11 +1,13 @@
-"""The command line. A command's module is imported when the command is run, so that `--help` loads
-nothing heavy.
+"""The command line.
+
+A command's module is imported when the command is run, so that `--help` loads nothing heavy.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -14,7 +16,6 @@ import click
 from advisor import __version__
 from advisor.errors import AdvisorError, near
 
-# Command, module under advisor.cli, and the line that --help prints for it.
 COMMANDS = {
     "tune": "search, confirm, recommend; resumes where it stopped",
     "diagnose": "what the model is made of, what is wrong, what fits; no search",
@@ -27,6 +28,7 @@ COMMANDS = {
     "new": "new plugin NAME writes a working plugin to start from",
     "check": "holds a plugin's techniques to their promises",
 }
+"""The commands, each a module of this package, with the lines that --help prints for them."""
 
 
 class LazyGroup(click.Group):
@@ -44,10 +46,11 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; when the reader of our pipe has gone, so do we, and that is no error."""
+        """Run the command. It ends quietly when the program that reads its output has ended."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
+            # Python flushes stdout at its end, which must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return None
 
@@ -57,10 +60,12 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does, with a near match for a misspelt command."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        """Find the command, with a near match for a misspelt one."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
             ctx.fail(
-                f"There is no command {args[0]!r}.{near(args[0], COMMANDS)} The commands are: {', '.join(COMMANDS)}."
+                f"There is no command {name!r}.{near(name, COMMANDS)} "
+                f"The commands are: {', '.join(COMMANDS)}."
             )
         return super().resolve_command(ctx, args)
 
@@ -75,8 +80,9 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of the user's is one message and exit code 2, never a
-    traceback.
+    """Run the command line.
+
+    An error of the user's is one message and exit code 2, never a traceback.
     """
     # Before torch is imported anywhere: spinning OpenMP threads make a busy machine 30 times
     # slower.
@@ -91,14 +97,7 @@ def main() -> None:
         click.echo(f"advisor: {problem}", err=True)
         sys.exit(problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            f"\nInterrupted. The same command goes on where it stopped:\n  advisor {' '.join(map(_quoted, sys.argv[1:]))}",
-            err=True,
-        )
+        same = shlex.join(["advisor", *sys.argv[1:]])
+        line = "Interrupted. The same command goes on where it stopped:"
+        click.echo(f"\n{line}\n  {same}", err=True)
         sys.exit(130)
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)

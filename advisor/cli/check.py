@@ -1,12 +1,12 @@
-"""`advisor check`: a plugin's techniques, held to their promises."""
+"""`advisor check`: whether a plugin's techniques keep their promises."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,9 +16,12 @@ from advisor.host.host import Offer, load, offer_of
 
 if TYPE_CHECKING:
     from advisor.testing import Result
-    from advisor.testing.promise import Promise
+
+Judged = Mapping[str, list["Result"]]
+"""The results of each technique, by `slot.name`."""
 
 MARKS = {"kept": "✓", "skipped": "–", "broken": "✗"}
+"""How the table shows what became of a promise."""
 ACROSS = 6
 """Techniques side by side in one table."""
 
@@ -38,94 +41,102 @@ def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
     Exit code 0 where every promise is kept, 1 where one is broken, 2 where the plugin cannot be
     loaded.
     """
-    reasons = dict(map(_waiver, waive))
-    offer, started = offer_of(plugin), time.perf_counter()
-    found = {
-        f"{technique.slot}.{technique.name}": each for technique, each in _judged(offer, reasons)
-    }
-    every = [result for each in found.values() for result in each]
-    broken = [result.message for result in every if result.status == "broken"]
-    if not broken and offer.dist is None:
+    waived = read_waivers(waive)
+    offer = offer_of(plugin)
+    started = time.perf_counter()
+    judged = judge(offer, waived)
+    results = [result for each in judged.values() for result in each]
+    is_broken = any(result.status == "broken" for result in results)
+    if not is_broken and offer.dist is None:
         load([plugin])  # beside the others: two plugins may claim one name
+
+    seconds = time.perf_counter() - started
     if as_json:
-        click.echo(
-            json.dumps(
-                _json(offer, found, time.perf_counter() - started), indent=2, ensure_ascii=False
-            )
-        )
-    else:
-        _show(found)
-        counts = ", ".join(
-            f"{sum(r.status == status for r in every)} {mark}" for status, mark in MARKS.items()
-        )
-        what = f"{len(found)} technique{'s' * (len(found) != 1)}, {len(every)} checks"
-        click.echo(f"{what}: {counts} ({time.perf_counter() - started:.1f} s)")
-    return 1 if broken else 0
+        click.echo(to_json(offer, judged, seconds))
+        return 1 if is_broken else 0
+
+    show_tables(judged)
+    for line in lines_of(judged):
+        click.echo(line)
+    counts = []
+    for status, mark in MARKS.items():
+        counts.append(f"{sum(result.status == status for result in results)} {mark}")
+    techniques = f"{len(judged)} technique{'' if len(judged) == 1 else 's'}"
+    click.echo(f"{techniques}, {len(results)} checks: {', '.join(counts)} ({seconds:.1f} s)")
+    return 1 if is_broken else 0
 
 
-def _waiver(text: str) -> tuple[str, str]:
-    name, equals, reason = text.partition("=")
-    if not equals or not reason.strip():
-        raise InputError(f'--waive {text!r}: say why: --waive {name}="it need not hold because …".')
-    return name.strip(), reason.strip()
+def read_waivers(texts: tuple[str, ...]) -> dict[str, str]:
+    """Checks and the reasons why they need not hold.
+
+    Raises `InputError` for one without a reason.
+    """
+    waived = {}
+    for text in texts:
+        name, _, reason = text.partition("=")
+        if not reason.strip():
+            advice = f'say why: --waive {name}="it need not hold because …".'
+            raise InputError(f"--waive {text!r}: {advice}")
+        waived[name.strip()] = reason.strip()
+    return waived
 
 
-def _judged(offer: Offer, waive: dict[str, str]) -> Iterator[tuple[Any, list[Result]]]:
+def judge(offer: Offer, waived: Mapping[str, str]) -> Judged:
+    """Hold every technique of a plugin to its promises."""
     from advisor.testing import checks_of, results
 
-    known = load().slots
+    slots = load().slots
+    judged = {}
     for technique in offer.techniques:
-        checks = checks_of(technique, slots=offer.slots, file=offer.file, known=known)
-        yield technique, list(results(checks, waive))
+        checks = checks_of(technique, slots=offer.slots, file=offer.file, known=slots)
+        judged[f"{technique.slot}.{technique.name}"] = list(results(checks, waived))
+    return judged
 
 
-def _show(found: dict[str, list[Result]]) -> None:
+def show_tables(judged: Judged) -> None:
+    """Print a line for each promise, with a mark for each technique that makes it."""
     from advisor.report.text import show_table
     from advisor.testing.promise import PROMISES
 
-    names = list(found)
+    marks: dict[str, dict[str, str]] = {}
+    for name, results in judged.items():
+        marks[name] = {result.check: MARKS[result.status] for result in results}
+
+    names = list(judged)
     for start in range(0, len(names), ACROSS):
-        some = names[start : start + ACROSS]
-        marks = {
-            name: {result.check: MARKS[result.status] for result in found[name]} for name in some
-        }
-        rows = [_row(each, [marks[name].get(each.name, "") for name in some]) for each in PROMISES]
-        show_table(
-            ["check", *some, "promise"], [row for row in rows if any(row[1:-1])], "no techniques"
-        )
-    for name, results in found.items():
-        for line in _lines(name, results):
-            click.echo(line)
+        shown = names[start : start + ACROSS]
+        rows = []
+        for promise in PROMISES:
+            cells = [marks[name].get(promise.name, "") for name in shown]
+            if any(cells):
+                rows.append([promise.name, *cells, promise.text])
+        show_table(["check", *shown, "promise"], rows, "no techniques")
 
 
-def _row(promise: Promise, marks: list[str]) -> list[str]:
-    return [promise.name, *marks, promise.text]
-
-
-def _lines(name: str, results: list[Result]) -> Iterator[str]:
+def lines_of(judged: Judged) -> Iterator[str]:
     """Broken promises, and those that were not judged, together where they have one reason."""
-    reasons: dict[str, list[str]] = {}
-    for result in results:
-        if result.status == "broken":
-            yield f"{MARKS['broken']} {result.message}"
-        elif result.status == "skipped":
-            reasons.setdefault(result.message, []).append(result.check)
-    yield from (
-        f"{MARKS['skipped']} {name}: {', '.join(checks)}: {why}" for why, checks in reasons.items()
-    )
+    for name, results in judged.items():
+        reasons: dict[str, list[str]] = {}
+        for result in results:
+            if result.status == "broken":
+                yield f"{MARKS['broken']} {result.message}"
+            elif result.status == "skipped":
+                reasons.setdefault(result.message, []).append(result.check)
+        for why, checks in reasons.items():
+            yield f"{MARKS['skipped']} {name}: {', '.join(checks)}: {why}"
 
 
-def _json(offer: Offer, found: dict[str, list[Result]], seconds: float) -> dict[str, Any]:
-    return {
+def to_json(offer: Offer, judged: Judged, seconds: float) -> str:
+    """The results as JSON."""
+    techniques = []
+    for full_name, results in judged.items():
+        slot, _, name = full_name.partition(".")
+        checks = [asdict(result) for result in results]
+        techniques.append({"slot": slot, "name": name, "checks": checks})
+    plain = {
         "plugin": offer.name,
         "source": offer.source,
         "seconds": round(seconds, 2),
-        "techniques": [
-            {
-                "slot": name.partition(".")[0],
-                "name": name.partition(".")[2],
-                "checks": [asdict(result) for result in each],
-            }
-            for name, each in found.items()
-        ],
+        "techniques": techniques,
     }
+    return json.dumps(plain, indent=2, ensure_ascii=False)

@@ -1,14 +1,10 @@
-"""`advisor diagnose`: what a model is made of, what is wrong with it, and which techniques fit;
-seconds, no search.
-"""
+"""`advisor diagnose`: what a model is made of, what is wrong with it, and which techniques fit."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from advisor.cli.options import as_json, question, task_options
+from advisor.cli.options import TaskOptions, as_json, study_ref, task_options
 
 
 @click.command("diagnose")
@@ -28,23 +24,26 @@ from advisor.cli.options import as_json, question, task_options
     help="also write a page with the plot of the signal",
 )
 @as_json
-def command(**options: Any) -> None:
+def command(task: TaskOptions, steps: int, device: str, page: str | None, as_json: bool) -> None:
     """Look at the model before it is trained: sites, layers, signal, findings, and which techniques
     fit.
     """
-    asked = question(options)
+    ref = study_ref(task)
 
+    # These load torch, so they come after the options have been checked.
     from advisor.api.diagnose import diagnose
     from advisor.report.diagnosis_text import show_report
     from advisor.report.study_text import show_task
+    from advisor.work.prepare import prepare
 
-    found = diagnose(asked, steps=options["steps"], device=options["device"])
-    if options["as_json"]:
-        click.echo(found.to_json())
+    prepared = prepare(ref, device)
+    report = diagnose(prepared, steps=steps)
+    if as_json:
+        click.echo(report.to_json())
     else:
-        show_task(found.shared, plan=False)
-        show_report(found)
-    if options["page"]:
-        from advisor.report.diagnosis_page import write_page
+        show_task(prepared, plan=False)
+        show_report(report)
+    if page:
+        from advisor.report.diagnosis_page import write_diagnosis
 
-        click.echo(f"wrote {write_page(found, options['page'])}", err=True)
+        click.echo(f"wrote {write_diagnosis(report, page)}", err=True)

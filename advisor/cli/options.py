@@ -1,20 +1,23 @@
-"""Options that several commands share, and how the ones that describe a task become a question."""
+"""Options that several commands share, and how those that describe a task become a study."""
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from advisor.errors import InputError
+from advisor.loading.references import Reference
 
 if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
 
-F = TypeVar("F", bound=Callable[..., Any])
+Command = Callable[..., Any]
 
 storage = click.option(
     "--storage",
@@ -31,7 +34,7 @@ without = click.option(
     "--without", metavar="PLUGIN", multiple=True, help="leave out an installed plugin; repeatable"
 )
 
-_TASK = (
+TASK = (
     click.argument("study", required=False, metavar="[STUDY.py]"),
     click.option(
         "--model",
@@ -102,126 +105,163 @@ _TASK = (
     plugin,
     without,
 )
+"""The options that describe a task, as the help lists them. `TaskOptions` has a field for each."""
 
 
-def task_options(command: F) -> F:
-    """The options that describe a task."""
-    for option in reversed(_TASK):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class TaskOptions:
+    """The values of the options that describe a task; None or empty where one is not given."""
+
+    study: str | None
+    model: str | None
+    model_args: tuple[str, ...]
+    data: str | None
+    target: str | None
+    valid: str | None
+    test: str | None
+    unlabeled: str | None
+    vectors: str | None
+    kind: str | None
+    output: str | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    definitions_only: bool
+    metric: str | None
+    name: str | None
+    epochs: int | None
+    seed: int | None
+    only: tuple[str, ...]
+    plugins: tuple[str, ...]
+    without: tuple[str, ...]
+
+    @property
+    def in_a_study_file(self) -> dict[str, object]:
+        """The values of the options that say what a study file says itself, by option."""
+        return {
+            "--data": self.data,
+            "--target": self.target,
+            "--valid": self.valid,
+            "--test": self.test,
+            "--unlabeled": self.unlabeled,
+            "--vectors": self.vectors,
+            "--task": self.kind,
+            "--metric": self.metric,
+            "--model-arg": self.model_args,
+            "--output": self.output,
+            "--include": self.include,
+            "--exclude": self.exclude,
+            "--definitions-only": self.definitions_only,
+        }
 
 
-def question(options: dict[str, Any]) -> StudyRef:
-    """The question that the command line asks. Raises `InputError` when it names no task, or two."""
-    from advisor.work.study_ref import StudyRef
+def task_options(command: Command) -> Command:
+    """Add the options that describe a task; the command gets them as one argument, `task`."""
 
-    study, model = options["study"], options["model"]
-    if (study is None) == (model is None):
+    @functools.wraps(command)
+    def with_task(**options: Any) -> Any:
+        values = {field.name: options.pop(field.name) for field in fields(TaskOptions)}
+        return command(task=TaskOptions(**values), **options)
+
+    decorated: Command = with_task
+    for option in reversed(TASK):
+        decorated = option(decorated)
+    return decorated
+
+
+def study_ref(task: TaskOptions, **budget: float | None) -> StudyRef:
+    """The study that the command line describes.
+
+    `budget` has further settings of `advisor.Study` by name; those that are None are the study's
+    own. Raises `InputError` when the options name no task, or two.
+    """
+    from advisor.work.study_ref import StudyRef  # loads more than --help needs
+
+    _check_task(task)
+    # What is given here overrules what the study says itself.
+    changes: dict[str, Any] = {}
+    settings = {"epochs": task.epochs, "seed": task.seed, "name": task.name, **budget}
+    for name, value in settings.items():
+        if value is not None:
+            changes[name] = value
+    if task.only:
+        changes["only"] = dict(_split_only(text) for text in task.only)
+
+    return StudyRef(
+        file=None if task.study is None else _absolute(task.study),
+        flags=None if task.model is None else _flags(task, task.model, task.data or ""),
+        changes=json.dumps(changes, sort_keys=True),
+        plugins=tuple(str(Path(file).resolve()) for file in task.plugins),
+        without=task.without,
+    )
+
+
+def _check_task(task: TaskOptions) -> None:
+    if (task.study is None) == (task.model is None):
         command = click.get_current_context().info_name
         raise InputError(
-            f"Name a study file (advisor {command} STUDY.py), or a model and data (--model FILE:NAME --data PATH), not both or "
-            "neither."
+            f"Name a study file (advisor {command} STUDY.py), or a model and data "
+            "(--model FILE:NAME --data PATH), not both or neither."
         )
-    if study is not None:
-        _check_study_alone(options)
-    if model is not None and options["data"] is None:
+    if task.model is not None and task.data is None:
         raise InputError(
-            "--model needs data: add --data PATH (CSV, Parquet, .npz, a folder, or FILE:NAME of a function)."
+            "--model needs data: add --data PATH "
+            "(CSV, Parquet, .npz, a folder, or FILE:NAME of a function)."
         )
-    changes = {
-        key: options[key]
-        for key in (
-            "trials",
-            "minutes",
-            "epochs",
-            "seed",
-            "seeds",
-            "min_gain",
-            "reach",
-            "noise",
-            "name",
-        )
-        if options.get(key) is not None
-    }
-    if options["only"]:
-        changes["only"] = dict(map(_only, options["only"]))
-    plugins, left_out = (
-        tuple(str(Path(p).resolve()) for p in options["plugins"]),
-        tuple(options["without"]),
-    )
-    text = json.dumps(changes, sort_keys=True)
-    if study is not None:
-        return StudyRef(file=_absolute(study), changes=text, plugins=plugins, without=left_out)
-    return StudyRef(
-        flags=json.dumps(_flags(options), sort_keys=True),
-        changes=text,
-        plugins=plugins,
-        without=left_out,
-    )
+    if task.study is not None:
+        for option, value in task.in_a_study_file.items():
+            if value:
+                raise InputError(
+                    "A study file says itself what the task is: "
+                    f"leave out {option}, or write it into the file."
+                )
 
 
-def _check_study_alone(options: dict[str, Any]) -> None:
-    """A study file says itself what the task is; an option that it would overrule is refused, not
-    ignored.
-    """
-    names = {"model_args": "model-arg", "kind": "task", "definitions_only": "definitions-only"}
-    described = (
-        "data",
-        "target",
-        "valid",
-        "test",
-        "unlabeled",
-        "vectors",
-        "kind",
-        "metric",
-        "model_args",
-        "output",
-    )
-    for key in (*described, "include", "exclude", "definitions_only"):
-        if options[key]:
-            raise InputError(
-                f"A study file says itself what the task is: leave out --{names.get(key, key)}, or write it into the file."
-            )
-
-
-def _flags(options: dict[str, Any]) -> dict[str, Any]:
+def _flags(task: TaskOptions, model: str, data: str) -> str:
+    """The task as JSON, as `StudyRef` reads it."""
+    arguments = dict(_split_argument(text) for text in task.model_args)
+    flags: dict[str, Any] = {"name": task.name or _study_name(model, data), "arguments": arguments}
+    # The study may be opened again from another folder.
     paths = {
-        key: _absolute(options[key])
-        for key in ("model", "data", "valid", "test", "unlabeled", "vectors")
-        if options[key]
+        "model": model,
+        "data": data,
+        "valid": task.valid,
+        "test": task.test,
+        "unlabeled": task.unlabeled,
+        "vectors": task.vectors,
     }
+    for name, path in paths.items():
+        if path:
+            flags[name] = _absolute(path)
+
     words = {
-        key: options[key]
-        for key in ("target", "metric", "kind", "output", "include", "exclude", "definitions_only")
+        "target": task.target,
+        "metric": task.metric,
+        "kind": task.kind,
+        "output": task.output,
+        "include": task.include,
+        "exclude": task.exclude,
+        "definitions_only": task.definitions_only,
     }
-    arguments = dict(_argument(text) for text in options["model_args"])
-    return {
-        **paths,
-        **{key: word for key, word in words.items() if word},
-        "name": options["name"] or _name(options),
-        "arguments": arguments,
-    }
+    for name, word in words.items():
+        if word:
+            flags[name] = word
+    return json.dumps(flags, sort_keys=True)
 
 
-def _name(options: dict[str, Any]) -> str:
+def _absolute(text: str) -> str:
+    """A path made whole, also in `FILE.py:NAME`."""
+    return str(Reference.parse(text).absolute())
+
+
+def _study_name(model: str, data: str) -> str:
     """A stable name from what the study is about: `net-wine`."""
-    model = options["model"].rpartition(":")[2].rpartition(".")[2]
-    data = Path(
-        options["data"].rpartition(":")[2] if ":" in options["data"] else options["data"]
-    ).stem
-    return f"{model}-{data}".lower()
+    _, _, model_name = Reference.parse(model).name.rpartition(".")
+    source = Reference.parse(data)
+    return f"{model_name}-{Path(source.name or source.place).stem}".lower()
 
 
-def _absolute(spec: str) -> str:
-    """A path made absolute, also inside FILE.py:NAME, so that the study can be asked again from
-    elsewhere.
-    """
-    place, colon, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
-    there = place and (Path(place).exists() or place.endswith(".py"))
-    return str(Path(place).resolve()) + colon + name if there else spec
-
-
-def _argument(text: str) -> tuple[str, str]:
+def _split_argument(text: str) -> tuple[str, str]:
+    """Key and value of a `--model-arg`."""
     key, equals, value = text.partition("=")
     if not equals or not all(word.isidentifier() for word in key.split(".")):
         raise InputError(
@@ -230,10 +270,12 @@ def _argument(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _only(text: str) -> tuple[str, Sequence[str]]:
+def _split_only(text: str) -> tuple[str, Sequence[str]]:
+    """Slot and names of an `--only`."""
     slot, equals, names = text.partition("=")
     if not equals or not names:
         raise InputError(
-            f"--only {text!r}: write SLOT=A,B with techniques of the slot, as advisor techniques lists them."
+            f"--only {text!r}: write SLOT=A,B with techniques of the slot, "
+            "as advisor techniques lists them."
         )
     return slot.strip(), [name.strip() for name in names.split(",")]

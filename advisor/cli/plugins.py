@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import click
 
@@ -20,15 +19,25 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
     host = load(plugins, without)
     for line in host.broken:
         click.echo(f"advisor: {line}", err=True)
+
     if as_json:
-        keys = ("name", "version", "source", "slots", "techniques")
-        click.echo(
-            json.dumps([{key: asdict(p)[key] for key in keys} for p in host.plugins], indent=2)
-        )
+        rows = []
+        for each in host.plugins:
+            row = {
+                "name": each.name,
+                "version": each.version,
+                "source": each.source,
+                "slots": each.slots,
+                "techniques": each.techniques,
+            }
+            rows.append(row)
+        click.echo(json.dumps(rows, indent=2))
         return
+
     from advisor.report.text import show_table
 
-    rows = [
-        [p.name, p.version, ", ".join(p.slots), len(p.techniques), p.source] for p in host.plugins
-    ]
-    show_table(["plugin", "version", "slots", "techniques", "source"], rows, "no plugins")
+    cells = []
+    for each in host.plugins:
+        slots, count = ", ".join(each.slots), len(each.techniques)
+        cells.append([each.name, each.version, slots, count, each.source])
+    show_table(["plugin", "version", "slots", "techniques", "source"], cells, "no plugins")

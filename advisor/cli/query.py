@@ -24,24 +24,22 @@ from advisor.store.views import SCHEMA
 def command(
     sql: str | None, schema: bool, as_csv: bool, storage: str | None, as_json: bool
 ) -> None:
-    """Ask the study database: a SELECT, or a view by its name. Nothing can be written through it."""
+    """Ask the study database: a SELECT, or a view by its name. Nothing can be written through
+    it.
+    """
     if schema:
-        click.echo(json.dumps(SCHEMA, indent=2) if as_json else _schema())
+        click.echo(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
         return
     if not sql:
         raise InputError(
-            'advisor query needs a question: advisor query "SELECT …", a view such as advisor_trials, or --schema.'
+            'advisor query needs a question: advisor query "SELECT …", '
+            "a view such as advisor_trials, or --schema."
         )
+
     columns, rows = read(storage_url(storage), sql)
     if as_json:
-        click.echo(
-            json.dumps(
-                [dict(zip(columns, row, strict=True)) for row in rows],
-                indent=2,
-                default=str,
-                ensure_ascii=False,
-            )
-        )
+        plain = [dict(zip(columns, row, strict=True)) for row in rows]
+        click.echo(json.dumps(plain, indent=2, default=str, ensure_ascii=False))
     elif as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
     else:
@@ -50,12 +48,11 @@ def command(
         show_table(columns, rows, "no rows")
 
 
-def _schema() -> str:
-    lines = []
+def schema_text() -> str:
+    """The views with their columns, as they are printed."""
+    views = []
     for view, (about, columns) in SCHEMA.items():
-        lines += [
-            f"{view}: {about}",
-            *(f"  {name:<10} {meaning}" for name, meaning in columns.items()),
-            "",
-        ]
-    return "\n".join(lines).rstrip()
+        lines = [f"{view}: {about}"]
+        lines += [f"  {name:<10} {meaning}" for name, meaning in columns.items()]
+        views.append("\n".join(lines))
+    return "\n\n".join(views)

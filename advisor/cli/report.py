@@ -23,7 +23,9 @@ def command(study: str | None, storage: str | None, page: str) -> None:
     url = storage_url(storage)
     text = latest(url, study)
 
+    # The plots load Optuna, so they come after the study has been found.
     from advisor.report.study_page import write_study
     from advisor.verdict.recommendation import Recommendation
 
-    click.echo(f"wrote {write_study(Recommendation.from_json(text), url, page)}", err=True)
+    place = write_study(Recommendation.from_json(text), url, page)
+    click.echo(f"wrote {place}", err=True)

@@ -11,6 +11,10 @@ from advisor.errors import InputError, listing, near
 from advisor.store.location import storage_url
 from advisor.store.query import read
 
+LATEST = "SELECT json FROM advisor_recommendations ORDER BY created DESC LIMIT 1"
+LATEST_OF = "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC LIMIT 1"
+"""The queries for the last recommendation, of all studies and of one."""
+
 
 @click.command("show")
 @click.argument("study", required=False)
@@ -24,45 +28,42 @@ from advisor.store.query import read
 def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -> None:
     """Show a study's recommendation; without a name, the latest one."""
     url = storage_url(storage)
-    if diff:
-        _show_diff(url, study)
-        return
     text = latest(url, study)
-    if as_json:
+    if diff:
+        show_diff(url, str(json.loads(text)["study"]))
+    elif as_json:
         click.echo(text)
-        return
-    from advisor.report.study_text import show_recommendation
-    from advisor.verdict.recommendation import Recommendation
+    else:
+        from advisor.report.study_text import show_recommendation
+        from advisor.verdict.recommendation import Recommendation
 
-    show_recommendation(Recommendation(**json.loads(text)))
+        show_recommendation(Recommendation.from_json(text))
 
 
-def _show_diff(url: str, study: str | None) -> None:
-    from advisor.api.tune import recommendation
+def show_diff(url: str, study: str) -> None:
+    """Print the change of activations as a diff; a line on stderr where nothing is changed."""
+    from advisor.api.tune import recommendation  # knows the study, and loads torch
 
-    found = recommendation(study or str(json.loads(latest(url, None))["study"]), url)
-    text = found.diff()
+    answer = recommendation(study, url)
+    text = answer.diff()
     if not text:
-        click.echo(
-            f"{found.study}: no activation is changed, so there is nothing to edit.", err=True
-        )
+        nothing = "no activation is changed, so there is nothing to edit."
+        click.echo(f"{answer.study}: {nothing}", err=True)
     click.echo(text, nl=False)
 
 
 def latest(url: str, study: str | None) -> str:
-    """The JSON of the last recommendation, of one study or of all. Raises `InputError` when there
-    is none.
+    """The JSON of the last recommendation, of one study or of all.
+
+    Raises `InputError` when there is none.
     """
-    where, params = (" WHERE study = ?", (study,)) if study else ("", ())
-    rows = read(
-        url,
-        f"SELECT json FROM advisor_recommendations{where} ORDER BY created DESC LIMIT 1",
-        params,
-    )[1]  # constants
-    if not rows:
-        names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
-        asked = f"study {study!r}" if study else "any study"
-        raise InputError(
-            f"No recommendation for {asked} in {url}.{near(study or '', names)} Studies there: {listing(names) or 'none'}."
-        )
-    return str(rows[0][0])
+    _, rows = read(url, LATEST_OF, (study,)) if study else read(url, LATEST)
+    if rows:
+        return str(rows[0][0])
+    _, studies = read(url, "SELECT study FROM advisor_studies")
+    names = [str(name) for (name,) in studies]
+    whose = f"study {study!r}" if study else "any study"
+    raise InputError(
+        f"No recommendation for {whose} in {url}.{near(study or '', names)} "
+        f"Studies there: {listing(names) or 'none'}."
+    )

@@ -11,6 +11,9 @@ from advisor.errors import InputError, listing, near
 from advisor.store.location import storage_url
 from advisor.store.query import read
 
+SHOWN = ("study", "verdict", "trials", "best", "metric", "seconds", "created")
+"""Columns of the table; --json has them all."""
+
 
 @click.group("studies", invoke_without_command=True)
 @storage
@@ -22,19 +25,19 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     columns, rows = read(storage_url(storage), "SELECT * FROM advisor_studies ORDER BY created")
+    studies = [dict(zip(columns, row, strict=True)) for row in rows]
     if as_json:
-        click.echo(
-            json.dumps(
-                [{"name": row[0], **dict(zip(columns[1:], row[1:], strict=True))} for row in rows],
-                indent=2,
-            )
-        )
+        plain = []
+        for study in studies:
+            name = study.pop("study")
+            plain.append({"name": name, **study})
+        click.echo(json.dumps(plain, indent=2))
         return
+
     from advisor.report.text import show_table
 
-    shown = ["study", "verdict", "trials", "best", "metric", "seconds", "created"]
-    index = [columns.index(name) for name in shown]
-    show_table(shown, [[row[i] for i in index] for row in rows], "no studies yet; run advisor tune")
+    cells = [[study[column] for column in SHOWN] for study in studies]
+    show_table(SHOWN, cells, "no studies yet; run advisor tune")
 
 
 @command.command("delete")
@@ -45,16 +48,18 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
 def delete(context: click.Context, study: str, storage: str | None, yes: bool) -> None:
     """Remove a study and everything that was written about it."""
     url = storage_url(storage or context.obj)
-    names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
+    _, rows = read(url, "SELECT study FROM advisor_studies")
+    names = [str(name) for (name,) in rows]
     if study not in names:
         raise InputError(
-            f"No study {study!r} in {url}.{near(study, names)} Studies there: {listing(names) or 'none'}."
+            f"No study {study!r} in {url}.{near(study, names)} "
+            f"Studies there: {listing(names) or 'none'}."
         )
-    if not yes and not _agreed(study):
+    if not yes and not confirmed(study):
         click.echo("Nothing was deleted.")
         return
 
-    from advisor.store.database import Database
+    from advisor.store.database import Database  # loads SQLAlchemy and Optuna
 
     database = Database(url, None)
     database.delete(study)
@@ -62,9 +67,10 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     click.echo(f"Deleted {study}.")
 
 
-def _agreed(study: str) -> bool:
+def confirmed(study: str) -> bool:
+    """Whether the user wants a study to be deleted; not where there is no terminal to ask."""
     try:
         return click.confirm(f"Delete study {study!r} with all its trials?")
-    except click.Abort:  # no terminal to ask
+    except click.Abort:
         click.echo(" (to delete without being asked: --yes)")
         return False

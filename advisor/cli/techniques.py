@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -12,6 +13,74 @@ from advisor.cli.options import as_json, plugin, without
 from advisor.errors import InputError, listing, near
 from advisor.host.host import Host, load
 from advisor.space import Choice, Parameter
+from advisor.technique import Technique
+
+
+@dataclass(frozen=True)
+class OfferedTechnique:
+    """A technique as it is listed, with the plugin that brings it."""
+
+    technique: Technique
+    plugin: str
+
+    @property
+    def slot(self) -> str:
+        """The slot that it is for."""
+        return self.technique.slot
+
+    @property
+    def name(self) -> str:
+        """Its name in its slot."""
+        return self.technique.name
+
+    @property
+    def about(self) -> str:
+        """Its docstring."""
+        from advisor.report.catalogue_page import about
+
+        return about(self.technique)
+
+    @property
+    def ranges(self) -> list[str]:
+        """What may vary, and between which values."""
+        return [f"{key} {range_of(each)}" for key, each in self.technique.space.items()]
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented keys."""
+        technique, space = self.technique, {}
+        for key, first in technique.defaults().items():
+            parameter = technique.space[key]
+            kind = type(parameter).__name__.lower()
+            space[key] = {"kind": kind, **asdict(parameter), "default": first}
+        return {
+            "slot": self.slot,
+            "name": self.name,
+            "plugin": self.plugin,
+            "cite": technique.cite,
+            "standard": technique.standard,
+            "about": self.about,
+            "space": space,
+        }
+
+    def description(self) -> str:
+        """All about it: its docstring, what may vary, and which searches try it."""
+        searched = "in every search"
+        if not self.technique.standard:
+            searched = f"only where a search names it: --only {self.slot}={self.name}"
+        varies = ["Nothing of it varies."]
+        if self.technique.space:
+            varies = ["What may vary:"]
+            for text, first in zip(self.ranges, self.technique.defaults().values(), strict=True):
+                varies.append(f"  {text}, first {first}")
+        lines = [
+            f"{self.slot} {self.name} ({self.technique.cite or 'no source'})",
+            "",
+            self.about,
+            "",
+            f"Plugin: {self.plugin}. Tried {searched}.",
+            *varies,
+        ]
+        return "\n".join(lines)
 
 
 @click.command("techniques")
@@ -35,99 +104,59 @@ def command(
 ) -> None:
     """List the techniques of all slots or of one, or tell all about one technique."""
     host = load(plugins, without)
-    every = [entry for slot in host.slots for entry in _entries(host, slot)]
-    found = [
-        entry
-        for entry in every
-        if name in (None, entry["slot"], entry["name"], f"{entry['slot']}.{entry['name']}")
-    ]
-    if not found:
-        names = [*host.slots, *(entry["name"] for entry in every)]
-        raise InputError(
-            f"There is no slot or technique {name!r}.{near(str(name), names)} The slots are: {listing(host.slots)}."
-        )
+    listed = named_techniques(host, name)
     if page:
         from advisor.report.catalogue_page import write_catalogue
 
-        click.echo(
-            f"wrote {write_catalogue(host, list(dict.fromkeys(e['slot'] for e in found)), page)}",
-            err=True,
-        )
+        slots = list(dict.fromkeys(each.slot for each in listed))
+        click.echo(f"wrote {write_catalogue(host, slots, page)}", err=True)
+
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    elif name in (None, *host.slots):
-        _show(found)
+        plain = [each.to_json() for each in listed]
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    elif name is None or name in host.slots:
+        show_list(listed)
     else:
-        click.echo("\n\n".join(map(_told, found)))
+        click.echo("\n\n".join(each.description() for each in listed))
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def named_techniques(host: Host, name: str | None) -> list[OfferedTechnique]:
+    """The techniques of a slot or of a name; all of them for None.
+
+    Raises `InputError` where there is neither a slot nor a technique of that name.
+    """
+    offered = []
+    for slot, techniques in host.techniques.items():
+        for technique in techniques.values():
+            owner = host.owner.get(f"{slot}.{technique.name}", "advisor")
+            offered.append(OfferedTechnique(technique, owner))
+    if name is None:
+        return offered
+
+    named = [each for each in offered if name in (each.slot, each.name, f"{each.slot}.{each.name}")]
+    if not named:
+        names = [*host.slots, *(each.name for each in offered)]
+        raise InputError(
+            f"There is no slot or technique {name!r}.{near(name, names)} "
+            f"The slots are: {listing(host.slots)}."
+        )
+    return named
+
+
+def show_list(listed: Sequence[OfferedTechnique]) -> None:
+    """Print the techniques as a table."""
     from advisor.report.text import show_table
 
-    keys = ("slot", "name", "searched", "varies", "cite")
-    rows = [
-        {**e, "searched": "" if e["standard"] else "if named", "varies": ", ".join(_ranges(e))}
-        for e in found
-    ]
-    show_table(
-        ["slot", "technique", "searched", "what may vary", "source"],
-        [[r[key] for key in keys] for r in rows],
-        "none",
-    )
+    rows = []
+    for each in listed:
+        searched = "" if each.technique.standard else "if named"
+        varies = ", ".join(each.ranges)
+        rows.append([each.slot, each.name, searched, varies, each.technique.cite])
+    show_table(["slot", "technique", "searched", "what may vary", "source"], rows, "none")
 
 
-def _told(entry: dict[str, Any]) -> str:
-    """All about one technique: its docstring, what may vary, and who searches it."""
-    standard = (
-        "in every search"
-        if entry["standard"]
-        else f"only where a search names it: --only {entry['slot']}={entry['name']}"
-    )
-    varies = [
-        f"  {text}, first {p['default']}"
-        for text, p in zip(_ranges(entry), entry["space"].values(), strict=True)
-    ]
-    return "\n".join(
-        (
-            f"{entry['slot']} {entry['name']} ({entry['cite'] or 'no source'})",
-            "",
-            entry["about"],
-            "",
-            f"Plugin: {entry['plugin']}. Tried {standard}.",
-            *(["What may vary:", *varies] if varies else ["Nothing of it varies."]),
-        )
-    )
-
-
-def _ranges(entry: dict[str, Any]) -> list[str]:
-    return [f"{key} {_range(space)}" for key, space in entry["space"].items()]
-
-
-def _entries(host: Host, slot: str) -> list[dict[str, Any]]:
-    from advisor.report.catalogue_page import about
-
-    return [
-        {
-            "slot": slot,
-            "name": name,
-            "plugin": host.owner.get(f"{slot}.{name}", "advisor"),
-            "cite": technique.cite,
-            "standard": technique.standard,
-            "about": about(technique),
-            "space": {
-                key: _described(technique.space[key], first)
-                for key, first in technique.defaults().items()
-            },
-        }
-        for name, technique in host.techniques[slot].items()
-    ]
-
-
-def _described(parameter: Parameter, first: Any) -> dict[str, Any]:
-    return {"kind": type(parameter).__name__.lower(), **asdict(parameter), "default": first}
-
-
-def _range(space: dict[str, Any]) -> str:
-    if space["kind"] == Choice.__name__.lower():
-        return "{" + ", ".join(map(str, space["options"])) + "}"
-    return f"{space['low']:g}–{space['high']:g}"
+def range_of(parameter: Parameter) -> str:
+    """The values that a parameter may have: `1–4`, or `{a, b}`."""
+    if isinstance(parameter, Choice):
+        return "{" + ", ".join(map(str, parameter.options)) + "}"
+    return f"{parameter.low:g}–{parameter.high:g}"

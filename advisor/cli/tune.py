@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from advisor.cli.options import as_json, question, storage, task_options
+from advisor.cli.options import TaskOptions, as_json, storage, study_ref, task_options
 
 
 @click.command("tune")
@@ -45,35 +43,53 @@ from advisor.cli.options import as_json, question, storage, task_options
     help="also write a page with plots of the evidence",
 )
 @click.option("--quiet", is_flag=True, help="no progress")
-def command(**options: Any) -> None:
+def command(
+    task: TaskOptions,
+    trials: int | None,
+    minutes: float | None,
+    seeds: int | None,
+    min_gain: float | None,
+    reach: float | None,
+    noise: float | None,
+    workers: int | None,
+    device: str,
+    storage: str | None,
+    as_json: bool,
+    page: str | None,
+    quiet: bool,
+) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
-    asked = question(options)
+    ref = study_ref(
+        task,
+        trials=trials,
+        minutes=minutes,
+        seeds=seeds,
+        min_gain=min_gain,
+        reach=reach,
+        noise=noise,
+    )
 
+    # These load torch, so they come after the options have been checked.
     from advisor.api.tune import tune
     from advisor.report.progress import progress
     from advisor.report.study_text import show_recommendation, show_task
     from advisor.work.executors import default_workers
-    from advisor.work.prepare import setup
+    from advisor.work.prepare import prepare
 
-    with progress(quiet=options["quiet"]) as on:
-        if not options["quiet"]:
-            show_task(setup(asked, options["device"]))
-        found = tune(
-            asked,
-            storage=options["storage"],
-            workers=options["workers"] or default_workers(),
-            device=options["device"],
-            on=on,
-        )
-    if options["as_json"]:
-        click.echo(found.to_json())
+    with progress(quiet) as on:
+        prepared = prepare(ref, device)
+        if not quiet:
+            show_task(prepared)
+        workers = workers or default_workers()
+        answer = tune(prepared, storage=storage, workers=workers, on=on)
+
+    if as_json:
+        click.echo(answer.to_json())
     else:
-        show_recommendation(found)
-    if options["page"]:
+        show_recommendation(answer)
+    if page:
         from advisor.report.study_page import write_study
         from advisor.store.location import storage_url
 
-        click.echo(
-            f"wrote {write_study(found, storage_url(options['storage']), options['page'])}",
-            err=True,
-        )
+        place = write_study(answer, storage_url(storage), page)
+        click.echo(f"wrote {place}", err=True)

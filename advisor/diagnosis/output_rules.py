@@ -40,6 +40,7 @@ def large_output(measured: Measured) -> Iterator[Finding]:
     place = layers[-1].layer.name if layers else "output"
     guess = guessing(measured)
     times = _worst_start(measured) / guess if guess else 0.0
+    # The loss of numbers depends on their scale; there, only the size of the output counts.
     is_regression = measured.run.objective.kind == "regression"
     if not is_regression and times >= BOUNDS["large_logits"].value:
         sentence = (
@@ -154,6 +155,7 @@ def reach_of(measured: Measured) -> Reach | None:
     lowest, guess = _lowest_loss(measured), guessing(measured)
     if lowest is None or guess is None:
         return None
+    # A guess's loss that is not above zero is no measure; that of even classes is one.
     classes = max(2, measured.run.data.facts.outputs)
     return Reach(lowest, guess, lowest / (guess if guess > 0 else math.log(classes)))
 

@@ -60,12 +60,11 @@ class SignalRecorder:
         An activation whose function is not known cannot be differentiated, and is left out.
         """
         handles, calls = [], []
-        for site in anatomy.hidden:
-            if site.function is None:
-                continue
+        differentiable = [site for site in anatomy.hidden if site.function is not None]
+        for site in differentiable:
             if isinstance(site.target, ModuleTarget):
-                hook = partial(self._record_module, site)
-                handles.append(site.target.module.register_forward_pre_hook(hook))
+                module, hook = site.target.module, partial(self._record_module, site)
+                handles.append(module.register_forward_pre_hook(hook))
             else:
                 calls.append(site)
         report = swap(model, anatomy, self._recording_function, calls)

@@ -166,6 +166,7 @@ def _first_layer(hidden: list[Signal]) -> Signal:
     Where a branch begins with zero weights, nothing reaches its beginning yet; then it is the first
     layer that gets a gradient.
     """
+    # The largest would be one at the end of such a branch, which says nothing about the way back.
     if any(_is_zero(weight) for signal in hidden for weight in signal.weights):
         for signal in hidden:
             if signal.gradient:

@@ -117,6 +117,7 @@ def stacked_gates(measured: Measured) -> Iterator[Finding]:
         for name, weight in layer.module.named_parameters(recurse=False):
             if not name.startswith("weight_hh") or not _orthogonality_error(weight) < 1e-3:
                 continue
+            # Each gate is a map of its own, and must keep the size of the state by itself.
             worst = max(_orthogonality_error(gate) for gate in weight.detach().chunk(count))
             if worst > BOUNDS["stacked_gates"].value:
                 place = f"{layer.name}.{name}"

@@ -109,17 +109,15 @@ def _unregister(manager: pluggy.PluginManager, name: str) -> None:
 def _check_hooks(manager: pluggy.PluginManager, module: object, name: str) -> None:
     """Refuse a plugin that implements a hook which does not exist, or none at all."""
     callers = manager.get_hookcallers(module) or []
+    hint = f"The hooks are: {listing(HOOKS)}."
     for caller in callers:
         optional = all(hook.optionalhook for hook in caller.get_hookimpls())
         if not optional and not caller.has_spec():
             _unregister(manager, name)
-            raise PluginError(
-                f"Plugin {name!r}: there is no hook {caller.name!r}.{near(caller.name, HOOKS)} "
-                f"The hooks are: {listing(HOOKS)}."
-            )
+            slip = f"there is no hook {caller.name!r}.{near(caller.name, HOOKS)}"
+            raise PluginError(f"Plugin {name!r}: {slip} {hint}")
     # The usual slip is a function with the right name and no mark.
     if not callers:
-        hint = f"The hooks are: {listing(HOOKS)}."
         unmarked = [hook for hook in HOOKS if callable(getattr(module, hook, None))]
         if unmarked:
             hint = f"Write @advisor.hookimpl above {unmarked[0]}()."

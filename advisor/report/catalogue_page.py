@@ -1,33 +1,41 @@
-"""What can be tried, as one self-contained HTML page: each technique's docstring, space and, for
-activations, its curve.
+"""What can be tried, as one self-contained HTML page: each technique's docstring, what may vary
+and, for activations, the curve.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from advisor.host.host import Host
 from advisor.randomness import isolated
-from advisor.report.html import render, write
+from advisor.report.html import render, write_html
 from advisor.slots.activation.base import Activation
 from advisor.slots.gain import Moments, moments
-from advisor.technique import KEEP, Technique
+from advisor.technique import KEEP, Slot, Technique
 
-WIDTH, HEIGHT, REACH = 320, 180, 4.0
-"""Pixels of a plot, and how far its x axis reaches to both sides of 0."""
+WIDTH, HEIGHT = 320, 180
+"""Pixels of a curve's plot."""
+REACH = 4.0
+"""How far its x axis reaches to both sides of 0."""
+POINTS = 161
+"""Points of a curve."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """An activation and its derivative as SVG points, the axes' places, the ends of the y axis, and
-    the gain row.
+class ActivationCurve:
+    """An activation and its derivative, drawn.
+
+    Attributes:
+        value, slope: of the function and its derivative, as SVG points.
+        zero: the pixel of the x axis.
+        low, high: the ends of the y axis.
+        gains: the gain and the moments that it comes from; None where there are none.
     """
 
     value: str
@@ -38,71 +46,96 @@ class Curve:
     gains: Moments | None
 
 
-def write_catalogue(host: Host, slots: list[str], path: str) -> Path:
-    """Write the page; returns where. Raises `InputError` when it cannot be written."""
-    return write(catalogue(host, slots), path)
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A technique as the page shows it.
+
+    Attributes:
+        plugin: the plugin that brings it.
+        about: its docstring.
+        space: name, kind and range of what may vary.
+        curve: of an activation that can be drawn.
+    """
+
+    technique: Technique
+    plugin: str
+    about: str
+    space: list[tuple[str, str, str]]
+    curve: ActivationCurve | None
 
 
-def catalogue(host: Host, slots: list[str]) -> str:
+def write_catalogue(host: Host, slots: Sequence[str], path: str) -> Path:
+    """Write the page and return where. Raises `InputError` when it cannot be written."""
+    return write_html(catalogue_page(host, slots), path)
+
+
+def catalogue_page(host: Host, slots: Sequence[str]) -> str:
     """The page as text; what comes from plugins is escaped."""
-    found = {
-        host.slots[name]: [
-            _shown(host, t) for t in host.techniques[name].values() if t.name != KEEP
-        ]
-        for name in slots
-    }
-    measures = {"width": WIDTH, "height": HEIGHT, "reach": REACH}
-    return render("catalogue.html", found=found, **measures)
+    catalogue: list[tuple[Slot, list[CatalogueEntry]]] = []
+    for slot in slots:
+        techniques = host.techniques[slot].values()
+        entries = [_entry(host, each) for each in techniques if each.name != KEEP]
+        catalogue.append((host.slots[slot], entries))
+    return render("catalogue.html", catalogue=catalogue, width=WIDTH, height=HEIGHT, reach=REACH)
 
 
-def _shown(host: Host, technique: Technique) -> dict[str, Any]:
-    return {
-        "technique": technique,
-        "plugin": host.owner[f"{technique.slot}.{technique.name}"],
-        "about": about(technique),
-        "space": [
-            (
-                name,
-                type(p).__name__,
-                ", ".join(f"{k} {v}" for k, v in asdict(p).items() if v not in (None, False)),
-            )
-            for name, p in technique.space.items()
-        ],
-        "curve": curve(technique) if isinstance(technique, Activation) else None,
-    }
+def _entry(host: Host, technique: Technique) -> CatalogueEntry:
+    plugin = host.owner[f"{technique.slot}.{technique.name}"]
+    space = []
+    for name, parameter in technique.space.items():
+        # What is not set is left out: no default, no logarithm.
+        attributes = asdict(parameter).items()
+        parts = [f"{key} {value}" for key, value in attributes if value is not None]
+        parts = [part for part in parts if part != "log False"]
+        space.append((name, type(parameter).__name__, ", ".join(parts)))
+    curve = draw_activation(technique) if isinstance(technique, Activation) else None
+    return CatalogueEntry(technique, plugin, about(technique), space, curve)
 
 
 def about(technique: Technique) -> str:
     """A technique's docstring: its own, or that of the class which an activation's factory is."""
-    own, factory = technique.__doc__, getattr(technique, "factory", None)
-    theirs = inspect.isclass(factory) and not str(factory.__module__).startswith("torch.")
-    return inspect.cleandoc(
-        (factory.__doc__ if theirs and own == Activation.__doc__ else own) or ""
-    )
+    docstring = technique.__doc__
+    if docstring == Activation.__doc__:
+        factory = getattr(technique, "factory", None)
+        is_torch = str(getattr(factory, "__module__", "")).startswith("torch.")
+        if inspect.isclass(factory) and not is_torch:
+            docstring = factory.__doc__
+    return inspect.cleandoc(docstring or "")
 
 
-def curve(technique: Activation) -> Curve | None:
+def draw_activation(technique: Activation) -> ActivationCurve | None:
     """The function and its derivative at the defaults; None where they cannot be drawn."""
     try:
         with isolated(0):
-            made = technique.factory(**technique.defaults())
-            return _drawn(made.eval() if isinstance(made, nn.Module) else made)
+            function = technique.factory(**technique.defaults())
+            if isinstance(function, nn.Module):
+                function.eval()
+            return _draw(function)
     except Exception:  # whatever a stranger's factory raises: a page without this plot
         return None
 
 
-def _drawn(function: Callable[[Tensor], Tensor]) -> Curve | None:
-    x = torch.linspace(-REACH, REACH, 161).requires_grad_()
-    y = function(x * 1.0)
+def _draw(function: Callable[[Tensor], Tensor]) -> ActivationCurve | None:
+    x = torch.linspace(-REACH, REACH, POINTS).requires_grad_()
+    y = function(x * 1.0)  # not `x` itself: the function may work in place
     (slope,) = torch.autograd.grad(y.sum(), x)
     both = torch.stack([y.detach(), slope])
-    if both.shape != (2, len(x)) or not bool(both.isfinite().all()):
+    if both.shape != (2, POINTS) or not bool(both.isfinite().all()):
         return None
+
     low, high = min(-1.0, float(both.min())), max(1.0, float(both.max()))
-    down = HEIGHT * (high - both) / (high - low)
     across = WIDTH * (x.detach() + REACH) / (2 * REACH)
-    points = [
-        " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across.tolist(), line.tolist(), strict=True))
-        for line in down
-    ]
-    return Curve(points[0], points[1], HEIGHT * high / (high - low), low, high, moments(function))
+    down = HEIGHT * (high - both) / (high - low)
+    return ActivationCurve(
+        value=_points(across, down[0]),
+        slope=_points(across, down[1]),
+        zero=HEIGHT * high / (high - low),
+        low=low,
+        high=high,
+        gains=moments(function),
+    )
+
+
+def _points(across: Tensor, down: Tensor) -> str:
+    pixels = zip(across.tolist(), down.tolist(), strict=True)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in pixels)

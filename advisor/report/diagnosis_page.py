@@ -4,92 +4,78 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from advisor.api.diagnose import Report
+from advisor.api.diagnose import DiagnosisReport
 from advisor.diagnosis.finding import BOUNDS
-from advisor.report.html import render, write
+from advisor.diagnosis.measure import Signal
+from advisor.report.html import render, write_html
+from advisor.report.plot import Plot, Scale
 
-WIDTH, HEIGHT, LEFT, TOP = 860, 260, 64, 14
-"""Pixels of the plot's area, and where it begins."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One quantity over the layers: points in pixels with what a mouse over them shows."""
-
-    name: str
-    points: list[tuple[float, float, str]]
-
-    @property
-    def path(self) -> str:
-        """The points as SVG wants them."""
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in self.points)
+KEY = (("one", "deviation across rows"), ("two", "norm of the weight gradient"))
+"""What the colours of the plot mean."""
+BOUND_KEY = (("", "dashed: below it a signal has collapsed"),)
+"""What the line across the plot means."""
+APART = 70
+"""Pixels between the names of two layers under the plot, at least."""
+NAME = 14
+"""Letters of a layer's name under the plot: the last ones, which tell layers apart."""
 
 
-@dataclass(frozen=True)
-class Plot:
-    """Lines on a logarithmic scale, with the powers of ten at its side and a bound across."""
-
-    lines: list[Line]
-    ticks: list[tuple[float, str]]
-    bound: float | None
-    names: list[tuple[float, str]]
+def write_diagnosis(report: DiagnosisReport, path: str) -> Path:
+    """Write the page and return where. Raises `InputError` when it cannot be written."""
+    return write_html(diagnosis_page(report), path)
 
 
-def write_page(found: Report, path: str) -> Path:
-    """Write the page; returns where. Raises `InputError` when it cannot be written."""
-    return write(page(found), path)
-
-
-def page(found: Report) -> str:
+def diagnosis_page(report: DiagnosisReport) -> str:
     """The page as text; everything that comes from the user's model and data is escaped."""
-    measures = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP}
-    return render(
-        "diagnosis.html", found=found, seen=found.diagnosis.measured, plot=plot(found), **measures
-    )
+    measured = report.diagnosis.measured
+    plot = plot_signals(measured.signals)
+    return render("diagnosis.html", report=report, measured=measured, plot=plot)
 
 
-def plot(found: Report) -> Plot | None:
+def plot_signals(signals: Sequence[Signal]) -> Plot | None:
     """Signal and gradient of every layer; None where fewer than two layers have a signal."""
-    signals = found.diagnosis.measured.signals
-    series = {
-        "signal": [(i, s.std, s.layer.name) for i, s in enumerate(signals)],
-        "gradient": [(i, s.gradient, s.layer.name) for i, s in enumerate(signals)],
-    }
-    known = {
-        name: [(i, math.log10(v), layer) for i, v, layer in values if v and math.isfinite(v)]
-        for name, values in series.items()
-    }
-    if len(known["signal"]) < 2:
+    stds = _positive([signal.std for signal in signals])
+    gradients = _positive([signal.gradient for signal in signals])
+    if len(stds) < 2:
         return None
-    powers = [power for values in known.values() for _, power, _ in values]
-    low, high = math.floor(min(powers)), max(math.ceil(max(powers)), math.floor(min(powers)) + 1)
-    across = WIDTH / max(1, len(signals) - 1)
 
-    def y(power: float) -> float:
-        return TOP + HEIGHT * (high - power) / (high - low)
-
-    bound = math.log10(BOUNDS["collapsed"].value)
-    step = max(1, round((high - low) / 8))
-    return Plot(
-        lines=[
-            Line(
-                name,
-                [(LEFT + i * across, y(p), f"{layer}: {10**p:.2g}") for i, p, layer in known[name]],
-            )
-            for name in known
-        ],
-        ticks=[(y(power), f"1e{power}") for power in range(low, high + 1, step)],
-        bound=y(bound) if low < bound < high else None,
-        names=_names([s.layer.name for s in signals], across),
+    # The axis goes from power of ten to power of ten.
+    powers = [math.log10(value) for _, value in stds + gradients]
+    low = math.floor(min(powers))
+    high = max(math.ceil(max(powers)), low + 1)
+    bound = BOUNDS["collapsed"].value
+    has_bound = low < math.log10(bound) < high
+    key = KEY + BOUND_KEY if has_bound else KEY
+    plot = Plot(
+        "Signal and gradient by layer, on a logarithmic scale",
+        Scale(0, len(signals) - 1),
+        Scale(10.0**low, 10.0**high, log=True),
+        y_name="deviation, norm",
+        width=860,
+        height=260,
+        right=36,
+        key=key,
     )
+    if has_bound:
+        plot.across(bound, "bad thin dashed")
+    for values, kind in ((stds, "one"), (gradients, "two")):
+        plot.line(values, kind)
+        for i, value in values:
+            plot.dot(i, value, kind, f"{signals[i].layer.name}: {value:.2g}")
+
+    # As many names as there is room for.
+    every = math.ceil(APART * (len(signals) - 1) / plot.width)
+    for i in range(0, len(signals), every):
+        plot.name_below(i, (signals[i].layer.name or "(model)")[-NAME:])
+    return plot
 
 
-def _names(names: Sequence[str], across: float, apart: float = 70) -> list[tuple[float, str]]:
-    """As many layers' names under the axis as there is room for."""
-    every = max(1, math.ceil(apart / across))
-    return [
-        (LEFT + i * across, name or "(model)") for i, name in enumerate(names) if i % every == 0
-    ]
+def _positive(values: Sequence[float | None]) -> list[tuple[int, float]]:
+    """The values that a logarithmic scale can show, each with its place."""
+    shown = []
+    for i, value in enumerate(values):
+        if value and math.isfinite(value):
+            shown.append((i, value))
+    return shown

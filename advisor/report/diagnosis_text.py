@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
+from torch import nn
 
-from advisor.api.diagnose import Report
+from advisor.api.diagnose import DiagnosisReport
+from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Signal
+from advisor.diagnosis.rules import guessing
+from advisor.diagnosis.steps import Steps
 from advisor.model import Site
-from advisor.report.study_text import section, wrapped
-from advisor.report.text import console
+from advisor.report.text import console, number, print_section, print_wrapped
 
 MOST = 16
 """Layers that are shown; of more, the first and the last half of these. --json has them all."""
-FAINTEST, LOUDEST = -8.0, 1.0
-"""Powers of ten between which the bars of the signal lie."""
-BARS = "▁▂▃▄▅▆▇█"
-
-
-def show_report(found: Report) -> None:
-    """Model, layers with their signal, activation sites, findings, and the techniques that fit."""
-    out, seen = console(), found.diagnosis.measured
-    total = sum(p.numel() for p in found.model.parameters())
-    shape = "×".join(["rows", *map(str, found.anatomy.output_shape[1:])])
-    out.print(
-        Text(
-            f"\n{type(found.model).__name__}: {total:,} parameters · output {found.output} ({shape})",
-            style="bold",
-        )
-    )
-    out.print(
-        Text(
-            f"{seen.rows} rows, before training · {_loss(found)} · {found.diagnosis.seconds:.2g} s\n",
-            style="dim",
-        )
-    )
-    _layers(out, seen.signals)
-    _sites(out, found.anatomy.sites)
-    section(out, "Embedding tables", [_table(table) for table in found.anatomy.tables])
-    _steps(out, found)
-    _findings(out, found)
-    _fits(out, found)
-
-
-def _loss(found: Report) -> str:
-    from advisor.diagnosis.rules import guessing
-
-    seen = found.diagnosis.measured
-    guess = guessing(seen)
-    return f"loss {seen.loss:.3g}" + (f" (a guess: {guess:.3g})" if guess else "")
-
-
-# ---------------------------------------------------------------- layers and sites
-
-
+MOST_SITES = 12
+"""Lines about activations that are shown."""
 COLUMNS = {
     "layer": 25,
     "kind": 14,
@@ -68,48 +31,72 @@ COLUMNS = {
     "dead": 5,
     "flat": 5,
 }
-"""Widest that the columns of the layers' table get, which leaves room for 80."""
+"""The widest that each column of the layers' table gets, so that a row fits into 80 columns."""
+WORDS = 3
+"""The first so many columns hold words; the others hold numbers, which stand at the right."""
+LEGEND = (
+    "signal: deviation across rows of the layer's output; gradient: norm; "
+    "dead, flat: share of the units after it."
+)
+"""What the columns of the layers' table mean."""
+FAINTEST, LOUDEST = -8.0, 1.0
+"""Powers of ten between which the bars of the signal lie."""
+BARS = "▁▂▃▄▅▆▇█"
+"""The bars, from the faintest signal to the loudest."""
 
 
-def _layers(out: Console, signals: Sequence[Signal]) -> None:
+def show_report(report: DiagnosisReport) -> None:
+    """Show model, layers with their signal, activations, findings, and the techniques that fit."""
+    out, diagnosis = console(), report.diagnosis
+    measured, anatomy = diagnosis.measured, report.anatomy
+    # A user's model may have an attribute that is called `parameters`, so the class is asked.
+    total = sum(parameter.numel() for parameter in nn.Module.parameters(report.model))
+    shape = "×".join(["rows", *map(str, anatomy.output_shape[1:])])
+    output = f"output {report.output} ({shape})"
+    title = f"{type(report.model).__name__}: {total:,} parameters · {output}"
+    out.print(Text(f"\n{title}", style="bold"))
+
+    guess = guessing(measured)
+    loss = f"loss {measured.loss:.3g}" + (f" (a guess: {guess:.3g})" if guess else "")
+    facts = f"{measured.rows} rows, before training · {loss} · {diagnosis.seconds:.2g} s"
+    out.print(Text(f"{facts}\n", style="dim"))
+
+    _show_layers(out, measured.signals)
+    sites = _site_lines(anatomy.sites) or ["none that this finds"]
+    print_section(out, "Activations", sites, most=MOST_SITES)
+    tables = []
+    for table in anatomy.tables:
+        source = table.source or "something unknown"
+        tables.append(f"{table.name}: {table.rows:,} × {table.width}, indexed by {source}")
+    print_section(out, "Embedding tables", tables)
+    if diagnosis.steps is not None:
+        _show_steps(out, diagnosis.steps)
+    _show_findings(out, report.findings)
+    _show_fits(out, report.fits)
+
+
+# --- layers and sites ---------------------------------------------------------------------------
+
+
+def _show_layers(out: Console, signals: Sequence[Signal]) -> None:
     if not signals:
         out.print(Text("  no layer with weights ran"))
         return
-    rows = [
-        _row(signal) if signal else ("⋮",) + ("",) * (len(COLUMNS) - 1)
-        for signal in shortened(signals)
-    ]
-    widths = [
-        min(most, max(len(text) for text in (column, *cells)))
-        for (column, most), cells in zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
-    ]
-    for row in (tuple(COLUMNS), *rows):
-        cells = [
-            cut(cell, width).ljust(width) if i < 3 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        out.print(
-            Text(
-                "  " + " ".join(cells).rstrip(),
-                style="bold" if row[0] == "layer" and row[1] == "kind" else "",
-            )
-        )
-    more = (
-        f" Of {len(signals)} layers, {MOST} are shown (--json has all)."
-        if len(signals) > MOST
-        else ""
-    )
-    legend = "signal: deviation across rows of the layer's output; gradient: norm; dead, flat: share of the units after it."
-    wrapped(out, "", legend + more)
+    rows = [_row(signal) for signal in shortened(signals)]
 
+    # A column is as wide as its longest cell, up to its limit.
+    widths = []
+    for i, (title, widest) in enumerate(COLUMNS.items()):
+        longest = max(len(title), *(len(row[i]) for row in rows))
+        widths.append(min(widest, longest))
 
-def cut(text: str, width: int) -> str:
-    """A text that is too long, without its middle: both ends of a layer's name tell something."""
-    return (
-        text
-        if len(text) <= width
-        else f"{text[: width // 3]}…{text[len(text) - (width - width // 3 - 1) :]}"
-    )
+    out.print(Text(_aligned(list(COLUMNS), widths), style="bold"))
+    for row in rows:
+        out.print(Text(_aligned(row, widths)))
+    more = ""
+    if len(signals) > MOST:
+        more = f" Of {len(signals)} layers, {MOST} are shown (--json has all)."
+    print_wrapped(out, "", LEGEND + more)
 
 
 def shortened(signals: Sequence[Signal]) -> list[Signal | None]:
@@ -119,31 +106,42 @@ def shortened(signals: Sequence[Signal]) -> list[Signal | None]:
     return [*signals[: MOST // 2], None, *signals[-MOST // 2 :]]
 
 
-def _row(signal: Signal) -> tuple[str, ...]:
+def _row(signal: Signal | None) -> list[str]:
+    """The cells of a layer; a row of dots for layers that are left out."""
+    if signal is None:
+        return ["⋮"] + [""] * (len(COLUMNS) - 1)
     layer, units = signal.layer, signal.units
-    shares = (
-        [_share(units.dead, units.count), _share(units.saturated, units.count)]
-        if units
-        else ["", ""]
-    )
-    return (
+    return [
         layer.name or "(model)",
         layer.kind,
         layer.followed_by,
         number(signal.std),
         bar(signal.std),
         number(signal.gradient),
-        *shares,
-    )
+        share(units.dead, units.count) if units else "",
+        share(units.saturated, units.count) if units else "",
+    ]
 
 
-def _share(part: int, whole: int) -> str:
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = []
+    for i, (text, width) in enumerate(zip(row, widths, strict=True)):
+        cells.append(cut(text, width).ljust(width) if i < WORDS else text.rjust(width))
+    return "  " + " ".join(cells).rstrip()
+
+
+def cut(text: str, width: int) -> str:
+    """A text without its middle where it is too long: both ends of a layer's name say something."""
+    if len(text) <= width:
+        return text
+    start = width // 3
+    end = width - start - 1
+    return f"{text[:start]}…{text[len(text) - end :]}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent, a dash for nothing."""
     return f"{part / whole:.0%}" if part and whole else "–"
-
-
-def number(value: float | None) -> str:
-    """Two digits, a dash for nothing."""
-    return "–" if value is None else f"{value:.2g}"
 
 
 def bar(value: float | None) -> str:
@@ -151,76 +149,59 @@ def bar(value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
     power = math.log10(value) if value > 0 else FAINTEST
-    return BARS[
-        round(
-            (min(max(power, FAINTEST), LOUDEST) - FAINTEST) / (LOUDEST - FAINTEST) * (len(BARS) - 1)
-        )
-    ]
+    power = min(max(power, FAINTEST), LOUDEST)
+    height = (power - FAINTEST) / (LOUDEST - FAINTEST)
+    return BARS[round(height * (len(BARS) - 1))]
 
 
-def _sites(out: Console, sites: Iterable[Site]) -> None:
-    """Sites of one kind and label together, with the reason of the first."""
-
-    def key(site: Site) -> tuple[str, str]:
-        return site.label, site.kind
-
+def _site_lines(sites: Sequence[Site]) -> list[str]:
+    """Sites of one label and kind together, with the reason of the first."""
+    groups: dict[tuple[str, str], list[Site]] = {}
+    for site in sorted(sites, key=lambda site: (site.label, site.kind)):
+        groups.setdefault((site.label, site.kind), []).append(site)
     lines = []
-    for (label, kind), group in groupby(sorted(sites, key=key), key=key):
-        members = list(group)
-        names = ", ".join(
-            f"{site.id}{f' ×{site.calls}' if site.calls > 1 else ''}" for site in members[:3]
-        )
-        more = f", … ({len(members)} in all)" if len(members) > 3 else ""
-        lines.append(f"{label} · {kind}: {names}{more}. {members[0].reason}")
-    section(out, "Activations", lines or ["none that this finds"], most=12)
+    for (label, kind), members in groups.items():
+        names = [f"{site.id} ×{site.calls}" if site.calls > 1 else site.id for site in members[:3]]
+        if len(members) > 3:
+            names.append(f"… ({len(members)} in all)")
+        lines.append(f"{label} · {kind}: {', '.join(names)}. {members[0].reason}")
+    return lines
 
 
-def _table(table: object) -> str:
-    name, rows, width, source = (getattr(table, key) for key in ("name", "rows", "width", "source"))
-    return f"{name}: {rows:,} × {width}, indexed by {source or 'something unknown'}"
+# --- findings and techniques --------------------------------------------------------------------
 
 
-# ---------------------------------------------------------------- findings and techniques
+def _show_steps(out: Console, steps: Steps) -> None:
+    line = f"loss {steps.before:.4g} → {steps.after:.4g}"
+    if steps.ratios:
+        lowest, highest = min(steps.ratios.values()), max(steps.ratios.values())
+        moves = f"{number(lowest)} to {number(highest)} of its size (healthy: about 0.001)"
+        line += f"; a step moves a weight by {moves}"
+    print_section(out, f"The first {len(steps.losses)} steps", [line])
 
 
-def _steps(out: Console, found: Report) -> None:
-    steps = found.diagnosis.steps
-    if steps is None:
-        return
-    ratios = sorted(steps.ratios.values())
-    moved = (
-        f"; a step moves a weight by {number(ratios[0])} to {number(ratios[-1])} of its size (healthy: about 0.001)"
-        if ratios
-        else ""
-    )
-    section(
-        out,
-        f"The first {len(steps.losses)} steps",
-        [f"loss {steps.before:.4g} → {steps.after:.4g}{moved}"],
-    )
-
-
-def _findings(out: Console, found: Report) -> None:
-    if not found.findings:
-        section(out, "What is wrong", ["Nothing that a look before training can tell."])
+def _show_findings(out: Console, findings: Sequence[Finding]) -> None:
+    if not findings:
+        nothing = "Nothing that a look before training can tell."
+        print_section(out, "What is wrong", [nothing])
         return
     out.print(Text("\nWhat is wrong", style="bold"))
-    for finding in found.findings:
-        wrapped(out, "· ", finding.sentence)
-        mend = f"slot {finding.slot} · " if finding.slot else ""
-        wrapped(
-            out,
-            "  ",
-            f"{mend}{finding.kind} {number(finding.number)} (bound {finding.threshold:g}): {finding.source}",
-        )
+    for finding in findings:
+        print_wrapped(out, "· ", finding.sentence)
+        slot = f"slot {finding.slot} · " if finding.slot else ""
+        bound = f"(bound {finding.threshold:g}): {finding.source}"
+        print_wrapped(out, "  ", f"{slot}{finding.kind} {number(finding.number)} {bound}")
 
 
-def _fits(out: Console, found: Report) -> None:
+def _show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
+    """Show the techniques of each slot that fit, then the others by why they do not."""
     out.print(Text("\nWhat can be tried", style="bold"))
-    for slot, techniques in found.fits.items():
-        fitting = [name for name, why in techniques.items() if why is None]
-        wrapped(out, f"{slot:<13}", ", ".join(fitting) or "nothing")
-        reasons = sorted({why for why in techniques.values() if why})
-        for why in reasons:
-            names = ", ".join(name for name, other in techniques.items() if other == why)
-            wrapped(out, " " * 13, f"not {names}: {why}")
+    for slot, techniques in fits.items():
+        fitting: list[str] = []
+        unfit: dict[str, list[str]] = {}
+        for name, why in techniques.items():
+            names = fitting if why is None else unfit.setdefault(why, [])
+            names.append(name)
+        print_wrapped(out, f"{slot:<13}", ", ".join(fitting) or "nothing")
+        for why in sorted(unfit):
+            print_wrapped(out, " " * 13, f"not {', '.join(unfit[why])}: {why}")

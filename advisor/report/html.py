@@ -8,29 +8,29 @@ from typing import Any
 import jinja2
 
 from advisor.errors import InputError, explain
-from advisor.report.diagnosis_text import number
-from advisor.report.text import cell
+from advisor.report.text import cell, number
 
 
 def render(template: str, **values: Any) -> str:
     """A page as text; whatever comes from the user's model, data or plugins is escaped."""
-    surroundings = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("advisor.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    surroundings.filters.update(number=number, cell=cell)
-    return surroundings.get_template(template).render(**values)
+    environment.filters.update(number=number, cell=cell)
+    return environment.get_template(template).render(**values)
 
 
-def write(text: str, path: str) -> Path:
-    """Write a page; returns where. Raises `InputError` when it cannot be written."""
+def write_html(text: str, path: str) -> Path:
+    """Write a page and return where. Raises `InputError` when it cannot be written."""
     place = Path(path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
     except OSError as problem:
         raise InputError(
-            f"-o {path}: the page cannot be written ({explain(problem)}); give a path in a folder of yours."
+            f"-o {path}: the page cannot be written ({explain(problem)}); "
+            "give a path in a folder of yours."
         ) from problem
     return place

@@ -1,4 +1,4 @@
-"""Plots as SVG without a library: scales, and marks in pixels that the template `plot.html` draws."""
+"""Plots as SVG without a library: scales, and marks in pixels that `plot.html` draws."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from statistics import median
 
 from advisor.report.text import cell
 
+ROUND = (1, 2, 5, 10)
+"""What a power of ten is multiplied with for a round distance between ticks."""
+
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from one end of an axis to the other, linear or logarithmic; what lies outside is
-    drawn at its end.
+    """Values from one end of an axis to the other, linear or logarithmic.
+
+    Attributes:
+        low, high: the values at its ends; `low` is above `high` on an axis that runs downwards.
+        log: it is logarithmic.
+        whole: it counts, so that its ticks are whole numbers.
     """
 
     low: float
@@ -22,56 +29,68 @@ class Scale:
     whole: bool = False
 
     def share(self, value: float) -> float:
-        """How far `value` is from `low` to `high`, in 0 … 1."""
-        low, high, place = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        """How far `value` is from `low` to `high`, in 0 … 1; what lies outside is at the end."""
+        low, high, place = self.low, self.high, value
+        if self.log:
+            low, high, place = math.log10(low), math.log10(high), math.log10(place)
         return min(1.0, max(0.0, (place - low) / (high - low)))
 
     def ticks(self, most: int) -> list[float]:
         """Round values inside, about `most`; whole numbers where the axis counts."""
-        return (
-            _powers(self.low, self.high)
-            if self.log
-            else _steps(self.low, self.high, most, 1.0 if self.whole else 0.0)
-        )
+        if self.log:
+            return _powers(self.low, self.high, most)
+        return _steps(self.low, self.high, most, 1.0 if self.whole else 0.0)
 
 
-def _powers(low: float, high: float) -> list[float]:
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [10.0**e for e in exponents if low * 0.999 <= 10.0**e <= high * 1.001]
+def _powers(low: float, high: float, most: int) -> list[float]:
+    """Powers of ten, every second or third where there are many."""
+    # Rounding must not lose a power of ten that is itself an end.
+    first = math.ceil(math.log10(low * 0.999))
+    last = math.floor(math.log10(high * 1.001))
+    step = max(1, round((last - first) / most))
+    return [10.0**exponent for exponent in range(first, last + 1, step)]
 
 
 def _steps(low: float, high: float, most: int, least: float) -> list[float]:
+    """Multiples of a round step, which is at least `least`."""
     rough = max((high - low) / most, least)
     unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough)
-    return [
-        i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    ]
+    step = min(unit * factor for factor in ROUND if unit * factor >= rough)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [i * step for i in range(first, last + 1)]
 
 
 def around(values: Iterable[float], pad: float = 0.06) -> Scale:
-    """A linear scale that holds the values with a little room."""
-    known = [v for v in values if math.isfinite(v)] or [0.0]
-    low, high = min(known), max(known)
+    """A linear scale that holds the finite values, with room for the share `pad` at both ends."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
     room = (high - low) * pad or abs(high) * pad or 1.0
     return Scale(low - room, high + room)
 
 
-def telling(values: Iterable[float], sign: float, reach: float) -> Scale:
-    """A scale in which the good ones can be told apart: the worst are beyond it where they are very
-    far.
+def around_good(scores: Iterable[float], sign: float, reach: float) -> Scale:
+    """A scale on which good scores can be told apart, while very bad ones lie beyond it.
 
-    It reaches from the best `reach` times as far as to the median.
+    It reaches from the best score `reach` times as far as to the median; `sign` is that of the
+    metric.
     """
-    good = sorted(sign * v for v in values if math.isfinite(v)) or [0.0]
-    spread = good[-1] - median(good)
-    floor = max(good[0], good[-1] - reach * spread) if spread > 0 else good[0]
-    return around(sign * v for v in (floor, good[-1]))
+    finite = sorted(sign * score for score in scores if math.isfinite(score)) or [0.0]
+    worst, best = finite[0], finite[-1]
+    spread = best - median(finite)
+    floor = max(worst, best - reach * spread) if spread > 0 else worst
+    return around([sign * floor, sign * best])
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A dot, or words; `kind` is a class of the style, `title` what a mouse over it shows."""
+    """A dot or a text, in pixels.
+
+    Attributes:
+        kind: classes of the style sheet.
+        title: what a mouse over it shows.
+        anchor: which part of the text is at `x`: `start`, `middle` or `end`.
+    """
 
     x: float
     y: float
@@ -83,7 +102,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points in pixels."""
+    """A line through points in pixels; `kind` and `title` as of a `Mark`."""
 
     points: list[tuple[float, float]]
     kind: str
@@ -91,13 +110,21 @@ class Line:
 
     @property
     def path(self) -> str:
-        """The points as SVG wants them."""
+        """The points as SVG writes them."""
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
 
 
 @dataclass
 class Plot:
-    """An area with two axes, and what is drawn in it. An axis without a name has no ticks."""
+    """An area with two axes, and what is drawn in it. An axis without a name has no ticks.
+
+    Attributes:
+        about: what it shows, for those who cannot see it.
+        x, y: the axes.
+        width, height: pixels of the area.
+        left, right, top, bottom: pixels around it, for labels.
+        key: kinds of marks and what they mean, above the plot.
+    """
 
     about: str
     x: Scale
@@ -113,19 +140,20 @@ class Plot:
     lines: list[Line] = field(default_factory=list)
     dots: list[Mark] = field(default_factory=list)
     words: list[Mark] = field(default_factory=list)
+    key: Sequence[tuple[str, str]] = ()
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The pixel of a point."""
-        return self.left + self.width * self.x.share(x), self.top + self.height * (
-            1 - self.y.share(y)
-        )
+        across = self.left + self.width * self.x.share(x)
+        down = self.top + self.height * (1 - self.y.share(y))
+        return across, down
 
     def dot(self, x: float, y: float, kind: str, title: str = "") -> None:
-        """A point."""
+        """Draw a point."""
         self.dots.append(Mark(*self.at(x, y), kind, title=title))
 
     def line(self, points: Sequence[tuple[float, float]], kind: str, title: str = "") -> None:
-        """A line through points."""
+        """Draw a line through points."""
         self.lines.append(Line([self.at(x, y) for x, y in points], kind, title))
 
     def word(
@@ -137,28 +165,32 @@ class Plot:
         by: tuple[float, float] = (0, 0),
         kind: str = "",
     ) -> None:
-        """Words at a point, moved by so many pixels."""
+        """Write a text at a point, moved by so many pixels to the right and down."""
         across, down = self.at(x, y)
         self.words.append(Mark(across + by[0], down + by[1], kind, text, anchor=anchor))
 
+    def name_below(self, x: float, text: str) -> None:
+        """Write a name under the plot."""
+        self.word(x, self.y.low, text, by=(0, 18))
+
     def across(self, y: float, kind: str) -> None:
-        """A line over the whole width."""
+        """Draw a line over the whole width."""
         self.line([(self.x.low, y), (self.x.high, y)], kind)
 
     def down(self, x: float, kind: str) -> None:
-        """A line over the whole height."""
+        """Draw a line over the whole height."""
         self.line([(x, self.y.low), (x, self.y.high)], kind)
 
     @property
     def x_ticks(self) -> list[tuple[float, str]]:
         """Pixels and labels under the plot."""
-        return (
-            [(self.at(v, self.y.low)[0], cell(v)) for v in self.x.ticks(8)] if self.x_name else []
-        )
+        if not self.x_name:
+            return []
+        return [(self.at(value, self.y.low)[0], cell(value)) for value in self.x.ticks(8)]
 
     @property
     def y_ticks(self) -> list[tuple[float, str]]:
         """Pixels and labels at its side."""
-        return (
-            [(self.at(self.x.low, v)[1], cell(v)) for v in self.y.ticks(5)] if self.y_name else []
-        )
+        if not self.y_name:
+            return []
+        return [(self.at(self.x.low, value)[1], cell(value)) for value in self.y.ticks(5)]

@@ -1,4 +1,4 @@
-"""Progress while a study runs: a live line in a terminal, plain lines in a pipe. Always on stderr."""
+"""Progress while a study runs, on stderr: a live line in a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from advisor.search.search import Event, Listener
 
@@ -23,59 +30,67 @@ TITLES = {
     "confirm": "fresh seeds",
     "test": "held-out test",
 }
+"""What each stage is called on the screen."""
+OWN_BAR = ("pilot", "confirm", "test")
+"""Stages that have a bar of their own; those of the search share one."""
 EVERY = 5.0
 """Seconds between plain lines."""
+BAR_COLUMNS = 20
+"""Columns of a bar."""
+OTHER_COLUMNS = 70
+"""Columns of the live line without its text: title, bar, count and time."""
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Listener]:
-    """A listener that shows events while the block runs."""
+    """A listener that shows events while the block runs; with `quiet` it shows nothing."""
     if quiet:
         yield lambda event: None
     elif sys.stderr.isatty():
-        with _live() as listener:
+        with _live_line() as listener:
             yield listener
     else:
-        yield _lines()
+        yield _plain_lines()
 
 
 @contextmanager
-def _live() -> Iterator[Listener]:
+def _live_line() -> Iterator[Listener]:
     columns = (
         TextColumn("[bold]{task.description:<30}"),
-        BarColumn(20),
+        BarColumn(BAR_COLUMNS),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as bars:
-        tasks = {}
+        tasks: dict[str, TaskID] = {}
 
-        def on(event: Event) -> None:
-            group = event.stage if event.stage in ("pilot", "confirm", "test") else "search"
+        def show(event: Event) -> None:
             title = TITLES.get(event.stage, event.stage)
+            group = event.stage if event.stage in OWN_BAR else "search"
             if group not in tasks:
                 tasks[group] = bars.add_task(title, total=event.total, text="")
-            text = escape(event.text)[: max(0, bars.console.width - 70)]
+            text = escape(event.text)[: max(0, bars.console.width - OTHER_COLUMNS)]
             bars.update(
                 tasks[group], completed=event.done, total=event.total, description=title, text=text
             )
 
-        yield on
+        yield show
 
 
-def _lines() -> Listener:
+def _plain_lines() -> Listener:
     last: dict[str, float] = {}
 
-    def on(event: Event) -> None:
+    def show(event: Event) -> None:
+        # The last event of a stage is always shown, the others now and then.
         title = TITLES.get(event.stage, event.stage)
         now = time.monotonic()
-        if title in last and now - last[title] < EVERY and event.done < event.total:
+        is_soon = title in last and now - last[title] < EVERY
+        if is_soon and event.done < event.total:
             return
         last[title] = now
         text = f": {event.text}" if event.text else ""
-        print(
-            f"{title} {event.done}/{event.total}{text}", file=sys.stderr, flush=True
-        )  # this is the report
+        line = f"{title} {event.done}/{event.total}{text}"
+        print(line, file=sys.stderr, flush=True)  # noqa: T201  # this is what it is for
 
-    return on
+    return show

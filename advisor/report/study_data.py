@@ -4,152 +4,171 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.trial import TrialState
+
+from advisor.search.arm import arm_label
 from advisor.search.plan import RATE, Plan
-from advisor.search.search import arm_label
 from advisor.store.query import read
+from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Verdict
+
+CHOICES = "SELECT number, slot, technique FROM advisor_choices WHERE study = ?"
+RATES = "SELECT number, value FROM advisor_params WHERE study = ? AND name = ?"
+TRIALS = "SELECT number, state, score, why FROM advisor_trials WHERE study = ? ORDER BY number"
+CURVES = "SELECT number, epoch, score FROM advisor_curves WHERE study = ? ORDER BY number, epoch"
+DISTRIBUTIONS = (
+    "SELECT DISTINCT p.distribution_json FROM trial_params p"
+    " JOIN trials t ON t.trial_id = p.trial_id JOIN studies s ON s.study_id = t.study_id"
+    " WHERE s.study_name = ? AND p.param_name = ?"
+)
+PLANS = 'SELECT "plan" FROM advisor_plans WHERE study = ?'
+FRESH_SEEDS = (
+    "SELECT seed, score, params FROM advisor_confirmations"
+    " WHERE study = ? AND phase = 'estimate' AND arm = ? AND score IS NOT NULL ORDER BY seed"
+)
+"""The queries, by what they ask for."""
+
+Pairs = list[tuple[float, float]]
+"""Scores of the user's model and of another arm, by fresh seed."""
+Points = list[tuple[float, float]]
+"""Epochs with the score after each."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One trial of the search; `score` is None where it has none that is a number, `why` says why
-    it was cut.
+class ShownTrial:
+    """One trial of the search, as the page shows it.
+
+    Attributes:
+        arm: the arm in words.
+        score: None where it has none that is a number.
+        rate: learning rate.
+        why: why it ended before its last epoch, else empty.
     """
 
     number: int
     arm: str
-    state: str
+    state: TrialState
     score: float | None
     rate: float | None
     why: str
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether it was trained to its end, with a score."""
-        return self.state == "COMPLETE" and self.score is not None
+        return self.state == TrialState.COMPLETE and self.score is not None
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The trial in words."""
         score = "no score" if self.score is None else f"{self.score:.4g}"
         rate = "" if self.rate is None else f", lr {self.rate:.3g}"
-        return f"trial {self.number}, {self.arm}: {score}{rate}{'; ' if self.why else ''}{self.why}"
+        why = f"; {self.why}" if self.why else ""
+        return f"trial {self.number}, {self.arm}: {score}{rate}{why}"
 
 
-def trials(url: str, found: Recommendation) -> list[Trial]:
+def shown_trials(url: str, recommendation: Recommendation) -> list[ShownTrial]:
     """The ended trials of the search, in their order."""
-    choices: dict[int, dict[str, str]] = defaultdict(dict)
-    for number, slot, technique in _rows(
-        url, "SELECT number, slot, technique FROM advisor_choices WHERE study = ?", found.study
-    ):
-        choices[number][slot] = technique
-    rates = {
-        number: float(value)
-        for number, value in _rows(
-            url,
-            "SELECT number, value FROM advisor_params WHERE study = ? AND name = ?",
-            found.study,
-            RATE,
-        )
-    }
-    rows = _rows(
-        url,
-        "SELECT number, state, score, why FROM advisor_trials WHERE study = ? ORDER BY number",
-        found.study,
-    )
-    return [
-        Trial(
-            number,
-            label(found, choices[number]),
-            state,
-            _number(score),
-            rates.get(number),
-            why or "",
-        )
-        for number, state, score, why in rows
-        if state in ("COMPLETE", "PRUNED", "FAIL")
-    ]
+    study = recommendation.study
+    arms: dict[int, dict[str, str]] = {}
+    for number, slot, technique in _rows(url, CHOICES, study):
+        arms.setdefault(number, {})[slot] = technique
+    rates = {number: float(value) for number, value in _rows(url, RATES, study, RATE)}
+
+    trials = []
+    for number, name, score, why in _rows(url, TRIALS, study):
+        state = TrialState[name]
+        if state.is_finished():
+            arm = arm_label(_in_order(arms.get(number, {}), recommendation))
+            rate = rates.get(number)
+            trials.append(ShownTrial(number, arm, state, _finite(score), rate, why or ""))
+    return trials
 
 
-def curves(url: str, study: str) -> dict[int, list[tuple[float, float]]]:
-    """Epoch and score of each trial; without epochs whose score is no number."""
-    found: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for number, epoch, score in _rows(
-        url,
-        "SELECT number, epoch, score FROM advisor_curves WHERE study = ? ORDER BY number, epoch",
-        study,
-    ):
-        if _number(score) is not None:
-            found[number].append((epoch, score))
-    return dict(found)
+def _in_order(arm: Mapping[str, str], recommendation: Recommendation) -> dict[str, str]:
+    """An arm with its slots in the order of the study; those of plugins that are gone come last."""
+    slots = dict.fromkeys([*recommendation.choices, *sorted(arm)])
+    return {slot: arm[slot] for slot in slots if slot in arm}
+
+
+def learning_curves(url: str, study: str) -> dict[int, Points]:
+    """Epoch and score by trial number, without epochs whose score is no number."""
+    curves: dict[int, Points] = {}
+    for number, epoch, score in _rows(url, CURVES, study):
+        if _finite(score) is not None:
+            curves.setdefault(number, []).append((epoch, score))
+    return curves
 
 
 def searched_rates(url: str, study: str) -> tuple[float, float] | None:
     """The widest range from which the search drew learning rates."""
-    sql = (
-        "SELECT DISTINCT p.distribution_json FROM trial_params p JOIN trials t ON t.trial_id = p.trial_id"
-        " JOIN studies s ON s.study_id = t.study_id WHERE s.study_name = ? AND p.param_name = ?"
-    )
-    ends = [json.loads(text)["attributes"] for (text,) in _rows(url, sql, study, RATE)]
-    return (min(e["low"] for e in ends), max(e["high"] for e in ends)) if ends else None
+    lows, highs = [], []
+    for (text,) in _rows(url, DISTRIBUTIONS, study, RATE):
+        distribution = json.loads(text)["attributes"]
+        lows.append(float(distribution["low"]))
+        highs.append(float(distribution["high"]))
+    return (min(lows), max(highs)) if lows else None
 
 
-def seed(url: str, study: str) -> int | None:
+def study_seed(url: str, study: str) -> int | None:
     """The seed of the study; the same one gives the same study."""
-    rows = _rows(url, 'SELECT "plan" FROM advisor_plans WHERE study = ?', study)
-    found = Plan.from_json(json.loads(rows[0][0])).identity.get("seed") if rows else None
-    return None if found is None else int(found)
+    rows = _rows(url, PLANS, study)
+    if not rows:
+        return None
+    seed = Plan.from_json(json.loads(rows[0][0])).identity.get("seed")
+    return None if seed is None else int(seed)
 
 
-def pairs(url: str, found: Recommendation) -> list[tuple[float, float]]:
-    """The scores of the model and of the arm that it was compared with, by fresh seed; empty where
-    there is no such arm.
+def measured_pairs(url: str, recommendation: Recommendation) -> Pairs:
+    """The pairs that the gain was measured on; empty where there are none.
+
+    There are none without another arm, and where the search went on since.
     """
-    if found.verdict == "change":
-        return list(zip(found.baseline["scores"], found.recommended["scores"], strict=True))
-    sql = "SELECT seed, score, params FROM advisor_confirmations WHERE study = ? AND phase = 'estimate' AND arm = ?"
-    sql += " AND score IS NOT NULL ORDER BY seed"
-    by_params: dict[str, dict[int, float]] = defaultdict(dict)
-    for seed, score, params in _rows(url, sql, found.study, label(found, found.gain["arm"])):
-        by_params[params][seed] = float(score)
-    own = {
-        seed: score
-        for seed, score, params in _rows(url, sql, found.study, arm_label({}))
-        if json.loads(params) == found.baseline["params"]
-    }
-    sets = [
-        [(own[seed], score) for seed, score in each.items() if seed in own]
-        for each in by_params.values()
-    ]
-    return next((each for each in sets if found.gain["arm"] and _is_gain(found, each)), [])
+    if recommendation.verdict == Verdict.CHANGE:
+        baseline, recommended = recommendation.baseline, recommendation.recommended
+        return list(zip(baseline.scores, recommended.scores, strict=True))
+    if not recommendation.gain.arm:
+        return []
+
+    study, gain = recommendation.study, recommendation.gain
+    own: dict[int, float] = {}
+    for params, scores in _fresh_scores(url, study, KEEP).items():
+        if json.loads(params) == recommendation.baseline.params:
+            own.update(scores)
+
+    # An arm may have been measured with several settings: the gain says which ones it speaks of.
+    for scores in _fresh_scores(url, study, arm_label(gain.arm)).values():
+        pairs = [(own[seed], score) for seed, score in scores.items() if seed in own]
+        if _is_gain(recommendation, pairs):
+            return pairs
+    return []
 
 
-def _is_gain(found: Recommendation, scores: list[tuple[float, float]]) -> bool:
-    """Whether these are the pairs that the recommendation speaks of, and not those of a search that
-    went on later.
-    """
-    mean = sum(found.sign * (other - own) for own, other in scores) / max(1, len(scores))
-    return len(scores) == found.gain["seeds"] and math.isclose(
-        mean, found.gain["mean"], rel_tol=1e-6, abs_tol=1e-9
-    )
+def _fresh_scores(url: str, study: str, arm: str) -> dict[str, dict[int, float]]:
+    """Scores of an arm by its parameters, as JSON, and by fresh seed."""
+    by_params: dict[str, dict[int, float]] = {}
+    for seed, score, params in _rows(url, FRESH_SEEDS, study, arm):
+        by_params.setdefault(params, {})[seed] = float(score)
+    return by_params
 
 
-def label(found: Recommendation, choices: Mapping[str, str]) -> str:
-    """An arm in words, its slots in the order of the study."""
-    ordered = [slot for slot in found.choices if slot in choices]
-    return arm_label(
-        {slot: choices[slot] for slot in [*ordered, *sorted(set(choices) - set(ordered))]}
-    )
+def _is_gain(recommendation: Recommendation, pairs: Pairs) -> bool:
+    """Whether the recommendation's gain is that of these pairs."""
+    gain = recommendation.gain
+    if len(pairs) != gain.seeds:
+        return False
+    mean = sum(recommendation.sign * (other - own) for own, other in pairs) / len(pairs)
+    return math.isclose(mean, gain.mean, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _rows(url: str, sql: str, *params: str) -> list[tuple[Any, ...]]:
-    return read(url, sql, params)[1]
+    _, rows = read(url, sql, params)
+    return rows
 
 
-def _number(value: Any) -> float | None:
+def _finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(float(value)) else None

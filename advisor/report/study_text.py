@@ -2,260 +2,201 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
-from advisor.report.text import cell, console
-from advisor.technique import KEEP
+from advisor.report.study_words import gain_and_interval, group_skips, metric_of_test_rows
+from advisor.report.text import MOST, cell, console, print_section, print_wrapped
+from advisor.search.arm import arm_label
+from advisor.training.ended import EARLY_STEPS, Ended
 from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import CutTrial, Verdict
 
 if TYPE_CHECKING:
     from advisor.work.prepare import Prepared
 
-COLOR = {"change": "green", "keep": "cyan", "undecided": "yellow"}
-MOST = 5
-"""Lines of a section that are shown; --json has them all."""
+COLOR = {Verdict.CHANGE: "green", Verdict.KEEP: "cyan", Verdict.UNDECIDED: "yellow"}
+"""The colour of each verdict's headline."""
+SPLITS = ("train", "valid", "test", "unlabeled")
+"""The parts of the data whose rows are counted, in the order in which they are shown."""
+GROUPS = {
+    Ended.NOT_TRAINED: "before training",
+    Ended.NOT_FINITE: "with numbers that are not finite",
+    Ended.EARLY_LOSS: f"after {EARLY_STEPS} steps",
+    Ended.OUTRANKED: "after epoch {epochs}",
+    Ended.OUT_OF_TIME: "when the time was up",
+    Ended.FAILED: "with an error",
+    None: "stopped early",
+}
+"""What a group of trials that did not train to their end is called, by why they ended. None is for
+answers of version 0.1, which kept no reason.
+"""
 
 
-def show_task(shared: Prepared, plan: bool = True) -> None:
-    """What was understood of the task, on stderr before the search begins; `plan` tells how it will
-    be trained too.
-    """
-    out, sizes = console(stderr=True), shared.facts.sizes
-    rows = " · ".join(
-        f"{name} {sizes[name]}"
-        for name in ("train", "valid", "test", "unlabeled")
-        if sizes.get(name)
-    )
-    out.print(Text(f"{shared.study.name}: {shared.objective.sentence()}", style="bold"))
-    epochs = (
-        f"{shared.study.epochs} epochs"
-        if shared.study.epochs
-        else "as many epochs as your model needs"
-    )
-    out.print(Text(f"rows: {rows}" + (f" · batch {shared.batch} · {epochs}" if plan else "")))
-    for mark, lines in (("· ", shared.notes), ("! ", shared.warnings)):
-        for line in lines:
-            wrapped(out, mark, line, indent=0)
+def show_task(prepared: Prepared, plan: bool = True) -> None:
+    """Show what was understood of the task, on stderr; with `plan` also how it will be trained."""
+    out = console(stderr=True)
+    study, sizes = prepared.study, prepared.facts.sizes
+    out.print(Text(f"{study.name}: {prepared.objective.sentence()}", style="bold"))
+
+    facts = [f"{name} {sizes[name]}" for name in SPLITS if sizes.get(name)]
+    if plan:
+        epochs = study.epochs or "as many"
+        needed = "" if study.epochs else " as your model needs"
+        facts += [f"batch {prepared.batch}", f"{epochs} epochs{needed}"]
+    out.print(Text("rows: " + " · ".join(facts)))
+
+    for note in prepared.notes:
+        print_wrapped(out, "· ", note, indent=0)
+    for warning in prepared.warnings:
+        print_wrapped(out, "! ", warning, indent=0)
 
 
-def show_recommendation(found: Recommendation) -> None:
-    """Verdict, gain, cost, why, what was not chosen or not applicable, and how to apply it."""
-    out = console()
-    out.print(Text(f"\n{_headline(found)}\n", style=f"bold {COLOR[found.verdict]}"))
-    for name, line in _numbers(found):
-        wrapped(out, f"{name:<11}", line)
-    section(out, "Why", found.reasons)
-    section(out, "Diagnosed before training", _diagnosed(found))
-    section(
-        out, "Not chosen", [f"{_label(a['choices'])}: {a['why_not']}" for a in found.alternatives]
-    )
-    section(
-        out,
-        "Each technique alone, at its best rate (search; one seed)",
-        _isolated(found),
-        most=2 * MOST,
-    )
-    section(out, "Stopped early", _stopped(found.pruned))
-    section(out, "Score against cost", _front(found))
-    section(
-        out,
-        "Not applicable",
-        [f"{slot} {names}: {why}" for slot, names, why in skipped(found.skipped)],
-    )
-    section(out, "Mind", found.warnings, most=len(found.warnings))
+def show_recommendation(recommendation: Recommendation) -> None:
+    """Show verdict, gain, cost, why, what was not chosen or does not fit, and how to apply it."""
+    answer, out = recommendation, console()
+    out.print(Text(f"\n{_headline(answer)}\n", style=f"bold {COLOR[answer.verdict]}"))
+    for name, line in _key_numbers(answer):
+        print_wrapped(out, f"{name:<11}", line)
+
+    # A section without lines is left out.
+    not_chosen = [f"{arm_label(each.choices)}: {each.why_not}" for each in answer.alternatives]
+    skipped = [f"{slot} {names}: {why}" for slot, names, why in group_skips(answer.skipped)]
+    print_section(out, "Why", answer.reasons)
+    print_section(out, "Diagnosed before training", _diagnosed(answer))
+    print_section(out, "Not chosen", not_chosen)
+    title = "Each technique alone, at its best rate (search; one seed)"
+    print_section(out, title, _single_techniques(answer), most=2 * MOST)
+    print_section(out, "Stopped early", _stopped(answer.pruned))
+    print_section(out, "Score against cost", _front(answer))
+    print_section(out, "Not applicable", skipped)
+    print_section(out, "Mind", answer.warnings, most=len(answer.warnings))
+
     out.print(Text("\nApply it", style="bold"))
-    for line in found.apply_with:
+    for line in answer.apply_with:
         print(f"  {line}", file=out.file)  # code to copy is never wrapped
-    counts, seconds = found.trials, found.seconds
-    ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
-    out.print(Text(f"\n{sum(counts.values())} trials ({ended})", style="dim"))
-    out.print(
-        Text(
-            f"search {seconds['search']:.0f} s, confirmation {seconds['confirm']:.0f} s",
-            style="dim",
-        )
+
+    counts, seconds = answer.trials, answer.seconds
+    stopped = f"{counts.pruned} stopped early, {counts.failed} failed"
+    total = f"{counts.total} trials ({counts.complete} complete, {stopped})"
+    out.print(Text(f"\n{total}", style="dim"))
+    took = f"search {seconds.search:.0f} s, confirmation {seconds.confirm:.0f} s"
+    out.print(Text(took, style="dim"))
+
+
+def _headline(answer: Recommendation) -> str:
+    if answer.verdict == Verdict.CHANGE:
+        changes = [f"{slot} → {name}" for slot, name in answer.changed.items()]
+        return f"{answer.study}: CHANGE {', '.join(changes)}"
+    if answer.verdict == Verdict.KEEP:
+        return f"{answer.study}: KEEP your model as it is"
+    return f"{answer.study}: UNDECIDED between your model and {arm_label(answer.gain.arm)}"
+
+
+def _key_numbers(answer: Recommendation) -> list[tuple[str, str]]:
+    """Name and value of what was measured, the most important first."""
+    base, best, gain = answer.baseline, answer.recommended, answer.gain
+    test = f"{metric_of_test_rows(answer)} {cell(base.test)}".strip()
+    interval = (
+        f"{gain_and_interval(gain)} (95 %), p {gain.p:.2g}, {gain.seeds} fresh paired seeds; "
+        f"worth a change from {cell(answer.min_gain)}"
     )
+    settings = _settings(answer)
+    searched: list[tuple[str, str]] = []
+    if gain.searched is not None:
+        line = f"{gain.searched:+.4g} on the one seed that chose it, hence not to be trusted"
+        searched.append(("in search", line))
 
-
-def _headline(found: Recommendation) -> str:
-    if found.verdict == "change":
-        return f"{found.study}: CHANGE {', '.join(f'{slot} → {name}' for slot, name in found.changed.items())}"
-    if found.verdict == "keep":
-        return f"{found.study}: KEEP your model as it is"
-    return f"{found.study}: UNDECIDED between your model and {_label(found.gain['arm'])}"
-
-
-def _numbers(found: Recommendation) -> list[tuple[str, str]]:
-    base, best, gain = found.baseline, found.recommended, found.gain
-    interval = f"{between(gain)} (95 %), p {gain['p']:.2g}"
-    interval += f", {gain['seeds']} fresh paired seeds; worth a change from {cell(found.min_gain)}"
-    rate = f"lr {found.params.get('training.lr', 0):.3g}, weight decay {found.params.get('training.weight_decay', 0):.3g}"
-    own = [
-        f"{key} {cell(value)}"
-        for key, value in found.params.items()
-        if not key.startswith("training.")
-    ]
-    if found.verdict == "change":
+    if answer.verdict != Verdict.CHANGE:
+        other = f"{arm_label(gain.arm)}: gain {interval}" if gain.arm else "none"
         return [
-            (found.metric, f"{cell(base['mean'])} → {cell(best['mean'])}"),
-            ("gain", interval),
-            *_searched(found),
-            (
-                "test",
-                f"{tested(found)}{cell(base['test'])} → {cell(best['test'])}{_rows(gain)}",
-            ),
-            (
-                "cost",
-                f"{base['seconds']:.2g} s → {best['seconds']:.2g} s a training of {found.epochs} epochs",
-            ),
-            ("with", ", ".join([rate, *own])),
+            (answer.metric, f"{cell(base.mean)} (test {test})"),
+            ("best other", other),
+            *searched,
+            ("with", f"{', '.join(settings[:2])}, {answer.epochs} epochs"),
         ]
+
+    rows = ""
+    if gain.test is not None:
+        measured = f"{gain_and_interval(gain.test)} over {gain.test.rows} rows"
+        rows = f", {measured} that nothing else looked at"
+    seconds = f"{base.seconds:.2g} s → {best.seconds:.2g} s"
     return [
-        (found.metric, f"{cell(base['mean'])} (test {tested(found)}{cell(base['test'])})"),
-        ("best other", f"{_label(gain['arm'])}: gain {interval}" if gain["arm"] else "none"),
-        *_searched(found),
-        ("with", f"{rate}, {found.epochs} epochs"),
+        (answer.metric, f"{cell(base.mean)} → {cell(best.mean)}"),
+        ("gain", interval),
+        *searched,
+        ("test", f"{test} → {cell(best.test)}{rows}"),
+        ("cost", f"{seconds} a training of {answer.epochs} epochs"),
+        ("with", ", ".join(settings)),
     ]
 
 
-def tested(found: Recommendation) -> str:
-    """The metric of the test rows, where it is not the one that arms are compared by."""
-    name, epochs, _ = found.metric.partition("epochs to ")[::-1]
-    return f"{name.rpartition(' ')[0]} " if epochs else ""
-
-
-def between(gain: dict[str, Any]) -> str:
-    """A gain with its interval."""
-    return f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}]"
-
-
-def _searched(found: Recommendation) -> list[tuple[str, str]]:
-    """The winner's curse: what the search promised on the seed that it chose by."""
-    promised = found.gain["searched"]
-    return (
-        []
-        if promised is None
-        else [
-            ("in search", f"{promised:+.4g} on the one seed that chose it, hence not to be trusted")
-        ]
-    )
-
-
-def _rows(gain: dict[str, Any]) -> str:
-    test = gain["test"]
-    return (
-        ""
-        if test is None
-        else f", {between(test)} over {test['rows']} rows that nothing else looked at"
-    )
-
-
-def wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
-    """An indented line, wrapped under its own beginning; nothing is padded, so a pipe stays clean."""
-    first, *rest = textwrap.wrap(
-        line, max(20, out.width - indent - len(head)), break_long_words=False
-    ) or [""]
-    out.print(Text.assemble(" " * indent, (head, "bold"), first), soft_wrap=True)
-    for more in rest:
-        out.print(Text(" " * (indent + len(head)) + more), soft_wrap=True)
-
-
-def section(out: Console, title: str, lines: list[str], most: int = MOST) -> None:
-    """A title and its lines, of many the first; nothing where there are none."""
-    if not lines:
-        return
-    out.print(Text(f"\n{title}", style="bold"))
-    for line in lines[:most]:
-        wrapped(out, "· ", line)
-    if len(lines) > most:
-        wrapped(out, "· ", f"and {len(lines) - most} more (--json)")
-
-
-def _diagnosed(found: Recommendation) -> list[str]:
-    """Findings that are not among the reasons."""
-    return [
-        f["sentence"]
-        for f in found.findings
-        if not any(f["sentence"] in reason for reason in found.reasons)
+def _settings(answer: Recommendation) -> list[str]:
+    """Learning rate, weight decay, and the parameters of the techniques."""
+    params = answer.params
+    settings = [
+        f"lr {params.get('training.lr', 0):.3g}",
+        f"weight decay {params.get('training.weight_decay', 0):.3g}",
     ]
+    for name, value in params.items():
+        if not name.startswith("training."):
+            settings.append(f"{name} {cell(value)}")
+    return settings
 
 
-def _isolated(found: Recommendation) -> list[str]:
-    """A line for each technique that was trained to its end alone, best first, with how many trials
-    it had.
-    """
-    rows = [
-        row for row in found.isolation if row["slot"] and row["alone"] is not None and row["gain"]
-    ]
-    ordered = sorted(rows, key=lambda row: -row["gain"]["mean"])
-    tried = sum(row["slot"] is not None for row in found.isolation)
-    shares = ", ".join(f"{slot} {share:.0%}" for slot, share in found.importance.items())
-    lines = [
-        f"{row['slot']} {row['technique']}: {cell(row['alone'])}, {between(row['gain'])}, {row['trials']} trials"
-        for row in ordered
-    ]
-    alike = [
-        f"{row['slot']} {row['technique']}: identical to your model"
-        for row in found.isolation
-        if row["identical"]
-    ]
-    least = min((row["trials"] for row in found.isolation), default=0)
-    ends = [f"{tried} techniques were tried, none in fewer than {least} trials"] if tried else []
-    return [
-        *lines[: MOST - 2],
-        *alike,
-        *ends,
-        *([f"what decided (PED-ANOVA): {shares}"] if shares else []),
-    ]
+def _diagnosed(answer: Recommendation) -> list[str]:
+    """The findings that no reason repeats."""
+    reasons = "\n".join(answer.reasons)
+    sentences = [finding.sentence for finding in answer.findings]
+    return [sentence for sentence in sentences if sentence not in reasons]
 
 
-def _stopped(pruned: list[dict[str, Any]]) -> list[str]:
-    """How many trials ended where, each with one example and its numbers."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in pruned:
-        groups.setdefault(_end(row["why"]), []).append(row)
-    return [
-        f"{len(rows)} {end}, as {rows[0]['arm']}: {rows[0]['why']}" for end, rows in groups.items()
-    ]
+def _single_techniques(answer: Recommendation) -> list[str]:
+    """A line for each of the best techniques, and what can be said of all of them."""
+    measured: list[tuple[float, str]] = []
+    identical: list[str] = []
+    techniques = [each for each in answer.isolation if each.slot is not None]
+    for each in techniques:
+        name = f"{each.slot} {each.technique}"
+        if each.identical:
+            identical.append(f"{name}: identical to your model")
+        if each.alone is not None and each.gain is not None:
+            gain = gain_and_interval(each.gain)
+            line = f"{name}: {cell(each.alone)}, {gain}, {each.trials} trials"
+            measured.append((each.gain.mean, line))
+    measured.sort(key=lambda pair: -pair[0])
+    lines = [line for _, line in measured[: MOST - 2]] + identical
+
+    if techniques:
+        fewest = min(each.trials for each in answer.isolation)
+        tried = f"{len(techniques)} techniques were tried"
+        lines.append(f"{tried}, none in fewer than {fewest} trials")
+    if answer.importance:
+        shares = [f"{slot} {share:.0%}" for slot, share in answer.importance.items()]
+        lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
+    return lines
 
 
-def _end(why: str) -> str:
-    found = re.search(r"after (epoch \d+|\d+ steps)", why)
-    return (
-        "before training"
-        if why.startswith("not trained")
-        else found.group()
-        if found
-        else "for another reason"
-    )
+def _stopped(trials: Sequence[CutTrial]) -> list[str]:
+    """How many trials ended where, each group with one example and the number that decided."""
+    groups: dict[str, list[CutTrial]] = {}
+    for trial in trials:
+        group = GROUPS[trial.ended].format(epochs=trial.epochs)
+        groups.setdefault(group, []).append(trial)
+    lines = []
+    for group, members in groups.items():
+        first = members[0]
+        lines.append(f"{len(members)} {group}, as {first.arm}: {first.why}")
+    return lines
 
 
-def _front(found: Recommendation) -> list[str]:
+def _front(answer: Recommendation) -> list[str]:
     """The confirmed arms worth their seconds, where there is a choice."""
-    rows = [
-        f"{_label(row['choices'])}: {cell(row['mean'])} in {row['seconds']:.2g} s"
-        for row in found.front()
-    ]
-    return rows if len(rows) > 1 else []
-
-
-def skipped(rows: list[dict[str, str]]) -> list[tuple[str, str, str]]:
-    """Slot, techniques and why they are not applicable, those together that share it."""
-
-    def key(skip: dict[str, str]) -> tuple[str, str]:
-        return skip["slot"], skip["why"]
-
-    groups = groupby(sorted(rows, key=key), key=key)
+    front = answer.front()
+    if len(front) < 2:
+        return []
     return [
-        (slot, ", ".join(skip["technique"] for skip in group), why) for (slot, why), group in groups
+        f"{arm_label(cost.choices)}: {cell(cost.mean)} in {cost.seconds:.2g} s" for cost in front
     ]
-
-
-def _label(choices: dict[str, Any]) -> str:
-    return " ".join(f"{slot}={name}" for slot, name in choices.items() if name != KEEP) or KEEP

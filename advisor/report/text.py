@@ -1,9 +1,10 @@
-"""Tables in a terminal, and in a pipe."""
+"""Text in a terminal of 80 columns, and in a pipe."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,10 @@ from rich.text import Text
 
 WIDE = 200
 """Columns of a table that goes into a pipe or a file, where nothing is gained by wrapping at 80."""
+NARROWEST = 20
+"""Columns that wrapped text keeps, however long its beginning is."""
+MOST = 5
+"""Lines of a section that are shown; --json has them all."""
 
 
 def console(stderr: bool = False) -> Console:
@@ -23,18 +28,43 @@ def console(stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
 
 
+def print_wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
+    """Print a line after `head`, wrapped under its own beginning.
+
+    Nothing is padded, so that a pipe gets no blanks at the ends of lines.
+    """
+    width = max(NARROWEST, out.width - indent - len(head))
+    first, *rest = textwrap.wrap(line, width, break_long_words=False) or [""]
+    out.print(Text.assemble(" " * indent, (head, "bold"), first), soft_wrap=True)
+    for more in rest:
+        out.print(Text(" " * (indent + len(head)) + more), soft_wrap=True)
+
+
+def print_section(out: Console, title: str, lines: Sequence[str], most: int = MOST) -> None:
+    """Print a title and its lines, of many the first; nothing where there are none."""
+    if not lines:
+        return
+    out.print(Text(f"\n{title}", style="bold"))
+    for line in lines[:most]:
+        print_wrapped(out, "· ", line)
+    if len(lines) > most:
+        print_wrapped(out, "· ", f"and {len(lines) - most} more (--json)")
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """Print rows under their column names; a line that says so when there are none."""
+    """Print rows under their column names, or the line `empty` when there are none."""
     out = console()
     if not sys.stdout.isatty():
         out.width = WIDE
     if not rows:
         out.print(empty)
         return
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, column in enumerate(columns):
-        numeric = all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
+        numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    # A `Text` is shown as it is: square brackets in the database are no markup.
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row))
     out.print(table)
@@ -45,3 +75,8 @@ def cell(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def number(value: float | None) -> str:
+    """A number with two digits, a dash for nothing."""
+    return "–" if value is None else f"{value:.2g}"

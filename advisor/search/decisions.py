@@ -16,8 +16,8 @@ from advisor.search.plan import DECAY, RATE, Plan
 from advisor.search.stages import arms_by_trials, joined_arms, leaders
 from advisor.search.trial import Round, Stage, Trial
 
-LADDER = tuple(10**step for step in (0, 0.5, -0.5, 0.25, -0.25, 1, -1, 0.75, -0.75, 1.5, -1.5))
-"""Learning rates to try, in this order, as multiples of where an arm starts."""
+STEPS = (0, 0.5, -0.5, 0.25, -0.25, 1, -1, 0.75, -0.75, 1.5, -1.5)
+"""Learning rates to try, in this order, in powers of ten from where an arm starts."""
 SAME_RATE = math.log(10) / 10
 """Learning rates whose logarithms differ by less count as the same."""
 EDGE = 0.05
@@ -33,13 +33,17 @@ def decide(history: History, current: Round) -> Decision:
     """Choices and parameters that are decided for the next trial of the round."""
     plan = history.plan
     number = len(history.trials)
+
+    # The opening tries every technique once, at its first values.
     if current.stage in (Stage.OPEN, Stage.JOIN):
         arms = plan.each_technique() + joined_arms(history)
         return at_defaults(plan, arms[number])
 
+    # Then the arms that are behind get another learning rate, in turn.
     if current.stage == Stage.FAIR:
         arms_in_turn = arms_by_trials(history, before=current.start)
-        arm, _ = arms_in_turn[number - current.start]
+        place = number - current.start
+        arm, _ = arms_in_turn[place]
         rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])
         return {**at_defaults(plan, arm), **rate}
 
@@ -71,15 +75,19 @@ def untried_pair(history: History) -> Decision:
             if technique not in plan.absent:
                 best.setdefault(technique, trial)
 
+    # Pairs of these, those of the best arms first.
     place = {technique: rank for rank, technique in enumerate(best)}
-    pairs = sorted(combinations(best, 2), key=lambda pair: place[pair[0]] + place[pair[1]])
+    pairs = list(combinations(best, 2))
+    pairs.sort(key=lambda pair: place[pair[0]] + place[pair[1]])
+
+    # The first pair of two slots whose arm is new and can be asked.
     for first, second in pairs:
         slot, name = second
         trial = best[first]
         arm = {**trial.arm, slot: name}
-        if slot == first[0] or history.of_arm(arm):
+        if slot == first[0] or history.of_arm(arm) or plan.conflicts(arm):
             continue
-        if history.can_be_asked(arm) and not plan.conflicts(arm):
+        if history.can_be_asked(arm):
             return {**arm, RATE: trial.params[RATE]}
     return {}
 
@@ -128,16 +136,18 @@ def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
     In an exploration a training may just have been worse than others, so it does not count there.
     """
     limit = math.inf
+    tried = []
     for trial in trials:
+        rate = trial.params[RATE]
+        tried.append(rate)
         if trial.could_not_train and trial.stage != Stage.EXPLORE:
-            limit = min(limit, trial.params[RATE])
+            limit = min(limit, rate)
 
-    tried = [math.log(trial.params[RATE]) for trial in trials]
-    for factor in LADDER:
-        rate = start * factor
-        if not plan.space[RATE]._contains(rate) or rate >= limit:
-            continue
-        if all(abs(math.log(rate) - other) > SAME_RATE for other in tried):
+    space = plan.space[RATE]
+    for step in STEPS:
+        rate = start * 10**step
+        is_new = all(abs(math.log(rate / other)) > SAME_RATE for other in tried)
+        if is_new and rate < limit and space._contains(rate):
             return {RATE: rate}
     return {}
 

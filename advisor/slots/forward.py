@@ -33,7 +33,7 @@ def quiet(model: nn.Module) -> Iterator[None]:
     with untouched(model, modules):
         # An author who froze a normalization keeps it out of training mode, and so it stays.
         for module in modules:
-            module.training = module.training and _needs_training_mode(module)
+            module.training = module.training and works_by_training(module)
         # Torch's fast path computes a transformer's layers without calling them.
         torch.backends.mha.set_fastpath_enabled(False)
         try:
@@ -42,7 +42,7 @@ def quiet(model: nn.Module) -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-def _needs_training_mode(module: nn.Module) -> bool:
+def works_by_training(module: nn.Module) -> bool:
     """Whether a module only does in training mode what it is for: statistics of the batch, or the
     norm of a weight.
     """

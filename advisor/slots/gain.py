@@ -31,6 +31,19 @@ class Moments:
     slope_at_zero: float
     drift: float
 
+    @classmethod
+    def of(cls, value: Tensor, slope: Tensor) -> Moments:
+        """The moments of a function that has these values and slopes at the nodes."""
+        # The two nodes beside zero stand for the slope at zero, where a kink may lie.
+        middle = len(_NODES) // 2
+        return cls(
+            mean=float((value * _WEIGHTS).sum()),
+            square=float((value**2 * _WEIGHTS).sum()),
+            slope_square=float((slope**2 * _WEIGHTS).sum()),
+            slope_at_zero=float(slope[middle - 1 : middle + 1].mean()),
+            drift=float((_NODES * value * slope * _WEIGHTS).sum()),
+        )
+
     @property
     def forward(self) -> float:
         """Gain that keeps the second moment of the signal: 1/√E f² (He et al. 2015, for any
@@ -129,7 +142,7 @@ def examine(function: Callable[[Tensor], Tensor]) -> Moments | str:
             value = function(nodes.clone())
             (slope,) = torch.autograd.grad(value.sum(), nodes)
         same_shape = value.shape == nodes.shape
-        elementwise = same_shape and _is_elementwise(function, value.detach())
+        elementwise = same_shape and is_elementwise(function, value.detach())
     except Exception as problem:  # whatever an unknown function raises on a plain vector
         reason = explain(problem).split(". ")[0]
         return f"it fails on a plain vector of numbers ({reason})"
@@ -141,9 +154,9 @@ def examine(function: Callable[[Tensor], Tensor]) -> Moments | str:
         )
     if not bool(torch.isfinite(value).all() and torch.isfinite(slope).all()):
         return "its values or its slopes are not finite everywhere between -10 and 10"
-    integrals = _integrate(value.detach(), slope)
-    is_flat = min(integrals.square, integrals.slope_square) <= _FLAT
-    return "it is flat" if is_flat else integrals
+    result = Moments.of(value.detach(), slope)
+    is_flat = min(result.square, result.slope_square) <= _FLAT
+    return "it is flat" if is_flat else result
 
 
 def _in_double_precision(module: nn.Module) -> nn.Module:
@@ -156,21 +169,9 @@ def _in_double_precision(module: nn.Module) -> nn.Module:
     return copied
 
 
-def _is_elementwise(function: Callable[[Tensor], Tensor], value: Tensor) -> bool:
+def is_elementwise(function: Callable[[Tensor], Tensor], value: Tensor) -> bool:
     """Whether values stay what they are when their order changes and half of them are gone."""
     with torch.no_grad():
         part = function(_NODES.flip(0)[::2].clone())
     expected = value.flip(0)[::2]
     return bool(torch.allclose(part, expected, rtol=1e-6, atol=1e-9, equal_nan=True))
-
-
-def _integrate(value: Tensor, slope: Tensor) -> Moments:
-    # The two nodes beside zero stand for the slope at zero, where a kink may lie.
-    middle = len(_NODES) // 2
-    return Moments(
-        mean=float((value * _WEIGHTS).sum()),
-        square=float((value**2 * _WEIGHTS).sum()),
-        slope_square=float((slope**2 * _WEIGHTS).sum()),
-        slope_at_zero=float(slope[middle - 1 : middle + 1].mean()),
-        drift=float((_NODES * value * slope * _WEIGHTS).sum()),
-    )

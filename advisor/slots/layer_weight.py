@@ -39,7 +39,7 @@ def refusal(layer: Layer) -> str | None:
     """Why a layer's weight cannot be set, or None."""
     module = layer.module
     if parametrize.is_parametrized(module):
-        if _takes_any_weight(layer):
+        if takes_any_weight(layer):
             return None
         return f"its weight is computed ({', '.join(_parametrization_names(module))})"
 
@@ -117,9 +117,9 @@ def _parametrization_names(module: nn.Module) -> list[str]:
     return list(names)
 
 
-def _takes_any_weight(layer: Layer) -> bool:
-    """Whether a parametrized weight takes any value: another one is set, read, and what was there
-    is put back.
+def takes_any_weight(layer: Layer) -> bool:
+    """Whether a parametrized weight takes any value: one of another size with rows in another order
+    is set and read, and what was there is put back.
     """
     module = layer.module
     if layer.kind in ("rnn", "attention") or not parametrize.is_parametrized(module, "weight"):
@@ -128,7 +128,6 @@ def _takes_any_weight(layer: Layer) -> bool:
     before = [tensor.detach().clone() for tensor in tensors]
     with torch.no_grad():
         try:
-            # Rows in another order and of another size: no orthogonal or normed weight is like it.
             trial = weight_of(layer).flip(0) * 1.7
             _set(module, trial)
             return bool(torch.allclose(weight_of(layer), trial, rtol=1e-3, atol=1e-6))

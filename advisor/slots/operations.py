@@ -127,21 +127,16 @@ def _recurrent_hook(
 
     def run_all_steps(inputs: Tensor) -> Tensor:
         """The outputs (rows, steps, features) for inputs of the same order."""
-        output: Tensor
-        if module.batch_first:
-            output, _ = module(inputs)
-            return output
-        output, _ = module(inputs.transpose(0, 1))
-        return output.transpose(0, 1)
+        output: Tensor = module(inputs if module.batch_first else inputs.transpose(0, 1))[0]
+        return output if module.batch_first else output.transpose(0, 1)
 
     def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Report the input with rows first; a packed sequence is left out."""
         inputs = args[0] if args else kwargs.get("input")
-        if not isinstance(inputs, Tensor):
-            return
-        # A single sequence, (steps, features), has no rows to put first.
-        if not module.batch_first and inputs.ndim != 2:
-            inputs = inputs.transpose(0, 1)
-        on_use(weight, Operation("recurrent", {}, run_all_steps), inputs)
+        if isinstance(inputs, Tensor):
+            # A single sequence, (steps, features), has no rows to put first.
+            rows_first = module.batch_first or inputs.ndim == 2
+            rows = inputs if rows_first else inputs.transpose(0, 1)
+            on_use(weight, Operation("recurrent", {}, run_all_steps), rows)
 
     return hook

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+EARLY_STEPS = 20
+"""After this many steps the training loss says as much about a trial as a whole epoch does, and is
+compared with that of good trials.
+"""
+
 
 class Ended(StrEnum):
     """Why a trial has no full training. The value is what the database keeps."""

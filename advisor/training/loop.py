@@ -14,17 +14,12 @@ from torch import Tensor, nn
 from advisor.data import Part
 from advisor.model import call
 from advisor.randomness import mix
-from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run, save
-
-EARLY_STEPS = 20
-"""After this many steps the training loss says as much about a trial as a whole epoch does, and is
-compared with that of good trials.
-"""
 
 
 @dataclass(frozen=True)

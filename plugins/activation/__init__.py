@@ -205,7 +205,7 @@ FURTHER = [
         _SWISH,
         "SiLU whose β is trained, one for each site, from 1.",
         "f(z) = zσ(βz)",
-        "As SiLU; β shows how near to a rectifier the net wants to be.",
+        "As SiLU; β shows how near to a rectifier the net has learnt to be.",
     ),
     Entry(
         "softplus",

@@ -16,7 +16,7 @@ from advisor import Fans, Initializer, Layer, Run
 from .fills import normal, orthogonal
 
 Again = Callable[[float | None], Tensor]
-"""Gives a layer's output anew, once its weight has been multiplied by a factor, or (given None)
+"""Computes a layer's output again, once its weight has been multiplied by a factor or (with None)
 changed in another way.
 """
 _TINY = 1e-8
@@ -78,7 +78,7 @@ class LSUV(Initializer):
             results[layer.name] = _UNSCALED.get(layer.kind, did_not_run)
 
         def visit(layer: Layer, output: Tensor, again: Again) -> Tensor | None:
-            """Scale a layer when its output comes by, unless that was tried in vain."""
+            """Scale a layer by its output, unless that was tried in vain."""
             if layer.kind in _UNSCALED or results[layer.name] == _NOT_FOLLOWING:
                 return None
             changed, results[layer.name] = self.adjust(layer, output.detach(), again)

@@ -42,7 +42,7 @@ class ResidualScaling(He):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, then scale what ends the branches."""
-        # The ends come first: what this rule fills with zeros is not zero on the author's purpose.
+        # The ends are judged first: a weight that this rule sets to zero is not the author's zero.
         ends = self.ends(run)
         filled = super().apply(run, **params)
         factor = self.factor(branch_count(ends))

@@ -148,7 +148,7 @@ class IRNN(Initializer):
     """Recurrent layers of rectifiers that start by remembering everything.
 
     W_hh = scale · I, W_ih ~ N(0, std²), biases 0; only for `nn.RNN` and `nn.RNNCell` with relu, all
-    other layers stay as they are. Helps such layers to learn over many steps; it wants a small
+    other layers stay as they are. Helps such layers to learn over many steps; it needs a small
     learning rate and clipped gradients.
 
     Arguments:

@@ -216,7 +216,7 @@ class VarianceScaling(Initializer):
     """The family that Xavier, He and LeCun belong to, as Keras defines it.
 
     var = scale / fan. Xavier is (1, fan_avg), He for rectifiers (2, fan_in), LeCun (1, fan_in).
-    Helps to find out which of them a model wants.
+    Helps to find out which of them suits a model.
 
     Arguments:
         scale: the variance times the fan.

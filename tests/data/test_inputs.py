@@ -33,8 +33,6 @@ LENGTHS = torch.arange(ROWS) % 5 + 1
 
 
 # --- calling
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Named(nn.Module):
@@ -138,8 +136,6 @@ def test_a_batch_moves_to_a_device_whatever_holds_its_tensors():
 
 
 # --- reading
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Rows(Dataset):
@@ -239,8 +235,6 @@ def test_items_that_cannot_be_read_say_why(item, words):
 
 
 # --- loaders
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 def longest_first(items):
@@ -363,8 +357,6 @@ def test_a_loader_at_fault_says_what_to_return(loader, words):
 
 
 # --- outputs
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Heads(NamedTuple):
@@ -466,8 +458,6 @@ def test_who_has_not_chosen_among_several_outputs_is_told_and_torchs_losses_get_
 
 
 # --- which sites
-#
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_sites_are_included_and_excluded_by_pattern_and_a_pattern_that_matches_nothing_lists_them():
@@ -493,8 +483,6 @@ def test_sites_are_included_and_excluded_by_pattern_and_a_pattern_that_matches_n
 
 
 # --- a whole study
-#
-# ---------------------------------------------------------------------------------------------------
 
 
 class Recurrent(nn.Module):

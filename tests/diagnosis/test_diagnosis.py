@@ -16,8 +16,9 @@ from models.faults import FAULTS, HEALTHY, Patient, run_of, study_of
 from torch import nn
 
 import advisor
-from advisor.diagnosis import BOUNDS, diagnose, glance
-from advisor.report.diagnosis_page import page
+from advisor.diagnosis.diagnose import diagnose, glance
+from advisor.diagnosis.finding import BOUNDS
+from advisor.report.diagnosis_page import diagnosis_page
 from advisor.work.executors import one_thread
 
 DOC = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
@@ -291,7 +292,7 @@ def test_what_a_user_named_cannot_become_html():
             lambda: Net(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)), (x, (x[:, 0] > 0).long())
         ),
     )
-    text = page(advisor.diagnose(study))
+    text = diagnosis_page(advisor.diagnose(study))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert "<b>:" not in text

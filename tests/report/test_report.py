@@ -12,10 +12,18 @@ import torch
 from torch import nn
 
 import advisor
-from advisor.report.plot import Scale, telling
-from advisor.report.study_data import curves, pairs, searched_rates, trials
-from advisor.report.study_page import isolation, learning, study_page, untrained
+from advisor.report.plot import Scale, around_good
+from advisor.report.search_plots import plot_curves
+from advisor.report.study_data import (
+    learning_curves,
+    measured_pairs,
+    searched_rates,
+    shown_trials,
+)
+from advisor.report.study_page import study_page
+from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import CutTrial, Interval, SingleTechnique
 
 NAME = "<script>alert('me')</script>"
 EVIL = "<script>alert(1)</script>"
@@ -111,23 +119,22 @@ def test_every_trial_has_a_point_that_tells_its_number(made):
         for plot in drawings(study_page(found, url))
         for dot in plot.iter("circle")
     }
-    tried = trials(url, found)
-    assert len(tried) == sum(found.trials.values()) == 10
-    assert {trial.told for trial in tried if trial.score is not None} <= titles
+    tried = shown_trials(url, found)
+    assert len(tried) == found.trials.total == 10
+    assert {trial.sentence for trial in tried if trial.score is not None} <= titles
 
 
 def test_the_pairs_are_those_that_the_gain_was_measured_on(made):
     found, url = made
-    scores = pairs(url, found)
-    assert sorted(own for own, _ in scores) == pytest.approx(sorted(found.baseline["scores"]))
+    scores = measured_pairs(url, found)
+    assert sorted(own for own, _ in scores) == pytest.approx(sorted(found.baseline.scores))
     assert sum(own - other for own, other in scores) / len(scores) == pytest.approx(
-        found.gain["mean"], abs=1e-9
+        found.gain.mean, abs=1e-9
     ), "less is better"
     page = study_page(found, url)
     assert all(f"fresh seed: {own:.4g} → {other:.4g}" in page for own, other in scores)
-    assert pairs(url, replace(found, verdict="keep", gain={**found.gain, "mean": 9.0})) == [], (
-        "of another recommendation"
-    )
+    another = replace(found, verdict="keep", gain=replace(found.gain, mean=9.0))
+    assert measured_pairs(url, another) == [], "of another recommendation"
 
 
 @pytest.mark.parametrize(
@@ -146,9 +153,9 @@ def test_the_headline_is_the_verdict_and_the_numbers_follow(made, verdict, said)
     gain = found.gain
     for words in (
         said,
-        f"{gain['mean']:+.4g} [{gain['low']:+.4g}, {gain['high']:+.4g}]",
-        f"p {gain['p']:.2g}",
-        f"{gain['searched']:+.4g}",
+        f"{gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}]",
+        f"p {gain.p:.2g}",
+        f"{gain.searched:+.4g}",
     ):
         assert words in page
     assert ("reaches" in page) == (verdict != "change")
@@ -171,7 +178,8 @@ def test_what_anybody_named_is_text_and_never_html(made):
         for key, value in asdict(found).items()
         if key in ("study", "direction", "verdict")
     }
-    finding = {"sentence": EVIL, "kind": EVIL, "place": EVIL, "source": EVIL}
+    texts = dict.fromkeys(("sentence", "kind", "place", "source", "slot"), EVIL)
+    finding = {**texts, "number": 1.0, "threshold": 0.5}
     more = {
         "findings": [finding],
         "pruned": [{"number": 1, "arm": EVIL, "why": EVIL, "score": 0.5}],
@@ -182,16 +190,15 @@ def test_what_anybody_named_is_text_and_never_html(made):
         "versions": {EVIL: EVIL},
         "params": {EVIL: EVIL},
     }
-    page = study_page(
-        Recommendation(**{**evil(asdict(found)), **kept, **more, **names, "verdict": "change"}), url
-    )
+    plain = {**evil(asdict(found)), **kept, **more, **names, "verdict": "change"}
+    page = study_page(Recommendation.from_json(json.dumps(plain)), url)
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)") > 20
 
 
 def test_many_trials_that_were_cut_are_folded_away(made):
     found, url = made
-    row = {"number": 1, "arm": "keep", "why": "loss 9 after 20 steps", "score": 9.0}
+    row = CutTrial(number=1, arm="keep", why="loss 9 after 20 steps", score=9.0)
     assert "<details>" not in study_page(replace(found, pruned=[row] * 20), url)
     page = study_page(replace(found, pruned=[row] * 25), url)
     assert "<summary>5 more</summary>" in page
@@ -200,17 +207,11 @@ def test_many_trials_that_were_cut_are_folded_away(made):
 
 def test_techniques_alone_are_sorted_by_slot_and_gain_with_zero_in_sight(made):
     found, _ = made
-    rows = [
-        {
-            **row,
-            "gain": {"mean": gain, "low": gain - 1, "high": gain + 1},
-            "slot": slot,
-            "technique": name,
-        }
-        for slot, name, gain in (("a", "fair", 5.0), ("b", "good", 8.0), ("a", "best", 9.0))
-        for row in found.isolation[1:2]
-    ]
-    plot = isolation(replace(found, isolation=[found.isolation[0], *rows]))
+    rows = []
+    for slot, name, gain in (("a", "fair", 5.0), ("b", "good", 8.0), ("a", "best", 9.0)):
+        interval = Interval(gain, gain - 1, gain + 1)
+        rows.append(replace(found.isolation[1], slot=slot, technique=name, gain=interval))
+    plot = plot_techniques(replace(found, isolation=[found.isolation[0], *rows]))
     assert [word.text for word in plot.words if word.anchor == "end"] == [
         "a",
         "best",
@@ -223,32 +224,27 @@ def test_techniques_alone_are_sorted_by_slot_and_gain_with_zero_in_sight(made):
 
 def test_a_technique_without_a_gain_says_why(made):
     found, _ = made
-    row = {
-        "slot": "start",
-        "technique": "slow",
-        "trials": 3,
-        "alone": None,
-        "identical": False,
-        "gain": None,
-    }
-    cut = {
-        "number": 4,
-        "arm": "start=slow",
-        "why": "loss 2.3 after epoch 1, and 3 of 4 were better",
-        "score": 2.3,
-    }
-    told = untrained(
-        replace(
-            found,
-            isolation=[found.isolation[0], row, {**row, "technique": "same", "identical": True}],
-            pruned=[cut],
-        )
+    slow = SingleTechnique(
+        slot="start",
+        technique="slow",
+        trials=3,
+        alone=None,
+        best=None,
+        arm=None,
+        identical=False,
+        params={},
     )
-    assert told == [
+    same = replace(slow, technique="same", identical=True)
+    why = "loss 2.3 after epoch 1, and 3 of 4 were better"
+    cut = CutTrial(number=4, arm="start=slow", why=why, score=2.3)
+    rows = untrained_techniques(
+        replace(found, isolation=[found.isolation[0], slow, same], pruned=[cut])
+    )
+    assert rows == [
         (
             "start",
             "slow",
-            "never trained to the end alone (3 trials): loss 2.3 after epoch 1, and 3 of 4 were better",
+            f"never trained to the end alone (3 trials): {why}",
         ),
         ("start", "same", "identical to your model"),
     ]
@@ -259,10 +255,10 @@ def test_a_technique_without_a_gain_says_why(made):
 )
 def test_learning_curves_are_of_the_metric_that_was_seen_after_each_epoch(made, metric, axis):
     found, url = made
-    plot = learning(
+    plot = plot_curves(
         replace(found, metric=metric),
-        trials(url, found),
-        curves(url, found.study),
+        shown_trials(url, found),
+        learning_curves(url, found.study),
         {"keep": "base"},
     )
     assert plot.y_name == axis
@@ -272,7 +268,7 @@ def test_learning_curves_are_of_the_metric_that_was_seen_after_each_epoch(made, 
 def test_the_range_of_learning_rates_holds_all_that_were_tried(made):
     found, url = made
     low, high = searched_rates(url, found.study)
-    assert all(low <= trial.rate <= high for trial in trials(url, found))
+    assert all(low <= trial.rate <= high for trial in shown_trials(url, found))
 
 
 @pytest.mark.parametrize(
@@ -296,8 +292,8 @@ def test_ticks_are_round_and_inside_and_whole_where_things_are_counted():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_one_score_that_is_hopeless_does_not_hide_the_others(sign):
-    scale = telling([sign * v for v in (0.9, 0.91, 0.92, -1e6)], sign, 6)
+def test_one_score_that_is_far_worse_does_not_hide_the_others(sign):
+    scale = around_good([sign * v for v in (0.9, 0.91, 0.92, -1e6)], sign, 6)
     assert scale.high - scale.low < 0.2
     assert scale.low < sign * 0.9 < scale.high
 

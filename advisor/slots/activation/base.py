@@ -76,7 +76,7 @@ class Activation(Technique):
         self.per_channel = per_channel
         self._unfit = unfit
         if about:
-            self.__doc__ = _docstring(about, self.space, cite)
+            self.__doc__ = docstring_of(about, self.space, cite)
 
     def unfit(self, run: Run) -> str | None:
         """Nothing to swap, nothing new, not elementwise, or channels that are not known."""
@@ -93,9 +93,9 @@ class Activation(Technique):
                 return str(problem)
 
     def _why_not(self, run: Run, sites: tuple[Site, ...]) -> str | None:
-        settings = [self.defaults(), *_corners(self.space)]
+        settings = [self.defaults(), *corners(self.space)]
         activations = [self._make(params, _ONE) for params in settings]
-        if all(_runs_already(site, each) for site in sites for each in activations):
+        if all(runs_already(site, each) for site in sites for each in activations):
             return "the model has it already"
         moments = examine(activations[0])
         if isinstance(moments, str):
@@ -129,19 +129,15 @@ class Activation(Technique):
 
         It becomes a part of the last swap, so that a diff and a recipe have it too.
         """
-        old: dict[str, nn.Module] = {}
-        sites = []
-        for path in paths(run.model).values():
-            if type(path.module) in classes:
-                old[path.name] = path.module
-                sites.append(_as_site(path))
-
-        def successor(site: Site) -> nn.Module:
-            """The module that takes the place of the one at a site."""
-            module = old[site.id]
-            return classes[type(module)](module)
-
-        later = swap(run.model, replace(run.anatomy, sites=()), successor, sites)
+        replaced = [path for path in paths(run.model).values() if type(path.module) in classes]
+        old = {path.name: path.module for path in replaced}
+        sites = [_as_site(path) for path in replaced]
+        later = swap(
+            run.model,
+            replace(run.anatomy, sites=()),
+            lambda site: classes[type(old[site.id])](old[site.id]),
+            sites,
+        )
         for name, new in later.activations.items():
             new.train(old[name].training)  # type: ignore[attr-defined]  # a module, as all of `classes`
         run.swaps[-1].join(later)
@@ -157,11 +153,9 @@ class Activation(Technique):
     def _make(self, params: Mapping[str, Any], channels: Channels) -> Any:
         """One activation from the factory; an InputError says what its author must change."""
         who = f"activation {self.name!r}"
+        own = {"channels": channels} if self.per_channel else {}
         try:
-            if self.per_channel:
-                activation = self.factory(**params, channels=channels)
-            else:
-                activation = self.factory(**params)
+            activation = self.factory(**params, **own)
         except Exception as problem:
             said = f"{who}: its factory raised {explain(problem)} for {params}."
             # A plain function given as a factory is called without its input.
@@ -186,7 +180,7 @@ def _as_site(path: Path) -> Site:
     return Site(path.name, kind, HIDDEN, "Another module takes its place.", 1, path.name, target)
 
 
-def _corners(space: Space) -> Iterator[dict[str, Any]]:
+def corners(space: Space) -> Iterator[dict[str, Any]]:
     """Every combination of what a space holds at its ends."""
     ends: list[tuple[Any, ...]] = []
     for parameter in space.values():
@@ -198,19 +192,18 @@ def _corners(space: Space) -> Iterator[dict[str, Any]]:
         yield dict(zip(space, values, strict=True))
 
 
-def _runs_already(site: Site, activation: Any) -> bool:
+def runs_already(site: Site, activation: Any) -> bool:
     """Whether a site runs an activation already; with parameters that are trained, of the same
     class.
     """
     present = getattr(site.target, "module", None)
     # What is trained has no fixed values to compare.
-    if _trained_numbers(present) or _trained_numbers(activation):
-        same_class = type(present) is type(activation)
-        return same_class and _trained_numbers(present) == _trained_numbers(activation)
-    if repr(present) == repr(activation):
-        return True
-    if site.function is None:
-        return False
+    trained = (_trained_numbers(present), _trained_numbers(activation))
+    if any(trained):
+        return type(present) is type(activation) and trained[0] == trained[1]
+    same_text = repr(present) == repr(activation)
+    if same_text or site.function is None:
+        return same_text
     try:
         with torch.no_grad():
             old = site.function(_GRID)
@@ -227,7 +220,7 @@ def _trained_numbers(activation: Any) -> int:
     return sum(parameter.numel() for parameter in nn.Module.parameters(activation))
 
 
-def _docstring(about: str, space: Space, cite: str) -> str:
+def docstring_of(about: str, space: Space, cite: str) -> str:
     """The five parts of a technique's docstring, of which `about` holds the first three."""
     lines = ["Arguments:"]
     for name, parameter in space.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,13 +41,13 @@ def channels_at(run: Run, sites: Iterable[Site]) -> dict[str, Channels | str]:
     """
     by_id = {site.id: site for site in sites}
     channels: dict[str, Channels | str] = {}
-    for name, shapes in _shapes_at(run, by_id.values()).items():
+    for name, shapes in shapes_at(run, by_id.values()).items():
         layers = [layer for layer in run.anatomy.layers if layer.site == by_id[name]]
-        channels[name] = _channels_after(layers, shapes)
+        channels[name] = channels_after(layers, shapes)
     return channels
 
 
-def _channels_after(layers: list[Layer], shapes: set[tuple[int, ...]]) -> Channels | str:
+def channels_after(layers: list[Layer], shapes: set[tuple[int, ...]]) -> Channels | str:
     """The channels of signals of these shapes that come from these layers."""
     layers = [layer for layer in layers if layer.kind in _CHANNELS_LAST]
     if not layers:
@@ -57,34 +58,33 @@ def _channels_after(layers: list[Layer], shapes: set[tuple[int, ...]]) -> Channe
     axis = -1 if last else 1
     counts = {shape[axis] for shape in shapes if len(shape) > 1}
 
-    # A layer that says how many channels it gives must agree with what reaches the site: its
-    # output may be reshaped or transposed on the way.
+    # What reaches the site must agree with what the layers state: an output may be reshaped or
+    # transposed on the way.
     sizes = set()
     for layer in layers:
-        for name in ("out_features", "out_channels"):
-            size = getattr(layer.module, name, None)
-            if isinstance(size, int):
-                sizes.add(size)
+        sizes |= stated_channels(layer)
     if len(counts) != 1 or len(counts | sizes) > 1:
         return f"it gets shapes {sorted(shapes)} after layers of {sorted(sizes) or '?'} channels"
     return Channels(counts.pop(), last)
 
 
-def _shapes_at(run: Run, sites: Iterable[Site]) -> dict[str, set[tuple[int, ...]]]:
+def stated_channels(layer: Layer) -> set[int]:
+    """The number of channels of a layer's output, where the layer states it."""
+    sizes = [getattr(layer.module, name, None) for name in ("out_features", "out_channels")]
+    return {size for size in sizes if isinstance(size, int)}
+
+
+def shapes_at(run: Run, sites: Iterable[Site]) -> dict[str, set[tuple[int, ...]]]:
     """The shapes that reach each site; sites that cannot be reached are left out."""
     shapes: dict[str, set[tuple[int, ...]]] = {}
 
-    def watched(site: Site) -> Callable[[Tensor], Tensor]:
-        """An activation that notes the shape of its input; any elementwise one would do."""
+    def note(name: str, x: Tensor, *_: Any) -> Tensor:
+        """Note the shape of a site's input, and give what any activation might."""
+        shapes.setdefault(name, set()).add(tuple(x.shape))
+        return torch.tanh(x)
 
-        def watch(x: Tensor, *_: Any) -> Tensor:
-            """Note a shape."""
-            shapes.setdefault(site.id, set()).add(tuple(x.shape))
-            return torch.tanh(x)
-
-        return watch
-
-    report = swap(run.model, run.anatomy, watched, sites)
+    # Every site notes its shapes for one pass.
+    report = swap(run.model, run.anatomy, lambda site: partial(note, site.id), sites)
     try:
         with quiet(run.model):
             forward(run, run.example())

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from advisor.slots.embedding.coverage import MEANINGFUL, coverage, neighbours, word_name
-from advisor.slots.embedding.projection import Projected, basis_of, projectable, put
-from advisor.slots.embedding.word_tables import WordTable, filled, padding_of, word_tables
+from advisor.slots.embedding.projection import put_vectors
+from advisor.slots.embedding.word_tables import WordTable, word_tables
 from advisor.slots.sentences import grouped
 from advisor.space import Choice, Space
 from advisor.technique import Technique
@@ -115,8 +115,13 @@ class Embedding(Technique):
         ids, vectors, whole = kept["ids"], kept["vectors"], int(kept["whole"])
         if not len(ids):
             return f"{table.name}: left as it is, because none of its words has a vector"
-        how = _put_vectors(run, words, ids, vectors, rows)
+        # The table, or the one that took its place with a projection, holds the vectors.
+        trained, how = put_vectors(run, words, ids, vectors)
+        trained.requires_grad_(rows == TUNED)
+        if rows == LATER:
+            run.later.append((trained, HALF))
 
+        # What was done, with the numbers of rows and tokens that it rests on.
         if table.tied:
             how += f", tied to {', '.join(table.tied)}"
         if len(ids) > whole:
@@ -152,8 +157,8 @@ class Embedding(Technique):
 
         def learn() -> dict[str, Tensor]:
             """Learn the vectors and score them."""
-            both = self.learn(run, sentences, width, **params)
-            whole, from_parts = (_inside(vectors, limit) for vectors in both)
+            own, others = self.learn(run, sentences, width, **params)
+            whole, from_parts = _inside(own, limit), _inside(others, limit)
             # A word's own vector comes before one from its parts.
             every = whole | {word: from_parts[word] for word in from_parts if word not in whole}
             matrix = torch.tensor(np.array(list(every.values()), dtype=np.float32))
@@ -175,45 +180,3 @@ class Embedding(Technique):
 def _inside(vectors: Vectors, rows: int) -> dict[int, np.ndarray]:
     """The vectors whose ids a table of so many rows has, in the order of ids."""
     return {word: vectors[word] for word in sorted(vectors) if 0 <= word < rows}
-
-
-def _put_vectors(run: Run, words: WordTable, ids: Tensor, vectors: Tensor, rows: str) -> str:
-    """Put vectors into a table, or a wider or narrower table with a projection into the model; says
-    whether it did.
-    """
-    table = words.table
-    before = words.weight.detach()
-    padding = padding_of(run, table)
-    is_word = torch.arange(len(before)) != (-1 if padding is None else padding)
-    deviation = float(before[is_word].std()) or 1.0
-
-    # Rows start with the table's own deviation, as the model reads them: after the projection.
-    vectors = vectors - vectors.mean(0)
-    vector_width = vectors.shape[1]
-    basis = None
-    if vector_width != table.width:
-        basis = basis_of(vectors, table.width, run.generator)
-    read = vectors if basis is None else vectors @ basis
-    vectors = vectors * (deviation / max(float(read.std()), 1e-12))
-
-    # A learned projection stands in the model; a fixed one is multiplied into the rows.
-    projects = basis is not None and projectable(run, table)
-    if basis is not None and not projects:
-        vectors = vectors @ basis
-    weight = filled(len(before), ids, vectors, padding, run.generator)
-    if basis is not None and projects:
-        projected = Projected(words.module, weight.to(before), basis.to(before))
-        put(run, table, projected)
-        trained = cast(nn.Parameter, projected.weight)
-    else:
-        trained = words.weight
-        with torch.no_grad():
-            trained.copy_(weight)
-
-    trained.requires_grad_(rows == TUNED)
-    if rows == LATER:
-        run.later.append((trained, HALF))
-    if basis is None:
-        return ""
-    kind = "learned" if projects else "fixed"
-    return f", {vector_width} numbers wide and projected to {table.width} ({kind})"

@@ -1,11 +1,14 @@
-"""A word table whose rows have another width than the model reads."""
+"""Vectors put into a word table, whose width may be another than the model reads."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from advisor.model import Table
+from advisor.slots.embedding.word_tables import WordTable, filled, padding_of
 from advisor.training.run import Run
 
 
@@ -58,7 +61,7 @@ def projectable(run: Run, table: Table) -> bool:
     return bool(table.name) and not table.tied and called
 
 
-def put(run: Run, table: Table, projected: Projected) -> None:
+def install(run: Run, table: Table, projected: Projected) -> None:
     """Put the projected table wherever the model holds the plain one."""
     projected.train(table.module.training)
     # The modules are listed first: the walk must not meet what is put in.
@@ -84,3 +87,40 @@ def basis_of(vectors: Tensor, width: int, generator: torch.Generator) -> Tensor:
     largest = components.gather(0, components.abs().argmax(0, keepdim=True))
     basis: Tensor = components * largest.sign()
     return basis.to(vectors)
+
+
+def put_vectors(
+    run: Run, words: WordTable, ids: Tensor, vectors: Tensor
+) -> tuple[nn.Parameter, str]:
+    """Put vectors (ids, their own width) into a table, and a projection into the model where widths
+    differ; the weight that now holds them, and a sentence's part that says how they are projected.
+    """
+    table = words.table
+    before = words.weight.detach()
+    padding = padding_of(run, table)
+    is_word = torch.arange(len(before)) != (-1 if padding is None else padding)
+    deviation = float(before[is_word].std()) or 1.0
+
+    # Rows get the table's own deviation, as the model reads them: after the projection.
+    vectors = vectors - vectors.mean(0)
+    own_width = vectors.shape[1]
+    basis = None
+    if own_width != table.width:
+        basis = basis_of(vectors, table.width, run.generator)
+    read = vectors if basis is None else vectors @ basis
+    vectors = vectors * (deviation / max(float(read.std()), 1e-12))
+
+    # A learned projection stands in the model; a fixed one is multiplied into the rows.
+    if basis is not None and projectable(run, table):
+        weight = filled(len(before), ids, vectors, padding, run.generator)
+        projected = Projected(words.module, weight.to(before), basis.to(before))
+        install(run, table, projected)
+        how = f", {own_width} numbers wide and projected to {table.width} (learned)"
+        return cast(nn.Parameter, projected.weight), how
+    how = ""
+    if basis is not None:
+        vectors = vectors @ basis
+        how = f", {own_width} numbers wide and projected to {table.width} (fixed)"
+    with torch.no_grad():
+        words.weight.copy_(filled(len(before), ids, vectors, padding, run.generator))
+    return words.weight, how

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.model import Table
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 from advisor.slots.forward import forward, quiet
 from advisor.slots.operations import Operation, WeightUses
 from advisor.training.run import Run
@@ -78,26 +78,23 @@ def filled(
 def word_tables(run: Run) -> tuple[list[WordTable], list[tuple[str, str]]]:
     """The tables that word vectors can fill, and why each other table is left out."""
     inputs = dict(named_tensors(run.example(), "args"))
-    lookups = _lookups(run)
+    looked_up = lookups(run)
     word_table_of: dict[int, WordTable] = {}
     skipped = []
     for table in run.anatomy.tables:
         weight_id = id(table.module.weight)
-        why = _why_not(table, inputs, lookups.get(weight_id, []))
+        why = _why_not(table, inputs, looked_up.get(weight_id, []))
         if why:
             skipped.append((table.name, why))
             continue
         # Tables that share a weight are one table, which learns from the inputs of all.
-        source = str(table.source)
-        earlier = word_table_of.get(weight_id)
-        if earlier is None:
-            word_table_of[weight_id] = WordTable(table, (source,))
-        elif source not in earlier.sources:
-            word_table_of[weight_id] = WordTable(earlier.table, (*earlier.sources, source))
+        earlier = word_table_of.get(weight_id, WordTable(table, ()))
+        sources = dict.fromkeys((*earlier.sources, str(table.source)))
+        word_table_of[weight_id] = WordTable(earlier.table, tuple(sources))
     return list(word_table_of.values()), skipped
 
 
-def _why_not(table: Table, inputs: dict[str, Tensor], lookups: list[Tensor]) -> str | None:
+def _why_not(table: Table, inputs: dict[str, Tensor], looked_up: list[Tensor]) -> str | None:
     """Why word vectors cannot fill a table, or None."""
     weight = table.module._parameters.get("weight")
     if weight is None:
@@ -113,14 +110,14 @@ def _why_not(table: Table, inputs: dict[str, Tensor], lookups: list[Tensor]) -> 
     if ids.is_floating_point():
         return computed
     # A table of many fields is looked up by ids that are shifted, which are no words.
-    if not any(bool(torch.isin(looked_up, ids).all()) for looked_up in lookups):
+    if not any(bool(torch.isin(asked, ids).all()) for asked in looked_up):
         return computed
     if table.rows < FEWEST:
         return f"it has only {table.rows} rows"
     return None if ids[0].numel() > 1 else "one id in a row: words without neighbours"
 
 
-def _lookups(run: Run) -> dict[int, list[Tensor]]:
+def lookups(run: Run) -> dict[int, list[Tensor]]:
     """The ids by which each table is looked up, by the object id of its weight."""
     ids_by_weight: dict[int, list[Tensor]] = {}
 
@@ -129,6 +126,6 @@ def _lookups(run: Run) -> dict[int, list[Tensor]]:
         ids_by_weight.setdefault(id(weight), []).append(ids.detach().clone())
 
     weights = [table.module.weight for table in run.anatomy.tables]
-    with quiet(run.model), WeightUses(weights, note):  # type: ignore[arg-type]  # a tensor, in both kinds of table
+    with quiet(run.model), WeightUses(weights, note):  # type: ignore[arg-type]  # tensors
         forward(run, run.example())
     return ids_by_weight

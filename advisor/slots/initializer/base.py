@@ -17,6 +17,7 @@ from advisor.slots.forward import affordable_rows, forward, quiet
 from advisor.slots.gain import LINEAR, Moments, moments_at
 from advisor.slots.initializer.blocks import Fans, blocks, reset_biases
 from advisor.slots.initializer.initial_weights import is_zero, own_start
+from advisor.slots.initializer.visiting import Visit, visiting_hook
 from advisor.slots.layer_weight import editing, frozen, refusal, sources, weight_of
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.technique import Technique
@@ -26,15 +27,6 @@ KINDS = ("linear", "conv", "conv_transpose", "rnn", "attention")
 """The kinds of layers whose weights a rule can fill."""
 _SCALED_BY_OWN_RULES = ("norm", "rnn")
 """Kinds of layers that have rules of their own where they close a residual branch."""
-
-Again = Callable[[float | None], Tensor]
-"""Gives a layer's output anew, once its weight has been multiplied by a factor, or (given None)
-changed in another way.
-"""
-Visit = Callable[[Layer, Tensor, Again], Tensor | None]
-"""Called with a layer, its output, and a function that gives the output anew. What it returns takes
-the output's place.
-"""
 
 __all__ = ["Fans", "Initializer"]
 
@@ -80,6 +72,7 @@ class Initializer(Technique):
             if bias:
                 kept_biases.append(f"{layer.name}.{bias}")
 
+        # What a person must know of: what was overruled, and what was not touched.
         actions = [f"initialized {count(len(layers))}"]
         if own_starts:
             replaced = f"{count(len(own_starts))}: {listing(own_starts, NAMES)}"
@@ -115,7 +108,7 @@ class Initializer(Technique):
         return skips
 
     def refuses(self, layer: Layer) -> str | None:
-        """Why this rule leaves alone a layer that another would fill (`not a convolution`), or
+        """Why this rule does not fill a layer that another would fill (`not a convolution`), or
         None.
         """
         return None
@@ -126,6 +119,7 @@ class Initializer(Technique):
 
         A normalization at the end of a branch is among them: its weight is what scales the branch.
         """
+        # Scaling a normalization scales its branch, although no rule fills it.
         ends = []
         for layer, why in self._judged(run):
             if layer.closes_branch:
@@ -211,13 +205,13 @@ class Initializer(Technique):
 
         A layer that runs several times is handed over until `visit` changes its output. What
         `visit` returns takes the output's place for the layers after it, so that one pass is enough
-        for a rule that looks at data. Dropout is off, batch normalizations use the batch, and
+        for a rule that is measured on data. Dropout is off, batch normalizations use the batch, and
         buffers are restored.
         """
         layers = [layer for layer in self.layers(run) if layer.callable]
         handles = []
         for layer in layers:
-            hook = _visiting_hook(layer, visit)
+            hook = visiting_hook(layer, visit)
             handles.append(layer.module.register_forward_hook(hook, with_kwargs=True))
         try:
             with quiet(run.model):
@@ -268,42 +262,3 @@ def _why_end_not_scaled(layer: Layer) -> str | None:
     if not weight.requires_grad:
         return "frozen"
     return None if bool(weight.any()) else "set to zero by the model"
-
-
-def _visiting_hook(layer: Layer, visit: Visit) -> Callable[..., Tensor | None]:
-    """A forward hook that calls `visit` until it has changed the layer's output once."""
-    changed_once = False
-
-    def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Tensor | None:
-        """Visit the layer; what is returned takes the output's place."""
-        nonlocal changed_once
-        if changed_once or not isinstance(output, Tensor):
-            return None
-
-        def again(factor: float | None) -> Tensor:
-            """The output with the weight as it is now, by a product where that is the same."""
-            if factor is not None and _is_multiple_of_weight(module):
-                return output * factor
-            # The older weight normalization of torch computes the weight in such a hook.
-            for before in module._forward_pre_hooks.values():
-                before(module, args)
-            result: Tensor = module.forward(*args, **kwargs)
-            return result
-
-        changed = visit(layer, output, again)
-        changed_once = changed is not None
-        return changed
-
-    return hook
-
-
-def _is_multiple_of_weight(module: nn.Module) -> bool:
-    """Whether a layer's output surely is a multiple of its weight, so that it need not be computed
-    again.
-    """
-    # A class that is derived from one of these may compute anything, and hooks may change it.
-    plain = {kind.forward for kind in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)}
-    if type(module).forward not in plain or module._forward_pre_hooks:
-        return False
-    bias = module._parameters.get("bias")
-    return bias is None or not bool(bias.any())

@@ -44,7 +44,7 @@ class Block:
 
 def blocks(layer: Layer, gain: float, weight: Tensor | None = None) -> Iterator[Block]:
     """The trainable blocks of a layer: gates and attention projections one by one, transposed
-    weights turned, groups apart.
+    weights turned, groups one by one.
 
     `weight` stands for the layer's own where that is computed from other parameters.
     """
@@ -57,31 +57,28 @@ def blocks(layer: Layer, gain: float, weight: Tensor | None = None) -> Iterator[
         return iter(())
     if weight is None:
         weight = module.weight.detach()  # type: ignore[operator]  # these kinds have one
-    if layer.kind == "conv_transpose":
-        return _transposed_blocks(module, weight, gain)
-    return _plain_blocks(layer, weight, gain)
+    return _matrix_blocks(layer, weight, gain)
 
 
-def _plain_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
-    if layer.transposed:
-        weight = weight.T
-    groups = int(getattr(layer.module, "groups", 1)) if layer.kind == "conv" else 1
+def _matrix_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
+    """Groups of a weight that lies as (out, in / groups, *kernel); in a transposed convolution as
+    (in, out / groups, *kernel).
+    """
+    groups = 1 if layer.kind == "linear" else int(getattr(layer.module, "groups", 1))
     kernel = math.prod(weight.shape[2:])
-    fan_in = weight.shape[1] * kernel
-    fan_out = weight.shape[0] // groups * kernel
-    for part in weight.chunk(groups):
+    if layer.kind == "conv_transpose":
+        # A stride spreads the kernel over that many outputs, each with at least one input.
+        spread = kernel / math.prod(layer.module.stride)  # type: ignore[arg-type]  # numbers
+        fan_in = max(1.0, weight.shape[0] // groups * spread)
+        fan_out = max(1.0, weight.shape[1] * spread)
+        parts = [part.transpose(0, 1) for part in weight.chunk(groups)]
+    else:
+        weight = weight.T if layer.transposed else weight
+        fan_in = weight.shape[1] * kernel
+        fan_out = weight.shape[0] // groups * kernel
+        parts = list(weight.chunk(groups))
+    for part in parts:
         yield Block(part, Fans(fan_in, fan_out, gain, kind=layer.kind))
-
-
-def _transposed_blocks(module: nn.Module, weight: Tensor, gain: float) -> Iterator[Block]:
-    """Weights lie as (in, out/groups, *kernel); a stride spreads the kernel over outputs."""
-    groups = int(getattr(module, "groups", 1))
-    kernel = math.prod(weight.shape[2:]) / math.prod(module.stride)  # type: ignore[arg-type]  # numbers
-    # A stride above the kernel leaves outputs that no input reaches; the others have one input.
-    fan_in = max(1.0, weight.shape[0] // groups * kernel)
-    fan_out = max(1.0, weight.shape[1] * kernel)
-    for part in weight.chunk(groups):
-        yield Block(part.transpose(0, 1), Fans(fan_in, fan_out, gain, kind="conv_transpose"))
 
 
 def _recurrent_blocks(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""How a layer starts: as torch drew it, or as the model's author wants it."""
+"""How a layer starts: as torch drew it, or as the model's author set it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ MATRIX = 2048
 
 
 def own_start(layer: Layer) -> str | None:
-    """What the author made of a layer's weights (`an isometry times 1`, `std 0.02`), or None where
+    """How the author set a layer's weights (`an isometry times 1`, `std 0.02`), or None where
     they are torch's own draw.
     """
     for weight, bound in _torch_bounds(layer):
-        if not _can_be_uniform(weight, bound):
-            return _describe(weight)
+        if can_be_uniform(weight, bound):
+            continue
+        if is_orthogonal(weight):
+            scale = float(weight.norm()) / math.sqrt(min(weight.flatten(1).shape))
+            return f"an isometry times {scale:.2g}"
+        first = weight.flatten()[0]
+        if bool((weight == first).all()):
+            return f"all {float(first):.2g}"
+        return f"std {float(weight.std()):.2g}"
     return None
 
 
@@ -55,22 +62,17 @@ def _torch_bounds(layer: Layer) -> list[tuple[Tensor, float]]:
         named = module.named_parameters()
         return [(weight.detach(), bound) for name, weight in named if name.startswith("weight")]
 
-    bounds = []
+    # Torch draws the projections of attention by Xavier's rule.
     if isinstance(module, nn.MultiheadAttention):
-        # Torch draws projections by Xavier's rule.
-        for name, projection in module.named_parameters(recurse=False):
-            if name.endswith("proj_weight"):
-                bounds.append((projection.detach(), math.sqrt(6 / sum(projection.shape))))
-        return bounds
-
-    weight = weight_of(layer)
-    if layer.transposed:
-        weight = weight.T
+        own = module.named_parameters(recurse=False)
+        weights = [weight.detach() for name, weight in own if name.endswith("proj_weight")]
+        return [(weight, math.sqrt(6 / sum(weight.shape))) for weight in weights]
+    weight = weight_of(layer).T if layer.transposed else weight_of(layer)
     fan_in = weight.shape[1] if isinstance(module, nn.Bilinear) else weight[0].numel()
     return [(weight, 1 / math.sqrt(max(1, fan_in)))]
 
 
-def _can_be_uniform(weight: Tensor, bound: float) -> bool:
+def can_be_uniform(weight: Tensor, bound: float) -> bool:
     """Whether a tensor can be a draw from U(-bound, bound): its deviation and its largest value are
     what they must be.
     """
@@ -87,17 +89,7 @@ def _can_be_uniform(weight: Tensor, bound: float) -> bool:
     return lowest <= largest <= bound * ROUNDING
 
 
-def _describe(weight: Tensor) -> str:
-    if _is_orthogonal(weight):
-        scale = float(weight.norm()) / math.sqrt(min(weight.flatten(1).shape))
-        return f"an isometry times {scale:.2g}"
-    first = weight.flatten()[0]
-    if bool((weight == first).all()):
-        return f"all {float(first):.2g}"
-    return f"std {float(weight.std()):.2g}"
-
-
-def _is_orthogonal(weight: Tensor) -> bool:
+def is_orthogonal(weight: Tensor) -> bool:
     """Whether the rows or the columns are orthogonal and of one length."""
     flat = weight.detach().float().flatten(1)
     if flat.shape[0] > flat.shape[1]:

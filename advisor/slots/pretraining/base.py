@@ -14,20 +14,13 @@ from torch import Tensor, nn
 
 from advisor.errors import listing
 from advisor.model import Site
+from advisor.model.nested_values import tensors
 from advisor.model.references import paths
-from advisor.model.tracing.recorder import tensors
 from advisor.randomness import isolated, mix
 from advisor.slots.forward import batches
 from advisor.slots.pretraining.descend import descend, held_out, keep_best, minibatches
-from advisor.slots.pretraining.segments import (
-    BATCH,
-    KINDS,
-    Segment,
-    capture,
-    capture_labelled,
-    rows_of,
-    segments,
-)
+from advisor.slots.pretraining.layer_inputs import BATCH, capture, capture_labelled, rows_of
+from advisor.slots.pretraining.segments import KINDS, Segment, segments
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
 from advisor.technique import Technique
@@ -75,15 +68,15 @@ class Learnt(NamedTuple):
 class Pretraining(Technique):
     """Greedy layer-wise pretraining of the user's own layers; write `learn`.
 
-    The layers come in order of execution. Each is trained alone on the inputs that reach it through
-    the layers before it, which are pretrained by then; training and unlabeled rows are used,
-    targets only where `labelled` is true. Afterwards everything is trained whole, or all but the
-    first `freeze` layers. No shape of model is required, because a segment is one layer with its
-    captured input. A layer whose loss does not fall keeps its start.
+    The layers come in order of execution. Each is trained by itself on the inputs that reach it
+    through the layers before it, which are pretrained by then; training and unlabeled rows are
+    used, targets only where `labelled` is true. Afterwards everything is trained whole, or all but
+    the first `freeze` layers. No shape of model is required, because a segment is one layer with
+    its captured input. A layer whose loss does not fall keeps its start.
 
     Attributes:
         kinds: kinds of layer that the method can train: `linear`, `conv`, `conv_transpose`, `rnn`.
-        labelled: whether `learn` gets `targets`; its inputs are then training rows alone, whole.
+        labelled: whether `learn` gets `targets`; its inputs are then those of whole training rows.
         space: passes over a layer's inputs at most, learning rate, and how many layers stay as
             pretraining left them.
     """
@@ -151,6 +144,7 @@ class Pretraining(Technique):
         are then.
         """
         usable, skipped = self.segments(run)
+        # Trials that start from the same weights share what was learnt.
         key = [self.slot, self.name, sorted(params.items()), run.seed, *self._depends(run)]
         kept = run.remember(key, lambda: self._pretrain(run, usable, params))
 
@@ -160,6 +154,7 @@ class Pretraining(Technique):
                 for j, parameter in enumerate(segment.parameters):
                     parameter.copy_(kept[f"{i}.{j}"])
 
+        # Each layer's result is kept beside the weights, and says why a layer has its start.
         reasons = dict(_REASONS)
         if self.labelled:
             reasons[LayerResult.EMPTY] = _EMPTY_OR_MIXED
@@ -171,6 +166,7 @@ class Pretraining(Technique):
             else:
                 skipped.append((segment.layer.name, reasons[result]))
 
+        # The first layers that learnt stay as they are, where that is asked for.
         actions = [f"pretrained {count(len(learnt))}"]
         frozen_layers = learnt[:freeze]
         if frozen_layers:
@@ -200,13 +196,12 @@ class Pretraining(Technique):
                 for name, number in learnt.watched.items():
                     watched.setdefault(name, []).append(number)
 
-        kept: dict[str, Tensor] = {}
+        kept = {"codes": torch.tensor(results, dtype=torch.long)}
         for i, segment in enumerate(usable):
             for j, parameter in enumerate(segment.parameters):
                 kept[f"{i}.{j}"] = parameter.detach()
         for name, numbers in watched.items():
             kept[_WATCHED + name] = torch.tensor(numbers)
-        kept["codes"] = torch.tensor(results, dtype=torch.long)
         return kept
 
     def _learn(
@@ -227,9 +222,11 @@ class Pretraining(Technique):
         # Torch draws the start of a decoder or a head from its global random state.
         with isolated(mix(run.seed, self.name, segment.layer.name)):
             learnt = Learnt(*self.learn(segment, inputs, run.generator, **targets, **params))
+        # A loss may have reached other layers; training begins without gradients.
         for parameter in nn.Module.parameters(run.model):
             parameter.grad = None
 
+        # A layer that gained nothing goes back to its start.
         finite = math.isfinite(learnt.after)
         for parameter in segment.parameters:
             finite = finite and bool(parameter.isfinite().all())
@@ -248,14 +245,14 @@ class Pretraining(Technique):
             own = (*path.module._parameters.values(), *path.module._buffers.values())
             yield from (tensor for tensor in own if tensor is not None)
         for site in run.anatomy.sites:
-            yield from (site.id, site.kind, _values_of(site))
+            yield from (site.id, site.kind, values_of(site))
         for inputs in batches(run, rows_of(run), BATCH):
             yield from tensors(inputs)
         if self.labelled:
             yield run.data.train.target
 
 
-def _values_of(site: Site) -> object:
+def values_of(site: Site) -> object:
     """An activation by its values, so that two of one kind with other numbers differ; its kind
     where it takes no plain row.
     """

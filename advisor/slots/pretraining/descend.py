@@ -25,6 +25,7 @@ def held_out(rows: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     order.
     """
     count = len(rows[0])
+    # A tenth of few rows would say nothing about a loss.
     held = int(HELD * count) if count >= FEWEST else 0
     train = [tensor[held:] for tensor in rows]
     judge = [tensor[:held] for tensor in rows] if held else train
@@ -32,8 +33,9 @@ def held_out(rows: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def minibatches(rows: Sequence[Tensor], generator: torch.Generator) -> Iterator[list[Tensor]]:
-    """The rows in random order, 8 to 64 at a time: sixteen steps at least where there are enough."""
+    """The rows in random order, 8 to 64 at a time: at least 16 steps where there are enough."""
     count = len(rows[0])
+    # Few rows are cut small, so that an epoch has steps enough.
     size = max(8, min(64, count // 16))
     order = torch.randperm(count, generator=generator)
     for index in order.split(size):
@@ -86,6 +88,7 @@ def descend(
     The held loss is measured with the same noise each time, so that it falls only where something
     was learnt.
     """
+    # They are read twice: by the optimizer and by what keeps the best of them.
     parameters = list(parameters)
     optimizer = torch.optim.Adam(parameters, lr=lr)
     train, held = held_out(rows)
@@ -97,13 +100,14 @@ def descend(
             loss(batch, generator).backward()
             optimizer.step()
 
-    def measure() -> float:
-        """The mean loss of the held rows."""
-        noise = torch.Generator().manual_seed(0)
-        total = 0.0
-        with torch.no_grad():
-            for batch in zip(*(tensor.split(MEASURED) for tensor in held), strict=True):
-                total += len(batch[0]) * float(loss(batch, noise))
-        return total / len(held[0])
+    return keep_best(parameters, epoch, lambda: mean_loss(held, loss), epochs)
 
-    return keep_best(parameters, epoch, measure, epochs)
+
+def mean_loss(rows: Sequence[Tensor], loss: Loss) -> float:
+    """The mean loss of all rows, under noise that is the same each time."""
+    noise = torch.Generator().manual_seed(0)
+    total = 0.0
+    with torch.no_grad():
+        for batch in zip(*(tensor.split(MEASURED) for tensor in rows), strict=True):
+            total += len(batch[0]) * float(loss(batch, noise))
+    return total / len(rows[0])
