@@ -37,7 +37,7 @@ ARROWS = {
     "technique": "space",
     "model": "errors",
     "loading": "errors",
-    "data": "errors loading nested study",
+    "data": "errors loading nested randomness study",
     "training": "data errors model nested randomness study technique",
     "diagnosis": "errors model randomness technique training",
     "host": "errors loading space technique",
@@ -47,13 +47,14 @@ ARROWS = {
     "search": "errors host model nested randomness space store technique training work",
     "verdict": "diagnosis errors randomness search store technique training work",
     "api": "diagnosis errors host model search store study training verdict work",
-    "report": "api diagnosis errors host model randomness search slots store technique training verdict work",
-    "cli": "api errors host report space store testing verdict work",
+    "report": "api diagnosis errors host model randomness "
+    "search slots store technique training verdict",
+    "cli": "api errors host loading report space store technique testing verdict work",
     "testing": "data diagnosis errors host model randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.
 LIBRARIES = {
-    "torch": "model nested randomness",
+    "torch": "loading model nested randomness",
     "numpy": "nested data randomness",
     "pandas": "data",
     "sklearn": "data",
@@ -249,6 +250,8 @@ KEPT_BY = {
     "advisor/model/writing/describe.py": "the functions of torch",
     "advisor/model/swapping/rewrite.py": "the text of the source",
     "advisor/model/swapping/subclass.py": "the class and the edits themselves",
+    "plugins/embedding/from_file.py": "a file with the time of its last change, in nanoseconds",
+    "plugins/embedding/reading.py": "the same, and the words that are read",
 }
 
 

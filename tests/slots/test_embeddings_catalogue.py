@@ -512,9 +512,7 @@ def test_vectors_come_by_an_option_or_a_study_and_a_missing_file_is_named(advise
         + "study = advisor.Study('s', advisor.Task(Net, '../data.csv', target='label', "
         + "vectors='words.txt'))",
     )
-    assert StudyRef(file="vec/study.py").study().task.vectors == str(
-        Path("vec/words.txt").resolve()
-    )
+    assert StudyRef(file="vec/study.py").load().task.vectors == str(Path("vec/words.txt").resolve())
     assert (
         "leave out --vectors"
         in advise("diagnose", "vec/study.py", "--vectors", "vec/words.txt").err
