@@ -30,6 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # drawn here is not wanted; one that is drawn and not used is a mistake of this table.
 ARROWS = {
     "errors": "",
+    "record": "",
     "nested": "",
     "randomness": "",
     "space": "",
@@ -39,13 +40,13 @@ ARROWS = {
     "loading": "errors",
     "data": "errors loading nested randomness study",
     "training": "data errors model nested randomness study technique",
-    "diagnosis": "errors model randomness technique training",
+    "diagnosis": "errors model randomness record technique training",
     "host": "errors loading space technique",
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
     "work": "data diagnosis errors host loading model randomness slots study technique training",
-    "search": "errors host model nested randomness space store technique training work",
-    "verdict": "diagnosis errors randomness search store technique training work",
+    "search": "errors host model nested randomness record space store technique training work",
+    "verdict": "diagnosis errors randomness record search store technique training work",
     "api": "diagnosis errors host model search store study training verdict work",
     "report": "api diagnosis errors host model randomness "
     "search slots store technique training verdict",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from advisor.record import Record
+
 INITIALIZER = "initializer"
 """The slot whose techniques can mend a model that starts badly."""
 
@@ -63,8 +65,8 @@ BOUNDS = {
 """Every kind of finding. A number crosses its bound upwards or downwards, as the kind says."""
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, eq=False)
+class Finding(Record):
     """Something diagnosed about a model.
 
     Arguments:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from advisor.record import Record
 from advisor.search.arm import Arm
 from advisor.training.ended import Ended
 
@@ -21,17 +22,10 @@ class Verdict(StrEnum):
     """Another arm may be, and more seeds or more rows would tell."""
 
 
-class Record:
-    """A part of a recommendation; `part["name"]` reads a field, as from the JSON."""
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-
 # --- gains ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Interval(Record):
     """A gain with its 95 % interval, *higher is better*, in units of the metric."""
 
@@ -40,7 +34,7 @@ class Interval(Record):
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SelectedGain(Interval):
     """A gain on the few seeds that chose the arm; `p` is adjusted for all arms (Holm)."""
 
@@ -48,7 +42,7 @@ class SelectedGain(Interval):
     seeds: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowGain(Record):
     """The gain on the test rows, with a 95 % interval over the sampling of rows.
 
@@ -69,7 +63,7 @@ class RowGain(Record):
         return (self.high - self.low) / 3.92
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeasuredGain(Interval):
     """The gain of the best other arm over the model as it is, on the seeds that measured it.
 
@@ -100,7 +94,7 @@ class MeasuredGain(Interval):
 # --- arms on fresh seeds --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Start(Record):
     """The model as it is at the rates that the search began with, and its score in the search."""
 
@@ -108,7 +102,7 @@ class Start(Record):
     searched: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArmResult(Record):
     """What an arm reached on the seeds that measured it.
 
@@ -129,14 +123,14 @@ class ArmResult(Record):
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BaselineResult(ArmResult):
     """The same of the user's model as it is; `given` is where the search began with it."""
 
     given: Start
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alternative(Record):
     """Another arm that was confirmed, and why it was not chosen."""
 
@@ -149,7 +143,7 @@ class Alternative(Record):
     why_not: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cost(Record):
     """Score and seconds of a confirmed arm, on the seeds that chose among the arms."""
 
@@ -161,7 +155,7 @@ class Cost(Record):
 # --- the search -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SingleTechnique(Record):
     """What one technique did in the search, on its one seed; of the model as it is, `slot` is None.
 
@@ -187,7 +181,7 @@ class SingleTechnique(Record):
     gain: Interval | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CutTrial(Record):
     """A trial that was cut or failed.
 
@@ -207,7 +201,7 @@ class CutTrial(Record):
     epochs: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrialCounts(Record):
     """How the trials of the search ended."""
 
@@ -221,7 +215,7 @@ class TrialCounts(Record):
         return self.complete + self.pruned + self.failed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seconds(Record):
     """How long the search and the confirmation took."""
 
