@@ -57,6 +57,7 @@ class Candidate:
 
         The steps are coarse because seconds are noisy.
         """
+        # What nobody notices costs nothing.
         if self.extra < NOTICEABLE_SHARE:
             return 0
         return 1 + int(math.log(1 + self.extra, COST_FACTOR))
@@ -144,6 +145,7 @@ def find_candidates(history: History) -> Candidates:
 
     Raises `ValueError` where the model as it is was never trained to its end.
     """
+    # The model as it is gets its best rates and the first ones: fresh seeds say which are better.
     plan = history.plan
     tuned = history.best_of_baseline()
     if tuned is None:
@@ -164,6 +166,7 @@ def find_candidates(history: History) -> Candidates:
             params = {name: arms[0].params[name] for name in plan.parameters_of(arm)}
             others[label] = by_label.get(label) or Candidate(arm, params, searched=None)
 
+    # Duplicates count among the scores: they, too, could have been the best by another seed.
     changed = [trial for trial in history.best_of_each_arm() if trial.techniques]
     return Candidates(
         start=start,
@@ -176,6 +179,7 @@ def find_candidates(history: History) -> Candidates:
 
 def candidate_of(plan: Plan, trial: Trial) -> Candidate:
     """The arm of a trial with the parameters of that trial."""
+    # Seconds of its slots are those that its techniques took; training has a part of its own.
     before = sum(trial.costs.get(slot, 0.0) for slot in plan.options)
     extra = 0.0
     if before >= NOTICEABLE_SECONDS:
@@ -231,6 +235,7 @@ def are_tied(results: Results, one: Candidate, other: Candidate, min_gain: float
 
 def gain_noise(results: Results, baseline: Candidate, others: Sequence[Candidate]) -> Noise:
     """How an arm's gain over the baseline varies from seed to seed, pooled over arms."""
+    # Each arm gives a variance around its own gain, weighted by its degrees of freedom.
     freedoms = []
     squares = []
     for arm in others:
@@ -255,6 +260,7 @@ def count_close(scores: Sequence[float], best: Candidate, sign: float, deviation
 
     The best one itself counts, too. `deviation` is that of a gain from seed to seed.
     """
+    # On another seed a gain lies within two deviations of its mean nineteen times in twenty.
     rising = [sign * score for score in scores]
     top = max(rising, default=0.0) if best.searched is None else sign * best.searched
     return max(1, sum(top - score <= 2 * deviation for score in rising))

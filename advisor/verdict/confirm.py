@@ -211,6 +211,7 @@ def choose_pair(
             baseline = at_its_rates
             selected[baseline.label] = results
 
+    # What the rows favour is worth more the more arms could have been chosen for it.
     expected = sign * (mean_score(selected[best.label]) - mean_score(selected[baseline.label]))
     deviation = gain_noise(selected, baseline, others).deviation
     arms = count_close(candidates.best_scores, best, sign, deviation)

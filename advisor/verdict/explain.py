@@ -169,6 +169,7 @@ def explain_findings(
         techniques: those of the arm whose plugins are loaded.
         trials: those of the search.
     """
+    # A technique mends what names its slot, and the kinds of findings that it declares.
     slots = [slot for slot, _ in techniques_in(arm)]
     kinds = {kind for technique in techniques for kind in technique.mends}
     sentences = []
@@ -219,6 +220,7 @@ def explain_alternatives(
 
 def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str, SelectedGain]:
     """The gain of every arm over the user's model on the seeds that chose, by label."""
+    # The gains are paired by seed, as the results of all arms are in the order of the seeds.
     rising = {}
     for label, results in evidence.selected.items():
         rising[label] = [sign * result.score for result in results]
@@ -249,6 +251,7 @@ def why_not_chosen(evidence: Evidence, other: Candidate, criterion: Criterion) -
 
 def what_costs_more(other: Candidate, best: Candidate) -> str:
     """What an arm that ties with the best one takes more of: changes, or time before training."""
+    # Of arms that tie, fewer changes are chosen first, and then less time before training.
     costs = []
     more = other.changes - best.changes
     if more > 0:

@@ -77,7 +77,7 @@ class FreshSeedRuns:
         prepared, plan, history = search.prepared, search.plan, search.history
         self._seed = prepared.study.seed
         self._criterion = history.criterion
-        # The score of a run that broke: leaving such a run out would hide the failure.
+        # The score of a training that broke: leaving it out would hide the failure.
         scores = [trial.value for trial in history.trials if trial.value is not None]
         self._worst = min(scores, key=lambda score: history.sign * score)
         self._folder = search.folder / FOLDER
@@ -110,6 +110,7 @@ class FreshSeedRuns:
 
         The training states of the first `keep` seeds are kept, for `score_test_rows`.
         """
+        # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
         lines: dict[FreshRun, str] = {}
         for place, seed in enumerate(seeds):
@@ -120,6 +121,7 @@ class FreshSeedRuns:
                     jobs[run] = self._training(phase, arm, seed, save)
                     lines[run] = f"{arm.label}: fresh seed {place + 1} of {len(seeds)}"
 
+        # A training that broke counts as the worst that the search saw.
         for run, outcome in self._train("confirm", jobs, lines):
             score = self._worst
             if outcome.curve and not outcome.ended:
@@ -136,6 +138,7 @@ class FreshSeedRuns:
         for seed in seeds:
             for arm in arms:
                 run = self._run(phase, arm, seed)
+                # A study that was stopped may have the score and have lost the answers.
                 if self._scores[run].test is None or not self._answers_file(run).is_file():
                     jobs[run] = self._test(phase, arm, seed)
                     lines[run] = f"{arm.label}: test rows scored"

@@ -26,13 +26,7 @@ from advisor.search.trial import Trial
 from advisor.technique import Technique
 from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
-from advisor.verdict.candidates import (
-    Candidate,
-    FreshScore,
-    gain_noise,
-    mean_score,
-    mean_seconds,
-)
+from advisor.verdict.candidates import Candidate, gain_noise, mean_score, mean_seconds
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.explain import explain_alternatives, explain_choice, explain_findings
 from advisor.verdict.recommendation import Recommendation
@@ -64,34 +58,43 @@ def recommend(
     host, seed = prepared.host, prepared.study.seed
     criterion, trials, chosen = history.criterion, history.trials, evidence.chosen
 
-    # What is wrong with the user's model before it is trained, also by the techniques that fit.
-    loaded: dict[str, Technique] = {}
+    # What is wrong with the user's model before it is trained. Techniques that fit say so, too; the
+    # plugins of some may be gone since the study began.
+    loaded: dict[tuple[str, str], Technique] = {}
     for slot, name in plan.techniques:
         technique = host.find(slot, name)
         if technique is not None:
-            loaded[f"{slot}.{name}"] = technique
+            loaded[slot, name] = technique
     diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
-    mending = [loaded[key] for key in map(".".join, techniques_in(chosen.arm)) if key in loaded]
+
+    # What was wrong and is mended comes before what the change brings.
+    mending = [loaded[pair] for pair in techniques_in(chosen.arm) if pair in loaded]
     reasons = [
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
         *explain_choice(evidence, criterion.name, trials, history.duplicates),
     ]
+    # What was wrong with plugins comes before what limits this study.
+    warnings = [
+        *prepared.warnings,
+        *host.broken,
+        *diagnosis.broken,
+        *host.overruled,
+        *limits(history, chosen, criterion.metric),
+    ]
 
+    name = prepared.study.name
     build = getattr(prepared.study.task.build, "__name__", "")
-    own = evidence.baseline
+    model = _call(build, prepared.arguments)
     return Recommendation(
-        study=prepared.study.name,
+        study=name,
         verdict=evidence.verdict,
         metric=criterion.name,
         direction=criterion.direction,
         choices=dict(chosen.arm),
         params=dict(chosen.params),
         epochs=plan.epochs,
-        baseline=BaselineResult(
-            **vars(_arm_result(own, evidence.results[own.label])),
-            given=Start(dict(evidence.start.params), evidence.start.searched),
-        ),
-        recommended=_arm_result(chosen, evidence.results[chosen.label]),
+        baseline=_baseline_result(evidence),
+        recommended=_arm_result(evidence, chosen),
         gain=_measured_gain(evidence, criterion.sign),
         min_gain=evidence.min_gain,
         alternatives=explain_alternatives(evidence, criterion, prepared.overlap),
@@ -105,23 +108,18 @@ def recommend(
         trials=_trial_counts(trials),
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
-        warnings=[
-            *prepared.warnings,
-            *host.broken,
-            *diagnosis.broken,
-            *host.overruled,
-            *limits(history, chosen, criterion.metric),
-        ],
-        apply_with=_apply_with(
-            prepared.study.name, chosen, _call(build, prepared.arguments), host.built_in_slots
-        ),
+        warnings=warnings,
+        apply_with=_apply_with(name, chosen, model, host.built_in_slots),
     )
 
 
 # --- the evidence as records --------------------------------------------------------------------
 
 
-def _arm_result(candidate: Candidate, results: Sequence[FreshScore]) -> ArmResult:
+def _arm_result(evidence: Evidence, candidate: Candidate) -> ArmResult:
+    """What an arm reached on the seeds that measured it."""
+    results = evidence.results[candidate.label]
+    # The test rows are scored with the first of these seeds only.
     tests = [result.test for result in results if result.test is not None]
     return ArmResult(
         params=dict(candidate.params),
@@ -133,7 +131,13 @@ def _arm_result(candidate: Candidate, results: Sequence[FreshScore]) -> ArmResul
     )
 
 
+def _baseline_result(evidence: Evidence) -> BaselineResult:
+    start = Start(dict(evidence.start.params), evidence.start.searched)
+    return BaselineResult(**vars(_arm_result(evidence, evidence.baseline)), given=start)
+
+
 def _measured_gain(evidence: Evidence, sign: float) -> MeasuredGain:
+    # What the search had promised stands beside what fresh seeds gave.
     own, other = evidence.baseline.searched, evidence.best.searched
     searched = None
     if own is not None and other is not None:
@@ -160,6 +164,7 @@ def _reach_of_one_seed(evidence: Evidence) -> float | None:
 
 def _costs(evidence: Evidence, sign: float) -> list[Cost]:
     """Score and seconds of all confirmed arms, best first, on the seeds that chose among them."""
+    # Labels order the arms that have the same score.
     costs = []
     for arm in sorted([evidence.baseline, *evidence.others], key=lambda arm: arm.label):
         results = evidence.selected.get(arm.label)
@@ -184,6 +189,7 @@ def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
 def limits(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
     """What limits the answer, one sentence each."""
     plan, trials = history.plan, history.trials
+    # Techniques that no further trial can help are left out of the count.
     fewest = min((count for _, count in stages.arms_by_trials(history)), default=FAIR_TRIALS)
     yield from too_few_trials(len(trials), len(plan.each_technique()), fewest)
     yield from rate_at_an_end(
@@ -194,6 +200,7 @@ def limits(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]
         if trial.arm == chosen.arm:
             yield from still_improving(metric, trial.curve, plan.epochs)
 
+    # A technique that fails in many trials is one sentence, where the reason is the same.
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     yield from sorted({f"{arm_label(trial.arm)} failed: {trial.why}" for trial in failed})
 
@@ -240,6 +247,7 @@ def _apply_with(
     study: str, chosen: Candidate, model: str, built_in_slots: Sequence[str]
 ) -> list[str]:
     """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
+    # A model that is left as it is needs no import of advisor.
     lines = [f"model = {model}"]
     if chosen.changes:
         lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']

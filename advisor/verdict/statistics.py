@@ -116,6 +116,7 @@ def paired_gain(
         p = 1.0 if mean == 0 else 0.0
         return Gain(mean, mean, mean, p, pairs, 0.0, pairs, identical=mean == 0)
 
+    # A true difference must exceed half the interval by some to be seen four times in five.
     t = scipy.stats.t(spread.freedom)
     reach = float(t.ppf(0.975)) * spread.error
     return Gain(

@@ -181,7 +181,7 @@ def test_a_search_does_not_train_hopeless_arms_and_says_why(tmp_path):
     )[1]
     assert [tuple(row) for row in rows][1] == (1, "PRUNED", "gelu", "keep")
     assert {"collapsed", "vanishing", "default_start"} <= {
-        finding["kind"] for finding in found.findings
+        finding.kind for finding in found.findings
     }
     assert found.verdict == "change"
     assert any(

@@ -329,8 +329,7 @@ HEALTHY = {
 
 def run_of(patient: Patient) -> Run:
     """A run of a patient on the training rows of the digits, standardized."""
-    prepared = prepare(StudyRef.of(study_of(patient)))
-    return prepared.run(0, 0)
+    return prepare(StudyRef.of(study_of(patient))).run(0, 0)
 
 
 def study_of(patient: Patient) -> Study:

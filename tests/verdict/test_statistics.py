@@ -194,9 +194,13 @@ def test_holm_is_bonferroni_for_the_smallest_and_never_falls():
 # Mish against others on CIFAR-10, SqueezeNet, 23 runs each: mean accuracy and deviation as the Mish
 # repository gives them.
 PUBLISHED = {
-    "Swish": (87.32, 0.414), "E-Swish": (87.49, 0.4115), "GELU": (87.37, 0.472), "ReLU": (86.66, 0.584),
-    "ELU": (86.41, 0.3371), "SELU": (83.91, 0.5995),
-}  # fmt: skip
+    "Swish": (87.32, 0.414),
+    "E-Swish": (87.49, 0.4115),
+    "GELU": (87.37, 0.472),
+    "ReLU": (86.66, 0.584),
+    "ELU": (86.41, 0.3371),
+    "SELU": (83.91, 0.5995),
+}
 MISH = (87.48, 0.3967, 23)
 
 
@@ -210,8 +214,13 @@ def test_the_published_comparison_of_mish_is_read_as_it_was():
     assert gains["ReLU"].p < 1e-4
     verdicts = {name: verdict(gain, 0.5) for name, gain in gains.items()}
     assert verdicts == {
-        "Swish": "keep", "E-Swish": "keep", "GELU": "keep", "ReLU": "change", "ELU": "change", "SELU": "change",
-    }  # fmt: skip
+        "Swish": "keep",
+        "E-Swish": "keep",
+        "GELU": "keep",
+        "ReLU": "change",
+        "ELU": "change",
+        "SELU": "change",
+    }
 
 
 def test_the_interval_over_test_rows_is_that_of_the_share_that_changed():

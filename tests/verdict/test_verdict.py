@@ -104,7 +104,10 @@ def test_alternatives_say_why_they_were_not_chosen():
     evidence = measured(one, gain, "change", [one, two, three], scores)
     alternatives = explain_alternatives(evidence, Criterion(METRICS["accuracy"]), 0.0)
     assert [other.choices["activation"] for other in alternatives] == ["elu", "elu"]
-    why = "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); 1 more change"
+    why = (
+        "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); "
+        "1 more change"
+    )
     assert alternatives[0].why_not == why
     assert (
         alternatives[1].why_not
@@ -136,8 +139,9 @@ class Shallow(nn.Module):
 
 
 KEYS = {
-    "study", "verdict", "metric", "direction", "choices", "params", "baseline", "recommended", "gain", "alternatives",
-    "reasons", "findings", "skipped", "trials", "seconds", "versions", "warnings",
+    "study", "verdict", "metric", "direction", "choices", "params", "baseline", "recommended",
+    "gain", "alternatives", "reasons", "findings", "skipped", "trials", "seconds", "versions",
+    "warnings",
 }  # fmt: skip
 
 
