@@ -87,12 +87,6 @@ class Finding(Record):
     slot: str | None
     sentence: str
 
-    def __getitem__(self, name: str) -> Any:
-        # A recommendation's findings were dictionaries once; `finding["kind"]` still reads a field.
-        if name not in self.__dataclass_fields__:
-            raise KeyError(name)
-        return getattr(self, name)
-
     def to_json(self) -> dict[str, Any]:
         """The documented keys."""
         return asdict(self)
