@@ -42,6 +42,7 @@ def gathered(
     first = values[0]
     if whole(first):
         return function(list(values))
+    # The first structure says the form that all others must have.
     if isinstance(first, Mapping):
         if any(not isinstance(value, Mapping) or value.keys() != first.keys() for value in values):
             raise ValueError(f"their keys differ ({', '.join(map(str, first))})")
@@ -50,6 +51,7 @@ def gathered(
         if any(not is_structure(value) or len(value) != len(first) for value in values):
             raise ValueError(f"they do not all have {len(first)} elements")
         places = zip(*values, strict=True)
+        # A named tuple takes its elements one by one, any other as a sequence.
         parts = [gathered(function, list(place), whole) for place in places]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return function(list(values))
@@ -105,6 +107,7 @@ def ids_in(value: Any) -> int | None:
     """How many ids a batch's integers may be: the largest + 1, of rows of ids where there are any,
     else of single ids; None without integers.
     """
+    # Single integers beside rows of ids are lengths and the like, which may be larger.
     integers = [tensor for tensor in tensors_in(value) if tensor.numel() and _is_integer(tensor)]
     rows = [tensor for tensor in integers if tensor.dim() > 1] or integers
     if not rows:

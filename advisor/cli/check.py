@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Judged = Mapping[str, list["Result"]]
 """The results of each technique, by `slot.name`."""
 
-MARKS = {"kept": "✓", "skipped": "–", "broken": "✗"}
+KEPT, SKIPPED, BROKEN = "kept", "skipped", "broken"
+"""What can become of a promise, as the kit says it."""
+MARKS = {KEPT: "✓", SKIPPED: "–", BROKEN: "✗"}
 """How the table shows what became of a promise."""
 ACROSS = 6
 """Techniques side by side in one table."""
@@ -45,24 +47,15 @@ def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
     offer = offer_of(plugin)
     started = time.perf_counter()
     judged = judge(offer, waived)
-    results = [result for each in judged.values() for result in each]
-    is_broken = any(result.status == "broken" for result in results)
+    is_broken = any(result.status == BROKEN for result in all_results(judged))
     if not is_broken and offer.dist is None:
         load([plugin])  # beside the others: two plugins may claim one name
 
     seconds = time.perf_counter() - started
     if as_json:
         click.echo(to_json(offer, judged, seconds))
-        return 1 if is_broken else 0
-
-    show_tables(judged)
-    for line in lines_of(judged):
-        click.echo(line)
-    counts = []
-    for status, mark in MARKS.items():
-        counts.append(f"{sum(result.status == status for result in results)} {mark}")
-    techniques = f"{len(judged)} technique{'' if len(judged) == 1 else 's'}"
-    click.echo(f"{techniques}, {len(results)} checks: {', '.join(counts)} ({seconds:.1f} s)")
+    else:
+        show(judged, seconds)
     return 1 if is_broken else 0
 
 
@@ -93,7 +86,24 @@ def judge(offer: Offer, waived: Mapping[str, str]) -> Judged:
     return judged
 
 
-def show_tables(judged: Judged) -> None:
+def show(judged: Judged, seconds: float) -> None:
+    """Print the tables, what was not kept, and how many promises were."""
+    names = list(judged)
+    for start in range(0, len(names), ACROSS):
+        show_promises({name: judged[name] for name in names[start : start + ACROSS]})
+    for line in lines_of(judged):
+        click.echo(line)
+
+    results = all_results(judged)
+    counts = []
+    for status, mark in MARKS.items():
+        count = sum(result.status == status for result in results)
+        counts.append(f"{count} {mark}")
+    techniques = f"{len(judged)} technique{'' if len(judged) == 1 else 's'}"
+    click.echo(f"{techniques}, {len(results)} checks: {', '.join(counts)} ({seconds:.1f} s)")
+
+
+def show_promises(judged: Judged) -> None:
     """Print a line for each promise, with a mark for each technique that makes it."""
     from advisor.report.text import show_table
     from advisor.testing.promise import PROMISES
@@ -101,16 +111,17 @@ def show_tables(judged: Judged) -> None:
     marks: dict[str, dict[str, str]] = {}
     for name, results in judged.items():
         marks[name] = {result.check: MARKS[result.status] for result in results}
+    rows = []
+    for promise in PROMISES:
+        cells = [marks[name].get(promise.name, "") for name in judged]
+        if any(cells):
+            rows.append([promise.name, *cells, promise.text])
+    show_table(["check", *judged, "promise"], rows, "no techniques")
 
-    names = list(judged)
-    for start in range(0, len(names), ACROSS):
-        shown = names[start : start + ACROSS]
-        rows = []
-        for promise in PROMISES:
-            cells = [marks[name].get(promise.name, "") for name in shown]
-            if any(cells):
-                rows.append([promise.name, *cells, promise.text])
-        show_table(["check", *shown, "promise"], rows, "no techniques")
+
+def all_results(judged: Judged) -> list[Result]:
+    """The results of all techniques."""
+    return [result for results in judged.values() for result in results]
 
 
 def lines_of(judged: Judged) -> Iterator[str]:
@@ -118,12 +129,12 @@ def lines_of(judged: Judged) -> Iterator[str]:
     for name, results in judged.items():
         reasons: dict[str, list[str]] = {}
         for result in results:
-            if result.status == "broken":
-                yield f"{MARKS['broken']} {result.message}"
-            elif result.status == "skipped":
+            if result.status == BROKEN:
+                yield f"{MARKS[BROKEN]} {result.message}"
+            elif result.status == SKIPPED:
                 reasons.setdefault(result.message, []).append(result.check)
         for why, checks in reasons.items():
-            yield f"{MARKS['skipped']} {name}: {', '.join(checks)}: {why}"
+            yield f"{MARKS[SKIPPED]} {name}: {', '.join(checks)}: {why}"
 
 
 def to_json(offer: Offer, judged: Judged, seconds: float) -> str:

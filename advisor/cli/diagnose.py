@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from advisor.cli.options import TaskOptions, as_json, study_ref, task_options
+from advisor.cli.options import as_json
+from advisor.cli.task_options import TaskOptions, study_ref, task_options
 
 
 @click.command("diagnose")
@@ -28,7 +29,7 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     """Look at the model before it is trained: sites, layers, signal, findings, and which techniques
     fit.
     """
-    ref = study_ref(task)
+    ref = study_ref(task, {})
 
     # These load torch, so they come after the options have been checked.
     from advisor.api.diagnose import diagnose

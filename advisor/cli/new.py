@@ -6,6 +6,8 @@ import importlib.machinery
 import keyword
 import re
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -13,15 +15,40 @@ import click
 from advisor.errors import InputError, explain
 from advisor.host.host import load
 
-ONE_FILE = {"plugin.py.jinja": "{name}.py"}
-"""The template of a plugin in one file, and the file that it becomes."""
-PACKAGE = {
-    "plugin.py.jinja": "advisor-{name}/advisor_{name}/__init__.py",
-    "pyproject.toml.jinja": "advisor-{name}/pyproject.toml",
-    "test.py.jinja": "advisor-{name}/tests/test_{name}.py",
-    "README.md.jinja": "advisor-{name}/README.md",
-}
-"""The templates of a plugin as a distribution, and the files that they become."""
+
+@dataclass(frozen=True)
+class Form:
+    """A form in which a plugin can be begun.
+
+    Attributes:
+        files: templates, and the files that they become.
+        commands: what to do next.
+    """
+
+    files: Mapping[str, str]
+    commands: Sequence[str]
+
+
+ONE_FILE = Form(
+    files={"plugin.py.jinja": "{name}.py"},
+    commands=("advisor check {name}.py", "advisor tune STUDY.py --plugin {name}.py"),
+)
+"""A plugin in one file."""
+PACKAGE = Form(
+    files={
+        "plugin.py.jinja": "advisor-{name}/advisor_{name}/__init__.py",
+        "pyproject.toml.jinja": "advisor-{name}/pyproject.toml",
+        "test.py.jinja": "advisor-{name}/tests/test_{name}.py",
+        "README.md.jinja": "advisor-{name}/README.md",
+    },
+    commands=(
+        "pip install -e advisor-{name}",
+        "pytest advisor-{name}",
+        "advisor check {name}",
+        "advisor tune STUDY.py",
+    ),
+)
+"""A plugin as a distribution."""
 
 
 @click.group("new")
@@ -39,66 +66,68 @@ def command() -> None:
 def plugin(name: str, package: bool) -> None:
     """Write NAME.py, a working plugin: an activation with a parameter that a search varies."""
     check_name(name)
-    templates = PACKAGE if package else ONE_FILE
-    files = {template: Path(path.format(name=name)) for template, path in templates.items()}
-    # Nothing is written where a part of it would overwrite something.
+    check_name_is_free(name)
+    form = PACKAGE if package else ONE_FILE
+    files = {template: Path(path.format(name=name)) for template, path in form.files.items()}
     for path in files.values():
-        if path.exists():
-            raise InputError(
-                f"{path} is there already, and nothing was written. "
-                "Choose another name, or move it away."
-            )
+        check_absent(path)
+
     for template, path in files.items():
         write(path, render(template, name))
         click.echo(f"wrote {path}")
-
-    commands = [f"advisor check {name}.py", f"advisor tune STUDY.py --plugin {name}.py"]
-    if package:
-        commands = [
-            f"pip install -e advisor-{name}",
-            f"pytest advisor-{name}",
-            f"advisor check {name}",
-            "advisor tune STUDY.py",
-        ]
     click.echo("Next:")
-    for line in commands:
-        click.echo(f"  {line}")
+    for line in form.commands:
+        click.echo(f"  {line.format(name=name)}")
 
 
 def check_name(name: str) -> None:
-    """Raise `InputError` where a plugin cannot be called so."""
-    if not is_module_name(name):
-        similar = re.sub(r"\W+", "_", name.strip().lower()).strip("_")
-        hint = f" Write {similar}." if is_module_name(similar) else ""
-        raise InputError(
-            f"{name!r} cannot be a plugin's name: "
-            f"small letters, digits and '_', for it is a Python file.{hint}"
-        )
+    """Raise `InputError` where a Python file cannot be called so."""
+    if is_module_name(name):
+        return
+    similar = re.sub(r"\W+", "_", name.strip().lower()).strip("_")
+    hint = f" Write {similar}." if is_module_name(similar) else ""
+    raise InputError(
+        f"{name!r} cannot be a plugin's name: "
+        f"small letters, digits and '_', for it is a Python file.{hint}"
+    )
 
-    # Neither a plugin nor a technique nor a module may have the name already.
+
+def check_name_is_free(name: str) -> None:
+    """Raise `InputError` where a plugin, a technique or a module is called so already."""
     host = load()
+    advice = f"such as my_{name}."
     if any(plugin.name == name for plugin in host.plugins):
         raise InputError(
-            f"{name!r}: an installed plugin is called so. Write another name, such as my_{name}."
+            f"{name!r}: an installed plugin is called so. Write another name, {advice}"
         )
     for slot, techniques in host.techniques.items():
         if name in techniques:
-            raise InputError(
-                f"{name!r}: there is a technique of that name for the slot {slot}. "
-                f"Write another, such as my_{name}."
-            )
-    elsewhere = [folder for folder in sys.path if Path(folder).resolve() != Path.cwd()]
-    installed = importlib.machinery.PathFinder.find_spec(name, elsewhere)
-    if name in sys.stdlib_module_names or installed is not None:
+            there = f"there is a technique of that name for the slot {slot}"
+            raise InputError(f"{name!r}: {there}. Write another, {advice}")
+    if is_module(name):
+        hidden = f"a Python module is called so, and {name}.py would hide it"
+        raise InputError(f"{name!r}: {hidden}. Write another, {advice}")
+
+
+def check_absent(path: Path) -> None:
+    """Raise `InputError` where there is a file already."""
+    if path.exists():
         raise InputError(
-            f"{name!r}: a Python module is called so, and {name}.py would hide it. "
-            f"Write another, such as my_{name}."
+            f"{path} is there already, and nothing was written. "
+            "Choose another name, or move it away."
         )
 
 
 def is_module_name(name: str) -> bool:
     """Whether a Python file can be called so, in small letters."""
     return bool(re.fullmatch(r"[a-z][a-z0-9_]*", name)) and not keyword.iskeyword(name)
+
+
+def is_module(name: str) -> bool:
+    """Whether `import name` finds a module outside the current directory."""
+    elsewhere = [folder for folder in sys.path if Path(folder).resolve() != Path.cwd()]
+    spec = importlib.machinery.PathFinder.find_spec(name, elsewhere)
+    return name in sys.stdlib_module_names or spec is not None
 
 
 def render(template: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
 
@@ -21,17 +22,10 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
         click.echo(f"advisor: {line}", err=True)
 
     if as_json:
-        rows = []
-        for each in host.plugins:
-            row = {
-                "name": each.name,
-                "version": each.version,
-                "source": each.source,
-                "slots": each.slots,
-                "techniques": each.techniques,
-            }
-            rows.append(row)
-        click.echo(json.dumps(rows, indent=2))
+        plain = [asdict(each) for each in host.plugins]
+        for row in plain:
+            del row["built_in"]  # a detail of ours
+        click.echo(json.dumps(plain, indent=2))
         return
 
     from advisor.report.text import show_table

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from advisor.cli.options import storage
 from advisor.store.location import storage_url
+
+if TYPE_CHECKING:
+    from advisor.verdict.recommendation import Recommendation
 
 
 @click.command("report")
@@ -19,13 +24,15 @@ def command(study: str | None, storage: str | None, page: str) -> None:
     of the latest one.
     """
     from advisor.cli.show import latest
-
-    url = storage_url(storage)
-    text = latest(url, study)
-
-    # The plots load Optuna, so they come after the study has been found.
-    from advisor.report.study_page import write_study
     from advisor.verdict.recommendation import Recommendation
 
-    place = write_study(Recommendation.from_json(text), url, page)
+    text = latest(storage_url(storage), study)
+    write_page(Recommendation.from_json(text), storage, page)
+
+
+def write_page(recommendation: Recommendation, storage: str | None, page: str) -> None:
+    """Write the page of a study, and say on stderr where it is."""
+    from advisor.report.study_page import write_study  # loads Optuna
+
+    place = write_study(recommendation, storage_url(storage), page)
     click.echo(f"wrote {place}", err=True)

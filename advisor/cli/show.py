@@ -14,6 +14,8 @@ from advisor.store.query import read
 LATEST = "SELECT json FROM advisor_recommendations ORDER BY created DESC LIMIT 1"
 LATEST_OF = "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC LIMIT 1"
 """The queries for the last recommendation, of all studies and of one."""
+NAMES = "SELECT study FROM advisor_studies"
+"""The query for the names of all studies."""
 
 
 @click.command("show")
@@ -60,10 +62,15 @@ def latest(url: str, study: str | None) -> str:
     _, rows = read(url, LATEST_OF, (study,)) if study else read(url, LATEST)
     if rows:
         return str(rows[0][0])
-    _, studies = read(url, "SELECT study FROM advisor_studies")
-    names = [str(name) for (name,) in studies]
+    names = study_names(url)
     whose = f"study {study!r}" if study else "any study"
     raise InputError(
         f"No recommendation for {whose} in {url}.{near(study or '', names)} "
         f"Studies there: {listing(names) or 'none'}."
     )
+
+
+def study_names(url: str) -> list[str]:
+    """The names of the studies in a database."""
+    _, rows = read(url, NAMES)
+    return [str(name) for (name,) in rows]

@@ -7,6 +7,7 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
+from advisor.cli.show import study_names
 from advisor.errors import InputError, listing, near
 from advisor.store.location import storage_url
 from advisor.store.query import read
@@ -48,8 +49,7 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
 def delete(context: click.Context, study: str, storage: str | None, yes: bool) -> None:
     """Remove a study and everything that was written about it."""
     url = storage_url(storage or context.obj)
-    _, rows = read(url, "SELECT study FROM advisor_studies")
-    names = [str(name) for (name,) in rows]
+    names = study_names(url)
     if study not in names:
         raise InputError(
             f"No study {study!r} in {url}.{near(study, names)} "
@@ -61,9 +61,9 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
 
     from advisor.store.database import Database  # loads SQLAlchemy and Optuna
 
-    database = Database(url, None)
-    database.delete(study)
-    database.close()
+    # Without slots its views stay as they are.
+    with Database(url, None) as database:
+        database.delete(study)
     click.echo(f"Deleted {study}.")
 
 

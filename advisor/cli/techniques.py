@@ -33,6 +33,10 @@ class OfferedTechnique:
         """Its name in its slot."""
         return self.technique.name
 
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is its slot, its own name, or both."""
+        return name in (self.slot, self.name, f"{self.slot}.{self.name}")
+
     @property
     def about(self) -> str:
         """Its docstring."""
@@ -64,23 +68,18 @@ class OfferedTechnique:
 
     def description(self) -> str:
         """All about it: its docstring, what may vary, and which searches try it."""
+        technique = self.technique
         searched = "in every search"
-        if not self.technique.standard:
+        if not technique.standard:
             searched = f"only where a search names it: --only {self.slot}={self.name}"
-        varies = ["Nothing of it varies."]
-        if self.technique.space:
-            varies = ["What may vary:"]
-            for text, first in zip(self.ranges, self.technique.defaults().values(), strict=True):
-                varies.append(f"  {text}, first {first}")
-        lines = [
-            f"{self.slot} {self.name} ({self.technique.cite or 'no source'})",
-            "",
-            self.about,
-            "",
-            f"Plugin: {self.plugin}. Tried {searched}.",
-            *varies,
-        ]
-        return "\n".join(lines)
+
+        varies = []
+        for text, first in zip(self.ranges, technique.defaults().values(), strict=True):
+            varies.append(f"  {text}, first {first}")
+        title = f"{self.slot} {self.name} ({technique.cite or 'no source'})"
+        tried = f"Plugin: {self.plugin}. Tried {searched}."
+        last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
+        return "\n".join([title, "", self.about, "", tried, *last])
 
 
 @click.command("techniques")
@@ -126,21 +125,19 @@ def named_techniques(host: Host, name: str | None) -> list[OfferedTechnique]:
     Raises `InputError` where there is neither a slot nor a technique of that name.
     """
     offered = []
-    for slot, techniques in host.techniques.items():
-        for technique in techniques.values():
-            owner = host.owner.get(f"{slot}.{technique.name}", "advisor")
-            offered.append(OfferedTechnique(technique, owner))
+    for technique in (each for slot in host.techniques.values() for each in slot.values()):
+        # Nobody owns what keeps a slot: that comes with every slot.
+        owner = host.owner.get(f"{technique.slot}.{technique.name}", "advisor")
+        offered.append(OfferedTechnique(technique, owner))
     if name is None:
         return offered
-
-    named = [each for each in offered if name in (each.slot, each.name, f"{each.slot}.{each.name}")]
-    if not named:
-        names = [*host.slots, *(each.name for each in offered)]
-        raise InputError(
-            f"There is no slot or technique {name!r}.{near(name, names)} "
-            f"The slots are: {listing(host.slots)}."
-        )
-    return named
+    named = [each for each in offered if each.is_called(name)]
+    if named:
+        return named
+    names = [*host.slots, *(each.name for each in offered)]
+    hint = near(name, names)
+    slots = f"The slots are: {listing(host.slots)}."
+    raise InputError(f"There is no slot or technique {name!r}.{hint} {slots}")
 
 
 def show_list(listed: Sequence[OfferedTechnique]) -> None:

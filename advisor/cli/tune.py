@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from advisor.cli.options import TaskOptions, as_json, storage, study_ref, task_options
+from advisor.cli.options import as_json, grouped, storage
+from advisor.cli.task_options import TaskOptions, study_ref, task_options
+
+OPTIONS = (
+    # How much is spent.
+    click.option(
+        "--trials", type=click.IntRange(min=1), help="total search trials, over all resumes (60)"
+    ),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        help="total time, over all resumes",
+    ),
+    click.option(
+        "--seeds",
+        type=click.IntRange(min=3),
+        help="fresh seeds that the answer rests on, to begin with (5)",
+    ),
+    # What counts as better.
+    click.option(
+        "--min-gain",
+        type=click.FloatRange(min=0),
+        help="smallest gain worth a change, in units of the metric",
+    ),
+    click.option(
+        "--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score"
+    ),
+    click.option(
+        "--noise",
+        type=click.FloatRange(min=0),
+        help="score under noise on the inputs, in deviations",
+    ),
+)
+"""The options that overrule the study's own budget. `BudgetOptions` has a field for each."""
+
+
+@dataclass(frozen=True)
+class BudgetOptions:
+    """The values of these options, by the words of `advisor.Study`; None where one is not given."""
+
+    trials: int | None
+    minutes: float | None
+    seeds: int | None
+    min_gain: float | None
+    reach: float | None
+    noise: float | None
 
 
 @click.command("tune")
 @task_options
-@click.option(
-    "--trials", type=click.IntRange(min=1), help="total search trials, over all resumes (60)"
-)
-@click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="total time, over all resumes"
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=3),
-    help="fresh seeds that the answer rests on, to begin with (5)",
-)
-@click.option(
-    "--min-gain",
-    type=click.FloatRange(min=0),
-    help="smallest gain worth a change, in units of the metric",
-)
-@click.option(
-    "--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score"
-)
-@click.option(
-    "--noise", type=click.FloatRange(min=0), help="score under noise on the inputs, in deviations"
-)
+@grouped("budget", BudgetOptions, OPTIONS)
 @click.option("--workers", type=click.IntRange(min=1), help="processes that train (one per core)")
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage
@@ -45,12 +71,7 @@ from advisor.cli.options import TaskOptions, as_json, storage, study_ref, task_o
 @click.option("--quiet", is_flag=True, help="no progress")
 def command(
     task: TaskOptions,
-    trials: int | None,
-    minutes: float | None,
-    seeds: int | None,
-    min_gain: float | None,
-    reach: float | None,
-    noise: float | None,
+    budget: BudgetOptions,
     workers: int | None,
     device: str,
     storage: str | None,
@@ -59,18 +80,11 @@ def command(
     quiet: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
-    ref = study_ref(
-        task,
-        trials=trials,
-        minutes=minutes,
-        seeds=seeds,
-        min_gain=min_gain,
-        reach=reach,
-        noise=noise,
-    )
+    ref = study_ref(task, vars(budget))
 
     # These load torch, so they come after the options have been checked.
     from advisor.api.tune import tune
+    from advisor.cli.report import write_page
     from advisor.report.progress import progress
     from advisor.report.study_text import show_recommendation, show_task
     from advisor.work.executors import default_workers
@@ -80,16 +94,11 @@ def command(
         prepared = prepare(ref, device)
         if not quiet:
             show_task(prepared)
-        workers = workers or default_workers()
-        answer = tune(prepared, storage=storage, workers=workers, on=on)
+        answer = tune(prepared, storage=storage, workers=workers or default_workers(), on=on)
 
     if as_json:
         click.echo(answer.to_json())
     else:
         show_recommendation(answer)
     if page:
-        from advisor.report.study_page import write_study
-        from advisor.store.location import storage_url
-
-        place = write_study(answer, storage_url(storage), page)
-        click.echo(f"wrote {place}", err=True)
+        write_page(answer, storage, page)

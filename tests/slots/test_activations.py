@@ -264,7 +264,8 @@ def test_an_activation_may_say_more_about_itself_and_refuse_a_run():
     )
     assert picky.unfit(run) == "8 rows are too few"
     assert picky.__doc__ == (
-        "Shrinks.\n\nf(z) = z - λ sign z\n\nArguments:\n    lambd: 0.1 to 1, first 0.5.\n\nReference: Someone 2000."
+        "Shrinks.\n\nf(z) = z - λ sign z\n\nArguments:\n"
+        "    lambd: 0.1 to 1, first 0.5.\n\nReference: Someone 2000."
     )
     assert advisor.Activation("plain", nn.Softshrink).unfit(run) is None
 

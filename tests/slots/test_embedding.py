@@ -21,7 +21,7 @@ class Reader(nn.Module):
 
 
 def pairs(rows=400):
-    """Sentences in which word 2k and 2k+1 are always together: neighbours that vectors must find."""
+    """Sentences in which word 2k and 2k+1 are always together: neighbours that must be near."""
     generator = torch.Generator().manual_seed(0)
     first = torch.randint(1, 10, (rows, 3), generator=generator) * 2
     return torch.cat(

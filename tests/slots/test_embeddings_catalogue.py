@@ -166,7 +166,7 @@ def test_a_model_of_facebook_gives_other_words_vectors_from_their_parts_and_does
     assert "and 2 put together from parts of words" in said
 
 
-def test_a_word_that_a_file_has_only_with_capitals_takes_the_first_of_them_and_rows_of_blanks_are_words(
+def test_a_word_in_capitals_only_takes_the_first_of_them_and_rows_of_blanks_are_words(
     host, tmp_path
 ):
     path = tmp_path / "glove.txt"
@@ -237,8 +237,8 @@ def test_what_a_file_covers_is_told_exactly(host, tmp_path):
     spoken = {word: times for word, times in counts.items() if word > 1}
     share = sum(times for word, times in spoken.items() if word > 5) / sum(spoken.values())
     assert (
-        f"vectors for {(len(spoken) - 4) / len(spoken):.1%} of the different words and {share:.1%} of the tokens"
-        in said
+        f"vectors for {(len(spoken) - 4) / len(spoken):.1%} of the different words "
+        f"and {share:.1%} of the tokens" in said
     )
     assert f"most frequent missing words {WORDS[missing]} ({counts[missing]})" in said
     assert said.count("→") == 3
@@ -509,7 +509,8 @@ def test_vectors_come_by_an_option_or_a_study_and_a_missing_file_is_named(advise
     write(
         "vec/study.py",
         STUDY
-        + "study = advisor.Study('s', advisor.Task(Net, '../data.csv', target='label', vectors='words.txt'))",
+        + "study = advisor.Study('s', advisor.Task(Net, '../data.csv', target='label', "
+        + "vectors='words.txt'))",
     )
     assert StudyRef(file="vec/study.py").study().task.vectors == str(
         Path("vec/words.txt").resolve()

@@ -20,15 +20,16 @@ def path(tmp_path_factory):
     """A database with one study of two trials."""
     path = tmp_path_factory.mktemp("query") / "studies.db"
     database = Database(f"sqlite:///{path}", SLOTS)
-    database.study("digits").begin("accuracy", "maximize", {}, None)
-    for name in ("keep", "elu"):
+    records = database.study("digits")
+    records.begin("accuracy", "maximize", {}, None)
+    for number, name in enumerate(("keep", "elu")):
         params = {"activation": name, "initializer": "keep"}
         space = {
             "activation": CategoricalDistribution(("keep", "elu")),
             "initializer": CategoricalDistribution(("keep", "he")),
         }
-        database.add_trial("digits", params, space, {})
-    database.save_recommendation("digits", "keep", '{"study": "digits"}')
+        records.add_trial(number, params, space, {})
+    records.save_recommendation("keep", '{"study": "digits"}')
     database.close()
     return path
 

@@ -68,7 +68,7 @@ def _matrix_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]
     kernel = math.prod(weight.shape[2:])
     if layer.kind == "conv_transpose":
         # A stride spreads the kernel over that many outputs, each with at least one input.
-        spread = kernel / math.prod(layer.module.stride)  # type: ignore[arg-type]  # numbers
+        spread = kernel / math.prod(layer.module.stride)  # type: ignore[arg-type]  # of a convolution
         fan_in = max(1.0, weight.shape[0] // groups * spread)
         fan_out = max(1.0, weight.shape[1] * spread)
         parts = [part.transpose(0, 1) for part in weight.chunk(groups)]
