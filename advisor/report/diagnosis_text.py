@@ -14,13 +14,15 @@ from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Signal
 from advisor.diagnosis.rules import guessing
 from advisor.diagnosis.steps import Steps
-from advisor.model import Site
+from advisor.model import Site, Table
 from advisor.report.text import console, number, print_section, print_wrapped
 
 MOST = 16
 """Layers that are shown; of more, the first and the last half of these. --json has them all."""
 MOST_SITES = 12
 """Lines about activations that are shown."""
+MOST_NAMES = 3
+"""Sites of one line that are named."""
 COLUMNS = {
     "layer": 25,
     "kind": 14,
@@ -47,56 +49,66 @@ BARS = "▁▂▃▄▅▆▇█"
 
 def show_report(report: DiagnosisReport) -> None:
     """Show model, layers with their signal, activations, findings, and the techniques that fit."""
-    out, diagnosis = console(), report.diagnosis
-    measured, anatomy = diagnosis.measured, report.anatomy
+    out = console()
+    anatomy = report.anatomy
+    show_model(out, report)
+    show_layers(out, report.diagnosis.measured.signals)
+    sites = site_lines(anatomy.sites) or ["none that this finds"]
+    print_section(out, "Activations", sites, most=MOST_SITES)
+    print_section(out, "Embedding tables", table_lines(anatomy.tables))
+    if report.diagnosis.steps is not None:
+        show_steps(out, report.diagnosis.steps)
+    show_findings(out, report.findings)
+    show_fits(out, report.fits)
+
+
+def show_model(out: Console, report: DiagnosisReport) -> None:
+    """Show the size of the model, what it returns, and its loss before training."""
     # A user's model may have an attribute that is called `parameters`, so the class is asked.
-    total = sum(parameter.numel() for parameter in nn.Module.parameters(report.model))
-    shape = "×".join(["rows", *map(str, anatomy.output_shape[1:])])
-    output = f"output {report.output} ({shape})"
+    parameters = nn.Module.parameters(report.model)
+    total = sum(parameter.numel() for parameter in parameters)
+    sizes = map(str, report.anatomy.output_shape[1:])
+    output = f"output {report.output} ({'×'.join(['rows', *sizes])})"
     title = f"{type(report.model).__name__}: {total:,} parameters · {output}"
     out.print(Text(f"\n{title}", style="bold"))
 
+    measured = report.diagnosis.measured
     guess = guessing(measured)
-    loss = f"loss {measured.loss:.3g}" + (f" (a guess: {guess:.3g})" if guess else "")
-    facts = f"{measured.rows} rows, before training · {loss} · {diagnosis.seconds:.2g} s"
-    out.print(Text(f"{facts}\n", style="dim"))
-
-    _show_layers(out, measured.signals)
-    sites = _site_lines(anatomy.sites) or ["none that this finds"]
-    print_section(out, "Activations", sites, most=MOST_SITES)
-    tables = []
-    for table in anatomy.tables:
-        source = table.source or "something unknown"
-        tables.append(f"{table.name}: {table.rows:,} × {table.width}, indexed by {source}")
-    print_section(out, "Embedding tables", tables)
-    if diagnosis.steps is not None:
-        _show_steps(out, diagnosis.steps)
-    _show_findings(out, report.findings)
-    _show_fits(out, report.fits)
+    loss = f"loss {measured.loss:.3g}"
+    if guess:
+        loss += f" (a guess: {guess:.3g})"
+    seconds = f"{report.diagnosis.seconds:.2g} s"
+    line = f"{measured.rows} rows, before training · {loss} · {seconds}"
+    out.print(Text(f"{line}\n", style="dim"))
 
 
-# --- layers and sites ---------------------------------------------------------------------------
+# --- layers, sites and tables -------------------------------------------------------------------
 
 
-def _show_layers(out: Console, signals: Sequence[Signal]) -> None:
+def show_layers(out: Console, signals: Sequence[Signal]) -> None:
+    """Show a table of the layers, with what it means."""
     if not signals:
         out.print(Text("  no layer with weights ran"))
         return
-    rows = [_row(signal) for signal in shortened(signals)]
+    rows = [row_of(signal) for signal in shortened(signals)]
+    widths = column_widths(rows)
+    out.print(Text(aligned(list(COLUMNS), widths), style="bold"))
+    for row in rows:
+        out.print(Text(aligned(row, widths)))
 
-    # A column is as wide as its longest cell, up to its limit.
+    legend = LEGEND
+    if len(signals) > MOST:
+        legend += f" Of {len(signals)} layers, {MOST} are shown (--json has all)."
+    print_wrapped(out, "", legend)
+
+
+def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """The width of each column: that of its longest cell, up to its limit."""
     widths = []
     for i, (title, widest) in enumerate(COLUMNS.items()):
-        longest = max(len(title), *(len(row[i]) for row in rows))
-        widths.append(min(widest, longest))
-
-    out.print(Text(_aligned(list(COLUMNS), widths), style="bold"))
-    for row in rows:
-        out.print(Text(_aligned(row, widths)))
-    more = ""
-    if len(signals) > MOST:
-        more = f" Of {len(signals)} layers, {MOST} are shown (--json has all)."
-    print_wrapped(out, "", LEGEND + more)
+        lengths = [len(row[i]) for row in rows]
+        widths.append(min(widest, max(len(title), *lengths)))
+    return widths
 
 
 def shortened(signals: Sequence[Signal]) -> list[Signal | None]:
@@ -106,7 +118,7 @@ def shortened(signals: Sequence[Signal]) -> list[Signal | None]:
     return [*signals[: MOST // 2], None, *signals[-MOST // 2 :]]
 
 
-def _row(signal: Signal | None) -> list[str]:
+def row_of(signal: Signal | None) -> list[str]:
     """The cells of a layer; a row of dots for layers that are left out."""
     if signal is None:
         return ["⋮"] + [""] * (len(COLUMNS) - 1)
@@ -123,10 +135,14 @@ def _row(signal: Signal | None) -> list[str]:
     ]
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """A line of the table; words that are too long lose their middle."""
     cells = []
     for i, (text, width) in enumerate(zip(row, widths, strict=True)):
-        cells.append(cut(text, width).ljust(width) if i < WORDS else text.rjust(width))
+        if i < WORDS:
+            cells.append(cut(text, width).ljust(width))
+        else:
+            cells.append(text.rjust(width))
     return "  " + " ".join(cells).rstrip()
 
 
@@ -148,30 +164,48 @@ def bar(value: float | None) -> str:
     """A bar on a logarithmic scale."""
     if value is None or math.isnan(value):
         return ""
+    # What is fainter or louder than the scale gets the bar at its end.
     power = math.log10(value) if value > 0 else FAINTEST
     power = min(max(power, FAINTEST), LOUDEST)
     height = (power - FAINTEST) / (LOUDEST - FAINTEST)
     return BARS[round(height * (len(BARS) - 1))]
 
 
-def _site_lines(sites: Sequence[Site]) -> list[str]:
-    """Sites of one label and kind together, with the reason of the first."""
+def site_lines(sites: Sequence[Site]) -> list[str]:
+    """A line for all sites of one label and kind, with the reason of the first."""
     groups: dict[tuple[str, str], list[Site]] = {}
     for site in sorted(sites, key=lambda site: (site.label, site.kind)):
         groups.setdefault((site.label, site.kind), []).append(site)
     lines = []
     for (label, kind), members in groups.items():
-        names = [f"{site.id} ×{site.calls}" if site.calls > 1 else site.id for site in members[:3]]
-        if len(members) > 3:
+        names = [site_name(site) for site in members[:MOST_NAMES]]
+        if len(members) > MOST_NAMES:
             names.append(f"… ({len(members)} in all)")
-        lines.append(f"{label} · {kind}: {', '.join(names)}. {members[0].reason}")
+        reason = members[0].reason
+        lines.append(f"{label} · {kind}: {', '.join(names)}. {reason}")
+    return lines
+
+
+def site_name(site: Site) -> str:
+    """A site, with how often it is called in one forward pass where that is not once."""
+    return f"{site.id} ×{site.calls}" if site.calls > 1 else site.id
+
+
+def table_lines(tables: Sequence[Table]) -> list[str]:
+    """A line for each embedding table."""
+    lines = []
+    for table in tables:
+        size = f"{table.rows:,} × {table.width}"
+        source = table.source or "something unknown"
+        lines.append(f"{table.name}: {size}, indexed by {source}")
     return lines
 
 
 # --- findings and techniques --------------------------------------------------------------------
 
 
-def _show_steps(out: Console, steps: Steps) -> None:
+def show_steps(out: Console, steps: Steps) -> None:
+    """Show what the first steps of a training did to the loss and to the weights."""
     line = f"loss {steps.before:.4g} → {steps.after:.4g}"
     if steps.ratios:
         lowest, highest = min(steps.ratios.values()), max(steps.ratios.values())
@@ -180,7 +214,8 @@ def _show_steps(out: Console, steps: Steps) -> None:
     print_section(out, f"The first {len(steps.losses)} steps", [line])
 
 
-def _show_findings(out: Console, findings: Sequence[Finding]) -> None:
+def show_findings(out: Console, findings: Sequence[Finding]) -> None:
+    """Show what is wrong, each with its number, its bound and where the bound comes from."""
     if not findings:
         nothing = "Nothing that a look before training can tell."
         print_section(out, "What is wrong", [nothing])
@@ -188,20 +223,26 @@ def _show_findings(out: Console, findings: Sequence[Finding]) -> None:
     out.print(Text("\nWhat is wrong", style="bold"))
     for finding in findings:
         print_wrapped(out, "· ", finding.sentence)
+        # The slot is the one whose techniques can mend it.
         slot = f"slot {finding.slot} · " if finding.slot else ""
+        measured = f"{finding.kind} {number(finding.number)}"
         bound = f"(bound {finding.threshold:g}): {finding.source}"
-        print_wrapped(out, "  ", f"{slot}{finding.kind} {number(finding.number)} {bound}")
+        print_wrapped(out, "  ", f"{slot}{measured} {bound}")
 
 
-def _show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
+def show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
     """Show the techniques of each slot that fit, then the others by why they do not."""
     out.print(Text("\nWhat can be tried", style="bold"))
     for slot, techniques in fits.items():
         fitting: list[str] = []
         unfit: dict[str, list[str]] = {}
         for name, why in techniques.items():
-            names = fitting if why is None else unfit.setdefault(why, [])
-            names.append(name)
+            if why is None:
+                fitting.append(name)
+            else:
+                unfit.setdefault(why, []).append(name)
         print_wrapped(out, f"{slot:<13}", ", ".join(fitting) or "nothing")
+        # Techniques that share a reason share a line.
         for why in sorted(unfit):
-            print_wrapped(out, " " * 13, f"not {', '.join(unfit[why])}: {why}")
+            names = ", ".join(unfit[why])
+            print_wrapped(out, " " * 13, f"not {names}: {why}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.text import Text
 
 from advisor.report.study_words import gain_and_interval, group_skips, metric_of_test_rows
@@ -12,7 +13,7 @@ from advisor.report.text import MOST, cell, console, print_section, print_wrappe
 from advisor.search.arm import arm_label
 from advisor.training.ended import EARLY_STEPS, Ended
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import CutTrial, Verdict
+from advisor.verdict.records import CutTrial, SingleTechnique, Verdict
 
 if TYPE_CHECKING:
     from advisor.work.prepare import Prepared
@@ -38,15 +39,17 @@ answers of version 0.1, which kept no reason.
 def show_task(prepared: Prepared, plan: bool = True) -> None:
     """Show what was understood of the task, on stderr; with `plan` also how it will be trained."""
     out = console(stderr=True)
-    study, sizes = prepared.study, prepared.facts.sizes
+    study = prepared.study
     out.print(Text(f"{study.name}: {prepared.objective.sentence()}", style="bold"))
 
-    facts = [f"{name} {sizes[name]}" for name in SPLITS if sizes.get(name)]
+    # Parts of the data that have no rows are left out.
+    sizes = prepared.facts.sizes
+    rows = [f"{name} {sizes[name]}" for name in SPLITS if sizes.get(name)]
     if plan:
         epochs = study.epochs or "as many"
         needed = "" if study.epochs else " as your model needs"
-        facts += [f"batch {prepared.batch}", f"{epochs} epochs{needed}"]
-    out.print(Text("rows: " + " · ".join(facts)))
+        rows += [f"batch {prepared.batch}", f"{epochs} epochs{needed}"]
+    out.print(Text("rows: " + " · ".join(rows)))
 
     for note in prepared.notes:
         print_wrapped(out, "· ", note, indent=0)
@@ -56,130 +59,172 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
 
 def show_recommendation(recommendation: Recommendation) -> None:
     """Show verdict, gain, cost, why, what was not chosen or does not fit, and how to apply it."""
-    answer, out = recommendation, console()
-    out.print(Text(f"\n{_headline(answer)}\n", style=f"bold {COLOR[answer.verdict]}"))
-    for name, line in _key_numbers(answer):
+    out = console()
+    color = COLOR[recommendation.verdict]
+    out.print(Text(f"\n{headline(recommendation)}\n", style=f"bold {color}"))
+    for name, line in key_numbers(recommendation):
         print_wrapped(out, f"{name:<11}", line)
+    show_evidence(out, recommendation)
 
-    # A section without lines is left out.
-    not_chosen = [f"{arm_label(each.choices)}: {each.why_not}" for each in answer.alternatives]
-    skipped = [f"{slot} {names}: {why}" for slot, names, why in group_skips(answer.skipped)]
+    # Code to copy is never wrapped.
+    out.print(Text("\nApply it", style="bold"))
+    for line in recommendation.apply_with:
+        print(f"  {line}", file=out.file)
+    show_spent(out, recommendation)
+
+
+def headline(recommendation: Recommendation) -> str:
+    """The verdict in words."""
+    study = recommendation.study
+    if recommendation.verdict == Verdict.CHANGE:
+        changes = [f"{slot} → {name}" for slot, name in recommendation.changed.items()]
+        return f"{study}: CHANGE {', '.join(changes)}"
+    if recommendation.verdict == Verdict.KEEP:
+        return f"{study}: KEEP your model as it is"
+    other = arm_label(recommendation.gain.arm)
+    return f"{study}: UNDECIDED between your model and {other}"
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
+    """Name and value of what was measured, the most important first."""
+    if recommendation.verdict == Verdict.CHANGE:
+        return numbers_of_a_change(recommendation)
+    base, gain = recommendation.baseline, recommendation.gain
+    test = with_metric(recommendation, cell(base.test))
+    other = "none"
+    if gain.arm:
+        other = f"{arm_label(gain.arm)}: gain {measured_gain(recommendation)}"
+    rate, decay, *_ = settings(recommendation)
+    return [
+        (recommendation.metric, f"{cell(base.mean)} (test {test})"),
+        ("best other", other),
+        *promised_gain(recommendation),
+        ("with", f"{rate}, {decay}, {recommendation.epochs} epochs"),
+    ]
+
+
+def numbers_of_a_change(recommendation: Recommendation) -> list[tuple[str, str]]:
+    """The same where another arm is recommended: each number of both arms."""
+    base, best = recommendation.baseline, recommendation.recommended
+    test = with_metric(recommendation, f"{cell(base.test)} → {cell(best.test)}")
+    on_rows = recommendation.gain.test
+    if on_rows is not None:
+        interval = gain_and_interval(on_rows)
+        test += f", {interval} over {on_rows.rows} rows that nothing else looked at"
+    seconds = f"{base.seconds:.2g} s → {best.seconds:.2g} s"
+    return [
+        (recommendation.metric, f"{cell(base.mean)} → {cell(best.mean)}"),
+        ("gain", measured_gain(recommendation)),
+        *promised_gain(recommendation),
+        ("test", test),
+        ("cost", f"{seconds} a training of {recommendation.epochs} epochs"),
+        ("with", ", ".join(settings(recommendation))),
+    ]
+
+
+def with_metric(recommendation: Recommendation, numbers: str) -> str:
+    """Numbers of the test rows, after their metric where it is not the one that arms have."""
+    return f"{metric_of_test_rows(recommendation)} {numbers}".strip()
+
+
+def measured_gain(recommendation: Recommendation) -> str:
+    """The gain with its interval, what it rests on, and what would be enough."""
+    gain = recommendation.gain
+    seeds = f"{gain.seeds} fresh paired seeds"
+    enough = f"worth a change from {cell(recommendation.min_gain)}"
+    return f"{gain_and_interval(gain)} (95 %), p {gain.p:.2g}, {seeds}; {enough}"
+
+
+def promised_gain(recommendation: Recommendation) -> list[tuple[str, str]]:
+    """What the search saw of the gain, on the seed that it chose by: the winner's curse."""
+    searched = recommendation.gain.searched
+    if searched is None:
+        return []
+    warning = "on the one seed that chose it, hence not to be trusted"
+    return [("in search", f"{searched:+.4g} {warning}")]
+
+
+def settings(recommendation: Recommendation) -> list[str]:
+    """Learning rate, weight decay, and the parameters of the techniques."""
+    params = recommendation.params
+    rate = params.get("training.lr", 0)
+    decay = params.get("training.weight_decay", 0)
+    lines = [f"lr {rate:.3g}", f"weight decay {decay:.3g}"]
+    for name, value in params.items():
+        if not name.startswith("training."):
+            lines.append(f"{name} {cell(value)}")
+    return lines
+
+
+# --- sections -----------------------------------------------------------------------------------
+
+
+def show_evidence(out: Console, recommendation: Recommendation) -> None:
+    """Show why, what else was tried, and what to mind; a section without lines is left out."""
+    answer = recommendation
+    not_chosen = []
+    for each in answer.alternatives:
+        not_chosen.append(f"{arm_label(each.choices)}: {each.why_not}")
+    skipped = []
+    for slot, names, why in group_skips(answer.skipped):
+        skipped.append(f"{slot} {names}: {why}")
+
     print_section(out, "Why", answer.reasons)
-    print_section(out, "Diagnosed before training", _diagnosed(answer))
+    print_section(out, "Diagnosed before training", diagnosed(answer))
     print_section(out, "Not chosen", not_chosen)
-    title = "Each technique alone, at its best rate (search; one seed)"
-    print_section(out, title, _single_techniques(answer), most=2 * MOST)
-    print_section(out, "Stopped early", _stopped(answer.pruned))
-    print_section(out, "Score against cost", _front(answer))
+    single = "Each technique alone, at its best rate (search; one seed)"
+    print_section(out, single, single_techniques(answer), most=2 * MOST)
+    print_section(out, "Stopped early", stopped_early(answer.pruned))
+    print_section(out, "Score against cost", pareto_front(answer))
     print_section(out, "Not applicable", skipped)
     print_section(out, "Mind", answer.warnings, most=len(answer.warnings))
 
-    out.print(Text("\nApply it", style="bold"))
-    for line in answer.apply_with:
-        print(f"  {line}", file=out.file)  # code to copy is never wrapped
 
-    counts, seconds = answer.trials, answer.seconds
-    stopped = f"{counts.pruned} stopped early, {counts.failed} failed"
-    total = f"{counts.total} trials ({counts.complete} complete, {stopped})"
-    out.print(Text(f"\n{total}", style="dim"))
-    took = f"search {seconds.search:.0f} s, confirmation {seconds.confirm:.0f} s"
-    out.print(Text(took, style="dim"))
-
-
-def _headline(answer: Recommendation) -> str:
-    if answer.verdict == Verdict.CHANGE:
-        changes = [f"{slot} → {name}" for slot, name in answer.changed.items()]
-        return f"{answer.study}: CHANGE {', '.join(changes)}"
-    if answer.verdict == Verdict.KEEP:
-        return f"{answer.study}: KEEP your model as it is"
-    return f"{answer.study}: UNDECIDED between your model and {arm_label(answer.gain.arm)}"
-
-
-def _key_numbers(answer: Recommendation) -> list[tuple[str, str]]:
-    """Name and value of what was measured, the most important first."""
-    base, best, gain = answer.baseline, answer.recommended, answer.gain
-    test = f"{metric_of_test_rows(answer)} {cell(base.test)}".strip()
-    interval = (
-        f"{gain_and_interval(gain)} (95 %), p {gain.p:.2g}, {gain.seeds} fresh paired seeds; "
-        f"worth a change from {cell(answer.min_gain)}"
-    )
-    settings = _settings(answer)
-    searched: list[tuple[str, str]] = []
-    if gain.searched is not None:
-        line = f"{gain.searched:+.4g} on the one seed that chose it, hence not to be trusted"
-        searched.append(("in search", line))
-
-    if answer.verdict != Verdict.CHANGE:
-        other = f"{arm_label(gain.arm)}: gain {interval}" if gain.arm else "none"
-        return [
-            (answer.metric, f"{cell(base.mean)} (test {test})"),
-            ("best other", other),
-            *searched,
-            ("with", f"{', '.join(settings[:2])}, {answer.epochs} epochs"),
-        ]
-
-    rows = ""
-    if gain.test is not None:
-        measured = f"{gain_and_interval(gain.test)} over {gain.test.rows} rows"
-        rows = f", {measured} that nothing else looked at"
-    seconds = f"{base.seconds:.2g} s → {best.seconds:.2g} s"
-    return [
-        (answer.metric, f"{cell(base.mean)} → {cell(best.mean)}"),
-        ("gain", interval),
-        *searched,
-        ("test", f"{test} → {cell(best.test)}{rows}"),
-        ("cost", f"{seconds} a training of {answer.epochs} epochs"),
-        ("with", ", ".join(settings)),
-    ]
-
-
-def _settings(answer: Recommendation) -> list[str]:
-    """Learning rate, weight decay, and the parameters of the techniques."""
-    params = answer.params
-    settings = [
-        f"lr {params.get('training.lr', 0):.3g}",
-        f"weight decay {params.get('training.weight_decay', 0):.3g}",
-    ]
-    for name, value in params.items():
-        if not name.startswith("training."):
-            settings.append(f"{name} {cell(value)}")
-    return settings
-
-
-def _diagnosed(answer: Recommendation) -> list[str]:
+def diagnosed(recommendation: Recommendation) -> list[str]:
     """The findings that no reason repeats."""
-    reasons = "\n".join(answer.reasons)
-    sentences = [finding.sentence for finding in answer.findings]
+    reasons = "\n".join(recommendation.reasons)
+    sentences = [finding.sentence for finding in recommendation.findings]
     return [sentence for sentence in sentences if sentence not in reasons]
 
 
-def _single_techniques(answer: Recommendation) -> list[str]:
+def single_techniques(recommendation: Recommendation) -> list[str]:
     """A line for each of the best techniques, and what can be said of all of them."""
-    measured: list[tuple[float, str]] = []
-    identical: list[str] = []
-    techniques = [each for each in answer.isolation if each.slot is not None]
+    techniques = [each for each in recommendation.isolation if each.slot is not None]
+    lines = best_techniques(techniques)
     for each in techniques:
-        name = f"{each.slot} {each.technique}"
         if each.identical:
-            identical.append(f"{name}: identical to your model")
-        if each.alone is not None and each.gain is not None:
-            gain = gain_and_interval(each.gain)
-            line = f"{name}: {cell(each.alone)}, {gain}, {each.trials} trials"
-            measured.append((each.gain.mean, line))
-    measured.sort(key=lambda pair: -pair[0])
-    lines = [line for _, line in measured[: MOST - 2]] + identical
+            lines.append(f"{each.slot} {each.technique}: identical to your model")
 
+    # How fair the comparison was, and which slot mattered.
     if techniques:
-        fewest = min(each.trials for each in answer.isolation)
-        tried = f"{len(techniques)} techniques were tried"
-        lines.append(f"{tried}, none in fewer than {fewest} trials")
-    if answer.importance:
-        shares = [f"{slot} {share:.0%}" for slot, share in answer.importance.items()]
+        fewest = min(each.trials for each in recommendation.isolation)
+        count = f"{len(techniques)} techniques were tried"
+        lines.append(f"{count}, none in fewer than {fewest} trials")
+    if recommendation.importance:
+        importance = recommendation.importance.items()
+        shares = [f"{slot} {share:.0%}" for slot, share in importance]
         lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
     return lines
 
 
-def _stopped(trials: Sequence[CutTrial]) -> list[str]:
+def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
+    """A line for each of the best techniques that were trained to the end alone."""
+    measured: list[tuple[float, str]] = []
+    for each in techniques:
+        if each.alone is None or each.gain is None:
+            continue
+        numbers = f"{cell(each.alone)}, {gain_and_interval(each.gain)}"
+        line = f"{each.slot} {each.technique}: {numbers}, {each.trials} trials"
+        measured.append((each.gain.mean, line))
+    # Lines of equal gains stay in their order.
+    measured.sort(key=lambda pair: -pair[0])
+    return [line for _, line in measured[: MOST - 2]]
+
+
+def stopped_early(trials: Sequence[CutTrial]) -> list[str]:
     """How many trials ended where, each group with one example and the number that decided."""
     groups: dict[str, list[CutTrial]] = {}
     for trial in trials:
@@ -187,16 +232,25 @@ def _stopped(trials: Sequence[CutTrial]) -> list[str]:
         groups.setdefault(group, []).append(trial)
     lines = []
     for group, members in groups.items():
-        first = members[0]
-        lines.append(f"{len(members)} {group}, as {first.arm}: {first.why}")
+        example = f"{members[0].arm}: {members[0].why}"
+        lines.append(f"{len(members)} {group}, as {example}")
     return lines
 
 
-def _front(answer: Recommendation) -> list[str]:
+def pareto_front(recommendation: Recommendation) -> list[str]:
     """The confirmed arms worth their seconds, where there is a choice."""
-    front = answer.front()
-    if len(front) < 2:
-        return []
-    return [
-        f"{arm_label(cost.choices)}: {cell(cost.mean)} in {cost.seconds:.2g} s" for cost in front
-    ]
+    lines = []
+    for cost in recommendation.front():
+        arm = arm_label(cost.choices)
+        lines.append(f"{arm}: {cell(cost.mean)} in {cost.seconds:.2g} s")
+    return lines if len(lines) > 1 else []
+
+
+def show_spent(out: Console, recommendation: Recommendation) -> None:
+    """Show how many trials there were, and how long they took."""
+    trials, seconds = recommendation.trials, recommendation.seconds
+    stopped = f"{trials.pruned} stopped early, {trials.failed} failed"
+    total = f"{trials.total} trials ({trials.complete} complete, {stopped})"
+    out.print(Text(f"\n{total}", style="dim"))
+    took = f"search {seconds.search:.0f} s, confirmation {seconds.confirm:.0f} s"
+    out.print(Text(took, style="dim"))

@@ -12,7 +12,8 @@ from advisor.verdict.records import Interval, RowGain
 
 def gain_and_interval(gain: Interval | RowGain) -> str:
     """A gain with its 95 % interval: `+0.04 [+0.03, +0.05]`."""
-    return f"{gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}]"
+    interval = f"[{gain.low:+.4g}, {gain.high:+.4g}]"
+    return f"{gain.mean:+.4g} {interval}"
 
 
 def metric_of_test_rows(recommendation: Recommendation) -> str:
@@ -21,7 +22,8 @@ def metric_of_test_rows(recommendation: Recommendation) -> str:
     Arms may be compared by `epochs to accuracy 0.9`; then it is `accuracy`, else empty. A
     recommendation keeps no more of this than the name.
     """
-    _, epochs_to, metric_and_score = recommendation.metric.partition("epochs to ")
+    name = recommendation.metric
+    _, epochs_to, metric_and_score = name.partition("epochs to ")
     if not epochs_to:
         return ""
     metric, _, _ = metric_and_score.rpartition(" ")
@@ -32,8 +34,12 @@ def group_skips(skips: Iterable[Skip]) -> list[tuple[str, str, str]]:
     """Slot, techniques and why they are not applicable, those together that share the reason."""
     groups: dict[tuple[str, str], list[str]] = {}
     for skip in sorted(skips, key=lambda skip: (skip.slot, skip.why)):
-        groups.setdefault((skip.slot, skip.why), []).append(skip.technique)
-    return [(slot, ", ".join(names), why) for (slot, why), names in groups.items()]
+        names = groups.setdefault((skip.slot, skip.why), [])
+        names.append(skip.technique)
+    rows = []
+    for (slot, why), names in groups.items():
+        rows.append((slot, ", ".join(names), why))
+    return rows
 
 
 def arm_name(arm: str) -> str:
@@ -42,5 +48,7 @@ def arm_name(arm: str) -> str:
 
 
 def shortened_text(text: str, most: int) -> str:
-    """A text of at most so many letters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """A text of at most so many letters, with a mark where it was cut."""
+    if len(text) <= most:
+        return text
+    return text[: most - 1] + "…"
