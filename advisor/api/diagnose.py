@@ -56,6 +56,8 @@ def diagnose(
     prepared = study
     if not isinstance(prepared, Prepared):
         prepared = prepare(StudyRef.of(prepared, tuple(plugins)), device)
+
+    # The techniques that fit are asked what they find, beyond what every diagnosis looks for.
     plan = make_plan(prepared)
     seed = prepared.study.seed
     run = prepared.run(seed, seed)
@@ -107,6 +109,7 @@ class DiagnosisReport:
     @property
     def fits(self) -> dict[str, dict[str, str | None]]:
         """By slot, every technique with None where it fits, else why it does not."""
+        # Those that fit come first in each slot, in the order in which the host has them.
         fits: dict[str, dict[str, str | None]] = {slot: {} for slot in self.plan.options}
         for slot, name in self.plan.techniques:
             fits[slot][name] = None
@@ -116,6 +119,7 @@ class DiagnosisReport:
 
     def to_json(self) -> str:
         """The documented keys as JSON text; numbers that are not finite are null."""
+        # What one batch showed, besides what it showed of each layer.
         measured, steps = self.diagnosis.measured, self.diagnosis.steps
         signal = {
             "rows": measured.rows,

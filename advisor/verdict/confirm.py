@@ -125,7 +125,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     first = min(study.seeds, max(3, int(trainings // 2)))
     runs = FreshSeedRuns(search)
 
-    # The seeds that choose: the baseline at up to three pairs of rates, and the other arms.
+    # The seeds that choose train the other arms, and the baseline at two pairs of rates or three.
     candidates = find_candidates(search.history)
     most = max(1, int((trainings - 2 * first) // SELECT_SEEDS - 2))
     candidates = replace(candidates, others=candidates.others[:most])
@@ -133,14 +133,14 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     criterion = search.history.criterion
     chosen = choose_pair(runs, candidates, criterion, study.min_gain, prepared.overlap)
 
-    # The seeds that measure: as many as the first, and more where that takes no more than is left.
+    # The seeds that measure: the first ones, and more where two trainings each fit what is left.
     left = trainings - SELECT_SEEDS * (len(others) + 2)
     seconds = max(estimate(prepared, search.plan.epochs), 1e-9) * COST_FACTOR**chosen.best.cost_step
     most_seeds = max(2.0 * first, min(left, SECONDS / seconds)) / 2
     seeds = seeds_to_measure(runs, chosen, first, most_seeds)
     results = runs.score("estimate", chosen.pair, seeds)
 
-    # The test rows, which nothing was chosen by.
+    # The test rows, which nothing was chosen by, are scored with the first of these seeds.
     tested = runs.score_test_rows("estimate", chosen.pair, seeds[:first])
     on_rows = None
     if others:

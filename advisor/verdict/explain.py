@@ -41,13 +41,11 @@ def explain_choice(
         return [why_nothing_was_compared(trials, duplicates)]
     if evidence.verdict == Verdict.CHANGE:
         return [*what_changes_bring(evidence, metric), *actions_of(best.arm, trials)]
-    if gain.identical:
-        sentence = (
-            f"{best.label}, the best other arm, is identical: the same {metric} as your model"
-        )
-        return [f"{sentence} on {gain.seeds} fresh seeds."]
 
-    # Why a gain is not recommended: the test rows, too few seeds, its size, or its noise.
+    # Why the best other arm is not recommended: it is the same model, the test rows contradict its
+    # gain, more seeds are needed, or the gain is too small or may be chance.
+    if gain.identical:
+        return [why_identical(evidence, metric)]
     if gain.low > 0 and gain.mean >= evidence.min_gain:
         return why_not_borne_out(evidence, metric)
     if evidence.verdict == Verdict.UNDECIDED:
@@ -161,7 +159,7 @@ def explain_findings(
 ) -> list[str]:
     """What was wrong with the user's model that the recommended arm mends.
 
-    A signal that died is followed by what it is with the change.
+    A signal that collapses is followed by what it is with the change.
 
     Arguments:
         findings: about the user's model.

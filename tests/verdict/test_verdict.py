@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import advisor
 from advisor.errors import InputError
+from advisor.store.query import read
 from advisor.training.criterion import Criterion
 from advisor.training.metrics import METRICS
 from advisor.verdict.candidates import Candidate, FreshScore, choose
@@ -270,3 +271,23 @@ def test_another_gain_worth_a_change_is_answered_anew(tmp_path):
     again = advisor.tune(replace(study, min_gain=0.5), storage=storage)
     assert (first.min_gain, again.min_gain) == (0.005, 0.5)
     assert again.verdict == "keep"
+
+
+def test_more_seeds_leave_what_fresh_seeds_gave_as_it_is(tmp_path):
+    study = advisor.Study(
+        "seeds",
+        advisor.Task(build=Shallow, data=lambda: tuple(part[:150] for part in digits())),
+        trials=3,
+        epochs=1,
+        seeds=3,
+        only={"activation": ["tanh"]},
+    )
+    storage = str(tmp_path / "a.db")
+    columns = "phase, arm, params, seed, score, seconds"
+    results = []
+    for seeds in (3, 13):  # the first may become 12
+        answer = advisor.tune(replace(study, seeds=seeds), storage=storage)
+        assert answer.gain.seeds >= seeds
+        url = f"sqlite:///{storage}"
+        results.append(set(read(url, f"SELECT {columns} FROM advisor_confirmations")[1]))
+    assert results[0] < results[1], "seconds would differ where something is trained again"
