@@ -17,6 +17,7 @@ from advisor.host.host import load
 @as_json
 def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -> None:
     """List the loaded plugins."""
+    # What could not be loaded does not stop the rest.
     host = load(plugins, without)
     for line in host.broken:
         click.echo(f"advisor: {line}", err=True)
@@ -30,6 +31,7 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
 
     from advisor.report.text import show_table
 
+    # The table counts the techniques; `advisor techniques` lists them.
     cells = []
     for each in host.plugins:
         slots, count = ", ".join(each.slots), len(each.techniques)

@@ -27,6 +27,7 @@ def command(
     """Ask the study database: a SELECT, or a view by its name. Nothing can be written through
     it.
     """
+    # The schema is ours, so it needs no database.
     if schema:
         click.echo(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
         return
@@ -36,11 +37,13 @@ def command(
             "a view such as advisor_trials, or --schema."
         )
 
+    # Values that JSON does not have, such as times, become text.
     columns, rows = read(storage_url(storage), sql)
     if as_json:
         plain = [dict(zip(columns, row, strict=True)) for row in rows]
         click.echo(json.dumps(plain, indent=2, default=str, ensure_ascii=False))
     elif as_csv:
+        # One end of line everywhere, so that outputs can be compared.
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
     else:
         from advisor.report.text import show_table
