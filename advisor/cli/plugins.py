@@ -8,7 +8,10 @@ from dataclasses import asdict
 import click
 
 from advisor.cli.options import as_json, plugin, without
-from advisor.host.host import load
+from advisor.host.host import Plugin, load
+
+COLUMNS = ("plugin", "version", "slots", "techniques", "source")
+"""The columns of the table."""
 
 
 @click.command("plugins")
@@ -31,9 +34,10 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
 
     from advisor.report.text import show_table
 
-    # The table counts the techniques; `advisor techniques` lists them.
-    cells = []
-    for each in host.plugins:
-        slots, count = ", ".join(each.slots), len(each.techniques)
-        cells.append([each.name, each.version, slots, count, each.source])
-    show_table(["plugin", "version", "slots", "techniques", "source"], cells, "no plugins")
+    show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")
+
+
+def table_row(plugin: Plugin) -> list[object]:
+    """The cells of a plugin; its techniques are counted, `advisor techniques` lists them."""
+    slots = ", ".join(plugin.slots)
+    return [plugin.name, plugin.version, slots, len(plugin.techniques), plugin.source]

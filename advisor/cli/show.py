@@ -64,13 +64,16 @@ def latest(url: str, study: str | None) -> str:
     _, rows = read(url, LATEST_OF, (study,)) if study else read(url, LATEST)
     if rows:
         return str(rows[0][0])
-    # A misspelt name is likelier than a missing study.
-    names = study_names(url)
     whose = f"study {study!r}" if study else "any study"
-    raise InputError(
-        f"No recommendation for {whose} in {url}.{near(study or '', names)} "
-        f"Studies there: {listing(names) or 'none'}."
-    )
+    raise not_there(f"No recommendation for {whose}", study or "", url)
+
+
+def not_there(what: str, study: str, url: str) -> InputError:
+    """The error about something that is not in a database, with the names that are."""
+    names = study_names(url)
+    # A misspelt name is likelier than a missing study.
+    hint = near(study, names)
+    return InputError(f"{what} in {url}.{hint} Studies there: {listing(names) or 'none'}.")
 
 
 def study_names(url: str) -> list[str]:

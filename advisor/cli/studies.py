@@ -7,8 +7,7 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.cli.show import study_names
-from advisor.errors import InputError, listing, near
+from advisor.cli.show import not_there, study_names
 from advisor.store.location import storage_url
 from advisor.store.query import read
 
@@ -52,12 +51,8 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     """Remove a study and everything that was written about it."""
     # Nothing is asked about a study that is not there.
     url = storage_url(storage or context.obj)
-    names = study_names(url)
-    if study not in names:
-        raise InputError(
-            f"No study {study!r} in {url}.{near(study, names)} "
-            f"Studies there: {listing(names) or 'none'}."
-        )
+    if study not in study_names(url):
+        raise not_there(f"No study {study!r}", study, url)
     if not yes and not confirmed(study):
         click.echo("Nothing was deleted.")
         return

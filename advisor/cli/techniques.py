@@ -110,8 +110,8 @@ def command(
     if page:
         from advisor.report.catalogue_page import write_catalogue
 
-        slots = list(dict.fromkeys(each.slot for each in listed))
-        click.echo(f"wrote {write_catalogue(host, slots, page)}", err=True)
+        slots = dict.fromkeys(each.slot for each in listed)
+        click.echo(f"wrote {write_catalogue(host, list(slots), page)}", err=True)
 
     if as_json:
         plain = [each.to_json() for each in listed]
