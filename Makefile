@@ -1,17 +1,37 @@
-# make tune   installs into .venv and runs the main job on real data
-# make test   installs into .venv and runs the tests
-# make bench  prints what the claims rest on: tables of models and properties, times, precision
-# make known-answers  asks every study of studies/known_answers on two seeds: is the right answer given?
+# make tune          installs into .venv and runs the main job on real data
+# make test          installs into .venv and runs the tests
+# make lint          checks style, format and types
+# make test-lowest   runs the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+# make coverage      runs the tests and lists the lines and branches that none of them reaches
+# make bench         prints what the claims rest on: tables of models and properties, times, precision
+# make known-answers asks every study of studies/known_answers on two seeds: is the right answer given?
+# make clean         removes what these made: environments, caches, the database of studies/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+LOWEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 BIN := .venv/bin
+LOWEST := .venv-lowest/bin
 
-.PHONY: tune test bench known-answers lint clean
+.PHONY: tune test lint test-lowest coverage bench known-answers clean
 
 tune: .venv/installed
 	$(BIN)/advisor tune studies/digits.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-lowest: .venv-lowest/installed
+	$(LOWEST)/python -m pytest -n 2
+
+coverage: .venv/installed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/diagnosis.py
@@ -22,15 +42,17 @@ bench: .venv/installed
 known-answers: .venv/installed
 	$(BIN)/python benchmarks/known_answers.py --seed 0 1
 
-lint: .venv/installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-.venv/installed: pyproject.toml constraints.txt
+# advisor/__init__.py holds the version, which pip records at installation
+.venv/installed: pyproject.toml constraints.txt advisor/__init__.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[embedding,dev]'
 	touch $@
 
+.venv-lowest/installed: pyproject.toml .ci/lowest.txt advisor/__init__.py
+	$(LOWEST_PYTHON) .ci/lowest --check
+	$(LOWEST_PYTHON) -m venv .venv-lowest
+	$(LOWEST)/pip install --quiet -r .ci/lowest.txt -e .
+	touch $@
+
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache studies/advisor.db* studies/advisor.checkpoints
+	rm -rf .venv .venv-lowest build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* studies/advisor.db* studies/advisor.checkpoints

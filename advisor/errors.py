@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LEFT_OUT = "_advisor_left_out"
-"""Attribute of a module loaded by its definitions alone: `{name: "line 5 (why)"}` of what was left
-out.
+"""Attribute of a module of which only the definitions are loaded: what was left out, by name, as
+`{name: "line 5 (why)"}`.
 """
 
 
@@ -38,44 +38,49 @@ class SearchError(AdvisorError):
     """The search itself failed: no trial ended with a score."""
 
 
-def listing(names: object, limit: int = 12) -> str:
+def listing(names: Iterable[object], limit: int = 12) -> str:
     """`a, b, c` for an error message, cut after `limit` names."""
-    words = [str(name) for name in names]  # type: ignore[attr-defined]  # any iterable of printable things
-    return ", ".join(words[:limit]) + (f", … ({len(words)} in all)" if len(words) > limit else "")
+    words = [str(name) for name in names]
+    more = f", … ({len(words)} in all)" if len(words) > limit else ""
+    return ", ".join(words[:limit]) + more
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """` Did you mean 'x'?` when one of `names` looks like `name`, else nothing."""
-    known = list(names)
-    alike = [other for other in known if other.casefold() == name.casefold()]
-    found = alike or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    """` Did you mean 'x'?` when one of `names` looks like `name`, else the empty text."""
+    candidates = list(names)
+    similar = [other for other in candidates if other.casefold() == name.casefold()]
+    if not similar:
+        similar = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    return f" Did you mean {similar[0]!r}?" if similar else ""
 
 
 def near_files(path: Path) -> str:
     """` Did you mean …?` with a file of the same folder that has a similar name."""
-    return near(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+    if not path.parent.is_dir():
+        return ""
+    return near(path.name, (file.name for file in path.parent.iterdir()))
 
 
 def explain(problem: BaseException) -> str:
-    """`ValueError: text` on one line, and where a missing name was left out by
-    `--definitions-only`.
-    """
+    """An exception as `ValueError: text` on one line, with what `left_out_of` adds."""
+    kind = type(problem).__name__
     text = " ".join(str(problem).split()).rstrip(".")
-    return (f"{type(problem).__name__}: {text}" if text else type(problem).__name__) + left_out_of(
-        problem
-    )
+    sentence = f"{kind}: {text}" if text else kind
+    return sentence + left_out_of(problem)
 
 
 def left_out_of(problem: BaseException) -> str:
     """` ('device' is made at main.py:5, which --definitions-only left out)` where that is why a
-    name is missing, else nothing.
+    name is missing, else the empty text.
     """
     name = getattr(problem, "name", None) if isinstance(problem, NameError) else None
+    if name is None:
+        return ""
+    # The name may be missing in any module that the call went through.
     traceback = problem.__traceback__
-    while name is not None and traceback is not None:
-        known = traceback.tb_frame.f_globals.get(LEFT_OUT, {})
-        if name in known:
-            return f" ({name!r} {known[name]})"
+    while traceback is not None:
+        left_out = traceback.tb_frame.f_globals.get(LEFT_OUT, {})
+        if name in left_out:
+            return f" ({name!r} {left_out[name]})"
         traceback = traceback.tb_next
     return ""

@@ -23,12 +23,21 @@ def isolated(seed: int) -> Iterator[torch.Generator]:
     """Inside, Python's, NumPy's and torch's global random states start from `seed`; outside, they
     are as before.
     """
-    before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    try:
+    with preserved():
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """What is drawn inside leaves Python's, NumPy's and torch's global random states as they
+    were.
+    """
+    before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
+    try:
+        yield
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from advisor.errors import InputError
 
 KINDS = ("classification", "binary", "regression")
+"""Kinds of tasks."""
 
 
 @dataclass(frozen=True)
@@ -65,35 +66,37 @@ class Task:
     exclude: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        if not callable(self.build):
-            raise InputError(
-                f"Task(build=…) needs a class or a function that returns a model, got {self.build!r}."
-            )
-        if (self.data is None) == (self.train is None):
-            raise InputError(
-                "Task needs either data=… or train=… (the user's own training split), and not both."
-            )
-        if self.kind is not None and self.kind not in KINDS:
-            raise InputError(f"Task(kind={self.kind!r}): the kinds are {', '.join(KINDS)}.")
-        if self.batch is not None and not _at_least(self.batch, 1):
-            raise InputError(f"Task(batch={self.batch!r}): a mini-batch has at least one row.")
-        if not isinstance(self.vectors, str | Path | None):
-            raise InputError(
-                f"Task(vectors={self.vectors!r}): give the path of a file of word vectors."
-            )
-        if isinstance(self.output, bool) or not isinstance(self.output, int | str | None):
-            raise InputError(
-                f"Task(output={self.output!r}): give the position or the name of one of the model's outputs."
-            )
-        for name, patterns in (("include", self.include), ("exclude", self.exclude)):
-            if isinstance(patterns, str):
-                raise InputError(
-                    f"Task({name}={patterns!r}): give a list of patterns, [{patterns!r}]."
-                )
+        for fault in _task_faults(self):
+            raise InputError(fault)
 
 
-def _at_least(value: object, least: int) -> bool:
-    return isinstance(value, int) and value >= least
+def _task_faults(task: Task) -> Iterator[str]:
+    """What is wrong with a task, a sentence each, as far as it shows before anything is opened."""
+    if not callable(task.build):
+        yield (
+            f"Task(build=…) needs a class or a function that returns a model, got {task.build!r}."
+        )
+    if (task.data is None) == (task.train is None):
+        yield "Task needs either data=… or train=… (the user's own training split), and not both."
+    if task.kind is not None and task.kind not in KINDS:
+        yield f"Task(kind={task.kind!r}): the kinds are {', '.join(KINDS)}."
+    if task.batch is not None and not _is_whole(task.batch, at_least=1):
+        yield f"Task(batch={task.batch!r}): a mini-batch has at least one row."
+    if not isinstance(task.vectors, str | Path | None):
+        yield f"Task(vectors={task.vectors!r}): give the path of a file of word vectors."
+    # True and False are numbers to Python, and no positions to a person.
+    if isinstance(task.output, bool) or not isinstance(task.output, int | str | None):
+        yield (
+            f"Task(output={task.output!r}): "
+            "give the position or the name of one of the model's outputs."
+        )
+    for name, patterns in (("include", task.include), ("exclude", task.exclude)):
+        if isinstance(patterns, str):
+            yield f"Task({name}={patterns!r}): give a list of patterns, [{patterns!r}]."
+
+
+def _is_whole(value: object, at_least: int) -> bool:
+    return isinstance(value, int) and value >= at_least
 
 
 @dataclass(frozen=True)
@@ -130,37 +133,34 @@ class Study:
     noise: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise InputError(f"Study(name={self.name!r}): a study needs a name.")
-        if not isinstance(self.task, Task):
-            raise InputError(
-                f"Study {self.name!r}: task must be an advisor.Task, got {self.task!r}."
-            )
-        for label, value, least in (
-            ("trials", self.trials, 1),
-            ("seeds", self.seeds, 3),
-            ("epochs", self.epochs, 1),
-        ):
-            if value is not None and not _at_least(value, least):
-                raise InputError(
-                    f"Study {self.name!r}: {label} must be at least {least}, got {value!r}."
-                )
-        if self.minutes is not None and not self.minutes > 0:
-            raise InputError(f"Study {self.name!r}: minutes must be above 0, got {self.minutes}.")
-        for label, number in (("min_gain", self.min_gain), ("noise", self.noise)):
-            if number is not None and not number >= 0:
-                raise InputError(f"Study {self.name!r}: {label} must be 0 or more, got {number}.")
-        self._check_only()
+        for fault in _study_faults(self):
+            raise InputError(fault)
 
-    def _check_only(self) -> None:
-        if self.only is None:
-            return
-        if not isinstance(self.only, Mapping):
-            raise InputError(
-                f"Study {self.name!r}: only maps a slot to names, {{'activation': ['elu']}}; got {self.only!r}."
-            )
-        for slot, names in self.only.items():
-            if isinstance(names, str):
-                raise InputError(
-                    f"Study {self.name!r}: only[{slot!r}] must be a list of names, [{names!r}], got {names!r}."
-                )
+
+def _study_faults(study: Study) -> Iterator[str]:
+    """What is wrong with a study, a sentence each."""
+    if not isinstance(study.name, str) or not study.name.strip():
+        yield f"Study(name={study.name!r}): a study needs a name."
+    who = f"Study {study.name!r}"
+    if not isinstance(study.task, Task):
+        yield f"{who}: task must be an advisor.Task, got {study.task!r}."
+
+    # The budget.
+    counts = (("trials", study.trials, 1), ("seeds", study.seeds, 3), ("epochs", study.epochs, 1))
+    for name, count, least in counts:
+        if count is not None and not _is_whole(count, least):
+            yield f"{who}: {name} must be at least {least}, got {count!r}."
+    if study.minutes is not None and not study.minutes > 0:
+        yield f"{who}: minutes must be above 0, got {study.minutes}."
+
+    # What counts as a gain.
+    for name, number in (("min_gain", study.min_gain), ("noise", study.noise)):
+        if number is not None and not number >= 0:
+            yield f"{who}: {name} must be 0 or more, got {number}."
+
+    # Which techniques are tried; their names are checked when the plugins are loaded.
+    if study.only is not None and not isinstance(study.only, Mapping):
+        yield (f"{who}: only maps a slot to names, {{'activation': ['elu']}}; got {study.only!r}.")
+    for slot, names in (study.only or {}).items():
+        if isinstance(names, str):
+            yield f"{who}: only[{slot!r}] must be a list of names, [{names!r}], got {names!r}."

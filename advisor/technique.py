@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a word may speak of a Run without loading torch
     from advisor.training.run import Run
 
 KEEP = "keep"
+"""The name of the technique that does nothing; every slot has it."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,20 @@ class Technique:
     """One choice for a slot. Say what may vary, then make it so.
 
     Subclass it, give `name`, `slot`, `cite` and (if something may vary) `space`, and write `apply`.
-    The defaults of `apply`'s parameters are the first values tried. `standard = False` keeps it out
-    of searches that do not name it: a search that tries everything judges nothing. `mends` names
-        the kinds of findings (docs/diagnosis.md) that it mends besides those
-    that name its slot; a recommendation gives them as its reasons. `settles` names slots that it
-    fills itself, as a package: no technique of theirs is applied beside it.
+    The defaults of `apply`'s parameters are the first values tried.
+
+    Attributes:
+        name: the technique's name, one of a kind in its slot.
+        slot: the name of the slot that it is for.
+        cite: where it is from, in one line.
+        space: by parameter of `apply`, what may vary.
+        standard: False keeps it out of searches that do not name it: a search that tries everything
+            judges nothing.
+        settles: slots that it fills itself, as a package: no technique of theirs is applied beside
+            it.
+        mends: the kinds of findings (docs/diagnosis.md) that it mends besides those that name its
+            slot; a recommendation gives them as its reasons.
+        waived: promises of the conformance kit that need not hold, each with the reason.
     """
 
     name: str
@@ -56,10 +66,10 @@ class Technique:
 
     def finds(self, run: Run) -> Sequence[Finding]:
         """What is wrong with the user's model that this technique mends, beyond what a diagnosis
-        finds; asked where it fits.
+        finds.
 
-        An `advisor.Finding(kind, place, number, threshold, source, slot, sentence)` for each, with
-        the technique's slot.
+        It is called where the technique fits, and returns an `advisor.Finding(kind, place, number,
+        threshold, source, slot, sentence)` for each, with the technique's slot.
         """
         return ()
 
@@ -73,14 +83,17 @@ class Technique:
         """The values of `space` that are tried first: from `apply`'s signature, else from the space
         itself.
         """
-        signature = inspect.signature(self.apply).parameters
-        given = {name: signature[name].default for name in self.space if name in signature}
-        said = {
-            name: value
-            for name, value in given.items()
-            if value is not None and value is not inspect.Parameter.empty
-        }
-        return {name: said.get(name, parameter.first) for name, parameter in self.space.items()}
+        arguments = inspect.signature(self.apply).parameters
+        values: dict[str, Any] = {}
+        for name, parameter in self.space.items():
+            values[name] = parameter.first
+            argument = arguments.get(name)
+            # A default of None says that the space decides.
+            if argument is None or argument.default is None:
+                continue
+            if argument.default is not argument.empty:
+                values[name] = argument.default
+        return values
 
     def __repr__(self) -> str:
         return f"<technique {self.slot}={self.name}>"

@@ -23,6 +23,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import TrialState, create_trial
 
 from advisor.search import stages
+from advisor.search.decisions import STEPS
 from advisor.search.plan import RATE, Plan, make_plan
 from advisor.search.sampler import STARTUP, _suggest
 from advisor.search.search import Search
@@ -30,9 +31,10 @@ from advisor.search.trial import Stage
 from advisor.store import tables
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
-from advisor.work.executors import Crew, Serial, one_thread
+from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, LastSignal, Outcome
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits.py"
@@ -90,15 +92,15 @@ def past_trials(plan: Plan, count: int) -> list[optuna.trial.FrozenTrial]:
         turn, place = divmod(number, len(openers))
         if turn < 3:
             params = {**openers[place], **plan.defaults_of(openers[place])}
-            params[RATE] *= stages.LADDER[turn]
+            params[RATE] *= 10 ** STEPS[turn]
             stage = Stage.FAIR if turn else Stage.OPEN
             start, size, is_full = turn * len(openers), len(openers), place % 2 == 0
         else:
             arm = {slot: rng.choice(names) for slot, names in plan.options.items()}
             arm.update(plan.conflicts(arm))
             params = {**arm, **{n: draw(rng, plan.space[n]) for n in plan.parameters_of(arm)}}
-            start = number - (number - 3 * len(openers)) % stages.ROUND
-            stage, size, is_full = Stage.EXPLORE, stages.ROUND, number - start < 3
+            start = number - (number - 3 * len(openers)) % stages.EXPLORED
+            stage, size, is_full = Stage.EXPLORE, stages.EXPLORED, number - start < 3
         last = plan.epochs if is_full else plan.rungs[0]
         attributes = {"stage": stage, "round": start, "size": size}
         if not is_full:
@@ -141,9 +143,9 @@ def coordinator_ms(
             current = stages.next_round(search.history, prepared.study.trials)
             assert current is not None
             assert current.stage == Stage.EXPLORE
-            search._ask(current)
-            search._train(current)
-            search._end(current)
+            search.ask(current)
+            search.train(current)
+            search.end(current)
             search.book_time()
             times.append(1000 * (time.process_time() - began) / current.size)
     return sum(times[1:]) / len(times[1:])
@@ -160,7 +162,7 @@ def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: str) 
     for _ in range(ROUNDS):
         began = time.process_time()
         asked = []
-        for _ in range(stages.ROUND):
+        for _ in range(stages.EXPLORED):
             trial = study.ask()
             arm = {
                 slot: _suggest(trial, slot, CategoricalDistribution(names))
@@ -170,7 +172,7 @@ def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: str) 
             asked.append((trial, {**arm, **own}))
         for trial, params in asked:
             study.tell(trial, score(params, plan.epochs))
-        times.append(1000 * (time.process_time() - began) / stages.ROUND)
+        times.append(1000 * (time.process_time() - began) / stages.EXPLORED)
     return sum(times[1:]) / len(times[1:])
 
 

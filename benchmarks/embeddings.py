@@ -33,7 +33,7 @@ from advisor.host.host import load
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import apply
 from advisor.verdict.statistics import paired_gain
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 SEEDS, LABELS, WIDTH, EPOCHS, TURNS = 5, 200, 100, 30, 3
@@ -140,9 +140,9 @@ def labels(texts: Texts, test: Texts) -> None:
     )
     with tempfile.TemporaryDirectory() as cache:
         for seed in range(SEEDS):
-            shared = setup(StudyRef.of(study(texts, test, seed)))
+            prepared = prepare(StudyRef.of(study(texts, test, seed)))
             for arm, rate in valid_scores:
-                valid_score, test_score = score(shared, arm, rate, seed, Path(cache))
+                valid_score, test_score = score(prepared, arm, rate, seed, Path(cache))
                 valid_scores[arm, rate].append(valid_score)
                 test_scores[arm, rate].append(test_score)
     best = {
@@ -182,9 +182,9 @@ def study(texts: Texts, test: Texts, seed: int) -> advisor.Study:
     return advisor.Study(f"imdb-{seed}", task, seed=seed)
 
 
-def score(shared, arm: str, rate: float, seed: int, cache: Path) -> tuple[float, float]:
-    splits = shared.splits(seed)
-    run = shared.run(seed, splits, cache)
+def score(prepared, arm: str, rate: float, seed: int, cache: Path) -> tuple[float, float]:
+    splits = prepared.splits(seed)
+    run = prepared.run(seed, splits, cache)
     name, rows = ARMS[arm]
     if name:
         told = apply(run, [(load().find("embedding", name), {"rows": rows, "epochs": 5})])

@@ -45,7 +45,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from advisor.model import Anatomy, Site, select, swap, trace
 from advisor.model.anatomy import ModuleTarget
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 
 TABLES = (real_models_timm, real_models_transformers, real_models_others)
 

@@ -78,8 +78,7 @@ class Said:
 def advise(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Said]:
-    """Run `advisor …` in this process and in the test's folder, by the door of the console script.
-    """
+    """Run `advisor …` in this process and in the test's folder, by the door of the console script."""
     monkeypatch.chdir(tmp_path)
 
     def advise(*words: object) -> Said:

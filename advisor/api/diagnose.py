@@ -14,13 +14,13 @@ from torch import nn
 from advisor.diagnosis.diagnose import Diagnosis
 from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Signal
+from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
 from advisor.training.run import Run
-from advisor.verdict.technique_findings import diagnose_with
-from advisor.work.executors import one_thread
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}
@@ -61,7 +61,7 @@ def diagnose(
     run = prepared.run(seed, seed)
     by_slot = prepared.host.techniques
     techniques = [by_slot[slot][name] for slot, name in plan.techniques]
-    diagnosis, _ = diagnose_with(run, techniques, steps)
+    diagnosis = diagnose_with(run, techniques, steps)
     return DiagnosisReport(prepared, run, diagnosis, plan)
 
 

@@ -1,5 +1,5 @@
-"""From what the user has (a file, a folder, arrays, a Dataset, a function) to tensors, split and
-told about.
+"""From what the user has (a file, a folder, arrays, a Dataset, a function) to tensors that are
+split, with notes on what was done.
 """
 
 from advisor.data.facts import Facts

@@ -13,44 +13,55 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from advisor.data.datasets import as_inputs, collate, split_item
+from advisor.data.datasets import collate
+from advisor.data.items import as_inputs, split_item
+from advisor.data.raw import Raw, RawKind
 from advisor.errors import InputError
 from advisor.nested import ids_in, mapped
 
-Inputs = tuple[Any, ...]
+BatchInputs = tuple[Any, ...]  # one tensor, or structure of tensors, per input of the model
+
+# What a `collate_fn` must give, for error messages.
+LABEL_ADVICE = (
+    "it must return (x, y), or a dictionary with the labels under labels, label, target or y; say "
+    "which element or key with target=… (--target)"
+)
+
+# Rows in the first batch, which shows whether `collate_fn` gives one label per row.
+TRIAL_ROWS = 8
 
 
-class Rows(Protocol):
+class RowReader(Protocol):
     """Rows that can be read by number."""
 
     def __len__(self) -> int:
         """How many there are."""
 
-    def take(self, rows: list[int]) -> tuple[Inputs, list[int] | None]:
+    def take(self, rows: list[int]) -> tuple[BatchInputs, list[int] | None]:
         """The inputs of some rows, and the order that they have now, where it is not that of
         `rows`.
         """
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRows:
     """Rows of tensors in memory."""
 
-    inputs: Inputs
+    inputs: BatchInputs
     length: int
 
     def __len__(self) -> int:
         return self.length
 
-    def take(self, rows: list[int]) -> tuple[Inputs, None]:
+    def take(self, rows: list[int]) -> tuple[BatchInputs, None]:
         """The rows, by indexing."""
         at = torch.tensor(rows)
         return mapped(lambda tensor: tensor[at], self.inputs), None
 
 
 @dataclass(frozen=True)
-class Read:
-    """Items of a map-style Dataset, read anew each time: they are random, or too many for memory."""
+class RereadRows:
+    """Items of a map-style Dataset, read anew each time: they are random, or too large to keep."""
 
     name: str
     dataset: Dataset[Any]
@@ -58,20 +69,20 @@ class Read:
     target: str | None = None
 
     def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]  # map-style: sized
+        return len(self.dataset)  # type: ignore[arg-type]  # a map-style Dataset has a length
 
-    def take(self, rows: list[int]) -> tuple[Inputs, None]:
-        """The rows, stacked. Raises `InputError` where items have different shapes."""
+    def take(self, rows: list[int]) -> tuple[BatchInputs, None]:
+        """The rows, stacked. Raises `InputError` when items have different shapes."""
         items = [split_item(self.dataset[row], self.inputs, self.target)[0] for row in rows]
         return as_inputs(collate(items, self.name)), None
 
 
 @dataclass(frozen=True)
-class Collated:
+class CollatedRows:
     """Items of a Dataset that the user's `collate_fn` makes into a batch.
 
-    `labels` holds each row's label as `collate_fn` gives it, by which rows are known again where it
-    changes their order.
+    `labels` holds each row's label as `collate_fn` gives it, by which rows are recognised where it
+    changes their order; `ids` is how many ids their integers may be.
     """
 
     name: str
@@ -83,9 +94,9 @@ class Collated:
     ids: int | None = None
 
     def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]  # map-style: sized
+        return len(self.dataset)  # type: ignore[arg-type]  # a map-style Dataset has a length
 
-    def take(self, rows: list[int]) -> tuple[Inputs, list[int] | None]:
+    def take(self, rows: list[int]) -> tuple[BatchInputs, list[int] | None]:
         """The rows as `collate_fn` puts them together.
 
         Raises:
@@ -96,69 +107,81 @@ class Collated:
             return inputs, None
         return inputs, self._order(label_rows(label), [self.labels[row] for row in rows])
 
-    def batch(self, rows: list[int]) -> tuple[Inputs, Any]:
-        """Inputs and labels of some rows."""
+    def batch(self, rows: list[int]) -> tuple[BatchInputs, Any]:
+        """Inputs and labels of some rows. Raises `InputError` when `collate_fn` fails."""
         try:
-            made = self.collate([self.dataset[row] for row in rows])
+            batch = self.collate([self.dataset[row] for row in rows])
         except Exception as error:  # the user's function may raise anything
             what = f"{self.name}: collate_fn failed on {len(rows)} items of the Dataset"
             raise InputError(f"{what} with {type(error).__name__}: {error}.") from error
-        return split_item(made, self.inputs, self.target)
+        return split_item(batch, self.inputs, self.target)
 
-    def _order(self, now: Sequence[Hashable], before: list[Hashable]) -> list[int] | None:
-        if list(now) == before:
+    def _order(self, after: Sequence[Hashable], before: list[Hashable]) -> list[int] | None:
+        """At which place of `before` each label of `after` stood, None where nothing moved."""
+        if list(after) == before:
             return None
+        # The places of each label, last first, so that equal labels keep their order.
         places: dict[Hashable, list[int]] = {}
         for place, label in reversed(list(enumerate(before))):
             places.setdefault(label, []).append(place)
-        order = [places[label].pop() for label in now if places.get(label)]
+        order = [places[label].pop() for label in after if places.get(label)]
         if len(order) != len(before):
             raise InputError(
-                f"{self.name}: collate_fn gives {len(now)} labels for {len(before)} items, and not those that it gives for each "
-                "item alone. It must return one label per item, as the last element of a tuple or under a key such as labels; "
-                "say where with target=… (--target)."
+                f"{self.name}: collate_fn gives {len(after)} labels for {len(before)} items, and "
+                "not those that it gives for each item alone. It must return one label per item, "
+                "as the last element of a tuple or under a key such as labels; say where with "
+                "target=… (--target)."
             )
         return order
 
 
-def read_labels(rows: Collated) -> tuple[Collated, Any]:
-    """The same rows knowing their labels, and the labels as a pandas Series or an array (N, k).
+def row_reader(raw: Raw, inputs: int) -> RowReader:
+    """What reads the rows of one split, of `inputs` inputs each."""
+    if raw.kind is RawKind.ARRAYS:
+        return StoredRows(as_inputs(raw.inputs), len(raw))
+    if isinstance(raw.inputs, CollatedRows):
+        return raw.inputs
+    return RereadRows(raw.name, raw.inputs, inputs, raw.target)
+
+
+def read_labels(rows: CollatedRows) -> tuple[CollatedRows, Any]:
+    """The same rows with their labels, and the labels as a pandas Series or an array (N, k).
 
     Raises:
         InputError: `collate_fn` gives no labels, or not one for each item.
     """
-    labels, ids = [], []
+    # Each item by itself, because only then is it known whose label it is.
+    labels: list[Hashable] = []
+    ids = 0
     for row in range(len(rows)):
         inputs, label = rows.batch([row])
         if label is None or not inputs:
-            raise InputError(f"{rows.name}: collate_fn gives inputs without labels; {WHERE}.")
-        labels.append(label)
-        ids.append(ids_in(inputs) or 0)
-    known = tuple(value for label in labels for value in label_rows(label))
-    if len(known) != len(rows):
+            raise InputError(
+                f"{rows.name}: collate_fn gives inputs without labels; {LABEL_ADVICE}."
+            )
+        labels += label_rows(label)
+        ids = max(ids, ids_in(inputs) or 0)
+    if len(labels) != len(rows):
         raise InputError(
-            f"{rows.name}: collate_fn gives {len(known)} labels for {len(rows)} items, one at a time; {WHERE}."
+            f"{rows.name}: collate_fn gives {len(labels)} labels for {len(rows)} items, one at a "
+            f"time; {LABEL_ADVICE}."
         )
-    found = replace(rows, labels=known, ids=max(ids) or None)
-    found.take(list(range(min(8, len(rows)))))
-    array = np.array(known)
-    return found, pd.Series(array.tolist()) if array.ndim == 1 else array
 
-
-WHERE = (
-    "it must return (x, y), or a dictionary with the labels under labels, label, target or y; say which element or key with "
-    "target=… (--target)"
-)
+    # The first batch shows at once whether labels can be followed.
+    labelled = replace(rows, labels=tuple(labels), ids=ids or None)
+    labelled.take(list(range(min(TRIAL_ROWS, len(rows)))))
+    array = np.array(labelled.labels)
+    return labelled, pd.Series(array.tolist()) if array.ndim == 1 else array
 
 
 def label_rows(labels: Any) -> list[Hashable]:
     """Each row's label: a number, a word, or a tuple of numbers."""
+    if isinstance(labels, (list, tuple)):
+        return list(labels)
     if not isinstance(labels, (torch.Tensor, np.ndarray)):
-        return list(labels) if isinstance(labels, (list, tuple)) else [labels]
+        return [labels]
     values = torch.as_tensor(labels).detach().cpu()
-    values = (
-        values.reshape(-1)
-        if values.numel() == (len(values) if values.ndim else 1)
-        else values.flatten(1)
-    )
+    rows = len(values) if values.ndim else 1
+    has_one_number_a_row = values.numel() == rows
+    values = values.reshape(-1) if has_one_number_a_row else values.flatten(1)
     return [tuple(row) if isinstance(row, list) else row for row in values.tolist()]

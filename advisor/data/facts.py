@@ -44,13 +44,21 @@ class Facts:
         numbers = {"outputs": self.outputs}
         if self.classes is not None:
             numbers["classes"] = len(self.classes)
+
+        # Single ids beside floats are no input of words.
         kinds = list(zip(self.inputs, self.dtypes, strict=True))
         ids = [shape for shape, dtype in kinds if dtype == "int64"]
         floats = [shape for shape, dtype in kinds if dtype != "int64"]
-        rows = [shape for shape in ids if shape] or ([] if floats else ids)
-        if rows:
-            numbers |= {"vocabulary": self.ids or 0, "length": rows[0][0] if rows[0] else 1}
-        return numbers | (_sizes(floats[0]) if floats else {})
+        rows_of_ids = [shape for shape in ids if shape]
+        if not rows_of_ids and not floats:
+            rows_of_ids = ids
+        if rows_of_ids:
+            shape = rows_of_ids[0]
+            numbers["vocabulary"] = self.ids or 0
+            numbers["length"] = shape[0] if shape else 1
+        if floats:
+            numbers.update(_sizes(floats[0]))
+        return numbers
 
 
 def _sizes(shape: tuple[int, ...]) -> dict[str, int]:
@@ -60,6 +68,7 @@ def _sizes(shape: tuple[int, ...]) -> dict[str, int]:
     if len(shape) == 2:
         return {"features": shape[1], "length": shape[0], "height": shape[0], "width": shape[1]}
     if len(shape) == 3:
-        names = dict(zip(("channels", "height", "width"), shape, strict=True))
-        return {"features": math.prod(shape), **names}
+        channels, height, width = shape
+        features = math.prod(shape)
+        return {"features": features, "channels": channels, "height": height, "width": width}
     return {"features": math.prod(shape)}

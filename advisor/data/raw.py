@@ -2,84 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from advisor.errors import InputError, listing
 from advisor.nested import elements
 
+# The splits of the data, in the order in which their rows are numbered.
 SPLITS = ("train", "valid", "test", "unlabeled")
 
+
+class RawKind(Enum):
+    """What the inputs of a split are, as an error message says it."""
+
+    TABLE = "a table or texts"
+    IMAGES = "images"
+    ARRAYS = "arrays"
+    DATASET = "a Dataset"
+
+
 Labels = Any  # a pandas Series, or a numpy array (N, k)
-Body = Any  # a DataFrame, a tuple of tensors (or of structures of them), a list of image files, or rows of a Dataset
+RawInputs = Any  # a DataFrame, a tuple of (structures of) tensors, a list of image files, a Dataset
 
 
 @dataclass(frozen=True)
 class Raw:
     """Rows as they were read, with one label per row or None.
 
-    `texts` says that a table's one column surely holds texts, `target` that the labels are those
-    that the user asked for.
+    Attributes:
+        name: what an error message calls these rows.
+        inputs: a table, tensors, image files or a Dataset.
+        labels: one per row, or None.
+        texts: whether a table's one column surely holds texts.
+        target: the key or position of the labels that the user asked for, where the rows have it.
+
+    Raises:
+        InputError: two columns of a table have one name.
     """
 
     name: str
-    body: Body
+    inputs: RawInputs
     labels: Labels | None = None
     texts: bool = False
     target: str | None = None
 
     def __post_init__(self) -> None:
-        names = (
-            [str(name).strip() for name in self.body.columns]
-            if isinstance(self.body, pd.DataFrame)
-            else []
-        )
-        twice = (
-            sorted({name for name in names if names.count(name) > 1})
-            if len(set(names)) < len(names)
-            else []
-        )
-        if twice:
+        if not isinstance(self.inputs, pd.DataFrame):
+            return
+        counts = Counter(str(name).strip() for name in self.inputs.columns)
+        repeated = sorted(name for name, count in counts.items() if count > 1)
+        if repeated:
             raise InputError(
-                f"{self.name} has several columns of one name: {listing(twice)}. Rename them."
+                f"{self.name} has several columns of one name: {listing(repeated)}. Rename them."
             )
 
+    @property
+    def kind(self) -> RawKind:
+        """What the inputs are."""
+        if isinstance(self.inputs, pd.DataFrame):
+            return RawKind.TABLE
+        if isinstance(self.inputs, list):
+            return RawKind.IMAGES
+        return RawKind.ARRAYS if isinstance(self.inputs, tuple) else RawKind.DATASET
+
     def __len__(self) -> int:
-        return len(elements(self.body)[0] if isinstance(self.body, tuple) else self.body)
-
-
-@dataclass
-class Told:
-    """Sentences for the user, in the order in which things happened."""
-
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def note(self, sentence: str) -> None:
-        """Say once what was done."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        """Say once what the user should know."""
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
-
-
-def shared_rows(
-    keys: Sequence[Any] | np.ndarray[Any, Any],
-    these: np.ndarray[Any, Any],
-    those: np.ndarray[Any, Any],
-) -> int:
-    """How many of the rows `these` have a key that also stands in the rows `those`."""
-    column = pd.Series(keys)
-    return int(column.iloc[these].isin(column.iloc[those]).sum())
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`, `12,345 rows`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+        if isinstance(self.inputs, tuple):
+            return len(elements(self.inputs)[0])
+        return len(self.inputs)

@@ -16,25 +16,31 @@ from torch.utils.data import DataLoader, Dataset
 
 from advisor.data.dataloader import read_loader
 from advisor.data.datasets import read_dataset
-from advisor.data.formats import files, folders
+from advisor.data.formats.arrays import by_name, from_arrays, read_npz
+from advisor.data.formats.folders import SPLIT_NAMES, read_folder
+from advisor.data.formats.table_files import read_csv, read_parquet
 from advisor.data.inputs import count_inputs
-from advisor.data.raw import SPLITS, Raw, Told
+from advisor.data.notes import Notes
+from advisor.data.raw import SPLITS, Raw
 from advisor.errors import InputError, listing
 from advisor.loading import paths
 from advisor.loading.files import load_object
 
-Found = dict[str, Raw]  # by split; `data` is the split it was given for
+RawSplits = dict[str, Raw]  # by split; `data` stands for the keyword that it was given for
 
-FILES: dict[str, Callable[[Path, Told], Found]] = {
-    ".csv": lambda path, told: {"data": Raw(path.name, files.read_csv(path, told))},
-    ".tsv": lambda path, told: {"data": Raw(path.name, files.read_csv(path, told))},
-    ".parquet": lambda path, told: {"data": Raw(path.name, files.read_parquet(path, told))},
-    ".npz": lambda path, _: files.read_npz(path),
+# What reads a file, by the end of its name.
+FILE_READERS: dict[str, Callable[[Path, Notes], RawSplits]] = {
+    ".csv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
+    ".tsv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
+    ".parquet": lambda path, notes: {"data": Raw(path.name, read_parquet(path, notes))},
+    ".npz": lambda path, _: read_npz(path),
 }
-KINDS = (
-    "a path (.csv, .tsv, .parquet, .npz, or a folder with one sub-folder of images or .txt files per class), FILE.py:NAME, "
-    "a pair (x, y), a dict of splits or arrays, a pandas DataFrame, a torch Dataset or DataLoader, or a function that returns "
-    "one of these"
+
+# All that can be read, for error messages.
+READABLE = (
+    "a path (.csv, .tsv, .parquet, .npz, or a folder with one sub-folder of images or .txt files "
+    "per class), FILE.py:NAME, a pair (x, y), a dict of splits or arrays, a pandas DataFrame, a "
+    "torch Dataset or DataLoader, or a function that returns one of these"
 )
 
 
@@ -42,25 +48,31 @@ KINDS = (
 class Reader:
     """Reads one value.
 
-    `word` is the keyword it was given for, `inputs` how many inputs an item has if that is known,
-    `place` the reference that names the value, if there is one; `target` is the label's key or
-    position in items, and `definitions_only` says how Python files are loaded.
+    Attributes:
+        keyword: what the value was given for: `data`, `train`, `valid`, `test` or `unlabeled`.
+        folder: where relative paths start.
+        notes: gets sentences on what was done.
+        inputs: how many inputs an item has, for items that may have no label; else None.
+        place: the reference that names the value, if there is one.
+        target: the label's key or position in items.
+        definitions_only: whether of Python files only the definitions are run.
     """
 
-    word: str
+    keyword: str
     folder: Path | None
-    told: Told
+    notes: Notes
     inputs: int | None = None
     place: str | None = None
     target: str | None = None
     definitions_only: bool = False
 
-    def read(self, value: Any) -> Found:
+    def read(self, value: Any) -> RawSplits:
         """What the value holds, by split.
 
         Raises:
             InputError: it is none of the kinds that can be read, or it is at fault.
         """
+        # The type of the value says how it is read; what has no type of its own comes after.
         for kind, read in READERS.items():
             if isinstance(value, kind):
                 return read(self, value)
@@ -70,104 +82,123 @@ class Reader:
             return self.dataset(value)
         if callable(value):
             return self.call(value)
-        found = (
-            f"{self.word}={value!r}"
-            if self.place is None
-            else f"{self.place} is {type(value).__name__}, which"
-        )
-        raise InputError(f"{found} cannot be read; give {KINDS}.")
+        what = f"{self.keyword}={value!r}"
+        if self.place is not None:
+            what = f"{self.place} is {type(value).__name__}, which"
+        raise InputError(f"{what} cannot be read; give {READABLE}.")
 
-    def path(self, value: str | Path) -> Found:
+    def path(self, value: str | Path) -> RawSplits:
         """A file, a folder, or an object in a Python file."""
-        text = str(value)
-        if paths.is_reference(text):
-            if (file := text.rpartition(":")[0]).endswith(".py"):
-                paths.find_path(
-                    file, self.folder
-                )  # its message knows both places where the file may be
-            found = load_object(text, "data", self.folder, self.definitions_only)
-            return replace(self, place=text).read(_not_text(found, text))
+        if paths.is_reference(str(value)):
+            return self.reference(str(value))
         path = paths.find_path(value, self.folder)
         if path.is_dir():
-            return folders.read_folder(path, self.told)
-        if path.suffix.lower() not in FILES:
+            return read_folder(path, self.notes)
+        suffix = path.suffix.lower()
+        if suffix not in FILE_READERS:
             raise InputError(
-                f"{path} is of no kind that can be read ({listing(FILES)}); write a function that returns arrays and give "
-                "it as FILE.py:NAME."
+                f"{path} is of no kind that can be read ({listing(FILE_READERS)}); write a "
+                "function that returns arrays and give it as FILE.py:NAME."
             )
-        return FILES[path.suffix.lower()](path, self.told)
+        return FILE_READERS[suffix](path, self.notes)
 
-    def mapping(self, value: Mapping[str, Any]) -> Found:
+    def reference(self, text: str) -> RawSplits:
+        """An object in a Python file or module."""
+        file = text.rpartition(":")[0]
+        if file.endswith(".py"):
+            # Its message, unlike that of `load_object`, names both places where a file may be.
+            paths.find_path(file, self.folder)
+        value = load_object(text, "data", self.folder, self.definitions_only)
+        if isinstance(value, str) and paths.is_reference(value):
+            raise InputError(f"{text} is itself a reference, {value!r}; give that one.")
+        return replace(self, place=text).read(value)
+
+    def mapping(self, value: Mapping[str, Any]) -> RawSplits:
         """A dictionary of splits, or of arrays by name."""
-        names = folders.NAMES
-        if not value or not all(str(key).lower() in names for key in value):
-            return files.by_name({str(key): item for key, item in value.items()}, self.word)
-        keys = {names[str(key).lower()]: item for key, item in value.items()}
-        found: Found = {}
-        for split in (name for name in SPLITS if keys.get(name) is not None):
-            known = _inputs(found.get("train")) if split == "unlabeled" else None
-            found[split] = replace(self, word=split, inputs=known, place=None).one(keys[split])
-        return found
+        if not value or any(str(key).lower() not in SPLIT_NAMES for key in value):
+            return by_name({str(key): item for key, item in value.items()}, self.keyword)
+        # Train comes first, because unlabeled rows have as many inputs as its rows.
+        by_split = {SPLIT_NAMES[str(key).lower()]: item for key, item in value.items()}
+        raws: RawSplits = {}
+        for split in SPLITS:
+            if by_split.get(split) is None:
+                continue
+            inputs = _inputs_of_unlabeled(split, raws)
+            reader = replace(self, keyword=split, inputs=inputs, place=None)
+            raws[split] = reader.one_split(by_split[split])
+        return raws
 
-    def one(self, value: Any) -> Raw:
-        """The rows for this word alone."""
-        found = self.read(value)
-        for key in (self.word, "data", *(("train",) if self.word == "unlabeled" else ())):
-            if key in found:
-                return found[key]
-        raise InputError(f"{self.word}=… holds {listing(found)}, but nothing for {self.word}.")
+    def one_split(self, value: Any) -> Raw:
+        """The rows for this keyword, where other splits are not asked for.
 
-    def pair(self, value: Any) -> Found:
+        Raises:
+            InputError: the value holds nothing for it.
+        """
+        raws = self.read(value)
+        keys = [self.keyword, "data"]
+        if self.keyword == "unlabeled":
+            keys.append("train")
+        for key in keys:
+            if key in raws:
+                return raws[key]
+        raise InputError(f"{self.keyword}=… holds {listing(raws)}, but nothing for {self.keyword}.")
+
+    def pair(self, value: Any) -> RawSplits:
         """A pair `(x, y)`."""
         if len(value) != 2 or any(isinstance(item, Dataset | DataLoader) for item in value):
+            kinds = listing(type(item).__name__ for item in value)
             raise InputError(
-                f"{self.word}=… is a tuple of {len(value)} ({listing(type(item).__name__ for item in value)}); give a pair "
-                "(x, y), or a dict with the keys train, valid, test, unlabeled."
+                f"{self.keyword}=… is a tuple of {len(value)} ({kinds}); give a pair (x, y), or a "
+                "dict with the keys train, valid, test, unlabeled."
             )
-        return {"data": files.from_arrays(value[0], value[1], self.word)}
+        return {"data": from_arrays(value[0], value[1], self.keyword)}
 
-    def bare(self, value: Any) -> Found:
-        """Inputs alone, which is what `unlabeled` takes; or a list of the two arrays of a pair."""
-        if self.word == "unlabeled":
-            return {"data": files.from_arrays(value, None, self.word)}
-        if (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(hasattr(item, "__len__") for item in value)
-        ):
+    def bare(self, value: Any) -> RawSplits:
+        """Inputs without targets, which is what `unlabeled` takes; or a list of the two arrays of a
+        pair.
+        """
+        if self.keyword == "unlabeled":
+            return {"data": from_arrays(value, None, self.keyword)}
+        is_pair = isinstance(value, list) and len(value) == 2
+        if is_pair and all(hasattr(item, "__len__") for item in value):
             return self.pair(tuple(value))
-        raise InputError(f"{self.word}=… has inputs and no targets; give a pair (x, y).")
+        raise InputError(f"{self.keyword}=… has inputs and no targets; give a pair (x, y).")
 
-    def dataset(self, value: Any) -> Found:
+    def table(self, value: pd.DataFrame) -> RawSplits:
+        """A pandas DataFrame."""
+        return {"data": Raw(self.keyword, value.reset_index(drop=True))}
+
+    def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""
-        return {"data": read_dataset(value, self.word, self.told, self.inputs, self.target)}
+        return {"data": read_dataset(value, self.keyword, self.notes, self.inputs, self.target)}
 
-    def loader(self, value: DataLoader[Any]) -> Found:
+    def loader(self, value: DataLoader[Any]) -> RawSplits:
         """A torch DataLoader."""
-        return {"data": read_loader(value, self.word, self.told, self.inputs, self.target)}
+        return {"data": read_loader(value, self.keyword, self.notes, self.inputs, self.target)}
 
-    def call(self, value: Callable[[], Any]) -> Found:
+    def call(self, value: Callable[[], Any]) -> RawSplits:
         """What a function returns."""
-        name = self.place or f"{self.word}={getattr(value, '__name__', repr(value))}"
+        name = self.place or f"{self.keyword}={getattr(value, '__name__', repr(value))}"
         try:
             inspect.signature(value).bind()
         except TypeError as error:
             raise InputError(f"{name} must be callable without arguments: {error}.") from error
         try:
-            made = value()
+            returned = value()
         except InputError:
             raise
-        except Exception as error:
-            failed = f"{name}() failed at {_place(error)} with {type(error).__name__}: {error}"
-            raise InputError(f"{failed}. Call it alone, without advisor, and mend it.") from error
-        if made is None:
-            raise InputError(f"{name}() returned None; return {KINDS}.")
-        return replace(self, place=f"{name}()").read(made)
+        except Exception as error:  # the user's function may raise anything
+            failure = f"{name}() failed at {line_of(error)} with {type(error).__name__}: {error}"
+            raise InputError(f"{failure}. Call it alone, without advisor, and mend it.") from error
+        if returned is None:
+            raise InputError(f"{name}() returned None; return {READABLE}.")
+        return replace(self, place=f"{name}()").read(returned)
 
 
-READERS: dict[Any, Callable[[Reader, Any], Found]] = {
+# What reads a value of each type, in the order in which the types are tried.
+READERS: dict[Any, Callable[[Reader, Any], RawSplits]] = {
     (str, Path): Reader.path,
-    pd.DataFrame: lambda self, value: {"data": Raw(self.word, value.reset_index(drop=True))},
+    pd.DataFrame: Reader.table,
     Dataset: Reader.dataset,
     DataLoader: Reader.loader,
     Mapping: Reader.mapping,
@@ -175,60 +206,71 @@ READERS: dict[Any, Callable[[Reader, Any], Found]] = {
 }
 
 
-def _place(error: BaseException) -> str:
-    """`FILE:LINE` where the error was raised."""
+def line_of(error: BaseException) -> str:
+    """`FILE:LINE` where an error was raised."""
     call = traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(call.filename).name}:{call.lineno}"
 
 
-def _not_text(value: Any, reference: str) -> Any:
-    if isinstance(value, str) and paths.is_reference(value):
-        raise InputError(f"{reference} is itself a reference, {value!r}; give that one.")
-    return value
-
-
-def gather(
-    given: Mapping[str, Any],
+def read_splits(
+    values: Mapping[str, Any],
     folder: Path | None,
-    told: Told,
+    notes: Notes,
     target: str | None = None,
     definitions_only: bool = False,
-) -> Found:
+) -> RawSplits:
     """Everything that was given, by split (`train` always, `valid`, `test` and `unlabeled` where
     there are any).
+
+    Arguments:
+        values: what was given for `data`, `train`, `valid`, `test` and `unlabeled`, None for
+            nothing.
+        folder: where relative paths start; the current directory is tried too.
+        notes: gets sentences on what was done.
+        target: the label's key or position in items of a Dataset.
+        definitions_only: of Python files, run only the imports, functions, classes and constants.
 
     Raises:
         InputError: something cannot be read, a split is given twice, or there is nothing to train
             on.
     """
-    if (given.get("data") is None) == (given.get("train") is None):
+    if (values.get("data") is None) == (values.get("train") is None):
         raise InputError("give either data=… or train=… (your own training split), and not both.")
-    word = "data" if given.get("data") is not None else "train"
+    # The one that was given may hold further splits.
+    keyword = "data" if values.get("data") is not None else "train"
     reader = Reader(
-        word,
+        keyword,
         None if folder is None else Path(folder),
-        told,
+        notes,
         target=target,
         definitions_only=definitions_only,
     )
-    found = reader.read(given[word])
-    found = {("train" if name == "data" else name): raw for name, raw in found.items()}
-    if "train" not in found:
-        raise InputError(f"{word}=… holds {listing(found)}, but no rows to train on.")
-    for split in ("valid", "test", "unlabeled"):
-        if given.get(split) is None:
+    raws = reader.read(values[keyword])
+    if "data" in raws:
+        raws["train"] = raws.pop("data")
+    if "train" not in raws:
+        raise InputError(f"{keyword}=… holds {listing(raws)}, but no rows to train on.")
+
+    # What was given beside it must not be there twice.
+    for split in SPLITS[1:]:
+        if values.get(split) is None:
             continue
-        if split in found:
+        if split in raws:
             raise InputError(
-                f"{split} is given twice: in {word}=… and as {split}=…; leave out one."
+                f"{split} is given twice: in {keyword}=… and as {split}=…; leave out one."
             )
-        known = _inputs(found["train"]) if split == "unlabeled" else None
-        found[split] = replace(reader, word=split, inputs=known).one(given[split])
-    return found
+        inputs = _inputs_of_unlabeled(split, raws)
+        raws[split] = replace(reader, keyword=split, inputs=inputs).one_split(values[split])
+    return raws
 
 
-def _inputs(raw: Raw | None) -> int | None:
-    """How many inputs a row has, where the rows are tensors or items."""
-    if raw is None or isinstance(raw.body, pd.DataFrame | list):
+def _inputs_of_unlabeled(split: str, raws: RawSplits) -> int | None:
+    """How many inputs an unlabeled row has, which is that of a training row; None for other
+    splits.
+    """
+    if split != "unlabeled":
+        return None
+    train = raws.get("train")
+    if train is None or isinstance(train.inputs, pd.DataFrame | list):
         return 1
-    return count_inputs(raw)
+    return count_inputs(train)

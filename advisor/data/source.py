@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from advisor.data.datasets import untouched_randomness
+from advisor.data.classes import Target
 from advisor.data.facts import Facts
-from advisor.data.formats.images import Images
+from advisor.data.formats.images import ImageInputs
 from advisor.data.formats.tables import read_table
-from advisor.data.inputs import Arrays, Body, Items
-from advisor.data.layout import Layout, Rows, lay_out
-from advisor.data.raw import SPLITS, Raw, Told, plural, shared_rows
-from advisor.data.readers import gather
+from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
+from advisor.data.layout import Layout, RowNumbers, lay_out
+from advisor.data.notes import Notes, plural
+from advisor.data.raw import SPLITS, Raw, RawKind
+from advisor.data.readers import read_splits
 from advisor.data.splits import Part, Splits
-from advisor.data.targets import Target, encode, take_target
+from advisor.data.target_column import take_target
+from advisor.data.targets import encode
 from advisor.errors import InputError, listing
 from advisor.nested import tensors_in
+from advisor.randomness import preserved
 from advisor.study import KINDS
 
-LEAST = 10  # rows
+# Labelled rows below which data are refused.
+LEAST_ROWS = 10
+
+# Rows of the smallest embedding table: padding, unknown and a word.
+LEAST_VOCABULARY = 3
 
 
+@dataclass(frozen=True)
 class Source:
     """The user's data, opened: what they are, what was done to them, and their splits for a seed.
 
@@ -40,41 +46,31 @@ class Source:
             which it was standardized; None if it was not.
     """
 
-    def __init__(self, body: Body, target: Target, layout: Layout, told: Told, seed: int) -> None:
-        self.notes, self.warnings, self.target_scale = told.notes, told.warnings, target.scale
-        self._body, self._target, self._layout, self._seed = body, target, layout, seed
-        self._drawn: tuple[int, Splits] | None = None
-        self.facts = self._facts()
-        for number, name in enumerate(target.classes or ()):
-            if not (target.values[torch.as_tensor(layout.train)] == number).any():
-                told.warn(f"no row to train on has the class {name!r}")
+    facts: Facts
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    target_scale: tuple[float, float] | None
+    _inputs: Inputs = field(repr=False)
+    _target: Target = field(repr=False)
+    _layout: Layout = field(repr=False)
 
     def splits(self, seed: int) -> Splits:
         """The four splits: train and valid drawn with `seed` unless the user gave valid, test
         always the same rows.
 
-        Means, deviations and medians are those of this seed's training rows.
+        Means, deviations and medians are those of this seed's training rows. All splits of all
+        seeds share the tensors of the source.
         """
-        if self._drawn is None or self._drawn[0] != seed:
-            train, valid = self._layout.draw(self._target.numbers, seed)
-            rows = self._body.view(train)
-            unlabeled = (
-                None if self._layout.unlabeled is None else rows.subset(self._layout.unlabeled)
-            )
-            train_part, valid_part, test_part = (
-                self._part(rows, at) for at in (train, valid, self._layout.test)
-            )
-            self._drawn = seed, Splits(train_part, valid_part, test_part, unlabeled)
-        return self._drawn[1]
+        return _split(self._inputs, self._target, self._layout, seed)
 
     @property
     def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows; not so where the user gave valid."""
+        """Whether every seed draws its own train and valid rows, because the user gave no valid."""
         return self._layout.valid is None
 
     def limit_vocabulary(self, rows: int) -> Source:
-        """The same source with at most `rows` ids, most frequent tokens first; other tokens become
-        unknown (id 1).
+        """A source of the same tensors with at most `rows` ids, most frequent tokens first; other
+        tokens become unknown (id 1).
 
         A source without a vocabulary is returned unchanged.
 
@@ -83,40 +79,14 @@ class Source:
         """
         if self.facts.vocabulary is None or rows >= len(self.facts.vocabulary):
             return self
-        if rows < 3:
+        if rows < LEAST_VOCABULARY:
             raise InputError(
-                f"a vocabulary needs at least 3 rows (padding, unknown and a word), got {rows}."
+                f"a vocabulary needs at least {LEAST_VOCABULARY} rows (padding, unknown and a "
+                f"word), got {rows}."
             )
-        other = copy.copy(self)
-        other._body, other._drawn = self._body.limited(rows), None
-        other.facts = replace(self.facts, vocabulary=other._body.vocabulary, ids=other._body.ids)
-        return other
-
-    def _part(self, rows: Part, at: Rows) -> Part:
-        return rows.subset(at).labelled(self._target.values[torch.as_tensor(at)])
-
-    def _facts(self) -> Facts:
-        splits = self.splits(self._seed)
-        values, classes = self._target.values, self._target.classes
-        with untouched_randomness():
-            inputs = list(tensors_in(splits.train.take(torch.arange(1))[0]))
-        sizes = {
-            name: 0 if getattr(splits, name) is None else len(getattr(splits, name))
-            for name in SPLITS
-        }
-        return Facts(
-            rows=len(values),
-            sizes=sizes,
-            inputs=tuple(tuple(tensor.shape[1:]) for tensor in inputs),
-            dtypes=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in inputs),
-            target="numbers" if classes is None else "classes",
-            classes=classes,
-            outputs=len(classes)
-            if classes is not None
-            else (values.shape[1] if values.ndim == 2 else 1),
-            vocabulary=self._body.vocabulary,
-            ids=self._body.ids,
-        )
+        inputs = self._inputs.limited(rows)
+        facts = replace(self.facts, vocabulary=inputs.vocabulary, ids=inputs.ids)
+        return replace(self, facts=facts, _inputs=inputs)
 
 
 def open_source(
@@ -154,63 +124,119 @@ def open_source(
     """
     if kind is not None and kind not in KINDS:
         raise InputError(f"kind={kind!r}: the kinds are {listing(KINDS)}.")
-    told = Told()
-    given = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
-    raws = take_target(gather(given, folder, told, target, definitions_only), target, told)
-    raws = {split: raws[split] for split in SPLITS if split in raws}
-    _enough(raws)
-    answer = encode(raws, kind, told)
-    layout = lay_out({split: len(raw) for split, raw in raws.items()}, answer.numbers, seed)
-    if (
-        isinstance(raws["train"].body, pd.DataFrame)
-        and answer.classes is None
-        and answer.values.ndim == 1
-    ):
-        answer = answer.standardized(layout.labelled_pool, told)
-    body = _body(raws, layout, told)
-    _tell_repeats(body, layout, told)
-    return Source(body, answer, layout, told, seed)
 
+    # Read everything, and take the labels out.
+    notes = Notes()
+    values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
+    read = read_splits(values, folder, notes, target, definitions_only)
+    labelled = take_target(read, target, notes)
+    raws = {split: labelled[split] for split in SPLITS if split in labelled}
+    del read, labelled
+    _check_sizes(raws)
 
-def _enough(raws: Mapping[str, Raw]) -> None:
-    """Refuse empty splits and sets that are too small to be split."""
-    for split, raw in raws.items():
-        if len(raw) == 0:
-            raise InputError(f"{raw.name} ({split}) has no rows.")
-    rows = len(raws["train"])
-    if rows < LEAST:
-        raise InputError(
-            f"{raws['train'].name} has {plural(rows, 'row')} with a target; at least {LEAST} are needed."
-        )
+    # Number the targets and lay out the rows; only a table's numbers are scaled.
+    targets = encode(raws, kind, notes)
+    sizes = {split: len(raw) for split, raw in raws.items()}
+    layout = lay_out(sizes, targets.class_numbers, seed)
+    is_table = raws["train"].kind is RawKind.TABLE
+    if is_table and targets.classes is None and targets.values.ndim == 1:
+        targets = targets.standardized(layout.labelled_pool, notes)
 
-
-def _body(splits: Mapping[str, Raw], layout: Layout, told: Told) -> Body:
-    """The inputs of all splits as one thing, whose structure the rows outside test decide."""
-    raws = list(splits.values())
-    if all(isinstance(raw.body, pd.DataFrame) for raw in raws):
-        return read_table(raws, layout.pool, told)
-    if all(isinstance(raw.body, list) for raw in raws):
-        return Images(raws, layout.pool, told)
-    if any(isinstance(raw.body, pd.DataFrame | list) for raw in raws):
-        kinds = {pd.DataFrame: "a table or texts", list: "images", tuple: "arrays"}
-        each = (f"{raw.name}: {kinds.get(type(raw.body), 'a Dataset')}" for raw in raws)
-        raise InputError(
-            f"the splits are of different kinds ({listing(each)}); give all of them alike."
-        )
-    return (
-        Arrays(raws, told)
-        if all(isinstance(raw.body, tuple) for raw in raws)
-        else Items(splits, told)
+    # The raw rows are let go of as soon as there are tensors.
+    inputs = _to_inputs(raws, layout, notes)
+    del raws
+    _warn_of_repeats(inputs, layout, notes)
+    facts = _facts(inputs, targets, _split(inputs, targets, layout, seed))
+    _warn_of_missing_classes(targets, layout, notes)
+    return Source(
+        facts=facts,
+        notes=tuple(notes.notes),
+        warnings=tuple(notes.warnings),
+        target_scale=targets.scale,
+        _inputs=inputs,
+        _target=targets,
+        _layout=layout,
     )
 
 
-def _tell_repeats(body: Body, layout: Layout, told: Told) -> None:
-    """Test rows whose inputs also stand among the rows that train is drawn from."""
-    keys = body.keys()
+def _check_sizes(raws: Mapping[str, Raw]) -> None:
+    """Raises `InputError` when a split is empty or there are too few rows to be split."""
+    for split, raw in raws.items():
+        if len(raw) == 0:
+            raise InputError(f"{raw.name} ({split}) has no rows.")
+    train = raws["train"]
+    if len(train) < LEAST_ROWS:
+        raise InputError(
+            f"{train.name} has {plural(len(train), 'row')} with a target; at least {LEAST_ROWS} "
+            "are needed."
+        )
+
+
+def _to_inputs(splits: Mapping[str, Raw], layout: Layout, notes: Notes) -> Inputs:
+    """The inputs of all splits as one thing, whose structure the rows outside test decide."""
+    raws = list(splits.values())
+    kinds = {raw.kind for raw in raws}
+    if kinds == {RawKind.TABLE}:
+        return read_table(raws, layout.pool, notes)
+    if kinds == {RawKind.IMAGES}:
+        return ImageInputs(raws, layout.pool, notes)
+    if kinds == {RawKind.ARRAYS}:
+        return ArrayInputs(raws, notes)
+    if kinds <= {RawKind.ARRAYS, RawKind.DATASET}:
+        return DatasetInputs(splits, notes)
+    each = [f"{raw.name}: {raw.kind.value}" for raw in raws]
+    raise InputError(
+        f"the splits are of different kinds ({listing(each)}); give all of them alike."
+    )
+
+
+def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
+    """The four splits of a seed, which share the tensors of `inputs`."""
+    train, valid = layout.draw(target.class_numbers, seed)
+    rows = inputs.part(train)
+    unlabeled = None if layout.unlabeled is None else rows.subset(layout.unlabeled)
+
+    def labelled(numbers: RowNumbers) -> Part:
+        """The rows with these numbers, with their targets."""
+        values = target.values[torch.as_tensor(numbers)]
+        return rows.subset(numbers).labelled(values)
+
+    return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled)
+
+
+def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
+    """What is known of the data, with the shapes and dtypes of the first row."""
+    sizes = {name: len(getattr(splits, name) or ()) for name in SPLITS}
+    with preserved():
+        first, _ = splits.train.take(torch.arange(1))
+    tensors = list(tensors_in(first))
+    return Facts(
+        rows=len(target.values),
+        sizes=sizes,
+        inputs=tuple(tuple(tensor.shape[1:]) for tensor in tensors),
+        dtypes=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tensors),
+        target="numbers" if target.classes is None else "classes",
+        classes=target.classes,
+        outputs=target.outputs,
+        vocabulary=inputs.vocabulary,
+        ids=inputs.ids,
+    )
+
+
+def _warn_of_repeats(inputs: Inputs, layout: Layout, notes: Notes) -> None:
+    """A warning of test rows whose inputs also stand among the rows that train is drawn from."""
+    keys = inputs.keys()
     if keys is None:
         return
-    repeats = shared_rows(np.asarray(keys, dtype=object), layout.test, layout.train)
+    repeats = int(np.isin(keys[layout.test], keys[layout.train]).sum())
     if repeats:
-        told.warn(
-            f"{plural(repeats, 'test row')} also {'stands' if repeats == 1 else 'stand'} in train"
-        )
+        verb = "stands" if repeats == 1 else "stand"
+        notes.warn(f"{plural(repeats, 'test row')} also {verb} in train")
+
+
+def _warn_of_missing_classes(target: Target, layout: Layout, notes: Notes) -> None:
+    """A warning of each class that only rows outside train have."""
+    train_values = target.values[torch.as_tensor(layout.train)]
+    for number, name in enumerate(target.classes or ()):
+        if not (train_values == number).any():
+            notes.warn(f"no row to train on has the class {name!r}")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 import torch
 
-from advisor.data.dataset_rows import Rows
+from advisor.data.dataset_rows import BatchInputs, RowReader
 from advisor.nested import elements, mapped
 
-Batch = tuple[tuple[Any, ...], torch.Tensor | None]
+Batch = tuple[BatchInputs, torch.Tensor | None]
 
 
 class Part(ABC):
@@ -44,17 +44,24 @@ class Part(ABC):
 
 
 class TensorPart(Part):
-    """Rows of tensors, or of structures of them, in memory; `rows` says which rows of `inputs`
-    belong here, None for all.
+    """Rows of tensors, or of structures of them, in memory, which all parts of the data share.
+
+    Arguments:
+        inputs: one tensor, or structure of tensors, per input of the model, (N, …) each.
+        target: one target per row of this part, or None.
+        rows: which rows of `inputs` belong to this part (int64), None for all.
+        finish: turns the rows that were taken from `inputs` into what the model gets, such as
+            standardized numbers, without writing to them; None if they are that already.
     """
 
     def __init__(
         self,
-        inputs: tuple[Any, ...],
+        inputs: BatchInputs,
         target: torch.Tensor | None = None,
         rows: torch.Tensor | None = None,
+        finish: Callable[[BatchInputs], BatchInputs] | None = None,
     ) -> None:
-        self.inputs, self.target, self.rows = inputs, target, rows
+        self.inputs, self.target, self.rows, self.finish = inputs, target, rows, finish
 
     def __len__(self) -> int:
         return len(elements(self.inputs)[0] if self.rows is None else self.rows)
@@ -62,19 +69,21 @@ class TensorPart(Part):
     def take(self, index: torch.Tensor) -> Batch:
         """The rows at `index` as `(inputs, target)`, by indexing."""
         at = index if self.rows is None else self.rows[index]
-        return mapped(
-            lambda tensor: tensor[at], self.inputs
-        ), None if self.target is None else self.target[index]
+        inputs = mapped(lambda tensor: tensor[at], self.inputs)
+        if self.finish is not None:
+            inputs = self.finish(inputs)
+        return inputs, None if self.target is None else self.target[index]
 
     def subset(self, index: Any) -> TensorPart:
         """The rows at `index`."""
         at = torch.as_tensor(index)
         rows = at if self.rows is None else self.rows[at]
-        return TensorPart(self.inputs, None if self.target is None else self.target[at], rows)
+        target = None if self.target is None else self.target[at]
+        return TensorPart(self.inputs, target, rows, self.finish)
 
     def labelled(self, target: torch.Tensor | None) -> TensorPart:
         """The same rows with other targets."""
-        return TensorPart(self.inputs, target, self.rows)
+        return TensorPart(self.inputs, target, self.rows, self.finish)
 
 
 class DatasetPart(Part):
@@ -84,7 +93,7 @@ class DatasetPart(Part):
 
     def __init__(
         self,
-        sources: Sequence[Rows],
+        sources: Sequence[RowReader],
         target: torch.Tensor | None = None,
         rows: torch.Tensor | None = None,
     ) -> None:
@@ -98,18 +107,19 @@ class DatasetPart(Part):
     def take(self, index: torch.Tensor) -> Batch:
         """The rows at `index` as `(inputs, target)`, each item read from its Dataset."""
         at = self.rows[index].tolist()
+        # All rows of a batch belong to the source of the first.
         place = bisect_right(self.ends, at[0])
-        start = self.ends[place] - len(self.sources[place])
-        inputs, order = self.sources[place].take([row - start for row in at])
-        chosen = index if order is None else index[torch.tensor(order)]
-        return inputs, None if self.target is None else self.target[chosen]
+        source = self.sources[place]
+        start = self.ends[place] - len(source)
+        inputs, order = source.take([row - start for row in at])
+        in_order = index if order is None else index[torch.tensor(order)]
+        return inputs, None if self.target is None else self.target[in_order]
 
     def subset(self, index: Any) -> DatasetPart:
         """The rows at `index`."""
         at = torch.as_tensor(index)
-        return DatasetPart(
-            self.sources, None if self.target is None else self.target[at], self.rows[at]
-        )
+        target = None if self.target is None else self.target[at]
+        return DatasetPart(self.sources, target, self.rows[at])
 
     def labelled(self, target: torch.Tensor | None) -> DatasetPart:
         """The same rows with other targets."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from advisor.diagnosis import rules, weights
 from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, measure
+from advisor.diagnosis.rules import RULES
+from advisor.diagnosis.signal_rules import collapsed, not_finite, vanishing
 from advisor.diagnosis.steps import Steps, first_steps
 from advisor.training.run import Run
+
+NO_GRADIENT = 1e-7
+"""A gradient norm of the first layer below which nothing reaches it (SageMaker Debugger,
+VanishingGradient).
+"""
 
 
 @dataclass(frozen=True)
@@ -18,15 +24,17 @@ class Diagnosis:
 
     Attributes:
         measured: one batch, forward and backward.
-        findings: what crosses a bound, the gravest first.
+        findings: what crosses a bound, the gravest first; then what techniques found themselves.
         steps: the first steps of a training, where they were asked for.
         seconds: that it took.
+        broken: a sentence for each technique whose `finds` raised.
     """
 
     measured: Measured
     findings: tuple[Finding, ...]
     steps: Steps | None = None
     seconds: float = field(default=0.0, compare=False)
+    broken: tuple[str, ...] = ()
 
     def of(self, kind: str) -> Finding | None:
         """The first finding of a kind."""
@@ -41,35 +49,47 @@ def diagnose(run: Run, steps: int = 0) -> Diagnosis:
     """
     started = time.perf_counter()
     measured = measure(run)
-    found = [finding for rule in (*rules.RULES, *weights.RULES) for finding in rule(measured)]
+    findings: list[Finding] = []
+    for rule in RULES:
+        findings += rule(measured)
+    # The first steps are the only part that trains, and then every tensor is put back.
     trained = first_steps(run, steps) if steps else None
     if trained is not None:
-        found += trained.findings()
-    return Diagnosis(measured, tuple(found), trained, time.perf_counter() - started)
+        findings += trained.findings()
+    return Diagnosis(measured, tuple(findings), trained, time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
 class Glance:
-    """A changed model before it is trained: what its last layer reads, and why training it is
-    hopeless, or None.
+    """A changed model before it is trained.
+
+    Attributes:
+        features: across-sample deviation of what its last layer reads.
+        cosine: mean cosine between the rows of what its last layer reads.
+        gradient: norm in its first layer with weights.
+        untrainable: why no learning rate trains it, in one sentence, or None.
     """
 
     features: float | None
     cosine: float | None
     gradient: float | None
-    hopeless: str | None
+    untrainable: str | None
 
 
 def glance(run: Run) -> Glance:
-    """Look at a model for the time of a step or two.
+    """Measure a model in the time of a step or two.
 
-    Hopeless is only what no learning rate mends: numbers that are not finite, or a signal that is
-    gone together with the gradient of the first layer. Weaker findings may train, slowly, and are
-    left to training to judge.
+    Untrainable is only what no learning rate mends: numbers that are not finite, or a signal that
+    is gone together with the gradient of the first layer. Weaker findings may train, slowly, and
+    are left to training to judge.
     """
     measured = measure(run, sites=False)
-    found = {finding.kind: finding for rule in rules.RULES[:3] for finding in rule(measured)}
-    gone = "collapsed" in found and "vanishing" in found and found["vanishing"].number < rules.GONE
-    fatal = found.get("not_finite") or (found["collapsed"] if gone else None)
-    gradient = next((signal.gradient for signal in measured.weighted), None)
-    return Glance(measured.features, measured.cosine, gradient, fatal.sentence if fatal else None)
+    gradient = measured.weighted[0].gradient if measured.weighted else None
+    # A vanishing gradient alone may recover, as may a collapse that still passes gradients.
+    fatal = next(not_finite(measured), None)
+    if fatal is None:
+        collapse, vanished = next(collapsed(measured), None), next(vanishing(measured), None)
+        if vanished is not None and vanished.number < NO_GRADIENT:
+            fatal = collapse
+    untrainable = fatal.sentence if fatal else None
+    return Glance(measured.features, measured.cosine, gradient, untrainable)

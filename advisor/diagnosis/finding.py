@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-INITIALIZER, ACTIVATION = "initializer", "activation"  # slots that can mend something
+from advisor.record import Record
+
+INITIALIZER = "initializer"
+"""The slot whose techniques can mend a model that starts badly."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound that a number should keep, where it comes from, and the slot whose techniques can
-    mend what crosses it.
+    """A bound that a number should keep.
+
+    Arguments:
+        value: the bound.
+        source: the paper, tool or measurement that it comes from.
+        slot: the slot whose techniques can mend what crosses it, or None.
     """
 
     value: float
@@ -19,6 +26,7 @@ class Bound:
     slot: str | None = None
 
 
+# Sources that several bounds name.
 _AUTOTRAINER = "AUTOTRAINER (Zhang et al., ICSE 2021)"
 _MEASURED = "measured on deep plain nets (docs/diagnosis.md)"
 _EXACT = "exact: equal numbers stay equal under every elementwise optimizer"
@@ -57,8 +65,8 @@ BOUNDS = {
 """Every kind of finding. A number crosses its bound upwards or downwards, as the kind says."""
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, eq=False)
+class Finding(Record):
     """Something diagnosed about a model.
 
     Arguments:
@@ -84,7 +92,7 @@ class Finding:
         return asdict(self)
 
 
-def found(kind: str, place: str, number: float, sentence: str, slot: str | None = None) -> Finding:
-    """A finding of a kind, with its bound; `slot` where another one than usual mends it."""
+def finding_of(kind: str, place: str, number: float, sentence: str) -> Finding:
+    """A finding of a kind of `BOUNDS`, with the bound, source and slot of that kind."""
     bound = BOUNDS[kind]
-    return Finding(kind, place, number, bound.value, bound.source, slot or bound.slot, sentence)
+    return Finding(kind, place, number, bound.value, bound.source, bound.slot, sentence)

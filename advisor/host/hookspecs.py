@@ -1,4 +1,7 @@
-"""The hooks a plugin may implement. They only discover; a trial is an ordered list of plain calls."""
+"""The hooks that a plugin may implement.
+
+They only discover; a trial is an ordered list of plain calls.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ if TYPE_CHECKING:
     from advisor.technique import Slot, Technique
 
 PROJECT = "advisor"
+"""The entry-point group of plugins, and the name under which hooks are marked."""
 
+# The markers of both sides: what advisor specifies, and what a plugin implements.
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin as an implementation of the hook of the same name."""

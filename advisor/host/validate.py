@@ -17,11 +17,16 @@ def slot_fault(slot: Any) -> str | None:
     """What is wrong with what `slots()` returned, or None."""
     if not isinstance(slot, Slot) or not isinstance(slot.name, str) or not slot.name.isidentifier():
         return f"slots() must return advisor.Slot objects with a plain name, got {slot!r}."
+    # Parameters are called `slot.technique.name`, so that a slot's name begins theirs.
     if slot.name in RESERVED:
-        return f"a slot cannot be called {slot.name!r}: parameters such as {slot.name}.lr have this name. Call it otherwise."
+        return (
+            f"a slot cannot be called {slot.name!r}: parameters such as {slot.name}.lr "
+            "have this name. Call it otherwise."
+        )
     for field in ("after", "before"):
-        if not isinstance(getattr(slot, field), (tuple, list)):
-            return f"slot {slot.name!r}: {field} must be a tuple of names, got {getattr(slot, field)!r}."
+        value = getattr(slot, field)
+        if not isinstance(value, (tuple, list)):
+            return f"slot {slot.name!r}: {field} must be a tuple of names, got {value!r}."
     return None
 
 
@@ -30,32 +35,38 @@ def technique_fault(technique: Any) -> str | None:
     if not isinstance(technique, Technique):
         hint = " Return an instance: write Name(), not Name." if isinstance(technique, type) else ""
         return f"techniques() must return advisor.Technique objects, got {technique!r}.{hint}"
-    return name_fault(technique) or _place_fault(technique) or space_fault(technique)
+    fault = name_fault(technique)
+    if fault is None and not isinstance(getattr(technique, "slot", None), str):
+        fault = f'technique {technique.name!r} does not say which slot it is for: set slot = "…".'
+    return fault or space_fault(technique)
 
 
 def name_fault(technique: Technique) -> str | None:
     """What is wrong with a technique's name, or None."""
+    # The name stands on command lines, in parameters and in the database.
     name = getattr(technique, "name", None)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][\w-]*", name):
-        return f"a technique's name is letters, digits, '_' and '-', got {name!r} in {type(technique).__name__}."
-    return None
-
-
-def _place_fault(technique: Technique) -> str | None:
-    if isinstance(getattr(technique, "slot", None), str):
+    if isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w-]*", name):
         return None
-    return f'technique {technique.name!r} does not say which slot it is for: set slot = "…".'
+    return (
+        "a technique's name is letters, digits, '_' and '-', "
+        f"got {name!r} in {type(technique).__name__}."
+    )
 
 
 def space_fault(technique: Technique) -> str | None:
     """What is wrong with a technique's space and the values that are tried first, or None."""
-    name, space = technique.name, technique.space
+    who, space = f"technique {technique.name!r}", technique.space
+    kinds = "advisor.Float, Int or Choice"
     if not isinstance(space, Mapping):
-        return f"technique {name!r}: space must map names to advisor.Float, Int or Choice, got {space!r}."
-    for key, parameter in space.items():
+        return f"{who}: space must map names to {kinds}, got {space!r}."
+    for name, parameter in space.items():
         if not isinstance(parameter, (Float, Int, Choice)):
-            return f"technique {name!r}: space[{key!r}] must be advisor.Float, Int or Choice, got {parameter!r}."
-    for key, value in technique.defaults().items():
-        if not space[key].holds(value):
-            return f"technique {name!r}: {key!r} is tried first with {value!r}, which its space does not hold: {space[key]}."
+            return f"{who}: space[{name!r}] must be {kinds}, got {parameter!r}."
+    # The defaults come from the signature of `apply`, which may say something else than the space.
+    for name, value in technique.defaults().items():
+        if not space[name].holds(value):
+            return (
+                f"{who}: {name!r} is tried first with {value!r}, "
+                f"which its space does not hold: {space[name]}."
+            )
     return None

@@ -1,4 +1,4 @@
-"""A user's model: loaded, looked at, and its activations swapped in place."""
+"""A user's model: called, traced, and its activations swapped in place."""
 
 from advisor.model.anatomy import Anatomy, Layer, Site, Table, select
 from advisor.model.call import call

@@ -1,4 +1,4 @@
-"""What a trace found in a model: activation sites, layers, embedding tables and the kind of output."""
+"""What a trace says of a model: activation sites, layers, embedding tables, the kind of output."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from types import CodeType
 
 from torch import Tensor, nn
 
-Span = tuple[
-    int, int, int, int
-]  # first line, last line, first column, last column of a call in its source file
+# The first line, last line, first column and last column of a call in its source file.
+Span = tuple[int, int, int, int]
 
-HIDDEN = "hidden"
-LABELS = ("composite", "gate", "score", "output", HIDDEN)  # most restrictive first
+COMPOSITE, GATE, SCORE, OUTPUT, HIDDEN = "composite", "gate", "score", "output", "hidden"
+"""The labels of sites; only hidden ones are swapped unless the user says otherwise."""
+
+LABELS = (COMPOSITE, GATE, SCORE, OUTPUT, HIDDEN)
+"""Every label; that of a site is the first one that any of its calls has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +24,13 @@ class ModuleTarget:
     """The activation is a module of the tree: it is replaced wherever it is held."""
 
     module: nn.Module
-    registered: bool  # False where a plain list or dict holds it, so that its parameters would not be trained
+    # False where a plain list or dict holds it, so that its parameters would not be trained.
+    registered: bool
 
 
 @dataclass(frozen=True, eq=False)
 class AttributeTarget:
-    """The activation is a function that a module of torch keeps in an attribute and calls itself."""
+    """The activation is a function that a module of torch keeps in an attribute and calls."""
 
     owner: nn.Module
     name: str
@@ -39,11 +42,14 @@ class CallTarget:
     """The activation is a call in the source of a method of `owner`."""
 
     owner: nn.Module
-    code: CodeType  # of the method; the call may sit in a comprehension or function nested in it
+    # The code of the method; the call may sit in a comprehension or function nested in it.
+    code: CodeType
     span: Span
-    receiver: bool  # `x.f()` rather than `f(x)`
+    # Whether the call is `x.f()` rather than `f(x)`.
+    receiver: bool
     registered: bool
-    module: nn.Module | None = None  # the one that it calls
+    # The module that the call runs, where it runs one.
+    module: nn.Module | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,7 @@ class NoTarget:
     why: str
 
 
+# What `swap` changes to put another activation at a site.
 Target = ModuleTarget | AttributeTarget | CallTarget | NoTarget
 
 
@@ -190,24 +197,21 @@ def select(
     """The hidden sites and those whose id matches a pattern of `include`, without those that match
     one of `exclude`.
     """
-    wanted, unwanted = tuple(include), tuple(exclude)
-    return tuple(
-        site
-        for site in anatomy.sites
-        if (site.label == HIDDEN or _matches(site.id, wanted)) and not _matches(site.id, unwanted)
-    )
+    included, excluded = tuple(include), tuple(exclude)
+    selected = []
+    for site in anatomy.sites:
+        eligible = site.label == HIDDEN or _matches(site.id, included)
+        if eligible and not _matches(site.id, excluded):
+            selected.append(site)
+    return tuple(selected)
 
 
 def unmatched(anatomy: Anatomy, patterns: Iterable[str]) -> list[str]:
     """The patterns that match no site."""
-    return [
-        pattern
-        for pattern in patterns
-        if not any(_matches(site.id, [pattern]) for site in anatomy.sites)
-    ]
+    ids = [site.id for site in anatomy.sites]
+    return [pattern for pattern in patterns if not any(_matches(name, [pattern]) for name in ids)]
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(
-        name == pattern or fnmatchcase(name, pattern) for pattern in patterns
-    )  # an id may hold brackets: `acts[0]`
+    # An id may hold brackets, as in `acts[0]`, so it also matches itself letter by letter.
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)

@@ -5,12 +5,15 @@ arguments by name.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from advisor.model.nested_values import leaves
+
+# What a model is called with: positional arguments, and keywords.
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -27,11 +30,16 @@ def call(model: nn.Module, batch: Any) -> Any:
 
 def arguments(model: nn.Module, batch: Any) -> Arguments:
     """The positional arguments and the keywords that a batch becomes."""
-    given = as_tuple(batch)
-    if len(given) != 1 or not isinstance(given[0], Mapping):
-        return given, {}
-    names = _asked(model, given[0])
-    return (given, {}) if names is None else ((), {name: given[0][name] for name in names})
+    positional = as_tuple(batch)
+    if len(positional) != 1 or not isinstance(positional[0], Mapping):
+        return positional, {}
+
+    # A mapping that is the only argument goes in by name, or whole.
+    mapping = positional[0]
+    keys = _keyword_keys(model, mapping)
+    if keys is None:
+        return positional, {}
+    return (), {key: mapping[key] for key in keys}
 
 
 def as_tuple(batch: Any) -> tuple[Any, ...]:
@@ -43,45 +51,49 @@ def as_tuple(batch: Any) -> tuple[Any, ...]:
 
 def left_out(model: nn.Module, batch: Any) -> list[str]:
     """Keys of a batch that are no parameters of `forward`, and not passed."""
-    keywords = arguments(model, batch)[1]
-    return [str(key) for key in as_tuple(batch)[0] if key not in keywords] if keywords else []
-
-
-def _asked(model: nn.Module, given: Mapping[Any, Any]) -> list[str] | None:
-    """The keys that are passed as keywords, or None where `forward` takes the mapping itself.
-
-    Keys that `forward` does not know are left out where it knows two others: then no single
-    argument is meant.
-    """
-    try:
-        parameters = inspect.signature(model.forward).parameters.values()
-    except (TypeError, ValueError):  # TorchScript and extensions
-        return None
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    required = {
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    }
-    keys = [key for key in given if isinstance(key, str)]
-    known = [key for key in keys if key in {p.name for p in named}]
-    if not required <= set(known) or len(keys) < len(given):
-        return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return keys
-    return known if known == keys or len(known) > 1 else None
+    _, keywords = arguments(model, batch)
+    if not keywords:
+        return []
+    return [str(key) for key in as_tuple(batch)[0] if key not in keywords]
 
 
 def rows_of(batch: Any) -> int | None:
     """How many rows a batch has, by its first tensor; None where no tensor has rows."""
-    return next(_rows(batch), None)
+    for leaf in leaves(batch, (PackedSequence, Tensor)):
+        if isinstance(leaf, PackedSequence):
+            return int(leaf.batch_sizes[0])
+        if leaf.dim():
+            return len(leaf)
+    return None
 
 
-def _rows(value: Any) -> Iterator[int]:
-    if isinstance(value, PackedSequence):
-        yield int(value.batch_sizes[0])
-    elif isinstance(value, Tensor) and value.dim():
-        yield len(value)
-    elif isinstance(value, (tuple, list, Mapping)):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _rows(item)
+def _keyword_keys(model: nn.Module, mapping: Mapping[Any, Any]) -> list[str] | None:
+    """The keys that are passed as keywords, or None where `forward` takes the mapping itself."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # TorchScript and extensions
+        return None
+
+    # What `forward` accepts by name, and what it cannot do without.
+    accepted: set[str] = set()
+    required: set[str] = set()
+    takes_any_keyword = False
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_any_keyword = True
+        elif parameter.kind is not parameter.VAR_POSITIONAL:
+            if parameter.kind is not parameter.POSITIONAL_ONLY:
+                accepted.add(parameter.name)
+            if parameter.default is parameter.empty:
+                required.add(parameter.name)
+
+    keys = [key for key in mapping if isinstance(key, str)]
+    accepted_keys = [key for key in keys if key in accepted]
+    if len(keys) < len(mapping) or not required <= set(accepted_keys):
+        return None
+    if takes_any_keyword:
+        return keys
+    # Other keys are left out only where `forward` knows two: then no single argument is meant.
+    if accepted_keys == keys or len(accepted_keys) > 1:
+        return accepted_keys
+    return None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+# A module or a plain function, of one tensor.
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -15,6 +16,7 @@ class Pointwise(nn.Module):
     def __init__(self, function: Activation) -> None:
         super().__init__()
         self.function = function
+        # `<lambda>` is shown, and named as a kind, without its brackets.
         self.name = getattr(function, "__name__", type(function).__name__).strip("<>")
 
     def forward(self, x: Tensor) -> Tensor:

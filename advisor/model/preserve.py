@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+# A step that puts one thing back as it was.
 Restore = Callable[[], object]
 
 
@@ -25,25 +26,41 @@ def untouched(
     `parameters` are restored too where nothing inside means to change them: some models renormalize
     theirs when they run.
     """
-    restore: list[Restore] = [*_flags(modules), *_buffers(modules), *_random_states()]
-    restore += _parameters(modules) if parameters else []
-    try:
+    steps = [*_flags(modules), *_buffers(modules), *_random_states()]
+    if parameters:
+        steps.extend(_parameters(modules))
+    with _restored(steps):
         model.train()
         yield
-    finally:
-        for undo in restore:
-            undo()
 
 
 @contextmanager
 def random_states_kept() -> Iterator[None]:
     """Every random state is afterwards as it was."""
-    restore = list(_random_states())
+    with _restored(list(_random_states())):
+        yield
+
+
+def random_states(device: torch.device) -> list[object]:
+    """Where the generators stand that a function on this device may draw from, to be compared."""
+    # Bytes and lists, because tensors and arrays have no single answer to `==`.
+    states: list[object] = [torch.get_rng_state().numpy().tobytes(), random.getstate()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device).numpy().tobytes())
+    if "numpy" in sys.modules:
+        _, keys, *position = sys.modules["numpy"].random.get_state()
+        states += [keys.tobytes(), position]
+    return states
+
+
+@contextmanager
+def _restored(steps: list[Restore]) -> Iterator[None]:
+    """Take these steps back to the state of before, also after an exception."""
     try:
         yield
     finally:
-        for undo in restore:
-            undo()
+        for restore in steps:
+            restore()
 
 
 def _flags(modules: list[nn.Module]) -> Iterator[Restore]:
@@ -58,51 +75,38 @@ def _buffers(modules: list[nn.Module]) -> Iterator[Restore]:
                 yield partial(_put_back, module._buffers, name, buffer, buffer.clone())
 
 
-def _parameters(modules: list[nn.Module]) -> Iterator[Restore]:
-    kept = {
-        id(p): p
-        for module in modules
-        for p in module._parameters.values()
-        if p is not None and not is_lazy(p)
-    }
-    for parameter in kept.values():
-        yield partial(_restore, parameter, parameter.detach().clone())
-
-
-def _restore(parameter: torch.Tensor, copy: torch.Tensor) -> None:
-    with torch.no_grad():
-        if not torch.equal(parameter, copy):
-            parameter.copy_(copy)
-
-
 def _put_back(
     buffers: dict[str, torch.Tensor | None], name: str, old: torch.Tensor, copy: torch.Tensor
 ) -> None:
+    # The model may have put another tensor there, changed this one in place, or both.
     buffers[name] = old
     with torch.no_grad():
         old.copy_(copy)
 
 
+def _parameters(modules: list[nn.Module]) -> Iterator[Restore]:
+    by_id: dict[int, nn.Parameter] = {}  # one that several modules share is copied once
+    for module in modules:
+        for parameter in module._parameters.values():
+            if parameter is not None and not is_lazy(parameter):
+                by_id[id(parameter)] = parameter
+    for parameter in by_id.values():
+        yield partial(_write_back, parameter, parameter.detach().clone())
+
+
+def _write_back(parameter: torch.Tensor, copy: torch.Tensor) -> None:
+    # Writing counts as a change in place for autograd, so an equal parameter is not written.
+    with torch.no_grad():
+        if not torch.equal(parameter, copy):
+            parameter.copy_(copy)
+
+
 def _random_states() -> Iterator[Restore]:
-    state = torch.get_rng_state()
-    yield lambda: torch.set_rng_state(state)
+    """Steps that restore torch's, Python's and, where it is imported, NumPy's global generator."""
+    yield partial(torch.set_rng_state, torch.get_rng_state())
     if torch.cuda.is_available():
-        devices = torch.cuda.get_rng_state_all()
-        yield lambda: torch.cuda.set_rng_state_all(devices)
-    python = random.getstate()
-    yield lambda: random.setstate(python)
+        yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+    yield partial(random.setstate, random.getstate())
     if "numpy" in sys.modules:
         numpy_random = sys.modules["numpy"].random
-        numpy = numpy_random.get_state()
-        yield lambda: numpy_random.set_state(numpy)
-
-
-def random_states(device: torch.device) -> list[object]:
-    """Where the generators stand that a function on this device may draw from, to be compared."""
-    states: list[object] = [torch.get_rng_state().numpy().tobytes(), random.getstate()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device).numpy().tobytes())
-    if "numpy" in sys.modules:
-        _, keys, *position = sys.modules["numpy"].random.get_state()
-        states += [keys.tobytes(), position]
-    return states
+        yield partial(numpy_random.set_state, numpy_random.get_state())

@@ -10,17 +10,26 @@ from functools import partial
 from operator import setitem
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-ACTS = "_advisor_acts"  # the nn.ModuleDict, in the owner, of modules called from rewritten methods
-ATTRIBUTE = (
-    "_advisor_"  # prefix under which a module called through a plain attribute is registered
-)
+ACTS = "_advisor_acts"
+"""Name of the `nn.ModuleDict`, in the owner, of modules that rewritten methods call."""
 
+ATTRIBUTE = "_advisor_"
+"""Prefix under which a module that is called through a plain attribute is registered."""
+
+CALLS = "_advisor_calls"
+"""Attribute, in the owner, of what its rewritten calls run, by `method:line:column`."""
+
+EDITS = "_advisor_edits"
+"""Attribute, in a subclass with rewritten methods, of its edits (`swapping/subclass.py`)."""
+
+# Lists, dicts and tuples are searched for modules to this depth.
 _DEPTH = 3
-_ITEMS = 1000  # a longer list is data
-_REGISTERED = "_modules"
-_OWN = frozenset(vars(nn.Module()))  # what nn.Module itself keeps in an instance
+# A list with this many items or more holds data and no modules.
+_ITEMS = 1000
+# What `nn.Module` itself keeps in an instance is not the user's.
+_OWN = frozenset(vars(nn.Module()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +47,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Path:
-    """Where a module is first found. `registered` is False below a plain list or dict."""
+    """The first place of a module. `registered` is False below a plain list or dict."""
 
     name: str
     registered: bool
@@ -47,6 +56,7 @@ class Path:
 
 def holdings(model: nn.Module) -> Iterator[Holding]:
     """Every reference to a module below `model`, including aliases; registered ones first."""
+    # Breadth first, so that a module has its shortest path.
     queue = [Holding(model, "", True, lambda _: None)]
     seen = {id(model)}
     while queue:
@@ -58,60 +68,87 @@ def holdings(model: nn.Module) -> Iterator[Holding]:
                 queue.append(holding)
 
 
-def _children(holder: Holding) -> Iterator[Holding]:
-    children = holder.module._modules
-    for name, child in children.items():
-        if child is not None:
-            put = partial(setitem, children, name)
-            yield Holding(child, _join(holder.path, name), holder.registered, put, holder.module)
-
-
-def _plain(holder: Holding) -> Iterator[Holding]:
-    attributes = vars(holder.module)
-    for name, value in attributes.items():
-        if name not in _OWN and not name.startswith(ATTRIBUTE):
-            yield from _inside(
-                value, _join(holder.path, name), partial(setitem, attributes, name), _DEPTH
-            )
-
-
-def _inside(value: Any, path: str, put: Callable[[Any], object], depth: int) -> Iterator[Holding]:
-    if isinstance(value, nn.Module):
-        yield Holding(value, path, False, put)
-    elif isinstance(value, (list, dict, tuple)) and depth and len(value) < _ITEMS:
-        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            put_item = (
-                partial(_put_in_tuple, value, key, put)
-                if isinstance(value, tuple)
-                else partial(setitem, value, key)
-            )
-            yield from _inside(item, f"{path}[{key!r}]", put_item, depth - 1)
-
-
-def _put_in_tuple(old: tuple[Any, ...], index: int, put: Callable[[Any], object], new: Any) -> None:
-    items = [*old[:index], new, *old[index + 1 :]]
-    put(type(old)(*items) if hasattr(old, "_fields") else tuple(items))
-
-
 def paths(model: nn.Module) -> dict[int, Path]:
     """The first path of every module, by the module's id: a registered path where there is one."""
-    found = {
-        id(module): Path(name, True, module) for name, module in nn.Module.named_modules(model)
-    }
+    by_id: dict[int, Path] = {}
+    for name, module in nn.Module.named_modules(model):
+        by_id[id(module)] = Path(name, True, module)
     for holding in holdings(model):
-        found.setdefault(id(holding.module), Path(holding.path, False, holding.module))
-    return found
+        by_id.setdefault(id(holding.module), Path(holding.path, False, holding.module))
+    return by_id
+
+
+def own_parameters(path: Path) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters that a module itself holds, with their full names.
+
+    A `ParameterList` or `ParameterDict` stores parameters for the module around it, and has none.
+    """
+    if isinstance(path.module, (nn.ParameterList, nn.ParameterDict)):
+        return
+    for name, parameter in path.module._parameters.items():
+        if parameter is not None:
+            yield _join(path.name, name), parameter
+
+
+def own_buffers(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """The buffers that a module itself holds, with their full names."""
+    for name, buffer in path.module._buffers.items():
+        if buffer is not None:
+            yield _join(path.name, name), buffer
 
 
 def site_id(path: str) -> str:
     """The id of an activation module: its path, or the call or attribute it serves where advisor
     put it there.
     """
-    owner, found, key = path.partition(ACTS + ".")
-    if found:
+    # Below `encoder._advisor_acts.` is the key of a call, as in `forward:18:12@encoder`.
+    owner, is_call, key = path.partition(ACTS + ".")
+    if is_call:
         return f"{key}@{owner.rstrip('.')}".rstrip("@")
-    owner, found, name = path.rpartition(ATTRIBUTE)
-    return owner + name if found else path
+    owner, is_attribute, name = path.rpartition(ATTRIBUTE)
+    return owner + name if is_attribute else path
+
+
+def _children(holder: Holding) -> Iterator[Holding]:
+    """References among the registered children."""
+    children = holder.module._modules
+    for name, child in children.items():
+        if child is not None:
+            put = partial(setitem, children, name)
+            path = _join(holder.path, name)
+            yield Holding(child, path, holder.registered, put, holder.module)
+
+
+def _plain(holder: Holding) -> Iterator[Holding]:
+    """References in the user's plain attributes."""
+    attributes = vars(holder.module)
+    for name, value in attributes.items():
+        if name not in _OWN and not name.startswith(ATTRIBUTE):
+            put = partial(setitem, attributes, name)
+            yield from _inside(value, _join(holder.path, name), put, _DEPTH)
+
+
+def _inside(value: Any, path: str, put: Callable[[Any], object], depth: int) -> Iterator[Holding]:
+    if isinstance(value, nn.Module):
+        yield Holding(value, path, False, put)
+        return
+    is_container = isinstance(value, (list, dict, tuple))
+    if not is_container or depth == 0 or len(value) >= _ITEMS:
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in list(items):  # a copy: the caller may put another module there
+        put_item: Callable[[Any], object]
+        if isinstance(value, tuple):
+            put_item = partial(_put_in_tuple, value, key, put)
+        else:
+            put_item = partial(setitem, value, key)
+        yield from _inside(item, f"{path}[{key!r}]", put_item, depth - 1)
+
+
+def _put_in_tuple(old: tuple[Any, ...], index: int, put: Callable[[Any], object], new: Any) -> None:
+    """Put a changed copy of a tuple where the tuple is held."""
+    items = [*old[:index], new, *old[index + 1 :]]
+    put(type(old)(*items) if hasattr(old, "_fields") else tuple(items))
 
 
 def _join(path: str, name: str) -> str:

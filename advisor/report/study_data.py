@@ -14,7 +14,8 @@ from advisor.search.arm import arm_label
 from advisor.search.plan import RATE, Plan
 from advisor.store.query import read
 from advisor.technique import KEEP
-from advisor.verdict.recommendation import Recommendation, Verdict
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Verdict
 
 CHOICES = "SELECT number, slot, technique FROM advisor_choices WHERE study = ?"
 RATES = "SELECT number, value FROM advisor_params WHERE study = ? AND name = ?"

@@ -30,7 +30,8 @@ from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.report.text import cell
 from advisor.search.arm import arm_label
 from advisor.technique import KEEP
-from advisor.verdict.recommendation import Recommendation, Verdict
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Verdict
 
 Fact = tuple[str, str, str]
 """Name, number, and what the number means."""

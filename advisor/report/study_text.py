@@ -12,7 +12,8 @@ from advisor.report.study_words import gain_and_interval, group_skips, metric_of
 from advisor.report.text import MOST, cell, console, print_section, print_wrapped
 from advisor.search.arm import arm_label
 from advisor.training.ended import EARLY_STEPS, Ended
-from advisor.verdict.recommendation import CutTrial, Recommendation, SingleTechnique, Verdict
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import CutTrial, SingleTechnique, Verdict
 
 if TYPE_CHECKING:
     from advisor.work.prepare import Prepared

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from advisor.search.arm import Skip
 from advisor.technique import KEEP
-from advisor.verdict.recommendation import Interval, Recommendation, RowGain
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Interval, RowGain
 
 
 def gain_and_interval(gain: Interval | RowGain) -> str:

@@ -8,7 +8,8 @@ from advisor.report.gain_plots import effect_kind
 from advisor.report.plot import Plot, Scale, around, around_good
 from advisor.report.study_words import gain_and_interval, shortened_text
 from advisor.report.text import cell
-from advisor.verdict.recommendation import Interval, Recommendation, SingleTechnique
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Interval, SingleTechnique
 
 BEYOND = 6
 """A score is beyond a plot when it is so many times as far from the best as the median is."""

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from advisor.record import Record
 from advisor.technique import KEEP
 
 Arm = dict[str, str]
 """The name of the technique in each slot, slots in the order in which they are applied."""
 
 
-@dataclass(frozen=True)
-class Skip:
+@dataclass(frozen=True, eq=False)
+class Skip(Record):
     """A technique that cannot be tried on a task, and why."""
 
     slot: str

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping
 from advisor.search.arm import Arm, count_changes
 from advisor.search.plan import RATE, Plan
 from advisor.search.trial import Trial
-from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
 
 ArmKey = tuple[str, ...]
 """The names of an arm's techniques, in the order of the plan's slots."""
 Rank = tuple[float, int, int]
-"""Score with its sign turned, changes, number: the smaller, the better."""
+"""Score with its sign turned, number of changes, number of the trial: the smaller, the better."""
 
 
 class History:
@@ -37,12 +36,17 @@ class History:
         self.trials: list[Trial] = []
         self.duplicates: set[tuple[str, str]] = set()
         self.tried_rates: tuple[float, float] | None = None
+
+        # The trials of each arm, and how often each technique was asked for and decided.
         self._by_arm: dict[ArmKey, list[Trial]] = defaultdict(list)
-        self._ranks: dict[ArmKey, Rank] = {}
-        self._ranked_arms: list[tuple[Rank, Trial]] = []
-        self._ranked_trials: list[tuple[Rank, Trial]] = []
         self._asked: Counter[tuple[str, str]] = Counter()
         self._decided: Counter[tuple[str, str]] = Counter()
+
+        # Full trials in the order of their ranks: all of them, and the best one of each arm.
+        self._ranked: list[tuple[Rank, Trial]] = []
+        self._best: list[tuple[Rank, Trial]] = []
+        self._rank_of_best: dict[ArmKey, Rank] = {}
+
         for trial in trials:
             self.add(trial)
             if not trial.is_running:
@@ -58,9 +62,10 @@ class History:
         self.trials.append(trial)
         self._by_arm[self._key(trial.arm)].append(trial)
         self._asked.update(trial.techniques)
+
         rate = trial.params[RATE]
         low, high = self.tried_rates or (rate, rate)
-        self.tried_rates = min(low, rate), max(high, rate)
+        self.tried_rates = (min(low, rate), max(high, rate))
 
     def close(self, trial: Trial) -> None:
         """Take in what became of a trial; its state and value are set."""
@@ -68,20 +73,22 @@ class History:
             self.duplicates.update(trial.techniques)
         if trial.is_decided:
             self._decided.update(trial.techniques)
-        if trial.is_complete:
-            self._rank(trial)
-
-    def _rank(self, trial: Trial) -> None:
-        rank = (-self.sign * trial.score, count_changes(trial.arm), trial.number)
-        bisect.insort(self._ranked_trials, (rank, trial))
-        key = self._key(trial.arm)
-        before = self._ranks.get(key)
-        if before is not None and before[0] <= rank[0]:
+        if not trial.is_complete:
             return
-        if before is not None:
-            del self._ranked_arms[bisect.bisect_left(self._ranked_arms, (before,))]
-        self._ranks[key] = rank
-        bisect.insort(self._ranked_arms, (rank, trial))
+
+        rank = (-self.sign * trial.score, count_changes(trial.arm), trial.number)
+        bisect.insort(self._ranked, (rank, trial))
+
+        # The trial takes the place of its arm's best one if its score is better.
+        key = self._key(trial.arm)
+        best = self._rank_of_best.get(key)
+        if best is not None:
+            if best[0] <= rank[0]:
+                return
+            place = bisect.bisect_left(self._best, (best,))
+            del self._best[place]
+        self._rank_of_best[key] = rank
+        bisect.insort(self._best, (rank, trial))
 
     def _key(self, arm: Mapping[str, str]) -> ArmKey:
         return tuple(arm[slot] for slot in self.plan.options)
@@ -95,25 +102,28 @@ class History:
 
         Ties go to fewer changes, then to the earlier trial.
         """
-        return [trial for _, trial in self._ranked_arms]
+        return [trial for _, trial in self._best]
 
     def best_of_other_arms(self) -> list[Trial]:
         """The same without the model as it is, and without duplicates of it."""
-        baseline = self.plan.baseline
-        return [
-            trial
-            for _, trial in self._ranked_arms
-            if trial.arm != baseline and self.duplicates.isdisjoint(trial.techniques)
-        ]
+        others = []
+        for _, trial in self._best:
+            is_duplicate = not self.duplicates.isdisjoint(trial.techniques)
+            if trial.techniques and not is_duplicate:
+                others.append(trial)
+        return others
 
     def best_of_baseline(self) -> Trial | None:
-        """The best full trial of the model as it is."""
-        rank = self._ranks.get(self._key(self.plan.baseline))
-        return None if rank is None else self.trials[rank[2]]
+        """The best full trial of the model as it is, or None where it has none."""
+        rank = self._rank_of_best.get(self._key(self.plan.baseline))
+        if rank is None:
+            return None
+        number = rank[2]
+        return self.trials[number]
 
     def full_trials(self, before: int) -> list[Trial]:
         """Trials with a lower number than `before` that were trained to the end, best first."""
-        return [trial for _, trial in self._ranked_trials if trial.number < before]
+        return [trial for _, trial in self._ranked if trial.number < before]
 
     def times_asked(self, slot: str, name: str) -> int:
         """How many trials had a technique."""
@@ -127,7 +137,3 @@ class History:
     def can_be_asked(self, arm: Arm) -> bool:
         """Whether the plugins of all of an arm's techniques are loaded."""
         return self.plan.absent.isdisjoint(arm.items())
-
-    def is_baseline(self, trial: Trial) -> bool:
-        """Whether a trial is of the user's model as it is."""
-        return all(name == KEEP for name in trial.arm.values())

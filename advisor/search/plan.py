@@ -76,13 +76,19 @@ class Plan:
     @property
     def techniques(self) -> list[tuple[str, str]]:
         """Slot and name of every technique that fits, in the order of the slots."""
-        pairs = [(slot, name) for slot, names in self.options.items() for name in names]
-        return [(slot, name) for slot, name in pairs if name != KEEP]
+        pairs = []
+        for slot, names in self.options.items():
+            for name in names:
+                if name != KEEP:
+                    pairs.append((slot, name))
+        return pairs
 
     def each_technique(self) -> list[Arm]:
         """The model as it is, and then each technique with everything else kept."""
-        baseline = self.baseline
-        return [baseline, *({**baseline, slot: name} for slot, name in self.techniques)]
+        arms = [self.baseline]
+        for slot, name in self.techniques:
+            arms.append({**self.baseline, slot: name})
+        return arms
 
     def conflicts(self, arm: Mapping[str, str], decided: Collection[str] = ()) -> Arm:
         """The slots that an arm must keep, because a technique of another slot fills them itself.
@@ -104,8 +110,12 @@ class Plan:
 
     def parameters_of(self, arm: Mapping[str, str]) -> list[str]:
         """Names of the parameters that are free in an arm: the training's, and its techniques'."""
-        prefixes = tuple(f"{slot}.{name}." for slot, name in arm.items())
-        return [name for name in self.space if name in NUISANCE or name.startswith(prefixes)]
+        own = tuple(f"{slot}.{name}." for slot, name in arm.items())
+        free = []
+        for name in self.space:
+            if name in NUISANCE or name.startswith(own):
+                free.append(name)
+        return free
 
     def defaults_of(self, arm: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of an arm that are tried first."""
@@ -113,14 +123,21 @@ class Plan:
 
     def distributions_of(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """The distribution of each of a trial's parameters, its slots included."""
-        slots = {slot: CategoricalDistribution(names) for slot, names in self.options.items()}
-        return {name: slots.get(name) or self.space[name] for name in params}
+        distributions: dict[str, BaseDistribution] = {}
+        for name in params:
+            if name in self.options:
+                distributions[name] = CategoricalDistribution(self.options[name])
+            else:
+                distributions[name] = self.space[name]
+        return distributions
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain data."""
         plain = asdict(self)
+        # Which plugins are loaded is asked anew whenever the study is resumed.
         del plain["absent"]
-        plain["space"] = {name: distribution_to_json(each) for name, each in self.space.items()}
+        for name, distribution in self.space.items():
+            plain["space"][name] = distribution_to_json(distribution)
         return plain
 
     @classmethod
@@ -138,53 +155,53 @@ def make_plan(prepared: Prepared) -> Plan:
     """
     study, host = prepared.study, prepared.host
     only = study.only or {}
-    _check_only(only, host)
+    check_only(only, host)
     run = prepared.run(study.seed, study.seed)
-
-    options: dict[str, list[str]] = {}
-    skipped: list[Skip] = []
-    space: dict[str, Parameter] = dict(NUISANCE)
-    first: dict[str, Any] = {name: parameter.first for name, parameter in NUISANCE.items()}
-    settles: dict[str, list[str]] = {}
-    for slot in host.slots:
-        options[slot] = [KEEP]
-        for technique in _techniques_asked_for(only, host, slot):
-            why_not = _why_unfit(technique, run)
-            if why_not:
-                skipped.append(Skip(slot, technique.name, why_not))
-                continue
-            prefix = f"{slot}.{technique.name}"
-            options[slot].append(technique.name)
-            if technique.settles:
-                settles[prefix] = list(technique.settles)
-            for name, parameter in technique.space.items():
-                space[f"{prefix}.{name}"] = parameter
-            for name, value in technique.defaults().items():
-                first[f"{prefix}.{name}"] = value
-
-    return Plan(
-        options=options,
-        space={name: _distribution(parameter) for name, parameter in space.items()},
-        first=first,
-        skipped=skipped,
+    plan = Plan(
+        options={},
+        space={},
+        first={},
+        skipped=[],
         rungs=rungs_of(prepared.epochs, prepared.steps),
         batch=prepared.batch,
-        identity=_identity(prepared, run),
-        settles=settles,
+        identity=identity_of(prepared, run),
     )
 
+    # The learning rate and the weight decay are free in every arm.
+    for name, nuisance in NUISANCE.items():
+        plan.space[name] = distribution_of(nuisance)
+        plan.first[name] = nuisance.first
 
-def _techniques_asked_for(
-    only: Mapping[str, Sequence[str]], host: Host, slot: str
-) -> list[Technique]:
-    """The techniques of a slot that the study names, else all that are in every search."""
-    techniques = [each for name, each in host.techniques[slot].items() if name != KEEP]
-    if slot in only:
-        return [technique for technique in techniques if technique.name in only[slot]]
-    return [technique for technique in techniques if technique.standard]
+    # A technique that fits brings its own parameters; one that does not leaves its reason.
+    for slot, techniques in host.techniques.items():
+        plan.options[slot] = [KEEP]
+        for technique in techniques.values():
+            is_named = technique.name in only.get(slot, ())
+            is_standard = technique.standard and slot not in only
+            if technique.name == KEEP or not (is_named or is_standard):
+                continue
+            why_not = why_unfit(technique, run)
+            if why_not:
+                plan.skipped.append(Skip(slot, technique.name, why_not))
+            else:
+                add_technique(plan, technique)
+    return plan
 
 
-def _why_unfit(technique: Technique, run: Run) -> str | None:
+def add_technique(plan: Plan, technique: Technique) -> None:
+    """Put a technique that fits into a plan that is being made."""
+    slot, name = technique.slot, technique.name
+    plan.options[slot].append(name)
+    if technique.settles:
+        plan.settles[f"{slot}.{name}"] = list(technique.settles)
+    for parameter, space in technique.space.items():
+        plan.space[f"{slot}.{name}.{parameter}"] = distribution_of(space)
+    for parameter, value in technique.defaults().items():
+        plan.first[f"{slot}.{name}.{parameter}"] = value
+
+
+def why_unfit(technique: Technique, run: Run) -> str | None:
+    """Why a technique cannot be tried on a run, in one sentence, or None."""
     try:
         with isolated(run.seed) as run.generator:
             return technique.unfit(run)
@@ -194,7 +211,8 @@ def _why_unfit(technique: Technique, run: Run) -> str | None:
         return f"its unfit() raised {explain(problem)}"
 
 
-def _check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
+def check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
+    """Raise `InputError` where a study names a slot or a technique that does not exist."""
     for slot, names in only.items():
         if slot not in host.slots:
             raise InputError(
@@ -210,7 +228,8 @@ def _check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
                 )
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """What Optuna draws a parameter from."""
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.options)
     if isinstance(parameter, Int):
@@ -229,7 +248,7 @@ def rungs_of(epochs: int, steps: int) -> list[int]:
     return [*(rung for rung in rungs if 2 * rung < epochs), epochs]
 
 
-def _identity(prepared: Prepared, run: Run) -> dict[str, Any]:
+def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
     """What makes a study this study. The keys stand in the database and in messages."""
     study, facts = prepared.study, prepared.facts
     task = study.task

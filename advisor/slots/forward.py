@@ -1,4 +1,4 @@
-"""Passes through a model that only look: quiet, and on rows that stand for all."""
+"""Forward passes that measure a model and leave it as it was, on rows that stand for all."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ def quiet(model: nn.Module) -> Iterator[None]:
     modes and random states are as before afterwards.
     """
     modules = [path.module for path in paths(model).values()]
-    fast = torch.backends.mha.get_fastpath_enabled()
+    fast_path = torch.backends.mha.get_fastpath_enabled()
     with untouched(model, modules):
-        for module in modules:  # an author who froze a normalization keeps it out of training mode
-            module.training = module.training and _works_by_training(module)
-        torch.backends.mha.set_fastpath_enabled(
-            False
-        )  # it computes a transformer's layers without calling them
+        # An author who froze a normalization keeps it out of training mode, and so it stays.
+        for module in modules:
+            module.training = module.training and works_by_training(module)
+        # Torch's fast path computes a transformer's layers without calling them.
+        torch.backends.mha.set_fastpath_enabled(False)
         try:
             yield
         finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
+            torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-def _works_by_training(module: nn.Module) -> bool:
+def works_by_training(module: nn.Module) -> bool:
     """Whether a module only does in training mode what it is for: statistics of the batch, or the
     norm of a weight.
     """
+    if isinstance(module, (_NormBase, _SpectralNorm)):
+        return True
+    # The older spectral norm of torch is a hook of the module that it normalizes.
     hooks = module._forward_pre_hooks.values()
-    return isinstance(module, (_NormBase, _SpectralNorm)) or any(
-        isinstance(hook, SpectralNorm) for hook in hooks
-    )
+    return any(isinstance(hook, SpectralNorm) for hook in hooks)
 
 
 def forward(run: Run, inputs: tuple[Any, ...]) -> Any:
@@ -58,14 +59,15 @@ def forward(run: Run, inputs: tuple[Any, ...]) -> Any:
         with torch.no_grad():
             return call(run.model, inputs)
     except RuntimeError as problem:
-        if "does not require grad" not in str(problem):  # torch's words
+        # Torch has no class of its own for this error, so that its words must do.
+        if "does not require grad" not in str(problem):
             raise
     with torch.enable_grad():
         return call(run.model, inputs)
 
 
-def sources_of(run: Run) -> list[Part]:
-    """What may be looked at without targets: training rows, and the unlabeled ones."""
+def input_parts(run: Run) -> list[Part]:
+    """The rows that may be read without targets: training rows, and the unlabeled ones."""
     return [part for part in (run.data.train, run.data.unlabeled) if part is not None]
 
 
@@ -73,24 +75,25 @@ def batches(run: Run, rows: int, size: int = 256) -> Iterator[tuple[Any, ...]]:
     """Inputs of `rows` training and unlabeled rows, drawn at random and always the same, in batches
     on the run's device.
     """
-    parts = sources_of(run)
-    total = sum(map(len, parts))
-    chosen = (
-        torch.randperm(total, generator=torch.Generator().manual_seed(run.seed))[:rows]
-        .sort()
-        .values
-    )
+    parts = input_parts(run)
+    total = sum(len(part) for part in parts)
+    # A generator of its own: how much is read must not change what a technique draws.
+    generator = torch.Generator().manual_seed(run.seed)
+    chosen = torch.randperm(total, generator=generator)[:rows].sort().values
     first = 0
     for part in parts:
         index = chosen[(chosen >= first) & (chosen < first + len(part))] - first
         first += len(part)
-        for some in (
-            index.tensor_split(math.ceil(len(index) / size)) if len(index) else ()
-        ):  # equal: no batch of one row
-            yield tuple(to_device(x, run.device) for x in part.take(some)[0])
+        if not len(index):
+            continue
+        # Batches of nearly equal size, so that none has a single row, which has no statistics.
+        for batch in index.tensor_split(math.ceil(len(index) / size)):
+            inputs, _ = part.take(batch)
+            yield tuple(to_device(x, run.device) for x in inputs)
 
 
-def affordable(run: Run, most: int, least: int, elements: int) -> int:
+def affordable_rows(run: Run, most: int, least: int, elements: int) -> int:
     """Rows, between `least` and `most`, whose inputs are about `elements` numbers."""
-    row = max((math.prod(shape) for shape in run.data.facts.inputs), default=1)
-    return max(least, min(most, elements // max(1, row)))
+    shapes = run.data.facts.inputs
+    numbers_per_row = max((math.prod(shape) for shape in shapes), default=1)
+    return max(least, min(most, elements // max(1, numbers_per_row)))

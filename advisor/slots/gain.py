@@ -1,4 +1,4 @@
-"""Gains: by how much weights must be scaled so that a signal keeps its size through an activation."""
+"""Gains: how weights must be scaled so that a signal keeps its size through an activation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from advisor.errors import explain
 from advisor.model import Site
 
-_NODES = (
-    torch.arange(-4000, 4000, dtype=torch.float64) + 0.5
-) / 400  # midpoints, so that a kink at 0 lies between two
+# Midpoints of 8,000 equal intervals between -10 and 10, so that a kink at 0 lies between two nodes.
+_NODES = (torch.arange(-4000, 4000, dtype=torch.float64) + 0.5) / 400
+# The density of N(0, 1) at each node, times the width of an interval.
 _WEIGHTS = torch.exp(-(_NODES**2) / 2) / math.sqrt(2 * math.pi) * (_NODES[1] - _NODES[0])
+# An activation whose second moment is smaller carries no signal: it is flat.
+_FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,19 @@ class Moments:
     slope_square: float
     slope_at_zero: float
     drift: float
+
+    @classmethod
+    def of(cls, value: Tensor, slope: Tensor) -> Moments:
+        """The moments of a function that has these values and slopes at the nodes."""
+        # The two nodes beside zero stand for the slope at zero, where a kink may lie.
+        middle = len(_NODES) // 2
+        return cls(
+            mean=float((value * _WEIGHTS).sum()),
+            square=float((value**2 * _WEIGHTS).sum()),
+            slope_square=float((slope**2 * _WEIGHTS).sum()),
+            slope_at_zero=float(slope[middle - 1 : middle + 1].mean()),
+            drift=float((_NODES * value * slope * _WEIGHTS).sum()),
+        )
 
     @property
     def forward(self) -> float:
@@ -83,77 +98,80 @@ class Moments:
         (saturating functions, χ > 1.1), the edge of chaos 1/f'(0) (Schoenholz et al. 2017); where
         it would die (χ < 0.5, as for a sigmoid), the backward gain.
         """
-        if self.growth < 0.5:
+        dies = self.growth < 0.5
+        explodes = self.growth > 1.1
+        if dies:
             return self.backward
-        if self.growth > 1.1 and self.slope_at_zero > 0.5:
+        # A function that is nearly flat at zero has no useful edge of chaos.
+        if explodes and self.slope_at_zero > 0.5:
             return 1 / self.slope_at_zero
         return self.forward
 
 
 LINEAR = Moments(0.0, 1.0, 1.0, 1.0, 1.0)
+"""Moments of the identity."""
 
 
 def moments(function: Callable[[Tensor], Tensor]) -> Moments | None:
     """Moments of an elementwise function by quadrature, f' by autograd; None if not finite or not
     elementwise.
     """
-    found = examine(function)
-    return found if isinstance(found, Moments) else None
+    result = examine(function)
+    return result if isinstance(result, Moments) else None
 
 
 def moments_at(site: Site) -> Moments | None:
     """Moments of what runs at a site; slopes that differ by channel count by their mean."""
+    at_site = moments(site.function) if site.function is not None else None
+    if at_site is not None:
+        return at_site
+    # A slope per channel does not fit a plain vector; in a module it can be averaged.
     module = getattr(site.target, "module", None)
-    found = moments(site.function) if site.function is not None else None
-    return found if found or not isinstance(module, nn.Module) else moments(module)
+    return moments(module) if isinstance(module, nn.Module) else None
 
 
 def examine(function: Callable[[Tensor], Tensor]) -> Moments | str:
     """The moments of a function, or the sentence that says why it has none."""
     if isinstance(function, nn.Module):
-        function = _pooled(function)
-    z = _NODES.clone().requires_grad_()
+        function = _in_double_precision(function)
+
+    # Both outputs come from copies of the nodes, because the function may work in place.
+    nodes = _NODES.clone().requires_grad_()
     try:
         with torch.enable_grad():
-            value = function(z.clone())  # a copy, because the function may work in place
-            (slope,) = torch.autograd.grad(value.sum(), z)
-        whole = value.shape == z.shape and _is_elementwise(function, value.detach())
+            value = function(nodes.clone())
+            (slope,) = torch.autograd.grad(value.sum(), nodes)
+        same_shape = value.shape == nodes.shape
+        elementwise = same_shape and is_elementwise(function, value.detach())
     except Exception as problem:  # whatever an unknown function raises on a plain vector
-        return f"it fails on a plain vector of numbers ({explain(problem).split('. ')[0]})"
-    if not whole:
-        return "it is not elementwise: a value of its output depends on more than the same value of its input"
+        reason = explain(problem).split(". ")[0]
+        return f"it fails on a plain vector of numbers ({reason})"
+
+    if not elementwise:
+        return (
+            "it is not elementwise: a value of its output depends on more than the same value of "
+            "its input"
+        )
     if not bool(torch.isfinite(value).all() and torch.isfinite(slope).all()):
         return "its values or its slopes are not finite everywhere between -10 and 10"
-    found = _integrated(value.detach(), slope)
-    return found if min(found.square, found.slope_square) > 1e-12 else "it is flat"
+    result = Moments.of(value.detach(), slope)
+    is_flat = min(result.square, result.slope_square) <= _FLAT
+    return "it is flat" if is_flat else result
 
 
-def _pooled(module: nn.Module) -> nn.Module:
-    """A copy in double precision, as in evaluation; a slope per channel becomes their mean, which
-    fits any shape.
-    """
-    twin = copy.deepcopy(module).double().eval()
-    for parameter in twin.parameters():
-        if parameter.numel() == max(
-            parameter.shape, default=1
-        ):  # (channels) or (1, channels, 1, 1)
+def _in_double_precision(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode; a slope per channel becomes their mean, which fits any shape."""
+    copied = copy.deepcopy(module).double().eval()
+    for parameter in copied.parameters():
+        # One number per channel lies as (channels) or as (1, channels, 1, 1).
+        if parameter.numel() == max(parameter.shape, default=1):
             parameter.data = parameter.data.mean()
-    return twin
+    return copied
 
 
-def _is_elementwise(function: Callable[[Tensor], Tensor], value: Tensor) -> bool:
+def is_elementwise(function: Callable[[Tensor], Tensor], value: Tensor) -> bool:
     """Whether values stay what they are when their order changes and half of them are gone."""
     with torch.no_grad():
         part = function(_NODES.flip(0)[::2].clone())
-    return bool(torch.allclose(part, value.flip(0)[::2], rtol=1e-6, atol=1e-9, equal_nan=True))
-
-
-def _integrated(value: Tensor, slope: Tensor) -> Moments:
-    middle = len(_NODES) // 2
-    return Moments(
-        mean=float((value * _WEIGHTS).sum()),
-        square=float((value**2 * _WEIGHTS).sum()),
-        slope_square=float((slope**2 * _WEIGHTS).sum()),
-        slope_at_zero=float(slope[middle - 1 : middle + 1].mean()),
-        drift=float((_NODES * value * slope * _WEIGHTS).sum()),
-    )
+    expected = value.flip(0)[::2]
+    return bool(torch.allclose(part, expected, rtol=1e-6, atol=1e-9, equal_nan=True))

@@ -15,6 +15,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from advisor.model import Layer
 
+# The weights of a recurrent module: from the input, from the state, and of an LSTM's projection.
 _GATES = re.compile(r"weight_(ih|hh|hr)(_l\d+(_reverse)?)?$")
 
 
@@ -22,40 +23,48 @@ def sources(layer: Layer) -> dict[str, Tensor]:
     """The parameters that a layer's weights are, or are computed from, by name; biases are not
     among them.
     """
-    found = dict(nn.Module.named_parameters(layer.module, recurse=False))
+    parameters: dict[str, Tensor] = dict(nn.Module.named_parameters(layer.module, recurse=False))
     for name, module in getattr(layer.module, "parametrizations", {}).items():
-        found |= {
-            f"{name}.{key}": parameter for key, parameter in nn.Module.named_parameters(module)
-        }
-    return {name: parameter for name, parameter in found.items() if "bias" not in name}
+        for key, parameter in nn.Module.named_parameters(module):
+            parameters[f"{name}.{key}"] = parameter
+    return {name: parameter for name, parameter in parameters.items() if "bias" not in name}
+
+
+def frozen(layer: Layer) -> bool:
+    """Whether a layer has no trainable weight."""
+    return not any(parameter.requires_grad for parameter in sources(layer).values())
 
 
 def refusal(layer: Layer) -> str | None:
     """Why a layer's weight cannot be set, or None."""
-    if parametrize.is_parametrized(layer.module):
-        return (
-            None
-            if _settable(layer)
-            else f"its weight is computed ({', '.join(_computed_by(layer.module))})"
-        )
-    if any(name.endswith("_orig") for name in sources(layer)):
+    module = layer.module
+    if parametrize.is_parametrized(module):
+        if takes_any_weight(layer):
+            return None
+        return f"its weight is computed ({', '.join(_parametrization_names(module))})"
+
+    # The older spectral norm and pruning keep the weight that they start from as `weight_orig`.
+    names = sources(layer)
+    if any(name.endswith("_orig") for name in names):
         return "its weight is computed (spectral norm or pruning)"
-    if layer.kind == "rnn" and not all(_GATES.match(name) for name in sources(layer)):
+    if layer.kind == "rnn" and not all(_GATES.match(name) for name in names):
         return "its weights are computed"
-    if layer.kind in ("rnn", "attention") or isinstance(
-        getattr(layer.module, "weight", None), nn.Parameter
-    ):
+
+    if layer.kind in ("rnn", "attention"):
         return None
-    return None if _norm_hook(layer.module) is not None else "it has no weight of its own"
+    has_weight = isinstance(getattr(module, "weight", None), nn.Parameter)
+    if has_weight or _weight_norm(module) is not None:
+        return None
+    return "it has no weight of its own"
 
 
 def weight_of(layer: Layer) -> Tensor:
     """The weight of a layer of one matrix, (out, in, *kernel) or as its class stores it, only to be
     read.
     """
-    hook = _norm_hook(layer.module)
+    norm = _weight_norm(layer.module)
     with torch.no_grad():
-        weight = layer.module.weight if hook is None else hook.compute_weight(layer.module)
+        weight = layer.module.weight if norm is None else norm.compute_weight(layer.module)
     assert isinstance(weight, Tensor)
     return weight.detach()
 
@@ -65,10 +74,13 @@ def editing(layer: Layer) -> Iterator[Tensor]:
     """The weight of a layer of one matrix, to be changed in place inside; what it is computed from
     follows.
     """
-    module, weight = layer.module, weight_of(layer)
-    if isinstance(module.weight, nn.Parameter) and not parametrize.is_parametrized(module):
+    module = layer.module
+    weight = weight_of(layer)
+    is_plain = isinstance(module.weight, nn.Parameter) and not parametrize.is_parametrized(module)
+    if is_plain:
         yield weight
         return
+    # A computed weight is edited as a copy, and then set through what computes it.
     weight = weight.clone()
     yield weight
     with torch.no_grad():
@@ -76,45 +88,51 @@ def editing(layer: Layer) -> Iterator[Tensor]:
 
 
 def _set(module: nn.Module, weight: Tensor) -> None:
-    hook = _norm_hook(module)
-    if hook is None:
-        module.weight = weight  # the parametrization finds what gives it
+    norm = _weight_norm(module)
+    if norm is None:
+        # The setter of a parametrized attribute inverts the parametrization.
+        module.weight = weight
         return
+    # Weight normalization is g · v / |v|: with v the weight and g its norm it gives the weight.
+    norms = torch.norm_except_dim(weight, 2, norm.dim)
     module.weight_v.copy_(weight)  # type: ignore[operator]  # a parameter: the hook made it
-    module.weight_g.copy_(torch.norm_except_dim(weight, 2, hook.dim))  # type: ignore[operator]
-    module.weight = hook.compute_weight(module)
+    module.weight_g.copy_(norms)  # type: ignore[operator]  # a parameter: the hook made it
+    module.weight = norm.compute_weight(module)
 
 
-def _norm_hook(module: nn.Module) -> WeightNorm | None:
-    hooks = module._forward_pre_hooks.values()
-    return next(
-        (hook for hook in hooks if isinstance(hook, WeightNorm) and hook.name == "weight"), None
-    )
+def _weight_norm(module: nn.Module) -> WeightNorm | None:
+    """The older weight normalization of torch, which is a hook of the module."""
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, WeightNorm) and hook.name == "weight":
+            return hook
+    return None
 
 
-def _computed_by(module: nn.Module) -> list[str]:
-    parametrizations = (part for parts in module.parametrizations.values() for part in parts)  # type: ignore[operator]
-    return list(dict.fromkeys(type(part).__name__.strip("_") for part in parametrizations))
+def _parametrization_names(module: nn.Module) -> list[str]:
+    names: dict[str, None] = {}
+    by_parameter = module.parametrizations.values()  # type: ignore[operator]  # a dict of modules
+    for parametrizations in by_parameter:
+        for parametrization in parametrizations:
+            names[type(parametrization).__name__.strip("_")] = None
+    return list(names)
 
 
-def _settable(layer: Layer) -> bool:
-    """Whether a parametrized weight takes any value: another one is set, read, and what was there
-    is put back.
+def takes_any_weight(layer: Layer) -> bool:
+    """Whether a parametrized weight takes any value: one of another size with rows in another order
+    is set and read, and what was there is put back.
     """
     module = layer.module
     if layer.kind in ("rnn", "attention") or not parametrize.is_parametrized(module, "weight"):
         return False
-    kept = {parameter: parameter.detach().clone() for parameter in module.parameters()}
-    buffers = {buffer: buffer.clone() for buffer in module.buffers()}
+    tensors = [*module.parameters(), *module.buffers()]
+    before = [tensor.detach().clone() for tensor in tensors]
     with torch.no_grad():
         try:
-            wanted = weight_of(layer).flip(0) * 1.7
-            _set(module, wanted)
-            return bool(torch.allclose(weight_of(layer), wanted, rtol=1e-3, atol=1e-6))
-        except (
-            Exception
-        ):  # a parametrization of anybody's, which cannot be inverted or says so in its own way
+            trial = weight_of(layer).flip(0) * 1.7
+            _set(module, trial)
+            return bool(torch.allclose(weight_of(layer), trial, rtol=1e-3, atol=1e-6))
+        except Exception:  # whatever anybody's parametrization raises where it has no inverse
             return False
         finally:
-            for tensor, value in (*kept.items(), *buffers.items()):
+            for tensor, value in zip(tensors, before, strict=True):
                 tensor.copy_(value)

@@ -1,5 +1,5 @@
-"""The operations in which layers use their weights, caught while the model runs: their inputs, and
-a way to run them again.
+"""The operations in which layers use their weights, recorded while the model runs: their inputs,
+and a way to run them again.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+# Torch's convolutions and transposed ones take the same settings in another order.
 _CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-_TRANSPOSED = (
-    "input",
-    "weight",
-    "bias",
-    "stride",
-    "padding",
-    "output_padding",
-    "groups",
-    "dilation",
+_CONV_TRANSPOSE = (
+    *("input", "weight", "bias", "stride", "padding"),
+    *("output_padding", "groups", "dilation"),
 )
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "linear": ("input", "weight", "bias"),
-    **{f"conv{d}d": _CONV for d in (1, 2, 3)},
-    **{f"conv_transpose{d}d": _TRANSPOSED for d in (1, 2, 3)},
     "addmm": ("bias", "input", "weight"),  # with a weight that lies as (in, out)
-    **dict.fromkeys(("matmul", "mm", "embedding", "embedding_bag"), ("input", "weight")),
+    "matmul": ("input", "weight"),
+    "mm": ("input", "weight"),
+    "embedding": ("input", "weight"),
+    "embedding_bag": ("input", "weight"),
+    "conv1d": _CONV,
+    "conv2d": _CONV,
+    "conv3d": _CONV,
+    "conv_transpose1d": _CONV_TRANSPOSE,
+    "conv_transpose2d": _CONV_TRANSPOSE,
+    "conv_transpose3d": _CONV_TRANSPOSE,
 }
+"""Names of the positional arguments of each function that uses a weight, in torch's order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Operation:
 
     Arguments:
         name: `linear`, `conv2d`, `conv_transpose1d`, `matmul`, `addmm` or `recurrent`.
-        settings: stride, padding and the like, where they were given.
+        settings: stride, padding and the like, where the call gives them.
     """
 
     name: str
@@ -50,19 +53,20 @@ class Operation:
         return self.call(inputs)
 
 
-See = Callable[[Tensor, Operation, Tensor], None]
-"""Is told a weight, the operation that uses it, and the operation's input."""
+OnUse = Callable[[Tensor, Operation, Tensor], None]
+"""Called with a weight, the operation that uses it, and the operation's input."""
 
 
-class Watch(TorchFunctionMode):
-    """While active, `see(weight, operation, input)` is called for every operation that uses one of
-    `weights` itself.
+class WeightUses(TorchFunctionMode):
+    """While active, `on_use(weight, operation, input)` is called for every operation that uses one
+    of `weights` itself.
     """
 
-    def __init__(self, weights: Collection[Tensor], see: See) -> None:
+    def __init__(self, weights: Collection[Tensor], on_use: OnUse) -> None:
         super().__init__()
+        # Tensors compare by value; the identity of a weight is that of its object.
         self._weights = {id(weight) for weight in weights}
-        self._see = see
+        self._on_use = on_use
 
     def __torch_function__(
         self,
@@ -72,38 +76,37 @@ class Watch(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        # `addmm_`, which works in place, takes the same arguments as `addmm`.
         name = str(getattr(func, "__name__", "")).strip("_")
-        given = dict(zip(_ARGUMENTS.get(name, ()), args, strict=False)) | kwargs
-        weight, inputs = given.get("weight"), given.get("input")
-        if (
-            id(weight) in self._weights
-            and isinstance(weight, Tensor)
-            and isinstance(inputs, Tensor)
-        ):
-            settings = {
-                key: value for key, value in given.items() if key not in ("input", "weight", "bias")
-            }
-            self._see(
-                weight, Operation(name, settings, _replay(func, args, kwargs, inputs)), inputs
-            )
+        arguments = dict(zip(_ARGUMENTS.get(name, ()), args, strict=False)) | kwargs
+        weight, inputs = arguments.get("weight"), arguments.get("input")
+        if not isinstance(weight, Tensor) or not isinstance(inputs, Tensor):
+            return func(*args, **kwargs)
+        if id(weight) in self._weights:
+            for key in ("input", "weight", "bias"):
+                arguments.pop(key, None)
+            replay = _with_other_input(func, args, kwargs, inputs)
+            self._on_use(weight, Operation(name, arguments, replay), inputs)
         return func(*args, **kwargs)
 
 
-def _replay(
+def _with_other_input(
     func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any], old: Tensor
 ) -> Callable[[Tensor], Tensor]:
-    def call(new: Tensor) -> Tensor:
-        return func(
-            *(new if x is old else x for x in args),
-            **{key: new if x is old else x for key, x in kwargs.items()},
-        )
+    """The same call as a function of its input."""
 
-    return call
+    def replay(new: Tensor) -> Tensor:
+        """The call with `new` wherever it had the old input."""
+        other_args = [new if x is old else x for x in args]
+        other_kwargs = {key: new if x is old else x for key, x in kwargs.items()}
+        return func(*other_args, **other_kwargs)
+
+    return replay
 
 
 @contextmanager
-def listening(recurrent: Mapping[nn.Module, Tensor], see: See) -> Iterator[None]:
-    """While open, `see(weight, operation, input)` is called for every run of these recurrent
+def recurrent_uses(recurrent: Mapping[nn.Module, Tensor], on_use: OnUse) -> Iterator[None]:
+    """While open, `on_use(weight, operation, input)` is called for every run of these recurrent
     modules on a plain tensor.
 
     The operation takes (rows, steps, features), starts from a zero state and gives the outputs of
@@ -111,28 +114,29 @@ def listening(recurrent: Mapping[nn.Module, Tensor], see: See) -> Iterator[None]
     """
     with ExitStack() as hooks:
         for module, weight in recurrent.items():
-            handle = module.register_forward_pre_hook(_told(weight, see), with_kwargs=True)
+            hook = _recurrent_hook(module, weight, on_use)
+            handle = module.register_forward_pre_hook(hook, with_kwargs=True)
             hooks.callback(handle.remove)
         yield
 
 
-def _told(weight: Tensor, see: See) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        inputs = args[0] if args else kwargs.get("input")
-        if isinstance(inputs, Tensor):
-            rows_first = module.batch_first or inputs.ndim == 2
-            see(
-                weight,
-                Operation("recurrent", {}, _steps(module)),
-                inputs if rows_first else inputs.transpose(0, 1),
-            )
+def _recurrent_hook(
+    module: nn.Module, weight: Tensor, on_use: OnUse
+) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    """A hook before the forward pass of a recurrent module that reports the pass."""
 
-    return hook
-
-
-def _steps(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    def call(inputs: Tensor) -> Tensor:
+    def run_all_steps(inputs: Tensor) -> Tensor:
+        """The outputs (rows, steps, features) for inputs of the same order."""
         output: Tensor = module(inputs if module.batch_first else inputs.transpose(0, 1))[0]
         return output if module.batch_first else output.transpose(0, 1)
 
-    return call
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Report the input with rows first; a packed sequence is left out."""
+        inputs = args[0] if args else kwargs.get("input")
+        if isinstance(inputs, Tensor):
+            # A single sequence, (steps, features), has no rows to put first.
+            rows_first = module.batch_first or inputs.ndim == 2
+            rows = inputs if rows_first else inputs.transpose(0, 1)
+            on_use(weight, Operation("recurrent", {}, run_all_steps), rows)
+
+    return hook

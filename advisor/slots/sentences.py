@@ -1,4 +1,4 @@
-"""What techniques say they did: counts, and names by reason."""
+"""The parts of a technique's report on what it did: counts, and names by reason."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Iterable
 from advisor.errors import listing
 
 NAMES = 6
-"""Most names in one part of a sentence."""
+"""Most names in one part of a sentence; the others are counted."""
 
 
 def count(number: int) -> str:
     """`1 layer`, `2 layers`."""
-    return f"{number} layer{'' if number == 1 else 's'}"
+    return "1 layer" if number == 1 else f"{number} layers"
 
 
 def grouped(skips: Iterable[tuple[str, str]]) -> str:
     """Names by reason: `bn1, bn2 (a normalization), embed (an embedding)`."""
-    names: dict[str, list[str]] = {}
-    for name, why in skips:
-        names.setdefault(why, []).append(name or "the model itself")
-    return ", ".join(f"{listing(found, NAMES)} ({why})" for why, found in names.items())
+    names_by_reason: dict[str, list[str]] = {}
+    for name, reason in skips:
+        # The model itself is the one module whose path is empty.
+        names_by_reason.setdefault(reason, []).append(name or "the model itself")
+    parts = [f"{listing(names, NAMES)} ({reason})" for reason, names in names_by_reason.items()]
+    return ", ".join(parts)

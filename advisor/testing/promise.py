@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from advisor.testing.subject import Subject
 
 Judge = Callable[["Subject"], Iterator[str]]
+"""Yields what was seen and what to change, a sentence for each way in which a promise is broken."""
 
 
 @dataclass(frozen=True)
 class Promise:
     """One promise of a technique.
 
-    Arguments:
+    Attributes:
         name: the check's name, for waivers.
         text: the promise, one sentence.
         judge: yields what was seen and what to change, a sentence for each way in which the promise
@@ -49,12 +50,15 @@ PROMISES: list[Promise] = []
 def promise(
     of: type[Technique] = Technique, at: tuple[str, ...] = ("apply", "forward")
 ) -> Callable[[Judge], Judge]:
-    """Enter a function among the promises of a kind of technique; its docstring's first line is the
-    promise.
+    """Enter a function among the promises of a kind of technique.
+
+    The first paragraph of the function's docstring is the promise, and its name that of the check.
     """
 
     def enter(judge: Judge) -> Judge:
-        text = " ".join((judge.__doc__ or "").split("\n\n")[0].split())
+        """Add one function to `PROMISES`."""
+        paragraph = (judge.__doc__ or "").split("\n\n")[0]
+        text = " ".join(paragraph.split())
         PROMISES.append(Promise(judge.__name__, text, judge, of, at))
         return judge
 
@@ -66,5 +70,5 @@ def promises_of(technique: Technique) -> list[Promise]:
     return [each for each in PROMISES if isinstance(technique, each.of)]
 
 
-class Unjudged(Exception):  # not an error: there is nothing to judge
+class Unjudged(Exception):  # noqa: N818  # not an error: there is nothing to judge
     """A promise cannot be judged here; the text says why."""

@@ -4,7 +4,7 @@ and the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from advisor.errors import InputError, listing
 from advisor.model.call import rows_of
 from advisor.model.tracing.output import described, pick, predictions
+from advisor.nested import mapped
 from advisor.study import Task
 from advisor.training.losses import Loss, head_of, unchanged
 from advisor.training.metrics import Metric, find_metric, in_units
@@ -173,17 +174,17 @@ def _other_predictions(task: Task, output: Any) -> str:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """A batch on `device`: tensors and what moves itself as they do, also inside tuples, lists and
-    mappings.
+    """A batch on `device`: what can move does, also inside tuples, lists and mappings.
+
+    A mapping that moves itself, such as a tokenizer's, keeps its type.
     """
-    # A mapping that moves itself, such as a tokenizer's, keeps its type.
-    if callable(getattr(value, "to", None)):
-        return value.to(device)
-    if isinstance(value, Mapping):
-        return {key: to_device(part, device) for key, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        parts = [to_device(part, device) for part in value]
-        if hasattr(value, "_fields"):
-            return type(value)(*parts)
-        return type(value)(parts)
-    return value
+
+    def moved(element: Any) -> Any:
+        return element.to(device) if can_move(element) else element
+
+    return mapped(moved, value, whole=can_move)
+
+
+def can_move(value: Any) -> bool:
+    """Whether something moves itself to a device, as a tensor or a tokenizer's batch does."""
+    return callable(getattr(value, "to", None))

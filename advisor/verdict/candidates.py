@@ -57,6 +57,7 @@ class Candidate:
 
         The steps are coarse because seconds are noisy.
         """
+        # What nobody notices costs nothing.
         if self.extra < NOTICEABLE_SHARE:
             return 0
         return 1 + int(math.log(1 + self.extra, COST_FACTOR))
@@ -144,51 +145,54 @@ def find_candidates(history: History) -> Candidates:
 
     Raises `ValueError` where the model as it is was never trained to its end.
     """
+    # The model as it is gets its best rates and the first ones: fresh seeds say which are better.
     plan = history.plan
     tuned = history.best_of_baseline()
     if tuned is None:
         raise ValueError("the model as it is has no full trial, so nothing can be compared with it")
-    baseline = _candidate(plan, tuned)
-    start = _candidate(plan, history.trials[0])
+    baseline = candidate_of(plan, tuned)
+    start = candidate_of(plan, history.trials[0])
     if start.params == baseline.params:
         start = baseline
 
-    arms = [_candidate(plan, trial) for trial in history.best_of_other_arms()]
-    others = arms[:LEADERS]
+    # The best arm without one of its changes says what that change brings. Where the search has
+    # not tried it, it gets the best arm's rates.
+    arms = [candidate_of(plan, trial) for trial in history.best_of_other_arms()]
+    others = {candidate.label: candidate for candidate in arms[:LEADERS]}
     by_label = {candidate.label: candidate for candidate in arms}
-    if others:
-        best = others[0]
-        for arm in _each_change_undone(best.arm):
-            simpler = by_label.get(arm_label(arm)) or _untried(plan, arm, best)
-            if simpler.label not in [candidate.label for candidate in others]:
-                others.append(simpler)
+    for arm in each_change_undone(arms[0].arm if arms else {}):
+        label = arm_label(arm)
+        if label not in others:
+            params = {name: arms[0].params[name] for name in plan.parameters_of(arm)}
+            others[label] = by_label.get(label) or Candidate(arm, params, searched=None)
 
-    changed = [trial for trial in history.best_of_each_arm() if trial.arm != plan.baseline]
+    # Duplicates count among the scores: they, too, could have been the best by another seed.
+    changed = [trial for trial in history.best_of_each_arm() if trial.techniques]
     return Candidates(
         start=start,
         baseline=baseline,
-        others=others,
+        others=list(others.values()),
         best_scores=[trial.score for trial in changed],
         duplicates=sorted(history.duplicates),
     )
 
 
-def _candidate(plan: Plan, trial: Trial) -> Candidate:
-    params = {name: trial.params[name] for name in plan.parameters_of(trial.arm)}
+def candidate_of(plan: Plan, trial: Trial) -> Candidate:
+    """The arm of a trial with the parameters of that trial."""
+    # Seconds of its slots are those that its techniques took; training has a part of its own.
     before = sum(trial.costs.get(slot, 0.0) for slot in plan.options)
     extra = 0.0
     if before >= NOTICEABLE_SECONDS:
         extra = before / max(trial.costs.get("training", 0.0), 1e-9)
-    return Candidate(dict(trial.arm), params, trial.value, extra)
+    return Candidate(dict(trial.arm), free_params(plan, trial), trial.value, extra)
 
 
-def _untried(plan: Plan, arm: Arm, best: Candidate) -> Candidate:
-    """An arm that has no full trial, with what it shares of the best arm's parameters."""
-    params = {name: best.params[name] for name in plan.parameters_of(arm)}
-    return Candidate(arm, params, searched=None)
+def free_params(plan: Plan, trial: Trial) -> dict[str, Any]:
+    """The values of the parameters that are free in a trial's arm, its slots left out."""
+    return {name: trial.params[name] for name in plan.parameters_of(trial.arm)}
 
 
-def _each_change_undone(arm: Arm) -> Iterator[Arm]:
+def each_change_undone(arm: Arm) -> Iterator[Arm]:
     """The arm without one of its changes, for each; nothing where that leaves the baseline."""
     changed = techniques_in(arm)
     if len(changed) > 1:
@@ -210,6 +214,8 @@ def choose(
     means = {each.label: sign * mean_score(results[each.label]) for each in candidates}
     best = max(candidates, key=lambda each: means[each.label])
     tied = [each for each in candidates if are_tied(results, best, each, min_gain)]
+
+    # Fewer changes go before the better score, and lower cost before a gain not worth having.
     fewest = min(each.changes for each in tied)
     simple = [each for each in tied if each.changes == fewest]
     top = max(means[each.label] for each in simple)
@@ -222,27 +228,29 @@ def are_tied(results: Results, one: Candidate, other: Candidate, min_gain: float
 
     The error is the standard error of their paired difference.
     """
-    differences = _paired_differences(results[other.label], results[one.label])
+    differences = paired_differences(results[other.label], results[one.label])
     error = statistics.stdev(differences) / math.sqrt(len(differences))
     return abs(statistics.fmean(differences)) <= max(min_gain, error)
 
 
 def gain_noise(results: Results, baseline: Candidate, others: Sequence[Candidate]) -> Noise:
     """How an arm's gain over the baseline varies from seed to seed, pooled over arms."""
+    # Each arm gives a variance around its own gain, weighted by its degrees of freedom.
     freedoms = []
     squares = []
     for arm in others:
         if arm.label in results:
-            differences = _paired_differences(results[baseline.label], results[arm.label])
-            freedoms.append(len(differences) - 1)
-            squares.append(freedoms[-1] * statistics.variance(differences))
-    freedom = sum(freedoms)
-    if not freedom:
+            gains = paired_differences(results[baseline.label], results[arm.label])
+            freedom = len(gains) - 1
+            freedoms.append(freedom)
+            squares.append(freedom * statistics.variance(gains))
+    if not sum(freedoms):
         return Noise(0.0, 0)
-    return Noise(math.sqrt(sum(squares) / freedom), freedom)
+    variance = sum(squares) / sum(freedoms)
+    return Noise(math.sqrt(variance), sum(freedoms))
 
 
-def _paired_differences(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[float]:
+def paired_differences(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[float]:
     """How much more `other` scored than `one`, seed by seed."""
     return [b.score - a.score for a, b in zip(one, other, strict=True)]
 
@@ -252,9 +260,7 @@ def count_close(scores: Sequence[float], best: Candidate, sign: float, deviation
 
     The best one itself counts, too. `deviation` is that of a gain from seed to seed.
     """
+    # On another seed a gain lies within two deviations of its mean nineteen times in twenty.
     rising = [sign * score for score in scores]
-    if best.searched is not None:
-        top = sign * best.searched
-    else:
-        top = max(rising, default=0.0)
+    top = max(rising, default=0.0) if best.searched is None else sign * best.searched
     return max(1, sum(top - score <= 2 * deviation for score in rising))

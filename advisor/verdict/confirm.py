@@ -1,4 +1,4 @@
-"""Confirmation: the leading arms and the baseline again, on fresh seeds that the search never saw."""
+"""Confirmation: the leading arms and the baseline again, on seeds that the search never saw."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from itertools import pairwise
 from advisor.search.pilot import estimate
 from advisor.search.search import Search
 from advisor.training.criterion import Criterion
-from advisor.training.metrics import Metric
 from advisor.verdict.bootstrap import row_gain
 from advisor.verdict.candidates import (
     COST_FACTOR,
@@ -26,13 +25,13 @@ from advisor.verdict.candidates import (
     mean_score,
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns, Seed, first_draws, growing_seeds
-from advisor.verdict.recommendation import RowGain, Verdict
+from advisor.verdict.records import RowGain, Verdict
 from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precise_enough, verdict
 
 SELECT_SEEDS = 3
 """Fresh seeds that choose among the candidates. The gain is measured on other seeds."""
 SECONDS = 120.0
-"""More seeds than the first take no longer than this, by an estimate that is the same everywhere."""
+"""Seeds are added for no longer than this, by an estimate that is the same on every machine."""
 MANY_TRAININGS = 1e6
 """Trainings that a confirmation may take without a time limit: more than any takes."""
 BORNE_OUT = 0.84
@@ -77,9 +76,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the first fresh seeds chose.
+    """What the seeds that choose say.
 
     Attributes:
+        criterion: what arms are compared by.
         baseline: the model as it is, at the rates that suit it best.
         best: the arm to compare with it; the baseline itself where there is no other.
         selected: results of all arms on these seeds, by label.
@@ -89,6 +89,7 @@ class Chosen:
             have chosen.
     """
 
+    criterion: Criterion
     baseline: Candidate
     best: Candidate
     selected: Results
@@ -101,6 +102,16 @@ class Chosen:
         """The arms to be measured: the baseline alone where there is no other."""
         return [self.baseline] if self.best is self.baseline else [self.baseline, self.best]
 
+    def gain(self, results: Sequence[Sequence[FreshScore]], seeds: Sequence[Seed]) -> Gain:
+        """The gain of the best arm over the baseline, *higher is better*.
+
+        `results` are those of `pair`, one for each of `seeds`.
+        """
+        sign = self.criterion.sign
+        baseline = [sign * result.score for result in results[0]]
+        best = [sign * result.score for result in results[-1]]
+        return paired_gain(baseline, best, self.overlap, [seed.split for seed in seeds])
+
 
 def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others.
@@ -112,43 +123,46 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     prepared, study = search.prepared, search.prepared.study
     trainings = min(trainings, MANY_TRAININGS)
     first = min(study.seeds, max(3, int(trainings // 2)))
-    criterion = search.history.criterion
     runs = FreshSeedRuns(search)
 
-    # Some seeds choose; what is left of the time goes to those that measure.
+    # The seeds that choose: the baseline at up to three pairs of rates, and the other arms.
     candidates = find_candidates(search.history)
     most = max(1, int((trainings - 2 * first) // SELECT_SEEDS - 2))
     candidates = replace(candidates, others=candidates.others[:most])
-    chosen = _choose(runs, candidates, criterion, study.min_gain, prepared.overlap)
-    left = trainings - SELECT_SEEDS * (len(candidates.others) + 2)
-    seconds = max(estimate(prepared, search.plan.epochs), 1e-9) * COST_FACTOR**chosen.best.cost_step
-    seeds = _seeds_to_measure(
-        runs, chosen, criterion.sign, first, max(2.0 * first, min(left, SECONDS / seconds))
-    )
+    others = candidates.others
+    criterion = search.history.criterion
+    chosen = choose_pair(runs, candidates, criterion, study.min_gain, prepared.overlap)
 
+    # The seeds that measure: as many as the first, and more where that takes no more than is left.
+    left = trainings - SELECT_SEEDS * (len(others) + 2)
+    seconds = max(estimate(prepared, search.plan.epochs), 1e-9) * COST_FACTOR**chosen.best.cost_step
+    most_seeds = max(2.0 * first, min(left, SECONDS / seconds)) / 2
+    seeds = seeds_to_measure(runs, chosen, first, most_seeds)
     results = runs.score("estimate", chosen.pair, seeds)
+
+    # The test rows, which nothing was chosen by.
     tested = runs.score_test_rows("estimate", chosen.pair, seeds[:first])
     on_rows = None
-    if candidates.others:
-        gain = _measured_gain(chosen, results, seeds, criterion.sign)
-        on_rows = _gain_on_rows(runs, chosen, seeds[:first], criterion.metric, study.seed)
-        decision = final_verdict(gain, chosen.min_gain, *_on_test(criterion, tested, on_rows))
+    if others:
+        gain = chosen.gain(results, seeds)
+        on_rows = gain_on_rows(runs, chosen, seeds[:first], study.seed)
+        decision = final_verdict(gain, chosen.min_gain, *gain_on_test(criterion, tested, on_rows))
     else:
         # The model over itself: identical where that is all that the techniques are.
         scores = [result.score for result in results[0]]
         gain = replace(paired_gain(scores, scores), identical=bool(candidates.duplicates))
         decision = Verdict.KEEP
 
-    scored = {}
-    for arm, with_test, every in zip(chosen.pair, tested, results, strict=True):
-        scored[arm.label] = [*with_test, *every[first:]]
+    with_test = {}
+    for arm, scored, every in zip(chosen.pair, tested, results, strict=True):
+        with_test[arm.label] = [*scored, *every[first:]]
     return Evidence(
         start=candidates.start,
         baseline=chosen.baseline,
         best=chosen.best,
-        others=candidates.others,
+        others=others,
         selected=chosen.selected,
-        results=scored,
+        results=with_test,
         gain=gain,
         min_gain=chosen.min_gain,
         verdict=decision,
@@ -156,103 +170,94 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     )
 
 
-# --- choosing -----------------------------------------------------------------------------------
+# --- the seeds that choose ----------------------------------------------------------------------
 
 
-def _choose(
+def choose_pair(
     runs: FreshSeedRuns,
     candidates: Candidates,
     criterion: Criterion,
     min_gain: float | None,
     overlap: float,
 ) -> Chosen:
-    """Train all candidates, the baseline at each of its rates, and choose.
+    """Train all candidates, the baseline at each of its rates, and choose the arms to measure.
 
-    `min_gain` is the user's; None for the metric's own.
+    `min_gain` is the smallest gain that the user calls worth a change; None for the metric's own.
     """
     baselines, others = candidates.baselines, candidates.others
     if not others:
-        if min_gain is None:
-            min_gain = criterion.metric.min_gain
-        baseline = candidates.baseline
-        return Chosen(baseline, baseline, {}, 0.0, min_gain, overlap)
+        own = candidates.baseline
+        least = criterion.metric.min_gain if min_gain is None else min_gain
+        return Chosen(criterion, own, own, {}, 0.0, least, overlap)
 
-    # The baseline is the better of the two that the search has.
+    # The baseline is the better of those that the search has.
     sign, seeds = criterion.sign, first_draws(SELECT_SEEDS)
     scored = runs.score("select", [*baselines, *others], seeds)
-    own = max(range(len(baselines)), key=lambda i: sign * mean_score(scored[i]))
-    baseline = baselines[own]
-    selected = {baseline.label: scored[own]}
+    place = max(range(len(baselines)), key=lambda i: sign * mean_score(scored[i]))
+    baseline = baselines[place]
+    selected = {baseline.label: scored[place]}
     for arm, results in zip(others, scored[len(baselines) :], strict=True):
         selected[arm.label] = results
     if min_gain is None:
         min_gain = criterion.worth(mean_score(selected[baseline.label]))
     best = choose(others, selected, sign, min_gain)
 
-    # Else a change could win by a rate that the user's model was never tried with.
-    other_rates = baseline.with_rates_of(best)
-    if other_rates.params != baseline.params:
-        results = runs.score("select", [other_rates], seeds)[0]
+    # The baseline also gets the best arm's rates: else a change could win by a rate that the
+    # user's model was never tried with.
+    at_its_rates = baseline.with_rates_of(best)
+    if at_its_rates.params != baseline.params:
+        results = runs.score("select", [at_its_rates], seeds)[0]
         if sign * mean_score(results) > sign * mean_score(selected[baseline.label]):
-            baseline = other_rates
+            baseline = at_its_rates
             selected[baseline.label] = results
 
+    # What the rows favour is worth more the more arms could have been chosen for it.
     expected = sign * (mean_score(selected[best.label]) - mean_score(selected[baseline.label]))
     deviation = gain_noise(selected, baseline, others).deviation
-    close = count_close(candidates.best_scores, best, sign, deviation)
-    return Chosen(baseline, best, selected, expected, min_gain, chosen_overlap(overlap, close))
+    arms = count_close(candidates.best_scores, best, sign, deviation)
+    grown = chosen_overlap(overlap, arms)
+    return Chosen(criterion, baseline, best, selected, expected, min_gain, grown)
 
 
-# --- measuring ----------------------------------------------------------------------------------
+# --- the seeds that measure ---------------------------------------------------------------------
 
 
-def _seeds_to_measure(
-    runs: FreshSeedRuns, chosen: Chosen, sign: float, first: int, most: float
-) -> list[Seed]:
-    """The seeds that measure the gain, at least `first` and for at most `most` trainings.
+def seeds_to_measure(runs: FreshSeedRuns, chosen: Chosen, first: int, most: float) -> list[Seed]:
+    """The seeds that measure the gain: `first` of them, and more up to `most` where they tell more.
 
     They are as many as the noise and the gain on other seeds ask for.
     """
     growing = growing_seeds(first)
     for seeds, more in pairwise(growing):
         results = runs.score("estimate", chosen.pair, seeds, keep=first)
-        gain = _measured_gain(chosen, results, seeds, sign)
-        is_precise = precise_enough(gain, chosen.min_gain, chosen.expected)
-        if is_precise or chosen.best is chosen.baseline or 2 * len(more) > most:
+        if chosen.best is chosen.baseline or len(more) > most:
+            return seeds
+        if precise_enough(chosen.gain(results, seeds), chosen.min_gain, chosen.expected):
             return seeds
     return growing[-1]
 
 
-def _measured_gain(
-    chosen: Chosen, results: Sequence[Sequence[FreshScore]], seeds: Sequence[Seed], sign: float
-) -> Gain:
-    """The gain of the last of `results` over the first, *higher is better*."""
-    baseline = [sign * result.score for result in results[0]]
-    other = [sign * result.score for result in results[-1]]
-    return paired_gain(baseline, other, chosen.overlap, [seed.split for seed in seeds])
-
-
-def _gain_on_rows(
-    runs: FreshSeedRuns, chosen: Chosen, seeds: Sequence[Seed], metric: Metric, resampling: int
+def gain_on_rows(
+    runs: FreshSeedRuns, chosen: Chosen, seeds: Sequence[Seed], seed: int
 ) -> RowGain | None:
-    """The gain on the test rows; None where a training broke."""
+    """The gain on the test rows, resampled with `seed`; None where a training broke."""
     pairs = []
-    for seed in seeds:
-        one = runs.answers("estimate", chosen.baseline, seed)
-        other = runs.answers("estimate", chosen.best, seed)
-        if one is None or other is None:
+    for fresh in seeds:
+        baseline = runs.answers("estimate", chosen.baseline, fresh)
+        best = runs.answers("estimate", chosen.best, fresh)
+        if baseline is None or best is None:
             return None
-        pairs.append((one, other))
-    return row_gain(metric, pairs, resampling)
+        pairs.append((baseline, best))
+    return row_gain(chosen.criterion.metric, pairs, seed)
 
 
-def _on_test(
+def gain_on_test(
     criterion: Criterion, tested: Sequence[Sequence[FreshScore]], rows: RowGain | None
 ) -> tuple[float, float]:
     """The gain on the test rows and its standard error.
 
-    The gain is infinite, which contradicts nothing, where the test rows say nothing: of speed, or
-    of trainings that broke.
+    An infinite gain contradicts nothing. It stands where the test rows say nothing: of speed, or of
+    trainings that broke.
     """
     gains = []
     for one, other in zip(tested[0], tested[-1], strict=True):
@@ -260,6 +265,8 @@ def _on_test(
             gains.append(criterion.sign * (other.test - one.test))
     if criterion.reach is not None or not gains:
         return math.inf, 0.0
+
+    # Seeds and rows are independent sources of error.
     by_seed = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
     by_row = rows.error if rows is not None else 0.0
     return statistics.fmean(gains), math.hypot(by_seed, by_row)

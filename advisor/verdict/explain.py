@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from advisor.diagnosis.finding import Finding
 from advisor.errors import listing
@@ -13,7 +13,7 @@ from advisor.technique import KEEP, Technique
 from advisor.training.criterion import Criterion
 from advisor.verdict.candidates import Candidate, are_tied, mean_score, mean_seconds
 from advisor.verdict.confirm import Evidence
-from advisor.verdict.recommendation import Alternative, SelectedGain, Verdict
+from advisor.verdict.records import Alternative, SelectedGain, Verdict
 from advisor.verdict.statistics import holm, paired_gain
 
 FINDINGS_AS_REASONS = 2
@@ -36,48 +36,26 @@ def explain_choice(
         trials: those of the search.
         duplicates: slot and name of techniques that compute what the user's model does already.
     """
-    if evidence.best is evidence.baseline:
-        return [_why_nothing_to_compare(trials, duplicates)]
+    best, gain = evidence.best, evidence.gain
+    if best is evidence.baseline:
+        return [why_nothing_was_compared(trials, duplicates)]
     if evidence.verdict == Verdict.CHANGE:
-        return [*_why_each_change(evidence, metric), *_actions(evidence.best.arm, trials)]
-
-    best, gain, min_gain = evidence.best, evidence.gain, evidence.min_gain
+        return [*what_changes_bring(evidence, metric), *actions_of(best.arm, trials)]
     if gain.identical:
-        return [
-            f"{best.label}, the best other arm, is identical: the same {metric} as your model "
-            f"on {gain.seeds} fresh seeds."
-        ]
-    interval = f"{gain.mean:+.4g} {metric} [{gain.low:+.4g}, {gain.high:+.4g}]"
-    result = f"{best.label} gains {interval} over your model on {gain.seeds} fresh seeds"
-    if gain.low > 0 and gain.mean >= min_gain:
-        return [
-            f"{result}, but the test rows, which nothing was chosen by, do not bear it out"
-            f"{_gain_on_rows(evidence)}.",
-            "It may be a property of the rows that were drawn from; more rows would tell, more "
-            "seeds would not.",
-        ]
+        sentence = (
+            f"{best.label}, the best other arm, is identical: the same {metric} as your model"
+        )
+        return [f"{sentence} on {gain.seeds} fresh seeds."]
+
+    # Why a gain is not recommended: the test rows, too few seeds, its size, or its noise.
+    if gain.low > 0 and gain.mean >= evidence.min_gain:
+        return why_not_borne_out(evidence, metric)
     if evidence.verdict == Verdict.UNDECIDED:
-        more = max(2 * gain.seeds, gain.needed or 0)
-        return [
-            f"{result}: it looks worth it and is not proven.",
-            f"About {more} seeds would tell: ask again with --seeds {more}.",
-        ]
-
-    # The verdict is to keep the model: the reader learns what a larger gain would have shown.
-    power = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
-    if gain.mean < min_gain:
-        return [
-            f"The best other arm, {result}; a change is worth it from {min_gain:.3g}.",
-            f"{power}.",
-        ]
-    needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
-    return [
-        f"The best other arm, {result}: that may be chance.",
-        f"{power}; to tell, {needed} would be needed.",
-    ]
+        return why_not_proven(evidence, metric)
+    return why_kept(evidence, metric)
 
 
-def _why_nothing_to_compare(
+def why_nothing_was_compared(
     trials: Sequence[Trial], duplicates: Collection[tuple[str, str]]
 ) -> str:
     """Why there is no arm to compare the model as it is with."""
@@ -98,26 +76,25 @@ def _why_nothing_to_compare(
     )
 
 
-def _why_each_change(evidence: Evidence, metric: str) -> list[str]:
+def what_changes_bring(evidence: Evidence, metric: str) -> Iterator[str]:
     """What each change brings: the arm with it against the arm without it, on the same seeds."""
     best = evidence.best
-    sentences = []
     for slot, name in techniques_in(best.arm):
+        # The seeds that measure have the baseline only; other arms are on the seeds that chose.
         rest = arm_label({**best.arm, slot: KEEP})
-        is_baseline = rest == KEEP
-        results = evidence.results if is_baseline else evidence.selected
-        if rest not in results:
-            continue
-        without = "your model as it is" if is_baseline else f"without it, {rest}"
-        seeds = "fresh seeds" if is_baseline else "other fresh seeds"
-        sentences.append(
-            f"{slot}: {name} brings {metric} to {mean_score(results[best.label]):.4g}; "
-            f"{without} reaches {mean_score(results[rest]):.4g} ({len(results[rest])} {seeds})"
-        )
-    return sentences
+        results, seeds = evidence.selected, "other fresh seeds"
+        without = f"without it, {rest}"
+        if rest == KEEP:
+            results, seeds = evidence.results, "fresh seeds"
+            without = "your model as it is"
+        if rest in results:
+            yield (
+                f"{slot}: {name} brings {metric} to {mean_score(results[best.label]):.4g}; "
+                f"{without} reaches {mean_score(results[rest]):.4g} ({len(results[rest])} {seeds})"
+            )
 
 
-def _actions(arm: Arm, trials: Sequence[Trial]) -> list[str]:
+def actions_of(arm: Arm, trials: Sequence[Trial]) -> list[str]:
     """What the techniques of an arm say they changed, from the first of its trials that has it."""
     for trial in trials:
         if trial.arm == arm and trial.actions:
@@ -125,11 +102,55 @@ def _actions(arm: Arm, trials: Sequence[Trial]) -> list[str]:
     return []
 
 
-def _gain_on_rows(evidence: Evidence) -> str:
-    gain = evidence.row_gain
-    if gain is None:
-        return ""
-    return f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.rows} rows"
+def why_identical(evidence: Evidence, metric: str) -> str:
+    """That the best other arm scores exactly as the model as it is does."""
+    return (
+        f"{evidence.best.label}, the best other arm, is identical: the same {metric} as your model "
+        f"on {evidence.gain.seeds} fresh seeds."
+    )
+
+
+def measured_gain(evidence: Evidence, metric: str) -> str:
+    """`initializer=he gains +0.02 accuracy [+0.01, +0.03] over your model on 5 fresh seeds`."""
+    gain = evidence.gain
+    interval = f"{gain.mean:+.4g} {metric} [{gain.low:+.4g}, {gain.high:+.4g}]"
+    return f"{evidence.best.label} gains {interval} over your model on {gain.seeds} fresh seeds"
+
+
+def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
+    """Why a gain that fresh seeds show is not recommended: the test rows contradict it."""
+    on_rows = ""
+    if (gain := evidence.row_gain) is not None:
+        on_rows = f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.rows} rows"
+    return [
+        f"{measured_gain(evidence, metric)}, but the test rows, which nothing was chosen by, "
+        f"do not bear it out{on_rows}.",
+        "It may be a property of the rows that were drawn from; more rows would tell, more seeds "
+        "would not.",
+    ]
+
+
+def why_not_proven(evidence: Evidence, metric: str) -> list[str]:
+    """Why a gain is undecided, and how many seeds would decide."""
+    more = max(2 * evidence.gain.seeds, evidence.gain.needed or 0)
+    return [
+        f"{measured_gain(evidence, metric)}: it looks worth it and is not proven.",
+        f"About {more} seeds would tell: ask again with --seeds {more}.",
+    ]
+
+
+def why_kept(evidence: Evidence, metric: str) -> list[str]:
+    """Why the model is to be kept, and how large a gain would have been seen."""
+    gain, least = evidence.gain, evidence.min_gain
+    result = f"The best other arm, {measured_gain(evidence, metric)}"
+    power = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
+    if gain.mean < least:
+        return [f"{result}; a change is worth it from {least:.3g}.", f"{power}."]
+    needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
+    return [f"{result}: that may be chance.", f"{power}; to tell, {needed} would be needed."]
+
+
+# --- what was wrong with the model --------------------------------------------------------------
 
 
 def explain_findings(
@@ -148,17 +169,18 @@ def explain_findings(
         techniques: those of the arm whose plugins are loaded.
         trials: those of the search.
     """
+    # A technique mends what names its slot, and the kinds of findings that it declares.
     slots = [slot for slot, _ in techniques_in(arm)]
     kinds = {kind for technique in techniques for kind in technique.mends}
     sentences = []
     for finding in findings:
         if finding.slot in slots or finding.kind in kinds:
-            after = _signal_after(arm, trials) if finding.kind == SIGNAL else ""
+            after = signal_after(arm, trials) if finding.kind == SIGNAL else ""
             sentences.append(f"{' and '.join(slots)}: {finding.sentence}{after}")
     return sentences[:FINDINGS_AS_REASONS]
 
 
-def _signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
+def signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
     """The signal of the changed model, from the first trial of the arm that measured it."""
     for trial in trials:
         signal = trial.signal
@@ -182,58 +204,58 @@ def explain_alternatives(
     few seeds; its `p` is adjusted for the number of arms (Holm).
     """
     selected = evidence.selected
-    gains = _selected_gains(evidence, criterion.sign, overlap)
+    gains = selected_gains(evidence, criterion.sign, overlap)
     alternatives = []
     for other in evidence.others:
         if other is evidence.best or other.label not in selected:
             continue
         results = selected[other.label]
-        alternative = Alternative(
-            choices=dict(other.arm),
-            params=dict(other.params),
-            mean=mean_score(results),
-            searched=other.searched,
-            gain=gains[other.label],
-            seconds=round(mean_seconds(results), 3),
-            why_not=_why_not(evidence, other, criterion),
-        )
+        why_not = why_not_chosen(evidence, other, criterion)
+        gain, seconds = gains[other.label], round(mean_seconds(results), 3)
+        mean, arm, params = mean_score(results), dict(other.arm), dict(other.params)
+        alternative = Alternative(arm, params, mean, other.searched, gain, seconds, why_not)
         alternatives.append(alternative)
     return sorted(alternatives, key=lambda each: -criterion.sign * each.mean)
 
 
-def _selected_gains(evidence: Evidence, sign: float, overlap: float) -> Mapping[str, SelectedGain]:
+def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str, SelectedGain]:
     """The gain of every arm over the user's model on the seeds that chose, by label."""
-    labels = [other.label for other in evidence.others if other.label in evidence.selected]
-    scores = {}
+    # The gains are paired by seed, as the results of all arms are in the order of the seeds.
+    rising = {}
     for label, results in evidence.selected.items():
-        scores[label] = [sign * result.score for result in results]
+        rising[label] = [sign * result.score for result in results]
     own = evidence.baseline.label
-    gains = [paired_gain(scores[own], scores[label], overlap) for label in labels]
-    adjusted = holm([gain.p for gain in gains])
+    labels = [other.label for other in evidence.others if other.label in rising]
+    gains = [paired_gain(rising[own], rising[label], overlap) for label in labels]
 
+    adjusted = holm([gain.p for gain in gains])
     by_label = {}
     for label, gain, p in zip(labels, gains, adjusted, strict=True):
         by_label[label] = SelectedGain(gain.mean, gain.low, gain.high, p, gain.seeds)
     return by_label
 
 
-def _why_not(evidence: Evidence, other: Candidate, criterion: Criterion) -> str:
+def why_not_chosen(evidence: Evidence, other: Candidate, criterion: Criterion) -> str:
+    """How an arm compares with the best one on the seeds that chose."""
     best, results = evidence.best, evidence.selected
     own, top = mean_score(results[other.label]), mean_score(results[best.label])
     comparison = (
         f"{criterion.name} {own:.4g} against {top:.4g} of {best.label} "
         f"on {len(results[other.label])} fresh seeds (lr {other.params[RATE]:.2g})"
     )
-    if not are_tied(results, best, other, evidence.min_gain):
-        is_worse = criterion.sign * (own - top) < 0
-        return f"{'worse' if is_worse else 'better there'}: {comparison}"
+    if are_tied(results, best, other, evidence.min_gain):
+        return f"a tie: {comparison}{what_costs_more(other, best)}"
+    is_worse = criterion.sign * (own - top) < 0
+    return f"{'worse' if is_worse else 'better there'}: {comparison}"
 
-    # Of arms that tie, the one with fewer changes is chosen, then the one that costs less.
+
+def what_costs_more(other: Candidate, best: Candidate) -> str:
+    """What an arm that ties with the best one takes more of: changes, or time before training."""
+    # Of arms that tie, fewer changes are chosen first, and then less time before training.
     costs = []
     more = other.changes - best.changes
     if more > 0:
         costs.append(f"{more} more change{'s' if more > 1 else ''}")
     if other.cost_step > best.cost_step:
         costs.append("more time before training")
-    against = f"; {' and '.join(costs)}" if costs else ""
-    return f"a tie: {comparison}{against}"
+    return f"; {' and '.join(costs)}" if costs else ""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -45,15 +44,22 @@ def growing_seeds(splits: int) -> list[list[Seed]]:
     First one draw on each split, then also a second one, then the same on as many splits again.
     Second draws tell what varies with the rows from what varies with the draw.
     """
-    steps = []
-    for begin, draw in ((0, 0), (0, 1), (splits, 0), (splits, 1)):
-        steps.append([Seed(begin + i, draw) for i in range(splits)])
-    longer = list(accumulate(steps))
-    return [longer[0], longer[1], longer[3]]
+    more = range(splits, 2 * splits)
+    once = first_draws(splits)
+    twice = once + [Seed(split, 1) for split in range(splits)]
+    on_more = [Seed(split, 0) for split in more] + [Seed(split, 1) for split in more]
+    return [once, twice, twice + on_more]
 
 
 class FreshRun(NamedTuple):
-    """One training on a fresh seed, by what the database knows it by."""
+    """What identifies one training on a fresh seed, also in the database.
+
+    Attributes:
+        phase: what the seed is for.
+        label: the arm in words.
+        params: its parameters as JSON.
+        seed: the random seed.
+    """
 
     phase: str
     label: str
@@ -71,10 +77,11 @@ class FreshSeedRuns:
         prepared, plan, history = search.prepared, search.plan, search.history
         self._seed = prepared.study.seed
         self._criterion = history.criterion
-        # The score of a run that broke: leaving such a run out would hide the failure.
+        # The score of a training that broke: leaving it out would hide the failure.
         scores = [trial.value for trial in history.trials if trial.value is not None]
         self._worst = min(scores, key=lambda score: history.sign * score)
         self._folder = search.folder / FOLDER
+        # Every training is this job with an arm, its random seeds and its files.
         self._job = Job(
             study=prepared.ref,
             opening=prepared.opening,
@@ -89,6 +96,8 @@ class FreshSeedRuns:
         )
         self._crew, self._records = search.crew, search.records
         self._on, self._book_time = search.on, search.book_time
+
+        # The one reading of what the database has; from here on it follows what is written.
         self._scores: dict[FreshRun, FreshScore] = {}
         for row in self._records.confirmations():
             run = FreshRun(row.phase, row.arm, row.params, row.seed)
@@ -101,21 +110,23 @@ class FreshSeedRuns:
 
         The training states of the first `keep` seeds are kept, for `score_test_rows`.
         """
+        # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
         lines: dict[FreshRun, str] = {}
         for place, seed in enumerate(seeds):
             for arm in arms:
                 run = self._run(phase, arm, seed)
-                if run in self._scores:
-                    continue
-                save = str(self._state_file(run)) if place < keep else None
-                jobs[run] = self._training(phase, arm, seed, save)
-                lines[run] = f"{arm.label}: fresh seed {place + 1} of {len(seeds)}"
+                if run not in self._scores:
+                    save = str(self._state_file(run)) if place < keep else None
+                    jobs[run] = self._training(phase, arm, seed, save)
+                    lines[run] = f"{arm.label}: fresh seed {place + 1} of {len(seeds)}"
 
-        for done, (run, outcome) in enumerate(self._crew.run(jobs), start=1):
-            self._save(run, self._result(outcome))
-            self._on(Event("confirm", done, len(jobs), lines[run]))
-            self._book_time()
+        # A training that broke counts as the worst that the search saw.
+        for run, outcome in self._train("confirm", jobs, lines):
+            score = self._worst
+            if outcome.curve and not outcome.ended:
+                score = self._criterion.score(outcome.curve, self._job.to_epoch)
+            self._save(run, FreshScore(score, sum(outcome.costs.values())))
         return self._scores_of(phase, arms, seeds)
 
     def score_test_rows(
@@ -123,20 +134,17 @@ class FreshSeedRuns:
     ) -> list[list[FreshScore]]:
         """The same with the score of the test rows, which are read here for the first time."""
         jobs: dict[FreshRun, Job] = {}
+        lines: dict[FreshRun, str] = {}
         for seed in seeds:
             for arm in arms:
                 run = self._run(phase, arm, seed)
-                answers = self._answers_file(run)
-                if self._scores[run].test is not None and answers.is_file():
-                    continue
-                job = self._training(phase, arm, seed, None)
-                state = str(self._state_file(run))
-                jobs[run] = replace(job, from_epoch=job.to_epoch, load=state, test=str(answers))
+                # A study that was stopped may have the score and have lost the answers.
+                if self._scores[run].test is None or not self._answers_file(run).is_file():
+                    jobs[run] = self._test(phase, arm, seed)
+                    lines[run] = f"{arm.label}: test rows scored"
 
-        for done, (run, outcome) in enumerate(self._crew.run(jobs), start=1):
+        for run, outcome in self._train("test", jobs, lines):
             self._save(run, replace(self._scores[run], test=outcome.test))
-            self._on(Event("test", done, len(jobs), f"{run.label}: test rows scored"))
-            self._book_time()
         return self._scores_of(phase, arms, seeds)
 
     def answers(self, phase: Phase, arm: Candidate, seed: Seed) -> Answers | None:
@@ -156,7 +164,7 @@ class FreshSeedRuns:
         return FreshRun(phase, arm.label, arm.json_params(), self._number(phase, seed))
 
     def _number(self, phase: Phase, seed: Seed) -> int:
-        """The random seed of a training; that of its first draw also draws the split."""
+        """The random seed of a training; that of a split's first draw also draws its rows."""
         if seed.draw == 0:
             return mix(self._seed, phase, seed.split)
         return mix(self._seed, phase, seed.split, seed.draw)
@@ -170,17 +178,30 @@ class FreshSeedRuns:
             save=save,
         )
 
+    def _test(self, phase: Phase, arm: Candidate, seed: Seed) -> Job:
+        """The scoring of the test rows, which trains again where the training state is gone."""
+        run = self._run(phase, arm, seed)
+        return replace(
+            self._training(phase, arm, seed, None),
+            from_epoch=self._job.to_epoch,
+            load=str(self._state_file(run)),
+            test=str(self._answers_file(run)),
+        )
+
+    def _train(
+        self, stage: str, jobs: Mapping[FreshRun, Job], lines: Mapping[FreshRun, str]
+    ) -> Iterator[tuple[FreshRun, Outcome]]:
+        """Outcomes as they come; each is shown, and its time booked, once it is written."""
+        for done, (run, outcome) in enumerate(self._crew.run(jobs), start=1):
+            yield run, outcome
+            self._on(Event(stage, done, len(jobs), lines[run]))
+            self._book_time()
+
     def _state_file(self, run: FreshRun) -> Path:
         return self._folder / f"{mix(run.label, run.params, run.seed)}.pt"
 
     def _answers_file(self, run: FreshRun) -> Path:
         return self._folder / f"{mix(run.label, run.params, run.seed)}-test.pt"
-
-    def _result(self, outcome: Outcome) -> FreshScore:
-        score = self._worst
-        if outcome.curve and not outcome.ended:
-            score = self._criterion.score(outcome.curve, self._job.to_epoch)
-        return FreshScore(score, sum(outcome.costs.values()))
 
     def _save(self, run: FreshRun, result: FreshScore) -> None:
         confirmation = Confirmation(

@@ -12,40 +12,37 @@ from typing import Any
 
 import scipy.stats
 import torch
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
-from advisor.search import pilot, stages
+from advisor.diagnosis.technique_findings import diagnose_with
+from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE
 from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
+from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
-from advisor.verdict.candidates import (
-    Candidate,
-    FreshScore,
-    gain_noise,
-    mean_score,
-    mean_seconds,
-)
+from advisor.verdict.candidates import Candidate, gain_noise, mean_score, mean_seconds
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.explain import explain_alternatives, explain_choice, explain_findings
-from advisor.verdict.recommendation import (
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import (
     ArmResult,
     BaselineResult,
     Cost,
     MeasuredGain,
-    Recommendation,
     Seconds,
     Start,
     TrialCounts,
 )
 from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
-from advisor.verdict.technique_findings import diagnose_with
 
+FAIR_TRIALS = 2
+"""Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
 AT_THE_END = 0.05
 """A learning rate within this share of an end of the range that was searched is at its edge."""
 
@@ -61,34 +58,43 @@ def recommend(
     host, seed = prepared.host, prepared.study.seed
     criterion, trials, chosen = history.criterion, history.trials, evidence.chosen
 
-    # What is wrong with the user's model before it is trained, also by the techniques that fit.
-    loaded: dict[str, Technique] = {}
+    # What is wrong with the user's model before it is trained. Techniques that fit say so, too; the
+    # plugins of some may be gone since the study began.
+    loaded: dict[tuple[str, str], Technique] = {}
     for slot, name in plan.techniques:
         technique = host.find(slot, name)
         if technique is not None:
-            loaded[f"{slot}.{name}"] = technique
-    diagnosis, broken = diagnose_with(prepared.run(seed, seed), loaded.values())
-    mending = [loaded[key] for key in map(".".join, techniques_in(chosen.arm)) if key in loaded]
+            loaded[slot, name] = technique
+    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
+
+    # What was wrong and is mended comes before what the change brings.
+    mending = [loaded[pair] for pair in techniques_in(chosen.arm) if pair in loaded]
     reasons = [
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
         *explain_choice(evidence, criterion.name, trials, history.duplicates),
     ]
+    # What was wrong with plugins comes before what limits this study.
+    warnings = [
+        *prepared.warnings,
+        *host.broken,
+        *diagnosis.broken,
+        *host.overruled,
+        *limits(history, chosen, criterion.metric),
+    ]
 
+    name = prepared.study.name
     build = getattr(prepared.study.task.build, "__name__", "")
-    own = evidence.baseline
+    model = _call(build, prepared.arguments)
     return Recommendation(
-        study=prepared.study.name,
+        study=name,
         verdict=evidence.verdict,
         metric=criterion.name,
         direction=criterion.direction,
         choices=dict(chosen.arm),
         params=dict(chosen.params),
         epochs=plan.epochs,
-        baseline=BaselineResult(
-            **vars(_arm_result(own, evidence.results[own.label])),
-            given=Start(dict(evidence.start.params), evidence.start.searched),
-        ),
-        recommended=_arm_result(chosen, evidence.results[chosen.label]),
+        baseline=_baseline_result(evidence),
+        recommended=_arm_result(evidence, chosen),
         gain=_measured_gain(evidence, criterion.sign),
         min_gain=evidence.min_gain,
         alternatives=explain_alternatives(evidence, criterion, prepared.overlap),
@@ -102,23 +108,18 @@ def recommend(
         trials=_trial_counts(trials),
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
-        warnings=[
-            *prepared.warnings,
-            *host.broken,
-            *broken,
-            *host.overruled,
-            *_warnings(history, chosen, criterion.metric),
-        ],
-        apply_with=_apply_with(
-            prepared.study.name, chosen, _call(build, prepared.arguments), host.built_in_slots
-        ),
+        warnings=warnings,
+        apply_with=_apply_with(name, chosen, model, host.built_in_slots),
     )
 
 
 # --- the evidence as records --------------------------------------------------------------------
 
 
-def _arm_result(candidate: Candidate, results: Sequence[FreshScore]) -> ArmResult:
+def _arm_result(evidence: Evidence, candidate: Candidate) -> ArmResult:
+    """What an arm reached on the seeds that measured it."""
+    results = evidence.results[candidate.label]
+    # The test rows are scored with the first of these seeds only.
     tests = [result.test for result in results if result.test is not None]
     return ArmResult(
         params=dict(candidate.params),
@@ -130,7 +131,13 @@ def _arm_result(candidate: Candidate, results: Sequence[FreshScore]) -> ArmResul
     )
 
 
+def _baseline_result(evidence: Evidence) -> BaselineResult:
+    start = Start(dict(evidence.start.params), evidence.start.searched)
+    return BaselineResult(**vars(_arm_result(evidence, evidence.baseline)), given=start)
+
+
 def _measured_gain(evidence: Evidence, sign: float) -> MeasuredGain:
+    # What the search had promised stands beside what fresh seeds gave.
     own, other = evidence.baseline.searched, evidence.best.searched
     searched = None
     if own is not None and other is not None:
@@ -157,6 +164,7 @@ def _reach_of_one_seed(evidence: Evidence) -> float | None:
 
 def _costs(evidence: Evidence, sign: float) -> list[Cost]:
     """Score and seconds of all confirmed arms, best first, on the seeds that chose among them."""
+    # Labels order the arms that have the same score.
     costs = []
     for arm in sorted([evidence.baseline, *evidence.others], key=lambda arm: arm.label):
         results = evidence.selected.get(arm.label)
@@ -178,42 +186,58 @@ def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
 # --- warnings -----------------------------------------------------------------------------------
 
 
-def _warnings(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
+def limits(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
     """What limits the answer, one sentence each."""
     plan, trials = history.plan, history.trials
+    # Techniques that no further trial can help are left out of the count.
+    fewest = min((count for _, count in stages.arms_by_trials(history)), default=FAIR_TRIALS)
+    yield from too_few_trials(len(trials), len(plan.each_technique()), fewest)
+    yield from rate_at_an_end(
+        chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
+    )
 
-    # Techniques that were tried at fewer than two learning rates are not compared fairly.
-    openers = len(plan.each_technique())
-    if len(trials) < openers:
+    for trial in history.best_of_each_arm():
+        if trial.arm == chosen.arm:
+            yield from still_improving(metric, trial.curve, plan.epochs)
+
+    # A technique that fails in many trials is one sentence, where the reason is the same.
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    yield from sorted({f"{arm_label(trial.arm)} failed: {trial.why}" for trial in failed})
+
+
+def too_few_trials(trials: int, openers: int, fewest: int) -> Iterator[str]:
+    """Whether techniques were not tried, or at too few learning rates to be compared fairly.
+
+    `openers` trials try each technique once; `fewest` is the number of trials of the one with the
+    fewest.
+    """
+    if trials < openers:
         yield (
-            f"{len(trials)} trials do not reach every technique once; that takes {openers}, and a "
-            f"fair comparison {2 * openers}."
+            f"{trials} trials do not reach every technique once; that takes {openers}, and a fair "
+            f"comparison {FAIR_TRIALS * openers}."
         )
-    elif any(count < 2 for _, count in stages.arms_by_trials(history)):
-        fair = math.ceil(2 * openers / stages.FAIR_SHARE)
+    elif fewest < FAIR_TRIALS:
+        fair = math.ceil(FAIR_TRIALS * openers / stages.FAIR_SHARE)
         yield (
-            f"{len(trials)} trials leave techniques with one learning rate only; a fair comparison "
+            f"{trials} trials leave techniques with one learning rate only; a fair comparison "
             f"takes about {fair}."
         )
 
-    rate, space = chosen.params[RATE], stages.with_widened_rates(history).space[RATE]
-    if isinstance(space, FloatDistribution):
-        ends = (space.low, space.high)
-        if any(abs(rate / end - 1) < AT_THE_END for end in ends):
-            yield (
-                f"The best learning rate, {rate:.2g}, is at the edge of the range that was "
-                "searched."
-            )
 
-    for trial in history.best_of_each_arm():
-        if trial.arm == chosen.arm and pilot.gains_in_second_half(metric, trial.curve, plan.epochs):
-            yield (
-                f"Training still improved at its end; the answer holds for about {plan.epochs} "
-                "epochs. For longer trainings, give --epochs."
-            )
+def rate_at_an_end(rate: float, space: BaseDistribution) -> Iterator[str]:
+    """Whether a learning rate is so near an end of its range that a better one may lie outside."""
+    ends = (space.low, space.high) if isinstance(space, FloatDistribution) else ()
+    if any(abs(rate / end - 1) < AT_THE_END for end in ends):
+        yield f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
 
-    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
-    yield from sorted({f"{arm_label(trial.arm)} failed: {trial.why}" for trial in failed})
+
+def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator[str]:
+    """Whether the second half of the training still brought a gain worth having."""
+    if pilot.gains_in_second_half(metric, curve, epochs):
+        yield (
+            f"Training still improved at its end; the answer holds for about {epochs} epochs. For "
+            "longer trainings, give --epochs."
+        )
 
 
 # --- how to apply it ----------------------------------------------------------------------------
@@ -223,6 +247,7 @@ def _apply_with(
     study: str, chosen: Candidate, model: str, built_in_slots: Sequence[str]
 ) -> list[str]:
     """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
+    # A model that is left as it is needs no import of advisor.
     lines = [f"model = {model}"]
     if chosen.changes:
         lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']

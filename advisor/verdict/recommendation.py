@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor.diagnosis.finding import Finding
@@ -13,6 +12,22 @@ from advisor.errors import InputError
 from advisor.search.arm import Arm, Skip
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
+from advisor.verdict.records import (
+    Alternative,
+    ArmResult,
+    BaselineResult,
+    Cost,
+    CutTrial,
+    Interval,
+    MeasuredGain,
+    RowGain,
+    Seconds,
+    SelectedGain,
+    SingleTechnique,
+    Start,
+    TrialCounts,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,216 +35,6 @@ if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
 
 T = TypeVar("T")
-
-
-class Verdict(StrEnum):
-    """What is to be done about a model. The value is what JSON and the database keep."""
-
-    CHANGE = "change"
-    """Another arm is better by enough to be worth it."""
-    KEEP = "keep"
-    """No other arm is."""
-    UNDECIDED = "undecided"
-    """Another arm may be, and more seeds or more rows would tell."""
-
-
-class Record:
-    """A part of a recommendation. `part["name"]` reads a field, as when the parts were dictionaries."""
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-
-@dataclass(frozen=True)
-class RowGain(Record):
-    """The gain on the test rows, with a 95 % interval over the sampling of rows.
-
-    Attributes:
-        mean: *higher is better*, averaged over seeds, in units of the metric.
-        low, high: the interval.
-        rows: how many test rows there are.
-    """
-
-    mean: float
-    low: float
-    high: float
-    rows: int
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean: a normal 95 % interval is 3.92 of it wide."""
-        return (self.high - self.low) / 3.92
-
-
-@dataclass(frozen=True)
-class Start(Record):
-    """The model as it is at the rates that the search began with, and its score in the search."""
-
-    params: dict[str, Any]
-    searched: float | None
-
-
-@dataclass(frozen=True)
-class ArmResult(Record):
-    """What an arm reached on the seeds that measured it.
-
-    Attributes:
-        params: its learning rate, weight decay and techniques' own parameters.
-        scores: one for each fresh seed.
-        mean: of the scores.
-        searched: its best score in the search, too good by selection; None where it has none.
-        test: mean score of the test rows; None where no training was scored there.
-        seconds: of a training with its techniques.
-    """
-
-    params: dict[str, Any]
-    scores: list[float]
-    mean: float
-    searched: float | None
-    test: float | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class BaselineResult(ArmResult):
-    """The same of the user's model as it is; `given` is where the search began with it."""
-
-    given: Start
-
-
-@dataclass(frozen=True)
-class Interval(Record):
-    """A gain with its 95 % interval, *higher is better*, in units of the metric."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class SelectedGain(Interval):
-    """A gain on the few seeds that chose among the arms; `p` is adjusted for their number (Holm)."""
-
-    p: float
-    seeds: int
-
-
-@dataclass(frozen=True)
-class MeasuredGain(Interval):
-    """The gain of the best other arm over the model as it is, on the seeds that measured it.
-
-    Attributes:
-        p: two-sided p-value of no difference.
-        seeds: number of pairs.
-        detectable: the smallest true difference that so many pairs find with 80 % power.
-        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
-            number would.
-        identical: every pair has the same score twice.
-        error: standard error of the mean.
-        arm: what the other arm changes; empty where there was none.
-        searched: the same gain as the search saw it, too good by selection.
-        test: the gain on the test rows; None where they say nothing.
-    """
-
-    p: float
-    seeds: int
-    detectable: float
-    needed: int | None
-    identical: bool
-    error: float
-    arm: Arm
-    searched: float | None
-    test: RowGain | None
-
-
-@dataclass(frozen=True)
-class Alternative(Record):
-    """Another arm that was confirmed, and why it was not chosen."""
-
-    choices: Arm
-    params: dict[str, Any]
-    mean: float
-    searched: float | None
-    gain: SelectedGain
-    seconds: float
-    why_not: str
-
-
-@dataclass(frozen=True)
-class SingleTechnique(Record):
-    """What one technique did in the search, on its one seed; of the model as it is, `slot` is None.
-
-    Attributes:
-        slot, technique: which one.
-        trials: how many trials had it.
-        alone: its best score with all other slots kept, over all learning rates.
-        best: its best score in any arm.
-        arm: that arm in words.
-        identical: it computes what the user's model computes already.
-        params: of its best trial alone.
-        gain: of `alone` over the model's best, with the interval that one seed allows.
-    """
-
-    slot: str | None
-    technique: str
-    trials: int
-    alone: float | None
-    best: float | None
-    arm: str | None
-    identical: bool
-    params: dict[str, Any]
-    gain: Interval | None = None
-
-
-@dataclass(frozen=True)
-class Cost(Record):
-    """Score and seconds of a confirmed arm, on the seeds that chose among the arms."""
-
-    choices: Arm
-    mean: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class CutTrial(Record):
-    """A trial that was cut or failed.
-
-    Attributes:
-        number, arm: which one.
-        why: the reason in a sentence, with the number that decided.
-        score: the one that it had by then.
-        ended: the reason; None in answers of versions that did not keep it.
-        epochs: how many epochs it had been trained.
-    """
-
-    number: int
-    arm: str
-    why: str
-    score: float | None
-    ended: Ended | None = None
-    epochs: int = 0
-
-
-@dataclass(frozen=True)
-class TrialCounts(Record):
-    """How the trials of the search ended."""
-
-    complete: int
-    pruned: int
-    failed: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.complete + self.pruned + self.failed
-
-
-@dataclass(frozen=True)
-class Seconds(Record):
-    """How long the search and the confirmation took."""
-
-    search: float
-    confirm: float
 
 
 @dataclass
@@ -277,8 +82,8 @@ class Recommendation:
     reasons: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
-    trials: TrialCounts = TrialCounts(0, 0, 0)
-    seconds: Seconds = Seconds(0.0, 0.0)
+    trials: TrialCounts = field(default_factory=TrialCounts)
+    seconds: Seconds = field(default_factory=Seconds)
     versions: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     apply_with: list[str] = field(default_factory=list)
@@ -290,8 +95,9 @@ class Recommendation:
         """The documented keys as JSON text."""
         plain = asdict(self)
         for technique in plain["isolation"]:
+            # The model as it is gains nothing over itself.
             if technique["slot"] is None:
-                del technique["gain"]  # the model as it is gains nothing over itself
+                del technique["gain"]
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -300,6 +106,7 @@ class Recommendation:
 
         `ref` is the study that it is about, which `apply` needs.
         """
+        # Keys of a newer version are left out, and parts that an older one lacks are empty.
         plain = json.loads(text)
         parts = {key: plain[key] for key in _names(cls) if key in plain}
         for key, kind in _SINGLE.items():
@@ -326,6 +133,7 @@ class Recommendation:
 
         That is the Pareto front.
         """
+        # Whoever costs more must be better than all that cost less.
         front: list[Cost] = []
         for cost in sorted(self.costs, key=lambda cost: (cost.seconds, -self.sign * cost.mean)):
             if all(self.sign * cost.mean > self.sign * other.mean for other in front):
@@ -349,7 +157,7 @@ class Recommendation:
         return apply_choices(self._study(), self._params(), model, seed)
 
     def recipe(self) -> list[dict[str, Any]]:
-        """The change of activations as plain data, for `advisor.model.apply_recipe`; may be empty."""
+        """The change of activations as plain data, for `advisor.model.apply_recipe`."""
         from advisor.work.apply import recipes_of  # torch is needed only here
 
         return recipes_of(self._study(), self._params()) if self.changed else []
@@ -375,6 +183,9 @@ class Recommendation:
         return self._ref
 
 
+# --- reading the JSON ---------------------------------------------------------------------------
+
+
 def _names(kind: type) -> list[str]:
     return [each.name for each in fields(kind)]
 
@@ -382,7 +193,8 @@ def _names(kind: type) -> list[str]:
 def _read(kind: type[T], plain: Mapping[str, Any], **parts: Any) -> T:
     """A record from its JSON; keys of other versions are left out, `parts` replace keys."""
     values = {name: plain[name] for name in _names(kind) if name in plain}
-    return kind(**{**values, **parts})
+    values.update(parts)
+    return kind(**values)
 
 
 def _read_baseline(plain: Mapping[str, Any]) -> BaselineResult:
@@ -392,7 +204,7 @@ def _read_baseline(plain: Mapping[str, Any]) -> BaselineResult:
 
 
 def _read_gain(plain: Mapping[str, Any]) -> MeasuredGain:
-    test = plain["test"] and _read(RowGain, plain["test"])
+    test = plain.get("test") and _read(RowGain, plain["test"])
     return _read(MeasuredGain, plain, test=test)
 
 

@@ -1,4 +1,4 @@
-"""What each technique did in the search, and which trials were cut: functions of the trials alone."""
+"""What each technique did in the search, and which trials were cut."""
 
 from __future__ import annotations
 
@@ -15,68 +15,65 @@ from advisor.search.history import History
 from advisor.search.plan import Plan
 from advisor.search.trial import Trial
 from advisor.technique import KEEP
-from advisor.verdict.recommendation import CutTrial, Interval, SingleTechnique
+from advisor.verdict.candidates import free_params
+from advisor.verdict.records import CutTrial, Interval, SingleTechnique
 
 ENOUGH = 8
 """Full trials from which the importance of slots is computed."""
+
+SlotAndName = tuple[str | None, str]
+"""A technique by its slot and its name."""
+BASELINE: SlotAndName = (None, KEEP)
+"""The model as it is, which has a row among the techniques."""
 
 
 def single_techniques(history: History, reach: float | None = None) -> list[SingleTechnique]:
     """The model as it is, and then each technique: what it reached alone, and what in any arm.
 
     Scores are of full trials, over all learning rates; None where there is none. `reach` is half
-    the interval of a gain on one seed, which the search has; without it there are no gains.
+    the interval of a gain on one seed, which is what the search has; without it there are no gains.
     """
-    plan, sign = history.plan, history.sign
-    best: dict[tuple[str, str], Trial] = {}
-    alone: dict[tuple[str, str], Trial] = {}
+    plan = history.plan
+
+    # Arms come best first, so the first one with a technique is the best one with it.
+    best: dict[SlotAndName, Trial] = {}
+    alone: dict[SlotAndName, Trial] = {}
     for trial in history.best_of_each_arm():
-        for technique in trial.techniques:
+        techniques: list[SlotAndName] = [*trial.techniques] or [BASELINE]
+        for technique in techniques:
             best.setdefault(technique, trial)
-        if len(trial.techniques) == 1:
-            alone.setdefault(trial.techniques[0], trial)
+        if len(techniques) == 1:
+            alone.setdefault(techniques[0], trial)
 
     baseline = history.best_of_baseline()
-    count = len(history.of_arm(plan.baseline))
-    rows = [_row(plan, None, KEEP, count, baseline, baseline)]
-    for slot, name in plan.techniques:
-        count = history.times_asked(slot, name)
-        own = alone.get((slot, name))
+    rows = []
+    for slot, name in [BASELINE, *plan.techniques]:
+        own, top = alone.get((slot, name)), best.get((slot, name))
+        # The model as it is gains nothing over itself.
         gain = None
-        if own is not None and baseline is not None and reach is not None:
-            mean = sign * (own.score - baseline.score)
+        if slot is not None and own is not None and baseline is not None and reach is not None:
+            mean = history.sign * (own.score - baseline.score)
             gain = Interval(mean, mean - reach, mean + reach)
-        is_duplicate = (slot, name) in history.duplicates
-        top = best.get((slot, name))
-        rows.append(_row(plan, slot, name, count, own, top, is_duplicate, gain))
+        row = SingleTechnique(
+            slot=slot,
+            technique=name,
+            trials=count_trials(history, slot, name),
+            alone=own.score if own else None,
+            best=top.score if top else None,
+            arm=arm_label(top.arm) if top else None,
+            identical=(slot, name) in history.duplicates,
+            params=free_params(plan, own) if own else {},
+            gain=gain,
+        )
+        rows.append(row)
     return rows
 
 
-def _row(
-    plan: Plan,
-    slot: str | None,
-    name: str,
-    count: int,
-    alone: Trial | None,
-    best: Trial | None,
-    identical: bool = False,
-    gain: Interval | None = None,
-) -> SingleTechnique:
-    """One row of the table; `alone` and `best` are the technique's best trials alone and in all."""
-    params = {}
-    if alone is not None:
-        params = {key: alone.params[key] for key in plan.parameters_of(alone.arm)}
-    return SingleTechnique(
-        slot=slot,
-        technique=name,
-        trials=count,
-        alone=alone.value if alone else None,
-        best=best.value if best else None,
-        arm=arm_label(best.arm) if best else None,
-        identical=identical,
-        params=params,
-        gain=gain,
-    )
+def count_trials(history: History, slot: str | None, name: str) -> int:
+    """How many trials had a technique; without a slot, how many were of the model as it is."""
+    if slot is None:
+        return len(history.of_arm(history.plan.baseline))
+    return history.times_asked(slot, name)
 
 
 def importance(
@@ -90,10 +87,12 @@ def importance(
     """
     full = [trial for trial in trials if trial.is_complete]
     slots = [slot for slot, names in plan.options.items() if len(names) > 1]
-    if len(full) < ENOUGH or not slots or len({trial.value for trial in full}) == 1:
+    scores = {trial.value for trial in full}
+    if len(full) < ENOUGH or not slots or len(scores) == 1:
         return {}
+
     study = optuna.create_study(direction=direction)
-    study.add_trials([_with_slots_only(trial) for trial in full])
+    study.add_trials([with_slots_only(trial) for trial in full])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is experimental
         shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), params=slots)
@@ -102,7 +101,8 @@ def importance(
     return {slot: round(shares[slot], 4) for slot in slots}
 
 
-def _with_slots_only(trial: Trial) -> FrozenTrial:
+def with_slots_only(trial: Trial) -> FrozenTrial:
+    """The trial for Optuna, with the parameters that all trials have: the slots."""
     distributions = {slot: trial.distributions[slot] for slot in trial.arm}
     return optuna.create_trial(
         value=trial.value, params=dict(trial.arm), distributions=distributions
@@ -114,8 +114,13 @@ def cut_trials(trials: Sequence[Trial]) -> list[CutTrial]:
     cut = []
     for trial in trials:
         if trial.state in (TrialState.PRUNED, TrialState.FAIL):
-            label = arm_label(trial.arm)
-            cut.append(
-                CutTrial(trial.number, label, trial.why, trial.value, trial.ended, trial.epochs)
+            row = CutTrial(
+                number=trial.number,
+                arm=arm_label(trial.arm),
+                why=trial.why,
+                score=trial.value,
+                ended=trial.ended,
+                epochs=trial.epochs,
             )
+            cut.append(row)
     return cut

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import scipy.stats
 
-from advisor.verdict.recommendation import Verdict
+from advisor.verdict.records import Verdict
 
 LEAST_FREEDOM = 3.0
 """Satterthwaite's degrees of freedom are not believed below this: simulated intervals then cover
@@ -94,7 +94,8 @@ def paired_gain(
     interval speaks of new data of this kind; without overlap, of new seeds on these rows.
 
     Arguments:
-        baseline, other: scores, *higher is better*; the i-th of each share a seed.
+        baseline: scores of one arm, *higher is better*.
+        other: scores of the other; the i-th of each share a seed.
         overlap: n_valid / n_train where every seed draws both from the same rows, else 0.
         splits: a label of the split of each pair; None where each pair has a split of its own.
 
@@ -107,13 +108,15 @@ def paired_gain(
             f"paired_gain needs at least two pairs, got {pairs} and {len(other)} scores"
         )
     differences = [b - a for a, b in zip(baseline, other, strict=True)]
-    # Rounding takes away -2e-17, and the sum a minus before zero.
+    # Rounding removes what sums leave of zero, -2e-17 say, and adding 0.0 a minus before it.
     mean = round(statistics.fmean(differences), 12) + 0.0
-    spread = _spread(differences, overlap, splits)
+    spread = spread_of(differences, overlap, splits)
+    # Differences that are all the same are certain.
     if spread.error == 0.0:
         p = 1.0 if mean == 0 else 0.0
         return Gain(mean, mean, mean, p, pairs, 0.0, pairs, identical=mean == 0)
 
+    # A true difference must exceed half the interval by some to be seen four times in five.
     t = scipy.stats.t(spread.freedom)
     reach = float(t.ppf(0.975)) * spread.error
     return Gain(
@@ -123,13 +126,15 @@ def paired_gain(
         p=float(2 * t.sf(abs(mean) / spread.error)),
         seeds=pairs,
         detectable=reach + float(t.ppf(0.8)) * spread.error,
-        needed=_pairs_needed(abs(mean), spread, overlap, splits),
+        needed=pairs_needed(abs(mean), spread, overlap, splits),
         error=spread.error,
     )
 
 
-def _spread(differences: Sequence[float], overlap: float, splits: Sequence[int] | None) -> Spread:
+def spread_of(differences: Sequence[float], overlap: float, splits: Sequence[int] | None) -> Spread:
+    """How paired differences vary, and the standard error of their mean; see `paired_gain`."""
     pairs = len(differences)
+    # With one seed on each split, or rows that no two seeds share, there is nothing to tell apart.
     if not overlap or splits is None or len(set(splits)) == pairs:
         variance = statistics.variance(differences)
         error = math.sqrt(variance * (1 / pairs + overlap))
@@ -138,10 +143,10 @@ def _spread(differences: Sequence[float], overlap: float, splits: Sequence[int] 
     groups: dict[int, list[float]] = {}
     for split, difference in zip(splits, differences, strict=True):
         groups.setdefault(split, []).append(difference)
-    return _components(list(groups.values()), overlap)
+    return variance_components(list(groups.values()), overlap)
 
 
-def _components(groups: Sequence[Sequence[float]], overlap: float) -> Spread:
+def variance_components(groups: Sequence[Sequence[float]], overlap: float) -> Spread:
     """One-way random effects with K differences in each of J groups.
 
     The variance of the mean is V = MSB / JK + overlap (MSB - MSW) / K. Raises `ValueError` for
@@ -165,13 +170,14 @@ def _components(groups: Sequence[Sequence[float]], overlap: float) -> Spread:
     return Spread(between, msw, math.sqrt(squared), freedom)
 
 
-def _pairs_needed(
+def pairs_needed(
     difference: float, spread: Spread, overlap: float, splits: Sequence[int] | None
 ) -> int | None:
     """How many pairs have an error of difference / 2.802, or None where no number has."""
     draws = 1
     if splits is not None and overlap:
         draws = len(splits) // len(set(splits))
+    # What overlapping splits share stays in the error, however many pairs there are.
     left = (difference / ERRORS_NEEDED) ** 2 - overlap * spread.between
     if left <= 0:
         return None
@@ -201,6 +207,7 @@ def published_gain(one: tuple[float, float, int], other: tuple[float, float, int
     test = scipy.stats.ttest_ind_from_stats(
         other_mean, other_sd, other_runs, mean, sd, runs, equal_var=False
     )
+    # Welch's error and degrees of freedom, for the interval that scipy does not give.
     gain = other_mean - mean
     variance, other_variance = sd**2 / runs, other_sd**2 / other_runs
     both = variance + other_variance
@@ -224,6 +231,7 @@ def published_gain(one: tuple[float, float, int], other: tuple[float, float, int
 
 def holm(p: Sequence[float]) -> list[float]:
     """p-values of several comparisons, adjusted so that all of them hold at once (Holm 1979)."""
+    # The smallest of n is multiplied by n, the next by n - 1, and none gets below a smaller one.
     order = sorted(range(len(p)), key=lambda i: p[i])
     adjusted = [0.0] * len(p)
     largest = 0.0
@@ -243,6 +251,7 @@ def verdict(gain: Gain, min_gain: float, reachable: int = REACHABLE_SEEDS) -> Ve
         return Verdict.KEEP
     if gain.low > 0:
         return Verdict.CHANGE
+    # The gain may be chance. More seeds are asked for only where they would tell and are few.
     can_be_told = gain.needed is not None and gain.needed <= reachable
     if can_be_told and gain.shrunk >= min_gain:
         return Verdict.UNDECIDED

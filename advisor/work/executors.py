@@ -1,15 +1,12 @@
-"""Where jobs run: in this process, or in a pool of processes. Any executor will do."""
+"""Where jobs run: in this process, or in a pool of processes.
+
+Any `concurrent.futures.Executor` will do.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
-import multiprocessing.resource_tracker
 import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -19,13 +16,11 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
 from typing import Any, TypeVar
-
-import torch
 
 from advisor.training.ended import Ended
 from advisor.work.job import Job, Outcome, work
+from advisor.work.processes import local_pool
 
 Key = TypeVar("Key", bound=Hashable)
 DEATHS = 2
@@ -45,80 +40,6 @@ class Serial(Executor):
         except Exception as problem:
             future.set_exception(problem)
         return future
-
-
-def local_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of processes with one torch thread each.
-
-    On Linux they are forked from a server that has imported torch already.
-    """
-    is_linux = sys.platform == "linux"
-    context = multiprocessing.get_context("forkserver" if is_linux else "spawn")
-    if is_linux:
-        context.set_forkserver_preload(["advisor.work.job"])
-    with _interrupts_held_back(), _main_module_hidden():
-        pool = ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start_worker, initargs=(list(sys.path),)
-        )
-        # Every worker starts here: each of these calls occupies one until the last has come.
-        wait([pool.submit(time.sleep, 0.1 * workers) for _ in range(workers)])
-    return pool
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Hold Ctrl-C back while workers start, and deliver it afterwards; workers never see it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    # The tracker lets Ctrl-C through again when it is started, so it is started first.
-    multiprocessing.resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _main_module_hidden() -> Iterator[None]:
-    """Start workers that do not run the user's script again.
-
-    What they need of it is in the reference of the study, pickled by value.
-    """
-    main: dict[str, Any] = vars(sys.modules["__main__"])
-    hidden: dict[str, Any] = {}
-    for name in ("__file__", "__spec__"):
-        if name in main:
-            hidden[name] = main.pop(name)
-    main["__spec__"] = None
-    try:
-        yield
-    finally:
-        main.update(hidden)
-
-
-def one_thread() -> None:
-    """Give this process one torch thread.
-
-    Two processes with one thread each are faster than one with two, and no thread spins.
-    """
-    torch.set_num_threads(1)
-
-
-def _start_worker(path: list[str]) -> None:
-    sys.path[:] = path
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator handles Ctrl-C
-    one_thread()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """End this process when the coordinator is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 class Crew:
@@ -155,13 +76,21 @@ class Crew:
         """
         waiting = dict(jobs)
         try:
-            yield from self._together(waiting, is_late)
+            yield from self._run_together(waiting, is_late)
         except BrokenExecutor:
-            yield from self._one_by_one(waiting, is_late)
+            # It is not known over which of the jobs the worker died.
+            for key, job in waiting.items():
+                if is_late():
+                    return
+                yield key, self.run_alone(job)
 
-    def _together(
+    def _run_together(
         self, waiting: dict[Key, Job], is_late: Callable[[], bool]
     ) -> Iterator[tuple[Key, Outcome]]:
+        """Outcomes as they come, as many jobs at a time as there are workers.
+
+        A job that is over is taken out of `waiting`.
+        """
         order = list(waiting)
         queue = list(waiting)
         running: dict[Future[Outcome], Key] = {}
@@ -179,15 +108,8 @@ class Crew:
                 del waiting[key]
                 yield key, outcome
 
-    def _one_by_one(
-        self, waiting: dict[Key, Job], is_late: Callable[[], bool]
-    ) -> Iterator[tuple[Key, Outcome]]:
-        for key, job in waiting.items():
-            if is_late():
-                return
-            yield key, self._with_new_workers(job)
-
-    def _with_new_workers(self, job: Job) -> Outcome:
+    def run_alone(self, job: Job) -> Outcome:
+        """Run one job on new workers, and again on other new ones when its worker dies."""
         for _ in range(DEATHS):
             self.stop()
             try:

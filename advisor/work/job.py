@@ -17,7 +17,7 @@ from advisor.technique import KEEP, Technique
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.loop import Fit, evaluate, train
-from advisor.training.run import Run, apply
+from advisor.training.run import apply
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 
@@ -108,11 +108,11 @@ def work(job: Job) -> Outcome:
     """
     outcome = Outcome()
     try:
-        _train(_prepared_for(job), job, outcome)
+        train_into(outcome, job, prepared_for(job))
     except StoppedEarly as reason:
         outcome.ended, outcome.why = reason.ended, str(reason)
     except Exception as problem:  # a technique or the user's model raised: one trial fails
-        outcome.ended, outcome.why = Ended.FAILED, _described_with_place(problem)
+        outcome.ended, outcome.why = Ended.FAILED, explain_with_place(problem)
     return outcome
 
 
@@ -120,10 +120,12 @@ _prepared: list[Prepared] = []
 """The one study that this process has open. A job of another opening replaces it."""
 
 
-def _prepared_for(job: Job) -> Prepared:
+def prepared_for(job: Job) -> Prepared:
     """The study of a job, opened once in each process for each opening by a coordinator."""
     if not _prepared or _prepared[0].opening != job.opening:
-        _prepared[:] = [replace(prepare(job.study, job.device), opening=job.opening)]
+        _prepared.clear()  # first, so that two studies never share the memory
+        prepared = prepare(job.study, job.device)
+        _prepared.append(replace(prepared, opening=job.opening))
     return _prepared[0]
 
 
@@ -138,16 +140,28 @@ def in_this_process(prepared: Prepared) -> Iterator[None]:
         _prepared[:] = before
 
 
-def _train(prepared: Prepared, job: Job, outcome: Outcome) -> None:
-    splits = prepared.splits(job.split)
+def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
+    """Do a job, and note in `outcome` what was reached even where it ends by an exception.
+
+    Raises `StoppedEarly` where training is given up, and whatever the user's code raises.
+    """
     run = prepared.run(job.seed, job.split, Path(job.cache) if job.cache else None)
     outcome.costs = run.costs
     outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
 
     # A state that is gone is made again: the training then starts from its first epoch.
-    load = Path(job.load) if job.load is not None and Path(job.load).is_file() else None
+    load = None
+    if job.load is not None and Path(job.load).is_file():
+        load = Path(job.load)
+
+    # No learning rate trains a model whose signal dies, so it is not begun.
     if job.precheck and load is None:
-        _check_signal(run, outcome)
+        started = time.perf_counter()
+        seen = glance(run)
+        run.costs["look"] = time.perf_counter() - started
+        outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
+        if seen.untrainable:
+            raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.untrainable}")
 
     # The losses of another loss function cannot be compared with those of the study's own.
     has_own_loss = run.loss is not prepared.objective.loss
@@ -162,24 +176,12 @@ def _train(prepared: Prepared, job: Job, outcome: Outcome) -> None:
         loss_limit=None if has_own_loss else job.loss_limit,
         epochs=job.epochs,
     )
+    splits = prepared.splits(job.split)
     for epoch in train(run, fit, splits.valid):
         outcome.curve.append(epoch)
         run.costs["training"] = run.costs.get("training", 0.0) + epoch.seconds
     if job.test:
         outcome.test = evaluate(run, splits.test, job.batch, Path(job.test))
-
-
-def _check_signal(run: Run, outcome: Outcome) -> None:
-    """Note the signal that reaches the last layer.
-
-    Raises `StoppedEarly` where no learning rate could train the model.
-    """
-    started = time.perf_counter()
-    seen = glance(run)
-    run.costs["look"] = time.perf_counter() - started
-    outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
-    if seen.hopeless:
-        raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.hopeless}")
 
 
 def techniques_in_order(
@@ -190,9 +192,11 @@ def techniques_in_order(
     They come in the order in which the host applies their slots. Raises `InputError` for one that
     is not loaded.
     """
-    places = {slot: place for place, slot in enumerate(host.slots)}
-    changed = [slot for slot, name in params.items() if "." not in slot and name != KEEP]
-    changed.sort(key=lambda slot: places.get(slot, len(places)))
+    # Slots that no plugin brings come last.
+    changed = [name for name, value in params.items() if "." not in name and value != KEEP]
+    order = list(host.slots)
+    changed.sort(key=lambda slot: order.index(slot) if slot in order else len(order))
+
     techniques = []
     for slot in changed:
         technique = host.find(slot, params[slot])
@@ -200,6 +204,7 @@ def techniques_in_order(
             raise InputError(
                 f"{slot} {params[slot]!r} is not loaded; name its plugin with --plugin."
             )
+        # Its own parameters are those whose full names begin with its own.
         prefix = f"{slot}.{technique.name}."
         own = {}
         for name, value in params.items():
@@ -209,8 +214,9 @@ def techniques_in_order(
     return techniques
 
 
-def _described_with_place(problem: Exception) -> str:
+def explain_with_place(problem: Exception) -> str:
     """The exception with the last line outside installed packages, else the last line of all."""
+    # A line of torch says less than the user's line that called it.
     frames = traceback.extract_tb(problem.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     last = (own or frames)[-1]

@@ -15,21 +15,26 @@ from torch import nn
 from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Splits
-from advisor.errors import InputError, explain, listing, near
 from advisor.host.host import Host, load
 from advisor.loading.model import build_model
-from advisor.model.anatomy import Anatomy, unmatched
-from advisor.model.call import call, left_out
-from advisor.model.tracing.output import described, pick, predictions
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix
-from advisor.study import Study, Task
+from advisor.study import Study
 from advisor.training.criterion import Criterion
 from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.study_ref import StudyRef
+from advisor.work.task_facts import (
+    batch_for,
+    check_patterns,
+    epochs_for,
+    make_dense,
+    notes_on,
+    output_of,
+    usable_device,
+)
 
 FULL_STEPS = 400
 """Steps of a training where the user gives no epochs: enough to rank techniques, and to try many.
@@ -139,51 +144,8 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     study = ref.load()
     task = study.task
     host = load(ref.plugins, ref.without)
-    place = _usable_device(device)
-    source = _open(ref, study)
-
-    with isolated(mix(study.seed, "model")):
-        model, arguments = build_model(task.build, source.facts.named(), task.arguments)
-    source = _with_vocabulary_for(model, source)
-    train = source.splits(study.seed).train
-    rows = min(EXAMPLE_ROWS, len(train))
-    inputs, _ = train.take(torch.arange(rows))
-    inputs = to_device(inputs, place)
-    model = model.to(place)
-    with isolated(0):
-        anatomy = trace(model, inputs, task.output, rows)
-        output = _output_of(model, inputs)
-    _check_patterns(task, anatomy)
-
-    scale = source.target_scale[1] if source.target_scale else 1.0
-    objective = infer(task, output, source.facts, anatomy, scale, rows)
-    objective = noisy(objective, study.noise, inputs)
-    batch = task.batch or _batch_for(len(train))
-    notes = [
-        *source.notes,
-        *_note_arguments(task, model, arguments),
-        *_note_dense(model),
-        *_note_left_out(model, inputs),
-        *_note_outputs(task, output, rows),
-    ]
-    return Prepared(
-        ref=ref,
-        study=study,
-        host=host,
-        source=source,
-        objective=objective,
-        arguments=arguments,
-        epochs=study.epochs or _epochs_for(len(train), batch),
-        batch=batch,
-        device=place,
-        notes=tuple(notes),
-        warnings=(*source.warnings, *objective.warnings),
-    )
-
-
-def _open(ref: StudyRef, study: Study) -> Source:
-    task = study.task
-    return open_source(
+    place = usable_device(device)
+    source = open_source(
         data=task.data,
         train=task.train,
         valid=task.valid,
@@ -196,116 +158,42 @@ def _open(ref: StudyRef, study: Study) -> Source:
         definitions_only=ref.definitions_only,
     )
 
+    # A first model says how many words there may be: no more ids than its largest table has rows.
+    with isolated(mix(study.seed, "model")):
+        model, arguments = build_model(task.build, source.facts.named(), task.arguments)
+    tables = [0]
+    for module in model.modules():
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+            tables.append(module.num_embeddings)
+    if source.facts.vocabulary and 0 < max(tables) < len(source.facts.vocabulary):
+        source = source.limit_vocabulary(max(tables))
 
-def _with_vocabulary_for(model: nn.Module, source: Source) -> Source:
-    """The source with no more ids than the model's largest table of words has rows."""
-    words = source.facts.vocabulary
-    kinds = (nn.Embedding, nn.EmbeddingBag)
-    tables = [module.num_embeddings for module in model.modules() if isinstance(module, kinds)]
-    if not words or not tables or max(tables) >= len(words):
-        return source
-    return source.limit_vocabulary(max(tables))
+    # It is looked at on a batch of training rows; what it gives for them says what the task is.
+    train = source.splits(study.seed).train
+    rows = min(EXAMPLE_ROWS, len(train))
+    inputs, _ = train.take(torch.arange(rows))
+    inputs = to_device(inputs, place)
+    model = model.to(place)
+    with isolated(0):
+        anatomy = trace(model, inputs, task.output, rows)
+        output = output_of(model, inputs)
+    check_patterns(task, anatomy)
+    scale = source.target_scale[1] if source.target_scale else 1.0
+    objective = infer(task, output, source.facts, anatomy, scale, rows)
+    objective = noisy(objective, study.noise, inputs)
 
-
-def _output_of(model: nn.Module, inputs: tuple[Any, ...]) -> Any:
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            return call(model, inputs)
-    except Exception as problem:  # the user's own forward may raise anything
-        raise InputError(
-            f"{type(model).__name__} fails on a batch of the data in evaluation mode: "
-            f"{explain(problem)}."
-        ) from problem
-    finally:
-        model.train(was_training)
-
-
-def _check_patterns(task: Task, anatomy: Anatomy) -> None:
-    for option, patterns in (("include", task.include), ("exclude", task.exclude)):
-        for pattern in unmatched(anatomy, patterns):
-            ids = [site.id for site in anatomy.sites]
-            raise InputError(
-                f"--{option} {pattern!r} matches no activation site.{near(pattern, ids)} "
-                f"The sites are: {listing(ids, 40) or 'none'}."
-            )
-
-
-def make_dense(model: nn.Module) -> list[str]:
-    """Make embedding tables give dense gradients, and return the names of those that did not.
-
-    The numbers are the same; AdamW refuses sparse gradients.
-    """
-    sparse = []
-    for name, module in model.named_modules():
-        if getattr(module, "sparse", None) is True:
-            sparse.append(name)
-            module.sparse = False
-    return sparse
-
-
-def _note_arguments(task: Task, model: nn.Module, arguments: Mapping[str, Any]) -> list[str]:
-    inferred = {key: value for key, value in arguments.items() if key not in task.arguments}
-    if not inferred:
-        return []
-    words = ", ".join(f"{key}={value!r}" for key, value in inferred.items())
-    return [f"{type(model).__name__} was built with {words}, inferred from the data"]
-
-
-def _note_dense(model: nn.Module) -> list[str]:
-    names = make_dense(model)
-    if not names:
-        return []
-    return [f"{listing(names)}: trained with dense gradients, because AdamW refuses sparse ones"]
-
-
-def _note_left_out(model: nn.Module, inputs: tuple[Any, ...]) -> list[str]:
-    names = left_out(model, inputs)
-    if not names:
-        return []
-    forward = f"{type(model).__name__}.forward"
-    return [f"{listing(names)}: no parameter of {forward}, and not passed to it"]
-
-
-def _note_outputs(task: Task, output: Any, rows: int) -> list[str]:
-    """A note where several tensors could be the prediction and the user has not chosen."""
-    candidates = {}
-    for name, tensor in predictions(output).items():
-        if tensor.dim() and len(tensor) == rows:
-            candidates[name] = tensor
-    if task.output is not None or len(candidates) < 2:
-        return []
-    chosen = pick(output, rows)
-    name = next(name for name, tensor in candidates.items() if tensor is chosen)
-    return [
-        f"the model returns {described(candidates)}; {name} is taken as its prediction; "
-        "choose with --output or Task(output=…)"
-    ]
-
-
-def _usable_device(name: str) -> torch.device:
-    """A device that can be computed on. Raises `InputError` where it cannot."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        reason = explain(problem).split("\n")[0][:120]
-        raise InputError(
-            f"--device {name!r} cannot be used here: {reason}. Use cpu, cuda or mps."
-        ) from problem
-    return device
-
-
-def _batch_for(rows: int) -> int:
-    """Rows in a mini-batch for so many training rows."""
-    for limit, batch in BATCHES:
-        if rows < limit:
-            return batch
-    return 256
-
-
-def _epochs_for(rows: int, batch: int) -> int:
-    """Epochs of a training where the user gives none."""
-    epochs = round(FULL_STEPS / max(1, rows / batch))
-    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, epochs))
+    batch = task.batch or batch_for(len(train))
+    notes = notes_on(task, model, arguments, inputs, output, rows)
+    return Prepared(
+        ref=ref,
+        study=study,
+        host=host,
+        source=source,
+        objective=objective,
+        arguments=arguments,
+        epochs=study.epochs or epochs_for(len(train), batch),
+        batch=batch,
+        device=place,
+        notes=(*source.notes, *notes),
+        warnings=(*source.warnings, *objective.warnings),
+    )

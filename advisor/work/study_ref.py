@@ -15,6 +15,7 @@ from advisor.loading.arguments import read_arguments
 from advisor.loading.files import load_file, load_object
 from advisor.loading.model import load_model
 from advisor.loading.paths import find_path
+from advisor.loading.references import Reference
 from advisor.study import Study, Task
 
 TASK_WORDS = (
@@ -76,20 +77,24 @@ class StudyRef:
 
     def load(self) -> Study:
         """The study itself. Raises `InputError` when its file, model or data cannot be found."""
-        study = replace(self._as_written(), **json.loads(self.changes))
-        if study.task.vectors is None:
-            return study
-        return replace(study, task=_with_whole_path(study.task, self.folder()))
-
-    def _as_written(self) -> Study:
         if self.file is not None:
-            return _from_file(self.file)
-        if self.flags is not None:
-            return _from_flags(json.loads(self.flags))
-        study = cloudpickle.loads(self.pickled)
-        if not isinstance(study, Study):
-            raise InputError(f"The pickled study is {type(study).__name__}, not an advisor.Study.")
-        return study
+            study = study_in_file(self.file)
+        elif self.flags is not None:
+            study = study_from_flags(json.loads(self.flags))
+        else:
+            study = cloudpickle.loads(self.pickled)
+
+        # The command line has the last word on the budget.
+        study = replace(study, **json.loads(self.changes))
+        vectors = study.task.vectors
+        if vectors is None:
+            return study
+        try:
+            place = find_path(str(vectors), self.folder()).resolve()
+        except InputError as problem:
+            option = "--vectors or Task(vectors=…)"
+            raise InputError(f"The word vectors ({option}): {problem}") from None
+        return replace(study, task=replace(study.task, vectors=str(place)))
 
     @property
     def definitions_only(self) -> bool:
@@ -100,15 +105,14 @@ class StudyRef:
         """Where relative paths of the study are looked up."""
         if self.file is None:
             return Path.cwd()
-        path = self.file.rpartition(":")[0] or self.file
-        return Path(path).resolve().parent
+        return Path(Reference.parse(self.file).place).resolve().parent
 
     def to_json(self) -> str | None:
         """The reference for the database, or None where it means nothing outside this process."""
         if self.pickled is not None:
             return None
         plain = asdict(self)
-        del plain["pickled"]
+        del plain["pickled"]  # which is None
         return json.dumps(plain)
 
     @classmethod
@@ -119,38 +123,41 @@ class StudyRef:
         return cls(**{**plain, **lists})
 
 
-def _with_whole_path(task: Task, folder: Path) -> Task:
-    """The task with the whole path of its vectors. Raises `InputError` where there is no file."""
-    try:
-        return replace(task, vectors=str(find_path(str(task.vectors), folder).resolve()))
-    except InputError as problem:
-        raise InputError(f"The word vectors (--vectors or Task(vectors=…)): {problem}") from None
+def study_in_file(text: str) -> Study:
+    """The study in `STUDY.py`, which must hold one, or the one that `STUDY.py:NAME` names.
 
-
-def _from_file(spec: str) -> Study:
-    path, colon, name = spec.rpartition(":")
-    if colon and path.endswith(".py"):
-        study = load_object(spec, "study")
+    Raises `InputError` where there is no such file or study, or more than one.
+    """
+    reference = Reference.parse(text)
+    if reference.name:
+        study = load_object(text, "study")
         if not isinstance(study, Study):
-            raise InputError(f"{spec} is {type(study).__name__}, not an advisor.Study.")
+            raise InputError(f"{text} is {type(study).__name__}, not an advisor.Study.")
         return study
 
-    # Without a name, the file must hold one study; a second name of the same one does not count.
-    module = load_file(spec, "study")
-    studies = {key: value for key, value in vars(module).items() if isinstance(value, Study)}
+    # A second name of the same study does not count.
+    module = load_file(text, "study")
+    studies = {}
+    for name, value in vars(module).items():
+        if isinstance(value, Study):
+            studies[name] = value
     if len({id(study) for study in studies.values()}) == 1:
         return next(iter(studies.values()))
     advice = "Write: study = advisor.Study(name, advisor.Task(…))."
     if studies:
-        advice = f"It has {listing(studies)}: say which, {spec}:NAME."
-    raise InputError(f"{spec} must hold one advisor.Study, and holds {len(studies)}. {advice}")
+        advice = f"It has {listing(studies)}: say which, {text}:NAME."
+    raise InputError(f"{text} must hold one advisor.Study, and holds {len(studies)}. {advice}")
 
 
-def _from_flags(flags: Mapping[str, Any]) -> Study:
-    build = load_model(flags["model"], flags.get("definitions_only", False))
+def study_from_flags(flags: Mapping[str, Any]) -> Study:
+    """The study that options of the command line describe.
+
+    Raises `InputError` where its model cannot be loaded.
+    """
     options: dict[str, Any] = {}
     for word in TASK_WORDS:
         if flags.get(word) not in (None, "", []):
             options[word] = flags[word]
-    task = Task(build=build, arguments=read_arguments(flags.get("arguments", {})), **options)
-    return Study(flags["name"], task)
+    options["build"] = load_model(flags["model"], flags.get("definitions_only", False))
+    options["arguments"] = read_arguments(flags.get("arguments", {}))
+    return Study(flags["name"], Task(**options))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 def scaled_tanh(x: Tensor) -> Tensor:
     """1.7159 tanh(2x/3): about 1 at 1, with the largest curvature there (LeCun et al. 1998)."""
+    # With 2/3 inside, 1.7159 = 1 / tanh(2/3) gives f(±1) = ±1.
     return 1.7159 * torch.tanh(2 / 3 * x)
 
 
@@ -29,8 +30,8 @@ class Swish(nn.Module):
 
 
 class FeaturePReLU(nn.PReLU):
-    """A PReLU with a slope for each element of the last dimension, where torch's has one for each
-    of the second.
+    """A PReLU with a slope for each element of the last dimension (He et al. 2015); torch's has one
+    for each of the second.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,16 +11,17 @@ from torch import Tensor, nn
 import advisor
 from advisor import Activation, Fans, Initializer
 
+# Alpha dropout keeps the mean and the variance of a signal; of maps it drops whole channels.
 ALPHA_DROPOUT: dict[type[nn.Module], Any] = {
     nn.Dropout: lambda old: nn.AlphaDropout(old.p, old.inplace),
-    **dict.fromkeys(
-        (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
-        lambda old: nn.FeatureAlphaDropout(old.p, old.inplace),
-    ),
+    nn.Dropout1d: lambda old: nn.FeatureAlphaDropout(old.p, old.inplace),
+    nn.Dropout2d: lambda old: nn.FeatureAlphaDropout(old.p, old.inplace),
+    nn.Dropout3d: lambda old: nn.FeatureAlphaDropout(old.p, old.inplace),
 }
+"""What takes the place of each of torch's dropouts."""
 
 
-class LeCun(Initializer):
+class SELUStart(Initializer):
     """Weights that keep the variance of a signal through an activation of gain 1.
 
     std = 1 / √fan_in. Reference: LeCun et al. 1998, "Efficient BackProp".
@@ -30,9 +31,8 @@ class LeCun(Initializer):
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """Gaussian with the LeCun variance."""
-        weight.copy_(
-            torch.randn(weight.shape, generator=generator).to(weight) / math.sqrt(fans.fan_in)
-        )
+        drawn = torch.randn(weight.shape, generator=generator).to(weight)
+        weight.copy_(drawn / math.sqrt(fans.fan_in))
 
 
 class SELU(Activation):
@@ -51,6 +51,7 @@ class SELU(Activation):
     Reference: Klambauer et al. 2017, "Self-normalizing neural networks".
     """
 
+    # Another start would undo the mean and variance that the fixed point needs.
     settles = ("initializer",)
 
     def __init__(self) -> None:
@@ -60,17 +61,23 @@ class SELU(Activation):
         """As every activation; and nothing in the model may undo what it does."""
         norms = [layer.name for layer in run.anatomy.layers if layer.kind == "norm"]
         if norms:
-            return f"the model normalizes ({norms[0]}{' and others' if len(norms) > 1 else ''}): that undoes self-normalization"
-        why = super().unfit(run) or LeCun().unfit(run)
+            names = f"{norms[0]} and others" if len(norms) > 1 else norms[0]
+            return f"the model normalizes ({names}): that undoes self-normalization"
+        why = super().unfit(run) or SELUStart().unfit(run)
         if why is None and self.called_dropouts(run):
-            return "the model calls dropout as a function, which cannot be made alpha dropout: use nn.Dropout modules"
+            return (
+                "the model calls dropout as a function, which cannot be made alpha dropout: "
+                "use nn.Dropout modules"
+            )
         return why
 
     def apply(self, run: advisor.Run, **params: Any) -> str:
         """Swap, start anew, and exchange the dropouts."""
-        swapped = super().apply(run, **params)
+        actions = [super().apply(run, **params)]
+        # The start must see the new activations, whose gain it is made for.
         run.changed()
-        started = LeCun().apply(run)
+        actions.append(f"LeCun start: {SELUStart().apply(run)}")
         dropouts = self.replace(run, ALPHA_DROPOUT)
-        changed = [f"alpha dropout at {', '.join(dropouts)}"] if dropouts else []
-        return "; ".join((swapped, f"LeCun start: {started}", *changed))
+        if dropouts:
+            actions.append(f"alpha dropout at {', '.join(dropouts)}")
+        return "; ".join(actions)

@@ -14,7 +14,8 @@ def slots() -> list[advisor.Slot]:
     """The slot for the rows of word tables; it comes after the initializer, which would overwrite
     them.
     """
-    return [advisor.Slot("embedding", "the rows of word tables", after=("initializer",))]
+    about = "the rows of word tables"
+    return [advisor.Slot("embedding", about, after=("initializer",))]
 
 
 @advisor.hookimpl
@@ -24,5 +25,5 @@ def techniques() -> list[advisor.Technique]:
         Word2Vec("skipgram", skip_gram=True),
         Word2Vec("cbow", skip_gram=False),
         FromFile(),
-        FastText(),
+        FastText(),  # two to three times as slow, and so tried only where it is named
     ]

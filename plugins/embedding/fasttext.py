@@ -22,24 +22,28 @@ class FastText(Gensim):
     its parts.
 
     Formula: as skip-gram, with v(word) the mean over the word and its character n-grams of length 3
-        to 6, `<` and `>` at its
-    ends; n-grams share 20,000 places by a hash.
+    to 6, `<` and `>` at its ends; n-grams share 20,000 places by a hash.
 
     When it helps: small corpora in languages with many forms of a word, typing errors, and words
-        that only validation or new
-    text has, which get a vector from their parts. It costs two to three times what skip-gram does.
+    that only validation or new text has, which get a vector from their parts. It costs two to three
+    times what skip-gram does.
 
     Arguments: as skip-gram's: rows, window, epochs, loss, sample.
 
     Reference: Bojanowski et al. 2017, "Enriching word vectors with subword information".
     """
 
-    name, cite, standard = "fasttext", "Bojanowski et al. 2017", False
+    name = "fasttext"
+    cite = "Bojanowski et al. 2017"
+    standard = False
     space = {**Gensim.space, **TRAINING}
 
     def unfit(self, run: advisor.Run) -> str | None:
         """As every embedding; and words must be text."""
-        return super().unfit(run) or _nameless(run)
+        why = super().unfit(run)
+        if why is None and not run.data.facts.vocabulary:
+            return "the data are ids without their words, which have no parts to learn from"
+        return why
 
     def depends(self, run: advisor.Run, sentences: Sequence[Sequence[int]]) -> list[object]:
         """Also the words as text."""
@@ -51,25 +55,19 @@ class FastText(Gensim):
         """Vectors of the words of the training text, and from their parts those of the vocabulary's
         other words.
         """
-        from gensim.models import (
-            FastText as Model,  # takes a second to import, and only some trials need it
-        )
+        # Imported here: it takes a second, and only some trials need it.
+        from gensim.models import FastText as Model
 
         names = run.data.facts.vocabulary or ()
         if not any(sentences):
             return {}, {}
-        model = Model(
-            cut(sentences, names), sg=1, bucket=BUCKET, **settings(width, run.seed, **params)
-        ).wv
-        words = list(enumerate(names))[SPECIAL:]
-        return (
-            {number: model[word] for number, word in words if word in model.key_to_index},
-            {number: model[word] for number, word in words if word not in model.key_to_index},
-        )
-
-
-def _nameless(run: advisor.Run) -> str | None:
-    words = run.data.facts.vocabulary
-    return (
-        None if words else "the data are ids without their words, which have no parts to learn from"
-    )
+        texts = cut(sentences, names)
+        options = settings(width, run.seed, **params)
+        vectors = Model(texts, sg=1, bucket=BUCKET, **options).wv
+        whole: dict[int, np.ndarray] = {}
+        from_parts: dict[int, np.ndarray] = {}
+        for number, word in enumerate(names):
+            if number >= SPECIAL:
+                by_number = whole if word in vectors.key_to_index else from_parts
+                by_number[number] = vectors[word]
+        return whole, from_parts

@@ -21,39 +21,42 @@ class FromFile(Gensim):
     fastText's or gensim's.
 
     Formula: the row of a word is its vector in the file, centred, rescaled to the table's
-        deviation, and projected where the
-    widths differ. A word that the file has only with capitals takes the first of those.
+    deviation, and projected where the widths differ. A word that the file has only with capitals
+    takes the first of those.
 
-    When it helps: few labels and vectors from much text of the same language and kind; look at the
-        coverage first. Words the
-    file does not have get random rows of the same mean and deviation.
+    When it helps: few labels and vectors from much text of the same language and kind; check the
+    coverage first. Words the file does not have get random rows of the same mean and deviation.
 
     Arguments: rows, whether training may change them, from the beginning or from half of the epochs
-        on.
+    on.
 
     Reference: Kim 2014, "Convolutional neural networks for sentence classification" (random, static
-        and tuned vectors compared).
+    and tuned vectors compared).
     """
 
-    name, cite = "from_file", "Kim 2014"
+    name = "from_file"
+    cite = "Kim 2014"
 
     def unfit(self, run: advisor.Run) -> str | None:
         """As every embedding; and there must be a file, and words as text to look up in it."""
-        words = run.data.facts.vocabulary
-        why = super().unfit(run) or _not_given(run)
-        if why or words is None:
+        why = super().unfit(run)
+        if why is not None:
             return why
-        known = read(Path(str(run.task.vectors)), words)[0]
-        return (
-            None
-            if known
-            else f"{Path(str(run.task.vectors)).name} has none of the {len(words):,} words of the data"
-        )
+        if run.task.vectors is None:
+            return "no file of word vectors was given: --vectors PATH or Task(vectors=…)"
+        words = run.data.facts.vocabulary
+        if not words:
+            return "the data are ids without their words, which no file can be asked for"
+        path = Path(str(run.task.vectors))
+        vectors, _ = read(path, words)
+        if vectors:
+            return None
+        return f"{path.name} has none of the {len(words):,} words of the data"
 
     def depends(self, run: advisor.Run, sentences: Sequence[Sequence[int]]) -> list[object]:
         """The file's contents and the words; not the training text."""
         path = Path(str(run.task.vectors))
-        return [_contents(path, path.stat().st_mtime_ns), run.data.facts.vocabulary]
+        return [_content_hash(path, path.stat().st_mtime_ns), run.data.facts.vocabulary]
 
     def learn(
         self, run: advisor.Run, sentences: Sequence[Sequence[int]], width: int, **params: Any
@@ -64,19 +67,10 @@ class FromFile(Gensim):
         return read(Path(str(run.task.vectors)), run.data.facts.vocabulary or ())
 
 
-def _not_given(run: advisor.Run) -> str | None:
-    if run.task.vectors is None:
-        return "no file of word vectors was given: --vectors PATH or Task(vectors=…)"
-    return (
-        None
-        if run.data.facts.vocabulary
-        else "the data are ids without their words, which no file can be asked for"
-    )
-
-
+# Keyed by the path and the time of the last change: a file that was written again is read again.
 @functools.lru_cache(maxsize=4)
-def _contents(path: Path, changed: int) -> str:
-    """A hash of a file; `changed`, when it was written last, keeps the answer from growing old."""
+def _content_hash(path: Path, changed: int) -> str:
+    """A hash of a file's contents."""
     del changed
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

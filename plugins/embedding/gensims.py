@@ -54,20 +54,26 @@ def settings(
     """Arguments of gensim's models: one worker, so that a seed gives the same vectors, and every
     word of the text.
     """
-    output = {"hs": 1, "negative": 0} if loss == "hierarchical" else {"hs": 0, "negative": 5}
-    own = {
+    hierarchical = loss == "hierarchical"
+    return {
         "vector_size": width,
         "window": window,
         "epochs": epochs,
         "sample": sample,
-        "seed": seed % 2**32,
+        "seed": seed % 2**32,  # numpy takes no larger one
+        "hs": int(hierarchical),
+        "negative": 0 if hierarchical else 5,  # 5 to 20 for small corpora (Mikolov et al. 2013)
+        "min_count": 1,
+        "workers": 1,  # with several, the order of updates is that of the scheduler
+        "shrink_windows": True,
     }
-    return {**own, **output, "min_count": 1, "workers": 1, "shrink_windows": True}
 
 
 def cut(sentences: Sequence[Sequence[int]], names: Sequence[str]) -> list[list[str]]:
     """Sentences of words, none longer than gensim reads."""
-    texts = ([names[word] for word in sentence] for sentence in sentences)
-    return [
-        text[start : start + LONGEST] for text in texts for start in range(0, len(text), LONGEST)
-    ]
+    parts = []
+    for sentence in sentences:
+        words = [names[word] for word in sentence]
+        for start in range(0, len(words), LONGEST):
+            parts.append(words[start : start + LONGEST])
+    return parts

@@ -16,6 +16,7 @@ ENOUGH = 0.5
 nothing.
 """
 BATCH = 1000
+"""Analogies that are answered at a time."""
 
 Score = tuple[float, float]
 """A number, and the share of the pairs or questions that it rests on."""
@@ -26,56 +27,69 @@ def scores(vectors: Mapping[str, np.ndarray]) -> dict[str, Score]:
     2013; share answered).
     """
     spec = importlib.util.find_spec("gensim")
-    folder = Path(spec.origin or "").parent / "test" / "test_data" if spec else Path()
-    found = {}
+    if spec is None:
+        return {}
+    # Gensim ships both files for its own tests.
+    folder = Path(spec.origin or "").parent / "test" / "test_data"
+    scores_by_name = {}
     for name, file, measure in (
         ("WordSim-353 rho", "wordsim353.tsv", similarity),
         ("analogies", "questions-words.txt", analogies),
     ):
-        if (folder / file).is_file():
-            found[name] = measure(vectors, (folder / file).read_text("utf-8").lower())
-    return {name: score for name, score in found.items() if score[1]}
+        path = folder / file
+        if path.is_file():
+            number, share = measure(vectors, path.read_text("utf-8").lower())
+            if share:
+                scores_by_name[name] = (number, share)
+    return scores_by_name
 
 
 def similarity(vectors: Mapping[str, np.ndarray], text: str) -> Score:
     """Spearman's rho between cosines and people's judgement, from lines of two words and a number,
     separated by tabs.
     """
-    rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
-    known = [
-        (one, two, float(score)) for one, two, score in rows if one in vectors and two in vectors
-    ]
-    share = len(known) / max(1, len(rows))
+    pairs = 0
+    judged, cosines = [], []
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pairs += 1
+        one, two, score = line.split("\t")
+        if one in vectors and two in vectors:
+            judged.append(float(score))
+            cosines.append(float(_unit(vectors[one]) @ _unit(vectors[two])))
+    share = len(judged) / max(1, pairs)
     if share < ENOUGH:
         return float("nan"), share
-    units = {word: _unit(vectors[word]) for one, two, _ in known for word in (one, two)}
-    cosines = [float(units[one] @ units[two]) for one, two, _ in known]
-    return float(spearmanr(cosines, [score for *_, score in known]).statistic), share
+    return float(spearmanr(cosines, judged).statistic), share
 
 
 def analogies(vectors: Mapping[str, np.ndarray], text: str) -> Score:
-    """The share of questions `a b c d` that `b - a + c` answers with d, its three words left out.
-    """
-    rows = [line.split() for line in text.splitlines() if line and not line.startswith(":")]
+    """The share of questions `a b c d` that `b - a + c` answers with d, a, b and c left out."""
     place = {word: row for row, word in enumerate(vectors)}
-    known = np.array(
-        [[place[word] for word in row] for row in rows if all(word in place for word in row)],
-        dtype=int,
-    )
-    share = len(known) / max(1, len(rows))
+    questions = 0
+    covered = []
+    for line in text.splitlines():
+        # A line that begins with a colon is the heading of a group.
+        if not line or line.startswith(":"):
+            continue
+        questions += 1
+        words = line.split()
+        if all(word in place for word in words):
+            covered.append([place[word] for word in words])
+    share = len(covered) / max(1, questions)
     if share < ENOUGH:
         return float("nan"), share
+
     units = np.stack([_unit(vector) for vector in vectors.values()])
-    right = sum(
-        _right(units, known[start : start + BATCH]) for start in range(0, len(known), BATCH)
-    )
-    return right / len(known), share
-
-
-def _right(units: np.ndarray, asked: np.ndarray) -> int:
-    near = (units[asked[:, 1]] - units[asked[:, 0]] + units[asked[:, 2]]) @ units.T
-    np.put_along_axis(near, asked[:, :3], -np.inf, axis=1)
-    return int((near.argmax(1) == asked[:, 3]).sum())
+    right = 0
+    for start in range(0, len(covered), BATCH):
+        a, b, c, d = np.array(covered[start : start + BATCH], dtype=int).T
+        cosines = (units[b] - units[a] + units[c]) @ units.T
+        # The nearest words of all are often those of the question.
+        np.put_along_axis(cosines, np.stack([a, b, c], axis=1), -np.inf, axis=1)
+        right += int((cosines.argmax(1) == d).sum())
+    return right / len(covered), share
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

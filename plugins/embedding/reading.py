@@ -6,7 +6,7 @@ import functools
 import gzip
 import pickle
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from .gensims import SPECIAL
 FACEBOOK = struct.pack("<i", 793712314)
 """The first bytes of a model as Facebook's fastText writes it."""
 
-Found = tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]
+Vectors = tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]
 """Vectors by id: of words as the file has them, and of words put together from their parts."""
+LazyVectors = Iterable[tuple[str, Callable[[], np.ndarray]]]
+"""Words of a file, each with a function that reads its vector: most are not asked for."""
 
 
-def read(path: Path, vocabulary: Sequence[str]) -> Found:
+def read(path: Path, vocabulary: Sequence[str]) -> Vectors:
     """Vectors of the words in `vocabulary` by their position.
 
     Raises:
@@ -32,72 +34,71 @@ def read(path: Path, vocabulary: Sequence[str]) -> Found:
     return _read(path, path.stat().st_mtime_ns, tuple(vocabulary))
 
 
+# Keyed by the path, the time of the last change and the words: a file that was written again is
+# read again.
 @functools.lru_cache(maxsize=2)
-def _read(path: Path, changed: int, vocabulary: tuple[str, ...]) -> Found:
-    del changed  # part of the key: a file that was written again is read again
-    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
-    reader = READERS.get(kind)
+def _read(path: Path, changed: int, vocabulary: tuple[str, ...]) -> Vectors:
+    del changed
+    suffix = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    reader = READERS.get(suffix)
     if reader is None:
-        raise InputError(
-            f"Vectors {path}: a file of word vectors ends in {', '.join(f'.{name}' for name in READERS)}."
-        )
-    wanted = {word: number for number, word in enumerate(vocabulary) if number >= SPECIAL}
+        suffixes = ", ".join(f".{name}" for name in READERS)
+        raise InputError(f"Vectors {path}: a file of word vectors ends in {suffixes}.")
+    # Padding and unknown words have no vector, whatever the file has under their names.
+    ids = {word: number for number, word in enumerate(vocabulary) if number >= SPECIAL}
     try:
-        return reader(path, wanted)
+        return reader(path, ids)
     except InputError:
         raise
     except Exception as problem:  # a broken file makes a reader raise anything
-        raise InputError(
-            f"Vectors {path} cannot be read as .{kind} ({type(problem).__name__}: {problem})."
-        ) from problem
+        said = f"{type(problem).__name__}: {problem}"
+        raise InputError(f"Vectors {path} cannot be read as .{suffix} ({said}).") from problem
 
 
-def _matched(
-    pairs: Iterable[tuple[str, Callable[[], np.ndarray]]], wanted: Mapping[str, int]
-) -> dict[int, np.ndarray]:
-    """The vectors of wanted words: the first of the same spelling, else the first that differs by
-    capitals.
+def _matched(words: LazyVectors, ids: Mapping[str, int]) -> dict[int, np.ndarray]:
+    """The vectors of the words in `ids`: the first of the same spelling, else the first that
+    differs by capitals.
     """
     exact: dict[int, np.ndarray] = {}
     folded: dict[int, np.ndarray] = {}
-    for word, vector in pairs:
-        number, other = wanted.get(word), wanted.get(word.lower())
-        if number is not None and number not in exact:
-            exact[number] = vector()
-        elif number is None and other is not None and other not in folded:
-            folded[other] = vector()
-    return {**folded, **exact}
+    for word, vector in words:
+        if word in ids:
+            number = ids[word]
+            if number not in exact:
+                exact[number] = vector()
+        elif word.lower() in ids:
+            number = ids[word.lower()]
+            if number not in folded:
+                folded[number] = vector()
+    return folded | exact
 
 
-def _text(path: Path, wanted: Mapping[str, int]) -> Found:
+def _text(path: Path, ids: Mapping[str, int]) -> Vectors:
     """Lines of a word and its numbers, with a first line of two sizes (word2vec) or without
     (GloVe).
     """
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        first = file.readline().decode("utf-8", "replace").split()
-        header = len(first) == 2 and all(part.isdigit() for part in first)
-        width = int(first[1]) if header else len(first) - 1
+        first_line = file.readline().decode("utf-8", "replace").split()
+        has_header = len(first_line) == 2 and all(part.isdigit() for part in first_line)
+        width = int(first_line[1]) if has_header else len(first_line) - 1
         if width < 1:
             raise InputError(
-                f"Vectors {path}: line 1 holds no vector; a line is a word and its numbers, separated by blanks."
+                f"Vectors {path}: line 1 holds no vector; a line is a word and its numbers, "
+                "separated by blanks."
             )
-        if not header:
+        if not has_header:
             file.seek(0)
-        return _matched(_lines(path, file, width, start=2 if header else 1), wanted), {}
+        words = _words_of_lines(path, file, width, start=2 if has_header else 1)
+        return _matched(words, ids), {}
 
 
-def _lines(
-    path: Path, file: Iterable[bytes], width: int, start: int
-) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+def _words_of_lines(path: Path, file: Iterable[bytes], width: int, start: int) -> LazyVectors:
     for number, line in enumerate(file, start):
-        parts = line.rstrip().rsplit(
-            b" ", width
-        )  # from the right: GloVe has words with blanks in them
-        if parts != [b""]:
-            yield (
-                parts[0].decode("utf-8", "ignore"),
-                functools.partial(_vector, path, number, parts[1:], width),
-            )
+        # Numbers are split off from the right: GloVe has words with blanks in them.
+        word, *parts = line.rstrip().rsplit(b" ", width)
+        if word or parts:
+            vector = functools.partial(_vector, path, number, parts, width)
+            yield word.decode("utf-8", "ignore"), vector
 
 
 def _vector(path: Path, line: int, parts: list[bytes], width: int) -> np.ndarray:
@@ -110,32 +111,32 @@ def _vector(path: Path, line: int, parts: list[bytes], width: int) -> np.ndarray
     return vector
 
 
-def _binary(path: Path, wanted: Mapping[str, int]) -> Found:
+def _binary(path: Path, ids: Mapping[str, int]) -> Vectors:
     """word2vec's own format, or a model of Facebook's fastText."""
     from gensim.models import KeyedVectors
     from gensim.models.fasttext import load_facebook_vectors
 
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        facebook = file.read(4) == FACEBOOK
-    if facebook:
-        return _keyed(load_facebook_vectors(str(path)), wanted)
-    return _keyed(
-        KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="ignore"), wanted
-    )
+        is_facebook = file.read(4) == FACEBOOK
+    if is_facebook:
+        return _from_gensim(load_facebook_vectors(str(path)), ids)
+    # Corpora hold words that are cut in the middle of a character.
+    load = KeyedVectors.load_word2vec_format
+    return _from_gensim(load(str(path), binary=True, unicode_errors="ignore"), ids)
 
 
-def _saved(path: Path, wanted: Mapping[str, int]) -> Found:
+def _saved(path: Path, ids: Mapping[str, int]) -> Vectors:
     """What gensim's `KeyedVectors.save` wrote, which is a pickle: only what such a file needs is
     let in.
     """
     from gensim.models import KeyedVectors
 
     with path.open("rb") as file:
-        _Careful(path, file).load()
-    return _keyed(KeyedVectors.load(str(path)), wanted)
+        VectorUnpickler(path, file).load()
+    return _from_gensim(KeyedVectors.load(str(path)), ids)
 
 
-class _Careful(pickle.Unpickler):
+class VectorUnpickler(pickle.Unpickler):
     """Reads a pickle and refuses all classes and functions but those of vectors, so that a file
     cannot run code.
     """
@@ -149,30 +150,31 @@ class _Careful(pickle.Unpickler):
         self.path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        vectors = module in self.modules and name in self.names
-        if vectors or (module.split(".")[0] == "numpy" and name in self.arrays):
+        """The class or function, or an InputError where no word vectors need it."""
+        is_vectors = module in self.modules and name in self.names
+        is_array = module.split(".")[0] == "numpy" and name in self.arrays
+        if is_vectors or is_array:
             return super().find_class(module, name)
         raise InputError(
-            f"Vectors {self.path} would load {module}.{name}, which no word vectors need; a pickle can run any code. Save "
-            "`model.wv` as text: wv.save_word2vec_format('vectors.txt')."
+            f"Vectors {self.path} would load {module}.{name}, which no word vectors need; a pickle "
+            "can run any code. Save `model.wv` as text: wv.save_word2vec_format('vectors.txt')."
         )
 
 
-def _keyed(vectors: Any, wanted: Mapping[str, int]) -> Found:
-    known = _matched(
-        ((word, functools.partial(vectors.get_vector, word)) for word in vectors.key_to_index),
-        wanted,
-    )
+def _from_gensim(vectors: Any, ids: Mapping[str, int]) -> Vectors:
+    """Vectors that gensim has read; those of fastText also from the parts of a word."""
+    words = vectors.key_to_index
+    whole = _matched(((word, functools.partial(vectors.get_vector, word)) for word in words), ids)
     if not hasattr(vectors, "vectors_ngrams") or not vectors.bucket:
-        return known, {}
-    return known, {
-        number: vectors.get_vector(word) for word, number in wanted.items() if number not in known
-    }
+        return whole, {}
+    missing = {word: number for word, number in ids.items() if number not in whole}
+    return whole, {number: vectors.get_vector(word) for word, number in missing.items()}
 
 
-READERS: dict[str, Callable[[Path, Mapping[str, int]], Found]] = {
+READERS: dict[str, Callable[[Path, Mapping[str, int]], Vectors]] = {
     "txt": _text,
     "vec": _text,
     "bin": _binary,
     "kv": _saved,
 }
+"""By the end of a file's name, without `.gz`: what reads it."""

@@ -15,43 +15,40 @@ class Word2Vec(Gensim):
     predicts it (CBOW).
 
     Formula: maximise log σ(u·v) over pairs of neighbours + Σ log σ(−u'·v) over 5 words u' drawn by
-        frequency^¾; or, with
-    hierarchical softmax, the sum of log σ along the word's path in a Huffman tree. A word of
-    frequency f above `sample` is kept with probability (√(f/sample) + 1)·sample/f.
+    frequency^¾; or, with hierarchical softmax, the sum of log σ along the word's path in a Huffman
+    tree. A word of frequency f above `sample` is kept with probability (√(f/sample) + 1)·sample/f.
 
     When it helps: few labels, or much unlabeled text of the same kind; skip-gram for small corpora
-        and rare words, CBOW for speed
-    and frequent words. Frozen vectors lose when labels are many. Rare words get poor vectors, a
-    word of several meanings gets one, antonyms lie close, and the text's bias comes along.
+    and rare words, CBOW for speed and frequent words. Frozen vectors lose when labels are many.
+    Rare words get poor vectors, a word of several meanings gets one, antonyms lie close, and the
+    text's bias comes along.
 
     Arguments: rows; window, the most neighbours on each side, drawn anew for each word; epochs,
-        passes over the text;
-    loss; sample.
+    passes over the text; loss; sample.
 
     Reference: Mikolov et al. 2013, "Distributed representations of words and phrases and their
-        compositionality".
+    compositionality".
     """
 
     cite = "Mikolov et al. 2013"
 
     def __init__(self, name: str, skip_gram: bool) -> None:
-        self.name, self.skip_gram = name, skip_gram
+        self.name = name
+        self.skip_gram = skip_gram
         self.space = {**Gensim.space, **TRAINING}
 
     def vectors(
         self, sentences: Sequence[Sequence[int]], width: int, seed: int, **params: Any
     ) -> Mapping[int, np.ndarray]:
         """Vectors of every id that occurs in `sentences`."""
-        from gensim.models import (
-            Word2Vec as Model,  # takes a second to import, and only some trials need it
-        )
+        # Imported here: it takes a second, and only some trials need it.
+        from gensim.models import Word2Vec as Model
 
-        words = [
-            str(number)
-            for number in range(1 + max(max(sentence, default=0) for sentence in sentences))
-        ]
-        given = {name: params.get(name, parameter.first) for name, parameter in TRAINING.items()}
-        model = Model(
-            cut(sentences, words), sg=int(self.skip_gram), **settings(width, seed, **given)
-        )
-        return {int(word): model.wv.vectors[row] for word, row in model.wv.key_to_index.items()}
+        # Ids stand for words, so that data without a vocabulary can be learnt from.
+        largest = max(max(sentence, default=0) for sentence in sentences)
+        names = [str(number) for number in range(1 + largest)]
+        chosen = {name: params.get(name, parameter.first) for name, parameter in TRAINING.items()}
+        texts = cut(sentences, names)
+        options = settings(width, seed, **chosen)
+        vectors = Model(texts, sg=int(self.skip_gram), **options).wv
+        return {int(word): vectors.vectors[row] for word, row in vectors.key_to_index.items()}

@@ -21,6 +21,7 @@ from .variance import (
     Zeros,
 )
 
+# What every search tries comes first, then what is tried by name, last the negative controls.
 STANDARD = (Xavier, He, Orthogonal, LSUV, LayerNormalization, ResidualScaling)
 NAMED = (Uniform, Normal, TruncatedNormal, XavierUniform, HeUniform, LeCun, VarianceScaling)
 STRUCTURED = (DeltaOrthogonal, Sparse, Identity, IRNN, Centred)
@@ -36,7 +37,6 @@ def slots() -> list[advisor.Slot]:
 
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
-    """The rules of this package: first what every search tries, then what is tried by name, last
-    the negative controls.
-    """
-    return [rule() for rule in (*STANDARD, *NAMED, *STRUCTURED, *BRANCHED, *CONTROLS)]
+    """The rules of this package."""
+    rules = (*STANDARD, *NAMED, *STRUCTURED, *BRANCHED, *CONTROLS)
+    return [rule() for rule in rules]

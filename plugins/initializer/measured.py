@@ -1,5 +1,5 @@
-"""Initializers that look at data: one pass over at most 256 training rows, in which each layer is
-scaled.
+"""Initializers that are measured on data: one pass over at most 256 training rows, in which each
+layer is scaled.
 """
 
 from __future__ import annotations
@@ -16,13 +16,20 @@ from advisor import Fans, Initializer, Layer, Run
 from .fills import normal, orthogonal
 
 Again = Callable[[float | None], Tensor]
-_TINY = 1e-8  # a smaller deviation is none
-_DEAF = "its output does not follow its weight"
-_STILL = "its output does not vary"
+"""Computes a layer's output again, once its weight has been multiplied by a factor or (with None)
+changed in another way.
+"""
+_TINY = 1e-8
+"""An output with a smaller deviation does not vary."""
+_CLOSE = 0.05
+"""How far a deviation may be from 1 once its layer has been scaled."""
+_NOT_FOLLOWING = "its output does not follow its weight"
+_NOT_VARYING = "its output does not vary"
 _UNSCALED = {
     "rnn": "recurrent: several outputs share its weights",
     "attention": "projections inside one operation",
 }
+"""Why layers of these kinds are not scaled."""
 
 
 class LSUV(Initializer):
@@ -43,6 +50,7 @@ class LSUV(Initializer):
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """The orthogonal start."""
+        # Gain 1: what the activation needs is measured.
         orthogonal(weight, 1.0, generator)
 
     def apply(self, run: Run, **params: Any) -> str:
@@ -50,30 +58,35 @@ class LSUV(Initializer):
         wanted size.
         """
         started = super().apply(run, **params)
-        found = self.scaled(run)
-        done = [std for std in found.values() if isinstance(std, float)]
-        range_of = f" (from {min(done):.2g}–{max(done):.2g})" if done else ""
-        rest = self.tell((name, why) for name, why in found.items() if isinstance(why, str))
-        layers = f"{len(done)} layer{'' if len(done) == 1 else 's'}"
-        return f"{self.goal.format(layers)}{range_of}; {started}" + (
-            f"; not scaled: {rest}" if rest else ""
-        )
+        results = self.scaled(run)
+        deviations = [result for result in results.values() if isinstance(result, float)]
+        number = len(deviations)
+        action = self.goal.format("1 layer" if number == 1 else f"{number} layers")
+        if deviations:
+            action += f" (from {min(deviations):.2g}–{max(deviations):.2g})"
+        actions = [action, started]
+        not_scaled = [(name, why) for name, why in results.items() if isinstance(why, str)]
+        if not_scaled:
+            actions.append(f"not scaled: {self.tell(not_scaled)}")
+        return "; ".join(actions)
 
     def scaled(self, run: Run) -> dict[str, float | str]:
         """Scale every layer; by name, the deviation that it had, or why it was not scaled."""
-        found: dict[str, float | str] = {
-            layer.name: _why_unscaled(layer) for layer in self.layers(run)
-        }
+        results: dict[str, float | str] = {}
+        for layer in self.layers(run):
+            did_not_run = "it did not run" if layer.callable else "never called as a layer"
+            results[layer.name] = _UNSCALED.get(layer.kind, did_not_run)
 
         def visit(layer: Layer, output: Tensor, again: Again) -> Tensor | None:
-            if layer.kind in _UNSCALED or found[layer.name] == _DEAF:
+            """Scale a layer by its output, unless that was tried in vain."""
+            if layer.kind in _UNSCALED or results[layer.name] == _NOT_FOLLOWING:
                 return None
-            now, found[layer.name] = self.adjust(layer, output.detach(), again)
-            return now
+            changed, results[layer.name] = self.adjust(layer, output.detach(), again)
+            return changed
 
         with self.visiting(run, visit) as forward:
             forward(self.sample(run))
-        return found
+        return results
 
     def adjust(
         self, layer: Layer, output: Tensor, again: Again
@@ -83,13 +96,15 @@ class LSUV(Initializer):
         """
         std = float(output.std())
         if not math.isfinite(std) or std < _TINY:
-            return None, _STILL
+            return None, _NOT_VARYING
         self.scale(layer, 1 / std)
-        now = again(1 / std)
-        if not abs(float(now.detach().std()) - 1) < 0.05:
+        changed = again(1 / std)
+        # A layer that normalizes its weight gives the same output as before.
+        error = abs(float(changed.detach().std()) - 1)
+        if not error < _CLOSE:
             self.scale(layer, std)
-            return None, _DEAF
-        return now, std
+            return None, _NOT_FOLLOWING
+        return changed, std
 
 
 class Centred(LSUV):
@@ -102,7 +117,7 @@ class Centred(LSUV):
     set.
 
     Reference: Krähenbühl et al. 2015, "Data-dependent initializations of convolutional neural
-        networks"; Salimans & Kingma 2016.
+    networks"; Salimans & Kingma 2016.
     """
 
     name = "centred"
@@ -123,19 +138,22 @@ class Centred(LSUV):
             return None, "its output is not one number per unit"
         varies = std > _TINY
         if not bool(torch.isfinite(std).all()) or not bool(varies.any()):
-            return None, _STILL
-        factors, bias = torch.where(varies, 1 / std, 1.0), self.free_bias(layer)
+            return None, _NOT_VARYING
+        factors = torch.where(varies, 1 / std, 1.0)
+        bias = self.free_bias(layer)
         self.scale_units(layer, factors)
         if bias is not None:
             bias.data.copy_(torch.where(varies, -mean * factors, 0.0))
-        now = again(None)
-        after = _by_unit(layer, now.detach())[0][varies]
-        if bool(((after - 1).abs() < 0.05).all()):
-            return now, float(std[varies].mean())
+
+        # Where the output did not follow, the layer is put back as it was.
+        changed = again(None)
+        new_std, _ = _by_unit(layer, changed.detach())
+        if bool(((new_std[varies] - 1).abs() < _CLOSE).all()):
+            return changed, float(std[varies].mean())
         self.scale_units(layer, 1 / factors)
         if bias is not None:
             bias.data.zero_()
-        return None, _DEAF
+        return None, _NOT_FOLLOWING
 
 
 class LayerNormalization(Initializer):
@@ -148,7 +166,7 @@ class LayerNormalization(Initializer):
     centring. Helps deep nets without normalization layers.
 
     Reference: Mishkin & Matas 2015, "All you need is a good init"; Krähenbühl et al. 2015,
-        "Data-dependent initializations".
+    "Data-dependent initializations".
     """
 
     name = "layer_normalization"
@@ -156,42 +174,36 @@ class LayerNormalization(Initializer):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Choose for the model as it is now, say why, and apply."""
-        hidden = [
-            layer
-            for layer in self.layers(run)
-            if layer.site is not None and layer.site.label == "hidden"
-        ]
-        bounded = [layer for layer in hidden if self.saturates(layer)]
-        chosen = Centred() if 2 * len(bounded) > len(hidden) else LSUV()
-        reading = (
-            "mean 0 and deviation 1 per unit"
-            if isinstance(chosen, Centred)
-            else "one scale per layer"
+        hidden = []
+        for layer in self.layers(run):
+            if layer.site is not None and layer.site.label == "hidden":
+                hidden.append(layer)
+        saturating = [layer for layer in hidden if self.saturates(layer)]
+        mostly_saturating = 2 * len(saturating) > len(hidden)
+        chosen = Centred() if mostly_saturating else LSUV()
+        per_unit, per_layer = "mean 0 and deviation 1 per unit", "one scale per layer"
+        because = (
+            f"{per_unit if mostly_saturating else per_layer}, because activations that saturate "
+            f"follow {len(saturating)} of {len(hidden)} hidden layers"
         )
-        told = f"activations that saturate follow {len(bounded)} of {len(hidden)} hidden layers"
-        return f"{reading}, because {told}{self._worst(hidden, bounded)}; {chosen.apply(run)}"
+
+        # What centring would do before the worst of the other activations.
+        others = [layer for layer in hidden if layer not in saturating]
+        growths = [(self.moments(layer).centred_growth, layer.followed_by) for layer in others]
+        growth, kind = max(growths, default=(0.0, ""))
+        actions = [because]
+        if kind:
+            growing = f"{growth:.2f}-fold in variance before {kind}"
+            actions.append(f"centring would make gradients grow {growing}")
+        return "; ".join([*actions, chosen.apply(run)])
 
     def saturates(self, layer: Layer) -> bool:
         """Whether what follows a layer is bounded, and centring its input does not make gradients
         grow.
         """
-        return self.is_bounded(layer) and self.moments(layer).centred_growth <= max(
-            1.1, self.moments(layer).growth
-        )
-
-    def _worst(self, hidden: list[Layer], bounded: list[Layer]) -> str:
-        """What centring would do to the gradients before the others."""
-        others = (
-            (self.moments(layer).centred_growth, layer.followed_by)
-            for layer in hidden
-            if layer not in bounded
-        )
-        growth, kind = max(others, default=(0.0, ""))
-        return (
-            f"; centring would make gradients grow {growth:.2f}-fold in variance before {kind}"
-            if kind
-            else ""
-        )
+        moments = self.moments(layer)
+        most = max(1.1, moments.growth)
+        return self.is_bounded(layer) and moments.centred_growth <= most
 
 
 def _by_unit(layer: Layer, output: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,13 +211,8 @@ def _by_unit(layer: Layer, output: Tensor) -> tuple[Tensor, Tensor]:
     kernel moves over.
     """
     module: Any = layer.module
-    moved = len(module.kernel_size) if layer.kind.startswith("conv") else 0
-    last = output.movedim(output.ndim - 1 - moved, -1)
-    flat = last.reshape(-1, last.shape[-1])
+    # Units lie before the dimensions of a kernel, and last where there is none.
+    kernel_dimensions = len(module.kernel_size) if layer.kind.startswith("conv") else 0
+    units_last = output.movedim(output.ndim - 1 - kernel_dimensions, -1)
+    flat = units_last.reshape(-1, units_last.shape[-1])
     return flat.std(0, correction=0), flat.mean(0)
-
-
-def _why_unscaled(layer: Layer) -> str:
-    return _UNSCALED.get(
-        layer.kind, "it did not run" if layer.callable else "never called as a layer"
-    )

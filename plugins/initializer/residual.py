@@ -1,10 +1,11 @@
-"""Initializers that tame residual branches, found in the trace: layers whose result is added to
+"""Initializers that scale residual branches, which the trace shows: layers whose result is added to
 what went past them.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import torch
@@ -15,7 +16,10 @@ from advisor import Fans, Float, Layer, Run
 from .fills import normal
 from .variance import He, XavierUniform
 
-_STATELESS = ("linear", "conv", "conv_transpose")
+Ends = list[tuple[Layer, str | None]]
+"""Layers that close a residual branch, each with why it may not be scaled, or None."""
+_OF_ONE_MATRIX = ("linear", "conv", "conv_transpose")
+"""Kinds of layers whose output is a multiple of one weight."""
 
 
 class ResidualScaling(He):
@@ -25,8 +29,7 @@ class ResidualScaling(He):
     that ends it) times 1 / √(2N). Helps deep residual nets without normalization.
 
     Reference: Zhang et al. 2019, "Fixup initialization"; Shao et al. 2020, "Is normalization
-        indispensable for training deep
-    neural networks?".
+    indispensable for training deep neural networks?".
     """
 
     name = "residual"
@@ -39,35 +42,34 @@ class ResidualScaling(He):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, then scale what ends the branches."""
-        ends = self.ends(run)  # asked first: what is filled with zeros is not zero on purpose
-        return "; ".join(
-            [super().apply(run, **params), *self.tame(run, ends, self.factor(count_of(ends)))]
-        )
+        # The ends are judged first: a weight that this rule sets to zero is not the author's zero.
+        ends = self.ends(run)
+        filled = super().apply(run, **params)
+        factor = self.factor(branch_count(ends))
+        return "; ".join([filled, *self.scale_branches(run, ends, factor)])
 
     def factor(self, branches: int) -> float:
         """What the end of each branch is multiplied by."""
         return 1 / math.sqrt(2 * branches)
 
-    def tame(self, run: Run, ends: list[tuple[Layer, str | None]], factor: float) -> list[str]:
+    def scale_branches(self, run: Run, ends: Ends, factor: float) -> list[str]:
         """Scale the ends of branches; what was done, and what was left."""
-        may = [
-            layer
-            for layer, why in ends
-            if why is None and not (factor == 0 and self._cannot_vanish(layer))
-        ]
-        for layer in may:
-            self.scale(layer, factor)
-        left = [
-            (layer.name, why or "its weight is computed and cannot become zero")
-            for layer, why in ends
-            if layer not in may
-        ]
-        names = self.tell((layer.name, f"× {factor:.2g}") for layer in may)
-        return [f"ends of residual branches: {names or 'none'}"] + (
-            [f"branches not scaled: {self.tell(left)}"] if left else []
-        )
+        scaled, left = [], []
+        for layer, why in ends:
+            if why is None and factor == 0 and self.cannot_vanish(layer):
+                why = "its weight is computed and cannot become zero"
+            if why is None:
+                self.scale(layer, factor)
+                scaled.append((layer.name, f"× {factor:.2g}"))
+            else:
+                left.append((layer.name, why))
+        actions = [f"ends of residual branches: {self.tell(scaled) or 'none'}"]
+        if left:
+            actions.append(f"branches not scaled: {self.tell(left)}")
+        return actions
 
-    def _cannot_vanish(self, layer: Layer) -> bool:
+    def cannot_vanish(self, layer: Layer) -> bool:
+        """Whether a layer's weight cannot become zero, because it is a direction times a length."""
         return layer.kind != "norm" and self.is_computed(layer)
 
 
@@ -79,8 +81,7 @@ class ZeroLast(ResidualScaling):
     the rest of a branch learns from the second step on.
 
     Reference: Goyal et al. 2017, "Accurate, large minibatch SGD" (zero γ); De & Smith 2020, "Batch
-        normalization biases residual
-    blocks towards the identity function" (SkipInit).
+    normalization biases residual blocks towards the identity function" (SkipInit).
     """
 
     name = "zero_last"
@@ -97,9 +98,9 @@ class Fixup(ZeroLast):
     number of branches.
 
     With L branches of m layers each: the last layer of a branch and the output layer are zero, the
-        other m - 1 layers of a
-    branch are He's times L^(-1 / (2m - 2)). The scalar biases and multipliers of the paper are not
-    added: the model stays as it was built. Helps deep residual nets without normalization.
+    other m - 1 layers of a branch are He's times L^(-1 / (2m - 2)). The scalar biases and
+    multipliers of the paper are not added: the model stays as it was built. Helps deep residual
+    nets without normalization.
 
     Reference: Zhang et al. 2019, "Fixup initialization: residual learning without normalization".
     """
@@ -107,22 +108,22 @@ class Fixup(ZeroLast):
     name = "fixup"
     cite = "Zhang et al. 2019"
 
-    def tame(self, run: Run, ends: list[tuple[Layer, str | None]], factor: float) -> list[str]:
+    def scale_branches(self, run: Run, ends: Ends, factor: float) -> list[str]:
         """Zero the ends and the output, and scale what lies inside the branches."""
-        filled = [layer for layer in self.layers(run) if layer.kind in _STATELESS]
-        said, inside = super().tame(run, ends, factor), 0
+        filled = [layer for layer in self.layers(run) if layer.kind in _OF_ONE_MATRIX]
+        actions = super().scale_branches(run, ends, factor)
+        sizes = Counter(layer.branch for layer in filled)
+        inside, outputs = 0, []
         for layer in filled:
-            size = sum(other.branch == layer.branch for other in filled)
+            size = sizes[layer.branch]
             if layer.branch is not None and not layer.closes_branch and size > 1:
-                self.scale(layer, count_of(ends) ** (-1 / (2 * size - 2)))
+                self.scale(layer, branch_count(ends) ** (-1 / (2 * size - 2)))
                 inside += 1
-        outputs = [layer for layer in filled if layer.is_output and not self._cannot_vanish(layer)]
-        for layer in outputs:
-            self.scale(layer, 0.0)
-        return [
-            *said,
-            f"{inside} layers inside branches scaled; zero output: {', '.join(o.name for o in outputs) or 'none'}",
-        ]
+            if layer.is_output and not self.cannot_vanish(layer):
+                self.scale(layer, 0.0)
+                outputs.append(layer.name)
+        zero = ", ".join(outputs) or "none"
+        return [*actions, f"{inside} layers inside branches scaled; zero output: {zero}"]
 
 
 class GPT2(ResidualScaling):
@@ -173,7 +174,7 @@ class TFixup(XavierUniform):
     whose training is unstable.
 
     Reference: Huang et al. 2020, "Improving transformer optimization through better
-        initialization".
+    initialization".
     """
 
     name = "t_fixup"
@@ -185,76 +186,85 @@ class TFixup(XavierUniform):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, then scale the branches of encoders and decoders."""
-        told = [super().apply(run, **params)]
-        decoders = [
-            name
-            for name, module in run.model.named_modules()
-            if isinstance(module, nn.TransformerDecoderLayer)
-        ]
-        inside = [layer for layer in self.layers(run) if layer.branch is not None]
-        parts = {
-            True: [a for a in inside if _within(a, decoders)],
-            False: [a for a in inside if not _within(a, decoders)],
-        }
-        for is_decoder, layers in parts.items():
-            depth = (
-                len(decoders)
-                if is_decoder
-                else len({layer.branch for layer in layers if _attends(layer)})
-            )
-            if depth:
-                factor = (9 * depth) ** -0.25 if is_decoder else 0.67 * depth**-0.25
-                scaled = [layer for layer in layers if self._scale(layer, factor)]
-                told.append(
-                    f"{len(scaled)} layers in {depth} {'decoder' if is_decoder else 'encoder'} layers × {factor:.2g}"
-                )
-        return "; ".join(told)
+        actions = [super().apply(run, **params)]
+        decoders = []
+        for name, module in run.model.named_modules():
+            if isinstance(module, nn.TransformerDecoderLayer):
+                decoders.append(f"{name}.")
+        in_encoders: list[Layer] = []
+        in_decoders: list[Layer] = []
+        for layer in self.layers(run):
+            if layer.branch is not None:
+                is_decoder = layer.name.startswith(tuple(decoders))
+                (in_decoders if is_decoder else in_encoders).append(layer)
 
-    def _scale(self, layer: Layer, factor: float) -> bool:
-        if layer.kind in _STATELESS and not layer.mixes:
-            self.scale(layer, factor)
-            return True
-        value = _value(layer.module) if layer.kind == "attention" else None
-        if value is not None:
-            value.mul_(factor)
-        return value is not None
+        # The factors are the paper's. Encoders may be the author's own classes, so that their
+        # depth is the number of branches that attend.
+        depth = len(decoders)
+        if depth:
+            action = self._scale_all(in_decoders, (9 * depth) ** -0.25)
+            actions.append(action.format(f"{depth} decoder"))
+        depth = len({layer.branch for layer in in_encoders if _attends(layer)})
+        if depth:
+            action = self._scale_all(in_encoders, 0.67 * depth**-0.25)
+            actions.append(action.format(f"{depth} encoder"))
+        return "; ".join(actions)
+
+    def _scale_all(self, layers: list[Layer], factor: float) -> str:
+        """Scale what the paper scales in these layers; what was done, with a place for where."""
+        number = 0
+        for layer in layers:
+            # Queries and keys keep Xavier's size; where a model computes attention itself, all
+            # layers whose results meet in a product are taken for such.
+            if layer.kind in _OF_ONE_MATRIX and not layer.mixes:
+                self.scale(layer, factor)
+                number += 1
+            elif layer.kind == "attention":
+                values = _value_weight(layer.module)
+                if values is not None:
+                    values.mul_(factor)
+                    number += 1
+        return f"{number} layers in {{}} layers × {factor:.2g}"
 
 
-def _value(module: Any) -> Tensor | None:
+def _value_weight(module: Any) -> Tensor | None:
     """The weights that project values, in `nn.MultiheadAttention`, if they are trained."""
-    weight = module.in_proj_weight if module.in_proj_weight is not None else module.v_proj_weight
-    if not weight.requires_grad:
-        return None
-    values: Tensor = (
-        weight.detach().chunk(3)[2] if weight is module.in_proj_weight else weight.detach()
-    )
-    return values
+    if module.in_proj_weight is None:
+        weight: Tensor = module.v_proj_weight
+        values = weight.detach()
+    else:
+        # Queries, keys and values are stacked.
+        weight = module.in_proj_weight
+        values = weight.detach().chunk(3)[2]
+    return values if weight.requires_grad else None
 
 
 def _attends(layer: Layer) -> bool:
     return layer.kind == "attention" or layer.mixes
 
 
-def _within(layer: Layer, names: list[str]) -> bool:
-    return any(layer.name.startswith(f"{name}.") for name in names)
-
-
-def count_of(ends: list[tuple[Layer, str | None]]) -> int:
+def branch_count(ends: Ends) -> int:
     """How many residual branches one pass goes through; a layer that runs several times ends
     several.
     """
     return max(1, sum(layer.calls for layer, _ in ends))
 
 
-def _no_branch(ends: list[tuple[Layer, str | None]]) -> str | None:
+def _no_branch(ends: Ends) -> str | None:
+    """Why there is no branch to scale, or None."""
     if not ends:
-        return "the model has no residual branch: no layer's result is added to a value that went past it"
+        return (
+            "the model has no residual branch: no layer's result is added to a value that went "
+            "past it"
+        )
     if any(why is None for _, why in ends):
         return None
-    return f"no layer that ends a residual branch can be scaled ({ends[0][0].name}: {ends[0][1]})"
+    layer, why = ends[0]
+    return f"no layer that ends a residual branch can be scaled ({layer.name}: {why})"
 
 
 def _no_attention(run: Run) -> str | None:
+    """Why a rule for transformers has nothing to do, or None."""
     if any(_attends(layer) for layer in run.anatomy.layers):
         return None
     return "no layer of the model computes attention, and this rule is for transformers"

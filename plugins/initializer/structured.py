@@ -19,7 +19,7 @@ class Orthogonal(Initializer):
     most of all with tanh-like units.
 
     Reference: Saxe et al. 2013, "Exact solutions to the nonlinear dynamics of learning in deep
-        linear neural networks".
+    linear neural networks".
     """
 
     name = "orthogonal"
@@ -48,13 +48,21 @@ class DeltaOrthogonal(Orthogonal):
     def unfit(self, run: Run) -> str | None:
         """A model without a convolution that can be filled so has nothing to gain from it."""
         why = super().unfit(run)
-        if why is None and not any(_is_expanding(layer) for layer in self.layers(run)):
-            return "no convolution of the model has a kernel of several taps and as many outputs as inputs; orthogonal is the same"
-        return why
+        if why is not None:
+            return why
+        for layer in self.layers(run):
+            # With a single tap the middle one is all, and a plain orthogonal kernel is the same.
+            if _why_plain(layer) is None and max(layer.module.kernel_size) > 1:  # type: ignore[arg-type]  # of a convolution
+                return None
+        return (
+            "no convolution of the model has a kernel of several taps and as many outputs as "
+            "inputs; orthogonal is the same"
+        )
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """A delta in space and an isometry across channels, where there are channels enough."""
-        if fans.kind == "conv" and weight.shape[0] >= weight.shape[1]:
+        outputs, inputs = weight.shape[:2]
+        if fans.kind == "conv" and outputs >= inputs:
             weight.zero_()
             orthogonal(centre(weight), fans.gain, generator)
         else:
@@ -62,26 +70,21 @@ class DeltaOrthogonal(Orthogonal):
 
     def apply(self, run: Run, **params: Any) -> str:
         """Fill, and say which layers got a plain orthogonal block."""
-        plain = [
-            (layer.name, why)
-            for layer in self.layers(run)
-            if (why := _why_plain(layer)) is not None
-        ]
-        return super().apply(run, **params) + (
-            f"; plain orthogonal: {self.tell(plain)}" if plain else ""
-        )
+        reasons = [(layer.name, _why_plain(layer)) for layer in self.layers(run)]
+        plain = [(name, why) for name, why in reasons if why is not None]
+        filled = super().apply(run, **params)
+        return f"{filled}; plain orthogonal: {self.tell(plain)}" if plain else filled
 
 
 def _why_plain(layer: Layer) -> str | None:
+    """Why a layer gets a plain orthogonal block, or None."""
+    if layer.kind == "conv_transpose":
+        return "a transposed convolution"
     if layer.kind != "conv":
-        return "no convolution" if layer.kind != "conv_transpose" else "a transposed convolution"
+        return "no convolution"
     module: Any = layer.module
+    # More inputs than outputs lose something, however the weights lie.
     return "fewer outputs than inputs" if module.out_channels < module.in_channels else None
-
-
-def _is_expanding(layer: Layer) -> bool:
-    module: Any = layer.module
-    return _why_plain(layer) is None and any(size > 1 for size in module.kernel_size)
 
 
 class Sparse(Initializer):
@@ -99,7 +102,7 @@ class Sparse(Initializer):
 
     name = "sparse_units"
     cite = "Martens 2010"
-    space = {"count": Int(4, 64, default=15, log=True)}
+    space = {"count": Int(4, 64, default=15, log=True)}  # 15 is the paper's
     standard = False
 
     def fill(
@@ -137,6 +140,7 @@ class Identity(Initializer):
     ) -> None:
         """The identity and a little noise."""
         normal(weight, noise, generator)
+        # Added to the noise, so that units beyond the diagonal differ from the start.
         centre(weight).diagonal().add_(1.0)
 
 
@@ -144,7 +148,7 @@ class IRNN(Initializer):
     """Recurrent layers of rectifiers that start by remembering everything.
 
     W_hh = scale · I, W_ih ~ N(0, std²), biases 0; only for `nn.RNN` and `nn.RNNCell` with relu, all
-    other layers stay as they are. Helps such layers to learn over many steps; it wants a small
+    other layers stay as they are. Helps such layers to learn over many steps; it needs a small
     learning rate and clipped gradients.
 
     Arguments:
@@ -152,7 +156,7 @@ class IRNN(Initializer):
         scale: what a state is multiplied by in each step; below 1 it is forgotten slowly.
 
     Reference: Le et al. 2015, "A simple way to initialize recurrent networks of rectified linear
-        units".
+    units".
     """
 
     name = "irnn"
@@ -165,10 +169,11 @@ class IRNN(Initializer):
 
     def refuses(self, layer: Layer) -> str | None:
         """It fills recurrent layers of rectifiers only."""
-        is_plain = (
-            isinstance(layer.module, (nn.RNN, nn.RNNCell)) and layer.module.nonlinearity == "relu"
-        )
-        return None if is_plain else "no recurrent layer of rectifiers"
+        module = layer.module
+        # With gates or a tanh the identity does not keep the state.
+        if isinstance(module, (nn.RNN, nn.RNNCell)) and module.nonlinearity == "relu":
+            return None
+        return "no recurrent layer of rectifiers"
 
     def fill(
         self,
@@ -180,6 +185,7 @@ class IRNN(Initializer):
         **params: Any,
     ) -> None:
         """The identity from state to state, almost nothing from the input."""
+        # The state is kept, and what comes in is added to it in small parts.
         if fans.recurrent:
             identity(weight, scale)
         else:

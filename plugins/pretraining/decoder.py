@@ -14,56 +14,60 @@ def decoder_of(segment: advisor.Segment) -> nn.Module:
     """The mirror of a layer: linear for linear, transposed convolution with the same stride and
     padding for a convolution.
     """
-    name, weight, given = segment.operation.name, segment.weight, segment.operation.settings
+    name = segment.operation.name
+    weight = segment.weight
+    if name == "linear":
+        units, inputs = weight.shape
+        return nn.Linear(units, inputs)
     if "conv" not in name:
-        rows, columns = weight.shape
-        return nn.Linear(rows, columns) if name == "linear" else nn.Linear(columns, rows)
-    transposed, dimensions, groups = "transpose" in name, weight.ndim - 2, given.get("groups", 1)
-    inside, outside = weight.shape[1] * groups, weight.shape[0]
-    kernel, step, spread = (
-        weight.shape[2:],
-        *(_each(given.get(key, 1), dimensions) for key in ("stride", "dilation")),
-    )
-    margin = _margin(given.get("padding", 0), kernel, spread)
-    shape: Any = {
+        inputs, units = weight.shape  # a plain product has its weight the other way round
+        return nn.Linear(units, inputs)
+
+    settings = segment.operation.settings
+    dimensions = weight.ndim - 2
+    kernel = weight.shape[2:]
+    stride = _per_dimension(settings.get("stride", 1), dimensions)
+    dilation = _per_dimension(settings.get("dilation", 1), dimensions)
+    padding = _padding(settings.get("padding", 0), kernel, dilation)
+    groups = settings.get("groups", 1)
+    shape: dict[str, Any] = {
         "kernel_size": kernel,
-        "stride": step,
-        "dilation": spread,
-        "padding": margin,
+        "stride": stride,
+        "dilation": dilation,
+        "padding": padding,
         "groups": groups,
     }
-    kind = getattr(nn, f"Conv{'' if transposed else 'Transpose'}{dimensions}d")
-    if transposed:
-        return _made(kind, inside, outside, shape)
-    size = segment.size[1:]
-    codes = [
-        (n + 2 * p - d * (k - 1) - 1) // s
-        for n, p, d, k, s in zip(size, margin, spread, kernel, step, strict=True)
-    ]
-    reached = [
-        c * s - 2 * p + d * (k - 1) + 1
-        for c, p, d, k, s in zip(codes, margin, spread, kernel, step, strict=True)
-    ]
-    missing = tuple(max(0, n - r) for n, r in zip(size, reached, strict=True))
-    return _made(kind, outside, inside, {**shape, "output_padding": missing})
+
+    # A weight lies as (first, second / groups, *kernel): out and in for a convolution, in and out
+    # for a transposed one. The mirror exchanges the two kinds, and so goes from first to second.
+    first, second = weight.shape[0], weight.shape[1] * groups
+    mirror: nn.Module
+    if "transpose" in name:
+        kind = getattr(nn, f"Conv{dimensions}d")
+        mirror = kind(second, first, **shape)
+    else:
+        kind = getattr(nn, f"ConvTranspose{dimensions}d")
+        missing = []
+        for i, size in enumerate(segment.size[1:]):
+            # A stride that does not divide the input drops its end, which the mirror must add.
+            spread = dilation[i] * (kernel[i] - 1) - 2 * padding[i] + 1
+            steps = (size - spread) // stride[i]
+            missing.append(max(0, size - (steps * stride[i] + spread)))
+        mirror = kind(first, second, **shape, output_padding=tuple(missing))
+    return mirror
 
 
-def _made(kind: Any, inside: int, outside: int, shape: dict[str, Any]) -> nn.Module:
-    module: nn.Module = kind(inside, outside, **shape)
-    return module
-
-
-def _each(value: Any, dimensions: int) -> tuple[int, ...]:
+def _per_dimension(value: Any, dimensions: int) -> tuple[int, ...]:
     """One number for every dimension."""
-    return (
-        tuple(value) * (dimensions // len(value))
-        if isinstance(value, (tuple, list))
-        else (value,) * dimensions
-    )
+    if isinstance(value, (tuple, list)):
+        return tuple(value) * (dimensions // len(value))
+    return (value,) * dimensions
 
 
-def _margin(padding: Any, kernel: Sequence[int], spread: Sequence[int]) -> tuple[int, ...]:
+def _padding(padding: Any, kernel: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
     """The padding on each side; half of what `same` adds to an even kernel, rounded down."""
+    if padding == "valid":
+        return (0,) * len(kernel)
     if padding == "same":
-        return tuple(step * (size - 1) // 2 for size, step in zip(kernel, spread, strict=True))
-    return _each(0 if padding == "valid" else padding, len(kernel))
+        return tuple(step * (size - 1) // 2 for size, step in zip(kernel, dilation, strict=True))
+    return _per_dimension(padding, len(kernel))

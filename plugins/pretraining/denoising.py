@@ -15,19 +15,25 @@ from .autoencoder import Autoencoder
 
 def masking(values: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Zero at a random share `amount` of places."""
-    return values * (torch.rand(values.shape, generator=generator) >= amount).to(values)
+    # The values that are kept are not rescaled, as they are by dropout.
+    kept = torch.rand(values.shape, generator=generator) >= amount
+    return values * kept.to(values)
 
 
 def gaussian(values: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Plus N(0, (amount · σ)²), σ being the deviation of the values."""
+    # A single value has no deviation.
     scale = values.std() if values.numel() > 1 else values.new_ones(())
-    return values + amount * scale * torch.randn(values.shape, generator=generator).to(values)
+    noise = torch.randn(values.shape, generator=generator).to(values)
+    return values + amount * scale * noise
 
 
 def salt_and_pepper(values: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """The lowest or the highest value, by a fair coin, at a random share `amount` of places."""
-    hit, coin = (torch.rand(values.shape, generator=generator).to(values.device) for _ in range(2))
-    return torch.where(hit >= amount, values, torch.where(coin < 0.5, values.min(), values.max()))
+    place = torch.rand(values.shape, generator=generator).to(values.device)
+    coin = torch.rand(values.shape, generator=generator).to(values.device)
+    extremes = torch.where(coin < 0.5, values.min(), values.max())
+    return torch.where(place >= amount, values, extremes)
 
 
 NOISES: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
@@ -35,6 +41,7 @@ NOISES: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
     "gaussian": gaussian,
     "salt_and_pepper": salt_and_pepper,
 }
+"""The kinds of noise by the names that the parameter `noise` takes."""
 
 
 class Denoising(Autoencoder):
@@ -42,22 +49,23 @@ class Denoising(Autoencoder):
     one.
 
     Loss: as the autoencoder's, of the clean x rebuilt from q(x): zeros at a share `amount` of
-        places, or x + N(0, (amount · σ)²),
-    or the lowest or highest value at a share `amount` of places.
+    places, or x + N(0, (amount · σ)²), or the lowest or highest value at a share `amount` of
+    places.
 
     When it helps: as the autoencoder and, in most published comparisons, more. Salt and pepper
-        suits images.
+    suits images.
 
     Arguments: `noise` masking, gaussian or salt_and_pepper; `amount` share of places or deviations;
-        `epochs`, `lr`, `freeze`.
+    `epochs`, `lr`, `freeze`.
 
     Reference: Vincent et al. 2008, "Extracting and composing robust features with denoising
-        autoencoders"; Vincent et al. 2010.
+    autoencoders"; Vincent et al. 2010.
     """
 
     name = "denoising"
     cite = "Vincent et al. 2008; Vincent et al. 2010"
     standard = True
+    # Shares of 0.10 to 0.25 were best in seven of eight tasks (Vincent et al. 2010).
     space = {
         **Autoencoder.space,
         "noise": advisor.Choice(*NOISES),

@@ -20,25 +20,31 @@ def stepped(signal: Tensor, terms: int = 40) -> Tensor:
     It is -Li₂(-eᶻ): its series for z ≤ 0, and π²/6 + z²/2 minus that of -z above.
     """
     k = torch.arange(1, terms + 1, device=signal.device, dtype=signal.dtype)
-    below = (-((-1.0) ** k) * (-signal.abs()[..., None] * k).exp() / k.square()).sum(-1)
-    return torch.where(signal <= 0, below, math.pi**2 / 6 + signal.square() / 2 - below)
+    # The series converges for a negative argument only, and fast away from zero; at zero the 40th
+    # term is 6e-4, with alternating signs.
+    powers = (-signal.abs()[..., None] * k).exp()
+    below = (-((-1.0) ** k) * powers / k.square()).sum(-1)
+    above = math.pi**2 / 6 + signal.square() / 2 - below
+    return torch.where(signal <= 0, below, above)
 
 
 def noisy(signal: Tensor, generator: torch.Generator) -> Tensor:
     """max(0, z + N(0, sigmoid(z))): a sample of a stepped sigmoid unit."""
+    # The variance of the unit's sum of copies is sigmoid(z) (Nair & Hinton 2010).
     noise = torch.randn(signal.shape, generator=generator).to(signal)
     return (signal + noise * signal.sigmoid().sqrt()).relu()
 
 
 def coin(signal: Tensor, generator: torch.Generator) -> Tensor:
     """1 with probability sigmoid(z), else 0."""
-    return (torch.rand(signal.shape, generator=generator).to(signal) < signal.sigmoid()).to(signal)
+    drawn = torch.rand(signal.shape, generator=generator).to(signal)
+    return (drawn < signal.sigmoid()).to(signal)
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """A kind of hidden unit: its mean and a sample of it, given its input z, and the free energy
-    that it takes off.
+    """A kind of hidden unit: its mean and a sample of it, given its input z, and by how much it
+    lowers the free energy.
     """
 
     mean: Callable[[Tensor], Tensor]
@@ -59,6 +65,7 @@ class Visible:
 
 def log_odds(rows: Tensor) -> Tensor:
     """log(p / (1 - p)) of each unit's mean p, kept half a row away from 0 and 1."""
+    # A unit that is always on or off would get an infinite bias.
     least = 0.5 / len(rows)
     return rows.mean(0).clamp(least, 1 - least).logit()
 
@@ -67,14 +74,20 @@ HIDDEN = {
     "Bernoulli": Hidden(torch.sigmoid, coin, F.softplus),
     "rectified": Hidden(torch.relu, noisy, stepped),
 }
+"""The kinds of hidden units by name."""
 VISIBLE = {
-    "Bernoulli": Visible(torch.sigmoid, lambda value, bias: -value @ bias, log_odds),
+    "Bernoulli": Visible(
+        mean=torch.sigmoid,
+        energy=lambda value, bias: -value @ bias,
+        bias=log_odds,
+    ),
     "Gaussian": Visible(
-        lambda z: z,
-        lambda value, bias: 0.5 * (value - bias).square().sum(-1),
-        lambda rows: rows.mean(0),
+        mean=lambda z: z,
+        energy=lambda value, bias: 0.5 * (value - bias).square().sum(-1),
+        bias=lambda rows: rows.mean(0),
     ),
 }
+"""The kinds of visible units by name."""
 
 
 @dataclass
@@ -103,12 +116,12 @@ class Machine:
 
     def free_energy(self, visible: Tensor) -> Tensor:
         """-log Σ_h exp(-E(v, h)) of each row, up to the constant log Z."""
-        return self.visible.energy(visible, self.visible_bias) - self.hidden.freed(
-            self.up(visible)
-        ).sum(-1)
+        freed = self.hidden.freed(self.up(visible)).sum(-1)
+        return self.visible.energy(visible, self.visible_bias) - freed
 
     def chain(self, visible: Tensor, steps: int, generator: torch.Generator) -> Tensor:
         """`steps` of Gibbs sampling: hidden units are drawn, visible ones take their means."""
+        # Hinton's guide: means in place of samples give less noise, and a layer learns faster.
         for _ in range(steps):
             visible = self.down(self.hidden.sample(self.up(visible), generator))
         return visible
@@ -117,6 +130,9 @@ class Machine:
         """Of the log-likelihood by weight, visible and hidden bias: statistics of the data minus
         those of the model's rows.
         """
-        moments = [(rows, self.hidden.mean(self.up(rows))) for rows in (data, model)]
-        (v, h), (w, g) = moments
-        return [h.T @ v / len(v) - g.T @ w / len(w), v.mean(0) - w.mean(0), h.mean(0) - g.mean(0)]
+        hidden = self.hidden.mean(self.up(data))
+        model_hidden = self.hidden.mean(self.up(model))
+        weight = hidden.T @ data / len(data) - model_hidden.T @ model / len(model)
+        visible_bias = data.mean(0) - model.mean(0)
+        hidden_bias = hidden.mean(0) - model_hidden.mean(0)
+        return [weight, visible_bias, hidden_bias]

@@ -13,12 +13,16 @@ from advisor import Learnt, Pretraining
 
 from .energy import HIDDEN, VISIBLE, Hidden, Machine
 
+# Hinton's guide: little momentum first, and smaller steps where the units have no upper bound.
 EARLY = 5
 """Epochs with little momentum."""
+EARLY_MOMENTUM, MOMENTUM = 0.5, 0.9
+UNBOUNDED = 0.1
+"""Share of the learning rate where units have no upper bound."""
+CHAINS = 64
+"""Gibbs chains that go on from step to step (pcd)."""
 NEAR = {"Bernoulli": (torch.sigmoid, 0.1), "rectified": (torch.relu, 0.3)}
 """By kind of hidden unit, its mean, and how far the user's activation may be from it."""
-CALM = 0.1
-"""Share of the learning rate where units have no upper bound."""
 
 
 class RBM(Pretraining):
@@ -32,15 +36,14 @@ class RBM(Pretraining):
     noisy rectified (NReLU) where a rectifier does. Hinton's guide: momentum 0.5 for five epochs,
     then 0.9; weight cost; visible bias from the data; means for reconstructions; a tenth of the
     rate for unbounded units. The gap of the mean free energy between held and training rows is
-    told: one that grows is overfitting.
+    reported: one that grows is overfitting.
 
     When it helps: deep stacks of sigmoid units, few labels with many unlabeled rows.
 
     Arguments: `steps` k; `chain` cd or pcd; `weight_cost`; `epochs`, `lr`, `freeze`.
 
     Reference: Hinton et al. 2006; Hinton 2010, "A practical guide to training restricted Boltzmann
-        machines"; Tieleman 2008
-    for pcd; Nair & Hinton 2010 for NReLU.
+    machines"; Tieleman 2008 for pcd; Nair & Hinton 2010 for NReLU.
     """
 
     name = "rbm"
@@ -74,41 +77,41 @@ class RBM(Pretraining):
         """Train the machine of the layer; the loss is the squared error of mean reconstructions of
         held rows.
         """
+        # Contrastive divergence has its own gradient: nothing here is differentiated.
         with torch.no_grad():
-            view, (train, held) = (
-                View.of(segment, inputs),
-                (part[0] for part in self.held_out([inputs])),
-            )
+            view = View.of(segment, inputs)
+            (train,), (held,) = self.held_out([inputs])
             train, held = view.forth(train), view.forth(held)
             machine = machine_of(segment, view, train)
-            calm = 1.0 if segment.bounds and view.kind == "Bernoulli" else CALM
-            values = [
-                machine.weight,
-                machine.visible_bias,
-                *([machine.hidden_bias] if biased(segment) else []),
-            ]
+            has_bound = segment.bounds is not None and view.kind == "Bernoulli"
+            rate = lr if has_bound else lr * UNBOUNDED
+
+            # Weights pay a cost, biases do not; a layer without a trainable bias learns two values.
+            values = [machine.weight, machine.visible_bias]
+            if biased(segment):
+                values.append(machine.hidden_bias)
             groups: list[dict[str, Any]] = [
                 {"params": values[:1], "weight_decay": weight_cost},
                 {"params": values[1:]},
             ]
-            optimizer = torch.optim.SGD(groups, lr=lr * calm, momentum=0.5)
-            fantasies = machine.chain(train[:64], 1, generator)
+            optimizer = torch.optim.SGD(groups, lr=rate, momentum=EARLY_MOMENTUM)
+            fantasies = machine.chain(train[:CHAINS], 1, generator)
 
             def epoch(number: int) -> None:
+                """One pass over the training rows."""
                 nonlocal fantasies
                 for group in optimizer.param_groups:
-                    group["momentum"] = 0.5 if number < EARLY else 0.9
+                    group["momentum"] = EARLY_MOMENTUM if number < EARLY else MOMENTUM
                 for (rows,) in self.minibatches([train], generator):
-                    fantasies = machine.chain(
-                        fantasies if chain == "pcd" else rows, steps, generator
-                    )
-                    for value, slope in zip(
-                        values, machine.gradient(rows, fantasies), strict=False
-                    ):  # no bias, no step
+                    start = fantasies if chain == "pcd" else rows
+                    fantasies = machine.chain(start, steps, generator)
+                    gradient = machine.gradient(rows, fantasies)
+                    for value, slope in zip(values, gradient, strict=False):
                         value.grad = -slope
                     optimizer.step()
 
             def measure() -> float:
+                """The squared error of mean reconstructions of held rows."""
                 return float((machine.rebuilt(held) - held).square().mean())
 
             before, after = self.keep_best(values, epoch, measure, epochs)
@@ -119,17 +122,14 @@ class RBM(Pretraining):
 
 def units_of(segment: advisor.Segment) -> Hidden | None:
     """The kind of hidden unit whose mean the layer's activation is, nearly."""
-    grid = torch.linspace(-4, 4, 81).to(segment.weight)[:, None].expand(-1, len(segment.matrix))
+    units = len(segment.matrix)
+    grid = torch.linspace(-4, 4, 81).to(segment.weight)[:, None].expand(-1, units)
     with torch.no_grad():
-        found = segment.activation(grid)
-        return next(
-            (
-                HIDDEN[kind]
-                for kind, (mean, far) in NEAR.items()
-                if bool(((found - mean(grid)).abs() < far).all())
-            ),
-            None,
-        )
+        values = segment.activation(grid)
+        for kind, (mean, distance) in NEAR.items():
+            if bool(((values - mean(grid)).abs() < distance).all()):
+                return HIDDEN[kind]
+    return None
 
 
 def biased(segment: advisor.Segment) -> bool:
@@ -139,12 +139,14 @@ def biased(segment: advisor.Segment) -> bool:
 
 def machine_of(segment: advisor.Segment, view: View, rows: Tensor) -> Machine:
     """The machine that starts as the layer is, on inputs seen through `view`."""
-    hidden, visible, matrix = units_of(segment), VISIBLE[view.kind], segment.matrix.detach()
+    hidden = units_of(segment)
     assert hidden is not None  # others are refused
+    visible = VISIBLE[view.kind]
+    matrix = segment.matrix.detach()
     bias = matrix.new_zeros(len(matrix)) if segment.bias is None else segment.bias.detach()
-    return Machine(
-        matrix * view.scale, visible.bias(rows), bias + matrix @ view.shift, visible, hidden
-    )
+    # W x + b = (W · scale) view(x) + (b + W shift): the hidden units get the same input.
+    hidden_bias = bias + matrix @ view.shift
+    return Machine(matrix * view.scale, visible.bias(rows), hidden_bias, visible, hidden)
 
 
 @dataclass(frozen=True)
@@ -162,23 +164,21 @@ class View:
     @classmethod
     def of(cls, segment: advisor.Segment, inputs: Tensor) -> View:
         """The view of these inputs (rows, units)."""
-        none = torch.zeros_like(inputs[0])
+        zeros = torch.zeros_like(inputs[0])
         if bool((inputs >= 0).all() and (inputs <= 1).all()):
-            return cls("Bernoulli", none, none + 1)
-        spread = inputs.std(0, correction=0)
-        return cls(
-            "Gaussian",
-            inputs.mean(0) if biased(segment) else none,
-            spread.clamp_min(max(1e-6, 0.1 * float(spread.mean()))),
-        )
+            return cls("Bernoulli", zeros, zeros + 1)
+        deviation = inputs.std(0, correction=0)
+        least = max(1e-6, 0.1 * float(deviation.mean()))
+        # What is shifted away must go into a bias that is trained.
+        shift = inputs.mean(0) if biased(segment) else zeros
+        return cls("Gaussian", shift, deviation.clamp_min(least))
 
     def forth(self, inputs: Tensor) -> Tensor:
         """Inputs as the machine sees them."""
         return (inputs - self.shift) / self.scale
 
     def give(self, segment: advisor.Segment, machine: Machine) -> None:
-        """Give the layer what the machine learnt: the same hidden inputs, from inputs as they are.
-        """
+        """Give the layer what the machine learnt, so that its units get the same inputs."""
         matrix = machine.weight / self.scale
         segment.matrix.copy_(matrix)
         if segment.bias is not None and biased(segment):

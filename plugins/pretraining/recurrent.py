@@ -17,14 +17,13 @@ class NextStep(Pretraining):
     """Each recurrent layer learns to predict the next step of its input.
 
     Loss: mean of (V h_t + c - x_{t+1})² over steps, the linear map V, c being thrown away
-        afterwards. A module of several
-    layers learns as one, from a zero state. A layer after an embedding predicts the next word's
-    vector.
+    afterwards. A module of several layers learns as one, from a zero state. A layer after an
+    embedding predicts the next word's vector.
 
     When it helps: long sequences with few labels and many unlabeled rows.
 
     Arguments: `epochs`, `lr`, `freeze`. For nn.RNN, nn.LSTM and nn.GRU on tensors; one that reads
-        from both sides is left out.
+    from both sides is left out.
 
     Reference: Dai & Le 2015, "Semi-supervised sequence learning".
     """
@@ -32,7 +31,7 @@ class NextStep(Pretraining):
     name = "next_step"
     cite = "Dai & Le 2015"
     standard = False
-    kinds = ("rnn",)
+    kinds = ("rnn",)  # nothing else has a next step
 
     def learn(
         self,
@@ -45,19 +44,16 @@ class NextStep(Pretraining):
         **params: Any,
     ) -> tuple[float, float]:
         """Train the layer and a linear prediction, by batches of whole sequences."""
+        # An LSTM with a projection gives fewer numbers than it has units: one row is run to see.
         with torch.no_grad():
             width = segment.encode(inputs[:1]).shape[-1]
         head = nn.Linear(width, inputs.shape[-1]).to(inputs)
 
         def loss(rows: Sequence[Tensor], _: torch.Generator) -> Tensor:
+            """The mean squared error of the next step."""
             (steps,) = rows
-            return F.mse_loss(head(segment.encode(steps[:, :-1])), steps[:, 1:])
+            predicted = head(segment.encode(steps[:, :-1]))
+            return F.mse_loss(predicted, steps[:, 1:])
 
-        return self.descend(
-            [*segment.parameters, *head.parameters()],
-            [inputs],
-            loss,
-            generator,
-            epochs=epochs,
-            lr=lr,
-        )
+        trained = [*segment.parameters, *head.parameters()]
+        return self.descend(trained, [inputs], loss, generator, epochs=epochs, lr=lr)

@@ -129,7 +129,7 @@ def test_a_study_begun_with_other_settings_is_not_mixed_up(blobs, tmp_path):
 
 
 def test_a_study_cannot_run_twice_at_the_same_time(blobs, tmp_path):
-    from advisor.api.tune import study_folder
+    from advisor.store.folder import study_folder
 
     url = f"sqlite:///{tmp_path}/a.db"
     with (

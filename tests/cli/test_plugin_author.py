@@ -21,7 +21,6 @@ from advisor.host import hookspecs
 from advisor.host.host import load
 from advisor.testing import check_technique
 from advisor.testing.promise import PROMISES
-from advisor.work.study_ref import host_of
 
 DOC = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
@@ -258,9 +257,9 @@ def techniques():
     finding = next(finding for finding in found.findings if finding.kind == "few_rows")
     assert (finding.number, finding.slot) == (36, "initializer")
     assert "36 training rows" in found.to_json()
-    assert any(
-        "wild: finds() raised AttributeError" in line
-        for line in host_of(found.shared.question).broken
-    )
-    checked = check_technique(host_of(found.shared.question).find("initializer", "calm"))
+    (line,) = found.diagnosis.broken
+    assert "wild: finds() raised AttributeError" in line
+    host = found.prepared.host
+    assert not host.broken  # a host is not written to
+    checked = check_technique(host.find("initializer", "calm"))
     assert next(result.status for result in checked if result.check == "finds_only") == "kept"

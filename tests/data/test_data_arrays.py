@@ -116,6 +116,14 @@ def test_dtypes_become_those_of_models(x, dtype, shape):
     assert said(source, "divided by 255") == (len(shape) == 3)
 
 
+def test_bytes_are_kept_as_bytes_and_become_pixels_as_they_are_taken():
+    pixels = np.arange(160, dtype=np.uint8).reshape(40, 4)
+    train = open_source(data=(pixels, Y)).splits(0).train
+    assert train.inputs[0].dtype == torch.uint8
+    (taken,), _ = train.take(torch.arange(24))
+    assert torch.equal(taken, torch.from_numpy(pixels)[train.rows].float() / 255)
+
+
 @pytest.mark.parametrize(
     ("y", "target", "outputs", "shape"),
     [

@@ -80,6 +80,9 @@ def test_the_vocabulary_is_sorted_by_frequency_then_alphabet_and_can_be_limited(
         [2, 2, 2, 3, 3, 1, 1, 1, 1]
     ]
     assert len(source.facts.vocabulary) == 7
+    assert torch.equal(source.splits(0).test.take(torch.arange(1))[0][0], ids)
+    parts = source.splits(0).train, small.splits(1).test
+    assert len({part.inputs[0].data_ptr() for part in parts}) == 1
     with pytest.raises(InputError, match="at least 3"):
         source.limit_vocabulary(2)
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from advisor.data import Part, Source, open_source
 from advisor.errors import InputError
@@ -59,6 +64,48 @@ def test_test_rows_stay_the_same_for_every_seed_and_valid_rows_do_not():
     assert not torch.equal(whole(open_source(data=table, seed=4).splits(1).test), whole(one.test))
 
 
+def test_the_splits_of_all_seeds_share_one_table_and_taking_rows_does_not_change_it():
+    table = numbers(60).assign(colour=["red", "blue", None] * 20)
+    table.loc[3:9, "a"] = None
+    source = open_source(data=table)
+    one, two = source.splits(1), source.splits(2)
+    places = {
+        tensor.data_ptr()
+        for part in (one.train, one.valid, one.test, two.train, two.valid, two.test)
+        for tensor in part.inputs
+    }
+    assert len(places) == len(one.train.inputs)
+    before = whole(one.train)
+    before_test = whole(one.test)
+    assert not torch.equal(before_test, whole(two.test))
+    assert torch.equal(before, whole(one.train))
+    assert torch.equal(before_test, whole(one.test))
+
+
+def test_numbers_are_those_of_scikit_learn_to_the_last_bit():
+    draw = np.random.default_rng(0)
+    cells = draw.normal(size=(300, 19)) * 10.0 ** np.arange(-9, 10)
+    cells[draw.random(cells.shape) < 0.1] = np.nan
+    cells[:, 3] = 0.1
+    table = pd.DataFrame(cells, columns=[f"n{i}" for i in range(19)])
+    splits = open_source(train=table.assign(y=[0, 1] * 150), test=table.assign(y=1)).splits(0)
+    kept = np.ascontiguousarray(table.drop(columns="n3"))  # rows are summed in this order
+    rows = splits.train.rows.numpy()
+    fill = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()).fit(kept[rows])
+    assert torch.equal(whole(splits.test), torch.from_numpy(fill.transform(kept)).float())
+
+
+def test_a_file_is_read_once(tmp_path, monkeypatch):
+    text = "\n".join(f"{i % 7},x{i % 2},{i % 3}" for i in range(30))
+    path, reads = written(tmp_path, text, encoding="latin-1"), []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (reads.append(self), read(self))[1])
+    monkeypatch.setattr("builtins.open", lambda *args, **options: pytest.fail("read again"))
+    source = open_source(data=path, target="col2")
+    source.splits(1)
+    assert [str(read_path) for read_path in reads] == [path]
+
+
 def test_no_row_is_in_two_splits():
     table = numbers(90).assign(a=np.arange(90.0))
     splits = open_source(data=(table[["a"]].to_numpy(), table["label"])).splits(5)
@@ -88,9 +135,13 @@ def test_gaps_categories_constants_ids_and_dates_become_columns_or_are_told():
     assert source.facts.inputs == ((3 + 3 + 2,),)
     assert torch.isfinite(whole(source.splits(0).train)).all()
     for words in (
-        ("dropped", "'same'"), ("dropped", "'key'", "id"), ("filled 7 missing values in a",), ("one-hot: 2 columns → 5",),
-        ("dates", "day"), ("'colour'", "20 gaps"),
-    ):  # fmt: skip
+        ("dropped", "'same'"),
+        ("dropped", "'key'", "id"),
+        ("filled 7 missing values in a",),
+        ("one-hot: 2 columns → 5",),
+        ("dates", "day"),
+        ("'colour'", "20 gaps"),
+    ):
         assert said(source, *words), words
 
 

@@ -22,7 +22,7 @@ from advisor.model.call import left_out, rows_of
 from advisor.model.tracing.output import pick
 from advisor.training.loop import Fit, train
 from advisor.training.objective import to_device
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 ROWS = 40
@@ -33,8 +33,6 @@ LENGTHS = torch.arange(ROWS) % 5 + 1
 
 
 # --- calling
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Named(nn.Module):
@@ -138,8 +136,6 @@ def test_a_batch_moves_to_a_device_whatever_holds_its_tensors():
 
 
 # --- reading
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Rows(Dataset):
@@ -239,8 +235,6 @@ def test_items_that_cannot_be_read_say_why(item, words):
 
 
 # --- loaders
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 def longest_first(items):
@@ -363,8 +357,6 @@ def test_a_loader_at_fault_says_what_to_return(loader, words):
 
 
 # --- outputs
-#
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Heads(NamedTuple):
@@ -431,7 +423,7 @@ class Features(nn.Module):
 
 
 def asked(**options):
-    return setup(
+    return prepare(
         StudyRef.of(
             advisor.Study(
                 "s", advisor.Task(**{"build": Features, "data": (X, Y), **options}), epochs=1
@@ -441,33 +433,31 @@ def asked(**options):
 
 
 def test_the_chosen_output_reaches_the_trace_the_loss_the_metric_and_the_identity(blobs):
-    shared = asked(output="1.say")
-    assert (shared.objective.loss_name, shared.objective.kind) == ("nll", "classification")
-    run = shared.run(0, shared.splits(0))
+    prepared = asked(output="1.say")
+    assert (prepared.objective.loss_name, prepared.objective.kind) == ("nll", "classification")
+    run = prepared.run(0, 0)
     assert run.anatomy.output == "log_probabilities"
     assert [layer.name for layer in run.anatomy.layers if layer.is_output] == ["head"]
     result, target = call(run.model, run.example()), torch.zeros(24, dtype=torch.long)
     torch.testing.assert_close(
         run.loss(result, target), nn.functional.nll_loss(result[1]["say"], target)
     )
-    assert shared.objective.answer(result, target) is result[1]["say"]
-    assert not any("--output" in note for note in shared.notes)
+    assert prepared.objective.answer(result, target) is result[1]["say"]
+    assert not any("--output" in note for note in prepared.notes)
 
 
 def test_who_has_not_chosen_among_several_outputs_is_told_and_torchs_losses_get_a_tensor():
-    shared = asked(loss=nn.CrossEntropyLoss())
+    prepared = asked(loss=nn.CrossEntropyLoss())
     assert any(
-        "0 (24, 9), 1.say (24, 2), 1.side (24, 1); 0 is taken" in note for note in shared.notes
+        "0 (24, 9), 1.say (24, 2), 1.side (24, 1); 0 is taken" in note for note in prepared.notes
     )
-    assert shared.objective.loss(call(shared.build(0), (X[:24],)), Y[:24]).isfinite()
+    assert prepared.objective.loss(call(prepared.build(0), (X[:24],)), Y[:24]).isfinite()
     assert any("never right. The model returns 0" in warning for warning in asked().warnings)
     whole = asked(loss=lambda result, target: result[1]["side"].mean())
     assert whole.objective.loss(call(whole.build(0), (X[:24],)), Y[:24]).isfinite()
 
 
 # --- which sites
-#
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_sites_are_included_and_excluded_by_pattern_and_a_pattern_that_matches_nothing_lists_them():
@@ -477,8 +467,8 @@ def test_sites_are_included_and_excluded_by_pattern_and_a_pattern_that_matches_n
         )
 
     def swapped(**patterns):
-        shared = asked(build=build, kind="classification", loss=nn.CrossEntropyLoss(), **patterns)
-        run = shared.run(0, shared.splits(0))
+        prepared = asked(build=build, kind="classification", loss=nn.CrossEntropyLoss(), **patterns)
+        run = prepared.run(0, 0)
         technique = advisor.Activation("asinh", lambda: torch.asinh)
         return technique.unfit(run) or technique.apply(run)
 
@@ -493,8 +483,6 @@ def test_sites_are_included_and_excluded_by_pattern_and_a_pattern_that_matches_n
 
 
 # --- a whole study
-#
-# ---------------------------------------------------------------------------------------------------
 
 
 class Recurrent(nn.Module):
@@ -588,10 +576,10 @@ def test_a_lazy_layer_draws_its_start_by_the_seed_and_trains():
         lambda: nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(2)),
         (x, (x[:, 0] > 0).long()),
     )
-    shared = setup(StudyRef.of(advisor.Study("lazy", task)))
-    one, same, other = (shared.build(seed).state_dict() for seed in (1, 1, 2))
+    prepared = prepare(StudyRef.of(advisor.Study("lazy", task)))
+    one, same, other = (prepared.build(seed).state_dict() for seed in (1, 1, 2))
     assert one["0.weight"].shape == (8, 5)
     assert torch.equal(one["0.weight"], same["0.weight"])
     assert not torch.equal(one["0.weight"], other["0.weight"])
-    run = shared.run(1, shared.splits(0))
-    assert len(list(train(run, Fit(1e-3, 0.0, 32, 0, 1), shared.splits(0).valid))) == 1
+    run = prepared.run(1, 0)
+    assert len(list(train(run, Fit(1e-3, 0.0, 32, 0, 1), prepared.splits(0).valid))) == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import itertools
 import random
@@ -67,13 +68,25 @@ def refusal(*files, **options):
 def test_the_built_in_plugins_come_by_the_same_door_and_every_slot_has_keep():
     host = load()
     assert [plugin.name for plugin in host.plugins] == list(BUILT_IN)
-    assert host.broken == []
+    assert host.broken == ()
     assert set(host.built_in_slots) == set(host.slots) == set(BUILT_IN)
     assert all(next(iter(found)) == "keep" for found in host.techniques.values())
     assert all(plugin.built_in and plugin.version == advisor.__version__ for plugin in host.plugins)
     assert all(
         plugin.source.startswith("torch-advisor: advisor_plugins.") for plugin in host.plugins
     )
+
+
+def test_a_host_that_is_loaded_cannot_be_written_to():
+    host = load()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        host.broken = ("a sentence",)
+    with pytest.raises(TypeError):
+        host.slots["cooking"] = advisor.Slot("cooking", "how")
+    with pytest.raises(TypeError):
+        host.techniques["activation"]["mine"] = host.find("activation", "keep")
+    with pytest.raises(TypeError):
+        host.owner["activation.keep"] = "mine"
 
 
 def test_a_plugin_of_one_file_adds_a_technique_and_a_slot(plugin):
@@ -394,7 +407,7 @@ def test_without_leaves_out_an_installed_plugin_and_its_slot():
 
 def test_without_leaves_out_a_broken_plugin_too(installed):
     installed(Entry("gone", "torch_advisor_gone.plugin"))
-    assert load(without=["gone"]).broken == []
+    assert load(without=["gone"]).broken == ()
 
 
 def test_without_leaves_out_a_plugin_file_by_its_name(plugin):

@@ -17,7 +17,7 @@ from models import calls, made, zoo
 from torch import nn
 
 from advisor.model import apply_recipe, diff, recipe, swap, trace
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 from advisor.model.writing import user_files
 from advisor.work.apply import diff_of
 from advisor.work.study_ref import StudyRef
@@ -211,7 +211,8 @@ def test_every_way_of_calling_and_making_is_swapped_written_down_and_patched(
     assert same(output(fresh, case), output(model, case))
 
 
-NO_BUILD = {  # what is passed for a model that Chooses("Tanh") made, and why nothing of it is in the diff
+# what is passed for a model that Chooses("Tanh") made, and why nothing of it is in the diff
+NO_BUILD = {
     "nothing": (
         None,
         "give build=…, a function that makes the model, to see where this module is made",
@@ -422,7 +423,8 @@ def test_a_diff_goes_through_git_too(tmp_path):
 
 
 def test_a_file_with_other_line_ends_and_none_at_the_last_line_is_patched(tmp_path):
-    text = "import torch\r\nfrom torch import nn\r\nclass Net(nn.Module):\r\n  def __init__(self):\r\n    super().__init__()\r\n"
+    text = "import torch\r\nfrom torch import nn\r\nclass Net(nn.Module):\r\n"
+    text += "  def __init__(self):\r\n    super().__init__()\r\n"
     text += "    self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)\r\n  def forward(self, x):\r\n"
     text += "    return self.b(torch.relu(self.a(x)))  # größer"
     (tmp_path / "models").mkdir()

@@ -1,4 +1,4 @@
-"""What a person reads when something cannot be swapped: where it is, why, and what to do instead."""
+"""What a person reads when something cannot be swapped: where it is, why, and what to do."""
 
 import os
 import re
@@ -63,7 +63,8 @@ class InLambda(Two):
 
 def without_source():
     names = {"nn": nn, "F": F, "__name__": "nowhere"}
-    code = "class Net(nn.Linear):\n    def forward(self, x):\n        return super().forward(F.relu(super().forward(x)))\n"
+    code = "class Net(nn.Linear):\n    def forward(self, x):\n"
+    code += "        return super().forward(F.relu(super().forward(x)))\n"
     exec(code, names)
     return names["Net"](8, 8)
 
@@ -256,7 +257,8 @@ if __name__ == "__main__":
     assert (
         refused
         == [
-            "net.py:13 tanh is not alone on its line, and Python has no columns; run it without -X no_debug_ranges."
+            "net.py:13 tanh is not alone on its line, and Python has no columns; "
+            "run it without -X no_debug_ranges."
         ]
         * 2
     )

@@ -93,7 +93,8 @@ def test_a_call_inside_a_helper_is_refused_with_its_reason():
 
 def test_a_class_without_source_is_refused():
     names = {"nn": nn, "F": F, "__name__": "nowhere"}
-    code = "class Net(nn.Linear):\n    def forward(self, x):\n        return super().forward(F.relu(super().forward(x)))\n"
+    code = "class Net(nn.Linear):\n    def forward(self, x):\n"
+    code += "        return super().forward(F.relu(super().forward(x)))\n"
     exec(code, names)
     model = names["Net"](8, 8)
     report = swap(model, trace(model, (zoo.ROWS,)), lambda _: torch.asinh, inputs=(zoo.ROWS,))

@@ -16,7 +16,7 @@ from torch import nn
 
 from advisor.study import Study, Task
 from advisor.training.run import Run
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 
@@ -329,8 +329,7 @@ HEALTHY = {
 
 def run_of(patient: Patient) -> Run:
     """A run of a patient on the training rows of the digits, standardized."""
-    shared = setup(StudyRef.of(study_of(patient)))
-    return shared.run(0, shared.splits(0))
+    return prepare(StudyRef.of(study_of(patient))).run(0, 0)
 
 
 def study_of(patient: Patient) -> Study:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from advisor.model import SwapReport, swap, trace
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 
 
 class BaseCannot(Exception):

@@ -119,8 +119,7 @@ class Residual(nn.Module):
 
 
 class Parallel(nn.Module):
-    """One call, in a comprehension over several inputs of different sizes; a helper with a default.
-    """
+    """One call, in a comprehension over several inputs of different sizes; a helper with a default."""
 
     def __init__(self, sizes=(3, 5), hidden=4):
         super().__init__()

@@ -42,7 +42,7 @@ from torch._dynamo.utils import counters
 from torch.func import functional_call, stack_module_state, vmap
 
 from advisor.model import Site, SwapReport, swap, trace
-from advisor.model.tracing.recorder import named_tensors
+from advisor.model.nested_values import named_tensors
 
 # ---------------------------------------------------------------- the trace
 

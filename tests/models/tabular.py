@@ -10,8 +10,7 @@ from torch import nn
 
 
 class DLRM(nn.Module):
-    """Dense features, bags of categories with offsets, pairwise products; numpy draws the weights.
-    """
+    """Dense features, bags of categories with offsets, pairwise products; numpy draws the weights."""
 
     def create_mlp(self, ln, sigmoid_layer):
         layers = nn.ModuleList()

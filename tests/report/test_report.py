@@ -22,7 +22,8 @@ from advisor.report.study_data import (
 )
 from advisor.report.study_page import study_page
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
-from advisor.verdict.recommendation import CutTrial, Interval, Recommendation, SingleTechnique
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import CutTrial, Interval, SingleTechnique
 
 NAME = "<script>alert('me')</script>"
 EVIL = "<script>alert(1)</script>"

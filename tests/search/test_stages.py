@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 from past_trials import finished, history
 
-from advisor.search import stages
+from advisor.search import decisions, pruning, stages
 from advisor.search.plan import RATE
 from advisor.search.sampler import Sampler
 from advisor.search.trial import Round, Stage
@@ -37,7 +37,7 @@ def test_the_opening_is_the_model_as_it_is_and_then_each_technique_alone_at_its_
     nothing = history(plan, [])
     current = stages.next_round(nothing, 60)
     assert (current.stage, current.size) == (Stage.OPEN, len(plan.each_technique()))
-    first = stages.decided(nothing, current)
+    first = decisions.decide(nothing, current)
     assert {name for name in first.values() if isinstance(name, str)} == {"keep"}
     assert first[RATE] == pytest.approx(1e-3)
     changes = [sum(name != "keep" for name in arm.values()) for arm in plan.each_technique()]
@@ -67,7 +67,7 @@ def test_what_could_not_train_alone_is_tried_with_the_best_technique_of_another_
     current = stages.next_round(past, 60)
     assert (current.stage, current.size) == (Stage.JOIN, len(activations))
     first = {"activation": activations[0], "initializer": "lsuv"}
-    assert stages.decided(past, current).items() >= first.items()
+    assert decisions.decide(past, current).items() >= first.items()
 
 
 def test_techniques_are_not_joined_where_nothing_trained(plan):
@@ -89,7 +89,7 @@ def test_every_technique_and_the_baseline_get_the_same_number_of_trials_before_a
         if current is None or current.stage not in (Stage.OPEN, Stage.FAIR):
             break
         for _ in range(current.size):
-            params = stages.decided(past, current)
+            params = decisions.decide(past, current)
             trials.append(finished(few, few.arm_in(params), 0.5, params[RATE], stage=current.stage))
             past = history(few, trials)
     assert [len(past.of_arm(arm)) for arm in stages.judged_arms(past)] == [quota] * (1 + techniques)
@@ -121,7 +121,7 @@ def test_the_quota_counts_the_joined_pair_and_not_the_technique_alone(plan):
     current = stages.next_round(past, 60)
     asked = []
     for _ in range(current.size):
-        params = stages.decided(past, current)
+        params = decisions.decide(past, current)
         asked.append(plan.arm_in(params))
         trials.append(finished(plan, asked[-1], 0.5, params[RATE], stage=Stage.FAIR))
         past = history(plan, trials)
@@ -135,9 +135,9 @@ def test_an_arm_whose_loss_became_infinite_is_tried_at_lower_rates(plan):
     trials = [finished(few, few.baseline, 0.5), broke]
     past = history(few, trials)
     current = stages.next_round(past, 60)
-    assert stages.decided(past, current)[RATE] > 1e-3
+    assert decisions.decide(past, current)[RATE] > 1e-3
     past = history(few, [*trials, finished(few, few.baseline, 0.5, 3e-3)])
-    assert stages.decided(past, current)[RATE] < 1e-3
+    assert decisions.decide(past, current)[RATE] < 1e-3
 
 
 def test_exploration_takes_turns_between_what_leads_together_what_was_tried_least_and_the_sampler(
@@ -152,7 +152,7 @@ def test_exploration_takes_turns_between_what_leads_together_what_was_tried_leas
     trials += [finished(plan, second, 0.1) for _ in range(-len(trials) % 3)]
     current = Round(Stage.EXPLORE, len(trials), 8)
 
-    together = stages.decided(history(plan, trials), current)
+    together = decisions.decide(history(plan, trials), current)
     pair = {**plan.baseline, "activation": "elu", "initializer": "he"}
     assert together == {**pair, RATE: 2e-3}
 
@@ -162,13 +162,13 @@ def test_exploration_takes_turns_between_what_leads_together_what_was_tried_leas
         for slot, name in plan.techniques
     }
     least = min(counts, key=counts.get)
-    assert stages.decided(history(plan, trials), current) == dict([least])
+    assert decisions.decide(history(plan, trials), current) == dict([least])
 
     trials.append(finished(plan, second, 0.1))
-    assert stages.decided(history(plan, trials), current) == {}
+    assert decisions.decide(history(plan, trials), current) == {}
 
     trials.append(finished(plan, second, 0.1))
-    again = stages.decided(history(plan, trials), current)
+    again = decisions.decide(history(plan, trials), current)
     assert plan.arm_in(again) != pair
     assert sum(again[slot] != "keep" for slot in plan.options) >= 2
 
@@ -186,7 +186,7 @@ def test_leaders_and_the_baseline_climb_from_their_best_rates_and_get_equally_ma
     current = Round(Stage.TUNE, len(trials), 20)
     rates: dict[str, list[float]] = {}
     for _ in range(20):
-        params = stages.decided(history(plan, trials), current)
+        params = decisions.decide(history(plan, trials), current)
         arm = plan.arm_in(params)
         rates.setdefault(str(arm), []).append(params[RATE])
         trials.append(scored(arm, params[RATE]))
@@ -218,14 +218,14 @@ def test_a_best_rate_at_the_edge_widens_the_range_and_one_in_the_middle_does_not
     anything = replace(plan, space={**plan.space, RATE: wide})
     arm = plan.each_technique()[1]
     trials = [finished(anything, arm, score, rate) for rate, score in scores]
-    space = stages.with_widened_rates(history(plan, trials)).space[RATE]
+    space = decisions.with_widened_rates(history(plan, trials)).space[RATE]
     assert (round(math.log10(space.low), 6), round(math.log10(space.high), 6)) == ends
 
 
 def test_rates_are_drawn_from_the_widened_range(plan):
     arm = plan.each_technique()[1]
     past = history(plan, [finished(plan, arm, 0.6, 0.09), finished(plan, arm, 0.5)])
-    sampler = Sampler(stages.with_widened_rates(past), "maximize")
+    sampler = Sampler(decisions.with_widened_rates(past), "maximize")
     sampler.follow(past.trials)
     drawn = [sampler.propose(seed, {})[RATE] for seed in range(40)]
     assert max(drawn) > 0.1
@@ -235,7 +235,7 @@ def test_the_first_trial_and_the_best_of_each_slot_survive_the_opening(plan):
     trials = [finished(plan, arm, 0.0) for arm in plan.each_technique()]
     past = history(plan, trials)
     worst_first = [(trial, float(trial.number)) for trial in reversed(past.trials)]
-    kept = stages.survivors(plan, Round(Stage.OPEN, 0, len(trials)), worst_first)
+    kept = pruning.survivors(plan, Round(Stage.OPEN, 0, len(trials)), worst_first)
     assert 0 in kept
     for slot in plan.options:
         if len(plan.options[slot]) > 1:
@@ -251,6 +251,6 @@ def test_only_an_exploration_has_a_limit_for_the_early_loss_and_only_from_earlie
     past = history(plan, [scored(number / 10, 1.0 - number / 20) for number in range(8)])
     exploration = Round(Stage.EXPLORE, 8, 8)
     worst_of_better_half = 1.0 - 4 / 20
-    assert stages.loss_limit(past, exploration) == pytest.approx(1.1 * worst_of_better_half)
-    assert stages.loss_limit(past, Round(Stage.TUNE, 8, 8)) is None
-    assert stages.loss_limit(past, Round(Stage.EXPLORE, 5, 8)) is None, "too few before trial 5"
+    assert pruning.loss_limit(past, exploration) == pytest.approx(1.1 * worst_of_better_half)
+    assert pruning.loss_limit(past, Round(Stage.TUNE, 8, 8)) is None
+    assert pruning.loss_limit(past, Round(Stage.EXPLORE, 5, 8)) is None, "too few before trial 5"

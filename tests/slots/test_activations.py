@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 import advisor
 from advisor.model import apply_recipe, diff, recipe, trace
-from advisor.slots.activation.channels import channels
+from advisor.slots.activation.channels import channels_at
 from advisor.slots.gain import examine, moments
 from advisor.training.recipe import adamw, parameter_groups
 from advisor.training.run import apply
@@ -264,7 +264,8 @@ def test_an_activation_may_say_more_about_itself_and_refuse_a_run():
     )
     assert picky.unfit(run) == "8 rows are too few"
     assert picky.__doc__ == (
-        "Shrinks.\n\nf(z) = z - λ sign z\n\nArguments:\n    lambd: 0.1 to 1, first 0.5.\n\nReference: Someone 2000."
+        "Shrinks.\n\nf(z) = z - λ sign z\n\nArguments:\n"
+        "    lambd: 0.1 to 1, first 0.5.\n\nReference: Someone 2000."
     )
     assert advisor.Activation("plain", nn.Softshrink).unfit(run) is None
 
@@ -387,7 +388,7 @@ def test_a_slope_per_channel_is_refused_where_channels_are_not_known(host):
     run = run_of(Turned(), torch.randn(8, 5, 4))
     assert "channels at forward" in host.find("activation", "prelu_channel").unfit(run)
     assert host.find("activation", "prelu").unfit(run) is None
-    assert isinstance(next(iter(channels(run, run.anatomy.hidden).values())), str)
+    assert isinstance(next(iter(channels_at(run, run.anatomy.hidden).values())), str)
 
 
 ALREADY = [

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import advisor
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 
@@ -21,8 +21,7 @@ class Reader(nn.Module):
 
 
 def pairs(rows=400):
-    """Sentences in which word 2k and 2k+1 are always together: neighbours that vectors must find.
-    """
+    """Sentences in which word 2k and 2k+1 are always together: neighbours that must be near."""
     generator = torch.Generator().manual_seed(0)
     first = torch.randint(1, 10, (rows, 3), generator=generator) * 2
     return torch.cat(
@@ -163,6 +162,6 @@ def test_sparse_tables_are_trained_dense_and_said_to_be():
     study = advisor.Study(
         "sparse", advisor.Task(build=Sparse, data=(rows, rows[:, 0] % 2)), trials=1
     )
-    shared = setup(StudyRef.of(study))
-    assert any("words: trained with dense gradients" in note for note in shared.notes)
-    assert not shared.build(0).words.sparse
+    prepared = prepare(StudyRef.of(study))
+    assert any("words: trained with dense gradients" in note for note in prepared.notes)
+    assert not prepared.build(0).words.sparse

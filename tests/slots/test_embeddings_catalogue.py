@@ -17,7 +17,7 @@ from models.runs import put, run_of
 from torch import nn
 
 import advisor
-from advisor.slots.embedding.coverage import coverage, telling
+from advisor.slots.embedding.coverage import coverage, telling_words
 from advisor.slots.embedding.projection import Projected, basis_of
 from advisor.slots.embedding.word_tables import filled
 from advisor.training.loop import Fit, train
@@ -166,7 +166,7 @@ def test_a_model_of_facebook_gives_other_words_vectors_from_their_parts_and_does
     assert "and 2 put together from parts of words" in said
 
 
-def test_a_word_that_a_file_has_only_with_capitals_takes_the_first_of_them_and_rows_of_blanks_are_words(
+def test_a_word_in_capitals_only_takes_the_first_of_them_and_rows_of_blanks_are_words(
     host, tmp_path
 ):
     path = tmp_path / "glove.txt"
@@ -225,7 +225,7 @@ def test_coverage_counts_words_and_tokens_and_names_the_most_frequent_missing_on
     assert found.missing == ((3, 30), (5, 5))
     assert str(found) == "vectors for 50.0% of the different words and 65.0% of the tokens"
     assert coverage(Counter(), []).tokens == 1.0
-    assert telling(Counter({2: 50, 3: 30, 4: 15, 5: 5}), [2, 4, 5]) == [4, 5]
+    assert telling_words(Counter({2: 50, 3: 30, 4: 15, 5: 5}), [2, 4, 5]) == [4, 5]
 
 
 def test_what_a_file_covers_is_told_exactly(host, tmp_path):
@@ -237,8 +237,8 @@ def test_what_a_file_covers_is_told_exactly(host, tmp_path):
     spoken = {word: times for word, times in counts.items() if word > 1}
     share = sum(times for word, times in spoken.items() if word > 5) / sum(spoken.values())
     assert (
-        f"vectors for {(len(spoken) - 4) / len(spoken):.1%} of the different words and {share:.1%} of the tokens"
-        in said
+        f"vectors for {(len(spoken) - 4) / len(spoken):.1%} of the different words "
+        f"and {share:.1%} of the tokens" in said
     )
     assert f"most frequent missing words {WORDS[missing]} ({counts[missing]})" in said
     assert said.count("→") == 3
@@ -509,11 +509,10 @@ def test_vectors_come_by_an_option_or_a_study_and_a_missing_file_is_named(advise
     write(
         "vec/study.py",
         STUDY
-        + "study = advisor.Study('s', advisor.Task(Net, '../data.csv', target='label', vectors='words.txt'))",
+        + "study = advisor.Study('s', advisor.Task(Net, '../data.csv', target='label', "
+        + "vectors='words.txt'))",
     )
-    assert StudyRef(file="vec/study.py").study().task.vectors == str(
-        Path("vec/words.txt").resolve()
-    )
+    assert StudyRef(file="vec/study.py").load().task.vectors == str(Path("vec/words.txt").resolve())
     assert (
         "leave out --vectors"
         in advise("diagnose", "vec/study.py", "--vectors", "vec/words.txt").err

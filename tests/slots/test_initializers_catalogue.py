@@ -35,7 +35,8 @@ def test_a_search_tries_the_standard_ones_and_never_a_negative_control(host):
 # ---------------------------------------------------------------- what the numbers are
 
 FAN_IN, FAN_OUT = 400, 100
-DRAWN = [  # name, parameters, deviation, largest value in deviations; the layer is (100, 400) and relu follows
+# name, parameters, deviation, largest value in deviations; the layer is (100, 400), relu follows
+DRAWN = [
     ("uniform", {"bound": 0.3}, 0.3 / 3**0.5, 3**0.5),
     ("normal", {"std": 0.3}, 0.3, 6),
     ("truncated_normal", {"std": 0.3}, 0.3, 2 / TRUNCATED),
@@ -256,7 +257,7 @@ def test_every_unit_has_mean_zero_and_deviation_one_on_the_rows_that_were_looked
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
-def test_centring_goes_through_weight_norm_and_keeps_biases_that_the_author_chose_and_units_that_do_not_vary(
+def test_centring_goes_through_weight_norm_and_keeps_chosen_biases_and_units_that_do_not_vary(
     host,
 ):
     torch.manual_seed(0)
@@ -287,13 +288,15 @@ def test_centring_goes_through_weight_norm_and_keeps_biases_that_the_author_chos
 READINGS = [
     (
         nn.Sigmoid,
-        "mean 0 and deviation 1 per unit, because activations that saturate follow 4 of 4 hidden layers",
+        "mean 0 and deviation 1 per unit, "
+        "because activations that saturate follow 4 of 4 hidden layers",
     ),
     (nn.Tanh, "mean 0 and deviation 1 per unit"),
     (nn.Softsign, "mean 0 and deviation 1 per unit"),
     (
         nn.ReLU,
-        "one scale per layer, because activations that saturate follow 0 of 4 hidden layers; centring would make gradients",
+        "one scale per layer, because activations that saturate follow 0 of 4 hidden layers; "
+        "centring would make gradients",
     ),
     (nn.ReLU6, "one scale per layer"),
     (nn.GELU, "one scale per layer"),

@@ -59,8 +59,7 @@ def test_a_model_with_nothing_to_pretrain_says_why(host):
 
 
 class Padded(nn.Conv2d):
-    """Pads inside forward, as convolutions with `same` padding of a port from another library do.
-    """
+    """Pads inside forward, as convolutions with `same` padding of another library's port do."""
 
     def forward(self, x):
         return F.conv2d(F.pad(x, (1, 2, 1, 2)), self.weight, self.bias, self.stride)
@@ -82,8 +81,7 @@ class Decoded(nn.Module):
 
 
 class Sequences(nn.Module):
-    """Rows in the second place, one layer three times, and one whose weight is used by a function.
-    """
+    """Rows second, one layer three times, and one whose weight is used by a function."""
 
     def __init__(self):
         super().__init__()

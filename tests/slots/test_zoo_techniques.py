@@ -16,7 +16,7 @@ from advisor.randomness import isolated, mix
 from advisor.search.plan import make_plan
 from advisor.technique import Keep
 from advisor.training.run import apply
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 CASES = sorted(zoo.CASES)
@@ -83,13 +83,13 @@ class Own(nn.Module):
 
 
 def test_what_a_study_trains_under_keep_is_what_the_factory_draws(host, blobs):
-    shared = setup(
+    prepared = prepare(
         StudyRef.of(advisor.Study("kept", advisor.Task(build=Own, data=blobs), trials=1))
     )
-    make_plan(shared, host)
+    make_plan(prepared, host)
     with isolated(mix(3, "model")):
         drawn = tensors(Own())
-    run = shared.run(3, shared.splits(3))
+    run = prepared.run(3, 3)
     assert same(tensors(run.model), drawn)
     apply(run, [(host.find(slot, "keep"), {}) for slot in host.slots])
     assert same(tensors(run.model), drawn)

@@ -28,7 +28,7 @@ from advisor.training.metrics import (
 from advisor.training.objective import infer
 from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run, digest
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 
@@ -170,63 +170,63 @@ class WithDropout(nn.Module):
 
 
 @pytest.fixture
-def shared(blobs):
-    return setup(
+def prepared(blobs):
+    return prepare(
         StudyRef.of(advisor.Study("blobs", advisor.Task(build=WithDropout, data=blobs), epochs=4))
     )
 
 
-def fresh(shared) -> Run:
+def fresh(prepared) -> Run:
     with isolated(0):
-        return shared.run(7, shared.splits(0))
+        return prepared.run(7, 0)
 
 
-def curve(run, shared, **changes):
+def curve(run, prepared, **changes):
     fit = Fit(lr=1e-2, weight_decay=1e-4, batch=16, from_epoch=0, to_epoch=4)
     with isolated(0):
         return [
             (epoch.epoch, epoch.score, epoch.loss)
-            for epoch in train(run, replace(fit, **changes), shared.splits(0).valid)
+            for epoch in train(run, replace(fit, **changes), prepared.splits(0).valid)
         ]
 
 
-def test_training_learns_and_the_same_seed_gives_the_same_curve(shared):
-    one, two = curve(fresh(shared), shared), curve(fresh(shared), shared)
+def test_training_learns_and_the_same_seed_gives_the_same_curve(prepared):
+    one, two = curve(fresh(prepared), prepared), curve(fresh(prepared), prepared)
     assert one == two
     assert one[-1][1] > 0.75
     assert one[-1][2] < one[0][2]
 
 
 def test_training_that_goes_on_from_its_saved_state_gives_the_numbers_of_one_that_never_stopped(
-    shared, tmp_path
+    prepared, tmp_path
 ):
-    whole = curve(fresh(shared), shared)
-    first = curve(fresh(shared), shared, to_epoch=2, save=tmp_path / "2.pt")
-    rest = curve(fresh(shared), shared, from_epoch=2, load=tmp_path / "2.pt")
+    whole = curve(fresh(prepared), prepared)
+    first = curve(fresh(prepared), prepared, to_epoch=2, save=tmp_path / "2.pt")
+    rest = curve(fresh(prepared), prepared, from_epoch=2, load=tmp_path / "2.pt")
     assert first + rest == whole
 
 
-def test_a_run_is_given_up_when_its_loss_is_not_finite_or_above_what_good_ones_had(shared):
+def test_a_run_is_given_up_when_its_loss_is_not_finite_or_above_what_good_ones_had(prepared):
     with pytest.raises(StoppedEarly, match="nan|inf") as stopped:
-        curve(fresh(shared), shared, lr=1e30)
+        curve(fresh(prepared), prepared, lr=1e30)
     assert stopped.value.ended is Ended.NOT_FINITE
     with pytest.raises(
         StoppedEarly, match="after 20 steps; no good trial was above 1e-06"
     ) as stopped:
-        curve(fresh(shared), shared, loss_limit=1e-6)
+        curve(fresh(prepared), prepared, loss_limit=1e-6)
     assert stopped.value.ended is Ended.EARLY_LOSS
 
 
-def test_evaluation_is_in_evaluation_mode_and_covers_every_row(shared):
-    run = fresh(shared)
-    part = shared.splits(0).valid
+def test_evaluation_is_in_evaluation_mode_and_covers_every_row(prepared):
+    run = fresh(prepared)
+    part = prepared.splits(0).valid
     one, two = predict(run, part, 7)[0], predict(run, part, len(part))[0]
     assert len(one) == len(part)
     torch.testing.assert_close(one, two)
 
 
-def test_vectors_and_what_a_technique_says_get_no_weight_decay(shared):
-    run = fresh(shared)
+def test_vectors_and_what_a_technique_says_get_no_weight_decay(prepared):
+    run = fresh(prepared)
     run.undecayed = [run.model.last.weight]
     decayed, free = parameter_groups(run)
     assert [id(p) for p in decayed["params"]] == [id(run.model.first.weight)]
@@ -234,7 +234,7 @@ def test_vectors_and_what_a_technique_says_get_no_weight_decay(shared):
     assert len(free["params"]) == 3
 
 
-def test_shared_work_is_done_once_and_charged_every_time(shared, tmp_path):
+def test_shared_work_is_done_once_and_charged_every_time(prepared, tmp_path):
     calls = []
 
     def make():
@@ -242,7 +242,7 @@ def test_shared_work_is_done_once_and_charged_every_time(shared, tmp_path):
         return {"x": torch.arange(3.0)}
 
     for _ in range(2):
-        run = fresh(shared)
+        run = fresh(prepared)
         run.cache = tmp_path
         assert torch.equal(run.remember(["key", torch.ones(2)], make)["x"], torch.arange(3.0))
     assert len(calls) == 1

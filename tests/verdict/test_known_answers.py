@@ -44,7 +44,7 @@ def test_a_case_says_what_is_right_and_by_which_source(name):
 @pytest.mark.parametrize("name", known.names())
 def test_a_case_can_be_asked_and_offers_what_is_right(name):
     case = known.case(name)
-    study = StudyRef(file=str(case.path), plugins=case.plugins).study()
+    study = StudyRef(file=str(case.path), plugins=case.plugins).load()
     assert isinstance(study, advisor.Study)
     assert study.name == name
     for slot, right in case.expected.get("choices", {}).items():

@@ -1,13 +1,20 @@
 """What each technique did for itself, against rows computed by hand."""
 
-import optuna
+from dataclasses import asdict
+
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 
+from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE, Plan
-from advisor.search.sampler import distributions
-from advisor.verdict.single_techniques import importance, isolation, pruned
+from advisor.search.trial import Round, Stage, Trial
+from advisor.training.criterion import Criterion
+from advisor.training.ended import Ended
+from advisor.training.epoch import Epoch
+from advisor.training.metrics import METRICS
+from advisor.verdict.records import CutTrial, Interval
+from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
 
 SPACE = {
     RATE: FloatDistribution(1e-4, 1e-1, log=True),
@@ -24,29 +31,39 @@ PLAN = Plan(
 )
 
 
-def trial(a, b, value, rate=1e-3, state=TrialState.COMPLETE, **noted):
-    choices = {"a": a, "b": b}
-    params = {**choices, **PLAN.defaults_of(choices), RATE: rate}
-    return create_trial(
-        params=params,
-        distributions=distributions(PLAN, params),
-        value=value,
-        state=state,
-        user_attrs=noted,
-    )
+def trial(a, b, value, rate=1e-3, **facts):
+    arm = {"a": a, "b": b}
+    params = {**arm, **PLAN.defaults_of(arm), RATE: rate}
+    facts = {"state": TrialState.COMPLETE, "value": value, **facts}
+    distributions = PLAN.distributions_of(params)
+    return Trial(0, 0, arm, params, distributions, Round(Stage.OPEN, 0, 1), **facts)
 
 
-TRIALS = [
-    trial("keep", "keep", 0.5),
-    trial("keep", "keep", 0.6, rate=0.01),
-    trial("one", "keep", 0.7, rate=0.003),
-    trial("one", "keep", 0.65),
-    trial(
-        "one", "keep", 0.99, state=TrialState.PRUNED, why="accuracy 0.99 after epoch 1"
-    ),  # not a full trial
-    trial("one", "three", 0.8),
-    trial("two", "keep", None, state=TrialState.FAIL, why="ValueError: no"),
-]
+def numbered(trials):
+    for number, each in enumerate(trials):
+        each.number = number
+    return trials
+
+
+CUT = {
+    "state": TrialState.PRUNED,
+    "ended": Ended.OUTRANKED,
+    "why": "accuracy 0.99 after epoch 1",
+    "curve": [Epoch(1, 0.99, 0.1, 1.0)],
+}
+FAILED = {"state": TrialState.FAIL, "ended": Ended.FAILED, "why": "ValueError: no"}
+TRIALS = numbered(
+    [
+        trial("keep", "keep", 0.5),
+        trial("keep", "keep", 0.6, rate=0.01),
+        trial("one", "keep", 0.7, rate=0.003),
+        trial("one", "keep", 0.65),
+        trial("one", "keep", 0.99, **CUT),  # not a full trial
+        trial("one", "three", 0.8),
+        trial("two", "keep", None, **FAILED),
+    ]
+)
+HIGHER, LOWER = Criterion(METRICS["accuracy"]), Criterion(METRICS["rmse"])
 
 
 def test_each_row_counts_its_trials_and_takes_the_best_full_one_alone_and_anywhere():
@@ -58,19 +75,31 @@ def test_each_row_counts_its_trials_and_takes_the_best_full_one_alone_and_anywhe
         ("b", "three", 1, None, 0.8, "a=one b=three", {}),
     ]
     keys = ("slot", "technique", "trials", "alone", "best", "arm", "params")
-    assert isolation(PLAN, TRIALS, 1.0) == [
-        {**dict(zip(keys, row, strict=True)), "identical": False} for row in expected
+    assert [asdict(row) for row in single_techniques(History(PLAN, HIGHER, TRIALS))] == [
+        {**dict(zip(keys, row, strict=True)), "identical": False, "gain": None} for row in expected
     ]
-    lower = isolation(PLAN, TRIALS, -1.0)
-    assert [row["alone"] for row in lower] == [0.5, 0.65, None, None]
+    lower = single_techniques(History(PLAN, LOWER, TRIALS))
+    assert [row.alone for row in lower] == [0.5, 0.65, None, None]
 
 
-def test_what_was_cut_is_told_with_the_number_that_decided():
-    optuna_study = optuna.create_study(direction="maximize")
-    optuna_study.add_trials(TRIALS)
-    assert pruned(PLAN, optuna_study.get_trials()) == [
-        {"number": 4, "arm": "a=one", "why": "accuracy 0.99 after epoch 1", "score": 0.99},
-        {"number": 6, "arm": "a=two", "why": "ValueError: no", "score": None},
+def test_a_gain_alone_is_over_the_best_of_the_model_as_it_is_with_the_interval_of_one_seed():
+    gains = [row.gain for row in single_techniques(History(PLAN, HIGHER, TRIALS), 0.25)]
+    mean = 0.7 - 0.6
+    assert gains == [None, Interval(mean, mean - 0.25, mean + 0.25), None, None]
+    lower = single_techniques(History(PLAN, LOWER, TRIALS), 0.25)
+    assert lower[1].gain.mean == 0.5 - 0.65
+
+
+def test_a_technique_that_is_the_model_itself_is_called_identical():
+    same = trial("two", "keep", 0.5, is_duplicate=True)
+    rows = single_techniques(History(PLAN, HIGHER, numbered([*TRIALS[:2], same])))
+    assert [row.technique for row in rows if row.identical] == ["two"]
+
+
+def test_what_was_cut_is_given_with_the_number_that_decided():
+    assert cut_trials(TRIALS) == [
+        CutTrial(4, "a=one", "accuracy 0.99 after epoch 1", 0.99, Ended.OUTRANKED, 1),
+        CutTrial(6, "a=two", "ValueError: no", None, Ended.FAILED, 0),
     ]
 
 

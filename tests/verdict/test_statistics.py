@@ -11,7 +11,7 @@ import torch
 
 from advisor.training.metrics import METRICS
 from advisor.verdict.bootstrap import row_gain
-from advisor.verdict.fresh_seeds import LOOKS, Seed, seeds
+from advisor.verdict.fresh_seeds import Seed, growing_seeds
 from advisor.verdict.statistics import (
     chosen_overlap,
     holm,
@@ -115,11 +115,11 @@ SPREADS = {"by rows": (1.0, 0.0), "by draws": (0.0, 1.0), "by both": (0.7, 0.7)}
 
 
 @pytest.mark.parametrize("case", SPREADS)
-@pytest.mark.parametrize("look", [1, 2])
+@pytest.mark.parametrize("longer", [1, 2])
 def test_second_draws_on_the_same_rows_keep_the_interval_honest_whatever_the_differences_vary_by(
-    case, look
+    case, longer
 ):
-    generator, wanted = np.random.default_rng(0), seeds(5, look)
+    generator, wanted = np.random.default_rng(0), growing_seeds(5)[longer]
     gains = [
         gain_of(simulated(generator, 0.0, *SPREADS[case], 1 / 3, 10), wanted, 1 / 3)
         for _ in range(1000)
@@ -128,7 +128,7 @@ def test_second_draws_on_the_same_rows_keep_the_interval_honest_whatever_the_dif
 
 
 def test_second_draws_prove_a_gain_that_splits_alone_never_could():
-    generator, wanted = np.random.default_rng(1), seeds(5, 2)
+    generator, wanted = np.random.default_rng(1), growing_seeds(5)[2]
     studies = [simulated(generator, 1.2, 0.0, 1.0, 1 / 3, 10) for _ in range(300)]
     apart = [gain_of(study, wanted, 1 / 3).low > 0 for study in studies]
     alike = [
@@ -143,13 +143,13 @@ def test_a_balanced_design_is_asked_for():
         paired_gain([0.0] * 3, [0.1, 0.2, 0.4], 0.25, [0, 0, 1])
 
 
-def test_every_look_adds_seeds_to_the_one_before_and_each_first_draw_has_a_split_of_its_own():
-    looks = [seeds(5, look) for look in range(LOOKS)]
-    assert [len(look) for look in looks] == [5, 10, 20]
-    assert looks[1][:5] == looks[0]
-    assert looks[2][:10] == looks[1]
-    assert len({seed.split for seed in looks[0]}) == 5
-    assert len(set(looks[2])) == 20
+def test_seeds_are_added_to_those_before_and_each_first_draw_has_a_split_of_its_own():
+    growing = growing_seeds(5)
+    assert [len(seeds) for seeds in growing] == [5, 10, 20]
+    assert growing[1][:5] == growing[0]
+    assert growing[2][:10] == growing[1]
+    assert len({seed.split for seed in growing[0]}) == 5
+    assert len(set(growing[2])) == 20
 
 
 @pytest.mark.parametrize("gain", [0.0, 1.0, 2.0])
@@ -160,8 +160,8 @@ def test_when_the_seeds_end_biases_neither_the_printed_gain_nor_its_interval(gai
             simulated(generator, gain, 0.0, 1.0, 0.0, 10),
             gain + generator.normal(0, 1 / math.sqrt(3)),
         )
-        for look in range(LOOKS):
-            found = gain_of(study, seeds(5, look), 0.0)
+        for seeds in growing_seeds(5):
+            found = gain_of(study, seeds, 0.0)
             if precise_enough(found, 0.5, chosen_by):
                 break
         means.append(found.mean)
@@ -194,9 +194,13 @@ def test_holm_is_bonferroni_for_the_smallest_and_never_falls():
 # Mish against others on CIFAR-10, SqueezeNet, 23 runs each: mean accuracy and deviation as the Mish
 # repository gives them.
 PUBLISHED = {
-    "Swish": (87.32, 0.414), "E-Swish": (87.49, 0.4115), "GELU": (87.37, 0.472), "ReLU": (86.66, 0.584),
-    "ELU": (86.41, 0.3371), "SELU": (83.91, 0.5995),
-}  # fmt: skip
+    "Swish": (87.32, 0.414),
+    "E-Swish": (87.49, 0.4115),
+    "GELU": (87.37, 0.472),
+    "ReLU": (86.66, 0.584),
+    "ELU": (86.41, 0.3371),
+    "SELU": (83.91, 0.5995),
+}
 MISH = (87.48, 0.3967, 23)
 
 
@@ -210,8 +214,13 @@ def test_the_published_comparison_of_mish_is_read_as_it_was():
     assert gains["ReLU"].p < 1e-4
     verdicts = {name: verdict(gain, 0.5) for name, gain in gains.items()}
     assert verdicts == {
-        "Swish": "keep", "E-Swish": "keep", "GELU": "keep", "ReLU": "change", "ELU": "change", "SELU": "change",
-    }  # fmt: skip
+        "Swish": "keep",
+        "E-Swish": "keep",
+        "GELU": "keep",
+        "ReLU": "change",
+        "ELU": "change",
+        "SELU": "change",
+    }
 
 
 def test_the_interval_over_test_rows_is_that_of_the_share_that_changed():

@@ -13,7 +13,7 @@ import advisor
 from advisor.errors import InputError
 from advisor.training.criterion import Criterion
 from advisor.training.metrics import METRICS
-from advisor.verdict.candidates import Candidate, Trained, choose
+from advisor.verdict.candidates import Candidate, FreshScore, choose
 from advisor.verdict.confirm import Evidence, final_verdict
 from advisor.verdict.explain import explain_alternatives, explain_choice
 from advisor.verdict.recommendation import Recommendation
@@ -24,8 +24,8 @@ def test_where_more_seeds_cannot_tell_the_verdict_is_keep_and_says_so():
     gain = paired_gain([0.90, 0.91, 0.90], [0.92, 0.96, 0.91], overlap=1.0)
     assert gain.needed is None
     assert verdict(gain, 0.005) == "keep"
-    evidence = Evidence(candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "keep")
-    assert "more rows" in explain_choice(evidence, Criterion(METRICS["accuracy"]), [])[1]
+    evidence = measured(candidate(initializer="he"), gain, "keep")
+    assert "more rows" in explain_choice(evidence, "accuracy", [])[1]
 
 
 def test_what_the_test_rows_contradict_is_not_recommended():
@@ -40,10 +40,8 @@ def test_what_the_test_rows_contradict_is_not_recommended():
     ]
     assert final_verdict(gain, 0.005) == "change"  # nothing is known of test rows
     assert final_verdict(gain, gain.mean, -0.01) == "keep"  # and hardly worth it
-    evidence = Evidence(
-        candidate(), candidate(initializer="he"), [], {}, {}, gain, 0.005, "undecided"
-    )
-    assert "do not bear it out" in explain_choice(evidence, Criterion(METRICS["accuracy"]), [])[0]
+    evidence = measured(candidate(initializer="he"), gain, "undecided")
+    assert "do not bear it out" in explain_choice(evidence, "accuracy", [])[0]
     assert evidence.chosen is evidence.baseline
 
 
@@ -59,20 +57,25 @@ def candidate(extra=0.0, **choices):
 
 
 def results(scores, seconds=1.0):
-    return [Trained(score, seconds) for score in scores]
+    return [FreshScore(score, seconds) for score in scores]
+
+
+def measured(best, gain, verdict, others=(), selected=None):
+    own = candidate()
+    return Evidence(own, own, best, others, selected or {}, {}, gain, 0.005, verdict)
 
 
 def test_a_tie_goes_to_fewer_changes_then_to_the_cheaper_arm_and_a_clear_winner_wins():
-    both, one, dear = (
+    both, one, slow = (
         candidate(activation="elu", initializer="he"),
         candidate(initializer="he"),
         candidate(0.5, initializer="slow"),
     )
-    options = [both, one, dear]
+    options = [both, one, slow]
     tied = {
         both.label: results([0.91, 0.92, 0.93]),
         one.label: results([0.909, 0.919, 0.928]),
-        dear.label: results([0.909, 0.919, 0.929]),
+        slow.label: results([0.909, 0.919, 0.929]),
     }
     assert choose(options, tied, 1.0, 0.005) is one
     clear = {**tied, both.label: results([0.95, 0.96, 0.97])}
@@ -80,7 +83,7 @@ def test_a_tie_goes_to_fewer_changes_then_to_the_cheaper_arm_and_a_clear_winner_
     lower = {
         both.label: results([3.0, 3.1, 3.2]),
         one.label: results([2.0, 2.1, 2.2]),
-        dear.label: results([4.0, 4.0, 4.0]),
+        slow.label: results([4.0, 4.0, 4.0]),
     }
     assert choose(options, lower, -1.0, 0.005) is one
 
@@ -98,13 +101,16 @@ def test_alternatives_say_why_they_were_not_chosen():
         three.label: results([0.8] * 3),
     }
     gain = paired_gain([0.5] * 3, [0.9] * 3)
-    evidence = Evidence(candidate(), one, [one, two, three], scores, {}, gain, 0.005, "change")
-    found = explain_alternatives(evidence, Criterion(METRICS["accuracy"]), 0.0)
-    assert [alternative["choices"]["activation"] for alternative in found] == ["elu", "elu"]
-    why = "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); 1 more change"
-    assert found[0]["why_not"] == why
+    evidence = measured(one, gain, "change", [one, two, three], scores)
+    alternatives = explain_alternatives(evidence, Criterion(METRICS["accuracy"]), 0.0)
+    assert [other.choices["activation"] for other in alternatives] == ["elu", "elu"]
+    why = (
+        "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); "
+        "1 more change"
+    )
+    assert alternatives[0].why_not == why
     assert (
-        found[1]["why_not"]
+        alternatives[1].why_not
         == "worse: accuracy 0.8 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001)"
     )
 
@@ -133,8 +139,9 @@ class Shallow(nn.Module):
 
 
 KEYS = {
-    "study", "verdict", "metric", "direction", "choices", "params", "baseline", "recommended", "gain", "alternatives",
-    "reasons", "findings", "skipped", "trials", "seconds", "versions", "warnings",
+    "study", "verdict", "metric", "direction", "choices", "params", "baseline", "recommended",
+    "gain", "alternatives", "reasons", "findings", "skipped", "trials", "seconds", "versions",
+    "warnings",
 }  # fmt: skip
 
 
@@ -174,12 +181,12 @@ def test_a_recommendation_shows_each_technique_alone_what_decided_what_was_cut_a
     assert all(
         row["gain"]["low"] < row["gain"]["mean"] < row["gain"]["high"]
         for row in mended.isolation
-        if row.get("gain")
+        if row.gain
     )
     assert sum(mended.importance.values()) == pytest.approx(1, abs=1e-3)
     assert len(mended.pruned) == mended.trials["pruned"]
     assert all(row["why"] for row in mended.pruned)
-    assert {"choices", "mean", "seconds"} <= set(mended.costs[0])
+    assert {"choices", "mean", "seconds"} <= set(vars(mended.costs[0]))
     front = mended.front()
     assert front == sorted(front, key=lambda row: row["mean"])
     assert mended.gain["test"]["low"] > 0.3
@@ -245,7 +252,7 @@ def test_techniques_that_are_the_same_under_another_name_are_never_a_change(tmp_
     found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=[str(plugin)])
     assert found.verdict == "keep"
     assert "No technique that was asked for fits" in found.reasons[0]
-    assert {skip["why"] for skip in found.skipped if skip["slot"] == "activation"} == {
+    assert {skip.why for skip in found.skipped if skip.slot == "activation"} == {
         "the model has it already"
     }
 

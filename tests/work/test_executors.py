@@ -3,7 +3,8 @@
 import textwrap
 from dataclasses import replace
 
-from advisor.work.executors import Crew, Serial, local_pool
+from advisor.work.executors import Crew, Serial
+from advisor.work.processes import local_pool
 
 
 def test_a_dead_worker_costs_one_job_which_is_run_again(ref, job, tmp_path):

@@ -2,192 +2,252 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from advisor.data.formats.columns import CATEGORY, TEXT, converted, kinds_of
-from advisor.data.formats.texts import Texts
-from advisor.data.inputs import Body
-from advisor.data.layout import Rows
-from advisor.data.raw import Raw, Told, plural
+from advisor.data.dataset_rows import BatchInputs
+from advisor.data.formats.categories import Category, one_hot_columns
+from advisor.data.formats.columns import ColumnKind, is_constant, kinds_of, to_numbers
+from advisor.data.formats.texts import TextInputs
+from advisor.data.inputs import Inputs
+from advisor.data.layout import RowNumbers
+from advisor.data.notes import Notes, plural
+from advisor.data.raw import Raw
 from advisor.data.splits import Part, TensorPart
-from advisor.data.targets import RARE
 from advisor.errors import InputError, listing
 
-LEVELS = 50  # of a category that get a column of their own
-MISSING = "(missing)"
+# Columns that are measured at once, so that no copy of a whole table is made.
+BLOCK = 16
+
+# An odd number with which the hashes of a row's cells are put together.
+HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+# The error of a table whose columns are all constant or ids.
+NOTHING_TO_LEARN_FROM = (
+    "no column of the table is left to learn from; give columns that differ between rows."
+)
 
 
-def read_table(raws: Sequence[Raw], pool: Rows, told: Told) -> Body:
+def read_table(raws: Sequence[Raw], pool: RowNumbers, notes: Notes) -> Inputs:
     """The columns of all rows: as texts if one of them holds texts, else as a table.
 
     Raises:
         InputError: a split lacks a column, or no column says anything.
     """
-    table = _joined(raws, told)
+    table = _joined(raws, notes)
     if raws[0].texts:
-        return Texts(table[table.columns[0]].tolist(), pool, told)
-    kinds = kinds_of(table.iloc[pool], told)
-    texts = [name for name, kind in kinds.items() if kind == TEXT]
+        return TextInputs(table[table.columns[0]].tolist(), pool, notes)
+    kinds = kinds_of(table, pool, notes)
+    texts = [name for name, kind in kinds.items() if kind is ColumnKind.TEXT]
     if not texts:
-        return Table(table, kinds, pool, told)
-    others = [name for name in table.columns if name != texts[0]]
+        return TableInputs(table, kinds, pool, notes)
+
+    # A model that takes texts takes nothing beside them.
+    name = texts[0]
+    others = [other for other in table.columns if other != name]
     if others:
-        told.warn(
-            f"column {texts[0]!r} holds texts and is the one input; not used: {listing(others)}"
-        )
-    return Texts(
-        table[texts[0]].astype(object).where(table[texts[0]].notna(), "").map(str).tolist(),
-        pool,
-        told,
-    )
+        notes.warn(f"column {name!r} holds texts and is the one input; not used: {listing(others)}")
+    words = table[name].astype(object).where(table[name].notna(), "")
+    return TextInputs(words.map(str).tolist(), pool, notes)
 
 
-def _joined(raws: Sequence[Raw], told: Told) -> pd.DataFrame:
+def _joined(raws: Sequence[Raw], notes: Notes) -> pd.DataFrame:
     """The rows of all splits, with the columns of the first."""
-    first = raws[0]
+    name = raws[0].name
     tables: list[pd.DataFrame] = []
     for raw in raws:
-        table: pd.DataFrame = raw.body.rename(columns=lambda name: str(name).strip())
+        table: pd.DataFrame = raw.inputs.rename(columns=lambda column: str(column).strip())
+        # Two tables of one column each mean the same column, whatever its names.
         columns = tables[0].columns if tables else table.columns
         if len(columns) == 1 == table.shape[1]:
             table.columns = columns
-        lacking = [name for name in columns if name not in table.columns]
+        lacking = [column for column in columns if column not in table.columns]
         if lacking:
-            raise InputError(f"{raw.name} lacks columns that {first.name} has: {listing(lacking)}.")
-        extra = [name for name in table.columns if name not in columns]
+            raise InputError(f"{raw.name} lacks columns that {name} has: {listing(lacking)}.")
+        extra = [column for column in table.columns if column not in columns]
         if extra:
-            told.warn(
-                f"{raw.name} has columns that {first.name} lacks, they are not used: {listing(extra)}"
+            notes.warn(
+                f"{raw.name} has columns that {name} lacks, they are not used: {listing(extra)}"
             )
-        tables.append(table[columns])
-    return pd.concat(tables, ignore_index=True)
+        tables.append(table[columns] if tables else table)
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
-@dataclass
-class Table(Body):
-    """Numeric columns with their gaps, float64 (N, A), and one-hot columns, float32 (N, B)."""
+class UsefulColumns:
+    """The columns of a table that differ between the rows `pool`; the others are noted.
 
-    table: pd.DataFrame
-    kinds: dict[str, str]
-    pool: Rows
-    told: Told
-    numbers: np.ndarray[Any, Any] = field(init=False)
-    hot: np.ndarray[Any, Any] = field(init=False)
+    Attributes:
+        numbers: the columns of numbers and dates, float64 (N, A), NaN for a gap.
+        names: their names.
+        categories: the other columns by name.
+    """
 
-    def __post_init__(self) -> None:
-        columns = {name: converted(self.table[name], kind) for name, kind in self.kinds.items()}
-        columns = {
-            name: column for name, column in columns.items() if self._says_something(name, column)
-        }
-        numeric = [name for name in columns if self.kinds[name] != CATEGORY]
-        named = [name for name in columns if self.kinds[name] == CATEGORY]
-        if not columns:
-            raise InputError(
-                "no column of the table is left to learn from; give columns that differ between rows."
-            )
-        self.numbers = np.column_stack(
-            [columns[name] for name in numeric] or [np.empty((len(self.table), 0))]
-        )
-        for name in numeric:
-            self._tell_gaps(name, columns[name])
-        self.hot = self._one_hot([columns[name] for name in named], named)
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        kinds: Mapping[str, ColumnKind],
+        pool: RowNumbers,
+        notes: Notes,
+    ) -> None:
+        self.names: list[str] = []
+        self.categories: dict[str, Category] = {}
+        # One column after the other, so that no second table is made on the way.
+        width = sum(kind is not ColumnKind.CATEGORY for kind in kinds.values())
+        numbers = np.empty((len(table), width))
+        for name, kind in kinds.items():
+            if kind is ColumnKind.CATEGORY:
+                category = Category.of(table[name])
+                why = category.why_useless(pool)
+                if not why:
+                    self.categories[name] = category
+            else:
+                column = to_numbers(table[name], kind).to_numpy()
+                why = "it is the same in every row" if is_constant(column, pool) else ""
+                if not why:
+                    numbers[:, len(self.names)] = column
+                    self.names.append(name)
+            if why:
+                notes.note(f"dropped column {name!r}: {why}")
+        self.numbers = np.ascontiguousarray(numbers[:, : len(self.names)])
 
-    def view(self, train: Rows) -> Part:
+
+class TableInputs(Inputs):
+    """The cells of all rows as they were read, which every part shares: numbers with their gaps
+    (N, A), and the one-hot column of each category, int32 (N, B).
+
+    Numbers are kept in float64, or in float32 where that loses nothing, and are standardized as
+    they are taken, so that no seed needs a table of its own.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        kinds: Mapping[str, ColumnKind],
+        pool: RowNumbers,
+        notes: Notes,
+    ) -> None:
+        cells = UsefulColumns(table, kinds, pool, notes)
+        if not cells.names and not cells.categories:
+            raise InputError(NOTHING_TO_LEARN_FROM)
+
+        # Each column with gaps is filled anew for each seed, so only its number is kept.
+        self._numbers = _as_narrow(cells.numbers)
+        self._gaps: list[int] = []
+        for column, name in enumerate(cells.names):
+            missing = int(self._numbers[:, column].isnan().sum())
+            if missing:
+                self._gaps.append(column)
+                count = plural(missing, "missing value")
+                notes.note(f"filled {count} in {name} with the median of the training rows")
+        hot, self._width = one_hot_columns(cells.categories, len(table), pool, notes)
+        self._hot = torch.from_numpy(hot)
+
+    def part(self, train: RowNumbers) -> Part:
         """float32 (N, F): gaps filled with the median, mean 0 and deviation 1, both of the rows
         `train`.
         """
-        if not self.numbers.shape[1]:
-            return TensorPart((torch.from_numpy(self.hot),))
-        fill = make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-        )
-        numbers = fill.fit(self.numbers[train]).transform(self.numbers).astype(np.float32)
-        return TensorPart((torch.from_numpy(np.concatenate([numbers, self.hot], axis=1)),))
+        # The median of a column that has only gaps is 0.
+        medians = torch.zeros(self._numbers.shape[1], dtype=torch.float64)
+        for column in self._gaps:
+            cells = self._numbers[:, column].numpy()[train]
+            cells = cells[~np.isnan(cells)].astype(np.float64)
+            medians[column] = float(np.median(cells)) if len(cells) else 0.0
+        means, deviations = self._moments(train, medians)
+        finish = TableBatch(means, deviations, medians if self._gaps else None, self._width)
+        return TensorPart((self._numbers, self._hot), finish=finish)
 
-    def keys(self) -> Any:
-        """A hash of each row's numbers and categories, columns that say nothing left out."""
-        cells = pd.DataFrame(np.concatenate([self.numbers, self.hot], axis=1))
-        return pd.util.hash_pandas_object(cells, index=False).to_numpy()
+    def _moments(
+        self, train: RowNumbers, medians: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of each column of numbers over the rows `train`, float64 (A,)."""
+        numbers = self._numbers.numpy()
+        width = numbers.shape[1]
+        means, deviations = np.zeros(width), np.ones(width)
+        # Equal blocks: a block of one column would be summed in another order than a table is.
+        blocks = np.array_split(np.arange(width), math.ceil(width / BLOCK)) if width else []
+        for columns in blocks:
+            cells = np.take(numbers[:, columns[0] : columns[-1] + 1], train, axis=0)
+            cells = cells.astype(np.float64, copy=False)
+            if self._gaps:
+                cells = np.where(np.isnan(cells), medians[columns].numpy(), cells)
+            means[columns], deviations[columns] = moments_of(cells)
+        return torch.from_numpy(means), torch.from_numpy(deviations)
 
-    def _says_something(self, name: str, column: Any) -> bool:
-        """Whether a column is neither constant nor an id; else it is dropped, and told."""
-        known = column.iloc[self.pool]
-        distinct = known.nunique()
-        why = ""
-        if distinct == 0 or (
-            distinct == 1 and (self.kinds[name] != CATEGORY or known.notna().all())
-        ):
-            why = "it is the same in every row"
-        elif self.kinds[name] == CATEGORY and distinct == len(known):
-            why = "it is different in every row, like an id"
-        if why:
-            self.told.note(f"dropped column {name!r}: {why}")
-        return not why
+    def keys(self) -> np.ndarray[Any, Any]:
+        """A hash of each row's numbers and categories, without the columns that say nothing."""
+        # Unsigned numbers overflow silently, which is what hashing wants.
+        keys = np.zeros(len(self._numbers), np.uint64)
+        for columns in (self._numbers.numpy(), self._hot.numpy()):
+            for column in columns.T:
+                cells = np.ascontiguousarray(column)
+                keys = keys * HASH_FACTOR + pd.util.hash_array(cells)
+        return keys
 
-    def _tell_gaps(self, name: str, column: Any) -> None:
-        missing = int(column.isna().sum())
-        if missing:
-            self.told.note(
-                f"filled {plural(missing, 'missing value')} in {name} with the median of the training rows"
-            )
 
-    def _one_hot(self, columns: list[Any], names: list[str]) -> np.ndarray[Any, Any]:
-        """One column per category of the pool; a category is missing only where the pool has gaps."""
-        if not columns:
-            return np.empty((len(self.table), 0), dtype=np.float32)
-        table = pd.concat(
-            [column.where(column.notna(), MISSING) for column in columns], axis=1, keys=names
-        )
-        for name in names:
-            self._tell_levels(name, table[name])
-        self._tell_rare(table)
-        coder = OneHotEncoder(
-            max_categories=LEVELS + 1,
-            handle_unknown="infrequent_if_exist",
-            sparse_output=False,
-            dtype=np.float32,
-        )
-        cells = table.to_numpy(object)
-        hot: np.ndarray[Any, Any] = coder.fit(cells[self.pool]).transform(cells)
-        self.told.note(f"one-hot: {plural(len(names), 'column')} → {hot.shape[1]}")
-        return hot
+@dataclass(frozen=True)
+class TableBatch:
+    """Turns the cells of some rows into one float32 tensor (B, F).
 
-    def _tell_levels(self, name: str, column: Any) -> None:
-        counts = column.iloc[self.pool].value_counts()
-        if MISSING in counts.index:
-            self.told.note(
-                f"column {name!r}: {plural(int((column == MISSING).sum()), 'gap')} became a category of their own"
-            )
-        if len(counts) > LEVELS + 1:
-            self.told.note(
-                f"column {name!r} has {len(counts)} categories: kept the {LEVELS} most frequent, the rest is 'other'"
-            )
-        unseen = int((~column.isin(counts.index)).sum())
-        if unseen:
-            self.told.warn(
-                f"column {name!r}: {plural(unseen, 'test row')} with a category that no other row has"
-            )
+    Attributes:
+        means: of each column of numbers, float64 (A,).
+        deviations: of each column of numbers, float64 (A,); 1 for a constant column.
+        medians: what fills the gaps of each column, float64 (A,); None without gaps.
+        width: how many one-hot columns there are.
+    """
 
-    def _tell_rare(self, table: pd.DataFrame) -> None:
-        """One sentence for all columns: many tables have such categories, and none is a reason to
-        worry.
-        """
-        counts = {str(name): table[name].value_counts() for name in table.columns}
-        few = {name: column for name, column in counts.items() if len(column) <= LEVELS + 1}
-        rare = [
-            f"{name} {level!r} ({count})"
-            for name, column in few.items()
-            for level, count in column.items()
-            if count < RARE
-        ]
-        if rare:
-            self.told.warn(f"categories with fewer than {RARE} rows: {listing(rare, 6)}")
+    means: torch.Tensor
+    deviations: torch.Tensor
+    medians: torch.Tensor | None
+    width: int
+
+    def __call__(self, inputs: BatchInputs) -> BatchInputs:
+        """`(numbers, one-hot columns)` of some rows as `(table,)`."""
+        numbers, hot = inputs
+        numbers = numbers.double()
+        if self.medians is not None:
+            numbers = torch.where(numbers.isnan(), self.medians, numbers)
+        numbers = (numbers - self.means).div_(self.deviations).float()
+        if not self.width:
+            return (numbers,)
+        # A cell without a column adds 0 to the first.
+        table = torch.cat([numbers, numbers.new_zeros(len(numbers), self.width)], 1)
+        places = hot.clamp(min=0).long() + numbers.shape[1]
+        table.scatter_add_(1, places, (hot >= 0).float())
+        return (table,)
+
+
+def moments_of(cells: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Mean and deviation of each column of `cells`, float64 (n, A), which are written to.
+
+    The corrected two-pass algorithm of Chan, Golub and LeVeque (1983), step by step as in
+    scikit-learn's `StandardScaler`, so that the numbers are the same. The deviation of a column
+    that is constant up to rounding is 1.
+    """
+    # The second sum corrects what the first one lost by rounding.
+    rows = len(cells)
+    means = cells.sum(axis=0) / rows
+    cells -= means
+    rounding = cells.sum(axis=0) ** 2 / rows
+    cells **= 2
+    variances = (cells.sum(axis=0) - rounding) / rows
+
+    # Dividing by a deviation that is all rounding would blow up noise.
+    epsilon = np.finfo(np.float64).eps
+    largest_error = rows * epsilon * variances + (rows * means * epsilon) ** 2
+    return means, np.where(variances <= largest_error, 1.0, np.sqrt(variances))
+
+
+def _as_narrow(numbers: np.ndarray[Any, Any]) -> torch.Tensor:
+    """The numbers as float32 where that is exact for all of them, else as float64."""
+    # A number above the largest float32 becomes infinite, and is not equal.
+    with np.errstate(over="ignore"):
+        for column in numbers.T:
+            if not np.array_equal(column.astype(np.float32), column, equal_nan=True):
+                return torch.from_numpy(numbers)
+        return torch.from_numpy(numbers.astype(np.float32))

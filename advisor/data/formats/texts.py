@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import copy
 import re
+from array import array
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from advisor.data.inputs import Body
-from advisor.data.layout import Rows
-from advisor.data.raw import Told, plural
+from advisor.data.dataset_rows import BatchInputs
+from advisor.data.inputs import Inputs, hashes
+from advisor.data.layout import RowNumbers
+from advisor.data.notes import Notes, plural
 from advisor.data.splits import Part, TensorPart
 
+# What a token is: letters, digits and apostrophes.
 WORD = re.compile(r"[\w']+")
-LONGEST = 256  # tokens
+
+# Tokens of a text that are kept at most.
+LONGEST = 256
+
 PADDING, UNKNOWN = 0, 1
+# The tokens of the ids `PADDING` and `UNKNOWN`.
 SPECIAL = ("<pad>", "<unk>")
 
+# The end of the sentence on the texts that were read.
+HOW_TEXTS_ARE_READ = "(padding 0 on the left, unknown words 1, longer texts are cut)"
 
-class Texts(Body):
+
+class TextInputs(Inputs):
     """Token ids int64 (N, L) of lower-cased words, padded on the left, so that a recurrent net ends
     on the words.
 
@@ -30,52 +41,97 @@ class Texts(Body):
     percentile of the pool's lengths, at most 256 tokens; longer texts keep their beginning.
     """
 
-    def __init__(self, texts: Sequence[str], pool: Rows, told: Told) -> None:
-        self.texts = texts
-        tokens = [WORD.findall(text.lower()) for text in texts]
-        counts: Counter[str] = Counter()
-        for row in pool:
-            counts.update(tokens[row])
-        self.vocabulary = (*SPECIAL, *sorted(counts, key=lambda word: (-counts[word], word)))
-        self.ids = len(self.vocabulary)
-        length = max(
-            1, min(LONGEST, round(float(np.percentile([len(tokens[row]) for row in pool], 95))))
-        )
-        self.tokens = torch.from_numpy(_padded(tokens, self.vocabulary, length))
-        told.note(
-            f"texts: {plural(self.ids - 2, 'different word')}, {plural(length, 'token')} per row "
-            f"(padding 0 on the left, unknown words 1, longer texts are cut)"
-        )
-        empty = sum(not words for words in tokens)
-        if empty:
-            told.warn(f"{plural(empty, 'text')} without a word")
+    vocabulary: tuple[str, ...]
+    ids: int
 
-    def view(self, train: Rows) -> Part:
+    def __init__(self, texts: Sequence[str], pool: RowNumbers, notes: Notes) -> None:
+        words = WordCounts(texts, pool)
+        self._keys = hashes(texts)
+
+        # The most frequent words of the pool come first, so that a smaller vocabulary is a cut.
+        ranked = sorted(words.counts, key=lambda word: (-words.counts[word], word))
+        self.vocabulary = (*SPECIAL, *ranked)
+        self.ids = len(self.vocabulary)
+        usual_length = round(float(np.percentile(words.lengths[pool], 95)))
+        length = max(1, min(LONGEST, usual_length))
+        self._tokens = torch.from_numpy(words.padded(self.vocabulary, length))
+        different = plural(self.ids - len(SPECIAL), "different word")
+        notes.note(f"texts: {different}, {plural(length, 'token')} per row {HOW_TEXTS_ARE_READ}")
+        empty = int((words.lengths == 0).sum())
+        if empty:
+            notes.warn(f"{plural(empty, 'text')} without a word")
+
+    def part(self, train: RowNumbers) -> Part:
         """The token ids, which depend on no training row."""
         del train
-        return TensorPart((self.tokens,))
+        return TensorPart((self._tokens,), finish=TokenBatch(self.ids))
 
-    def keys(self) -> Any:
-        """The texts."""
-        return self.texts
+    def keys(self) -> np.ndarray[Any, Any]:
+        """A hash of each text."""
+        return self._keys
 
-    def limited(self, rows: int) -> Body:
+    def limited(self, rows: int) -> Inputs:
         """The same texts with the `rows` most frequent ids; the other words are unknown."""
-        if self.vocabulary is None or rows >= len(self.vocabulary):
+        if rows >= self.ids:
             return self
         other = copy.copy(self)
         other.vocabulary, other.ids = self.vocabulary[:rows], rows
-        other.tokens = torch.where(self.tokens < rows, self.tokens, UNKNOWN)
         return other
 
 
-def _padded(
-    tokens: list[list[str]], vocabulary: Sequence[str], length: int
-) -> np.ndarray[Any, Any]:
-    number = {word: i for i, word in enumerate(vocabulary) if i >= len(SPECIAL)}
-    ids = np.full((len(tokens), length), PADDING, dtype=np.int64)
-    for row, words in enumerate(tokens):
-        kept = words[:length]
-        if kept:
-            ids[row, length - len(kept) :] = [number.get(word, UNKNOWN) for word in kept]
-    return ids
+class WordCounts:
+    """The words of all texts, each by a number of its own, and how often each stands in the pool.
+
+    Numbers take less memory than words while the vocabulary is counted.
+
+    Attributes:
+        counts: how often each word stands in the texts of the rows `pool`.
+        lengths: how many words each text has, int64 (N,).
+    """
+
+    def __init__(self, texts: Sequence[str], pool: RowNumbers) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lengths = np.empty(len(texts), np.int64)
+        self._numbers: dict[str, int] = {}
+        self._beginnings: list[array[int]] = []
+        in_pool = np.zeros(len(texts), bool)
+        in_pool[pool] = True
+        for row, text in enumerate(texts):
+            words = WORD.findall(text.lower())
+            self.lengths[row] = len(words)
+            if in_pool[row]:
+                self.counts.update(words)
+            # Words that are met for the first time get the next number.
+            beginning = words[:LONGEST]
+            numbers = [self._numbers.setdefault(word, len(self._numbers)) for word in beginning]
+            self._beginnings.append(array("i", numbers))
+
+    def padded(self, vocabulary: Sequence[str], length: int) -> np.ndarray[Any, Any]:
+        """The ids of the first `length` words of each text, int32 (N, `length`), with padding on
+        the left.
+        """
+        # The id of each word by its number; words that are not in the vocabulary are unknown.
+        ids = np.full(len(self._numbers), UNKNOWN, np.int32)
+        for i, word in enumerate(vocabulary):
+            if i >= len(SPECIAL) and word in self._numbers:
+                ids[self._numbers[word]] = i
+        padded = np.full((len(self._beginnings), length), PADDING, np.int32)
+        for row, beginning in enumerate(self._beginnings):
+            words = beginning[:length]
+            if words:
+                padded[row, length - len(words) :] = ids[words]
+        return padded
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Turns tokens of some texts, int32 (B, L), into int64; those of no id below `ids` become
+    unknown.
+    """
+
+    ids: int
+
+    def __call__(self, inputs: BatchInputs) -> BatchInputs:
+        """`(tokens,)` as `(token ids,)`."""
+        (tokens,) = inputs
+        return (torch.where(tokens < self.ids, tokens, UNKNOWN).long(),)

@@ -14,11 +14,10 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
-from advisor.model.references import ACTS, ATTRIBUTE, Holding, holdings
+from advisor.model.references import ACTS, ATTRIBUTE, CALLS, holdings
 from advisor.model.swapping.report import Undo
-from advisor.model.swapping.rewrite import CallEdit
+from advisor.model.swapping.rewrite import CallEdit, span_end
 from advisor.model.swapping.subclass import class_with, find_method, method_of, original_class
-from advisor.model.tracing.recorder import CALLS
 
 # Layers of torch that call an activation which they keep in an attribute.
 TRANSFORMER_LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
@@ -92,9 +91,11 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
     inside_new = {id(module) for module in nn.Module.modules(new)}
     undos: list[Undo] = []
     while new is not old:
-        holding = _holding(replacement.model, old, inside_new)
-        if holding is None:
+        places = [place for place in holdings(replacement.model) if place.module is old]
+        outside = [place for place in places if id(place.holder) not in inside_new]
+        if not outside:
             break
+        holding = outside[0]
         name = holding.path.rpartition(".")[2]
         if isinstance(holding.holder, TRANSFORMER_LAYERS) and name == ACTIVATION:
             undos.extend(_set_activation(holding.holder, name, new))
@@ -102,14 +103,6 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
             holding.put(new)
             undos.append(partial(holding.put, old))
     return Installed({site.id: new}, site.id, undos)
-
-
-def _holding(model: nn.Module, module: nn.Module, holders_left: set[int]) -> Holding | None:
-    """A place that holds a module, other than in holders of these ids; None if there is none."""
-    for holding in holdings(model):
-        if holding.module is module and id(holding.holder) not in holders_left:
-            return holding
-    return None
 
 
 def _take_hooks(new: nn.Module, old: nn.Module) -> None:
@@ -120,17 +113,13 @@ def _take_hooks(new: nn.Module, old: nn.Module) -> None:
     own_keys = set()
     for name in _HOOKS:
         for key, hook in vars(old)[name].items():
-            if callable(hook) and not _is_of_torch(hook):
+            module = getattr(hook, "__module__", None) or type(hook).__module__
+            if callable(hook) and not str(module).startswith("torch."):
                 own_keys.add(key)
     for name in _HOOKS:
         hooks = {key: hook for key, hook in vars(old)[name].items() if key in own_keys}
         vars(new)[name].update(hooks)
     new._is_full_backward_hook = new._is_full_backward_hook or old._is_full_backward_hook
-
-
-def _is_of_torch(hook: Any) -> bool:
-    module = getattr(hook, "__module__", None) or type(hook).__module__
-    return str(module).startswith("torch.")
 
 
 # ---------------------------------------------------------------- attributes
@@ -170,18 +159,14 @@ def _install_call(target: CallTarget, replacement: Replacement) -> Installed:
     key = replacement.site.id.partition("@")[0]
     depth, name = find_method(cls, target.code)
     _refuse_wrapper(original_class(cls).__mro__[depth], name, target.code)
-    _, end_line, _, end_column = target.span
-    edit = CallEdit(depth, name, (end_line, end_column), key, target.receiver)
+    edit = CallEdit(depth, name, span_end(target.span), key, target.receiver)
     owner.__class__ = class_with(cls, edit)
 
     # The rewritten call runs what the owner keeps under its key.
     calls: dict[str, Any] = vars(owner).get(CALLS, {})
-    undos: list[Undo] = [
-        partial(setattr, owner, "__class__", cls),
-        set_in(vars(owner), CALLS, calls),
-        set_in(calls, key, activation),
-        _register(owner, key, activation),
-    ]
+    undos: list[Undo] = [partial(setattr, owner, "__class__", cls)]
+    undos += [set_in(vars(owner), CALLS, calls), set_in(calls, key, activation)]
+    undos.append(_register(owner, key, activation))
     return Installed(calls, key, undos)
 
 

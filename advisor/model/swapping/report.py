@@ -104,16 +104,18 @@ class SwapReport:
         if self.swapped:
             text += ": " + listing((site.id for site in self.swapped), limit=4)
         if self.left:
-            labels = dict.fromkeys(site.label for site in self.left)
-            text += "; left alone: " + ", ".join(self._left(label) for label in labels)
+            text += "; left alone: " + ", ".join(self._left_by_label())
         if self.refused:
             text += "; out of reach: " + listing((site.place for site, _ in self.refused), limit=4)
         return text
 
-    def _left(self, label: str) -> str:
-        """How many sites of a label were left alone, and which."""
-        names = [site.id for site in self.left if site.label == label]
-        return f"{_counted(len(names), *_NOUNS[label])} ({listing(names, limit=4)})"
+    def _left_by_label(self) -> Iterator[str]:
+        """How many sites of each label were left alone, and which."""
+        names: dict[str, list[str]] = {}
+        for site in self.left:
+            names.setdefault(site.label, []).append(site.id)
+        for label, idents in names.items():
+            yield f"{_counted(len(idents), *_NOUNS[label])} ({listing(idents, limit=4)})"
 
 
 def _counted(count: int, one: str, several: str) -> str:

@@ -16,7 +16,8 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from advisor.errors import InputError
-from advisor.model.tracing.recorder import CALLS
+from advisor.model.anatomy import Span
+from advisor.model.references import CALLS
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -160,6 +161,12 @@ def end_of(call: ast.Call) -> End:
     return call.end_lineno or 0, call.end_col_offset or 0
 
 
+def span_end(span: Span) -> End:
+    """Where a call ends that a trace has seen."""
+    _, end_line, _, end_column = span
+    return end_line, end_column
+
+
 class _CallEditor(ast.NodeTransformer):
     """Replaces calls, and writes private names as the class body would have."""
 
@@ -170,6 +177,7 @@ class _CallEditor(ast.NodeTransformer):
         self.missing = set(self._edits)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Replace a call that is to be edited."""
         self.generic_visit(node)
         edit = self._edits.get(end_of(node))
         if edit is None:
@@ -194,11 +202,13 @@ class _CallEditor(ast.NodeTransformer):
         return ast.copy_location(ast.Assign([target], node.value), node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Write a private attribute as the class body would have."""
         self.generic_visit(node)
         node.attr = self._mangled(node.attr)
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Write a private name as the class body would have."""
         node.id = self._mangled(node.id)
         return node
 

@@ -74,18 +74,15 @@ def class_with(cls: type[nn.Module], edit: CallEdit) -> Any:
 
 
 def rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> Any:
-    """The subclass of `base` with these edits; the same one for equal edits."""
-    key = base, edits
-    cls = _rewritten_classes.get(key)
-    if cls is None:
-        cls = _rewritten_classes[key] = _rewritten_class(base, edits)
-    return cls
+    """The subclass of `base` with these edits; the same one for equal edits.
 
-
-def _rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> type:
-    """A method of a base class is rewritten in a mixin that stands behind the user's class, so that
+    A method of a base class is rewritten in a mixin that stands behind the user's class, so that
     `super()` finds it.
     """
+    existing = _rewritten_classes.get((base, edits))
+    if existing is not None:
+        return existing
+
     methods: dict[int, dict[str, Any]] = {}  # by the position of their class in base's MRO
     digest = hashlib.sha256()
     for (depth, name), its_edits in groupby(sorted(edits), attrgetter("depth", "method")):
@@ -96,7 +93,11 @@ def _rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> type
         digest.update(source_of(function).encode())
 
     own_methods = methods.pop(0, {})
-    mixins = [_mixin(base.__mro__[depth], inherited) for depth, inherited in methods.items()]
+    mixins = []
+    for depth, inherited in methods.items():
+        klass = base.__mro__[depth]
+        attributes = {**inherited, "_advisor_of": klass}
+        mixins.append(type(f"{_PREFIX}{klass.__name__}", (klass,), attributes))
     about = {
         "_advisor_base": base,
         "_advisor_edits": edits,
@@ -105,12 +106,9 @@ def _rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> type
         "__doc__": base.__doc__,
     }
     bases: tuple[type, ...] = (RewrittenModule, base, *mixins)
-    return type(f"{_PREFIX}{base.__name__}", bases, {**own_methods, **about})
-
-
-def _mixin(klass: type, methods: dict[str, Any]) -> type:
-    """A subclass of one of the base classes of the user's class, with rewritten methods."""
-    return type(f"{_PREFIX}{klass.__name__}", (klass,), {**methods, "_advisor_of": klass})
+    cls = type(f"{_PREFIX}{base.__name__}", bases, {**own_methods, **about})
+    _rewritten_classes[base, edits] = cls
+    return cls
 
 
 # ---------------------------------------------------------------- methods of the user's class
@@ -124,20 +122,16 @@ def find_method(cls: type[nn.Module], code: CodeType) -> tuple[int, str]:
     for klass in cls.__mro__:
         for name, attribute in vars(klass).items():
             if any(function.__code__ is code for function in functions_in(attribute)):
-                return base.__mro__.index(_written_as(klass, base)), name
+                # The class may be the rewritten form of one in the user's source.
+                attributes = vars(klass)
+                is_rewritten = attributes.get("_advisor_base") is base
+                written = base if is_rewritten else attributes.get("_advisor_of", klass)
+                return base.__mro__.index(written), name
     where = f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
     raise InputError(
         f"{code.co_name} ({where}) is not a method of {base.__name__}; "
         "write it as one, or use an nn.Module activation."
     )
-
-
-def _written_as(klass: type, base: type) -> type:
-    """The class in the user's source of which `klass` is the rewritten form, or `klass` itself."""
-    if vars(klass).get("_advisor_base") is base:
-        return base
-    original: type = vars(klass).get("_advisor_of", klass)
-    return original
 
 
 def method_of(klass: type, name: str) -> FunctionType:

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from advisor.errors import InputError
@@ -40,15 +40,12 @@ def swap(
     undone and InputError says why.
     """
     chosen = tuple(anatomy.hidden if sites is None else sites)
-    left = [site for site in anatomy.sites if site not in chosen]
-    report = SwapReport(ModelBefore.of(model), left=left)
+    report = SwapReport(ModelBefore.of(model))
+    report.left = [site for site in anatomy.sites if site not in chosen]
     installed: dict[str, Installed] = {}
     try:
         for site, activation in _activation_per_site(chosen, factory):
-            try:
-                installed[site.id] = _swap_one(report, site, activation)
-            except InputError as error:
-                report.refused.append((site, str(error)))
+            _swap_one(report, site, activation, installed)
         if inputs is not None:
             verify(model, anatomy, report.swapped, installed, inputs)
     except BaseException:
@@ -73,25 +70,26 @@ def _activation_per_site(
         yield site, activation
 
 
-def _swap_one(report: SwapReport, site: Site, activation: Activation) -> Installed:
-    """Put an activation at a site. Raises InputError where that cannot be done."""
+def _swap_one(
+    report: SwapReport, site: Site, activation: Activation, installed: dict[str, Installed]
+) -> None:
+    """Put an activation at a site, and note in the report whether that was possible."""
     model = report.before.model
-    if isinstance(activation, nn.Module):
-        _refuse_untrained(site, activation)
-        activation.to(**_device_and_dtype(model, site.target)).train(model.training)
-    installed = install(site.target, Replacement(model, site, activation))
+    try:
+        if isinstance(activation, nn.Module):
+            _refuse_untrained(site, activation)
+            activation.to(**_device_and_dtype(model, site.target)).train(model.training)
+        installed[site.id] = install(site.target, Replacement(model, site, activation))
+    except InputError as error:
+        report.refused.append((site, str(error)))
+        return
     report.swapped.append(site)
     report.activations[site.id] = activation
-    report.starting_states[site.id] = _starting_state(activation)
-    report.undos.extend(installed.undos)
-    return installed
-
-
-def _starting_state(activation: Activation) -> dict[str, Tensor]:
-    """The parameters and buffers that an activation begins with."""
-    if not isinstance(activation, nn.Module):
-        return {}
-    return {name: tensor.detach().clone() for name, tensor in activation.state_dict().items()}
+    report.starting_states[site.id] = {}
+    if isinstance(activation, nn.Module):
+        for name, tensor in activation.state_dict().items():
+            report.starting_states[site.id][name] = tensor.detach().clone()
+    report.undos.extend(installed[site.id].undos)
 
 
 def _device_and_dtype(model: nn.Module, target: Target) -> dict[str, Any]:

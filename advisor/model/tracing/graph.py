@@ -13,21 +13,7 @@ from advisor.model.anatomy import Target
 from advisor.model.tracing.elementwise import UNBOUNDED, Function, Range
 
 INPUT, PARAMETER, BUFFER, CONSTANT = "input", "parameter", "buffer", "constant"
-
-# operations of layers: learned even if their weights are computed from data, data even if they work
-# on constants
-_WEIGHTED = frozenset(
-    {
-        *("linear", "bilinear", "embedding", "embedding_bag", "multi_head_attention_forward"),
-        *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
-        *("lstm", "gru", "lstm_cell", "gru_cell"),
-    }
-)
-
-
-def is_weighted(operation: str) -> bool:
-    """Whether an operation is one that layers are made of."""
-    return operation in _WEIGHTED or operation.startswith("rnn_")
+"""The kinds of leaves; a constant is a tensor that the model's code makes or holds by itself."""
 
 
 @dataclass(eq=False)
@@ -35,33 +21,41 @@ class Call:
     """One run of a candidate activation."""
 
     kind: str
-    key: tuple[object, ...]  # what makes two calls one site
+    # Two calls with equal keys are one site.
+    key: tuple[object, ...]
     id: str
     place: str
     target: Target
     values: Range = UNBOUNDED
     function: Function | None = None
-    custom: bool = False  # found by what it does, not by torch's name for it
-    split: Call | None = (
-        None  # the same run of a shared module, seen as a call in the caller's source
-    )
+    # Whether it was recognized by what it does, and not by torch's name for it.
+    custom: bool = False
+    # The same run of a shared module, seen as a call in the caller's source.
+    split: Call | None = None
 
 
 @dataclass(eq=False)
 class Node:
-    """An operation's output tensor, or a leaf."""
+    """A tensor that an operation puts out, or a leaf."""
 
     name: str
-    operation: int  # outputs of one operation share this number
+    # The tensors that one operation puts out share this number.
+    operation: int
     inputs: list[Node] = field(default_factory=list)
-    leaf: str = ""  # INPUT, PARAMETER, BUFFER or CONSTANT
-    label: str = ""  # a leaf's name
+    # INPUT, PARAMETER, BUFFER or CONSTANT; empty for operations.
+    leaf: str = ""
+    # The name of a leaf.
+    label: str = ""
     floating: bool = True
-    data: bool = False  # depends on the values of the model's inputs
-    learned: bool = False  # computed from parameters, and not from inputs
-    running: tuple[nn.Module, ...] = ()  # modules that were running, outermost first
+    # Whether it depends on the values of the model's inputs.
+    data: bool = False
+    # Whether it is computed from parameters, and not from inputs.
+    learned: bool = False
+    # The modules that were running, outermost first.
+    running: tuple[nn.Module, ...] = ()
     call: Call | None = None
-    kind: str | None = None  # the activation of torch that this operation computes
+    # The activation of torch that this operation computes.
+    kind: str | None = None
     consumers: list[Node] = field(default_factory=list)
 
 
@@ -73,6 +67,7 @@ class Graph:
     outputs: list[Node]
 
     def __post_init__(self) -> None:
+        _name_wrappers(self.nodes)
         self._merge()
         for node in self.nodes:
             for source in dict.fromkeys(node.inputs):
@@ -82,22 +77,27 @@ class Graph:
         """Make one node of all the operations of an activation; what they exchange among themselves
         disappears.
         """
-        last: dict[Call, Node] = {node.call: node for node in self.nodes if node.call is not None}
-        heads = {node: last[node.call] for node in self.nodes if node.call is not None}
+        # The last operation of a call stands for all of them.
+        last_of = {node.call: node for node in self.nodes if node.call is not None}
+
+        def head(node: Node) -> Node:
+            """The node that stands for this one."""
+            return node if node.call is None else last_of.get(node.call, node)
+
         inputs: dict[Node, list[Node]] = {}
         for node in self.nodes:
-            head = heads.get(node, node)
-            outer = [heads.get(source, source) for source in node.inputs]
-            inputs.setdefault(head, []).extend(source for source in outer if source is not head)
-        _name_wrappers(self.nodes)
-        self.nodes = [node for node in self.nodes if heads.get(node, node) is node]
+            outer = inputs.setdefault(head(node), [])
+            for source in node.inputs:
+                if head(source) is not head(node):
+                    outer.append(head(source))
+        self.nodes = [node for node in self.nodes if head(node) is node]
         for node in self.nodes:
             node.inputs = inputs[node]
-        self.outputs = [heads.get(node, node) for node in self.outputs]
+        self.outputs = [head(node) for node in self.outputs]
 
 
 def _name_wrappers(nodes: list[Node]) -> None:
-    """What only wraps one activation of torch has that one's kind."""
+    """Give what only wraps one activation of torch the kind of that one."""
     members: dict[Call, list[Node]] = {}
     for node in nodes:
         if node.call is not None:
@@ -111,22 +111,22 @@ def downstream(node: Node, through: Callable[[Node], bool]) -> Iterator[Node]:
     """Nodes after `node`, nearest first, each once; the search goes on behind those that `through`
     accepts.
     """
-    return _search(node.consumers, lambda found: found.consumers if through(found) else ())
+    return _search(node.consumers, lambda after: after.consumers if through(after) else ())
 
 
 def upstream(node: Node, through: Callable[[Node], bool]) -> Iterator[Node]:
     """Nodes before `node`, nearest first, each once; the search goes on behind those that `through`
     accepts.
     """
-    return _search(node.inputs, lambda found: found.inputs if through(found) else ())
+    return _search(node.inputs, lambda before: before.inputs if through(before) else ())
 
 
 def _search(start: Iterable[Node], following: Callable[[Node], Iterable[Node]]) -> Iterator[Node]:
     queue = list(start)
     seen = set(queue)
-    for node in queue:  # grows while it is read
+    for node in queue:  # it grows while it is read
         yield node
-        for found in following(node):
-            if found not in seen:
-                seen.add(found)
-                queue.append(found)
+        for neighbour in following(node):
+            if neighbour not in seen:
+                seen.add(neighbour)
+                queue.append(neighbour)

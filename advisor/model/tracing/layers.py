@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from torch import nn
 from torch.nn.modules import batchnorm, conv, rnn
 
-from advisor.model.anatomy import Layer, Site, Table
+from advisor.model.anatomy import COMPOSITE, Layer, Site, Table
 from advisor.model.references import Path
-from advisor.model.tracing.branches import MIXING, Branch, branch_ended_by
+from advisor.model.tracing.branches import Branch, branch_ended_by
 from advisor.model.tracing.graph import (
     BUFFER,
     INPUT,
@@ -22,9 +23,10 @@ from advisor.model.tracing.graph import (
     upstream,
 )
 from advisor.model.tracing.lookalike import storage
-from advisor.model.tracing.site_labels import carries, is_learned, is_softmax
+from advisor.model.tracing.operations import MIXING, carries, is_learned, is_softmax
+from advisor.model.tracing.parameter_owners import Owner, Owners
 
-# the first kind that fits
+# The kinds of layers of torch; a module is of the first kind that fits.
 _KINDS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
     ("attention", (nn.MultiheadAttention,)),
     ("rnn", (nn.RNNBase, rnn.RNNCellBase)),
@@ -34,63 +36,9 @@ _KINDS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
     ("embedding", (nn.Embedding, nn.EmbeddingBag)),
     ("norm", (batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)),
 )
-_PARAMETRIZATIONS = ".parametrizations."  # where torch.nn.utils.parametrize keeps the originals
+
+# The operation that makes positions by counting.
 _COUNTED = "arange"
-
-
-def kind_of(module: nn.Module) -> str | None:
-    """The kind of layer that a module is, or None."""
-    return next((kind for kind, classes in _KINDS if isinstance(module, classes)), None)
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A module and one of its parameters; `name` is the module's path."""
-
-    name: str
-    module: nn.Module
-    parameter: str
-
-
-class Owners:
-    """Whose parameter is this? A tied one has several owners."""
-
-    def __init__(self, paths: Mapping[int, Path]) -> None:
-        self._groups: dict[int, list[Owner]] = {}
-        self._ids: dict[str, int] = {}
-        for path in paths.values():
-            for name, parameter in path.module._parameters.items():
-                if parameter is not None and not isinstance(
-                    path.module, (nn.ParameterList, nn.ParameterDict)
-                ):
-                    self._add(path, name, id(parameter), paths)
-
-    def _add(self, path: Path, name: str, ident: int, paths: Mapping[int, Path]) -> None:
-        full = f"{path.name}.{name}".lstrip(".")
-        module, at = path.module, path.name
-        if (
-            _PARAMETRIZATIONS in f".{at}"
-        ):  # the parametrized module owns what its parametrizations compute from
-            at = f".{at}".partition(_PARAMETRIZATIONS)[0].lstrip(".")
-            module = next(other.module for other in paths.values() if other.name == at)
-        self._groups.setdefault(ident, []).append(Owner(at, module, full))
-        self._ids[full] = ident
-
-    def of(self, parameter: str) -> list[Owner]:
-        """The owners of the tensor that has this name."""
-        return self._groups.get(self._ids.get(parameter, 0), [])
-
-    def tied(self, owner: Owner) -> list[str]:
-        """Other modules' names of the same tensor."""
-        return [
-            other.parameter
-            for other in self.of(owner.parameter)
-            if other.module is not owner.module
-        ]
-
-    def names(self) -> set[str]:
-        """Paths of the modules that own parameters."""
-        return {owner.name for group in self._groups.values() for owner in group}
 
 
 @dataclass(eq=False)
@@ -104,176 +52,234 @@ class Use:
     owners: dict[str, Owner] = field(default_factory=dict)
 
     @property
+    def first_run(self) -> list[Node]:
+        """The operations of its first run."""
+        return [node for node in self.nodes if node.operation == self.nodes[0].operation]
+
+    @property
     def last(self) -> Node:
         """The last operation of its first run."""
-        return [node for node in self.nodes if node.operation == self.nodes[0].operation][-1]
+        return self.first_run[-1]
 
-    def layer(
-        self,
-        index: int,
-        sites: Mapping[Call, Site],
-        owners: Owners,
-        outputs: Collection[Node],
-        branches: Mapping[Node, Branch],
-    ) -> Layer:
-        """What a user reads of it."""
-        followed_by, site = _follows(self.nodes, sites, outputs)
-        return Layer(
-            name=self.name,
-            module=self.module,
-            kind=self.kind,
-            followed_by=followed_by,
-            site=site,
-            index=index,
-            calls=len({node.operation for node in self.nodes}),
-            is_output=_is_output(self.nodes, outputs),
-            tied=tuple(
-                dict.fromkeys(name for owner in self.owners.values() for name in owners.tied(owner))
-            ),
-            callable=any(module is self.module for node in self.nodes for module in node.running),
-            mixes=_mixes(self.nodes),
-            transposed=self.kind == "linear" and storage(self.module) == "in, out",
-            branch=_innermost(self.last, list(branches.values())),
-            closes_branch=self.last in branches
-            and self.kind != "attention",  # its output projection does
-        )
-
-    def table(self, owners: Owners) -> Table:
-        """What a user reads of an embedding table."""
-        assert isinstance(self.module, (nn.Embedding, nn.EmbeddingBag))
-        tied = [name for owner in self.owners.values() for name in owners.tied(owner)]
-        rows, width = self.module.weight.shape
-        padding = self.module.padding_idx
-        return Table(
-            self.name, self.module, rows, width, padding, _source(self.nodes[0]), tuple(tied)
-        )
+    def tied(self, owners: Owners) -> list[str]:
+        """Names of other parameters that are the same tensor as one of this module's."""
+        return list(chain.from_iterable(owners.tied(owner) for owner in self.owners.values()))
 
 
-def uses(
-    graph: Graph, owners: Owners, paths: Mapping[int, Path]
-) -> tuple[list[Use], set[str], set[str]]:
-    """The layers that ran, in order; names of raw parameters that ran; paths of all modules whose
-    parameters ran.
+@dataclass(frozen=True)
+class Uses:
+    """What used parameters in a forward pass.
+
+    Arguments:
+        layers: the layers that ran, in order of execution.
+        raw: names of parameters that ran and belong to no layer.
+        ran: paths of all modules whose parameters ran.
     """
-    found: dict[str, Use] = {}
-    raw: dict[str, None] = {}
+
+    layers: list[Use]
+    raw: set[str]
+    ran: set[str]
+
+
+def kind_of(module: nn.Module) -> str | None:
+    """The kind of layer that a module is, or None."""
+    for kind, classes in _KINDS:
+        if isinstance(module, classes):
+            return kind
+    return None
+
+
+def uses(graph: Graph, owners: Owners, paths: Mapping[int, Path]) -> Uses:
+    """The layers and raw parameters that ran."""
+    by_name: dict[str, Use] = {}
+    raw: set[str] = set()
     ran: set[str] = set()
     for node in graph.nodes:
         if not node.data:
             continue
-        for owner in _owners(node, owners):
-            ran.update(
-                alias.name for alias in owners.of(owner.parameter)
-            )  # a tied tensor runs under one name
+        for owner in _owners_used(node, owners):
+            # A tied tensor runs under one of its names, and all its owners are in use.
+            ran.update(alias.name for alias in owners.of(owner.parameter))
             kind = kind_of(owner.module) or ("linear" if storage(owner.module) else None)
             if kind is not None:
-                use = found.setdefault(owner.name, Use(owner.name, owner.module, kind))
+                use = by_name.setdefault(owner.name, Use(owner.name, owner.module, kind))
                 use.nodes.append(node)
                 use.owners[owner.parameter] = owner
             elif node.call is None:
-                raw[owner.parameter] = None
-        if node.running and id(node.running[-1]) in paths and kind_of(node.running[-1]) == "norm":
-            module = node.running[-1]  # without parameters
-            use = found.setdefault(
-                paths[id(module)].name, Use(paths[id(module)].name, module, "norm")
-            )
-            use.nodes.append(node)
-    return list(found.values()), set(raw), ran
+                raw.add(owner.parameter)
+
+        # A normalization without parameters is a layer, too.
+        module = node.running[-1] if node.running else None
+        if module is not None and id(module) in paths and kind_of(module) == "norm":
+            name = paths[id(module)].name
+            by_name.setdefault(name, Use(name, module, "norm")).nodes.append(node)
+    return Uses(list(by_name.values()), raw, ran)
 
 
-def branches_of(found: Iterable[Use], outputs: Collection[Node]) -> dict[Node, Branch]:
+def branches_of(layers: Iterable[Use], outputs: Collection[Node]) -> dict[Node, Branch]:
     """The residual branches that layers close, by the operation that ends each, in order of
     execution.
     """
-    ends = dict.fromkeys(use.last for use in found if use.kind != "embedding")
-    branches = {
-        end: branch_ended_by(end, outputs) for end in sorted(ends, key=lambda node: node.operation)
-    }
-    return {end: branch for end, branch in branches.items() if branch is not None}
+    ends = dict.fromkeys(use.last for use in layers if use.kind != "embedding")
+    branches = {}
+    for end in sorted(ends, key=lambda node: node.operation):
+        branch = branch_ended_by(end, outputs)
+        if branch is not None:
+            branches[end] = branch
+    return branches
 
 
-def _innermost(node: Node, branches: list[Branch]) -> int | None:
-    """The number of the smallest branch that holds an operation."""
-    sizes = [
-        (len(branch.members), number)
-        for number, branch in enumerate(branches)
-        if node in branch.members
-    ]
-    return min(sizes)[1] if sizes else None
+def layer_of(
+    use: Use,
+    index: int,
+    sites: Mapping[Call, Site],
+    owners: Owners,
+    outputs: Collection[Node],
+    branches: Mapping[Node, Branch],
+) -> Layer:
+    """What a user reads of a layer that ran, the one at `index` in order of execution."""
+    # What follows is that of the first run, everything else holds for all runs.
+    followed_by, site = _follows(use.first_run, sites, outputs)
+    return Layer(
+        name=use.name,
+        module=use.module,
+        kind=use.kind,
+        followed_by=followed_by,
+        site=site,
+        index=index,
+        calls=len({node.operation for node in use.nodes}),
+        is_output=_is_output(use.nodes, outputs),
+        tied=tuple(dict.fromkeys(use.tied(owners))),
+        callable=any(_runs(use.module, node) for node in use.nodes),
+        mixes=any(_mixes(node) for node in use.nodes),
+        transposed=use.kind == "linear" and storage(use.module) == "in, out",
+        branch=_innermost(use.last, branches.values()),
+        # The branch that an attention layer ends is closed by its output projection.
+        closes_branch=use.last in branches and use.kind != "attention",
+    )
 
 
-def _owners(node: Node, owners: Owners) -> Iterator[Owner]:
-    computed = (source for source in node.inputs if source.learned)
-    for leaf in (
-        found for source in computed for found in (source, *upstream(source, lambda n: n.learned))
-    ):
-        if leaf.leaf == PARAMETER:
-            group = owners.of(leaf.label)
-            running = [
-                owner for owner in group if any(owner.module is module for module in node.running)
-            ]
-            yield from (running or _fitting(group, node))[:1]
+def table_of(use: Use, owners: Owners) -> Table:
+    """What a user reads of an embedding table that was looked up."""
+    assert isinstance(use.module, (nn.Embedding, nn.EmbeddingBag))
+    rows, width = use.module.weight.shape
+    return Table(
+        name=use.name,
+        module=use.module,
+        rows=rows,
+        width=width,
+        padding_idx=use.module.padding_idx,
+        source=_source(use.nodes[0]),
+        tied=tuple(use.tied(owners)),
+    )
 
 
-def _fitting(group: list[Owner], node: Node) -> list[Owner]:
-    """Owners of a tied parameter that is used outside all of them: a lookup is the embedding's."""
+def _owners_used(node: Node, owners: Owners) -> Iterator[Owner]:
+    """The owners of the parameters that the operands of an operation are computed from."""
+    for operand in node.inputs:
+        if not operand.learned:
+            continue
+        for source in chain([operand], upstream(operand, lambda before: before.learned)):
+            if source.leaf == PARAMETER:
+                yield from _owner_used(owners.of(source.label), node)
+
+
+def _owner_used(group: list[Owner], node: Node) -> list[Owner]:
+    """That one of a parameter's owners (at most one) for which an operation uses it."""
+    running = [owner for owner in group if _runs(owner.module, node)]
+    if running:
+        return running[:1]
+    # A tied parameter that is used outside all of its owners: a lookup is the embedding's.
     lookup = node.name.startswith("embedding")
-    return sorted(group, key=lambda owner: (kind_of(owner.module) == "embedding") != lookup)
+    for owner in group:
+        if (kind_of(owner.module) == "embedding") == lookup:
+            return [owner]
+    return group[:1]
+
+
+def _runs(module: nn.Module, node: Node) -> bool:
+    """Whether an operation is a part of a module's forward."""
+    return any(module is running for running in node.running)
+
+
+def _innermost(node: Node, branches: Iterable[Branch]) -> int | None:
+    """The number of the smallest branch that holds an operation."""
+    sizes = []
+    for number, branch in enumerate(branches):
+        if node in branch.members:
+            sizes.append((len(branch.members), number))
+    return min(sizes)[1] if sizes else None
 
 
 def _is_output(nodes: list[Node], outputs: Collection[Node]) -> bool:
     """Whether a layer's results reach the model's output, and nothing learned comes after them."""
-    if any(is_learned(after) for node in nodes for after in downstream(node, lambda n: n.floating)):
-        return False  # mostly the nearest: the whole graph is not searched for each layer
-    after = (found for node in nodes for found in downstream(node, lambda n: n.floating))
-    return any(node in outputs for node in (*nodes, *after))
+    # Two passes: in the first, mostly the nearest operation answers, and the graph is not searched.
+    for node in nodes:
+        if any(is_learned(after) for after in downstream(node, lambda later: later.floating)):
+            return False
+    for node in nodes:
+        reached = downstream(node, lambda later: later.floating)
+        if any(after in outputs for after in chain([node], reached)):
+            return True
+    return False
 
 
 def _follows(
-    nodes: list[Node], sites: Mapping[Call, Site], outputs: Collection[Node]
+    first_run: list[Node], sites: Mapping[Call, Site], outputs: Collection[Node]
 ) -> tuple[str, Site | None]:
     """The nearest activation after a layer's first run that nothing learned separates from it.
 
-    Not one that is written inline: that is a part of an activation, and nobody knows of which.
+    Not one that is written inline: that is a part of an activation, and of which one is unknown.
     """
-    first = [node for node in nodes if node.operation == nodes[0].operation]
-    after = [
-        found
-        for node in first
-        for found in downstream(node, lambda n: carries(n) and n.call is None)
-    ]
-    site = next((sites[node.call] for node in after if node.call is not None), None)
-    if site is not None:
-        return ("none", None) if site.label == "composite" else (site.kind, site)
-    ends = any(node in outputs for node in (*first, *after)) and not any(
-        is_learned(node) for node in after
-    )
-    return ("output" if ends else "none"), None
+    # The activation itself is still seen, what comes behind it is not.
+    after: list[Node] = []
+    for node in first_run:
+        after.extend(downstream(node, _carries_to_activation))
+    for node in after:
+        if node.call is not None:
+            site = sites[node.call]
+            return ("none", None) if site.label == COMPOSITE else (site.kind, site)
+    reaches_output = any(node in outputs for node in (*first_run, *after))
+    if reaches_output and not any(is_learned(node) for node in after):
+        return "output", None
+    return "none", None
 
 
-def _mixes(nodes: list[Node]) -> bool:
-    """Whether a layer's result goes, with no activation between, into a matrix product of two
-    learned branches.
+def _mixes(node: Node) -> bool:
+    """Whether a result goes, with no activation between, into a matrix product of two learned
+    branches.
     """
-    return any(
-        after.name in MIXING
-        and not is_learned(after)
-        and sum(_is_computed(source) for source in after.inputs) > 1
-        for node in nodes
-        for after in downstream(node, lambda n: carries(n) and n.call is None and not is_softmax(n))
+    through = downstream(
+        node, lambda later: _carries_to_activation(later) and not is_softmax(later)
     )
+    for after in through:
+        if after.name in MIXING and not is_learned(after):
+            learned_branches = sum(_is_computed(operand) for operand in after.inputs)
+            if learned_branches > 1:
+                return True
+    return False
+
+
+def _carries_to_activation(node: Node) -> bool:
+    return carries(node) and node.call is None
 
 
 def _is_computed(node: Node) -> bool:
-    return any(is_learned(found) for found in (node, *upstream(node, lambda n: n.data)))
+    """Whether something learned lies in what a result is computed from."""
+    made_of = upstream(node, lambda earlier: earlier.data)
+    return any(is_learned(source) for source in chain([node], made_of))
 
 
 def _source(node: Node) -> str | None:
     """The input that an embedding's indices come from."""
-    index = [source for source in node.inputs if not source.floating]
-    origins = [*index, *(found for source in index for found in upstream(source, lambda _: True))]
-    for found in origins:
-        if found.leaf == INPUT:
-            return found.label
-    counted = any(found.name == _COUNTED or found.leaf == BUFFER for found in origins)
-    return "position" if counted else None
+    # Its operands of whole numbers, and everything that these are computed from.
+    indices = [source for source in node.inputs if not source.floating]
+    origins = list(indices)
+    for index in indices:
+        origins.extend(upstream(index, lambda _: True))
+    for origin in origins:
+        if origin.leaf == INPUT:
+            return origin.label
+    if any(origin.name == _COUNTED or origin.leaf == BUFFER for origin in origins):
+        return "position"
+    return None

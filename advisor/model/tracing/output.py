@@ -8,76 +8,69 @@ from typing import Any
 from torch import Tensor
 
 from advisor.errors import InputError, near
+from advisor.model.nested_values import named_tensors
 from advisor.model.tracing.graph import Node
-from advisor.model.tracing.recorder import named_tensors
-from advisor.model.tracing.site_labels import is_shape, is_softmax
+from advisor.model.tracing.operations import is_shape, is_softmax
 
+# Probabilities sum to one up to this.
 _TOLERANCE = 1e-3
 
+# What `--output` says: a number, a name, or nothing.
 Output = int | str | None
 
 
 def pick(result: Any, rows: int | None, output: Output = None) -> Tensor:
-    """The prediction in what a model returned: the tensor that `output` names or counts, where it
-    is given.
+    """The prediction in what a model returned.
 
-    Else the first tensor of floats whose first dimension is `rows`, or the first of all. A tensor
-    alone is the prediction.
+    Arguments:
+        result: what the model returned; a single tensor is the prediction.
+        rows: the number of rows of the batch.
+        output: the name or number of the prediction. Without it, the prediction is the first tensor
+            of floats whose first dimension is `rows`, or the first of all.
 
-    Raises InputError, listing what there is, if there is no such output or no tensor of floats at
-    all.
+    Raises:
+        InputError: if there is no such output (the message lists those that there are), or no
+            tensor of floats at all.
     """
     if isinstance(result, Tensor):
         return result
-    found = predictions(result)
-    if not found:
+    outputs = predictions(result)
+    if not outputs:
         raise InputError(
-            f"The model returned {type(result).__name__}, in which there is no tensor of floats; return its predictions."
+            f"The model returned {type(result).__name__}, in which there is no tensor of floats; "
+            "return its predictions."
         )
     if output is None:
-        return next(
-            (tensor for tensor in found.values() if tensor.dim() and len(tensor) == rows),
-            next(iter(found.values())),
-        )
-    name = _name(result, found, output)
-    if name not in found:
+        for tensor in outputs.values():
+            if tensor.dim() and len(tensor) == rows:
+                return tensor
+        return next(iter(outputs.values()))
+    name = _name(result, outputs, output)
+    if name not in outputs:
         raise InputError(
-            f"The model returns no output {output!r} of floats.{near(str(output), found)} It returns {described(found)}; give "
-            "one of these names with --output NAME or Task(output=…)."
+            f"The model returns no output {output!r} of floats.{near(str(output), outputs)} It "
+            f"returns {described(outputs)}; give one of these names with --output NAME or "
+            "Task(output=…)."
         )
-    return found[name]
+    return outputs[name]
 
 
 def predictions(result: Any) -> dict[str, Tensor]:
     """The tensors of floats in what a model returned, by the name that `--output` takes: `0`,
     `logits`, `hidden.1`.
     """
-    named = ((_dotted(name), tensor) for name, tensor in named_tensors(result, ""))
-    return {name: tensor for name, tensor in named if tensor.is_floating_point()}
+    outputs = {}
+    for name, tensor in named_tensors(result, ""):
+        if tensor.is_floating_point():
+            # `['hidden'][1].x` is `hidden.1.x` on the command line.
+            outputs[".".join(re.findall(r"[^\[\].']+", name))] = tensor
+    return outputs
 
 
-def described(found: dict[str, Tensor]) -> str:
+def described(outputs: dict[str, Tensor]) -> str:
     """`0 (32, 16), 1 (32, 3)` for a message."""
-    return ", ".join(
-        f"{name or 'one tensor'} {tuple(tensor.shape)}" for name, tensor in found.items()
-    )
-
-
-def _dotted(name: str) -> str:
-    return ".".join(re.findall(r"[^\[\].']+", name))
-
-
-def _name(result: Any, found: dict[str, Tensor], output: int | str) -> str:
-    """The name that is meant; a number counts a tuple's elements, or the tensors of anything that
-    has names.
-    """
-    name = str(output)
-    if name in found or not re.fullmatch(r"-?\d+", name):
-        return name
-    if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
-        return str(int(name) + len(result)) if int(name) < 0 else name
-    names = list(found)
-    return names[int(name)] if -len(names) <= int(name) < len(names) else name
+    shapes = [f"{name or 'one tensor'} {tuple(tensor.shape)}" for name, tensor in outputs.items()]
+    return ", ".join(shapes)
 
 
 def kind_of_output(end: Node | None, values: Tensor) -> str:
@@ -86,19 +79,38 @@ def kind_of_output(end: Node | None, values: Tensor) -> str:
     """
     if end is None:
         return "raw"
-    made_by = _producer(end)
-    if is_softmax(made_by) and made_by.name != "exp":
-        return _softmax(made_by, values)
-    if (
-        made_by.name == "log"
-        and len(made_by.inputs) == 1
-        and is_softmax(_producer(made_by.inputs[0]))
-    ):
+    producer = _producer(end)
+    if is_softmax(producer) and producer.name != "exp":
+        return _softmax_kind(producer, values)
+    is_log = producer.name == "log" and len(producer.inputs) == 1
+    if is_log and is_softmax(_producer(producer.inputs[0])):
         return "log_probabilities"
-    return _activation(made_by)
+
+    # The range of an activation at the end is that of the output.
+    if producer.call is None:
+        return "raw"
+    low, high = producer.call.values
+    if low >= 0 and high <= 1:
+        return "probability"
+    return "bounded" if low >= -1 and high <= 1 else "raw"
+
+
+def _name(result: Any, outputs: dict[str, Tensor], output: int | str) -> str:
+    """The name that is meant; a number counts a tuple's elements, or the tensors of anything that
+    has names.
+    """
+    name = str(output)
+    if name in outputs or not re.fullmatch(r"-?\d+", name):
+        return name
+    number = int(name)
+    if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
+        return str(number + len(result)) if number < 0 else name
+    names = list(outputs)
+    return names[number] if -len(names) <= number < len(names) else name
 
 
 def _producer(node: Node) -> Node:
+    """The operation that computed the numbers of a result, before they were rearranged."""
     while is_shape(node):
         sources = {_producer(source) for source in node.inputs if source.data and source.floating}
         if not sources or len({source.name for source in sources}) > 1:
@@ -107,19 +119,11 @@ def _producer(node: Node) -> Node:
     return node
 
 
-def _softmax(node: Node, values: Tensor) -> str:
+def _softmax_kind(node: Node, values: Tensor) -> str:
     kind = "log_probabilities" if "log" in node.name else "probabilities"
     sums = (values.exp() if kind == "log_probabilities" else values).double()
-    sums_to_one = any(
-        bool(((sums.sum(axis) - 1).abs() < _TOLERANCE).all()) for axis in range(values.dim())
-    )
-    return kind if sums_to_one else "raw"
-
-
-def _activation(node: Node) -> str:
-    if node.call is None:
-        return "raw"
-    low, high = node.call.values
-    if low >= 0 and high <= 1:
-        return "probability"
-    return "bounded" if low >= -1 and high <= 1 else "raw"
+    # Rearranged, they may no longer sum to one along any axis.
+    for axis in range(values.dim()):
+        if bool(((sums.sum(axis) - 1).abs() < _TOLERANCE).all()):
+            return kind
+    return "raw"

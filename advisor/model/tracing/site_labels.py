@@ -1,8 +1,17 @@
-"""Which non-linearities are hidden activations: decided by where their output flows.
+"""Which non-linearities are hidden activations: decided by what their results meet.
 
-A gate, an attention score or the model's output is left alone; so is an activation that is written
-inline. Errors are on
-the safe side: what cannot be told is not swapped.
+`label` starts at the result of an activation and goes on, nearest operation first, through
+everything that is not learned. The rules are those of the table in docs/model.md, in its order:
+
+- nothing learned comes before a hand-written function: `_prepares_input`
+- a learned operation: `_meets_learned`
+- a softmax: `_meets_softmax`
+- a matrix product with another branch: `_meets_matrix_product`
+- an elementwise product with another branch: `_meets_product`
+
+The nearest `gate` or `composite` decides. Without one, `hidden` goes before `score`, and an
+activation that meets nothing of this is `output`. Errors are on the safe side: only hidden
+activations are swapped.
 """
 
 from __future__ import annotations
@@ -11,109 +20,47 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
-from advisor.model.anatomy import HIDDEN, LABELS
+from advisor.model.anatomy import COMPOSITE, GATE, HIDDEN, LABELS, OUTPUT, SCORE
 from advisor.model.tracing.elementwise import saturates
-from advisor.model.tracing.graph import Node, downstream, is_weighted, upstream
+from advisor.model.tracing.graph import Node, downstream, upstream
+from advisor.model.tracing.operations import (
+    MATRIX_PRODUCTS,
+    NOISE,
+    PRODUCTS,
+    carries,
+    describe,
+    is_elementwise,
+    is_learned,
+    is_shape,
+    is_softmax,
+)
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+class SiteLabel(NamedTuple):
+    """The label of an activation, and the sentence that says why."""
+
+    name: str
+    reason: str
 
 
-PRODUCTS = _words("mul imul rmul multiply addcmul lerp")
+_PREPARES = SiteLabel(
+    COMPOSITE, "Nothing learned precedes it: a hand-written function that prepares the input."
+)
+_INLINE = SiteLabel(COMPOSITE, "It is multiplied with its own input: an activation written inline.")
+_SCALES_NOISE = SiteLabel(GATE, "It scales random noise, as a standard deviation does.")
+_BOUNDED = SiteLabel(GATE, "It is bounded and its output multiplies another branch.")
+# This one decides only where the activation is used for nothing else: the product of two ordinary
+# branches is met by many activations that are also used as such.
+_MULTIPLIED = SiteLabel(GATE, "Its output is multiplied with another branch.")
+_LAST = SiteLabel(OUTPUT, "Nothing learned follows it.")
+
+# Which operands are multiplied with which, in products of more than two.
 _FACTORS = {
     "addcmul": ((1,), (2,)),
     "lerp": ((0, 1), (2,)),
-}  # which operands are multiplied with which
-_MIXES = _words("matmul rmatmul bmm mm einsum baddbmm")  # products that sum
-_NOISE = _words("randn randn_like normal")
-_MULTIPLIED = ("gate", "Its output is multiplied with another branch.")
-_SHAPES = _words(
-    "T H mT mH view view_as reshape reshape_as squeeze unsqueeze flatten unflatten ravel transpose swapaxes movedim permute "
-    "contiguous clone detach to type type_as float double half bfloat16 expand expand_as repeat getitem select narrow "
-    "index_select gather chunk split unbind tensor_split cat concat stack hstack vstack concatenate get alias identity "
-    "dropout alpha_dropout feature_dropout dropout1d dropout2d dropout3d as_tensor requires_grad_ cpu cuda data"
-)
-_ARITHMETIC = _words(
-    "add sub rsub mul div truediv rtruediv rdiv neg pow square radd rmul iadd isub imul itruediv true_divide multiply "
-    "subtract divide negative positive sqrt rsqrt reciprocal float to clone contiguous type"
-)
-# with a parameter as operand these scale, shift, join or normalize; anything else is a learned
-# operation
-_SCALING = _ARITHMETIC | _words(
-    "where cat concat concatenate stack batch_norm layer_norm group_norm instance_norm rms_norm native_batch_norm normalize "
-    "lerp addcmul addcdiv maximum minimum max min clamp expand expand_as repeat view reshape getitem setitem copy copy_ "
-    "index_copy index_add scatter masked_fill dropout mean sum var std norm einops_rearrange unsqueeze squeeze permute "
-    "transpose pad flatten eq ne gt lt ge le isclose"
-)
-
-
-def is_learned(node: Node) -> bool:
-    """Whether an operation has weights: a convolution, a matrix product with a parameter, an RNN."""
-    name = node.name.rstrip("_")
-    if node.leaf or node.call is not None or not node.data:
-        return False
-    return is_weighted(name) or (
-        name not in _SCALING and any(source.learned for source in node.inputs)
-    )
-
-
-def is_softmax(node: Node) -> bool:
-    """Whether an operation turns scores into weights that sum to one; `exp` is how one writes it by
-    hand.
-    """
-    return "softm" in node.name.replace("_", "") or node.name in ("exp", "exp_")
-
-
-def is_shape(node: Node) -> bool:
-    """Whether an operation only rearranges, copies or drops elements."""
-    return node.name.rstrip("_") in _SHAPES and node.call is None and not node.leaf
-
-
-def carries(node: Node) -> bool:
-    """Whether a signal goes on through an operation unlearned."""
-    return node.floating and not is_learned(node)
-
-
-def label(node: Node) -> tuple[str, str]:
-    """The label of one activation call and the reason, in one sentence."""
-    if (
-        node.call is not None
-        and node.call.custom
-        and not any(is_learned(before) for before in upstream(node, lambda _: True))
-    ):
-        return (
-            "composite",
-            "Nothing learned precedes it: a hand-written function that prepares the input.",
-        )
-    signal = _Signal(node)
-    found: dict[str, str] = {}
-    for after in downstream(node, lambda n: carries(n) and not is_softmax(n)):
-        verdict = _meets(signal, after)
-        if verdict is not None:
-            if verdict[0] == "composite" or (
-                verdict[0] == "gate" and not (verdict == _MULTIPLIED and _feeds(signal))
-            ):
-                return verdict
-            found.setdefault(*verdict)
-    for name in (HIDDEN, "score"):
-        if name in found:
-            return name, found[name]
-    return "output", "Nothing learned follows it."
-
-
-def _feeds(signal: _Signal) -> bool:
-    """Whether an activation also reaches a learned operation past all products: a gate is used for
-    nothing else.
-    """
-    past = downstream(signal.node, lambda n: carries(n) and _meets(signal, n) is None)
-    return any(after.floating and is_learned(after) for after in past)
-
-
-def strictest(labels: Iterable[str]) -> str:
-    """The label of a site that has several calls."""
-    return min(labels, key=LABELS.index)
+}
 
 
 @dataclass
@@ -130,7 +77,7 @@ class _Signal:
     @cached_property
     def reached(self) -> set[Node]:
         """Nodes computed from it in any way."""
-        return set(downstream(self.node, lambda n: n.floating))
+        return set(downstream(self.node, lambda node: node.floating))
 
     @cached_property
     def own(self) -> set[Node]:
@@ -148,99 +95,163 @@ class _Signal:
         return self.bounded and self.node.call is not None and self.node.call.values[0] >= 0
 
 
-def _meets(signal: _Signal, after: Node) -> tuple[str, str] | None:
+def label(node: Node) -> SiteLabel:
+    """The label of one activation call."""
+    if _prepares_input(node):
+        return _PREPARES
+    signal = _Signal(node)
+    nearest: dict[str, SiteLabel] = {}
+    for after in downstream(node, lambda later: carries(later) and not is_softmax(later)):
+        met = _meets(signal, after)
+        if met is None:
+            continue
+        if met is _MULTIPLIED and _is_used_elsewhere(signal):
+            continue
+        if met.name in (GATE, COMPOSITE):
+            return met
+        nearest.setdefault(met.name, met)
+    return nearest.get(HIDDEN) or nearest.get(SCORE) or _LAST
+
+
+def strictest(labels: Iterable[str]) -> str:
+    """The label of a site that has several calls."""
+    return min(labels, key=LABELS.index)
+
+
+# ---------------------------------------------------------------- the rules
+
+
+def _prepares_input(node: Node) -> bool:
+    """Whether this is a hand-written function that works on inputs before any layer does."""
+    if node.call is None or not node.call.custom:
+        return False
+    return not any(is_learned(before) for before in upstream(node, lambda _: True))
+
+
+def _meets(signal: _Signal, after: Node) -> SiteLabel | None:
+    """What the first rule that fits says of an operation that the signal reaches."""
     if not after.floating:
-        return None  # a comparison, an index
-    if is_learned(after):
-        return HIDDEN, f"Its output reaches a learned operation ({describe(after)})."
-    if is_softmax(after):
-        return "score", f"Its output reaches {after.name} with nothing learned between."
-    if (
-        after.name in _MIXES
-        and signal.weighs
-        and any(source.data for source in _factors(signal, after))
-    ):
-        return "gate", f"It lies between 0 and 1 and weighs another branch ({after.name})."
-    if after.name in PRODUCTS and after.call is None:
-        return _product(signal, after)
+        return None  # a comparison or an index passes no signal on
+    for rule in (_meets_learned, _meets_softmax, _meets_matrix_product, _meets_product):
+        met = rule(signal, after)
+        if met is not None:
+            return met
     return None
+
+
+def _meets_learned(_signal: _Signal, after: Node) -> SiteLabel | None:
+    if not is_learned(after):
+        return None
+    return SiteLabel(HIDDEN, f"Its output reaches a learned operation ({describe(after)}).")
+
+
+def _meets_softmax(_signal: _Signal, after: Node) -> SiteLabel | None:
+    if not is_softmax(after):
+        return None
+    return SiteLabel(SCORE, f"Its output reaches {after.name} with nothing learned between.")
+
+
+def _meets_matrix_product(signal: _Signal, after: Node) -> SiteLabel | None:
+    """A weight between 0 and 1 makes a weighted sum, as in attention with sigmoids."""
+    if after.name not in MATRIX_PRODUCTS or not signal.weighs:
+        return None
+    if not any(factor.data for factor in _factors(signal, after)):
+        return None
+    return SiteLabel(GATE, f"It lies between 0 and 1 and weighs another branch ({after.name}).")
+
+
+def _meets_product(signal: _Signal, after: Node) -> SiteLabel | None:
+    """The four rows about elementwise products, in order. One with numbers, parameters or a mask
+    only scales.
+    """
+    if after.name not in PRODUCTS or after.call is not None:
+        return None
+    for factor in _factors(signal, after):
+        if _is_noise(factor):
+            return _SCALES_NOISE
+        if not factor.data or is_mask(factor):
+            continue
+        if any(source in signal.own for source in _elementwise_sources([factor])):
+            return _INLINE
+        if signal.bounded:
+            return _BOUNDED
+        # Where the other branch is the gate, or comes from the signal, the signal is not.
+        if not is_gate(factor) and factor not in signal.reached:
+            return _MULTIPLIED
+    return None
+
+
+def _is_used_elsewhere(signal: _Signal) -> bool:
+    """Whether an activation also reaches a learned operation past all that the rules are about."""
+    past = downstream(signal.node, lambda node: carries(node) and _meets(signal, node) is None)
+    return any(after.floating and is_learned(after) for after in past)
+
+
+# ---------------------------------------------------------------- what the rules ask
 
 
 def _factors(signal: _Signal, product: Node) -> list[Node]:
     """The operands of a product that the signal is multiplied with."""
     operands = product.inputs
-    groups = [
-        [operands[i] for i in group if i < len(operands)]
-        for group in _FACTORS.get(product.name, ())
-    ]
-    groups = groups or [[operand] for operand in operands]
-    carried = [any(operand in signal.carried for operand in group) for group in groups]
-    return [
-        operand
-        for group, own in zip(groups, carried, strict=True)
-        if any(carried) and not own
-        for operand in group
-    ]
+    groups = [[operand] for operand in operands]
+    if product.name in _FACTORS:
+        groups = []
+        for indices in _FACTORS[product.name]:
+            groups.append([operands[index] for index in indices if index < len(operands)])
 
-
-def _product(signal: _Signal, product: Node) -> tuple[str, str] | None:
-    """What a multiplication on the way says about an activation; None if it only scales."""
-    for other in _factors(signal, product):
-        if _is_noise(other):
-            return "gate", "It scales random noise, as a standard deviation does."
-        if not other.data or is_mask(other):
-            continue
-        if any(source in signal.own for source in _elementwise_sources([other])):
-            return "composite", "It is multiplied with its own input: an activation written inline."
-        if signal.bounded:
-            return "gate", "It is bounded and its output multiplies another branch."
-        if not is_gate(other) and other not in signal.reached:
-            return _MULTIPLIED
-    return None
-
-
-def _is_noise(node: Node) -> bool:
-    """Whether a tensor is drawn from a normal distribution, perhaps scaled; `1 + noise` is a kind
-    of dropout.
-    """
-    line = chain([node], upstream(node, lambda n: is_shape(n) or n.name in PRODUCTS))
-    return not node.data and any(found.name in _NOISE for found in line)
+    # The other groups, where one of them holds the signal.
+    others = []
+    for group in groups:
+        if not any(operand in signal.carried for operand in group):
+            others.append(group)
+    if len(others) == len(groups):
+        return []
+    return list(chain.from_iterable(others))
 
 
 def _elementwise_sources(nodes: Iterable[Node]) -> Iterator[Node]:
     """These nodes and everything that they are elementwise functions of."""
     for node in nodes:
         yield node
-        if _is_elementwise(node):
-            yield from upstream(node, _is_elementwise)
+        if is_elementwise(node):
+            yield from upstream(node, is_elementwise)
 
 
-def _is_elementwise(node: Node) -> bool:
-    return node.call is not None or (node.name.rstrip("_") in _ARITHMETIC and not node.leaf)
+def _is_noise(node: Node) -> bool:
+    """Whether a tensor is drawn from a normal distribution, perhaps scaled; `1 + noise` is a kind
+    of dropout.
+    """
+    if node.data:
+        return False
+    made_of = upstream(node, lambda before: is_shape(before) or before.name in PRODUCTS)
+    return any(source.name in NOISE for source in chain([node], made_of))
 
 
 def is_mask(node: Node) -> bool:
-    """Whether a tensor is made of comparisons and indices alone, so that multiplying with it drops
-    elements.
+    """Whether a tensor is computed only from comparisons and indices, so that multiplying with it
+    drops elements.
     """
-    made_of = chain([node], upstream(node, lambda n: n.floating and n.data))
-    return not any(
-        n.floating and n.data and (n.leaf or n.call is not None or is_learned(n)) for n in made_of
-    )
+    made_of = upstream(node, lambda before: before.floating and before.data)
+    for source in chain([node], made_of):
+        is_signal = source.leaf or source.call is not None or is_learned(source)
+        if source.floating and source.data and is_signal:
+            return False
+    return True
 
 
 def is_gate(node: Node) -> bool:
-    """Whether a branch is a bounded activation or a softmax, perhaps rescaled, expanded or pooled."""
-    line = chain(
-        [node],
-        upstream(
-            node,
-            lambda n: not is_learned(n) and n.call is None and sum(s.data for s in n.inputs) == 1,
-        ),
-    )
-    return any(is_softmax(n) or (n.call is not None and saturates(n.call.values)) for n in line)
+    """Whether a branch is a bounded activation or a softmax, perhaps rescaled, expanded or
+    pooled.
+    """
+    for source in chain([node], upstream(node, _only_rescales)):
+        if is_softmax(source):
+            return True
+        if source.call is not None and saturates(source.call.values):
+            return True
+    return False
 
 
-def describe(node: Node) -> str:
-    """What an operation is called in the model: the class of the module that runs it."""
-    return type(node.running[-1]).__name__ if node.running else node.name
+def _only_rescales(node: Node) -> bool:
+    """Whether an operation changes one signal without weights and without an activation."""
+    signals = sum(source.data for source in node.inputs)
+    return not is_learned(node) and node.call is None and signals == 1

@@ -1,5 +1,8 @@
 """torch's own activations, read off torch: the elementwise classes of `torch.nn.modules.activation`
 and their functions.
+
+The caches below hold facts about the installed torch. They have no keys, and what they depend on
+does not change while a program runs.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from torch.nn.modules import activation
 
 from advisor.model.tracing.elementwise import is_activation
 
-_HOMES = (torch._C._nn, torch.Tensor, torch, F)  # the last one's spelling of a name wins
+# Where torch keeps functions; where two spell a name differently, the last one's spelling is used.
+_NAMESPACES = (torch._C._nn, torch.Tensor, torch, F)
 
 
 def plain(name: str) -> str:
@@ -32,15 +36,21 @@ def _classes() -> dict[type[nn.Module], str]:
     """The elementwise activation classes, with their plain names. Softmax, gated and attention
     classes fail the probe.
     """
-    candidates = (getattr(activation, name) for name in activation.__all__)
-    return {cls: plain(cls.__name__) for cls in candidates if _behaves(cls)}
+    classes = {}
+    for name in activation.__all__:
+        cls = getattr(activation, name)
+        if _is_elementwise(cls):
+            classes[cls] = plain(cls.__name__)
+    return classes
 
 
-def _behaves(cls: Callable[..., nn.Module]) -> bool:
-    parameters = inspect.signature(cls).parameters.values()
-    required = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+def _is_elementwise(cls: Callable[..., nn.Module]) -> bool:
+    required = 0
+    for parameter in inspect.signature(cls).parameters.values():
+        is_positional = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        required += is_positional and parameter.default is parameter.empty
     try:
-        module = cls(*[0.0] * len(required)).eval()
+        module = cls(*[0.0] * required).eval()
     except Exception:  # wants more than numbers: no plain activation
         return False
     return is_activation(module, torch.zeros(4, 4))
@@ -52,20 +62,23 @@ def _functions() -> dict[Any, str]:
     torch.nn.functional uses.
     """
     names = set(_classes().values())
-    found = {}
+    plain_names = {}
     spelling = {}
-    for home in _HOMES:
-        for name in dir(home):
-            function = getattr(home, name, None) if plain(name) in names else None
+    for namespace in _NAMESPACES:
+        for name in dir(namespace):
+            if plain(name) not in names:
+                continue
+            function = getattr(namespace, name, None)
             if callable(function) and not isinstance(function, type):
-                found[function] = plain(name)
+                plain_names[function] = plain(name)
                 if not name.startswith("_") and not name.endswith("_"):
                     spelling[plain(name)] = name
-    return {function: spelling[name] for function, name in found.items()}
+    return {function: spelling[name] for function, name in plain_names.items()}
 
 
 @cache
 def _spellings() -> dict[str, str]:
+    """The name that torch.nn.functional uses, by plain name."""
     return {plain(name): name for name in _functions().values()}
 
 
@@ -93,17 +106,20 @@ def kind_of_function(function: Any) -> str | None:
 def class_of(function: Any) -> type[nn.Module] | None:
     """The class of torch that computes the same activation as a function of torch, or None."""
     kind = kind_of_function(function)
-    return next(
-        (cls for cls, name in _classes().items() if kind is not None and name == plain(kind)), None
-    )
+    if kind is not None:
+        for cls, name in _classes().items():
+            if name == plain(kind):
+                return cls
+    return None
 
 
 def kind_of_module(module: nn.Module) -> str | None:
     """The name of the activation that a module of torch (or a subclass that keeps its forward)
     computes, or None.
     """
+    classes = _classes()
     for cls in type(module).__mro__:
-        if cls in _classes():
-            name = _classes()[cls]
+        if cls in classes:
+            name = classes[cls]
             return _spellings().get(name, name) if type(module).forward is cls.forward else None
     return None

@@ -54,7 +54,8 @@ class ConstructionEditor:
 
     def edit(self) -> Iterator[Note]:
         """Note the edits; yields the swapped sites that no edit can reach."""
-        swapped = {ident: site for ident, site in self._sites.items() if self._is_swapped(site)}
+        is_swapped = self._change.is_swapped
+        swapped = {ident: site for ident, site in self._sites.items() if is_swapped(site)}
         if not swapped:
             return
         try:
@@ -75,9 +76,6 @@ class ConstructionEditor:
                     edited.add(_key(construction))
             except InputError as why:
                 yield site.id, str(why)
-
-    def _is_swapped(self, site: Site) -> bool:
-        return self._change.is_swapped(site)
 
     def _module_that_says(self, site: Site) -> nn.Module | None:
         """The module whose constructor call says what runs at a site: the activation, or the layer

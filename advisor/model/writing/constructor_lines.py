@@ -22,16 +22,17 @@ class ConstructorLines:
     def __init__(self, files: UserFiles, klass: type) -> None:
         self.file, definition = files.class_of(klass)
         self._lines: list[str] = []
-        constructor = _constructor_in(definition)
-        self._is_new = constructor is None
-        if constructor is None:
+        methods = [node for node in definition.body if isinstance(node, DEFINITIONS)]
+        constructors = [method for method in methods if method.name == "__init__"]
+        self._is_new = not constructors
+        if not constructors:
             # A new constructor stands before the first method.
-            methods = [node for node in definition.body if isinstance(node, DEFINITIONS)]
             self.me = "self"
             self._indent = " " * methods[0].col_offset
             self._line = first_line(methods[0])
             return
 
+        constructor = constructors[0]
         first, last = constructor.body[0], constructor.body[-1]
         is_one_line = first.lineno == constructor.lineno
         returns = any(isinstance(node, ast.Return) for node in ast.walk(constructor))
@@ -59,10 +60,3 @@ class ConstructorLines:
             text += "\n"
         place = self.file.line_start(self._line)
         self.file.replace(place, place, text)
-
-
-def _constructor_in(definition: ast.ClassDef) -> ast.FunctionDef | None:
-    for node in definition.body:
-        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return node
-    return None

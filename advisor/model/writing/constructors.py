@@ -123,9 +123,9 @@ def _constructors_watched() -> Iterator[dict[int, Construction]]:
     original = nn.Module.__init__
 
     def init(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        """Number the module, and make it as before."""
         if vars(self).get(_NUMBER) not in constructions:  # two base classes may both call it
-            number = next(_numbers)
-            vars(self)[_NUMBER] = number
+            vars(self)[_NUMBER] = number = next(_numbers)
             constructions[number] = _construction_of(self, sys._getframe(1))
         original(self, *args, **kwargs)
 

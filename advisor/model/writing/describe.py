@@ -7,9 +7,9 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -81,11 +81,11 @@ class Description:
         """
         if self.is_class:
             return self._build_module()
-        function = _allowed(self.name, _is_tensor_function)
+        function = self._named()
         return partial(function, **self.arguments) if self.arguments else function
 
     def _build_module(self) -> nn.Module:
-        cls = _allowed(self.name, _is_module_class)
+        cls = self._named()
         try:
             with torch.random.fork_rng(devices=[]):
                 module: nn.Module = cls(**self.arguments)
@@ -95,12 +95,36 @@ class Description:
                 state[name] = torch.tensor(values, dtype=types.get(name))
             module.load_state_dict(state)
         except Exception as error:  # whatever a constructor raises
+            failed = f"{self.name} cannot be made from the arguments {self.arguments}"
+            advice = "use the version of it that the recipe was made with, or pass a factory."
             raise InputError(
-                f"{self.name} cannot be made from the arguments {self.arguments} and the values "
-                f"of the recipe ({error}); use the version of it that the recipe was made with, "
-                "or pass a factory."
+                f"{failed} and the values of the recipe ({error}); {advice}"
             ) from error
         return module
+
+    def _named(self) -> Any:
+        """What the name means. A recipe may come from anywhere, so it names activations only, in
+        torch or in what this program has imported.
+        """
+        thing = _look_up(self.name)
+        if thing is _MISSING:
+            raise InputError(
+                f"the recipe's activation {self.name} is not imported here; import its module "
+                "first, or pass a factory."
+            )
+        if self.is_class:
+            is_activation = isinstance(thing, type) and issubclass(thing, nn.Module)
+        else:
+            # A function of torch that takes tensors, or one of another library's or the user's.
+            module = getattr(thing, "__module__", "").partition(".")[0]
+            is_open = isinstance(thing, FunctionType) and module not in _CLOSED
+            is_activation = is_open or thing in get_testing_overrides()
+        if not is_activation:
+            raise InputError(
+                f"the recipe's {self.name} is not an activation: a function of a tensor or an "
+                "nn.Module class."
+            )
+        return thing
 
 
 # ---------------------------------------------------------------- writing
@@ -232,43 +256,3 @@ def _output(module: nn.Module) -> Tensor:
         torch.manual_seed(0)
         result: Tensor = module.forward(grid)  # without the hooks that it took over
     return result
-
-
-# ---------------------------------------------------------------- what a recipe may name
-
-
-def _allowed(name: str, fits: Callable[[Any], bool]) -> Any:
-    """What a name means. A recipe may come from anywhere, so it names activations only, in torch
-    or in what this program has imported.
-    """
-    thing = _look_up(name)
-    if thing is _MISSING:
-        raise InputError(
-            f"the recipe's activation {name} is not imported here; import its module first, "
-            "or pass a factory."
-        )
-    if not fits(thing):
-        raise InputError(
-            f"the recipe's {name} is not an activation: a function of a tensor or an nn.Module "
-            "class."
-        )
-    return thing
-
-
-def _is_module_class(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, nn.Module)
-
-
-def _is_tensor_function(thing: Any) -> bool:
-    """A function of torch that takes tensors, or one that a module outside torch and the standard
-    library defines.
-    """
-    if thing in _torch_functions():
-        return True
-    module = getattr(thing, "__module__", "").partition(".")[0]
-    return isinstance(thing, FunctionType) and module not in _CLOSED
-
-
-@cache  # of a fact about torch
-def _torch_functions() -> frozenset[Any]:
-    return frozenset(get_testing_overrides())

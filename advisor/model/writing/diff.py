@@ -29,20 +29,14 @@ def diff(report: SwapReport, root: str | os.PathLike[str] = ".", build: Build | 
     build = build or default_build(original_class(type(report.before.model)))
     change = SourceChange.of(report)
     files = UserFiles(root)
-    notes = [
-        *MethodEditor(change, files).edit(),
-        *ConstructionEditor(change, files, build, report.before).edit(),
-    ]
+    notes = list(MethodEditor(change, files).edit())
+    notes += ConstructionEditor(change, files, build, report.before).edit()
     text = ""
     for path, file in files.opened.items():
         if file.is_edited:
-            text += file.diff(_name_below(root, path))
+            # `patch -p0` takes paths below `root`; a file elsewhere keeps its whole path.
+            name = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
+            text += file.diff(path if name.startswith("..") else name)
     for ident, why in notes:
         text += f"# not in this diff: {ident}: {why}\n"
     return text
-
-
-def _name_below(root: str, path: str) -> str:
-    """A path below `root` as `patch -p0` takes it; a file elsewhere keeps its whole path."""
-    name = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
-    return path if name.startswith("..") else name

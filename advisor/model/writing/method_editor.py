@@ -11,7 +11,7 @@ from torch import nn
 
 from advisor.errors import InputError
 from advisor.model.anatomy import CallTarget, Site
-from advisor.model.swapping.rewrite import Definition, argument_of, end_of
+from advisor.model.swapping.rewrite import Definition, End, argument_of, span_end
 from advisor.model.swapping.subclass import find_method, method_of, original_class
 from advisor.model.writing.constructor_lines import ConstructorLines
 from advisor.model.writing.constructors import OriginError
@@ -20,7 +20,7 @@ from advisor.model.writing.source_file import CHANGED, SourceFile
 from advisor.model.writing.user_files import UserFiles
 from advisor.model.writing.wording import Wording, keywords, local_names
 
-Place = tuple[str, int, int]  # of a call: its file, and the line and column where it ends
+Place = tuple[str, End]  # of a call: its file, and where it ends there
 
 
 class MethodEditor:
@@ -52,8 +52,7 @@ class MethodEditor:
         for site in self._change.sites:
             target = site.target
             if isinstance(target, CallTarget):
-                _, end_line, _, end_column = target.span
-                place = (target.code.co_filename, end_line, end_column)
+                place = target.code.co_filename, span_end(target.span)
                 by_place.setdefault(place, []).append(site)
         return by_place
 
@@ -74,10 +73,13 @@ class MethodEditor:
         depth, name = find_method(cls, target.code)
         klass = original_class(cls).__mro__[depth]
         file, method = self._files.definition(method_of(klass, name))
-        call = _call_at(method, target)
+        call = file.call_ending_at(span_end(target.span))
+        if call is None:
+            raise OriginError(CHANGED)
         argument = argument_of(call, target.receiver)
         opening, closing = self._around_argument(site, target, file, klass, method)
-        if _is_statement(call, method) and _can_be_assigned(argument):
+        is_statement = isinstance(next(file.around(call)), ast.Expr)
+        if is_statement and isinstance(argument, (ast.Name, ast.Attribute, ast.Subscript)):
             # It worked in place; a new activation may not, so its result is assigned.
             opening = f"{file.text(argument)} = {opening}"
 
@@ -100,9 +102,7 @@ class MethodEditor:
             return f"{wording.constructor(description)}(", ")"
 
         # A module with parameters, or with a mode, is made once, in the constructor.
-        if klass not in self._constructor_lines:
-            self._constructor_lines[klass] = ConstructorLines(self._files, klass)
-        lines = self._constructor_lines[klass]
+        lines = self._constructor_lines.setdefault(klass, ConstructorLines(self._files, klass))
         attribute = self._attribute(target)
         constructor = Wording(lines.file).constructor(description)
         lines.add(f"{lines.me}.{attribute} = {constructor}")
@@ -119,24 +119,6 @@ class MethodEditor:
         name = f"act_{line}"
         is_free = len(on_this_line) == 1 and not hasattr(owner, name)
         return name if is_free else f"{name}_{column}"
-
-
-def _call_at(method: Definition, target: CallTarget) -> ast.Call:
-    """The call of a target in the file as it is now."""
-    _, end_line, _, end_column = target.span
-    for node in ast.walk(method):
-        if isinstance(node, ast.Call) and end_of(node) == (end_line, end_column):
-            return node
-    raise OriginError(CHANGED)
-
-
-def _is_statement(call: ast.Call, method: Definition) -> bool:
-    """Whether the result of a call is dropped."""
-    return any(isinstance(node, ast.Expr) and node.value is call for node in ast.walk(method))
-
-
-def _can_be_assigned(expression: ast.expr) -> bool:
-    return isinstance(expression, (ast.Name, ast.Attribute, ast.Subscript))
 
 
 def _depends_on_mode(module: nn.Module) -> bool:

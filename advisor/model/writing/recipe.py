@@ -22,8 +22,9 @@ from advisor.model.anatomy import (
     Target,
 )
 from advisor.model.pointwise import Activation
-from advisor.model.references import Path, paths
+from advisor.model.references import paths
 from advisor.model.swapping.report import SwapReport, state_keys
+from advisor.model.swapping.rewrite import span_end
 from advisor.model.swapping.subclass import original_class
 from advisor.model.swapping.swap import Factory, swap
 from advisor.model.tracing.trace import trace
@@ -99,8 +100,13 @@ def apply_recipe(
     # The trace comes first: a lazy layer becomes another one.
     before = None if inputs is None else trace(model, inputs)
     by_name = {path.name: path for path in paths(model).values()}
-    sites = [_site(entry, by_name, model) for entry in entries]
-    activations = {entry["id"]: entry["runs"] for entry in entries}
+    sites, activations = [], {}
+    for entry in entries:
+        ident = entry["id"]
+        target = find_target(ident, entry["where"], by_name, model)
+        why = "The recipe says so."
+        sites.append(Site(ident, entry["kind"], HIDDEN, why, entry["calls"], ident, target))
+        activations[ident] = entry["runs"]
 
     anatomy = _UNTRACED
     if before is not None:
@@ -118,14 +124,6 @@ def apply_recipe(
         why = report.refused[0][1]
         raise InputError(f"The recipe cannot be applied: {why} Everything was undone.")
     return report
-
-
-def _site(entry: Mapping[str, Any], by_name: Mapping[str, Path], model: nn.Module) -> Site:
-    """The site of an entry in this model."""
-    ident = entry["id"]
-    target = find_target(ident, entry["where"], by_name, model)
-    reason = "The recipe says so."
-    return Site(ident, entry["kind"], HIDDEN, reason, entry["calls"], ident, target)
 
 
 def _activation(site: Site, data: Mapping[str, Any] | None, factory: Factory | None) -> Activation:
@@ -156,8 +154,7 @@ def _with_ids_of(sites: list[Site], anatomy: Anatomy) -> Anatomy:
 def _target_key(target: Target) -> tuple[object, ...]:
     """What tells a target from all others of one model."""
     if isinstance(target, CallTarget):
-        _, end_line, _, end_column = target.span
-        return id(target.owner), target.code.co_filename, end_line, end_column
+        return id(target.owner), target.code.co_filename, span_end(target.span)
     if isinstance(target, AttributeTarget):
         return id(target.owner), target.name
     return (id(target.module if isinstance(target, ModuleTarget) else target),)

@@ -14,8 +14,11 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, Target
 from advisor.model.references import Path
-from advisor.model.swapping.rewrite import definition_of, end_of
+from advisor.model.swapping.rewrite import definition_of, end_of, span_end
 from advisor.model.swapping.subclass import find_method, method_of, original_class
+
+# What to do with a recipe that does not fit.
+_OTHER_MODEL = "apply it to the model it was made from."
 
 Paths = Mapping[int, Path]  # of each module of a model, by its id
 
@@ -48,8 +51,7 @@ def _place_of_call(target: CallTarget, paths: Paths) -> dict[str, Any]:
     klass = original_class(cls).__mro__[depth]
     function = method_of(klass, name)
     calls = _calls_in(function)
-    _, end_line, _, end_column = target.span
-    number = [end_of(call) for call in calls].index((end_line, end_column))
+    number = [end_of(call) for call in calls].index(span_end(target.span))
     return {
         "owner": paths[id(target.owner)].name,
         "class": klass.__qualname__,
@@ -84,17 +86,14 @@ def find_target(
     name = place.get("module", place.get("owner"))
     path = by_name.get(name)
     if path is None:
-        raise InputError(
-            f"The recipe names {name}, which {type(model).__name__} does not have; "
-            "apply it to the model it was made from."
-        )
+        where = f"{name}, which {type(model).__name__} does not have"
+        raise InputError(f"The recipe names {where}; {_OTHER_MODEL}")
     if "method" in place:
         return _find_call(ident, place, path)
-    if type(path.module).__name__ != place["class"]:
-        raise InputError(
-            f"The recipe for {ident} was made for a {place['class']}, but {path.name} is a "
-            f"{type(path.module).__name__} here; apply it to the model it was made from."
-        )
+    kind = type(path.module).__name__
+    if kind != place["class"]:
+        other = f"a {place['class']}, but {path.name} is a {kind} here"
+        raise InputError(f"The recipe for {ident} was made for {other}; {_OTHER_MODEL}")
     if "attribute" in place:
         return AttributeTarget(path.module, place["attribute"], path.registered)
     return ModuleTarget(path.module, path.registered)
@@ -114,8 +113,7 @@ def _find_call(ident: str, place: Mapping[str, Any], path: Path) -> CallTarget:
             f"{place['call']}."
         )
     call = calls[place["call"]]
-    end_line, end_column = end_of(call)
-    span = (call.lineno, end_line, call.col_offset, end_column)
+    span = (call.lineno, call.end_lineno or 0, call.col_offset, call.end_col_offset or 0)
     return CallTarget(path.module, function.__code__, span, place["receiver"], path.registered)
 
 

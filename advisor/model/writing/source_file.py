@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from advisor.errors import InputError
-from advisor.model.swapping.rewrite import End, end_of
+from advisor.model.swapping.rewrite import End, end_of, span_end
 from advisor.model.writing.constructors import ConstructorCall, OriginError
 
 # How many unchanged lines a diff shows around each change.
@@ -122,16 +122,16 @@ class SourceFile:
             node = self._parents[node]
             yield node
 
-    @cached_property
-    def _calls(self) -> dict[End, ast.Call]:
-        return {end_of(node): node for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
+    def call_ending_at(self, end: End) -> ast.Call | None:
+        """The call that is written there; None if there is none."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and end_of(node) == end:
+                return node
+        return None
 
     def call(self, call: ConstructorCall) -> ast.Call:
         """A call that ran. Raises OriginError where there is none at its place."""
-        node = None
-        if call.span is not None:
-            _, end_line, _, end_column = call.span
-            node = self._calls.get((end_line, end_column))
+        node = self.call_ending_at(span_end(call.span)) if call.span else None
         if node is None:
             raise OriginError("no call is written there now")
 

@@ -76,14 +76,13 @@ class Wording:
 
 def keywords(arguments: dict[str, Any]) -> list[str]:
     """Keyword arguments as they are written: `alpha=0.5`."""
-    return [f"{name}={_literal(value)}" for name, value in arguments.items()]
-
-
-def _literal(value: Any) -> str:
-    text = repr(value)
-    if text in ("inf", "-inf", "nan"):
-        return f'float("{text}")'
-    return text.replace("'", '"')
+    written = []
+    for name, value in arguments.items():
+        text = repr(value).replace("'", '"')
+        if text in ("inf", "-inf", "nan"):
+            text = f'float("{text}")'
+        written.append(f"{name}={text}")
+    return written
 
 
 def local_names(scope: ast.AST) -> set[str]:

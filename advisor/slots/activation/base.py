@@ -8,25 +8,28 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from advisor.errors import InputError, explain
 from advisor.model import Site, select, swap
 from advisor.model.anatomy import HIDDEN, ModuleTarget
 from advisor.model.preserve import random_states_kept
 from advisor.model.references import Path, paths
-from advisor.slots.activation.channels import Channels, channels
+from advisor.slots.activation.channels import Channels, channels_at
 from advisor.slots.activation.functional_dropout import called_dropouts
 from advisor.slots.gain import examine
-from advisor.space import Choice, Parameter, Space
+from advisor.space import Choice, Space
 from advisor.technique import Technique
 from advisor.training.run import Run
 
 _GRID = torch.linspace(-10.0, 10.0, 2001)
+"""Where two activations are compared; beyond it nearly all are straight lines."""
 _ALIKE = 1e-3
-"""Two activations that differ by less, anywhere between -10 and 10, are one: GELU and its
-approximation are.
+"""Activations that differ by less than this everywhere on the grid count as one: GELU and its
+approximation do.
 """
+_ONE = Channels(1, True)
+"""Stands for the channels of a site where the number does not matter, or is not known."""
 
 
 class Activation(Technique):
@@ -65,52 +68,54 @@ class Activation(Technique):
         unfit: Callable[[Run], str | None] | None = None,
         per_channel: bool = False,
     ) -> None:
-        self.name, self.factory, self.cite, self.space = name, factory, cite, dict(space or {})
-        self.standard, self.per_channel, self._refuse = standard, per_channel, unfit
+        self.name = name
+        self.factory = factory
+        self.cite = cite
+        self.space = dict(space or {})
+        self.standard = standard
+        self.per_channel = per_channel
+        self._unfit = unfit
         if about:
-            self.__doc__ = _documented(about, self.space, cite)
+            self.__doc__ = docstring_of(about, self.space, cite)
 
     def unfit(self, run: Run) -> str | None:
-        """Nothing to swap, nothing new, no elementwise activation, or channels that are not known."""
+        """Nothing to swap, nothing new, not elementwise, or channels that are not known."""
         if not run.anatomy.hidden and not run.task.include:
             return "the model has no hidden activation to swap"
         sites = _sites(run)
         if not sites:
             return "--exclude leaves no activation to swap"
+        # Factories may draw random numbers, and judging must not change what a run draws later.
         with random_states_kept():
-            return self._judged(run, sites)
+            try:
+                return self._why_not(run, sites)
+            except InputError as problem:  # a factory that fails, or sites that cannot be watched
+                return str(problem)
 
-    def _judged(self, run: Run, sites: tuple[Site, ...]) -> str | None:
-        try:
-            made = [self._make(params, _ONE) for params in (self.defaults(), *_corners(self.space))]
-            if all(_same(site, each) for site in sites for each in made):
-                return "the model has it already"
-            found = examine(made[0])
-            return found if isinstance(found, str) else self._misses(run, sites)
-        except InputError as problem:  # a factory that fails, or sites that cannot be watched
-            return str(problem)
-
-    def _misses(self, run: Run, sites: tuple[Site, ...]) -> str | None:
-        for name, found in self._channels(run, sites).items():
-            if isinstance(found, str):
-                return f"the number of channels at {name} is not known: {found}"
-        return self._refuse(run) if self._refuse else None
+    def _why_not(self, run: Run, sites: tuple[Site, ...]) -> str | None:
+        settings = [self.defaults(), *corners(self.space)]
+        activations = [self._make(params, _ONE) for params in settings]
+        if all(runs_already(site, each) for site in sites for each in activations):
+            return "the model has it already"
+        moments = examine(activations[0])
+        if isinstance(moments, str):
+            return moments
+        for name, channels in self._channels(run, sites).items():
+            if isinstance(channels, str):
+                return f"the number of channels at {name} is not known: {channels}"
+        return self._unfit(run) if self._unfit else None
 
     def apply(self, run: Run, **params: Any) -> str:
         """Swap the sites and say which."""
         sites = _sites(run)
-        known = {
-            name: found
-            for name, found in self._channels(run, sites).items()
-            if isinstance(found, Channels)
-        }
-        report = swap(
-            run.model,
-            run.anatomy,
-            lambda site: self._make(params, known.get(site.id, _ONE)),
-            sites,
-            run.example(),
-        )
+        channels = self._channels(run, sites)
+
+        def new_activation(site: Site) -> Any:
+            """The activation for a site, with its number of channels where that is known."""
+            count = channels.get(site.id)
+            return self._make(params, count if isinstance(count, Channels) else _ONE)
+
+        report = swap(run.model, run.anatomy, new_activation, sites, run.example())
         run.swaps.append(report)
         for made in report.activations.values():
             run.undecayed += nn.Module.parameters(made) if isinstance(made, nn.Module) else ()
@@ -124,49 +129,43 @@ class Activation(Technique):
 
         It becomes a part of the last swap, so that a diff and a recipe have it too.
         """
-        old = {
-            path.name: path for path in paths(run.model).values() if type(path.module) in classes
-        }
-        sites = [_place(path) for path in old.values()]
+        replaced = [path for path in paths(run.model).values() if type(path.module) in classes]
+        old = {path.name: path.module for path in replaced}
+        sites = [_as_site(path) for path in replaced]
         later = swap(
             run.model,
             replace(run.anatomy, sites=()),
-            lambda site: _successor(old[site.id], classes),
+            lambda site: classes[type(old[site.id])](old[site.id]),
             sites,
         )
         for name, new in later.activations.items():
-            new.train(old[name].module.training)  # type: ignore[attr-defined]  # a module, as all of `classes`
+            new.train(old[name].training)  # type: ignore[attr-defined]  # a module, as all of `classes`
         run.swaps[-1].join(later)
         return list(old)
 
     def called_dropouts(self, run: Run) -> list[str]:
-        """Dropouts that the model's own code calls as functions, where no module can be replaced."""
+        """Dropouts that the model's own code calls as functions: no module can be replaced."""
         return called_dropouts(run)
 
     def _channels(self, run: Run, sites: tuple[Site, ...]) -> dict[str, Channels | str]:
-        return channels(run, sites) if self.per_channel else {}
+        return channels_at(run, sites) if self.per_channel else {}
 
-    def _make(self, params: Mapping[str, Any], site: Channels) -> Any:
-        own = {"channels": site} if self.per_channel else {}
+    def _make(self, params: Mapping[str, Any], channels: Channels) -> Any:
+        """One activation from the factory; an InputError says what its author must change."""
+        who = f"activation {self.name!r}"
+        own = {"channels": channels} if self.per_channel else {}
         try:
-            made = self.factory(**params, **own)
+            activation = self.factory(**params, **own)
         except Exception as problem:
-            hint = (
-                " It must return the activation: for a function f, write lambda: f."
-                if isinstance(problem, TypeError)
-                else ""
-            )
-            raise InputError(
-                f"activation {self.name!r}: its factory raised {explain(problem)} for {params}.{hint}"
-            ) from problem
-        if not callable(made):
-            raise InputError(
-                f"activation {self.name!r}: its factory must return a function or nn.Module, got {type(made).__name__}."
-            )
-        return made
-
-
-_ONE = Channels(1, True)
+            said = f"{who}: its factory raised {explain(problem)} for {params}."
+            # A plain function given as a factory is called without its input.
+            if isinstance(problem, TypeError):
+                said += " It must return the activation: for a function f, write lambda: f."
+            raise InputError(said) from problem
+        if not callable(activation):
+            kind = type(activation).__name__
+            raise InputError(f"{who}: its factory must return a function or nn.Module, got {kind}.")
+        return activation
 
 
 def _sites(run: Run) -> tuple[Site, ...]:
@@ -174,70 +173,63 @@ def _sites(run: Run) -> tuple[Site, ...]:
     return select(run.anatomy, run.task.include, run.task.exclude)
 
 
-def _place(path: Path) -> Site:
-    """A module of any kind as a site to be swapped."""
-    kind, target = type(path.module).__name__.lower(), ModuleTarget(path.module, path.registered)
+def _as_site(path: Path) -> Site:
+    """A module of any kind as a site that `swap` can change."""
+    kind = type(path.module).__name__.lower()
+    target = ModuleTarget(path.module, path.registered)
     return Site(path.name, kind, HIDDEN, "Another module takes its place.", 1, path.name, target)
 
 
-def _successor(
-    path: Path, classes: Mapping[type[nn.Module], Callable[[Any], nn.Module]]
-) -> nn.Module:
-    return classes[type(path.module)](path.module)
-
-
-def _corners(space: Space) -> Iterator[dict[str, Any]]:
+def corners(space: Space) -> Iterator[dict[str, Any]]:
     """Every combination of what a space holds at its ends."""
-    ends = [
-        each.options if isinstance(each, Choice) else (each.low, each.high)
-        for each in space.values()
-    ]
-    return (dict(zip(space, values, strict=True)) for values in product(*ends))
+    ends: list[tuple[Any, ...]] = []
+    for parameter in space.values():
+        if isinstance(parameter, Choice):
+            ends.append(parameter.options)
+        else:
+            ends.append((parameter.low, parameter.high))
+    for values in product(*ends):
+        yield dict(zip(space, values, strict=True))
 
 
-def _same(site: Site, made: Any) -> bool:
+def runs_already(site: Site, activation: Any) -> bool:
     """Whether a site runs an activation already; with parameters that are trained, of the same
     class.
     """
-    there = getattr(site.target, "module", None)
-    if _trained(there) or _trained(made):
-        return type(there) is type(made) and _trained(there) == _trained(made)
-    if repr(there) == repr(made):
-        return True
+    present = getattr(site.target, "module", None)
+    # What is trained has no fixed values to compare.
+    trained = (_trained_numbers(present), _trained_numbers(activation))
+    if any(trained):
+        return type(present) is type(activation) and trained[0] == trained[1]
+    same_text = repr(present) == repr(activation)
+    if same_text or site.function is None:
+        return same_text
     try:
         with torch.no_grad():
-            return (
-                site.function is not None
-                and _differ_by(site.function(_GRID), made(_GRID.clone())) < _ALIKE
-            )
+            old = site.function(_GRID)
+            new = activation(_GRID.clone())
+            return float((old.to(new) - new).abs().max()) < _ALIKE
     except Exception:  # whatever an unknown function raises on a plain vector: it is not the same
         return False
 
 
-def _trained(activation: Any) -> int:
-    return (
-        sum(p.numel() for p in nn.Module.parameters(activation))
-        if isinstance(activation, nn.Module)
-        else 0
-    )
+def _trained_numbers(activation: Any) -> int:
+    """How many trained numbers an activation has; none where it is a plain function."""
+    if not isinstance(activation, nn.Module):
+        return 0
+    return sum(parameter.numel() for parameter in nn.Module.parameters(activation))
 
 
-def _differ_by(one: Tensor, two: Tensor) -> float:
-    return float((one.to(two) - two).abs().max())
-
-
-def _documented(about: str, space: Space, cite: str) -> str:
-    arguments = [f"    {name}: {_range(parameter)}." for name, parameter in space.items()]
-    return "\n\n".join(
-        (
-            about,
-            "\n".join(["Arguments:", *(arguments or ["    none"])]),
-            f"Reference: {cite or 'none'}.",
-        )
-    )
-
-
-def _range(parameter: Parameter) -> str:
-    if isinstance(parameter, Choice):
-        return f"{' or '.join(map(str, parameter.options))}, first {parameter.first}"
-    return f"{parameter.low:g} to {parameter.high:g}, first {parameter.first:g}"
+def docstring_of(about: str, space: Space, cite: str) -> str:
+    """The five parts of a technique's docstring, of which `about` holds the first three."""
+    lines = ["Arguments:"]
+    for name, parameter in space.items():
+        if isinstance(parameter, Choice):
+            values = " or ".join(map(str, parameter.options))
+            lines.append(f"    {name}: {values}, first {parameter.first}.")
+        else:
+            values = f"{parameter.low:g} to {parameter.high:g}"
+            lines.append(f"    {name}: {values}, first {parameter.first:g}.")
+    if not space:
+        lines.append("    none")
+    return "\n\n".join((about, "\n".join(lines), f"Reference: {cite or 'none'}."))

@@ -6,26 +6,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from advisor.slots.embedding.coverage import MEANINGFUL, Coverage, coverage, neighbours, said_of
-from advisor.slots.embedding.projection import Projected, basis_of, projectable, put
-from advisor.slots.embedding.word_tables import WordTable, filled, padding_of, word_tables
+from advisor.slots.embedding.coverage import MEANINGFUL, coverage, neighbours, word_name
+from advisor.slots.embedding.projection import put_vectors
+from advisor.slots.embedding.word_tables import WordTable, word_tables
 from advisor.slots.sentences import grouped
 from advisor.space import Choice, Space
 from advisor.technique import Technique
 from advisor.training.run import Run
 
 ROWS = "rows"
+"""The name, in every embedding's space, of what training may do to the rows."""
 TUNED, FROZEN, LATER = "tuned", "frozen", "frozen-then-tuned"
 HALF = 0.5
 """Share of the epochs after which rows that are frozen at first begin to train."""
+_SCORE = "score "
+"""Prefix under which the scores of vectors are kept beside them."""
 
 Vectors = Mapping[int, np.ndarray]
+"""Vectors by the id of a word."""
 
 
 class Embedding(Technique):
@@ -34,12 +38,11 @@ class Embedding(Technique):
     A sentence is one row of ids, without padding, from the training split and the unlabeled rows.
     Rows are centred and rescaled to the table's own deviation; ids that have no vector get random
     rows of the same mean and deviation; the padding row is zero. Vectors of another width than the
-    table's go through a projection without bias that starts at their
-    principal components: learned where the table is looked up as an `nn.Embedding` and shares its
-        weight with nothing, so
-    that the rest of the `state_dict` stays; else fixed, put into the rows themselves. The space has
-    a choice `rows`: `tuned` lets training change the vectors, `frozen` does not,
-        `frozen-then-tuned` does from the middle of a full training on.
+    table's go through a projection without bias that starts at their principal components: learned
+    where the table is looked up as an `nn.Embedding` and shares its weight with nothing, so that
+    the rest of the `state_dict` stays; else fixed, put into the rows themselves. The space has a
+    choice `rows`: `tuned` lets training change the vectors, `frozen` does not, `frozen-then-tuned`
+    does from the middle of a full training on.
     """
 
     slot = "embedding"
@@ -49,16 +52,15 @@ class Embedding(Technique):
         """A model needs a table of trainable rows that one of its inputs indexes."""
         if not run.anatomy.tables:
             return "the model has no embedding table"
-        found, skipped = word_tables(run)
-        return (
-            None
-            if found
-            else f"no input of the model holds words of its embedding table: {grouped(skipped)}"
-        )
+        tables, skipped = word_tables(run)
+        if tables:
+            return None
+        return f"no input of the model holds words of its embedding table: {grouped(skipped)}"
 
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """Tables that are left as they are, and why."""
-        return word_tables(run)[1]
+        _, skipped = word_tables(run)
+        return skipped
 
     def vectors(
         self, sentences: Sequence[Sequence[int]], width: int, seed: int, **params: Any
@@ -75,16 +77,19 @@ class Embedding(Technique):
         They may have another width than the `width` that the table has. By default `vectors(…)`,
         and none from parts.
         """
-        return (self.vectors(sentences, width, run.seed, **params) if any(sentences) else {}), {}
+        if not any(sentences):
+            return {}, {}
+        return self.vectors(sentences, width, run.seed, **params), {}
 
     def depends(self, run: Run, sentences: Sequence[Sequence[int]]) -> list[object]:
         """What vectors depend on besides their width and parameters: a change in it means to learn
         them anew.
         """
-        return [
-            run.seed,
-            torch.tensor([word for sentence in sentences for word in (*sentence, -1)]),
-        ]
+        # One tensor of all ids, in which -1 ends a sentence: the text counts by its content.
+        text: list[int] = []
+        for sentence in sentences:
+            text += (*sentence, -1)
+        return [run.seed, torch.tensor(text)]
 
     def scores(self, vectors: Mapping[str, np.ndarray]) -> Mapping[str, tuple[float, float]]:
         """How good the vectors of words are by themselves: by the name of a measure, its number and
@@ -96,125 +101,82 @@ class Embedding(Technique):
         """Fill the rows of every word table."""
         params = {**self.defaults(), **params}
         rows = params.pop(ROWS)
-        found, skipped = word_tables(run)
-        told = [self._fill(run, words, rows, params) for words in found]
-        return "; ".join([*told, *([f"left out {grouped(skipped)}"] if skipped else [])])
+        tables, skipped = word_tables(run)
+        actions = [self._fill(run, words, rows, params) for words in tables]
+        if skipped:
+            actions.append(f"left out {grouped(skipped)}")
+        return "; ".join(actions)
 
     def _fill(self, run: Run, words: WordTable, rows: str, params: dict[str, Any]) -> str:
-        table, sentences = words.table, words.sentences(run)
-        learnt = self._learnt(run, words, sentences, params)
-        whole = int(learnt["whole"])
-        if not len(learnt["ids"]):
+        """Fill one table; says with how many vectors, and how good they are."""
+        table = words.table
+        sentences = words.sentences(run)
+        kept = self._kept_vectors(run, words, sentences, params)
+        ids, vectors, whole = kept["ids"], kept["vectors"], int(kept["whole"])
+        if not len(ids):
             return f"{table.name}: left as it is, because none of its words has a vector"
-        how = _put(run, words, learnt["ids"], learnt["vectors"], rows)
-        also = f", tied to {', '.join(table.tied)}" if table.tied else ""
-        parts = len(learnt["ids"]) - whole
-        also += f", and {parts} put together from parts of words" if parts else ""
-        counts = Counter(word for sentence in sentences for word in sentence)
-        text = f"{table.name}: {whole} of {table.rows} rows from {counts.total():,} tokens, {rows}{how}{also}"
-        return ", ".join([text, *_described(run, counts, learnt)])
+        # The table, or the one that took its place with a projection, holds the vectors.
+        trained, how = put_vectors(run, words, ids, vectors)
+        trained.requires_grad_(rows == TUNED)
+        if rows == LATER:
+            run.later.append((trained, HALF))
 
-    def _learnt(
+        # What was done, with the numbers of rows and tokens that it rests on.
+        if table.tied:
+            how += f", tied to {', '.join(table.tied)}"
+        if len(ids) > whole:
+            how += f", and {len(ids) - whole} put together from parts of words"
+        counts = Counter(word for sentence in sentences for word in sentence)
+        filled_rows = f"{whole} of {table.rows} rows from {counts.total():,} tokens"
+        parts = [f"{table.name}: {filled_rows}, {rows}{how}"]
+
+        # What the person sees of the vectors: coverage, missing words, neighbours and scores.
+        names = run.data.facts.vocabulary
+        covered = coverage(counts, ids[:whole].tolist())
+        parts.append(str(covered))
+        if covered.missing:
+            missing = [f"{word_name(word, names)} ({n:,})" for word, n in covered.missing]
+            parts.append(f"most frequent missing words {', '.join(missing)}")
+        if names:
+            parts += neighbours(counts, ids[:whole], vectors[:whole], names)
+        for key, score in kept.items():
+            if key.startswith(_SCORE):
+                number, share = score.tolist()
+                shown = f"{number:.2f}" if share >= MEANINGFUL else "not meaningful"
+                parts.append(f"{key.removeprefix(_SCORE)} {shown} ({share:.0%} covered)")
+        return ", ".join(parts)
+
+    def _kept_vectors(
         self, run: Run, words: WordTable, sentences: list[list[int]], params: dict[str, Any]
     ) -> dict[str, Tensor]:
         """Ids and vectors (the first `whole` of words as they stand), and `score NAME` with a
-        number and the share it covers.
+        number and the share it covers; learnt once for all trials that would learn the same.
         """
-        width, limit, names = words.table.width, words.table.rows, run.data.facts.vocabulary
+        width, limit = words.table.width, words.table.rows
+        names = run.data.facts.vocabulary
 
         def learn() -> dict[str, Tensor]:
-            known, parts = (
-                _inside(found, limit) for found in self.learn(run, sentences, width, **params)
-            )
-            both = {
-                **known,
-                **{word: vector for word, vector in parts.items() if word not in known},
+            """Learn the vectors and score them."""
+            own, others = self.learn(run, sentences, width, **params)
+            whole, from_parts = _inside(own, limit), _inside(others, limit)
+            # A word's own vector comes before one from its parts.
+            every = whole | {word: from_parts[word] for word in from_parts if word not in whole}
+            matrix = torch.tensor(np.array(list(every.values()), dtype=np.float32))
+            learnt = {
+                "ids": torch.tensor(list(every), dtype=torch.long),
+                "vectors": matrix.reshape(len(every), -1 if every else width),
+                "whole": torch.tensor(len(whole)),
             }
-            scores = self.scores(_named(known, names)) if names else {}
-            return {
-                "ids": torch.tensor(list(both), dtype=torch.long),
-                "vectors": torch.tensor(np.array(list(both.values()), dtype=np.float32)).reshape(
-                    len(both), -1 if both else width
-                ),
-                "whole": torch.tensor(len(known)),
-                **{
-                    f"score {name}": torch.tensor(pair, dtype=torch.float64)
-                    for name, pair in scores.items()
-                },
-            }
+            if names:
+                by_name = {names[word]: whole[word] for word in whole if word < len(names)}
+                for name, score in self.scores(by_name).items():
+                    learnt[_SCORE + name] = torch.tensor(score, dtype=torch.float64)
+            return learnt
 
         settings = [self.slot, self.name, width, limit, sorted(params.items())]
         return run.remember([*settings, *self.depends(run, sentences)], learn)
 
 
-def _inside(found: Vectors, rows: int) -> dict[int, np.ndarray]:
-    return {word: found[word] for word in sorted(found) if 0 <= word < rows}
-
-
-def _named(found: Vectors, names: Sequence[str]) -> dict[str, np.ndarray]:
-    return {names[word]: vector for word, vector in found.items() if word < len(names)}
-
-
-def _put(run: Run, words: WordTable, ids: Tensor, vectors: Tensor, rows: str) -> str:
-    """Put vectors into a table, or a wider or narrower table with a projection into the model; says
-    whether it did.
-    """
-    table, before, padding = words.table, words.weight.detach(), padding_of(run, words.table)
-    kept = torch.arange(len(before)) != (-1 if padding is None else padding)
-    spread = float(before[kept].std()) or 1.0
-    vectors = vectors - vectors.mean(0)
-    basis = (
-        None if vectors.shape[1] == table.width else basis_of(vectors, table.width, run.generator)
-    )
-    vectors = vectors * (
-        spread / max(float((vectors if basis is None else vectors @ basis).std()), 1e-12)
-    )
-    how = (
-        "" if basis is None else f", {vectors.shape[1]} numbers wide and projected to {table.width}"
-    )
-    if basis is not None and projectable(run, table):
-        weight = filled(len(before), ids, vectors, padding, run.generator).to(before)
-        projected = Projected(words.module, weight, basis.to(before))
-        put(run, table, projected)
-        _train(run, cast(nn.Parameter, projected.weight), rows)
-        return f"{how} (learned)"
-    vectors = vectors if basis is None else vectors @ basis
-    with torch.no_grad():
-        words.weight.copy_(filled(len(before), ids, vectors, padding, run.generator))
-    _train(run, words.weight, rows)
-    return f"{how} (fixed)" if how else ""
-
-
-def _train(run: Run, weight: nn.Parameter, rows: str) -> None:
-    weight.requires_grad_(rows == TUNED)
-    if rows == LATER:
-        run.later.append((weight, HALF))
-
-
-def _described(run: Run, counts: Counter[int], learnt: Mapping[str, Tensor]) -> list[str]:
-    """Coverage, the most frequent missing words, neighbours of frequent words, and scores where
-    they mean something.
-    """
-    names, whole = run.data.facts.vocabulary, int(learnt["whole"])
-    ids = learnt["ids"][:whole]
-    found = coverage(counts, ids.tolist())
-    return [
-        str(found),
-        *_missing(found, names),
-        *(neighbours(counts, ids, learnt["vectors"][:whole], names) if names else []),
-        *(
-            _score(key.removeprefix("score "), *pair.tolist())
-            for key, pair in learnt.items()
-            if key.startswith("score ")
-        ),
-    ]
-
-
-def _missing(found: Coverage, names: Sequence[str] | None) -> list[str]:
-    words = [f"{said_of(word, names)} ({times:,})" for word, times in found.missing]
-    return [f"most frequent missing words {', '.join(words)}"] if words else []
-
-
-def _score(name: str, number: float, share: float) -> str:
-    said = f"{number:.2f}" if share >= MEANINGFUL else "not meaningful"
-    return f"{name} {said} ({share:.0%} covered)"
+def _inside(vectors: Vectors, rows: int) -> dict[int, np.ndarray]:
+    """The vectors whose ids a table of so many rows has, in the order of ids."""
+    return {word: vectors[word] for word in sorted(vectors) if 0 <= word < rows}

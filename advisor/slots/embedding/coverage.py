@@ -11,7 +11,12 @@ from torch.nn import functional as F
 
 MEANINGFUL = 0.5
 """Share of its pairs that a measure of vectors must cover to say anything."""
-MISSING, SHOWN, NEAREST = 5, 3, 3
+MISSING = 5
+"""Most words without a vector that are named."""
+SHOWN = 3
+"""Most words whose neighbours are shown."""
+NEAREST = 3
+"""Neighbours that are shown for each of them."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,26 @@ class Coverage:
     missing: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
-        return f"vectors for {self.types:.1%} of the different words and {self.tokens:.1%} of the tokens"
+        shares = f"{self.types:.1%} of the different words and {self.tokens:.1%} of the tokens"
+        return f"vectors for {shares}"
+
+
+def by_frequency(counts: Counter[int]) -> list[tuple[int, int]]:
+    """Ids with how often they occur, most frequent first; equal ones in the order of their ids."""
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def coverage(counts: Counter[int], known: Iterable[int], most: int = MISSING) -> Coverage:
     """The coverage of a text with `counts` tokens by id, where the ids `known` have vectors."""
-    there = set(known)
-    absent = Counter({word: times for word, times in counts.items() if word not in there})
-    types, tokens = max(1, len(counts)), max(1, counts.total())
-    ranked = sorted(absent.items(), key=lambda pair: (-pair[1], pair[0]))
-    return Coverage(1 - len(absent) / types, 1 - absent.total() / tokens, tuple(ranked[:most]))
+    with_vector = set(known)
+    missing: Counter[int] = Counter()
+    for word, times in counts.items():
+        if word not in with_vector:
+            missing[word] = times
+    # An empty text is covered: nothing of it is missing.
+    types = 1 - len(missing) / max(1, len(counts))
+    tokens = 1 - missing.total() / max(1, counts.total())
+    return Coverage(types, tokens, tuple(by_frequency(missing)[:most]))
 
 
 def neighbours(
@@ -47,27 +62,33 @@ def neighbours(
     """
     if len(ids) <= NEAREST:
         return []
-    units, place = F.normalize(vectors, dim=1), {int(word): row for row, word in enumerate(ids)}
-    said = []
-    for word in telling(counts, place):
-        nearest = (units @ units[place[word]]).topk(NEAREST + 1).indices.tolist()
-        others = [said_of(int(ids[row]), names) for row in nearest if row != place[word]][:NEAREST]
-        said.append(f"{said_of(word, names)} → {' '.join(others)}")
-    return [f"nearest: {', '.join(said)}"] if said else []
+    units = F.normalize(vectors, dim=1)
+    row_of = {int(word): row for row, word in enumerate(ids)}
+    parts = []
+    for word in telling_words(counts, row_of):
+        own_row = row_of[word]
+        cosines = units @ units[own_row]
+        # One more than is shown, because the nearest of all is the word itself.
+        rows = cosines.topk(NEAREST + 1).indices.tolist()
+        others = [word_name(int(ids[row]), names) for row in rows if row != own_row]
+        parts.append(f"{word_name(word, names)} → {' '.join(others[:NEAREST])}")
+    return [f"nearest: {', '.join(parts)}"] if parts else []
 
 
-def said_of(word: int, names: Sequence[str] | None) -> str:
+def word_name(word: int, names: Sequence[str] | None) -> str:
     """The word of an id, or the id itself where no word is known."""
     return names[word] if names and word < len(names) else str(word)
 
 
-def telling(counts: Counter[int], among: Iterable[int], most: int = SHOWN) -> list[int]:
+def telling_words(counts: Counter[int], among: Iterable[int], most: int = SHOWN) -> list[int]:
     """The most frequent ids after those that make up half of the tokens, which are words like
     `the`.
     """
-    there, seen, found = set(among), 0, []
-    for word, times in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
-        if 2 * seen >= counts.total() and word in there:
-            found.append(word)
-        seen += times
-    return found[:most]
+    candidates = set(among)
+    tokens_before = 0
+    words = []
+    for word, times in by_frequency(counts):
+        if 2 * tokens_before >= counts.total() and word in candidates:
+            words.append(word)
+        tokens_before += times
+    return words[:most]

@@ -1,4 +1,4 @@
-"""The weights of a layer as an initializer must see them: one block at a time, with its true fans."""
+"""The weights of a layer as an initializer fills them: one block at a time, with its true fans."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from torch.nn.modules.rnn import RNNCellBase
 
 from advisor.model import Layer
 from advisor.slots.initializer.initial_weights import is_chosen
-from advisor.slots.layer_weight import sources
 
-_BIAS = re.compile(
-    r"(bias|in_proj_bias|bias_(ih|hh).*)$"
-)  # `bias_k` and `bias_v` of attention are tokens, not biases
+# Attention's `bias_k` and `bias_v` are tokens that it appends, not biases.
+_BIAS = re.compile(r"(bias|in_proj_bias|bias_(ih|hh).*)$")
 
 
 @dataclass(frozen=True)
@@ -46,67 +44,66 @@ class Block:
 
 def blocks(layer: Layer, gain: float, weight: Tensor | None = None) -> Iterator[Block]:
     """The trainable blocks of a layer: gates and attention projections one by one, transposed
-    weights turned, groups apart.
+    weights turned, groups one by one.
 
     `weight` stands for the layer's own where that is computed from other parameters.
     """
     module = layer.module
     if isinstance(module, (nn.RNNBase, RNNCellBase)):
-        yield from _recurrent(module)
-    elif isinstance(module, nn.MultiheadAttention):
-        yield from _attention(module)
-    elif layer.kind in ("linear", "conv", "conv_transpose"):
-        weight = _data(module.weight) if weight is None else weight  # type: ignore[arg-type]  # these kinds have one
-        yield from (
-            _transposed(module, weight, gain)
-            if layer.kind == "conv_transpose"
-            else _plain(layer, weight, gain)
-        )
+        return _recurrent_blocks(module)
+    if isinstance(module, nn.MultiheadAttention):
+        return _attention_blocks(module)
+    if layer.kind not in ("linear", "conv", "conv_transpose"):
+        return iter(())
+    if weight is None:
+        weight = module.weight.detach()  # type: ignore[operator]  # these kinds have one
+    return _matrix_blocks(layer, weight, gain)
 
 
-def _plain(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
-    weight = weight.T if layer.transposed else weight
-    groups = int(getattr(layer.module, "groups", 1)) if layer.kind == "conv" else 1
+def _matrix_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
+    """Groups of a weight that lies as (out, in / groups, *kernel); in a transposed convolution as
+    (in, out / groups, *kernel).
+    """
+    groups = 1 if layer.kind == "linear" else int(getattr(layer.module, "groups", 1))
     kernel = math.prod(weight.shape[2:])
-    for part in weight.chunk(groups):
-        yield Block(
-            part,
-            Fans(
-                weight.shape[1] * kernel, weight.shape[0] // groups * kernel, gain, kind=layer.kind
-            ),
-        )
+    if layer.kind == "conv_transpose":
+        # A stride spreads the kernel over that many outputs, each with at least one input.
+        spread = kernel / math.prod(layer.module.stride)  # type: ignore[arg-type]  # of a convolution
+        fan_in = max(1.0, weight.shape[0] // groups * spread)
+        fan_out = max(1.0, weight.shape[1] * spread)
+        parts = [part.transpose(0, 1) for part in weight.chunk(groups)]
+    else:
+        weight = weight.T if layer.transposed else weight
+        fan_in = weight.shape[1] * kernel
+        fan_out = weight.shape[0] // groups * kernel
+        parts = list(weight.chunk(groups))
+    for part in parts:
+        yield Block(part, Fans(fan_in, fan_out, gain, kind=layer.kind))
 
 
-def _transposed(module: nn.Module, weight: Tensor, gain: float) -> Iterator[Block]:
-    """Weights lie as (in, out/groups, *kernel); a stride spreads the kernel over that many outputs."""
-    groups = int(getattr(module, "groups", 1))
-    kernel = math.prod(weight.shape[2:]) / math.prod(module.stride)  # type: ignore[arg-type]
-    fan_in, fan_out = (
-        max(1.0, weight.shape[0] // groups * kernel),
-        max(1.0, weight.shape[1] * kernel),
-    )
-    for part in weight.chunk(groups):
-        yield Block(part.transpose(0, 1), Fans(fan_in, fan_out, gain, kind="conv_transpose"))
-
-
-def _recurrent(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:
+def _recurrent_blocks(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:
     for name, parameter in module.named_parameters(recurse=False):
         if not name.startswith("weight") or not parameter.requires_grad:
             continue
+        # Gates are stacked; the projection of an LSTM's state (`weight_hr`) is one block.
+        size = parameter.shape[0] if name.startswith("weight_hr") else module.hidden_size
         recurrent = name.startswith("weight_hh")
-        size = module.hidden_size if not name.startswith("weight_hr") else parameter.shape[0]
-        for gate in _data(parameter).split(size):
-            yield Block(
-                gate, Fans(gate.shape[1], gate.shape[0], 1.0, recurrent=recurrent, kind="rnn")
-            )
+        for gate in parameter.detach().split(size):
+            units, inputs = gate.shape
+            yield Block(gate, Fans(inputs, units, 1.0, recurrent=recurrent, kind="rnn"))
 
 
-def _attention(module: nn.MultiheadAttention) -> Iterator[Block]:
-    whole = [module.in_proj_weight] if module.in_proj_weight is not None else []
-    apart = [getattr(module, f"{x}_proj_weight") for x in "qkv"] if not whole else []
-    parts = [part for weight in whole if weight.requires_grad for part in _data(weight).chunk(3)]
-    for part in (*parts, *(_data(weight) for weight in apart if weight.requires_grad)):
-        yield Block(part, Fans(part.shape[1], part.shape[0], 1.0, kind="attention"))
+def _attention_blocks(module: nn.MultiheadAttention) -> Iterator[Block]:
+    # The three projections lie in one parameter where queries, keys and values have one width.
+    if module.in_proj_weight is not None:
+        stacked = module.in_proj_weight
+        projections = list(stacked.detach().chunk(3)) if stacked.requires_grad else []
+    else:
+        parameters = [module.q_proj_weight, module.k_proj_weight, module.v_proj_weight]
+        projections = [weight.detach() for weight in parameters if weight.requires_grad]
+    for projection in projections:
+        units, inputs = projection.shape
+        yield Block(projection, Fans(inputs, units, 1.0, kind="attention"))
 
 
 def reset_biases(layer: Layer) -> str | None:
@@ -116,6 +113,7 @@ def reset_biases(layer: Layer) -> str | None:
     A bias that the author set on purpose stays, and its name is returned; a frozen one stays too.
     """
     kept = None
+    is_lstm = isinstance(layer.module, (nn.LSTM, nn.LSTMCell))
     with torch.no_grad():
         for name, parameter in nn.Module.named_parameters(layer.module, recurse=False):
             if not _BIAS.match(name) or not parameter.requires_grad:
@@ -124,15 +122,7 @@ def reset_biases(layer: Layer) -> str | None:
                 kept = name
                 continue
             parameter.zero_()
-            if isinstance(layer.module, (nn.LSTM, nn.LSTMCell)) and name.startswith("bias_ih"):
+            # The gates are stacked as input, forget, cell and output.
+            if is_lstm and name.startswith("bias_ih"):
                 parameter.chunk(4)[1].fill_(1.0)
     return kept
-
-
-def frozen(layer: Layer) -> bool:
-    """Whether a layer has no trainable weight."""
-    return not any(parameter.requires_grad for parameter in sources(layer).values())
-
-
-def _data(parameter: Tensor) -> Tensor:
-    return parameter.detach()

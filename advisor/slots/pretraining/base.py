@@ -5,7 +5,8 @@ really gets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -13,32 +14,45 @@ from torch import Tensor, nn
 
 from advisor.errors import listing
 from advisor.model import Site
+from advisor.model.nested_values import tensors
 from advisor.model.references import paths
-from advisor.model.tracing.recorder import tensors
 from advisor.randomness import isolated, mix
 from advisor.slots.forward import batches
 from advisor.slots.pretraining.descend import descend, held_out, keep_best, minibatches
-from advisor.slots.pretraining.segments import (
-    BATCH,
-    KINDS,
-    Segment,
-    capture,
-    capture_labelled,
-    rows_of,
-    segments,
-)
+from advisor.slots.pretraining.layer_inputs import BATCH, capture, capture_labelled, rows_of
+from advisor.slots.pretraining.segments import KINDS, Segment, segments
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
 from advisor.technique import Technique
 from advisor.training.run import Run
 
-LEARNT, WORSE, BROKEN, EMPTY = range(4)
+
+class LayerResult(IntEnum):
+    """What came of pretraining one layer; kept as a number beside its weights."""
+
+    LEARNT = 0
+    WORSE = 1
+    BROKEN = 2
+    EMPTY = 3
+
+
 _REASONS = {
-    WORSE: "its loss did not fall",
-    BROKEN: "its loss is not finite",
-    EMPTY: "its input does not vary",
+    LayerResult.WORSE: "its loss did not fall",
+    LayerResult.BROKEN: "its loss is not finite",
+    LayerResult.EMPTY: "its input does not vary",
 }
-_UNTOLD = "its input does not vary, or its rows are not the data's"
+"""Why a layer keeps its start."""
+_EMPTY_OR_MIXED = "its input does not vary, or its rows are not the data's"
+"""Why a layer that needs the targets of its rows has none."""
+_KINDS = {
+    "linear": "linear",
+    "conv": "convolutional",
+    "conv_transpose": "convolutional",
+    "rnn": "recurrent",
+}
+"""Adjectives for kinds of layers."""
+_WATCHED = "watched "
+"""Prefix under which the numbers that a method watched are kept beside the weights."""
 
 
 class Learnt(NamedTuple):
@@ -54,15 +68,15 @@ class Learnt(NamedTuple):
 class Pretraining(Technique):
     """Greedy layer-wise pretraining of the user's own layers; write `learn`.
 
-    The layers come in order of execution. Each is trained alone on the inputs that reach it through
-    the layers before it, which are pretrained by then; training and unlabeled rows are used,
-    targets only where `labelled` is true. Afterwards everything is trained whole, or all but the
-    first `freeze` layers. No shape of model is required, because a segment is one layer with its
-    captured input. A layer whose loss does not fall keeps its start.
+    The layers come in order of execution. Each is trained by itself on the inputs that reach it
+    through the layers before it, which are pretrained by then; training and unlabeled rows are
+    used, targets only where `labelled` is true. Afterwards everything is trained whole, or all but
+    the first `freeze` layers. No shape of model is required, because a segment is one layer with
+    its captured input. A layer whose loss does not fall keeps its start.
 
     Attributes:
         kinds: kinds of layer that the method can train: `linear`, `conv`, `conv_transpose`, `rnn`.
-        labelled: whether `learn` gets `targets`; its inputs are then training rows alone, whole.
+        labelled: whether `learn` gets `targets`; its inputs are then those of whole training rows.
         space: passes over a layer's inputs at most, learning rate, and how many layers stay as
             pretraining left them.
     """
@@ -97,157 +111,155 @@ class Pretraining(Technique):
 
     def unfit(self, run: Run) -> str | None:
         """A model none of whose hidden layers can be cut out cannot be pretrained."""
-        found, skipped = self.segments(run)
-        if found:
+        usable, skipped = self.segments(run)
+        if usable:
             return None
-        why = listing((f"{name}: {reason}" for name, reason in skipped), NAMES)
         kinds = " or ".join(dict.fromkeys(_KINDS[kind] for kind in self.kinds))
-        return (
-            f"no {kinds} hidden layer can be pretrained ({why})"
-            if skipped
-            else f"the model has no {kinds} hidden layer"
-        )
+        if not skipped:
+            return f"the model has no {kinds} hidden layer"
+        reasons = listing((f"{name}: {reason}" for name, reason in skipped), NAMES)
+        return f"no {kinds} hidden layer can be pretrained ({reasons})"
 
     def segments(self, run: Run) -> tuple[list[Segment], list[tuple[str, str]]]:
         """What this method can pretrain, in order of execution, and why each other layer is left
         out.
         """
-        found, skipped = segments(run, self.kinds)
-        why = {segment.layer.name: self.refusal(segment) for segment in found}
-        refused = [(name, reason) for name, reason in why.items() if reason is not None]
-        return [segment for segment in found if why[segment.layer.name] is None], refused + skipped
+        candidates, skipped = segments(run, self.kinds)
+        usable, refused = [], []
+        for segment in candidates:
+            why = self.refusal(segment)
+            if why is None:
+                usable.append(segment)
+            else:
+                refused.append((segment.layer.name, why))
+        return usable, refused + skipped
 
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """Layers that cannot be pretrained, and why."""
-        return self.segments(run)[1]
+        _, skipped = self.segments(run)
+        return skipped
 
     def apply(self, run: Run, *, freeze: int = 0, **params: Any) -> str:
         """Pretrain every segment in order, and keep the first `freeze` of those that learnt as they
         are then.
         """
-        found, skipped = self.segments(run)
+        usable, skipped = self.segments(run)
+        # Trials that start from the same weights share what was learnt.
+        key = [self.slot, self.name, sorted(params.items()), run.seed, *self._depends(run)]
+        kept = run.remember(key, lambda: self._pretrain(run, usable, params))
 
-        def pretrain() -> dict[str, Tensor]:
-            learnt = [self._learn(run, segment, params) for segment in found]
-            weights = {
-                f"{i}.{j}": p.detach()
-                for i, s in enumerate(found)
-                for j, p in enumerate(s.parameters)
-            }
-            return {
-                **weights,
-                **_noted(learnt),
-                "codes": torch.tensor([code for code, _ in learnt], dtype=torch.long),
-            }
-
-        kept = run.remember(
-            [self.slot, self.name, sorted(params.items()), run.seed, *self._material(run)], pretrain
-        )
+        # The layers may have been pretrained in another trial: all weights come from what is kept.
         with torch.no_grad():
-            for i, segment in enumerate(found):
+            for i, segment in enumerate(usable):
                 for j, parameter in enumerate(segment.parameters):
                     parameter.copy_(kept[f"{i}.{j}"])
-        codes = kept["codes"].tolist()
-        reasons = _REASONS | ({EMPTY: _UNTOLD} if self.labelled else {})
-        skipped += [
-            (s.layer.name, reasons[code])
-            for s, code in zip(found, codes, strict=True)
-            if code != LEARNT
-        ]
-        frozen = _freeze(
-            [s for s, code in zip(found, codes, strict=True) if code == LEARNT][:freeze]
-        )
-        parts = (f"pretrained {count(codes.count(LEARNT))}", frozen, *_watched(kept))
-        return "; ".join(filter(None, parts)) + (
-            f"; left out {grouped(skipped)}" if skipped else ""
-        )
 
-    def _learn(self, run: Run, segment: Segment, params: Mapping[str, Any]) -> tuple[int, Learnt]:
+        # Each layer's result is kept beside the weights, and says why a layer has its start.
+        reasons = dict(_REASONS)
+        if self.labelled:
+            reasons[LayerResult.EMPTY] = _EMPTY_OR_MIXED
+        learnt = []
+        for segment, code in zip(usable, kept["codes"].tolist(), strict=True):
+            result = LayerResult(code)
+            if result is LayerResult.LEARNT:
+                learnt.append(segment)
+            else:
+                skipped.append((segment.layer.name, reasons[result]))
+
+        # The first layers that learnt stay as they are, where that is asked for.
+        actions = [f"pretrained {count(len(learnt))}"]
+        frozen_layers = learnt[:freeze]
+        if frozen_layers:
+            for segment in frozen_layers:
+                for parameter in segment.parameters:
+                    parameter.requires_grad_(False)
+            names = [segment.layer.name for segment in frozen_layers]
+            actions.append(f"kept {listing(names, NAMES)} frozen")
+        for name, numbers in kept.items():
+            if name.startswith(_WATCHED):
+                shown = ", ".join(f"{number:.2g}" for number in numbers.tolist()[:NAMES])
+                actions.append(f"{name.removeprefix(_WATCHED)} {shown}")
+        if skipped:
+            actions.append(f"left out {grouped(skipped)}")
+        return "; ".join(actions)
+
+    def _pretrain(
+        self, run: Run, usable: list[Segment], params: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        """Train segments in order; the weights, what was watched, and each segment's result."""
+        results = []
+        watched: dict[str, list[float]] = {}
+        for segment in usable:
+            result, learnt = self._learn(run, segment, params)
+            results.append(result)
+            if result is LayerResult.LEARNT:
+                for name, number in learnt.watched.items():
+                    watched.setdefault(name, []).append(number)
+
+        kept = {"codes": torch.tensor(results, dtype=torch.long)}
+        for i, segment in enumerate(usable):
+            for j, parameter in enumerate(segment.parameters):
+                kept[f"{i}.{j}"] = parameter.detach()
+        for name, numbers in watched.items():
+            kept[_WATCHED + name] = torch.tensor(numbers)
+        return kept
+
+    def _learn(
+        self, run: Run, segment: Segment, params: Mapping[str, Any]
+    ) -> tuple[LayerResult, Learnt]:
         """Train one segment; put its start back where that was no gain."""
-        given = capture_labelled(run, segment) if self.labelled else capture(run, segment)
-        if given is None:
-            return EMPTY, Learnt(0.0, 0.0)
-        inputs, more = (
-            (given[0], {"targets": given[1]}) if isinstance(given, tuple) else (given, {})
-        )
+        targets: dict[str, Tensor] = {}
+        if self.labelled:
+            labelled = capture_labelled(run, segment)
+            inputs = None if labelled is None else labelled[0]
+            targets = {} if labelled is None else {"targets": labelled[1]}
+        else:
+            inputs = capture(run, segment)
+        if inputs is None:
+            return LayerResult.EMPTY, Learnt(0.0, 0.0)
+
         start = [parameter.detach().clone() for parameter in segment.parameters]
-        with isolated(
-            mix(run.seed, self.name, segment.layer.name)
-        ):  # torch draws a decoder's start from its global state
-            learnt = Learnt(*self.learn(segment, inputs, run.generator, **more, **params))
+        # Torch draws the start of a decoder or a head from its global random state.
+        with isolated(mix(run.seed, self.name, segment.layer.name)):
+            learnt = Learnt(*self.learn(segment, inputs, run.generator, **targets, **params))
+        # A loss may have reached other layers; training begins without gradients.
         for parameter in nn.Module.parameters(run.model):
             parameter.grad = None
-        finite = math.isfinite(learnt.after) and all(
-            bool(parameter.isfinite().all()) for parameter in segment.parameters
-        )
+
+        # A layer that gained nothing goes back to its start.
+        finite = math.isfinite(learnt.after)
+        for parameter in segment.parameters:
+            finite = finite and bool(parameter.isfinite().all())
         if finite and learnt.after < learnt.before:
-            return LEARNT, learnt
+            return LayerResult.LEARNT, learnt
         with torch.no_grad():
             for parameter, value in zip(segment.parameters, start, strict=True):
                 parameter.copy_(value)
-        return WORSE if finite else BROKEN, learnt
+        return LayerResult.WORSE if finite else LayerResult.BROKEN, learnt
 
-    def _material(self, run: Run) -> Iterator[object]:
+    def _depends(self, run: Run) -> Iterator[object]:
         """All that the result depends on besides parameters and seed: weights, activations, inputs
         and, where used, targets.
         """
         for path in paths(run.model).values():
-            held = (*path.module._parameters.values(), *path.module._buffers.values())
-            yield from (tensor for tensor in held if tensor is not None)
+            own = (*path.module._parameters.values(), *path.module._buffers.values())
+            yield from (tensor for tensor in own if tensor is not None)
         for site in run.anatomy.sites:
-            yield from (site.id, site.kind, _drawn(site))
+            yield from (site.id, site.kind, values_of(site))
         for inputs in batches(run, rows_of(run), BATCH):
             yield from tensors(inputs)
         if self.labelled:
             yield run.data.train.target
 
 
-_KINDS = {
-    "linear": "linear",
-    "conv": "convolutional",
-    "conv_transpose": "convolutional",
-    "rnn": "recurrent",
-}
-_WATCHED = "watched "
-
-
-def _drawn(site: Site) -> object:
+def values_of(site: Site) -> object:
     """An activation by its values, so that two of one kind with other numbers differ; its kind
     where it takes no plain row.
     """
+    if site.function is None:
+        return None
     try:
         with torch.no_grad():
-            return site.function(torch.linspace(-4, 4, 33)) if site.function is not None else None
+            return site.function(torch.linspace(-4, 4, 33))
     except Exception:  # anybody's function, which may want another shape or device
         return site.kind
-
-
-def _noted(learnt: Iterable[tuple[int, Learnt]]) -> dict[str, Tensor]:
-    """What was watched in the layers that learnt, by name, one number a layer."""
-    found: dict[str, list[float]] = {}
-    for name, value in (
-        item for code, one in learnt if code == LEARNT for item in one.watched.items()
-    ):
-        found.setdefault(_WATCHED + name, []).append(value)
-    return {name: torch.tensor(values) for name, values in found.items()}
-
-
-def _watched(kept: Mapping[str, Tensor]) -> list[str]:
-    noted = {
-        name.removeprefix(_WATCHED): values.tolist()
-        for name, values in kept.items()
-        if name.startswith(_WATCHED)
-    }
-    return [
-        f"{name} {', '.join(f'{value:.2g}' for value in values[:NAMES])}"
-        for name, values in noted.items()
-    ]
-
-
-def _freeze(found: list[Segment]) -> str:
-    for segment in found:
-        for parameter in segment.parameters:
-            parameter.requires_grad_(False)
-    return (
-        f"kept {listing((segment.layer.name for segment in found), NAMES)} frozen" if found else ""
-    )

@@ -1,6 +1,4 @@
-"""How a layer is trained alone: on most of its inputs, until the loss on the held rest stops
-falling.
-"""
+"""How one layer is trained: on most of its inputs, until the loss on the others stops falling."""
 
 from __future__ import annotations
 
@@ -10,13 +8,16 @@ import torch
 from torch import Tensor
 
 HELD = 0.1
-"""Share of a layer's input rows that only judge."""
+"""Share of a layer's input rows that are not trained on and only judge."""
 FEWEST = 64
 """With fewer rows than this none is held, and those trained on judge."""
 PATIENCE = 3
 """Epochs without a fall of the held loss after which a layer is done."""
+MEASURED = 256
+"""Rows in a batch on which the held loss is measured."""
 
 Loss = Callable[[Sequence[Tensor], torch.Generator], Tensor]
+"""The mean loss of some rows, which may draw noise from the generator."""
 
 
 def held_out(rows: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -24,15 +25,20 @@ def held_out(rows: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     order.
     """
     count = len(rows[0])
-    kept = int(HELD * count) if count >= FEWEST else 0
-    train = [tensor[kept:] for tensor in rows]
-    return train, [tensor[:kept] for tensor in rows] if kept else train
+    # A tenth of few rows would say nothing about a loss.
+    held = int(HELD * count) if count >= FEWEST else 0
+    train = [tensor[held:] for tensor in rows]
+    judge = [tensor[:held] for tensor in rows] if held else train
+    return train, judge
 
 
 def minibatches(rows: Sequence[Tensor], generator: torch.Generator) -> Iterator[list[Tensor]]:
-    """The rows in random order, 8 to 64 at a time: at least sixteen steps where there are enough."""
+    """The rows in random order, 8 to 64 at a time: at least 16 steps where there are enough."""
     count = len(rows[0])
-    for index in torch.randperm(count, generator=generator).split(max(8, min(64, count // 16))):
+    # Few rows are cut small, so that an epoch has steps enough.
+    size = max(8, min(64, count // 16))
+    order = torch.randperm(count, generator=generator)
+    for index in order.split(size):
         yield [tensor[index.to(tensor.device)] for tensor in rows]
 
 
@@ -48,13 +54,18 @@ def keep_best(
     """
     values = list(values)
     first = lowest = measure()
-    best, since = [value.detach().clone() for value in values], 0
-    for i in range(epochs):
-        epoch(i)
-        now, since = measure(), since + 1
-        if now < lowest:
-            lowest, best, since = now, [value.detach().clone() for value in values], 0
-        if since >= PATIENCE or now != now:
+    best = [value.detach().clone() for value in values]
+    epochs_since = 0
+    for number in range(epochs):
+        epoch(number)
+        loss = measure()
+        epochs_since += 1
+        if loss < lowest:
+            lowest = loss
+            best = [value.detach().clone() for value in values]
+            epochs_since = 0
+        # A loss that is not a number is not even equal to itself.
+        if epochs_since >= PATIENCE or loss != loss:
             break
     with torch.no_grad():
         for value, kept in zip(values, best, strict=True):
@@ -77,22 +88,26 @@ def descend(
     The held loss is measured with the same noise each time, so that it falls only where something
     was learnt.
     """
+    # They are read twice: by the optimizer and by what keeps the best of them.
     parameters = list(parameters)
     optimizer = torch.optim.Adam(parameters, lr=lr)
     train, held = held_out(rows)
 
     def epoch(_: int) -> None:
+        """One pass over the rows that are trained on."""
         for batch in minibatches(train, generator):
             optimizer.zero_grad(set_to_none=True)
             loss(batch, generator).backward()
             optimizer.step()
 
-    def measure() -> float:
-        noise, parts = (
-            torch.Generator().manual_seed(0),
-            list(zip(*(tensor.split(256) for tensor in held), strict=True)),
-        )
-        with torch.no_grad():
-            return sum(len(part[0]) * float(loss(part, noise)) for part in parts) / len(held[0])
+    return keep_best(parameters, epoch, lambda: mean_loss(held, loss), epochs)
 
-    return keep_best(parameters, epoch, measure, epochs)
+
+def mean_loss(rows: Sequence[Tensor], loss: Loss) -> float:
+    """The mean loss of all rows, under noise that is the same each time."""
+    noise = torch.Generator().manual_seed(0)
+    total = 0.0
+    with torch.no_grad():
+        for batch in zip(*(tensor.split(MEASURED) for tensor in rows), strict=True):
+            total += len(batch[0]) * float(loss(batch, noise))
+    return total / len(rows[0])

@@ -27,10 +27,13 @@ def named(subject: Subject) -> Iterator[str]:
 @promise(at=("slot",))
 def placed(subject: Subject) -> Iterator[str]:
     """A technique is for a slot that some plugin brings."""
+    # The slot may be one of the same plugin, or of any that is installed.
     slot = getattr(subject.technique, "slot", None)
     if not isinstance(slot, str) or slot not in subject.slots:
-        hint = near(str(slot), subject.slots)
-        yield f"its slot is {slot!r}.{hint} Change it to one of {listing(subject.slots)}, or bring it with a slots() hook."
+        yield (
+            f"its slot is {slot!r}.{near(str(slot), subject.slots)} "
+            f"Change it to one of {listing(subject.slots)}, or bring it with a slots() hook."
+        )
 
 
 @promise(at=("cite", "name"))
@@ -38,7 +41,10 @@ def cited(subject: Subject) -> Iterator[str]:
     """A technique says in one line where it is from."""
     cite = subject.technique.cite
     if not isinstance(cite, str) or not cite.strip() or "\n" in cite:
-        yield f'its cite is {cite!r}. Change it to authors and year, cite="Misra 2019", or to "unpublished".'
+        yield (
+            f"its cite is {cite!r}. "
+            'Change it to authors and year, cite="Misra 2019", or to "unpublished".'
+        )
 
 
 @promise(at=("space", "apply", "name"))
@@ -53,28 +59,33 @@ def legal_space(subject: Subject) -> Iterator[str]:
 def takes_its_space(subject: Subject) -> Iterator[str]:
     """What is called with the parameters of the space takes each of them by its name."""
     technique = subject.technique
-    called = getattr(technique, "factory", technique.apply)
-    takes = _takes(called)
+    # The parameters of an activation go to its factory, those of others to apply().
+    function = getattr(technique, "factory", technique.apply)
+    arguments = _arguments(function)
+    if arguments is None:
+        return
     for name in technique.space:
-        if takes is not None and name not in takes:
-            who = getattr(called, "__qualname__", type(called).__name__)
-            yield f"its space has {name!r}, which {who} does not take.{near(name, takes)} It takes {listing(takes) or 'nothing'}."
+        if name not in arguments:
+            who = getattr(function, "__qualname__", type(function).__name__)
+            hint = f"{near(name, arguments)} It takes {listing(arguments) or 'nothing'}."
+            yield f"its space has {name!r}, which {who} does not take.{hint}"
 
 
-def _takes(called: Callable[..., Any]) -> list[str] | None:
-    """Names that a function or class can be called with; None where any will do or none are known."""
+def _arguments(function: Callable[..., Any]) -> list[str] | None:
+    """Names that a function or class can be called with; None where any will do or the signature
+    is not known.
+    """
     try:
-        given = inspect.signature(called).parameters.values()
-    except ValueError:  # of some built-in functions nothing is known
+        signature = inspect.signature(function)
+    except ValueError:  # some built-in functions have no signature
         return None
-    named = [
-        each.name for each in given if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
-    ]
-    return (
-        None
-        if any(each.kind is each.VAR_KEYWORD for each in given)
-        else [name for name in named if name != "run"]
-    )
+    names = []
+    for argument in signature.parameters.values():
+        if argument.kind is argument.VAR_KEYWORD:
+            return None
+        if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
+            names.append(argument.name)
+    return [name for name in names if name != "run"]
 
 
 @promise(at=("mends",))
@@ -82,7 +93,10 @@ def mends_what_is_found(subject: Subject) -> Iterator[str]:
     """A technique mends findings that a diagnosis can have."""
     for kind in subject.technique.mends:
         if kind not in BOUNDS:
-            yield f"it mends {kind!r}.{near(kind, BOUNDS)} Change it to kinds of findings: {listing(BOUNDS, 40)}."
+            yield (
+                f"it mends {kind!r}.{near(kind, BOUNDS)} "
+                f"Change it to kinds of findings: {listing(BOUNDS, 40)}."
+            )
 
 
 @promise(at=("slots", "slot"))
@@ -97,10 +111,11 @@ def ordered(subject: Subject) -> Iterator[str]:
     if fault:
         yield fault
     if not slot.about.strip():
-        yield f'slot {slot.name!r} does not say what it is. Change it to Slot({slot.name!r}, "what sits there").'
+        example = f'Slot({slot.name!r}, "what sits there")'
+        yield f"slot {slot.name!r} does not say what it is. Change it to {example}."
+    # The host ignores slots that are not loaded; a slot that no plugin brings is a slip.
     for name in (*slot.after, *slot.before):
         if name not in subject.slots or name == slot.name:
-            yield (
-                f"slot {slot.name!r} is ordered by {name!r}, and there is no other slot of that name."
-                f"{near(name, subject.slots)} Change it to one of {listing(subject.slots)}."
-            )
+            fault = f"slot {slot.name!r} is ordered by {name!r}, and there is no other slot of that"
+            hint = f"{near(name, subject.slots)} Change it to one of {listing(subject.slots)}."
+            yield f"{fault} name.{hint}"

@@ -15,7 +15,7 @@ from advisor.slots.initializer.base import Initializer
 from advisor.slots.pretraining.base import Pretraining
 from advisor.technique import Technique
 from advisor.testing.promise import Unjudged, promise
-from advisor.testing.subject import OTHER, Probe, Subject, equal, same
+from advisor.testing.subject import OTHER, Subject, equal, first_difference
 from advisor.training.run import Run
 
 FEW = 8
@@ -23,20 +23,23 @@ FEW = 8
 Hadamard matrices.
 """
 
+Observer = Callable[[tuple[Any, ...], Any], None]
+"""Gets the arguments and the result of a call."""
+
 
 @contextmanager
-def watched(
-    technique: Technique, name: str, see: Callable[[tuple[Any, ...], Any], None]
-) -> Iterator[None]:
-    """`see` gets the arguments and the result of every call of a method."""
+def observed(technique: Technique, name: str, observe: Observer) -> Iterator[None]:
+    """Inside, `observe` gets the arguments and the result of every call of a method."""
     method = getattr(technique, name)
 
-    def instead(*args: Any, **params: Any) -> Any:
+    def call_and_observe(*args: Any, **params: Any) -> Any:
+        """Call the method and hand both ends of the call on."""
         result = method(*args, **params)
-        see(args, result)
+        observe(args, result)
         return result
 
-    setattr(technique, name, instead)
+    # The instance's attribute hides the method of its class, until it is deleted.
+    setattr(technique, name, call_and_observe)
     try:
         yield
     finally:
@@ -50,30 +53,36 @@ def watched(
 def fills_blocks(subject: Subject) -> Iterator[str]:
     """An initializer fills gates, attention projections and groups one block at a time."""
     for probe in subject.probes():
-        seen: list[Tensor] = []
-        with watched(subject.technique, "fill", lambda args, _, seen=seen: seen.append(args[0])):  # type: ignore[misc]
+        filled: list[Tensor] = []
+        with observed(subject.technique, "fill", _first_argument_into(filled)):
             run = probe.fresh().run
-        whole = {
-            p.untyped_storage().data_ptr(): (name, p.numel() // n) for name, p, n in _stacked(run)
-        }
-        for weight in seen:
-            name, most = whole.get(weight.untyped_storage().data_ptr(), ("", math.inf))
+        # A weight that was filled is a view of the parameter whose memory it shares.
+        blocks = {}
+        for name, parameter, count in _stacked(run):
+            memory = parameter.untyped_storage().data_ptr()
+            blocks[memory] = name, parameter.numel() // count
+        for weight in filled:
+            name, most = blocks.get(weight.untyped_storage().data_ptr(), ("", math.inf))
             if weight.numel() > most:
-                yield f"fill got {tuple(weight.shape)} of {name} {probe.on}, several blocks at once. Leave blocks to start()."
+                what = f"fill got {tuple(weight.shape)} of {name} {probe.on}"
+                yield f"{what}, several blocks at once. Leave blocks to start()."
+
+
+def _first_argument_into(arguments: list[Tensor]) -> Observer:
+    return lambda args, _: arguments.append(args[0])
 
 
 def _stacked(run: Run) -> Iterator[tuple[str, Tensor, int]]:
     """Parameters in which several matrices are stacked, with how many."""
     for path, module in run.model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
-            count = (
-                4
-                if isinstance(module, nn.LSTM)
-                else 3
-                if isinstance(module, nn.MultiheadAttention)
-                else 1
-            )
-            count = getattr(module, "groups", count) if parameter.ndim > 2 else count
+            count = 1
+            if isinstance(module, nn.LSTM):
+                count = 4
+            elif isinstance(module, nn.MultiheadAttention):
+                count = 3
+            if parameter.ndim > 2:
+                count = getattr(module, "groups", count)
             if count > 1 and name != "out_proj" and parameter.ndim >= 2:
                 yield f"{path}.{name}", parameter, count
 
@@ -83,42 +92,53 @@ def sets_the_forget_gate_once(subject: Subject) -> Iterator[str]:
     """An initializer sets at most one of the two biases of an LSTM's forget gate, because they are
     added.
     """
-    seen = False
-    for probe, found in subject.tries():
-        for name, module in found.run.model.named_modules():
-            if isinstance(module, nn.LSTM):
-                biases = dict(module.named_parameters())
-                one, other = (
-                    biases[key].detach().chunk(4)[1] for key in ("bias_ih_l0", "bias_hh_l0")
-                )
-                seen = True
-                if bool((one * other).any()):
-                    yield f"both biases of {name} are set {probe.on}. Leave one at zero."
-    if not seen:
+    fits_an_lstm = False
+    for probe, attempt in subject.tries():
+        for name, module in attempt.run.model.named_modules():
+            if not isinstance(module, nn.LSTM):
+                continue
+            fits_an_lstm = True
+            biases = dict(module.named_parameters())
+            # Of the four gates, the second is the forget gate.
+            input_bias = biases["bias_ih_l0"].detach().chunk(4)[1]
+            hidden_bias = biases["bias_hh_l0"].detach().chunk(4)[1]
+            if bool((input_bias * hidden_bias).any()):
+                yield f"both biases of {name} are set {probe.on}. Leave one at zero."
+    if not fits_an_lstm:
         raise Unjudged("it does not fit an LSTM")
 
 
 @promise(Initializer, at=("start", "apply"))
 def leaves_norms(subject: Subject) -> Iterator[str]:
     """An initializer leaves norm layers as they are, running statistics too."""
-    for probe, found in subject.tries():
-        now = found.after
-        for path, module in found.run.model.named_modules():
-            if isinstance(module, (_NormBase, nn.LayerNorm)):
-                names = [f"{path}.{key}" for key in module.state_dict()]
-                if bad := [name for name in names if not equal(now[name], found.before[name])]:
-                    yield f"it changed {bad[0]} {probe.on}. Leave norm layers out, and restore their statistics."
+    for probe, attempt in subject.tries():
+        before, after = attempt.before, attempt.after
+        for path, module in attempt.run.model.named_modules():
+            if not isinstance(module, (_NormBase, nn.LayerNorm)):
+                continue
+            for key in module.state_dict():
+                name = f"{path}.{key}"
+                if not equal(after[name], before[name]):
+                    yield (
+                        f"it changed {name} {probe.on}. "
+                        "Leave norm layers out, and restore their statistics."
+                    )
 
 
 @promise(Initializer, at=("fill", "start", "apply"))
 def draws_by_the_seed(subject: Subject) -> Iterator[str]:
     """Another seed gives another draw, unless the rule draws nothing."""
-    for probe, found in subject.tries():
-        one, other = found.after, probe.tried(seed=OTHER).after
-        if same(one, other) is None and any(
-            _is_drawn(found.before[name], one[name]) for name in found.before
-        ):
-            yield f"two seeds give the same numbers {probe.on}. Change it to draw from the generator that it gets."
+    for probe, attempt in subject.tries():
+        before, after = attempt.before, attempt.after
+        # Rules that draw nothing, such as constants, give the same numbers for every seed.
+        other = probe.working(seed=OTHER).after
+        if first_difference(after, other) is not None:
+            continue
+        if any(_is_drawn(before[name], after[name]) for name in before):
+            yield (
+                f"two seeds give the same numbers {probe.on}. "
+                "Change it to draw from the generator that it gets."
+            )
 
 
 def _is_drawn(before: Tensor, after: Tensor) -> bool:
@@ -127,9 +147,10 @@ def _is_drawn(before: Tensor, after: Tensor) -> bool:
     """
     if after.ndim < 2 or equal(before, after) or len(after.unique()) <= FEW:
         return False
-    return not bool(
-        (before - after * (before.norm() / after.norm())).abs().max() <= 1e-5 * before.abs().max()
-    )
+    # Rules that rescale what a model begins with draw nothing new.
+    rescaled = after * (before.norm() / after.norm())
+    difference = (before - rescaled).abs().max()
+    return not bool(difference <= 1e-5 * before.abs().max())
 
 
 # ---------------------------------------------------------------- pretraining and embeddings
@@ -140,23 +161,34 @@ def lowers_its_loss(subject: Subject) -> Iterator[str]:
     """Pretraining tells finite losses from before and after, and lowers them on some layer of the
     kit's models.
     """
+    # Two models have several layers, and one that is learnt better shows that it learns.
     losses: list[Any] = []
     for probe in list(subject.probes())[:2]:
-        with watched(subject.technique, "learn", lambda _, result: losses.append(result)):
+        with observed(subject.technique, "learn", lambda _, result: losses.append(result)):
             probe.fresh()
     if not losses:
         raise Unjudged("it does not learn by learn()")
+
     for pair in losses:
-        if (
-            not isinstance(pair, tuple)
-            or len(pair) < 2
-            or not all(isinstance(x, (int, float)) for x in pair[:2])
-        ):
-            yield f"learn returned {pair!r}. Change it to return two numbers, the loss before and after."
+        if not _is_pair_of_numbers(pair):
+            yield (
+                f"learn returned {pair!r}. "
+                "Change it to return two numbers, the loss before and after."
+            )
             return
     if not any(math.isfinite(pair[1]) and pair[1] < pair[0] for pair in losses):
-        told = ", ".join(f"{pair[0]:.3g} → {pair[1]:.3g}" for pair in losses[:4])
-        yield f"its loss fell on none of {len(losses)} layers ({told}). Change its rate, or measure both on the same rows."
+        examples = ", ".join(f"{pair[0]:.3g} → {pair[1]:.3g}" for pair in losses[:4])
+        yield (
+            f"its loss fell on none of {len(losses)} layers ({examples}). "
+            "Change its rate, or measure both on the same rows."
+        )
+
+
+def _is_pair_of_numbers(value: Any) -> bool:
+    """Whether this is a tuple that begins with two numbers."""
+    if not isinstance(value, tuple) or len(value) < 2:
+        return False
+    return all(isinstance(number, (int, float)) for number in value[:2])
 
 
 @promise(Pretraining, at=("learn", "apply"))
@@ -164,31 +196,29 @@ def learns_without_targets(subject: Subject) -> Iterator[str]:
     """Pretraining uses no targets, unless it says so with `labelled = True`."""
     if getattr(subject.technique, "labelled", False):
         raise Unjudged("it says that it uses targets")
-    yield from _by_targets(subject)
+    yield from _differs_by_targets(subject)
 
 
 @promise(Embedding, at=("vectors", "apply"))
 def reads_without_targets(subject: Subject) -> Iterator[str]:
     """Word vectors do not depend on targets."""
-    yield from _by_targets(subject)
+    yield from _differs_by_targets(subject)
 
 
-def _by_targets(subject: Subject) -> Iterator[str]:
-    for probe, found in list(subject.tries())[:2]:
-        name = same(found.after, _turned(probe))
+def _differs_by_targets(subject: Subject) -> Iterator[str]:
+    for probe, attempt in list(subject.tries())[:2]:
+        # Seed and inputs are the same; only the targets are others.
+        other = probe.working(other_targets=True)
+        name = first_difference(attempt.after, other.after)
         if name:
             yield f"{name!r} is another for other targets {probe.on}. Change it to use inputs only."
-
-
-def _turned(probe: Probe) -> dict[str, Tensor]:
-    return probe.tried(turned=True).after
 
 
 @promise(Pretraining, at=("learn", "apply"))
 def leaves_no_gradients(subject: Subject) -> Iterator[str]:
     """Pretraining leaves no gradients behind."""
-    for probe, found in subject.tries():
-        for name, parameter in found.run.model.named_parameters():
+    for probe, attempt in subject.tries():
+        for name, parameter in attempt.run.model.named_parameters():
             if parameter.grad is not None and bool(parameter.grad.any()):
                 yield f"{name} still has a gradient {probe.on}. Set it to None at the end."
 
@@ -196,16 +226,23 @@ def leaves_no_gradients(subject: Subject) -> Iterator[str]:
 @promise(Embedding, at=("vectors", "apply"))
 def fills_rows(subject: Subject) -> Iterator[str]:
     """An embedding changes the rows of word tables and no other tensor."""
-    for probe, found in subject.tries():
-        tables = {
-            f"{path}.weight"
-            for path, module in found.run.model.named_modules()
-            if isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-        }
-        tied = {name for names in found.tied if names & tables for name in names} | tables
-        now = found.after
-        changed = [name for name, was in found.before.items() if not equal(was, now[name])]
-        if not any(name in tied for name in changed):
+    for probe, attempt in subject.tries():
+        tables = set()
+        for path, module in attempt.run.model.named_modules():
+            if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+                tables.add(f"{path}.weight")
+        # A weight that is tied to a table changes with it.
+        allowed = set(tables)
+        for names in attempt.tied:
+            if names & tables:
+                allowed |= names
+
+        after = attempt.after
+        changed = [name for name, was in attempt.before.items() if not equal(was, after[name])]
+        if not allowed.intersection(changed):
             yield f"no row of a table changed {probe.on}. Return vectors by id from vectors()."
-        if others := [name for name in changed if name not in tied]:
-            yield f"it changed {others[0]!r} {probe.on}. Leave everything but tables to other slots."
+        others = [name for name in changed if name not in allowed]
+        if others:
+            yield (
+                f"it changed {others[0]!r} {probe.on}. Leave everything but tables to other slots."
+            )

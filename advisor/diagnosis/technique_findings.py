@@ -1,4 +1,4 @@
-"""The diagnosis of a model with what the techniques that fit it find themselves."""
+"""All that is wrong with a model: what a diagnosis finds, and what techniques find themselves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from advisor.technique import Technique
 from advisor.training.run import Run
 
 
-def diagnose_with(
-    run: Run, techniques: Iterable[Technique], steps: int = 0
-) -> tuple[Diagnosis, list[str]]:
-    """The diagnosis of a model with the findings of techniques.
+def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> Diagnosis:
+    """The diagnosis of a model with the findings that techniques add by `Technique.finds`.
 
-    A technique that raises costs its own findings only, and is one of the sentences that are
-    returned beside the diagnosis.
+    Arguments:
+        run: the user's model as it starts, with its data and loss.
+        techniques: those that fit the run, in the order in which their findings are given.
+        steps: also train a copy for so many steps.
+
+    Raises: `InputError` when the model or the loss fails on a batch. A technique that raises costs
+        its own findings only, and is a sentence in `Diagnosis.broken`.
     """
     diagnosis = diagnose(run, steps)
     findings: list[Finding] = []
@@ -31,4 +34,6 @@ def diagnose_with(
         except Exception as problem:  # a plugin's bug costs its findings, not the study
             name = f"{technique.slot} {technique.name}"
             broken.append(f"{name}: finds() raised {explain(problem)}")
-    return replace(diagnosis, findings=(*diagnosis.findings, *findings)), broken
+    return replace(
+        diagnosis, findings=(*diagnosis.findings, *findings), broken=(*diagnosis.broken, *broken)
+    )

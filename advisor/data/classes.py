@@ -1,0 +1,146 @@
+"""What a model is to predict, as numbers, and how labels become class numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from pandas.api.types import is_float_dtype, is_object_dtype
+
+from advisor.data.layout import RowNumbers
+from advisor.data.notes import Notes, plural
+from advisor.errors import InputError, listing
+
+# Rows below which the user is warned about a class or category.
+RARE = 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """All targets, train then valid then test: int64 (N,) with `classes`, or float32 (N,) or (N, k)
+    without.
+
+    `scale` is the mean and the deviation by which numbers were standardized, or None.
+    """
+
+    values: torch.Tensor
+    classes: tuple[str, ...] | None
+    scale: tuple[float, float] | None = None
+
+    @property
+    def class_numbers(self) -> np.ndarray[Any, Any] | None:
+        """Class numbers as an array, None for a regression."""
+        return None if self.classes is None else self.values.numpy()
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes, or of target columns for numbers."""
+        if self.classes is not None:
+            return len(self.classes)
+        return self.values.shape[1] if self.values.ndim == 2 else 1
+
+    def standardized(self, pool: RowNumbers, notes: Notes) -> Target:
+        """The same with mean 0 and deviation 1 on the rows `pool`."""
+        values = self.values[torch.as_tensor(pool)].double()
+        mean, deviation = values.mean().item(), values.std(correction=0).item() or 1.0
+        notes.note(
+            f"target scaled to mean 0, deviation 1 (mean {mean:.6g}, deviation {deviation:.6g} "
+            "outside the test rows)"
+        )
+        scaled = ((self.values.double() - mean) / deviation).float()
+        return replace(self, values=scaled, scale=(mean, deviation))
+
+
+def encode_classes(labels: Mapping[str, Any], kind: str | None, place: str, notes: Notes) -> Target:
+    """Class numbers in the order of the labels (by number if all are numbers, else by alphabet)."""
+    # The rows outside test say which classes there are.
+    words = {split: _to_words(column) for split, column in labels.items()}
+    train_words = set(words["train"])
+    pool_words = train_words
+    for split, column in words.items():
+        if split != "train":
+            words[split] = _without_stops(column, train_words, notes)
+        if split != "test":
+            pool_words = pool_words | set(words[split])
+    classes = _ordered(pool_words)
+    _check_classes(classes, words, kind, place)
+
+    # Rare classes and class numbers other than the labels are worth a sentence.
+    every_word: Any = pd.concat(list(words.values()))
+    counts = every_word.value_counts()
+    for name in classes:
+        if counts[name] < RARE:
+            notes.warn(f"class {name!r} has {plural(int(counts[name]), 'row')}")
+    numbers = {name: number for number, name in enumerate(classes)}
+    are_whole = all(name.lstrip("-").isdigit() for name in classes)
+    if are_whole and classes != tuple(map(str, numbers.values())):
+        notes.note(f"classes {listing(classes, 6)} are numbered 0 to {len(classes) - 1}")
+    codes = every_word.map(numbers)
+    return Target(torch.tensor(codes.to_numpy(np.int64)), classes)
+
+
+def _check_classes(
+    classes: tuple[str, ...], words: Mapping[str, Any], kind: str | None, place: str
+) -> None:
+    """Raises `InputError` when the classes cannot be learned."""
+    rows = sum(len(column) for column in words.values())
+    if len(classes) < 2:
+        raise InputError(
+            f"{place} has one class only, {classes[0]!r}; there is nothing to tell apart."
+        )
+    if kind == "binary" and len(classes) != 2:
+        raise InputError(
+            f"kind='binary' needs 2 classes, but {place} has {len(classes)}: {listing(classes)}."
+        )
+    if len(classes) * 2 > rows:
+        raise InputError(
+            f"{place} has {len(classes):,} different labels in {plural(rows, 'row')} "
+            f"({listing(classes, 4)}); classes need more rows each, and a regression needs numbers "
+            "in every row."
+        )
+    # A class that only test rows have could never be predicted.
+    unseen = _ordered(set(words.get("test", ())) - set(classes))
+    if unseen:
+        raise InputError(
+            f"the test rows have classes that no other row has: {listing(unseen)}; {place} has "
+            f"{listing(classes)}."
+        )
+
+
+def _to_words(labels: Any) -> Any:
+    """Labels as text, whole numbers without a decimal point."""
+    if is_float_dtype(labels) and bool((labels % 1 == 0).all()):
+        labels = labels.astype(np.int64)
+    if is_object_dtype(labels):
+        return labels.map(lambda label: str(label).strip())
+
+    # Equal labels share one text, which takes less memory than a text for each row.
+    codes, distinct = pd.factorize(labels)
+    words = [str(label).strip() for label in distinct.astype(object)]
+    return pd.Series(np.array(words, dtype=object)[codes])
+
+
+def _without_stops(labels: Any, train_words: set[str], notes: Notes) -> Any:
+    """Labels that differ from those of the training rows by a full stop at the end lose it."""
+    changes = {}
+    for word in set(labels) - train_words:
+        if word.rstrip(".") in train_words:
+            changes[word] = word.rstrip(".")
+    if changes:
+        notes.note(
+            f"labels {listing(sorted(changes), 4)} lost the full stop that the training rows do "
+            "not have"
+        )
+    return labels.replace(changes)
+
+
+def _ordered(words: set[str]) -> tuple[str, ...]:
+    """Words by number if all are numbers, else by alphabet."""
+    try:
+        return tuple(sorted(words, key=float))
+    except ValueError:
+        return tuple(sorted(words))

@@ -1,0 +1,28 @@
+"""What the user is told about their data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Notes:
+    """Sentences for the user, in the order in which things happened."""
+
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Say once what was done."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Say once what the user should know."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`, `12,345 rows`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,168 @@
+"""Which operations, functions and modules are activations, decided while a model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+from torch import Tensor, nn
+
+from advisor.model.anatomy import CallTarget, ModuleTarget
+from advisor.model.pointwise import Pointwise
+from advisor.model.references import Path, site_id
+from advisor.model.tracing import source_frames, torch_activations
+from advisor.model.tracing.call_sites import METHOD, kind_put_there, located
+from advisor.model.tracing.elementwise import is_activation, out_of_place, value_range
+from advisor.model.tracing.graph import Call
+
+
+@dataclass(frozen=True)
+class TorchCall:
+    """One call of a function of torch, and the frame that makes it."""
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    caller: FrameType
+
+
+class ActivationFinder:
+    """Recognizes the activations of one forward pass.
+
+    Arguments:
+        paths: the modules that belong to the model.
+        paused: makes a context in which nothing is recorded, for trying the user's code.
+    """
+
+    def __init__(
+        self, paths: dict[int, Path], paused: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._paths = paths
+        self._paused = paused
+        # What each frame of a helper function is; None for one that is no activation.
+        self._helpers: dict[FrameType, Call | None] = {}
+        # By the module's id; the module is kept, so that no other one gets its id.
+        self._custom_modules: dict[int, tuple[nn.Module, bool]] = {}
+
+    def forget_frames(self) -> None:
+        """Let go of the frames of a run that has ended, and of what they hold."""
+        self._helpers.clear()
+
+    def of_operation(self, operation: TorchCall) -> Call | None:
+        """The candidate that an operation belongs to: a helper function that is an activation, else
+        the operation itself.
+        """
+        frames = source_frames.chain(operation.caller, self._paths)
+        helper = self._helper(frames)
+        if helper is not None:
+            return helper
+        function = operation.function
+        kind = torch_activations.kind_of_function(function) or kind_put_there(frames, function)
+        if kind is None:
+            return None
+
+        # `x.f()` is a call of a method in the user's source; torch's own functions call them, too.
+        receiver = isinstance(function, METHOD) and bool(frames) and frames[0] is operation.caller
+        call = located(frames, kind, receiver, self._paths)
+        sample = operation.args[0] if operation.args else None
+        if isinstance(sample, Tensor) and sample.is_floating_point():
+            # The site keeps this function, and must not keep the frame of the operation.
+            rest, kwargs = operation.args[1:], operation.kwargs
+            _behaves(call, lambda x: function(x, *rest, **kwargs), sample)
+        return call
+
+    def is_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> bool:
+        """Whether a module that ran, and did something, is an activation."""
+        if torch_activations.kind_of_module(module) is not None or isinstance(module, Pointwise):
+            return True
+        if type(module).__module__.startswith("torch.nn") or len(args) != 1:
+            return False
+
+        # A custom one has no parameters and turns one tensor into another one of the same shape.
+        x = args[0]
+        if not isinstance(x, Tensor) or not isinstance(output, Tensor):
+            return False
+        if x.shape != output.shape or not x.is_floating_point():
+            return False
+        if next(nn.Module.parameters(module), None) is not None:
+            return False
+        if id(module) not in self._custom_modules:
+            with self._trying(module):
+                self._custom_modules[id(module)] = module, is_activation(module.forward, x)
+        return self._custom_modules[id(module)][1]
+
+    def of_module(self, module: nn.Module, args: tuple[Any, ...], caller: FrameType) -> Call:
+        """The run of an activation module."""
+        torchs_kind = torch_activations.kind_of_module(module)
+        kind = torchs_kind or f"custom:{getattr(module, 'name', type(module).__name__)}"
+        frames = source_frames.chain(caller, self._paths)
+        written = located(frames, kind, False, self._paths)
+        path = self._paths.get(id(module))
+        if path is None:  # constructed while the model runs
+            call = self._helper(frames) or written
+        else:
+            # The site is the module; where a method calls it, it may also be seen as that call.
+            split = None
+            if isinstance(written.target, CallTarget):
+                written.target = replace(written.target, module=module)
+                split = written
+            name = site_id(path.name)
+            target = ModuleTarget(module, path.registered)
+            call = Call(kind, (id(module),), name, name, target, split=split)
+        call.custom = torchs_kind is None
+        if args and isinstance(args[0], Tensor):
+            with self._trying(module):
+                _behaves(call, module.forward, args[0])
+        return call
+
+    def _helper(self, frames: list[FrameType]) -> Call | None:
+        """The outermost function of the user's that is an activation, among those that lead to an
+        operation.
+        """
+        for index in reversed(range(len(frames) - 1)):
+            frame = frames[index]
+            if source_frames.is_comprehension(frame.f_code):
+                continue
+            if frame not in self._helpers:
+                self._helpers[frame] = self._helper_call(frame, frames[index + 1 :])
+            call = self._helpers[frame]
+            if call is not None:
+                return call
+        return None
+
+    def _helper_call(self, frame: FrameType, callers: list[FrameType]) -> Call | None:
+        """The run of the function in a frame, if it is an activation."""
+        replayed = source_frames.replay(frame)
+        if replayed is None:
+            return None
+        function, sample = replayed
+        with self._paused():
+            if not sample.is_floating_point() or not is_activation(function, sample):
+                return None
+            kind = f"custom:{source_frames.name_of(frame)}"
+            call = located(callers, kind, False, self._paths)
+            _behaves(call, function, sample)
+            call.custom = True
+        return call
+
+    @contextmanager
+    def _trying(self, module: nn.Module) -> Iterator[None]:
+        """Run a module, in evaluation mode, only to see what it does."""
+        flags = [(part, part.training) for part in nn.Module.modules(module)]
+        with self._paused():
+            try:
+                for part, _ in flags:
+                    part.training = False
+                yield
+            finally:
+                for part, flag in flags:
+                    part.training = flag
+
+
+def _behaves(call: Call, function: Callable[[Tensor], Any], sample: Tensor) -> None:
+    """Note what an activation does: the function itself, and the range of its values."""
+    call.function = out_of_place(function)
+    call.values = value_range(call.function, sample)

@@ -1,0 +1,191 @@
+"""What is decided about a trial before the sampler fills in the rest: pure functions of history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from optuna.distributions import FloatDistribution
+
+from advisor.search.arm import Arm
+from advisor.search.history import History
+from advisor.search.plan import DECAY, RATE, Plan
+from advisor.search.stages import arms_by_trials, joined_arms, leaders
+from advisor.search.trial import Round, Stage, Trial
+
+STEPS = (0, 0.5, -0.5, 0.25, -0.25, 1, -1, 0.75, -0.75, 1.5, -1.5)
+"""Learning rates to try, in this order, in powers of ten from where an arm starts."""
+SAME_RATE = math.log(10) / 10
+"""Learning rates whose logarithms differ by less count as the same."""
+EDGE = 0.05
+"""A best learning rate within this share of the range from its end, in logarithms, widens it."""
+WIDEST = (1e-6, 10.0)
+"""The range of learning rates is widened tenfold at a time, but not beyond these."""
+
+Decision = dict[str, Any]
+"""Techniques by slot and values by parameter; the sampler chooses what is not in it."""
+
+
+def decide(history: History, current: Round) -> Decision:
+    """Choices and parameters that are decided for the next trial of the round."""
+    plan = history.plan
+    number = len(history.trials)
+
+    # The opening tries every technique once, at its first values.
+    if current.stage in (Stage.OPEN, Stage.JOIN):
+        arms = plan.each_technique() + joined_arms(history)
+        return at_defaults(plan, arms[number])
+
+    # Then the arms that are behind get another learning rate, in turn.
+    if current.stage == Stage.FAIR:
+        arms_in_turn = arms_by_trials(history, before=current.start)
+        place = number - current.start
+        arm, _ = arms_in_turn[place]
+        rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])
+        return {**at_defaults(plan, arm), **rate}
+
+    if current.stage == Stage.TUNE:
+        return climb(history)
+
+    # An exploration takes turns; in the third turn the sampler decides everything.
+    turns = (untried_pair, least_tried, free_choice)
+    return turns[number % 3](history)
+
+
+def at_defaults(plan: Plan, arm: Arm) -> Decision:
+    """An arm with all its parameters at their first values."""
+    return {**arm, **plan.defaults_of(arm)}
+
+
+def free_choice(_history: History) -> Decision:
+    """Nothing is decided."""
+    return {}
+
+
+def untried_pair(history: History) -> Decision:
+    """The best arm with a technique, with the best technique of another slot added, if untried."""
+    plan = history.plan
+    # Techniques in the order of the best arm that has them.
+    best: dict[tuple[str, str], Trial] = {}
+    for trial in history.best_of_each_arm():
+        for technique in trial.techniques:
+            if technique not in plan.absent:
+                best.setdefault(technique, trial)
+
+    # Pairs of these, those of the best arms first.
+    place = {technique: rank for rank, technique in enumerate(best)}
+    pairs = list(combinations(best, 2))
+    pairs.sort(key=lambda pair: place[pair[0]] + place[pair[1]])
+
+    # The first pair of two slots whose arm is new and can be asked.
+    for first, second in pairs:
+        slot, name = second
+        trial = best[first]
+        arm = {**trial.arm, slot: name}
+        if slot == first[0] or history.of_arm(arm) or plan.conflicts(arm):
+            continue
+        if history.can_be_asked(arm):
+            return {**arm, RATE: trial.params[RATE]}
+    return {}
+
+
+def least_tried(history: History) -> Decision:
+    """The technique with the fewest trials, so that none is judged on less than the others."""
+    candidates = []
+    for slot, name in history.plan.techniques:
+        is_absent = (slot, name) in history.plan.absent
+        if not is_absent and not history.is_exhausted(slot, name):
+            candidates.append((slot, name))
+    if not candidates:
+        return {}
+    slot, name = min(candidates, key=lambda technique: history.times_asked(*technique))
+    return {slot: name}
+
+
+def climb(history: History) -> Decision:
+    """The next learning rate for the leading arm, or the model as it is, with the fewest trials.
+
+    The rates around the best one so far are tried in the order of the ladder.
+    """
+    plan = history.plan
+    arms = [plan.baseline, *leaders(history)]
+    arm = min(arms, key=lambda each: len(history.of_arm(each)))
+    trials = history.of_arm(arm)
+
+    # The best trial's parameters, but its weight decay, which is left at its first value.
+    params = plan.defaults_of(arm)
+    scored = [trial for trial in trials if trial.value is not None]
+    if scored:
+        best = max(scored, key=lambda trial: (trial.is_complete, history.sign * trial.score))
+        for name in plan.parameters_of(arm):
+            if name in best.params and name != DECAY:
+                params[name] = best.params[name]
+
+    rate = next_rate(plan, trials, params[RATE])
+    if not rate:
+        return dict(arm)
+    return {**arm, **params, **rate}
+
+
+def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
+    """The next untried learning rate around `start`, below those at which the training failed.
+
+    In an exploration a training may just have been worse than others, so it does not count there.
+    """
+    limit = math.inf
+    tried = []
+    for trial in trials:
+        rate = trial.params[RATE]
+        tried.append(rate)
+        if trial.could_not_train and trial.stage != Stage.EXPLORE:
+            limit = min(limit, rate)
+
+    space = plan.space[RATE]
+    for step in STEPS:
+        rate = start * 10**step
+        is_new = all(abs(math.log(rate / other)) > SAME_RATE for other in tried)
+        if is_new and rate < limit and space._contains(rate):
+            return {RATE: rate}
+    return {}
+
+
+def with_widened_rates(history: History) -> Plan:
+    """The plan with a range of learning rates that holds the best ones well inside.
+
+    These are the best rates of the model as it is and of the leaders. Rates that were tried are
+    always inside, so the range never shrinks.
+    """
+    plan = history.plan
+    space = plan.space[RATE]
+    if not isinstance(space, FloatDistribution):
+        raise TypeError(f"{RATE} must be drawn from a range of floats, got {space}")
+
+    arms = [plan.baseline, *leaders(history)]
+    best = []
+    for trial in history.best_of_each_arm():
+        if trial.arm in arms:
+            best.append(trial.params[RATE])
+    tried = list(history.tried_rates or ())
+
+    # One step may bring the best rate near the new end; then there is another step.
+    before, ends = None, (space.low, space.high)
+    while ends != before:
+        before, ends = ends, wider(ends, best, tried)
+    widened = FloatDistribution(*ends, log=True)
+    return replace(plan, space={**plan.space, RATE: widened})
+
+
+def wider(
+    ends: tuple[float, float], best: Sequence[float], tried: Sequence[float]
+) -> tuple[float, float]:
+    """The range with each end moved tenfold that a best rate is near, or a tried rate is beyond."""
+    low, high = ends
+    margin = (high / low) ** EDGE
+    if min(best, default=high) < low * margin or min(tried, default=high) < low:
+        low = min(low, max(low / 10, WIDEST[0]))
+    if max(best, default=0.0) > high / margin or max(tried, default=0.0) > high:
+        high = max(high, min(high * 10, WIDEST[1]))
+    return low, high

@@ -1,0 +1,104 @@
+"""Writes what becomes of trials, into the database and into the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from optuna.trial import TrialState
+
+from advisor.search.history import History
+from advisor.search.plan import Plan
+from advisor.search.pruning import is_same_training
+from advisor.search.trial import Round, Stage, Trial
+from advisor.store.study_records import StudyRecords
+from advisor.training.ended import Ended
+from advisor.work.job import Outcome
+
+ALIVE = 0.01
+"""Deviation across rows before the last layer from which a training says what is in a model."""
+
+
+class Ledger:
+    """Every write is one transaction, and then a change of the history."""
+
+    def __init__(self, history: History, records: StudyRecords) -> None:
+        self.history = history
+        self._records = records
+        self._epochs = history.plan.epochs
+
+    def ask(self, plan: Plan, params: Mapping[str, Any], current: Round) -> Trial:
+        """Add a running trial; `plan` has the ranges from which `params` were drawn."""
+        number = len(self.history.trials)
+        distributions = plan.distributions_of(params)
+        facts = {"stage": current.stage, "round": current.start, "size": current.size}
+        storage_id = self._records.add_trial(number, params, distributions, facts)
+        arm = plan.arm_in(params)
+        trial = Trial(storage_id, number, arm, params, distributions, current)
+        self.history.add(trial)
+        return trial
+
+    def record(self, trial: Trial, outcome: Outcome) -> None:
+        """Write what a job brought to a trial, and close the trial if that was its end."""
+        training = trial.costs.get("training", 0.0) + outcome.costs.get("training", 0.0)
+        trial.costs = {**trial.costs, **outcome.costs, "training": training}
+        trial.ended, trial.why = outcome.ended, outcome.why
+
+        facts: dict[str, object] = {}
+        if outcome.actions:
+            trial.actions = facts["did"] = outcome.actions
+        if outcome.signal is not None:
+            trial.signal = outcome.signal
+            facts["signal"] = asdict(outcome.signal)
+        if outcome.ended is not None:
+            facts |= {"why": outcome.why, "ended": outcome.ended}
+        self._records.save_progress(
+            trial.storage_id, trial.number, outcome.curve, trial.costs, facts
+        )
+
+        # Epochs that a job has trained again replace the old ones.
+        again = {epoch.epoch for epoch in outcome.curve}
+        before = [epoch for epoch in trial.curve if epoch.epoch not in again]
+        trial.curve = before + outcome.curve
+        if trial.ended is not None or trial.epochs == self._epochs:
+            self.close(trial)
+
+    def close(self, trial: Trial, ended: Ended | None = None, why: str = "") -> None:
+        """Close a trial with what it reached, if it is still open.
+
+        `ended` and `why` say why it does not go on, where the trial itself does not.
+        """
+        if not trial.is_running:
+            return
+        facts: dict[str, object] = {}
+        if self._is_duplicate(trial):
+            trial.is_duplicate = facts["twin"] = True
+        if trial.ended is None and trial.epochs < self._epochs:
+            trial.ended, trial.why = ended, why
+            facts |= {"why": why, "ended": ended}
+
+        # A trial that failed has no score, whatever it reached before.
+        value, state = None, TrialState.FAIL
+        if trial.ended != Ended.FAILED:
+            state = TrialState.COMPLETE if trial.ended is None else TrialState.PRUNED
+            if trial.curve:
+                value = self.history.criterion.score(trial.curve, trial.epochs)
+        self._records.close_trial(trial.storage_id, state, value, trial.epochs, facts)
+        trial.state, trial.value = state, value
+        self.history.close(trial)
+
+    def _is_duplicate(self, trial: Trial) -> bool:
+        """Whether a technique without parameters trained as the model as it is, epoch by epoch.
+
+        Where no signal arrives all models train alike, whatever is in them: there it says nothing.
+        """
+        if trial.number == 0 or trial.stage != Stage.OPEN:
+            return False
+        features = trial.signal.features if trial.signal else None
+        if features is None or features < ALIVE:
+            return False
+        plan = self.history.plan
+        if plan.parameters_of(trial.arm) != plan.parameters_of(plan.baseline):
+            return False
+        return is_same_training(trial.curve, self.history.trials[0].curve)

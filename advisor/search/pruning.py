@@ -1,0 +1,113 @@
+"""Which trials of a round go on, and which training is given up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from advisor.search.history import History
+from advisor.search.plan import Plan
+from advisor.search.trial import Round, Stage, Trial
+from advisor.technique import KEEP
+from advisor.training.criterion import Criterion
+from advisor.training.epoch import Epoch
+
+LOSS_MARGIN = 1.1
+"""A training is given up when its early loss is this many times that of every good trial."""
+LOSSES_NEEDED = 3
+"""Good trials that there must be before a training is given up by its early loss."""
+
+Ranked = list[tuple[Trial, float]]
+"""Trials with their scores, *higher is better*, best first."""
+
+
+def ranked(criterion: Criterion, trials: Sequence[Trial], rung: int) -> Ranked:
+    """Trials with their score after `rung` epochs, best first.
+
+    Scores tie while nothing is learnt yet; then the lower training loss shows who will learn.
+    """
+    rows = []
+    for trial in trials:
+        score = criterion.sign * criterion.score(trial.curve, rung)
+        losses = [epoch.loss for epoch in trial.curve if epoch.epoch <= rung]
+        rows.append((-score, min(losses), trial.number, trial))
+    rows.sort(key=lambda row: row[:3])
+    return [(trial, -score) for score, _, _, trial in rows]
+
+
+def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
+    """Numbers of the trials that go on from a rung.
+
+    A third of them goes on in an exploration, else half. Outside explorations the model as it is
+    goes on, too: all its trials while techniques are judged, its best one while rates are tuned.
+    While techniques are judged, so does the best of each slot: a slow starter is not cut by
+    another's curve.
+    """
+    share = 3 if current.stage == Stage.EXPLORE else 2
+    most = max(2, math.ceil(len(trials) / share))
+    numbers = [trial.number for trial, _ in trials]
+    kept = set(numbers[:most])
+    if current.stage == Stage.EXPLORE:
+        return kept
+
+    baseline = [trial.number for trial, _ in trials if trial.arm == plan.baseline]
+    if current.stage == Stage.TUNE:
+        return kept.union(baseline[:1])
+    kept.update(baseline)
+    for slot in plan.options:
+        changed = [trial.number for trial, _ in trials if trial.arm[slot] != KEEP]
+        kept.update(changed[:1])
+    return kept
+
+
+def why_outranked(
+    criterion: Criterion, score: float, better: Sequence[float], of: int, rung: int
+) -> str:
+    """Why a trial does not go on from a rung, in a sentence with the numbers that decided.
+
+    Arguments:
+        criterion: what trials are compared by.
+        score: the trial's score, *higher is better*.
+        better: the scores of those that go on before it, best first.
+        of: how many were compared.
+        rung: after so many epochs.
+    """
+    own, last = criterion.sign * score, criterion.sign * better[-1]
+    tie = " with a lower training loss" if better[-1] == score else ""
+    return (
+        f"{criterion.name} {own:.4g} after epoch {rung}, and {len(better)} of {of} were better, "
+        f"the last of them {last:.4g}{tie}"
+    )
+
+
+def loss_limit(history: History, current: Round) -> float | None:
+    """The training loss before step 20 above which a trial of the round is given up, or None.
+
+    It is a tenth above the worst early loss among the better half of the earlier full trials. Only
+    explorations have one: elsewhere a low learning rate, which starts slowly, must be judged, too.
+    """
+    if current.stage != Stage.EXPLORE:
+        return None
+    full = history.full_trials(before=current.start)
+    losses = []
+    for trial in full[: len(full) // 2]:
+        if trial.early_loss is not None:
+            losses.append(trial.early_loss)
+    if len(losses) < LOSSES_NEEDED or max(losses) <= 0:
+        return None
+    return LOSS_MARGIN * max(losses)
+
+
+def is_same_training(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
+    """Whether two trainings from one seed are the same computation, by the epochs that both have.
+
+    Rounding may differ and grows with time: the losses agree to a millionth after the first epoch
+    and to a thousandth later.
+    """
+    pairs = list(zip(one, other, strict=False))
+    tolerance = 1e-6
+    for mine, theirs in pairs:
+        if abs(mine.loss - theirs.loss) > tolerance * abs(theirs.loss):
+            return False
+        tolerance = 1e-3
+    return bool(pairs)

@@ -1,0 +1,223 @@
+"""The parts of a recommendation, as typed records: the verdict, arms, gains, costs, trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from advisor.record import Record
+from advisor.search.arm import Arm
+from advisor.training.ended import Ended
+
+
+class Verdict(StrEnum):
+    """What is to be done about a model. The value is what JSON and the database keep."""
+
+    CHANGE = "change"
+    """Another arm is better by enough to be worth it."""
+    KEEP = "keep"
+    """No other arm is."""
+    UNDECIDED = "undecided"
+    """Another arm may be, and more seeds or more rows would tell."""
+
+
+# --- gains ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Interval(Record):
+    """A gain with its 95 % interval, *higher is better*, in units of the metric."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedGain(Interval):
+    """A gain on the few seeds that chose the arm; `p` is adjusted for all arms (Holm)."""
+
+    p: float
+    seeds: int
+
+
+@dataclass(frozen=True, eq=False)
+class RowGain(Record):
+    """The gain on the test rows, with a 95 % interval over the sampling of rows.
+
+    Attributes:
+        mean: *higher is better*, averaged over seeds, in units of the metric.
+        low, high: the interval.
+        rows: how many test rows there are.
+    """
+
+    mean: float
+    low: float
+    high: float
+    rows: int
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean: a normal 95 % interval is 3.92 of it wide."""
+        return (self.high - self.low) / 3.92
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredGain(Interval):
+    """The gain of the best other arm over the model as it is, on the seeds that measured it.
+
+    Attributes:
+        p: two-sided p-value of no difference.
+        seeds: number of pairs.
+        detectable: the smallest true difference that so many pairs find with 80 % power.
+        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
+            number would.
+        identical: every pair has the same score twice.
+        error: standard error of the mean.
+        arm: what the other arm changes; empty where there was none.
+        searched: the same gain as the search saw it, too good by selection.
+        test: the gain on the test rows; None where they say nothing.
+    """
+
+    p: float
+    seeds: int
+    detectable: float
+    needed: int | None
+    identical: bool
+    error: float
+    arm: Arm
+    searched: float | None
+    test: RowGain | None
+
+
+# --- arms on fresh seeds --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Start(Record):
+    """The model as it is at the rates that the search began with, and its score in the search."""
+
+    params: dict[str, Any]
+    searched: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class ArmResult(Record):
+    """What an arm reached on the seeds that measured it.
+
+    Attributes:
+        params: its learning rate, weight decay and techniques' own parameters.
+        scores: one for each fresh seed.
+        mean: of the scores.
+        searched: its best score in the search, too good by selection; None where it has none.
+        test: mean score of the test rows; None where no training was scored there.
+        seconds: of a training with its techniques.
+    """
+
+    params: dict[str, Any]
+    scores: list[float]
+    mean: float
+    searched: float | None
+    test: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineResult(ArmResult):
+    """The same of the user's model as it is; `given` is where the search began with it."""
+
+    given: Start
+
+
+@dataclass(frozen=True, eq=False)
+class Alternative(Record):
+    """Another arm that was confirmed, and why it was not chosen."""
+
+    choices: Arm
+    params: dict[str, Any]
+    mean: float
+    searched: float | None
+    gain: SelectedGain
+    seconds: float
+    why_not: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cost(Record):
+    """Score and seconds of a confirmed arm, on the seeds that chose among the arms."""
+
+    choices: Arm
+    mean: float
+    seconds: float
+
+
+# --- the search -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class SingleTechnique(Record):
+    """What one technique did in the search, on its one seed; of the model as it is, `slot` is None.
+
+    Attributes:
+        slot, technique: which one.
+        trials: how many trials had it.
+        alone: its best score with all other slots kept, over all learning rates.
+        best: its best score in any arm.
+        arm: that arm in words.
+        identical: it computes what the user's model computes already.
+        params: of its best trial alone.
+        gain: of `alone` over the model's best, with the interval that one seed allows.
+    """
+
+    slot: str | None
+    technique: str
+    trials: int
+    alone: float | None
+    best: float | None
+    arm: str | None
+    identical: bool
+    params: dict[str, Any]
+    gain: Interval | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CutTrial(Record):
+    """A trial that was cut or failed.
+
+    Attributes:
+        number, arm: which one.
+        why: the reason in a sentence, with the number that decided.
+        score: the one that it had by then.
+        ended: the reason; None in answers of versions that did not keep it.
+        epochs: how many epochs it had been trained.
+    """
+
+    number: int
+    arm: str
+    why: str
+    score: float | None
+    ended: Ended | None = None
+    epochs: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class TrialCounts(Record):
+    """How the trials of the search ended."""
+
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True, eq=False)
+class Seconds(Record):
+    """How long the search and the confirmation took."""
+
+    search: float = 0.0
+    confirm: float = 0.0
