@@ -7,7 +7,8 @@ from advisor.report.study_data import Pairs
 from advisor.report.study_words import arm_name, gain_and_interval, shortened_text
 from advisor.search.arm import arm_label
 from advisor.technique import KEEP
-from advisor.verdict.recommendation import Cost, Recommendation
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Cost
 
 NARROW = 330
 """Pixels of a plot that shares its line with another."""
