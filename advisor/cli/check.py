@@ -43,6 +43,7 @@ def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
     Exit code 0 where every promise is kept, 1 where one is broken, 2 where the plugin cannot be
     loaded.
     """
+    # Waivers come first: a mistake in one must not cost the time of the checks.
     waived = read_waivers(waive)
     offer = offer_of(plugin)
     started = time.perf_counter()
@@ -76,9 +77,11 @@ def read_waivers(texts: tuple[str, ...]) -> dict[str, str]:
 
 def judge(offer: Offer, waived: Mapping[str, str]) -> Judged:
     """Hold every technique of a plugin to its promises."""
+    # The kit loads torch, which `--help` does not need.
     from advisor.testing import checks_of, results
 
     slots = load().slots
+    # A plugin may bring techniques for the slots of others.
     judged = {}
     for technique in offer.techniques:
         checks = checks_of(technique, slots=offer.slots, file=offer.file, known=slots)
@@ -94,6 +97,7 @@ def show(judged: Judged, seconds: float) -> None:
     for line in lines_of(judged):
         click.echo(line)
 
+    # The last line counts, in the order of the marks.
     results = all_results(judged)
     counts = []
     for status, mark in MARKS.items():
@@ -111,6 +115,7 @@ def show_promises(judged: Judged) -> None:
     marks: dict[str, dict[str, str]] = {}
     for name, results in judged.items():
         marks[name] = {result.check: MARKS[result.status] for result in results}
+    # A promise that none of these techniques makes has no line.
     rows = []
     for promise in PROMISES:
         cells = [marks[name].get(promise.name, "") for name in judged]
@@ -126,6 +131,7 @@ def all_results(judged: Judged) -> list[Result]:
 
 def lines_of(judged: Judged) -> Iterator[str]:
     """Broken promises, and those that were not judged, together where they have one reason."""
+    # A broken promise is a line at once, the others wait for those of the same reason.
     for name, results in judged.items():
         reasons: dict[str, list[str]] = {}
         for result in results:

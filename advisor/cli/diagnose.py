@@ -37,6 +37,7 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     from advisor.report.study_text import show_task
     from advisor.work.prepare import prepare
 
+    # The study is opened once, and handed down.
     prepared = prepare(ref, device)
     report = diagnose(prepared, steps=steps)
     if as_json:

@@ -69,6 +69,7 @@ def plugin(name: str, package: bool) -> None:
     check_name_is_free(name)
     form = PACKAGE if package else ONE_FILE
     files = {template: Path(path.format(name=name)) for template, path in form.files.items()}
+    # All or nothing: a package is not left half written over another one.
     for path in files.values():
         check_absent(path)
 
@@ -84,6 +85,7 @@ def check_name(name: str) -> None:
     """Raise `InputError` where a Python file cannot be called so."""
     if is_module_name(name):
         return
+    # The nearest name that would do.
     similar = re.sub(r"\W+", "_", name.strip().lower()).strip("_")
     hint = f" Write {similar}." if is_module_name(similar) else ""
     raise InputError(
@@ -94,6 +96,7 @@ def check_name(name: str) -> None:
 
 def check_name_is_free(name: str) -> None:
     """Raise `InputError` where a plugin, a technique or a module is called so already."""
+    # Two plugins, or two techniques of a slot, of one name could not be told apart.
     host = load()
     advice = f"such as my_{name}."
     if any(plugin.name == name for plugin in host.plugins):
@@ -125,6 +128,7 @@ def is_module_name(name: str) -> bool:
 
 def is_module(name: str) -> bool:
     """Whether `import name` finds a module outside the current directory."""
+    # The current directory does not count: that is where the plugin will be.
     elsewhere = [folder for folder in sys.path if Path(folder).resolve() != Path.cwd()]
     spec = importlib.machinery.PathFinder.find_spec(name, elsewhere)
     return name in sys.stdlib_module_names or spec is not None
@@ -140,6 +144,7 @@ def render(template: str, name: str) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # these are Python and Markdown, not HTML
     )
+    # `my_relu` becomes `MyRelu`.
     class_name = "".join(part.capitalize() for part in name.split("_"))
     return environment.get_template(template).render(name=name, cls=class_name)
 

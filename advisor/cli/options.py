@@ -41,8 +41,11 @@ def grouped(name: str, kind: type, options: Sequence[Option]) -> Option:
     names = [field.name for field in fields(kind)]
 
     def add(command: Command) -> Command:
+        """Add the options to a command."""
+
         @functools.wraps(command)
         def with_group(**values: Any) -> Any:
+            """Run the command with its options as one value."""
             group = {each: values.pop(each) for each in names}
             return command(**values, **{name: kind(**group)})
 

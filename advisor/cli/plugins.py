@@ -8,7 +8,10 @@ from dataclasses import asdict
 import click
 
 from advisor.cli.options import as_json, plugin, without
-from advisor.host.host import load
+from advisor.host.host import Plugin, load
+
+COLUMNS = ("plugin", "version", "slots", "techniques", "source")
+"""The columns of the table."""
 
 
 @click.command("plugins")
@@ -17,6 +20,7 @@ from advisor.host.host import load
 @as_json
 def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -> None:
     """List the loaded plugins."""
+    # What could not be loaded does not stop the rest.
     host = load(plugins, without)
     for line in host.broken:
         click.echo(f"advisor: {line}", err=True)
@@ -30,8 +34,10 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
 
     from advisor.report.text import show_table
 
-    cells = []
-    for each in host.plugins:
-        slots, count = ", ".join(each.slots), len(each.techniques)
-        cells.append([each.name, each.version, slots, count, each.source])
-    show_table(["plugin", "version", "slots", "techniques", "source"], cells, "no plugins")
+    show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")
+
+
+def table_row(plugin: Plugin) -> list[object]:
+    """The cells of a plugin; its techniques are counted, `advisor techniques` lists them."""
+    slots = ", ".join(plugin.slots)
+    return [plugin.name, plugin.version, slots, len(plugin.techniques), plugin.source]

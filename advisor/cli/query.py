@@ -14,6 +14,12 @@ from advisor.store.location import storage_url
 from advisor.store.query import read
 from advisor.store.views import SCHEMA
 
+NO_QUESTION = (
+    'advisor query needs a question: advisor query "SELECT …", '
+    "a view such as advisor_trials, or --schema."
+)
+"""What is said where nothing is asked."""
+
 
 @click.command("query")
 @click.argument("sql", required=False)
@@ -27,17 +33,15 @@ def command(
     """Ask the study database: a SELECT, or a view by its name. Nothing can be written through
     it.
     """
+    # The schema is ours, so it needs no database.
     if schema:
         click.echo(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
         return
     if not sql:
-        raise InputError(
-            'advisor query needs a question: advisor query "SELECT …", '
-            "a view such as advisor_trials, or --schema."
-        )
-
+        raise InputError(NO_QUESTION)
     columns, rows = read(storage_url(storage), sql)
     if as_json:
+        # Values that JSON does not have, such as times, become text.
         plain = [dict(zip(columns, row, strict=True)) for row in rows]
         click.echo(json.dumps(plain, indent=2, default=str, ensure_ascii=False))
     elif as_csv:

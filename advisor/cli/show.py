@@ -29,6 +29,7 @@ NAMES = "SELECT study FROM advisor_studies"
 )
 def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -> None:
     """Show a study's recommendation; without a name, the latest one."""
+    # The text in the database is the answer as it was given; it is not made anew.
     url = storage_url(storage)
     text = latest(url, study)
     if diff:
@@ -46,6 +47,7 @@ def show_diff(url: str, study: str) -> None:
     """Print the change of activations as a diff; a line on stderr where nothing is changed."""
     from advisor.api.tune import recommendation  # knows the study, and loads torch
 
+    # The study's own model is opened again, and the change written into its file's text.
     answer = recommendation(study, url)
     text = answer.diff()
     if not text:
@@ -62,12 +64,16 @@ def latest(url: str, study: str | None) -> str:
     _, rows = read(url, LATEST_OF, (study,)) if study else read(url, LATEST)
     if rows:
         return str(rows[0][0])
-    names = study_names(url)
     whose = f"study {study!r}" if study else "any study"
-    raise InputError(
-        f"No recommendation for {whose} in {url}.{near(study or '', names)} "
-        f"Studies there: {listing(names) or 'none'}."
-    )
+    raise not_there(f"No recommendation for {whose}", study or "", url)
+
+
+def not_there(what: str, study: str, url: str) -> InputError:
+    """The error about something that is not in a database, with the names that are."""
+    names = study_names(url)
+    # A misspelt name is likelier than a missing study.
+    hint = near(study, names)
+    return InputError(f"{what} in {url}.{hint} Studies there: {listing(names) or 'none'}.")
 
 
 def study_names(url: str) -> list[str]:

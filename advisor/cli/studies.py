@@ -7,8 +7,7 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.cli.show import study_names
-from advisor.errors import InputError, listing, near
+from advisor.cli.show import not_there, study_names
 from advisor.store.location import storage_url
 from advisor.store.query import read
 
@@ -22,12 +21,14 @@ SHOWN = ("study", "verdict", "trials", "best", "metric", "seconds", "created")
 @click.pass_context
 def command(context: click.Context, storage: str | None, as_json: bool) -> None:
     """List the studies of the database."""
+    # `--storage` may stand before `delete`, too.
     context.obj = storage
     if context.invoked_subcommand is not None:
         return
     columns, rows = read(storage_url(storage), "SELECT * FROM advisor_studies ORDER BY created")
     studies = [dict(zip(columns, row, strict=True)) for row in rows]
     if as_json:
+        # In JSON a study's name is its `name`, as in every other list.
         plain = []
         for study in studies:
             name = study.pop("study")
@@ -48,13 +49,10 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
 @click.pass_context
 def delete(context: click.Context, study: str, storage: str | None, yes: bool) -> None:
     """Remove a study and everything that was written about it."""
+    # Nothing is asked about a study that is not there.
     url = storage_url(storage or context.obj)
-    names = study_names(url)
-    if study not in names:
-        raise InputError(
-            f"No study {study!r} in {url}.{near(study, names)} "
-            f"Studies there: {listing(names) or 'none'}."
-        )
+    if study not in study_names(url):
+        raise not_there(f"No study {study!r}", study, url)
     if not yes and not confirmed(study):
         click.echo("Nothing was deleted.")
         return

@@ -174,6 +174,7 @@ def study_ref(task: TaskOptions, settings: Mapping[str, float | None]) -> StudyR
     from advisor.work.study_ref import StudyRef  # loads more than --help needs
 
     check_task(task)
+    # What is given here overrules what the study says itself.
     changes = {**task.settings, **settings}
     changes = {name: value for name, value in changes.items() if value is not None}
     return StudyRef(
@@ -187,6 +188,7 @@ def study_ref(task: TaskOptions, settings: Mapping[str, float | None]) -> StudyR
 
 def check_task(task: TaskOptions) -> None:
     """Raise `InputError` unless the options name one task, and say once what it is."""
+    # Exactly one of the two ways.
     if (task.study is None) == (task.model is None):
         command = click.get_current_context().info_name
         raise InputError(
@@ -204,6 +206,7 @@ def check_task(task: TaskOptions) -> None:
 
 def check_alone(task: TaskOptions) -> None:
     """Raise `InputError` for an option that a study file would overrule."""
+    # An option that would be ignored is refused.
     described = {**task.paths, **task.words, "model-arg": task.model_args}
     for name, value in described.items():
         if value:

@@ -51,6 +51,7 @@ class OfferedTechnique:
 
     def to_json(self) -> dict[str, Any]:
         """The documented keys."""
+        # The default is what is tried first, wherever the technique says it.
         technique, space = self.technique, {}
         for key, first in technique.defaults().items():
             parameter = technique.space[key]
@@ -73,6 +74,7 @@ class OfferedTechnique:
         if not technique.standard:
             searched = f"only where a search names it: --only {self.slot}={self.name}"
 
+        # What is tried first stands beside the range.
         varies = []
         for text, first in zip(self.ranges, technique.defaults().values(), strict=True):
             varies.append(f"  {text}, first {first}")
@@ -104,11 +106,12 @@ def command(
     """List the techniques of all slots or of one, or tell all about one technique."""
     host = load(plugins, without)
     listed = named_techniques(host, name)
+    # The page shows whole slots, also where one technique is named.
     if page:
         from advisor.report.catalogue_page import write_catalogue
 
-        slots = list(dict.fromkeys(each.slot for each in listed))
-        click.echo(f"wrote {write_catalogue(host, slots, page)}", err=True)
+        slots = dict.fromkeys(each.slot for each in listed)
+        click.echo(f"wrote {write_catalogue(host, list(slots), page)}", err=True)
 
     if as_json:
         plain = [each.to_json() for each in listed]
@@ -131,6 +134,7 @@ def named_techniques(host: Host, name: str | None) -> list[OfferedTechnique]:
         offered.append(OfferedTechnique(technique, owner))
     if name is None:
         return offered
+    # A name may be that of techniques of several slots.
     named = [each for each in offered if each.is_called(name)]
     if named:
         return named
@@ -144,6 +148,7 @@ def show_list(listed: Sequence[OfferedTechnique]) -> None:
     """Print the techniques as a table."""
     from advisor.report.text import show_table
 
+    # Most techniques are in every search, so only the others are marked.
     rows = []
     for each in listed:
         searched = "" if each.technique.standard else "if named"

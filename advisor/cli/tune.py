@@ -90,12 +90,14 @@ def command(
     from advisor.work.executors import default_workers
     from advisor.work.prepare import prepare
 
+    # The study is opened once, and handed down.
     with progress(quiet) as on:
         prepared = prepare(ref, device)
         if not quiet:
             show_task(prepared)
         answer = tune(prepared, storage=storage, workers=workers or default_workers(), on=on)
 
+    # The answer is on stdout, everything else on stderr.
     if as_json:
         click.echo(answer.to_json())
     else:

@@ -11,7 +11,7 @@ from torch import nn
 
 from advisor.api.diagnose import DiagnosisReport
 from advisor.diagnosis.finding import Finding
-from advisor.diagnosis.measure import Signal
+from advisor.diagnosis.measure import Measured, Signal
 from advisor.diagnosis.rules import guessing
 from advisor.diagnosis.steps import Steps
 from advisor.model import Site, Table
@@ -67,19 +67,24 @@ def show_model(out: Console, report: DiagnosisReport) -> None:
     # A user's model may have an attribute that is called `parameters`, so the class is asked.
     parameters = nn.Module.parameters(report.model)
     total = sum(parameter.numel() for parameter in parameters)
+    # The first size of the output is the rows of the batch, whatever their number.
     sizes = map(str, report.anatomy.output_shape[1:])
     output = f"output {report.output} ({'×'.join(['rows', *sizes])})"
     title = f"{type(report.model).__name__}: {total:,} parameters · {output}"
     out.print(Text(f"\n{title}", style="bold"))
 
     measured = report.diagnosis.measured
-    guess = guessing(measured)
-    loss = f"loss {measured.loss:.3g}"
-    if guess:
-        loss += f" (a guess: {guess:.3g})"
     seconds = f"{report.diagnosis.seconds:.2g} s"
-    line = f"{measured.rows} rows, before training · {loss} · {seconds}"
+    line = f"{measured.rows} rows, before training · {loss_text(measured)} · {seconds}"
     out.print(Text(f"{line}\n", style="dim"))
+
+
+def loss_text(measured: Measured) -> str:
+    """The loss before training, beside that of a guess where there is one."""
+    loss = f"loss {measured.loss:.3g}"
+    guess = guessing(measured)
+    # A loss far above that of a guess is a finding.
+    return f"{loss} (a guess: {guess:.3g})" if guess else loss
 
 
 # --- layers, sites and tables -------------------------------------------------------------------
@@ -90,6 +95,7 @@ def show_layers(out: Console, signals: Sequence[Signal]) -> None:
     if not signals:
         out.print(Text("  no layer with weights ran"))
         return
+    # Widths come first: every row of the table has the same ones.
     rows = [row_of(signal) for signal in shortened(signals)]
     widths = column_widths(rows)
     out.print(Text(aligned(list(COLUMNS), widths), style="bold"))
@@ -122,6 +128,7 @@ def row_of(signal: Signal | None) -> list[str]:
     """The cells of a layer; a row of dots for layers that are left out."""
     if signal is None:
         return ["⋮"] + [""] * (len(COLUMNS) - 1)
+    # The units are those of the activation after the layer, where there is one.
     layer, units = signal.layer, signal.units
     return [
         layer.name or "(model)",
@@ -150,6 +157,7 @@ def cut(text: str, width: int) -> str:
     """A text without its middle where it is too long: both ends of a layer's name say something."""
     if len(text) <= width:
         return text
+    # Two thirds go to the end, where names differ.
     start = width // 3
     end = width - start - 1
     return f"{text[:start]}…{text[len(text) - end :]}"
@@ -176,6 +184,7 @@ def site_lines(sites: Sequence[Site]) -> list[str]:
     groups: dict[tuple[str, str], list[Site]] = {}
     for site in sorted(sites, key=lambda site: (site.label, site.kind)):
         groups.setdefault((site.label, site.kind), []).append(site)
+    # Of many sites the first are named, and all are counted.
     lines = []
     for (label, kind), members in groups.items():
         names = [site_name(site) for site in members[:MOST_NAMES]]
@@ -207,6 +216,7 @@ def table_lines(tables: Sequence[Table]) -> list[str]:
 def show_steps(out: Console, steps: Steps) -> None:
     """Show what the first steps of a training did to the loss and to the weights."""
     line = f"loss {steps.before:.4g} → {steps.after:.4g}"
+    # A frozen model has no weights that move.
     if steps.ratios:
         lowest, highest = min(steps.ratios.values()), max(steps.ratios.values())
         moves = f"{number(lowest)} to {number(highest)} of its size (healthy: about 0.001)"
@@ -220,6 +230,7 @@ def show_findings(out: Console, findings: Sequence[Finding]) -> None:
         nothing = "Nothing that a look before training can tell."
         print_section(out, "What is wrong", [nothing])
         return
+    # The sentence comes first, then what it rests on.
     out.print(Text("\nWhat is wrong", style="bold"))
     for finding in findings:
         print_wrapped(out, "· ", finding.sentence)
@@ -234,6 +245,7 @@ def show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
     """Show the techniques of each slot that fit, then the others by why they do not."""
     out.print(Text("\nWhat can be tried", style="bold"))
     for slot, techniques in fits.items():
+        # What fits comes first, as this is what a search would try.
         fitting: list[str] = []
         unfit: dict[str, list[str]] = {}
         for name, why in techniques.items():

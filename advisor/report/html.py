@@ -13,6 +13,7 @@ from advisor.report.text import cell, number
 
 def render(template: str, **values: Any) -> str:
     """A page as text; whatever comes from the user's model, data or plugins is escaped."""
+    # A name that a template has and we do not give is an error, not an empty text.
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("advisor.report"),
         autoescape=True,
@@ -24,6 +25,7 @@ def render(template: str, **values: Any) -> str:
 
 def write_html(text: str, path: str) -> Path:
     """Write a page and return where. Raises `InputError` when it cannot be written."""
+    # The folder of a page may be new.
     place = Path(path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from statistics import median
 
 from advisor.report.text import cell
 
+MOST_X, MOST_Y = 8, 5
+"""Ticks of an axis, about."""
 ROUND = (1, 2, 5, 10)
 """What a power of ten is multiplied with for a round distance between ticks."""
 
@@ -30,20 +32,23 @@ class Scale:
 
     def share(self, value: float) -> float:
         """How far `value` is from `low` to `high`, in 0 … 1; what lies outside is at the end."""
+        # On a logarithmic axis distances are those of the powers.
         low, high, place = self.low, self.high, value
         if self.log:
-            low, high, place = math.log10(low), math.log10(high), math.log10(place)
-        return min(1.0, max(0.0, (place - low) / (high - low)))
+            low, high, place = map(math.log10, (low, high, place))
+        share = (place - low) / (high - low)
+        return min(1.0, max(0.0, share))
 
     def ticks(self, most: int) -> list[float]:
         """Round values inside, about `most`; whole numbers where the axis counts."""
         if self.log:
-            return _powers(self.low, self.high, most)
-        return _steps(self.low, self.high, most, 1.0 if self.whole else 0.0)
+            return powers_of_ten(self.low, self.high, most)
+        least = 1.0 if self.whole else 0.0
+        return round_steps(self.low, self.high, most, least)
 
 
-def _powers(low: float, high: float, most: int) -> list[float]:
-    """Powers of ten, every second or third where there are many."""
+def powers_of_ten(low: float, high: float, most: int) -> list[float]:
+    """Powers of ten from `low` to `high`; every second or third one where there are many."""
     # Rounding must not lose a power of ten that is itself an end.
     first = math.ceil(math.log10(low * 0.999))
     last = math.floor(math.log10(high * 1.001))
@@ -51,11 +56,14 @@ def _powers(low: float, high: float, most: int) -> list[float]:
     return [10.0**exponent for exponent in range(first, last + 1, step)]
 
 
-def _steps(low: float, high: float, most: int, least: float) -> list[float]:
-    """Multiples of a round step, which is at least `least`."""
+def round_steps(low: float, high: float, most: int, least: float) -> list[float]:
+    """Multiples of a round step from `low` to `high`; the step is at least `least`."""
+    # The step is the smallest round one that gives no more ticks than asked for.
     rough = max((high - low) / most, least)
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = min(unit * factor for factor in ROUND if unit * factor >= rough)
+    power = math.floor(math.log10(rough))
+    steps = [10.0**power * factor for factor in ROUND]
+    step = min(each for each in steps if each >= rough)
+    # Rounding must not lose a multiple that is itself an end.
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [i * step for i in range(first, last + 1)]
@@ -63,6 +71,7 @@ def _steps(low: float, high: float, most: int, least: float) -> list[float]:
 
 def around(values: Iterable[float], pad: float = 0.06) -> Scale:
     """A linear scale that holds the finite values, with room for the share `pad` at both ends."""
+    # An axis needs an extent, also around a single value, and around 0.
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     room = (high - low) * pad or abs(high) * pad or 1.0
@@ -75,8 +84,10 @@ def around_good(scores: Iterable[float], sign: float, reach: float) -> Scale:
     It reaches from the best score `reach` times as far as to the median; `sign` is that of the
     metric.
     """
+    # Inside, higher is better for every metric.
     finite = sorted(sign * score for score in scores if math.isfinite(score)) or [0.0]
     worst, best = finite[0], finite[-1]
+    # Without a spread all scores are shown: nothing says what is far.
     spread = best - median(finite)
     floor = max(worst, best - reach * spread) if spread > 0 else worst
     return around([sign * floor, sign * best])
@@ -144,17 +155,20 @@ class Plot:
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The pixel of a point."""
+        # Pixels count from the upper left corner, so the y axis is turned over.
         across = self.left + self.width * self.x.share(x)
         down = self.top + self.height * (1 - self.y.share(y))
         return across, down
 
     def dot(self, x: float, y: float, kind: str, title: str = "") -> None:
         """Draw a point."""
-        self.dots.append(Mark(*self.at(x, y), kind, title=title))
+        across, down = self.at(x, y)
+        self.dots.append(Mark(across, down, kind, title=title))
 
     def line(self, points: Sequence[tuple[float, float]], kind: str, title: str = "") -> None:
         """Draw a line through points."""
-        self.lines.append(Line([self.at(x, y) for x, y in points], kind, title))
+        pixels = [self.at(x, y) for x, y in points]
+        self.lines.append(Line(pixels, kind, title))
 
     def word(
         self,
@@ -167,7 +181,9 @@ class Plot:
     ) -> None:
         """Write a text at a point, moved by so many pixels to the right and down."""
         across, down = self.at(x, y)
-        self.words.append(Mark(across + by[0], down + by[1], kind, text, anchor=anchor))
+        right, below = by
+        mark = Mark(across + right, down + below, kind, text, anchor=anchor)
+        self.words.append(mark)
 
     def name_below(self, x: float, text: str) -> None:
         """Write a name under the plot."""
@@ -186,11 +202,19 @@ class Plot:
         """Pixels and labels under the plot."""
         if not self.x_name:
             return []
-        return [(self.at(value, self.y.low)[0], cell(value)) for value in self.x.ticks(8)]
+        ticks = []
+        for value in self.x.ticks(MOST_X):
+            across, _ = self.at(value, self.y.low)
+            ticks.append((across, cell(value)))
+        return ticks
 
     @property
     def y_ticks(self) -> list[tuple[float, str]]:
         """Pixels and labels at its side."""
         if not self.y_name:
             return []
-        return [(self.at(self.x.low, value)[1], cell(value)) for value in self.y.ticks(5)]
+        ticks = []
+        for value in self.y.ticks(MOST_Y):
+            _, down = self.at(self.x.low, value)
+            ticks.append((down, cell(value)))
+        return ticks

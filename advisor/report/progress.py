@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -66,10 +67,13 @@ def _live_line() -> Iterator[Listener]:
         tasks: dict[str, TaskID] = {}
 
         def show(event: Event) -> None:
+            """Move the bar of the event's stage."""
             title = TITLES.get(event.stage, event.stage)
             group = event.stage if event.stage in OWN_BAR else "search"
+            # A bar appears with the first event of its stage.
             if group not in tasks:
                 tasks[group] = bars.add_task(title, total=event.total, text="")
+            # The line must not wrap: the bar would be drawn again below.
             text = escape(event.text)[: max(0, bars.console.width - OTHER_COLUMNS)]
             bars.update(
                 tasks[group], completed=event.done, total=event.total, description=title, text=text
@@ -82,15 +86,15 @@ def _plain_lines() -> Listener:
     last: dict[str, float] = {}
 
     def show(event: Event) -> None:
+        """Print a line, unless there was one just now."""
         # The last event of a stage is always shown, the others now and then.
-        title = TITLES.get(event.stage, event.stage)
-        now = time.monotonic()
-        is_soon = title in last and now - last[title] < EVERY
-        if is_soon and event.done < event.total:
+        title, now = TITLES.get(event.stage, event.stage), time.monotonic()
+        if event.done < event.total and now - last.get(title, -math.inf) < EVERY:
             return
         last[title] = now
-        text = f": {event.text}" if event.text else ""
-        line = f"{title} {event.done}/{event.total}{text}"
+        line = f"{title} {event.done}/{event.total}"
+        if event.text:
+            line += f": {event.text}"
         print(line, file=sys.stderr, flush=True)  # noqa: T201  # this is what it is for
 
     return show

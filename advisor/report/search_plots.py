@@ -23,125 +23,161 @@ STATES_KEY = (
     ("base", "line: best so far"),
 )
 """What these mean, above the plot."""
+RATES_KEY = (("hollow", "stopped early"), ("", "dashed: the range searched"))
+"""What is the same for all arms in the plot of the learning rates."""
 BEYOND_CURVE = 25
 """As `BEYOND`, for the scores after each epoch, of which most are near the best."""
 
 
-def plot_trials(recommendation: Recommendation, trials: Sequence[ShownTrial]) -> Plot | None:
+Trials = Sequence[ShownTrial]
+"""The ended trials of the search, by number."""
+Kinds = Mapping[str, str]
+"""Colours by arm, in words: the arms that a plot shows."""
+
+
+def plot_trials(recommendation: Recommendation, trials: Trials) -> Plot | None:
     """Every trial with a score, and the best so far; None where no trial has one."""
     scores = [trial.score for trial in trials if trial.score is not None]
     if not scores:
         return None
-    sign, last = recommendation.sign, max(trial.number for trial in trials)
+    # Trials are counted, so half a place of room is enough at both ends.
+    last = max(trial.number for trial in trials)
     plot = Plot(
-        "Trials",
-        Scale(-0.5, last + 0.5, whole=True),
-        around_good(scores, sign, BEYOND),
-        "trial",
-        recommendation.metric,
+        about="Trials",
+        x=Scale(-0.5, last + 0.5, whole=True),
+        y=around_good(scores, recommendation.sign, BEYOND),
+        x_name="trial",
+        y_name=recommendation.metric,
         key=STATES_KEY,
     )
-    steps: Points = []
+    # A failed trial has no score to stand at, so it stands at the bottom.
     for trial in trials:
         if trial.score is None:
             plot.word(trial.number, plot.y.low, "×", by=(0, -2), kind="failed")
-            continue
-        plot.dot(trial.number, trial.score, STATES[trial.state], trial.sentence)
-        if not trial.is_full:
-            continue
-        # The line of the best so far goes across to this trial, then up.
-        before = steps[-1][1] if steps else None
-        if before is None or sign * trial.score > sign * before:
-            if before is not None:
-                steps.append((trial.number, before))
-            steps.append((trial.number, trial.score))
-    if steps:
-        plot.line([*steps, (last, steps[-1][1])], "base thin")
+        else:
+            plot.dot(trial.number, trial.score, STATES[trial.state], trial.sentence)
+    # The line of the best goes on to the last trial.
+    best = best_so_far(trials, recommendation.sign)
+    if best:
+        _, score = best[-1]
+        plot.line([*best, (last, score)], "base thin")
     return plot
+
+
+def best_so_far(trials: Trials, sign: float) -> Points:
+    """The corners of the line that shows the best score so far, over the numbers of the trials."""
+    corners: Points = []
+    for trial in trials:
+        if trial.score is None or not trial.is_full:
+            continue
+        if not corners:
+            corners.append((trial.number, trial.score))
+            continue
+        # The line goes across to the trial that is better, then up.
+        _, best = corners[-1]
+        if sign * trial.score > sign * best:
+            corners += [(trial.number, best), (trial.number, trial.score)]
+    return corners
 
 
 def plot_curves(
-    recommendation: Recommendation,
-    trials: Sequence[ShownTrial],
-    curves: Mapping[int, Points],
-    kinds: Mapping[str, str],
+    recommendation: Recommendation, trials: Trials, curves: Mapping[int, Points], kinds: Kinds
 ) -> Plot | None:
-    """The curves of the best trial of each arm in `kinds`; None where none was trained to the end.
-
-    `kinds` maps arms in words to their colours.
-    """
-    best: dict[str, ShownTrial] = {}
-    for trial in trials:
-        if trial.score is None or not trial.is_full or not curves.get(trial.number):
-            continue
-        leader = best.get(trial.arm)
-        score = recommendation.sign * trial.score
-        if leader is None or leader.score is None or score > recommendation.sign * leader.score:
-            best[trial.arm] = trial
-    leaders = [(best[arm], kind) for arm, kind in kinds.items() if arm in best]
+    """The curve of the best trial of each arm; None where no arm was trained to the end."""
+    with_curve = [trial for trial in trials if curves.get(trial.number)]
+    leaders = best_trials(with_curve, recommendation.sign, kinds)
     if not leaders:
         return None
+    # All curves share the axes.
+    points = [point for trial in leaders for point in curves[trial.number]]
+    last = max(epoch for epoch, _ in points)
+    scores = [score for _, score in points]
 
     # Where epochs are counted, curves are of another metric, and which way is up is not known.
-    points = [point for trial, _ in leaders for point in curves[trial.number]]
-    scores = [score for _, score in points]
     metric = metric_of_test_rows(recommendation)
+    good = around_good(scores, recommendation.sign, BEYOND_CURVE)
     plot = Plot(
-        "Learning curves",
-        Scale(0, max(epoch for epoch, _ in points) * 1.01, whole=True),
-        around(scores) if metric else around_good(scores, recommendation.sign, BEYOND_CURVE),
-        "epoch",
-        metric or recommendation.metric,
-        key=_key(kinds),
+        about="Learning curves",
+        x=Scale(0, last * 1.01, whole=True),
+        y=around(scores) if metric else good,
+        x_name="epoch",
+        y_name=metric or recommendation.metric,
+        key=arms_key(kinds),
     )
-    for trial, kind in leaders:
-        curve = curves[trial.number]
-        plot.line(curve, kind, trial.sentence)
-        if len(curve) < 3:
-            plot.dot(*curve[-1], kind, trial.sentence)
+    for trial in leaders:
+        draw_curve(plot, curves[trial.number], kinds[trial.arm], trial.sentence)
     return plot
+
+
+def best_trials(trials: Trials, sign: float, kinds: Kinds) -> list[ShownTrial]:
+    """The best trial of each arm that was trained to the end, arms in their order."""
+    best: dict[str, tuple[float, ShownTrial]] = {}
+    for trial in trials:
+        if trial.score is None or not trial.is_full:
+            continue
+        # Of equal trials the first one stays.
+        score = sign * trial.score
+        if trial.arm not in best or score > best[trial.arm][0]:
+            best[trial.arm] = (score, trial)
+    return [best[arm][1] for arm in kinds if arm in best]
+
+
+def draw_curve(plot: Plot, curve: Points, kind: str, title: str) -> None:
+    """Draw a learning curve; one of a point or two with a dot, so that it is seen."""
+    plot.line(curve, kind, title)
+    if len(curve) < 3:
+        epoch, score = curve[-1]
+        plot.dot(epoch, score, kind, title)
 
 
 def plot_rates(
     recommendation: Recommendation,
-    trials: Sequence[ShownTrial],
-    kinds: Mapping[str, str],
+    trials: Trials,
+    kinds: Kinds,
     searched: tuple[float, float] | None,
 ) -> Plot | None:
-    """Score against learning rate for the arms in `kinds`; None where none of them has a score.
+    """Score against learning rate of each arm; None where none of them has a score.
 
     `searched` are the ends of the range that was searched.
     """
-    shown = []
-    for trial in trials:
-        if trial.arm in kinds and trial.score is not None and trial.rate:
-            shown.append((trial, trial.rate, trial.score))
-    if not shown:
+    shown = [trial for trial in trials if trial.arm in kinds]
+    points = [point for trial in shown for point in trial.rate_and_score]
+    if not points:
         return None
+    # The axis holds what was tried, and what could have been.
     ends = list(searched or ())
-    rates = [rate for _, rate, _ in shown] + (ends or [1.0])
-    scores = [score for _, _, score in shown]
+    rates = [rate for rate, _ in points] + (ends or [1.0])
+    scores = [score for _, score in points]
     plot = Plot(
-        "Score against learning rate",
-        Scale(min(rates) / 1.3, max(rates) * 1.3, log=True),
-        around_good(scores, recommendation.sign, BEYOND),
-        "learning rate",
-        recommendation.metric,
-        key=[*_key(kinds), ("hollow", "stopped early"), ("", "dashed: the range searched")],
+        about="Score against learning rate",
+        x=Scale(min(rates) / 1.3, max(rates) * 1.3, log=True),
+        y=around_good(scores, recommendation.sign, BEYOND),
+        x_name="learning rate",
+        y_name=recommendation.metric,
+        key=[*arms_key(kinds), *RATES_KEY],
     )
     for end in ends:
         plot.down(end, "bound")
-
-    # A line joins the trials of an arm that were trained to the end.
-    for arm, kind in kinds.items():
-        full = [(rate, score) for trial, rate, score in shown if trial.arm == arm and trial.is_full]
-        plot.line(sorted(full), f"{kind} thin")
-    for trial, rate, score in shown:
-        kind = kinds[trial.arm]
-        plot.dot(rate, score, kind if trial.is_full else f"{kind} hollow", trial.sentence)
+    draw_rates(plot, shown, kinds)
     return plot
 
 
-def _key(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+def draw_rates(plot: Plot, trials: Trials, kinds: Kinds) -> None:
+    """Draw each trial; a line joins those of an arm that were trained to the end."""
+    # What was stopped early is hollow, and no line goes through it.
+    full: dict[str, Points] = {arm: [] for arm in kinds}
+    for trial in trials:
+        kind = kinds[trial.arm]
+        for rate, score in trial.rate_and_score:
+            if trial.is_full:
+                full[trial.arm].append((rate, score))
+            else:
+                kind += " hollow"
+            plot.dot(rate, score, kind, trial.sentence)
+    for arm, points in full.items():
+        plot.line(sorted(points), f"{kinds[arm]} thin")
+
+
+def arms_key(kinds: Kinds) -> list[tuple[str, str]]:
     """The key of a plot whose colours are arms."""
     return [(kind, arm_name(arm)) for arm, kind in kinds.items()]

@@ -63,6 +63,13 @@ class ShownTrial:
         return self.state == TrialState.COMPLETE and self.score is not None
 
     @property
+    def rate_and_score(self) -> Points:
+        """Both as a point; nothing where one of them is missing."""
+        if not self.rate or self.score is None:
+            return []
+        return [(self.rate, self.score)]
+
+    @property
     def sentence(self) -> str:
         """The trial in words."""
         score = "no score" if self.score is None else f"{self.score:.4g}"
@@ -74,22 +81,36 @@ class ShownTrial:
 def shown_trials(url: str, recommendation: Recommendation) -> list[ShownTrial]:
     """The ended trials of the search, in their order."""
     study = recommendation.study
-    arms: dict[int, dict[str, str]] = {}
-    for number, slot, technique in _rows(url, CHOICES, study):
-        arms.setdefault(number, {})[slot] = technique
+    arms = arms_by_trial(url, study)
     rates = {number: float(value) for number, value in _rows(url, RATES, study, RATE)}
 
+    # What is still running is left out: its numbers may change.
     trials = []
     for number, name, score, why in _rows(url, TRIALS, study):
         state = TrialState[name]
         if state.is_finished():
-            arm = arm_label(_in_order(arms.get(number, {}), recommendation))
-            rate = rates.get(number)
-            trials.append(ShownTrial(number, arm, state, _finite(score), rate, why or ""))
+            arm = in_order(arms.get(number, {}), recommendation)
+            trial = ShownTrial(
+                number=number,
+                arm=arm_label(arm),
+                state=state,
+                score=_finite(score),
+                rate=rates.get(number),
+                why=why or "",
+            )
+            trials.append(trial)
     return trials
 
 
-def _in_order(arm: Mapping[str, str], recommendation: Recommendation) -> dict[str, str]:
+def arms_by_trial(url: str, study: str) -> dict[int, dict[str, str]]:
+    """The technique in each slot of each trial."""
+    arms: dict[int, dict[str, str]] = {}
+    for number, slot, technique in _rows(url, CHOICES, study):
+        arms.setdefault(number, {})[slot] = technique
+    return arms
+
+
+def in_order(arm: Mapping[str, str], recommendation: Recommendation) -> dict[str, str]:
     """An arm with its slots in the order of the study; those of plugins that are gone come last."""
     slots = dict.fromkeys([*recommendation.choices, *sorted(arm)])
     return {slot: arm[slot] for slot in slots if slot in arm}
@@ -106,6 +127,7 @@ def learning_curves(url: str, study: str) -> dict[int, Points]:
 
 def searched_rates(url: str, study: str) -> tuple[float, float] | None:
     """The widest range from which the search drew learning rates."""
+    # The search may have widened its range.
     lows, highs = [], []
     for (text,) in _rows(url, DISTRIBUTIONS, study, RATE):
         distribution = json.loads(text)["attributes"]
@@ -134,18 +156,24 @@ def measured_pairs(url: str, recommendation: Recommendation) -> Pairs:
     if not recommendation.gain.arm:
         return []
 
-    study, gain = recommendation.study, recommendation.gain
-    own: dict[int, float] = {}
-    for params, scores in _fresh_scores(url, study, KEEP).items():
-        if json.loads(params) == recommendation.baseline.params:
-            own.update(scores)
-
     # An arm may have been measured with several settings: the gain says which ones it speaks of.
-    for scores in _fresh_scores(url, study, arm_label(gain.arm)).values():
+    own = baseline_scores(url, recommendation)
+    arm = arm_label(recommendation.gain.arm)
+    others = _fresh_scores(url, recommendation.study, arm)
+    for scores in others.values():
         pairs = [(own[seed], score) for seed, score in scores.items() if seed in own]
-        if _is_gain(recommendation, pairs):
+        if is_gain_of(recommendation, pairs):
             return pairs
     return []
+
+
+def baseline_scores(url: str, recommendation: Recommendation) -> dict[int, float]:
+    """The scores of the user's model at the rates that it is compared at, by fresh seed."""
+    own: dict[int, float] = {}
+    for params, scores in _fresh_scores(url, recommendation.study, KEEP).items():
+        if json.loads(params) == recommendation.baseline.params:
+            own.update(scores)
+    return own
 
 
 def _fresh_scores(url: str, study: str, arm: str) -> dict[str, dict[int, float]]:
@@ -156,12 +184,14 @@ def _fresh_scores(url: str, study: str, arm: str) -> dict[str, dict[int, float]]
     return by_params
 
 
-def _is_gain(recommendation: Recommendation, pairs: Pairs) -> bool:
+def is_gain_of(recommendation: Recommendation, pairs: Pairs) -> bool:
     """Whether the recommendation's gain is that of these pairs."""
     gain = recommendation.gain
     if len(pairs) != gain.seeds:
         return False
-    mean = sum(recommendation.sign * (other - own) for own, other in pairs) / len(pairs)
+    differences = [recommendation.sign * (other - own) for own, other in pairs]
+    mean = sum(differences) / len(differences)
+    # The recommendation has its gain rounded.
     return math.isclose(mean, gain.mean, rel_tol=1e-6, abs_tol=1e-9)
 
 
@@ -171,4 +201,7 @@ def _rows(url: str, sql: str, *params: str) -> list[tuple[Any, ...]]:
 
 
 def _finite(value: Any) -> float | None:
-    return float(value) if value is not None and math.isfinite(float(value)) else None
+    """A number, or None where there is none: a database has NULL, NaN and infinities."""
+    if value is None or not math.isfinite(float(value)):
+        return None
+    return float(value)

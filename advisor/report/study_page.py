@@ -47,10 +47,12 @@ def study_page(recommendation: Recommendation, url: str) -> str:
 
     `url` is the database of the study.
     """
+    # Everything is read once, then drawn.
     study = recommendation.study
     trials = shown_trials(url, recommendation)
     pairs = measured_pairs(url, recommendation)
     arms = leading_arms(recommendation, trials)
+    # An arm has the same colour in all plots.
     kinds = dict(zip(arms, KINDS, strict=False))
     curves = learning_curves(url, study)
     rates = searched_rates(url, study)
@@ -79,69 +81,101 @@ def leading_arms(recommendation: Recommendation, trials: Sequence[ShownTrial]) -
 
     Arms without a trial in the search are left out.
     """
-    confirmed = [recommendation.gain.arm]
-    confirmed += [each.choices for each in recommendation.alternatives]
-    full = [
-        (trial.score, trial.arm) for trial in trials if trial.score is not None and trial.is_full
-    ]
-    best_first = sorted(full, key=lambda each: -recommendation.sign * each[0])
+    candidates = [KEEP, arm_label(recommendation.gain.arm)]
+    for each in recommendation.alternatives:
+        candidates.append(arm_label(each.choices))
+    candidates += arms_by_score(trials, recommendation.sign)
 
-    candidates = [KEEP, *map(arm_label, confirmed), *(arm for _, arm in best_first)]
+    # Each arm counts once, at its first place.
     tried = {trial.arm for trial in trials}
     leading = [arm for arm in dict.fromkeys(candidates) if arm in tried]
     return leading[: len(KINDS)]
 
 
+def arms_by_score(trials: Sequence[ShownTrial], sign: float) -> list[str]:
+    """The arms of the trials that were trained to their end, best first."""
+    full: list[tuple[float, str]] = []
+    for trial in trials:
+        if trial.score is not None and trial.is_full:
+            full.append((sign * trial.score, trial.arm))
+    # Equal trials stay in their order.
+    full.sort(key=lambda pair: -pair[0])
+    return [arm for _, arm in full]
+
+
+# --- the facts at the top -----------------------------------------------------------------------
+
+
 def facts(recommendation: Recommendation) -> list[Fact]:
     """What the page says first, the most important number at its top."""
-    base, gain = recommendation.baseline, recommendation.gain
+    # The second number of a pair is that of the recommended arm, where it is another one.
+    base = recommendation.baseline
     best = recommendation.recommended if recommendation.verdict == Verdict.CHANGE else None
-    other = arm_label(gain.arm)
-
-    meaning = "higher is better" if recommendation.direction == "maximize" else "lower is better"
-    rows = "which nothing else looked at"
-    if gain.arm and best is None:
-        reached = base.mean + recommendation.sign * gain.mean
-        meaning += f"; {other} reaches {reached:.4g}"
-    if gain.arm and gain.test is not None:
-        rows += f"; gain {gain_and_interval(gain.test)} over {gain.test.rows} rows"
-
-    scores = _change(base.mean, best.mean if best else None)
-    tests = _change(base.test, best.test if best else None)
-    seconds = _change(base.seconds, best.seconds if best else None, " s")
+    scores = change(base.mean, best.mean if best else None)
+    tests = change(base.test, best.test if best else None)
+    seconds = change(base.seconds, best.seconds if best else None, " s")
     test_rows = f"test rows {metric_of_test_rows(recommendation)}".strip()
     return [
-        (recommendation.metric, scores, f"mean over fresh seeds; {meaning}"),
-        *(_measured_gain(recommendation) if gain.arm else []),
-        (test_rows, tests, rows),
+        (recommendation.metric, scores, meaning_of_scores(recommendation)),
+        *measured_gain(recommendation),
+        (test_rows, tests, meaning_of_test_rows(recommendation)),
         ("cost", seconds, f"a training of {recommendation.epochs} epochs"),
-        _settings(recommendation.params),
+        settings(recommendation.params),
     ]
 
 
-def _measured_gain(recommendation: Recommendation) -> list[Fact]:
+def meaning_of_scores(recommendation: Recommendation) -> str:
+    """Which way is better, and what the best other arm reached where it is not recommended."""
+    higher = recommendation.direction == "maximize"
+    text = f"mean over fresh seeds; {'higher' if higher else 'lower'} is better"
+    gain = recommendation.gain
+    if not gain.arm or recommendation.verdict == Verdict.CHANGE:
+        return text
+    score = recommendation.baseline.mean + recommendation.sign * gain.mean
+    return f"{text}; {arm_label(gain.arm)} reaches {score:.4g}"
+
+
+def meaning_of_test_rows(recommendation: Recommendation) -> str:
+    """What test rows are, and the gain on them."""
+    text, gain = "which nothing else looked at", recommendation.gain
+    if not gain.arm or gain.test is None:
+        return text
+    interval = gain_and_interval(gain.test)
+    return f"{text}; gain {interval} over {gain.test.rows} rows"
+
+
+def measured_gain(recommendation: Recommendation) -> list[Fact]:
     """The gain, what the search had promised, and what would be enough."""
     gain = recommendation.gain
+    if not gain.arm:
+        return []
+    # Where nothing is changed, it must be said whose gain this is.
     interval = f"95 % interval, p {gain.p:.2g}, {gain.seeds} fresh paired seeds"
     if recommendation.verdict != Verdict.CHANGE:
         interval = f"of {arm_label(gain.arm)}, the best other arm; {interval}"
     rows = [("gain", gain_and_interval(gain), interval)]
     if gain.searched is not None:
-        meaning = "on the one seed that chose it; on average too good, by selection"
-        rows.append(("the search promised", f"{gain.searched:+.4g}", meaning))
+        warning = "on the one seed that chose it; on average too good, by selection"
+        rows.append(("the search promised", f"{gain.searched:+.4g}", warning))
+    enough = f"from {cell(recommendation.min_gain)}"
     power = f"a true gain of {gain.detectable:.4g} would be seen with 80 % probability"
-    rows.append(("worth a change", f"from {cell(recommendation.min_gain)}", power))
+    rows.append(("worth a change", enough, power))
     return rows
 
 
-def _change(before: float | None, after: float | None, unit: str = "") -> str:
+def change(before: float | None, after: float | None, unit: str = "") -> str:
     """A number of the user's model, and that of the recommended arm where it is another one."""
     text = f"{cell(before)}{unit}"
-    return text if after is None else f"{text} → {cell(after)}{unit}"
+    if after is None:
+        return text
+    return f"{text} → {cell(after)}{unit}"
 
 
-def _settings(params: Mapping[str, Any]) -> Fact:
+def settings(params: Mapping[str, Any]) -> Fact:
     """The learning rate, and the other settings."""
-    settings = [f"{name.removeprefix('training.')} {cell(each)}" for name, each in params.items()]
-    rate, *others = settings or ["–"]
+    # The learning rate is the first of the parameters.
+    texts = []
+    for name, value in params.items():
+        texts.append(f"{name.removeprefix('training.')} {cell(value)}")
+    rate, *others = texts or ["–"]
     return "trained with", rate, ", ".join(others)

@@ -22,6 +22,8 @@ COLOR = {Verdict.CHANGE: "green", Verdict.KEEP: "cyan", Verdict.UNDECIDED: "yell
 """The colour of each verdict's headline."""
 SPLITS = ("train", "valid", "test", "unlabeled")
 """The parts of the data whose rows are counted, in the order in which they are shown."""
+AS_NEEDED = "as many epochs as your model needs"
+"""How long a training is where the user gives no number."""
 GROUPS = {
     Ended.NOT_TRAINED: "before training",
     Ended.NOT_FINITE: "with numbers that are not finite",
@@ -46,15 +48,13 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
     sizes = prepared.facts.sizes
     rows = [f"{name} {sizes[name]}" for name in SPLITS if sizes.get(name)]
     if plan:
-        epochs = study.epochs or "as many"
-        needed = "" if study.epochs else " as your model needs"
-        rows += [f"batch {prepared.batch}", f"{epochs} epochs{needed}"]
+        epochs = f"{study.epochs} epochs" if study.epochs else AS_NEEDED
+        rows += [f"batch {prepared.batch}", epochs]
     out.print(Text("rows: " + " · ".join(rows)))
 
-    for note in prepared.notes:
-        print_wrapped(out, "· ", note, indent=0)
-    for warning in prepared.warnings:
-        print_wrapped(out, "! ", warning, indent=0)
+    for head, lines in (("· ", prepared.notes), ("! ", prepared.warnings)):
+        for line in lines:
+            print_wrapped(out, head, line, indent=0)
 
 
 def show_recommendation(recommendation: Recommendation) -> None:
@@ -62,6 +62,7 @@ def show_recommendation(recommendation: Recommendation) -> None:
     out = console()
     color = COLOR[recommendation.verdict]
     out.print(Text(f"\n{headline(recommendation)}\n", style=f"bold {color}"))
+    # The numbers stand in a column of their own.
     for name, line in key_numbers(recommendation):
         print_wrapped(out, f"{name:<11}", line)
     show_evidence(out, recommendation)
@@ -92,6 +93,7 @@ def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
     """Name and value of what was measured, the most important first."""
     if recommendation.verdict == Verdict.CHANGE:
         return numbers_of_a_change(recommendation)
+    # Nothing changes, so there is one model, and another that was as near as any.
     base, gain = recommendation.baseline, recommendation.gain
     test = with_metric(recommendation, cell(base.test))
     other = "none"
@@ -109,12 +111,12 @@ def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
 def numbers_of_a_change(recommendation: Recommendation) -> list[tuple[str, str]]:
     """The same where another arm is recommended: each number of both arms."""
     base, best = recommendation.baseline, recommendation.recommended
+    seconds = f"{base.seconds:.2g} s → {best.seconds:.2g} s"
     test = with_metric(recommendation, f"{cell(base.test)} → {cell(best.test)}")
-    on_rows = recommendation.gain.test
-    if on_rows is not None:
+    # The test rows may say nothing about the gain.
+    if on_rows := recommendation.gain.test:
         interval = gain_and_interval(on_rows)
         test += f", {interval} over {on_rows.rows} rows that nothing else looked at"
-    seconds = f"{base.seconds:.2g} s → {best.seconds:.2g} s"
     return [
         (recommendation.metric, f"{cell(base.mean)} → {cell(best.mean)}"),
         ("gain", measured_gain(recommendation)),
@@ -149,6 +151,7 @@ def promised_gain(recommendation: Recommendation) -> list[tuple[str, str]]:
 
 def settings(recommendation: Recommendation) -> list[str]:
     """Learning rate, weight decay, and the parameters of the techniques."""
+    # What every training has comes before what only a technique has.
     params = recommendation.params
     rate = params.get("training.lr", 0)
     decay = params.get("training.weight_decay", 0)
@@ -165,22 +168,25 @@ def settings(recommendation: Recommendation) -> list[str]:
 def show_evidence(out: Console, recommendation: Recommendation) -> None:
     """Show why, what else was tried, and what to mind; a section without lines is left out."""
     answer = recommendation
-    not_chosen = []
-    for each in answer.alternatives:
-        not_chosen.append(f"{arm_label(each.choices)}: {each.why_not}")
-    skipped = []
-    for slot, names, why in group_skips(answer.skipped):
-        skipped.append(f"{slot} {names}: {why}")
-
+    skips = group_skips(answer.skipped)
+    skipped = [f"{slot} {names}: {why}" for slot, names, why in skips]
     print_section(out, "Why", answer.reasons)
     print_section(out, "Diagnosed before training", diagnosed(answer))
-    print_section(out, "Not chosen", not_chosen)
+    print_section(out, "Not chosen", not_chosen(answer))
     single = "Each technique alone, at its best rate (search; one seed)"
     print_section(out, single, single_techniques(answer), most=2 * MOST)
     print_section(out, "Stopped early", stopped_early(answer.pruned))
     print_section(out, "Score against cost", pareto_front(answer))
     print_section(out, "Not applicable", skipped)
     print_section(out, "Mind", answer.warnings, most=len(answer.warnings))
+
+
+def not_chosen(recommendation: Recommendation) -> list[str]:
+    """The other arms that were confirmed, each with why it is not the answer."""
+    lines = []
+    for each in recommendation.alternatives:
+        lines.append(f"{arm_label(each.choices)}: {each.why_not}")
+    return lines
 
 
 def diagnosed(recommendation: Recommendation) -> list[str]:
@@ -203,9 +209,8 @@ def single_techniques(recommendation: Recommendation) -> list[str]:
         fewest = min(each.trials for each in recommendation.isolation)
         count = f"{len(techniques)} techniques were tried"
         lines.append(f"{count}, none in fewer than {fewest} trials")
-    if recommendation.importance:
-        importance = recommendation.importance.items()
-        shares = [f"{slot} {share:.0%}" for slot, share in importance]
+    shares = [f"{slot} {share:.0%}" for slot, share in recommendation.importance.items()]
+    if shares:
         lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
     return lines
 
@@ -231,6 +236,7 @@ def stopped_early(trials: Sequence[CutTrial]) -> list[str]:
         group = GROUPS[trial.ended].format(epochs=trial.epochs)
         groups.setdefault(group, []).append(trial)
     lines = []
+    # The first of a group is its example.
     for group, members in groups.items():
         example = f"{members[0].arm}: {members[0].why}"
         lines.append(f"{len(members)} {group}, as {example}")

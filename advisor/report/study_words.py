@@ -32,6 +32,7 @@ def metric_of_test_rows(recommendation: Recommendation) -> str:
 
 def group_skips(skips: Iterable[Skip]) -> list[tuple[str, str, str]]:
     """Slot, techniques and why they are not applicable, those together that share the reason."""
+    # Sorted first, so that the groups are in the order of their slots.
     groups: dict[tuple[str, str], list[str]] = {}
     for skip in sorted(skips, key=lambda skip: (skip.slot, skip.why)):
         names = groups.setdefault((skip.slot, skip.why), [])

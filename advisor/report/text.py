@@ -33,6 +33,7 @@ def print_wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
 
     Nothing is padded, so that a pipe gets no blanks at the ends of lines.
     """
+    # A word that is longer than a line, such as a path, is not cut.
     width = max(NARROWEST, out.width - indent - len(head))
     first, *rest = textwrap.wrap(line, width, break_long_words=False) or [""]
     out.print(Text.assemble(" " * indent, (head, "bold"), first), soft_wrap=True)
@@ -54,20 +55,25 @@ def print_section(out: Console, title: str, lines: Sequence[str], most: int = MO
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
     """Print rows under their column names, or the line `empty` when there are none."""
     out = console()
-    if not sys.stdout.isatty():
-        out.width = WIDE
     if not rows:
         out.print(empty)
         return
-
+    # A pipe has no width: a program that reads a table wants whole lines.
+    if not sys.stdout.isatty():
+        out.width = WIDE
+    # Numbers stand at the right, with what is missing among them.
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, column in enumerate(columns):
         numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    # A `Text` is shown as it is: square brackets in the database are no markup.
     for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
+        table.add_row(*map(plain_text, row))
     out.print(table)
+
+
+def plain_text(value: Any) -> Text:
+    """A value as it is: square brackets in the database are no markup."""
+    return Text(cell(value))
 
 
 def cell(value: Any) -> str:

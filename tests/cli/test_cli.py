@@ -53,8 +53,8 @@ KEYS = {
 
 RECOMMENDATION = {
     "": (
-        "study verdict metric direction choices params baseline recommended gain alternatives reasons findings skipped trials"
-        " seconds versions warnings"
+        "study verdict metric direction choices params baseline recommended gain alternatives"
+        " reasons findings skipped trials seconds versions warnings"
     ),
     "baseline": "params scores mean test",
     "recommended": "scores mean test",
@@ -112,9 +112,7 @@ def is_clean(said, *words):
     assert all(word in said.err for word in words), said.err
 
 
-# --- help
-#
-# -------------------------------------------------------------------------------------------------------------
+# --- help ---------------------------------------------------------------------------------------
 
 
 def test_help_names_every_command_and_how_to_begin(advise):
@@ -145,8 +143,9 @@ def test_every_command_explains_itself_and_each_of_its_options(advise, name):
 
 def test_the_options_of_tune_are_those_of_the_documentation():
     documented = (
-        "--model --model-arg --data --target --valid --test --unlabeled --task --metric --name --storage --trials --minutes"
-        " --epochs --workers --device --seed --plugin --without --only --json --quiet"
+        "--model --model-arg --data --target --valid --test --unlabeled --task --metric --name"
+        " --storage --trials --minutes --epochs --workers --device --seed --plugin --without --only"
+        " --json --quiet"
     )
     assert set(documented.split()) <= {
         name for option in command("tune").params for name in option.opts
@@ -165,8 +164,7 @@ def test_no_command_at_all_shows_the_help(advise):
     assert "Commands:" in said.out + said.err
 
 
-# --- mistakes on the command line
-# ------------------------------------------------------------------------------------
+# --- mistakes on the command line ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -249,7 +247,8 @@ MISTAKES = [
 )
 def test_a_mistake_is_one_message_with_what_was_given_and_no_traceback(advise, here, words, said):
     (here / "study.py").write_text(
-        "import advisor\nfrom net import Net\nstudy = advisor.Study('s', advisor.Task(Net, 'data.csv'))\n"
+        "import advisor\nfrom net import Net\n"
+        "study = advisor.Study('s', advisor.Task(Net, 'data.csv'))\n"
     )
     options = (
         []
@@ -290,8 +289,7 @@ def test_a_broken_study_file_names_its_line(advise, here):
     assert ".." not in said.err, "one sentence, one full stop"
 
 
-# --- tune, end to end
-# -------------------------------------------------------------------------------------------------
+# --- tune, end to end ---------------------------------------------------------------------------
 
 
 def test_tune_answers_with_the_documented_json_and_nothing_else_on_stdout(tuned):
@@ -368,8 +366,10 @@ def test_a_study_begun_differently_is_refused_with_the_difference(advise, here):
 
 
 def test_a_study_file_is_tuned_with_its_own_settings_from_anywhere(advise, here, monkeypatch):
-    text = "import advisor\nfrom net import Net\n\nonly = {slot: ['keep'] for slot in ('initializer', 'pretraining')}\n"
-    text += "study = advisor.Study('own', advisor.Task(Net, 'data.csv', target='label'), trials=2, epochs=1, seeds=3, only=only)\n"
+    text = "import advisor\nfrom net import Net\n\n"
+    text += "only = {slot: ['keep'] for slot in ('initializer', 'pretraining')}\n"
+    text += "task = advisor.Task(Net, 'data.csv', target='label')\n"
+    text += "study = advisor.Study('own', task, trials=2, epochs=1, seeds=3, only=only)\n"
     (here / "study.py").write_text(text)
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
@@ -389,8 +389,7 @@ def table(path, name):
         return connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
 
 
-# --- what is in the database
-# ------------------------------------------------------------------------------------------
+# --- what is in the database --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["net-data", None])
@@ -558,7 +557,8 @@ def test_the_schema_is_printed_without_a_database(advise):
 def test_a_reader_that_goes_away_is_no_error(here):
     words = [sys.executable, "-m", "advisor.cli", "query", "--storage", "studies.db", "--csv"]
     words += [
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i FROM n"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
+        " SELECT i FROM n"
     ]
     with subprocess.Popen(
         words, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -569,8 +569,7 @@ def test_a_reader_that_goes_away_is_no_error(here):
         assert process.wait(timeout=60) == 0
 
 
-# --- plugins and techniques
-# -------------------------------------------------------------------------------------------
+# --- plugins and techniques ---------------------------------------------------------------------
 
 
 def test_plugins_are_listed_with_where_they_come_from(advise, plugin):
@@ -593,7 +592,8 @@ def test_plugins_are_listed_with_where_they_come_from(advise, plugin):
 
 
 def test_techniques_are_listed_by_slot_with_what_may_vary(advise, plugin):
-    space = "warm=advisor.Float(1, 4, log=True), times=advisor.Int(1, 5), kind=advisor.Choice('a', 'b', default='b')"
+    space = "warm=advisor.Float(1, 4, log=True), times=advisor.Int(1, 5), "
+    space += "kind=advisor.Choice('a', 'b', default='b')"
     path = plugin("mine", f"[Named('oven', 'slow', {space})]", "[Slot('oven', 'how hot')]")
     rows = json.loads(advise("techniques", "oven", "--plugin", path, "--json").out)
     assert [(row["slot"], row["name"]) for row in rows] == [("oven", "keep"), ("oven", "slow")]
@@ -615,7 +615,8 @@ def test_techniques_are_listed_by_slot_with_what_may_vary(advise, plugin):
 
 def test_the_default_that_is_listed_is_the_one_that_is_tried_first(advise, write):
     text = "import advisor\nclass Own(advisor.Technique):\n    name, slot = 'own', 'activation'\n"
-    text += "    space = {'heat': advisor.Float(0, 1)}\n    def apply(self, run, heat=0.125):\n        return None\n"
+    text += "    space = {'heat': advisor.Float(0, 1)}\n"
+    text += "    def apply(self, run, heat=0.125):\n        return None\n"
     text += "@advisor.hookimpl\ndef techniques():\n    return [Own()]\n"
     rows = json.loads(
         advise("techniques", "activation", "--plugin", write("own.py", text), "--json").out

@@ -128,9 +128,7 @@ def test_a_new_package_is_a_distribution_whose_tests_run_the_kit(advise, tmp_pat
     assert advise("new", "plugin", "snake", "--package").code == 2
 
 
-# --- advisor techniques
-#
-# ---------------------------------------------------------------------------------------------------
+# --- advisor techniques -------------------------------------------------------------------------
 
 
 def test_a_technique_is_shown_with_its_docstring_its_space_and_who_searches_it(advise):
@@ -168,9 +166,7 @@ def test_the_catalogue_is_a_page_with_a_curve_for_each_activation(advise, plugin
     assert "<td>1.4142</td>" in relu
 
 
-# --- docs/plugins.md
-#
-# ------------------------------------------------------------------------------------------------------
+# --- docs/plugins.md ----------------------------------------------------------------------------
 
 
 def signature(name):
