@@ -1,15 +1,14 @@
 """How often `advisor` recommends a change where there is none, finds a true one, and what its
 intervals cover.
 
-`python benchmarks/null_rate.py [--studies 200] [--real 10] [--workers 2]`
+    python benchmarks/null_rate.py [--studies 200] [--real 10] [--workers 2]
 
-Simulated: the whole way of a study (the real search, sampler, database and confirmation), only that
-    a training is a formula.
-An arm's score is its level, less a parabola in the logarithm of the learning rate, plus noise: a
-part that all arms of a seed share, one that a split gives an arm (and, because splits overlap,
-partly every split), one that a draw of weights gives it. Beside it stands what a script does that
-takes the best of the same trials. Real: techniques that are the same under two names, and
-    activations on shallow nets, on data of scikit-learn.
+Simulated: the whole way of a study, with the real search, sampler, database and confirmation; only
+a training is a formula. An arm's score is its level, less a parabola in the logarithm of the
+learning rate, plus noise: a part that all arms of a seed share, one that a split gives an arm (and,
+because splits overlap, partly every split), one that a draw of weights gives it. Beside it stands
+what a script does that takes the best of the same trials. Real: techniques that are the same under
+two names, and activations on shallow nets, on data of scikit-learn.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +33,20 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from torch import nn
 
 import advisor
-from advisor.host.host import load
 from advisor.randomness import mix
+from advisor.search.arm import arm_label
 from advisor.search.plan import RATE, make_plan
-from advisor.search.search import Search, arm_label
+from advisor.search.search import Search
+from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
 from advisor.training.run import save
-from advisor.verdict.confirm import confirm
+from advisor.verdict.candidates import Candidate
+from advisor.verdict.confirm import Evidence, confirm
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
-from advisor.work.prepare import setup
+from advisor.work.prepare import prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 SD = 0.007
@@ -52,7 +54,13 @@ SD = 0.007
 all arms of a seed.
 """
 LEVEL = 0.95
+"""The score of the model as it is at its best learning rate."""
+FAILURE = 0.3
+"""What a training that fails loses of its score."""
 TEST_ROWS = 1000
+"""Rows of the simulated test set."""
+BETTER = "activation=t0"
+"""The arm that is better, in a world where one is."""
 PLUGIN = """import advisor
 from torch import nn
 
@@ -60,12 +68,21 @@ from torch import nn
 def techniques():
     return [advisor.Activation(f"t{{i}}", nn.Tanh) for i in range({arms})]
 """
+"""A plugin with so many techniques, whose only use is that the search can choose them."""
+
+
+# --- simulated studies --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class World:
-    """What is true in a simulated study: gains by technique in units of SD, whether runs fail now
-    and then, and its noise.
+    """What is true in a simulated study. Everything random depends on the names of its causes.
+
+    Attributes:
+        number: of the world, from which all its random numbers follow.
+        arms: number of techniques.
+        gain: of the arm `BETTER`, in units of `SD`; 0 where none is better.
+        failing: share of all trainings that fail.
     """
 
     number: int
@@ -73,253 +90,227 @@ class World:
     gain: float
     failing: float = 0.0
 
-    def score(self, arm: str, rate: float, seed: int, split: int) -> float:
-        """The score of a training: everything that is random depends on the names of what it
-        depends on.
-        """
-        better = self.gain * SD if arm == "activation=t0" else 0.0
+    def mean_score(self, arm: str, rate: float) -> float:
+        """The score of an arm at a learning rate without noise, above `LEVEL`."""
+        better = self.gain * SD if arm == BETTER else 0.0
         best_rate = -3 + self._normal("rate", arm) / 2
-        own = SD / math.sqrt(
-            2
-        )  # half the variance is the arm's own, and half of that comes with the rows
-        rows = self.here(arm) + SD / 2 * self._normal("rows", arm, split)
+        return better - 0.01 * (math.log10(rate) - best_rate) ** 2 - FAILURE * self.failing
+
+    def score(self, arm: str, rate: float, seed: int, split: int) -> float:
+        """The score of one training."""
+        better = self.gain * SD if arm == BETTER else 0.0
+        best_rate = -3 + self._normal("rate", arm) / 2
+        # Half the variance is the arm's own, and half of that comes with the rows.
+        own = SD / math.sqrt(2)
+        rows = self.row_effect(arm) + SD / 2 * self._normal("rows", arm, split)
         draw = own / math.sqrt(2) * self._normal("draw", arm, seed, round(rate, 9))
         shared = own * self._normal("shared", seed)
-        failed = 0.3 if self._uniform("fails", arm, seed) < self.failing else 0.0
-        return (
-            LEVEL
-            + better
-            - 0.01 * (math.log10(rate) - best_rate) ** 2
-            + shared
-            + rows
-            + draw
-            - failed
-        )
+        failed = FAILURE if self._uniform("fails", arm, seed) < self.failing else 0.0
+        level = LEVEL + better - 0.01 * (math.log10(rate) - best_rate) ** 2
+        return level + shared + rows + draw - failed
 
-    def test(self, arm: str, rate: float, seed: int) -> torch.Tensor:
-        """Which test rows are right: other rows, the same for all seeds; some are easy for one arm
-        and not for another.
+    def right_answers(self, arm: str, rate: float, seed: int) -> torch.Tensor:
+        """1 for each test row that one training gets right, else 0.
+
+        The rows are the same for all seeds; some are easy for one arm and not for another.
         """
         easy = np.random.default_rng(mix(self.number, "test")).uniform(size=TEST_ROWS)
         own = np.random.default_rng(mix(self.number, "test", arm)).normal(size=TEST_ROWS)
-        level = (
-            LEVEL
-            + expected(self, arm, rate)
-            + SD / 4 * self._normal("draw", arm, seed, round(rate, 9))
-        )
+        draw = SD / 4 * self._normal("draw", arm, seed, round(rate, 9))
+        level = LEVEL + self.mean_score(arm, rate) + draw
         return torch.from_numpy((easy + 0.02 * own < level).astype("int64"))
 
-    def here(self, arm: str) -> float:
-        """What the rows of the study, apart from the test rows, give an arm for good: no seed can
-        tell it from a gain.
+    def row_effect(self, arm: str) -> float:
+        """What the study's rows, apart from the test rows, give an arm on every seed.
+
+        No seed can tell it from a gain.
         """
         return SD / 2 / math.sqrt(3) * self._normal("rows", arm)
 
-    def _normal(self, *what: object) -> float:
-        return float(np.random.default_rng(mix(self.number, *what)).standard_normal())
+    def _normal(self, *causes: object) -> float:
+        return float(np.random.default_rng(mix(self.number, *causes)).standard_normal())
 
-    def _uniform(self, *what: object) -> float:
-        return float(np.random.default_rng(mix(self.number, *what)).uniform())
+    def _uniform(self, *causes: object) -> float:
+        return float(np.random.default_rng(mix(self.number, *causes)).uniform())
 
 
 class Simulator(Executor):
-    """Answers a job by the world's formula."""
+    """Answers a job by the formula of a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def submit(self, fn: Any, /, job: Job) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        arm = arm_label({"activation": job.params["activation"]})
-        score = self.world.score(arm, job.params[RATE], job.seed, job.split)
-        rising = [score - 0.2 * 0.5**epoch for epoch in range(job.to_epoch)]
-        curve = [
-            Epoch(i + 1, rising[i], 1 - rising[i], 0.001)
-            for i in range(job.from_epoch, job.to_epoch)
-        ]
-        test = None
-        if job.test:
-            right = self.world.test(arm, job.params[RATE], job.seed)
-            answers = {
-                "output": nn.functional.one_hot(right, 2).float(),
-                "target": torch.ones(TEST_ROWS, dtype=torch.long),
-            }
-            Path(job.test).parent.mkdir(parents=True, exist_ok=True)
-            save(answers, Path(job.test))
-            test = float(right.double().mean())
-        future.set_result(Outcome(curve=curve, costs={"training": 0.001}, test=test))
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(self.outcome(*args))
         return future
+
+    def outcome(self, job: Job) -> Outcome:
+        """What became of a job: a curve that comes closer to its score by half each epoch."""
+        arm, rate = arm_label({"activation": job.params["activation"]}), job.params[RATE]
+        last = self.world.score(arm, rate, job.seed, job.split)
+        curve = []
+        for epoch in range(job.from_epoch, job.to_epoch):
+            score = last - 0.2 * 0.5**epoch
+            curve.append(Epoch(epoch + 1, score, 1 - score, 0.001))
+        outcome = Outcome(curve=curve, costs={"training": 0.001})
+        if job.test:
+            right = self.world.right_answers(arm, rate, job.seed)
+            output = nn.functional.one_hot(right, 2).float()
+            target = torch.ones(TEST_ROWS, dtype=torch.long)
+            file = Path(job.test)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save({"output": output, "target": target}, file)
+            outcome.test = float(right.double().mean())
+        return outcome
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a simulated study said, next to the truth and to the best of the same trials."""
+    """What a simulated study said, beside the truth and the best of the same trials.
 
-    world: World
+    Attributes:
+        verdict: of the study.
+        gain, low, high: the gain of the best arm over the model as it is, with its interval.
+        truth: the true gain of this arm on new rows.
+        row_effect: what the study's own rows add to the true gain.
+        seeds: how many measured the gain.
+        searched: the same gain by the scores of the search; None where one has none.
+        script_changes: whether the best trial changes anything.
+        script_gain: how much better its score is than the best of the model as it is.
+        script_truth: how much better it is in truth.
+    """
+
     verdict: str
     gain: float
     low: float
     high: float
     truth: float
+    row_effect: float
     seeds: int
     searched: float | None
-    naive_change: bool
-    naive_gain: float
-    naive_truth: float
-    here: float
+    script_changes: bool
+    script_gain: float
+    script_truth: float
 
 
 def data() -> tuple[Any, Any]:
+    """Rows that are never trained on; a study has to have some."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(100, 4)).astype("float32")
     return x, (x[:, 0] > 0).astype("int64")
 
 
 def net() -> nn.Module:
+    """A model that is never trained."""
     return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
 
 
-def simulate(world: World, trials: int) -> Answer:
+def simulate(world: World) -> Answer:
     """One study from its first trial to its verdict."""
-    torch.set_num_threads(1)
+    one_thread()
     with tempfile.TemporaryDirectory() as place:
         plugin = Path(place, "arms.py")
         plugin.write_text(PLUGIN.format(arms=world.arms), encoding="utf-8")
         names = [f"t{i}" for i in range(world.arms)]
-        only = {"activation": names, "initializer": [], "pretraining": [], "embedding": []}
-        task = advisor.Task(build=net, data=data)
-        study = advisor.Study("null", task, trials=trials, epochs=12, seed=world.number, only=only)
-        question = StudyRef.given(study, (str(plugin),))
-        shared, host = setup(question), load(question.plugins, question.without)
-        plan = make_plan(shared, host)
-        database = Database(f"sqlite:///{place}/study.db", host.built_in_slots)
-        metric = shared.objective.metric
-        database.begin(study.name, metric.name, metric.direction, plan.to_json(), None)
-        search = Search(
-            shared,
-            plan,
-            database,
-            Crew(lambda: Simulator(world), 1),
-            Path(place),
-            lambda event: None,
+        study = advisor.Study(
+            "null",
+            advisor.Task(build=net, data=data),
+            trials=16 + 3 * world.arms,
+            epochs=12,
+            seed=world.number,
+            only={"activation": names, "initializer": [], "pretraining": [], "embedding": []},
         )
-        search.run()
-        evidence = confirm(search)
-        answer = _answer(world, search, evidence)
-        database.close()
-    setup.cache_clear()
-    return answer
+        prepared = prepare(StudyRef.of(study, (str(plugin),)))
+        plan = make_plan(prepared)
+        with Database(f"sqlite:///{place}/study.db", prepared.host.built_in_slots) as database:
+            records = database.study(study.name)
+            criterion = prepared.criterion
+            records.begin(criterion.name, criterion.direction, plan.to_json(), None)
+            crew = Crew(lambda: Simulator(world), 1)
+            search = Search(prepared, plan, records, crew, Path(place), lambda event: None)
+            search.run()
+            return answer_of(world, search.history.trials, confirm(search))
 
 
-def _answer(world: World, search: Search, evidence: Any) -> Answer:
-    gain = evidence.gain
-    one, other = evidence.baseline.searched, evidence.best.searched
-    full = [t for t in search.trials() if t.value is not None and t.state.name == "COMPLETE"]
-    top = max(full, key=lambda trial: trial.value)
-    own = max((t for t in full if t.params["activation"] == "keep"), key=lambda trial: trial.value)
+def answer_of(world: World, trials: list[Trial], evidence: Evidence) -> Answer:
+    """What a study said, from its trials and its confirmation."""
+    gain, baseline, best = evidence.gain, evidence.baseline, evidence.best
+    searched = None
+    if baseline.searched is not None and best.searched is not None:
+        searched = best.searched - baseline.searched
+
+    # What a script does: it takes the best of all trials that were trained to their end.
+    full = [trial for trial in trials if trial.is_complete]
+    kept = [trial for trial in full if not trial.techniques]
+    top = max(full, key=lambda trial: trial.score)
+    own = max(kept, key=lambda trial: trial.score)
     return Answer(
-        world,
-        evidence.verdict,
-        gain.mean,
-        gain.low,
-        gain.high,
-        expected(world, evidence.best.label, evidence.best.params[RATE])
-        - expected(world, evidence.baseline.label, evidence.baseline.params[RATE]),
-        gain.seeds,
-        None if one is None or other is None else other - one,
-        top.params["activation"] != "keep",
-        top.value - own.value,
-        truth_of(world, top) - truth_of(world, own),
-        world.here(evidence.best.label) - world.here(evidence.baseline.label),
+        verdict=evidence.verdict,
+        gain=gain.mean,
+        low=gain.low,
+        high=gain.high,
+        truth=true_score(world, best) - true_score(world, baseline),
+        row_effect=world.row_effect(best.label) - world.row_effect(baseline.label),
+        seeds=gain.seeds,
+        searched=searched,
+        script_changes=bool(top.techniques),
+        script_gain=top.score - own.score,
+        script_truth=true_score(world, top) - true_score(world, own),
     )
 
 
-def truth_of(world: World, trial: Any) -> float:
-    return expected(
-        world, arm_label({"activation": trial.params["activation"]}), trial.params[RATE]
-    )
-
-
-def expected(world: World, arm: str, rate: float) -> float:
-    """The score of an arm without noise, at one learning rate."""
-    better = world.gain * SD if arm == "activation=t0" else 0.0
-    failing = 0.3 * world.failing
-    return better - 0.01 * (math.log10(rate) - (-3 + world._normal("rate", arm) / 2)) ** 2 - failing
-
-
-def share(hits: int, of: int) -> str:
-    """A share with its 95 % interval (Clopper & Pearson 1934)."""
-    low = beta.ppf(0.025, hits, of - hits + 1) if hits else 0.0
-    high = beta.ppf(0.975, hits + 1, of - hits) if hits < of else 1.0
-    return f"{hits:3d} of {of} = {100 * hits / of:5.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def report(title: str, answers: list[Answer]) -> None:
-    """One block of the table."""
-    n = len(answers)
-    errors = [a.gain - a.truth for a in answers]
-    naive = [a.naive_gain - a.naive_truth for a in answers]
-    spread = statistics.stdev(a.gain - a.truth for a in answers)
-    print(f"\n{title}")
-    print(f"  change             {share(sum(a.verdict == 'change' for a in answers), n)}")
-    print(f"  undecided          {share(sum(a.verdict == 'undecided' for a in answers), n)}")
-    print(f"  covers: new rows   {share(sum(a.low <= a.truth <= a.high for a in answers), n)}")
-    here = statistics.fmean(a.gain - a.truth - a.here for a in answers)
-    print(
-        f"    on these rows    {share(sum(a.low <= a.truth + a.here <= a.high for a in answers), n)}"
-    )
-    print(
-        f"  bias of the gain   {here:+.5f} = {here / spread:+.2f} of its sd, for new seeds on these rows"
-    )
-    print(
-        f"                     {statistics.fmean(errors):+.5f} for new rows: what was chosen suits these rows"
-    )
-    promised = [a.searched - a.truth for a in answers if a.searched is not None]
-    print(
-        f"  bias of the search {statistics.fmean(promised):+.5f} (the same arms; the winner's curse)"
-    )
-    print(f"  seeds              {statistics.fmean(a.seeds for a in answers):.1f} on average")
-    print(f"  best of the trials: change {share(sum(a.naive_change for a in answers), n)}")
-    print(f"                      bias {statistics.fmean(naive):+.5f}", flush=True)
+def true_score(world: World, trained: Candidate | Trial) -> float:
+    """The score of an arm at its learning rate without noise."""
+    return world.mean_score(arm_label(trained.arm), trained.params[RATE])
 
 
 def worlds(studies: int) -> Iterator[tuple[str, list[World]]]:
-    third = studies // 3
+    """The blocks of the table: a title and its worlds."""
+    third, quarter = studies // 3, studies // 4
     sizes = [3] * (studies - 2 * third) + [8] * third + [17] * third
     yield "null, 3 to 17 techniques", [World(i, arms, 0.0) for i, arms in enumerate(sizes)]
-    yield (
-        "null, 5 % of all trainings fail",
-        [World(10_000 + i, 3, 0.0, 0.05) for i in range(studies // 4)],
-    )
-    yield (
-        "one technique is better by 1 sd",
-        [World(20_000 + i, 3, 1.0) for i in range(studies // 4)],
-    )
-    yield (
-        "one technique is better by 2 sd",
-        [World(30_000 + i, 3, 2.0) for i in range(studies // 4)],
-    )
-    yield (
-        "one technique is better by 4 sd",
-        [World(40_000 + i, 3, 4.0) for i in range(studies // 4)],
-    )
+    failing = [World(10_000 + i, 3, 0.0, 0.05) for i in range(quarter)]
+    yield "null, 5 % of all trainings fail", failing
+    for start, gain in ((20_000, 1), (30_000, 2), (40_000, 4)):
+        better = [World(start + i, 3, float(gain)) for i in range(quarter)]
+        yield f"one technique is better by {gain} sd", better
 
 
-def trials_of(world: World) -> int:
-    return 16 + 3 * world.arms
+def report(title: str, answers: list[Answer]) -> None:
+    """Print one block of the table."""
+    mean = statistics.fmean
+    on_these_rows = [a.gain - a.truth - a.row_effect for a in answers]
+    on_new_rows = [a.gain - a.truth for a in answers]
+    searched = [a.searched - a.truth for a in answers if a.searched is not None]
+    script = [a.script_gain - a.script_truth for a in answers]
+    covers_here = [a.low <= a.truth + a.row_effect <= a.high for a in answers]
+    bias = mean(on_these_rows)
+    of_sd = bias / statistics.stdev(on_new_rows)
+
+    print(f"\n{title} ({len(answers)} simulated studies)")
+    print(f"  change             {share([a.verdict == 'change' for a in answers])}")
+    print(f"  undecided          {share([a.verdict == 'undecided' for a in answers])}")
+    print(f"  covers: new rows   {share([a.low <= a.truth <= a.high for a in answers])}")
+    print(f"    on these rows    {share(covers_here)}")
+    print(f"  bias of the gain   {bias:+.5f} = {of_sd:+.2f} of its sd, for new seeds on these rows")
+    print(f"    for new rows     {mean(on_new_rows):+.5f} (what was chosen suits these rows)")
+    print(f"  bias of the search {mean(searched):+.5f} (the same arms; the winner's curse)")
+    print(f"  seeds              {mean(a.seeds for a in answers):.1f} on average")
+    print(f"  best of the trials: change {share([a.script_changes for a in answers])}")
+    print(f"                      bias {mean(script):+.5f}", flush=True)
 
 
-def run(world: World) -> Answer:
-    return simulate(world, trials_of(world))
+def share(hits: list[bool]) -> str:
+    """How many hits there are, with the 95 % interval of their share (Clopper & Pearson 1934)."""
+    hit, count = sum(hits), len(hits)
+    low = beta.ppf(0.025, hit, count - hit + 1) if hit else 0.0
+    high = beta.ppf(0.975, hit + 1, count - hit) if hit < count else 1.0
+    percent = f"{100 * hit / count:5.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{hit:3d} of {count} = {percent}"
 
 
-# ---------------------------------------------------------------- real studies without a difference
-
-
-def scaled(loader: Any) -> tuple[Any, Any]:
-    x, y = loader(return_X_y=True)
-    return ((x - x.mean(0)) / (x.std(0) + 1e-9)).astype("float32"), y
-
+# --- real studies without a difference ----------------------------------------------------------
 
 SETS = {
     "digits": load_digits,
@@ -328,6 +319,7 @@ SETS = {
     "iris": load_iris,
     "diabetes": load_diabetes,
 }
+"""Data sets of scikit-learn, in the order in which studies use them."""
 TWINS = """import advisor
 from torch import nn
 
@@ -335,59 +327,68 @@ from torch import nn
 def techniques():
     return [advisor.Activation(f"twin{i}", lambda: nn.LeakyReLU(0.0)) for i in range(4)]
 """
+"""A plugin with four techniques that are ReLU under another name."""
 
 
 def shallow(in_features: int, num_outputs: int, width: int) -> nn.Module:
+    """A net with one hidden layer of rectifiers."""
     return nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Linear(width, num_outputs))
 
 
-def real(number: int, folder: Path) -> tuple[str, Any]:
-    """A real null: twins of the model's own activation for even numbers, other rectifiers on a
-    shallow net for odd ones.
+def real(number: int, folder: Path) -> tuple[str, advisor.Recommendation]:
+    """The title and the answer of a real study in which no technique is better.
+
+    Even numbers try the model's own activation under other names, odd ones other rectifiers on a
+    shallow net.
     """
-    name = list(SETS)[number // 2 % len(SETS)]
-    twins, plugin = number % 2 == 0, folder / "twins.py"
+    data_set = list(SETS)[number // 2 % len(SETS)]
+    x, y = SETS[data_set](return_X_y=True)
+    x = ((x - x.mean(0)) / (x.std(0) + 1e-9)).astype("float32")
+    outputs = len(np.unique(y))
+    if data_set == "diabetes":
+        outputs, y = 1, y.astype("float32")
+
+    plugin = folder / "twins.py"
     plugin.write_text(TWINS, encoding="utf-8")
-    x, y = scaled(SETS[name])
-    outputs = 1 if name == "diabetes" else len(np.unique(y))
+    kind, names = "rectifiers", ["leaky_relu", "gelu", "silu"]
+    if number % 2 == 0:
+        kind, names = "twins", [f"twin{i}" for i in range(4)]
     build = functools.partial(shallow, x.shape[1], outputs, 128)
-    target = y.astype("float32") if name == "diabetes" else y
-    names = [f"twin{i}" for i in range(4)] if twins else ["leaky_relu", "gelu", "silu"]
-    only = {"activation": names, "initializer": [], "pretraining": [], "embedding": []}
     study = advisor.Study(
-        f"{name}-{number}",
-        advisor.Task(build=build, data=(x, target)),
+        f"{data_set}-{number}",
+        advisor.Task(build=build, data=(x, y)),
         trials=16,
         seed=number,
-        only=only,
+        only={"activation": names, "initializer": [], "pretraining": [], "embedding": []},
     )
-    found = advisor.tune(study, storage=str(folder / "real.db"), plugins=[str(plugin)], workers=2)
-    return f"{name} ({'twins' if twins else 'rectifiers'})", found
+    storage = str(folder / "real.db")
+    answer = advisor.tune(study, storage=storage, plugins=[str(plugin)], workers=2)
+    return f"{data_set} ({kind})", answer
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=200)
-    parser.add_argument("--real", type=int, default=10)
-    parser.add_argument("--workers", type=int, default=2)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--studies", type=int, default=200, help="simulated studies without a gain")
+    parser.add_argument("--real", type=int, default=10, help="real studies without a difference")
+    parser.add_argument("--workers", type=int, default=2, help="processes that simulate")
     options = parser.parse_args()
+    if 0 < options.studies < 8:
+        parser.error("--studies is 0, or at least 8: a quarter of them is the smallest block")
     began = time.perf_counter()
-    with ProcessPoolExecutor(options.workers) as pool:
-        for title, cases in worlds(options.studies):
-            report(
-                f"{title} ({len(cases)} simulated studies)", list(pool.map(run, cases, chunksize=4))
-            )
+    if options.studies:
+        with ProcessPoolExecutor(options.workers) as pool:
+            for title, block in worlds(options.studies):
+                report(title, list(pool.map(simulate, block, chunksize=4)))
+
     changes = 0
     print(f"\n{options.real} real studies without a difference")
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         for number in range(options.real):
-            title, found = real(number, Path(place))
-            gain = found.gain
-            changes += found.verdict == "change"
-            print(
-                f"  {title:28} {found.verdict:10} {gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]",
-                flush=True,
-            )
+            title, answer = real(number, Path(folder))
+            gain = answer.gain
+            changes += answer.verdict == "change"
+            interval = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+            print(f"  {title:28} {answer.verdict:10} {interval}", flush=True)
     print(f"  change: {changes} of {options.real}\n\n{time.perf_counter() - began:.0f} s")
     return 1 if changes else 0
 

@@ -40,8 +40,16 @@ TABLE = {
     "eva02_tiny_patch14_224": (32, VIT, (0, "*.act")),
     "cait_xxs24_224": (32, VIT, 4),
     "xcit_nano_12_p8_224": (32, {**VIT, "patch_size": 8}, 8),
-    "swin_tiny_patch4_window7_224": (64, {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)}, 2),
-    "swinv2_tiny_window8_256": (64, {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)}, (4, "forward:*")),
+    "swin_tiny_patch4_window7_224": (
+        64,
+        {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)},
+        2,
+    ),
+    "swinv2_tiny_window8_256": (
+        64,
+        {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)},
+        (4, "forward:*"),
+    ),
     "mixer_s16_224": (32, {"img_size": 32}, 16),
     "resmlp_12_224": (32, {"img_size": 32}, 12),
     "gmlp_s16_224": (32, {"img_size": 32}, 30),
@@ -75,7 +83,11 @@ TABLE = {
     "pit_ti_224": (64, {"img_size": 64}, 12),
     "pvt_v2_b0": (64, {}, 8),
     "twins_svt_small": (64, {"img_size": 64}, 18),
-    "tnt_s_patch16_224": (32, {"img_size": 32, "embed_dim": 32, "inner_dim": 16, "depth": 2, "num_heads_outer": 4}, 4),
+    "tnt_s_patch16_224": (
+        32,
+        {"img_size": 32, "embed_dim": 32, "inner_dim": 16, "depth": 2, "num_heads_outer": 4},
+        4,
+    ),
     "visformer_tiny": (64, {"img_size": 64}, 23),
     "sequencer2d_s": (64, {"img_size": 64}, 18),
     "cspresnet50": (64, {}, 51),
@@ -100,7 +112,7 @@ TABLE = {
     "lambda_resnet26t": (64, {"img_size": 64}, 27),
     "gcresnext26ts": (64, {}, 35),
     "convit_tiny": (224, {"depth": 3}, (3, "get_attention:*")),
-}  # fmt: skip
+}
 
 
 def entries() -> list[Entry]:
