@@ -31,78 +31,43 @@ Decision = dict[str, Any]
 
 def decide(history: History, current: Round) -> Decision:
     """Choices and parameters that are decided for the next trial of the round."""
-    plan = history.plan
-    number = len(history.trials)
-
-    # The opening tries every technique once, at its first values.
     if current.stage in (Stage.OPEN, Stage.JOIN):
-        arms = plan.each_technique() + joined_arms(history)
-        return at_defaults(plan, arms[number])
-
-    # Then the arms that are behind get another learning rate, in turn.
+        return first_of_each(history)
     if current.stage == Stage.FAIR:
-        arms_in_turn = arms_by_trials(history, before=current.start)
-        place = number - current.start
-        arm, _ = arms_in_turn[place]
-        rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])
-        return {**at_defaults(plan, arm), **rate}
-
+        return further_rate(history, current)
     if current.stage == Stage.TUNE:
         return climb(history)
 
     # An exploration takes turns; in the third turn the sampler decides everything.
     turns = (untried_pair, least_tried, free_choice)
-    return turns[number % 3](history)
+    number = len(history.trials)
+    turn = turns[number % len(turns)]
+    return turn(history)
+
+
+def first_of_each(history: History) -> Decision:
+    """The next arm of the opening, which tries every technique once, at its first values."""
+    plan = history.plan
+    arms = plan.each_technique() + joined_arms(history)
+    number = len(history.trials)
+    return at_defaults(plan, arms[number])
+
+
+def further_rate(history: History, current: Round) -> Decision:
+    """Another learning rate for the next of the arms that were behind when the round began."""
+    plan = history.plan
+    arms_in_turn = arms_by_trials(history, before=current.start)
+    place = len(history.trials) - current.start
+    arm, _ = arms_in_turn[place]
+
+    decision = at_defaults(plan, arm)
+    rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])
+    return decision | rate
 
 
 def at_defaults(plan: Plan, arm: Arm) -> Decision:
     """An arm with all its parameters at their first values."""
     return {**arm, **plan.defaults_of(arm)}
-
-
-def free_choice(_history: History) -> Decision:
-    """Nothing is decided."""
-    return {}
-
-
-def untried_pair(history: History) -> Decision:
-    """The best arm with a technique, with the best technique of another slot added, if untried."""
-    plan = history.plan
-    # Techniques in the order of the best arm that has them.
-    best: dict[tuple[str, str], Trial] = {}
-    for trial in history.best_of_each_arm():
-        for technique in trial.techniques:
-            if technique not in plan.absent:
-                best.setdefault(technique, trial)
-
-    # Pairs of these, those of the best arms first.
-    place = {technique: rank for rank, technique in enumerate(best)}
-    pairs = list(combinations(best, 2))
-    pairs.sort(key=lambda pair: place[pair[0]] + place[pair[1]])
-
-    # The first pair of two slots whose arm is new and can be asked.
-    for first, second in pairs:
-        slot, name = second
-        trial = best[first]
-        arm = {**trial.arm, slot: name}
-        if slot == first[0] or history.of_arm(arm) or plan.conflicts(arm):
-            continue
-        if history.can_be_asked(arm):
-            return {**arm, RATE: trial.params[RATE]}
-    return {}
-
-
-def least_tried(history: History) -> Decision:
-    """The technique with the fewest trials, so that none is judged on less than the others."""
-    candidates = []
-    for slot, name in history.plan.techniques:
-        is_absent = (slot, name) in history.plan.absent
-        if not is_absent and not history.is_exhausted(slot, name):
-            candidates.append((slot, name))
-    if not candidates:
-        return {}
-    slot, name = min(candidates, key=lambda technique: history.times_asked(*technique))
-    return {slot: name}
 
 
 def climb(history: History) -> Decision:
@@ -113,27 +78,43 @@ def climb(history: History) -> Decision:
     plan = history.plan
     arms = [plan.baseline, *leaders(history)]
     arm = min(arms, key=lambda each: len(history.of_arm(each)))
-    trials = history.of_arm(arm)
 
-    # The best trial's parameters, but its weight decay, which is left at its first value.
-    params = plan.defaults_of(arm)
-    scored = [trial for trial in trials if trial.value is not None]
-    if scored:
-        best = max(scored, key=lambda trial: (trial.is_complete, history.sign * trial.score))
-        for name in plan.parameters_of(arm):
-            if name in best.params and name != DECAY:
-                params[name] = best.params[name]
-
-    rate = next_rate(plan, trials, params[RATE])
+    params = best_params(history, arm)
+    rate = next_rate(plan, history.of_arm(arm), params[RATE])
+    # Where every rate of the ladder is tried, the sampler chooses the parameters.
     if not rate:
         return dict(arm)
     return {**arm, **params, **rate}
 
 
+def best_params(history: History, arm: Arm) -> dict[str, Any]:
+    """The parameters of an arm's best trial, but its weight decay, which has its first value.
+
+    Without a trial that has a score, all have their first values.
+    """
+    params = history.plan.defaults_of(arm)
+    scored = [trial for trial in history.of_arm(arm) if trial.value is not None]
+    if not scored:
+        return params
+
+    # A full training comes before one that was cut short, whatever their scores.
+    best = max(scored, key=lambda trial: (trial.is_complete, history.sign * trial.score))
+    for name in params:
+        if name in best.params and name != DECAY:
+            params[name] = best.params[name]
+    return params
+
+
 def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
     """The next untried learning rate around `start`, below those at which the training failed.
 
-    In an exploration a training may just have been worse than others, so it does not count there.
+    The decision is empty where every rate of the ladder is tried or too high. In an exploration a
+    training may just have been worse than others, so it does not count there.
+
+    Arguments:
+        plan: with the range of learning rates.
+        trials: those of one arm.
+        start: the learning rate in the middle of the ladder.
     """
     limit = math.inf
     tried = []
@@ -152,6 +133,51 @@ def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
     return {}
 
 
+def untried_pair(history: History) -> Decision:
+    """The best arm with a technique, with the best technique of another slot added, if untried."""
+    best = best_with_each_technique(history)
+    place = {technique: rank for rank, technique in enumerate(best)}
+    pairs = list(combinations(best, 2))
+    pairs.sort(key=lambda pair: place[pair[0]] + place[pair[1]])
+
+    # The first pair of two slots whose arm is new and can be asked.
+    for first, (slot, name) in pairs:
+        trial = best[first]
+        arm = {**trial.arm, slot: name}
+        is_pair = slot != first[0] and not history.plan.conflicts(arm)
+        if is_pair and not history.of_arm(arm) and history.can_be_asked(arm):
+            return {**arm, RATE: trial.params[RATE]}
+    return {}
+
+
+def best_with_each_technique(history: History) -> dict[tuple[str, str], Trial]:
+    """The best full trial with each technique that is loaded, techniques of the best arms first."""
+    best: dict[tuple[str, str], Trial] = {}
+    for trial in history.best_of_each_arm():
+        for technique in trial.techniques:
+            if technique not in history.plan.absent:
+                best.setdefault(technique, trial)
+    return best
+
+
+def least_tried(history: History) -> Decision:
+    """The technique with the fewest trials, so that none is judged on less than the others."""
+    candidates = []
+    for slot, name in history.plan.techniques:
+        is_absent = (slot, name) in history.plan.absent
+        if not is_absent and not history.is_exhausted(slot, name):
+            candidates.append((slot, name))
+    if not candidates:
+        return {}
+    slot, name = min(candidates, key=lambda technique: history.times_asked(*technique))
+    return {slot: name}
+
+
+def free_choice(_history: History) -> Decision:
+    """Nothing is decided."""
+    return {}
+
+
 def with_widened_rates(history: History) -> Plan:
     """The plan with a range of learning rates that holds the best ones well inside.
 
@@ -162,30 +188,50 @@ def with_widened_rates(history: History) -> Plan:
     space = plan.space[RATE]
     if not isinstance(space, FloatDistribution):
         raise TypeError(f"{RATE} must be drawn from a range of floats, got {space}")
-
-    arms = [plan.baseline, *leaders(history)]
-    best = []
-    for trial in history.best_of_each_arm():
-        if trial.arm in arms:
-            best.append(trial.params[RATE])
+    best = rates_of_leading_arms(history)
     tried = list(history.tried_rates or ())
 
     # One step may bring the best rate near the new end; then there is another step.
-    before, ends = None, (space.low, space.high)
+    before = None
+    ends = (space.low, space.high)
     while ends != before:
-        before, ends = ends, wider(ends, best, tried)
+        before = ends
+        ends = wider(ends, best, tried)
     widened = FloatDistribution(*ends, log=True)
     return replace(plan, space={**plan.space, RATE: widened})
+
+
+def rates_of_leading_arms(history: History) -> list[float]:
+    """The learning rates of the best trials of the model as it is and of the leaders."""
+    arms = [history.plan.baseline, *leaders(history)]
+    rates = []
+    for trial in history.best_of_each_arm():
+        if trial.arm in arms:
+            rates.append(trial.params[RATE])
+    return rates
 
 
 def wider(
     ends: tuple[float, float], best: Sequence[float], tried: Sequence[float]
 ) -> tuple[float, float]:
-    """The range with each end moved tenfold that a best rate is near, or a tried rate is beyond."""
+    """The range with each end moved tenfold that a best rate is near, or a tried rate is beyond.
+
+    Arguments:
+        ends: the lowest and the highest learning rate of the range.
+        best: the best learning rates, which should be well inside.
+        tried: the learning rates that must be inside.
+    """
     low, high = ends
     margin = (high / low) ** EDGE
-    if min(best, default=high) < low * margin or min(tried, default=high) < low:
+
+    # Without any rate, neither end is moved.
+    lowest_best = min(best, default=high)
+    lowest_tried = min(tried, default=high)
+    if lowest_best < low * margin or lowest_tried < low:
         low = min(low, max(low / 10, WIDEST[0]))
-    if max(best, default=0.0) > high / margin or max(tried, default=0.0) > high:
+
+    highest_best = max(best, default=0.0)
+    highest_tried = max(tried, default=0.0)
+    if highest_best > high / margin or highest_tried > high:
         high = max(high, min(high * 10, WIDEST[1]))
     return low, high

@@ -27,7 +27,14 @@ from advisor.work.prepare import Prepared
 
 @dataclass(frozen=True)
 class Event:
-    """Something to show while a study runs: how far it is, and one line of text for a log."""
+    """Something to show while a study runs: how far it is, and one line of text for a log.
+
+    Attributes:
+        stage: of the search, or another part of the work, such as `pilot`.
+        done: how much of it is done: trials that were begun, or steps of that part.
+        total: how much there is to do.
+        text: what has just happened, in words; it may be empty.
+    """
 
     stage: str
     done: int
@@ -65,15 +72,20 @@ class Search:
         on: Listener,
         first: Outcome | None = None,
     ) -> None:
-        self.prepared, self.plan, self.records = prepared, plan, records
-        self.crew, self.folder, self.on = crew, folder, on
+        self.prepared = prepared
+        self.plan = plan
+        self.records = records
+        self.crew = crew
+        self.folder = folder
+        self.on = on
         self.history = History(plan, prepared.criterion, read_trials(records, plan))
         self.deadline: float | None = None
+
         self._ledger = Ledger(self.history, records)
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
         self._booked = time.monotonic()
-        self._begun: set[int] = set()
+        self._begun: set[int] = set()  # numbers of the trials that are trained or over
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
@@ -86,25 +98,18 @@ class Search:
             self.end(current)
             self.book_time()
 
-    def is_late(self) -> bool:
-        """Whether the time for the search is up."""
-        return self.deadline is not None and time.monotonic() > self.deadline
-
-    def book_time(self) -> None:
-        """Add the time since the last call to that of the study."""
-        now = time.monotonic()
-        self.records.spend(now - self._booked)
-        self._booked = now
-
     def ask(self, current: Round) -> None:
         """Ask for the trials of a round that have not been asked yet."""
+        # The sampler compares trials whose ranges are equal, so wider ranges need a new one.
         plan = with_widened_rates(self.history)
         if plan.space != self._sampler.plan.space:
             self._sampler = Sampler(plan, self.history.criterion.direction)
         self._sampler.follow(self.history.trials)
+
         for number in range(len(self.history.trials), current.end):
             seed = mix(self.prepared.study.seed, "ask", number)
-            params = self._sampler.propose(seed, decide(self.history, current))
+            decision = decide(self.history, current)
+            params = self._sampler.propose(seed, decision)
             self._ledger.ask(plan, params, current)
 
     def train(self, current: Round) -> None:
@@ -113,26 +118,19 @@ class Search:
         A round that was stopped is gone through again from its first rung, so that the same trials
         are compared there.
         """
+        self._begin(current)
         alive = self._trials_of(current)
-        self._begun.clear()
-        for trial in self.history.trials:
-            if trial.epochs or not trial.is_running:
-                self._begun.add(trial.number)
-        if self._first is not None and current.start == 0 and 0 not in self._begun:
-            self._record(alive[0], self._first)
-
         limit = loss_limit(self.history, current)
         for begun, rung in pairwise([0, *self.plan.rungs]):
-            # What a stopped round has trained up to this rung is not trained again.
-            jobs = {}
-            for trial in alive:
-                if trial.ended is None and trial.epochs < self._last_epoch(trial, rung):
-                    jobs[trial.number] = self._job(trial, begun, rung, limit)
+            jobs = self._jobs(alive, begun, rung, limit)
             for number, outcome in self.crew.run(jobs, self.is_late):
-                self._record(self.history.trials[number], outcome)
+                trial = self.history.trials[number]
+                self._record(trial, outcome)
+            # When the time is up, some trials have not come to the rung.
             if self.is_late():
                 return
 
+            # A training that was given up before the rung is not compared there.
             alive = [trial for trial in alive if trial.ended is None or trial.epochs >= rung]
             if rung < self.plan.epochs:
                 alive = self._survivors(current, alive, rung)
@@ -145,21 +143,44 @@ class Search:
             file.unlink(missing_ok=True)
         self._report(current.stage, "")
 
-    def _trials_of(self, current: Round) -> list[Trial]:
-        return self.history.trials[current.start : current.end]
+    def is_late(self) -> bool:
+        """Whether the time for the search is up."""
+        return self.deadline is not None and time.monotonic() > self.deadline
 
-    def _last_epoch(self, trial: Trial, rung: int) -> int:
-        """The epoch to which a trial is trained now.
+    def book_time(self) -> None:
+        """Add the time since the last call to that of the study."""
+        now = time.monotonic()
+        self.records.spend(now - self._booked)
+        self._booked = now
 
-        The first trial goes to the end at once: whatever happens later, there is a model as it is
-        to compare with.
-        """
-        return self.plan.epochs if trial.number == 0 else rung
+    def _begin(self, current: Round) -> None:
+        """Note which trials are begun already; the pilot's training is that of the first one."""
+        self._begun.clear()
+        for trial in self.history.trials:
+            if trial.epochs or not trial.is_running:
+                self._begun.add(trial.number)
 
-    def _job(self, trial: Trial, begun: int, rung: int, limit: float | None) -> Job:
-        """The training of a trial from the rung where it stands to the next one."""
+        if self._first is not None and current.start == 0 and 0 not in self._begun:
+            self._record(self.history.trials[0], self._first)
+
+    def _jobs(
+        self, alive: Sequence[Trial], begun: int, rung: int, limit: float | None
+    ) -> dict[int, Job]:
+        """The trainings from one rung to the next that are still to be done, by trial number."""
+        jobs = {}
+        for trial in alive:
+            # The first trial goes to the end at once: whatever happens later, there is a model as
+            # it is to compare with.
+            last = self.plan.epochs if trial.number == 0 else rung
+
+            # What a stopped round has trained up to this rung is not trained again.
+            if trial.ended is None and trial.epochs < last:
+                jobs[trial.number] = self._job(trial, begun, last, limit)
+        return jobs
+
+    def _job(self, trial: Trial, begun: int, last: int, limit: float | None) -> Job:
+        """The training of a trial from the epoch `begun` to the epoch `last`."""
         prepared = self.prepared
-        last = self._last_epoch(trial, rung)
         is_full = last == self.plan.epochs
         return Job(
             study=prepared.ref,
@@ -182,28 +203,12 @@ class Search:
     def _state_file(self, trial: Trial, epoch: int) -> str:
         return str(self.folder / f"{trial.number}-{epoch}.pt")
 
-    def _record(self, trial: Trial, outcome: Outcome) -> None:
-        """Write what a job brought, and show it."""
-        self._ledger.record(trial, outcome)
-        self._begun.add(trial.number)
-        text = outcome.why
-        if not text and outcome.curve:
-            last = outcome.curve[-1]
-            metric = self.prepared.objective.metric.name
-            text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
-        rate = trial.params[RATE]
-        line = f"trial {trial.number}: {arm_label(trial.arm)} lr {rate:.2g}: {text}"
-        self._report(trial.stage, line)
-
-    def _report(self, stage: Stage, text: str) -> None:
-        total = self.prepared.study.trials
-        self.on(Event(stage, len(self._begun), total, text))
-
     def _survivors(self, current: Round, alive: Sequence[Trial], rung: int) -> list[Trial]:
-        """The trials that go on from a rung; the others are closed."""
+        """The trials that go on from a rung, best first; the others are closed."""
         criterion = self.history.criterion
         trials = ranked(criterion, alive, rung)
         kept = survivors(self.plan, current, trials)
+
         going: list[Trial] = []
         better: list[float] = []
         for trial, score in trials:
@@ -214,3 +219,25 @@ class Search:
                 why = why_outranked(criterion, score, better, len(trials), rung)
                 self._ledger.close(trial, Ended.OUTRANKED, why)
         return going
+
+    def _record(self, trial: Trial, outcome: Outcome) -> None:
+        """Write what a job brought, and show it."""
+        self._ledger.record(trial, outcome)
+        self._begun.add(trial.number)
+
+        text = outcome.why
+        if not text and outcome.curve:
+            last = outcome.curve[-1]
+            metric = self.prepared.objective.metric.name
+            text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
+        label = arm_label(trial.arm)
+        rate = trial.params[RATE]
+        self._report(trial.stage, f"trial {trial.number}: {label} lr {rate:.2g}: {text}")
+
+    def _report(self, stage: Stage, text: str) -> None:
+        total = self.prepared.study.trials
+        event = Event(stage, len(self._begun), total, text)
+        self.on(event)
+
+    def _trials_of(self, current: Round) -> list[Trial]:
+        return self.history.trials[current.start : current.end]

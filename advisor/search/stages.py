@@ -31,6 +31,7 @@ def next_round(history: History, total: int) -> Round | None:
     for trial in history.trials:
         if trial.is_running:
             return trial.round
+
     start = len(history.trials)
     left = total - start
     if left <= 0:
@@ -42,7 +43,10 @@ def next_round(history: History, total: int) -> Round | None:
 
 
 def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]:
-    """The stages in order, each with the number of trials that it still wants."""
+    """The stages in order, each with the number of trials that it still wants.
+
+    The number is zero or negative for a stage that has had its trials.
+    """
     start = len(history.trials)
 
     # Each technique alone; then those that could not train alone, each beside a partner.
@@ -57,12 +61,8 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
     yield Stage.FAIR, len(behind)
 
     # Combinations, until only the trials are left that tune.
-    before = 0
-    for trial in history.trials:
-        if trial.stage not in (Stage.EXPLORE, Stage.TUNE):
-            before += 1
-    tuning = round((total - before) * TUNE_SHARE)
-    yield Stage.EXPLORE, min(EXPLORED, total - tuning - start)
+    left = total - tuning_trials(history, total) - start
+    yield Stage.EXPLORE, min(EXPLORED, left)
 
     # A step up and a step down the ladder for each arm; then the leaders are chosen again.
     arms = 1 + len(leaders(history))
@@ -77,10 +77,49 @@ def trials_for_each(history: History, total: int) -> int:
     for trial in history.trials[:opened]:
         if not trial.is_decided:
             trained += 1
+
+    # Each arm has one trial; the rest of the share is for further ones.
     arms = len(arms_by_trials(history, before=opened))
     further = (FAIR_SHARE * total - trained) / max(1, arms)
     quota = 1 + math.floor(further)
     return max(1, min(QUOTA, quota))
+
+
+def tuning_trials(history: History, total: int) -> int:
+    """How many of `total` trials tune: a share of those that come after the quota is met."""
+    before = 0
+    for trial in history.trials:
+        if trial.stage not in (Stage.EXPLORE, Stage.TUNE):
+            before += 1
+    return round((total - before) * TUNE_SHARE)
+
+
+def leaders(history: History) -> list[Arm]:
+    """The arms other than the model as it is with the best full trials, best first."""
+    best = history.best_of_other_arms()
+    return [trial.arm for trial in best[:LEADERS]]
+
+
+def arms_by_trials(history: History, before: int | None = None) -> list[tuple[Arm, int]]:
+    """Judged arms that can be tried again, with the number of their trials, fewest first.
+
+    Only trials with a number below `before` count; None counts all.
+    """
+    end = len(history.trials) if before is None else before
+    arms = []
+    for arm in judged_arms(history):
+        trials = [trial for trial in history.of_arm(arm) if trial.number < end]
+        is_decided = any(trial.is_decided for trial in trials)
+        if history.can_be_asked(arm) and not is_decided:
+            arms.append((arm, len(trials)))
+    # Arms with equally many trials stay in the order of the plan.
+    arms.sort(key=lambda arm_and_count: arm_and_count[1])
+    return arms
+
+
+def joined_arms(history: History) -> list[Arm]:
+    """The arms of techniques that could not train alone and are judged beside another one."""
+    return [arm for arm in judged_arms(history) if count_changes(arm) > 1]
 
 
 def judged_arms(history: History) -> list[Arm]:
@@ -92,6 +131,8 @@ def judged_arms(history: History) -> list[Arm]:
     """
     plan = history.plan
     opening = history.trials[: len(plan.each_technique())]
+
+    # Partners are the techniques that have a score; those trained to the end come last.
     partners = []
     for trial in opening:
         if trial.value is not None and trial.techniques:
@@ -110,7 +151,10 @@ def judged_arms(history: History) -> list[Arm]:
 def beside_best_partner(history: History, trial: Trial, partners: Sequence[Trial]) -> Arm | None:
     """The trial's one technique beside the best one of another slot, or None where there is none.
 
-    `partners` are in order, the best one last.
+    Arguments:
+        history: the trials so far, with their plan.
+        trial: the one that could not train, with one technique.
+        partners: trials with a score, the best one last.
     """
     slot, name = trial.techniques[0]
     for partner in reversed(partners):
@@ -118,30 +162,3 @@ def beside_best_partner(history: History, trial: Trial, partners: Sequence[Trial
         if partner.arm[slot] == KEEP and not history.plan.conflicts(pair):
             return pair
     return None
-
-
-def joined_arms(history: History) -> list[Arm]:
-    """The arms of techniques that could not train alone and are judged beside another one."""
-    return [arm for arm in judged_arms(history) if count_changes(arm) > 1]
-
-
-def arms_by_trials(history: History, before: int | None = None) -> list[tuple[Arm, int]]:
-    """Judged arms that can be tried again, with the number of their trials, fewest first.
-
-    Only trials with a number below `before` count; None counts all.
-    """
-    last = len(history.trials) if before is None else before
-    arms = []
-    for arm in judged_arms(history):
-        trials = [trial for trial in history.of_arm(arm) if trial.number < last]
-        is_decided = any(trial.is_decided for trial in trials)
-        if history.can_be_asked(arm) and not is_decided:
-            arms.append((arm, len(trials)))
-    arms.sort(key=lambda arm_and_count: arm_and_count[1])
-    return arms
-
-
-def leaders(history: History) -> list[Arm]:
-    """The arms other than the model as it is with the best full trials, best first."""
-    best = history.best_of_other_arms()
-    return [trial.arm for trial in best[:LEADERS]]
