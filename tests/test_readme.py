@@ -9,7 +9,8 @@ import advisor
 from advisor.cli import COMMANDS, cli
 from advisor.host.host import load
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
@@ -21,7 +22,7 @@ def test_every_block_of_python_runs(number):
 
 
 def test_the_example_of_the_model_library_prints_what_it_says(capsys):
-    text = (Path(__file__).parent.parent / "docs" / "model.md").read_text()
+    text = (ROOT / "docs" / "model.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(code, "docs/model.md", "exec"), {"__name__": "docs"})
     assert re.search(r"# (\[\(.*\)\])", code)[1] == capsys.readouterr().out.splitlines()[0]
@@ -82,7 +83,7 @@ def test_every_advisor_command_of_the_readme_exists_with_its_options():
 
 
 def test_make_targets_of_the_readme_exist():
-    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     for line in SHELL:
         if line.startswith("make "):
             assert re.search(rf"^{line.split()[1]}:", makefile, re.MULTILINE), line
@@ -90,4 +91,24 @@ def test_make_targets_of_the_readme_exist():
 
 def test_every_link_of_the_readme_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (Path(__file__).parent.parent / target).exists(), target
+        assert (ROOT / target).exists(), target
+
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_of_a_document_leads_to_a_file(path):
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
+    own = [link for link in links if "://" not in link]
+    assert not [link for link in own if not (path.parent / link).exists()]
+
+
+def test_the_way_through_the_code_names_what_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    name, link = r"`(?:\w+\.)?(\w+)`", r"\[[^\]]+\]\(\.\./([^)]+)\)"
+    places = [(found[1], found[2]) for found in re.finditer(f"{name} in {link}", text)]
+    places += [(found[2], found[1]) for found in re.finditer(f"{link} {name}", text)]
+    assert len(places) > 15
+    gone = [pair for pair in places if f"def {pair[0]}(" not in (ROOT / pair[1]).read_text()]
+    assert not gone
