@@ -41,7 +41,7 @@ _HOME = {
     "recommendation": "advisor.api.tune",
 }
 
-__all__ = [  # read by type checkers, in the order of the table
+__all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "__version__",
     "Study",
     "Task",

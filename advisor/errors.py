@@ -15,6 +15,14 @@ LEFT_OUT = "_advisor_left_out"
 class AdvisorError(Exception):
     """Base of every error that advisor raises on purpose; its text names who, where, what was given
     and what to do next.
+
+    Example:
+        >>> import advisor
+        >>> try:
+        ...     advisor.Study("", task=None)
+        ... except advisor.AdvisorError as problem:
+        ...     print(problem.exit_code)
+        2
     """
 
     exit_code = 1
@@ -23,6 +31,12 @@ class AdvisorError(Exception):
 class InputError(AdvisorError):
     """The user's input is at fault: a path, a name, a model that does not fit the data, an unknown
     option.
+
+    Example:
+        >>> import advisor
+        >>> advisor.Task("net.py:Net", data="people.csv")
+        Traceback (most recent call last):
+        advisor.errors.InputError: Task(build=…) needs a class or a function ...
     """
 
     exit_code = 2
@@ -31,11 +45,33 @@ class InputError(AdvisorError):
 class PluginError(InputError):
     """A plugin breaks its contract: it cannot be imported, a hook is misspelt, or two plugins claim
     one name.
+
+    Example:
+        >>> import advisor, torch
+        >>> from pathlib import Path
+        >>> _ = Path("broken.py").write_text("import a_module_that_is_not_there")
+        >>> data = (torch.randn(60, 4), torch.randn(60))
+        >>> task = advisor.Task(lambda: torch.nn.Linear(4, 1), data)
+        >>> advisor.diagnose(advisor.Study("small", task), plugins=["broken.py"])
+        Traceback (most recent call last):
+        advisor.errors.PluginError: ...broken.py...
     """
 
 
 class SearchError(AdvisorError):
-    """The search itself failed: no trial ended with a score."""
+    """The search itself failed: no trial ended with a score.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> data = (torch.randn(60, 4), torch.arange(60) % 3)
+        >>> task = advisor.Task(net, data, loss=lambda output, target: output.sum() * float("nan"))
+        >>> advisor.tune(advisor.Study("small", task, trials=1, epochs=1))
+        Traceback (most recent call last):
+        advisor.errors.SearchError: Study 'small': ...
+    """
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:

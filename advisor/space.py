@@ -51,6 +51,14 @@ class Float(Range[float]):
     """A real number in `[low, high]`, of which `default` is tried first.
 
     `log=True` searches its logarithm.
+
+    Example:
+        >>> import advisor
+        >>> rate = advisor.Float(1e-4, 1e-2, log=True)
+        >>> round(rate.first, 6)
+        0.001
+        >>> rate.holds(0.5)
+        False
     """
 
     low: float
@@ -71,6 +79,12 @@ class Int(Range[int]):
     """A whole number in `[low, high]`, of which `default` is tried first.
 
     `log=True` searches its logarithm.
+
+    Example:
+        >>> import advisor
+        >>> epochs = advisor.Int(5, 30, default=20)
+        >>> epochs.first, epochs.holds(31)
+        (20, False)
     """
 
     low: int
@@ -97,6 +111,12 @@ class Choice:
     """One of a few options (text, numbers or booleans): `Choice("a", "b")` or `Choice(["a", "b"])`.
 
     `default` is tried first, else the first option.
+
+    Example:
+        >>> import advisor
+        >>> form = advisor.Choice("none", "tanh")
+        >>> form.first, form.holds("sigmoid")
+        ('none', False)
     """
 
     options: tuple[Option, ...]

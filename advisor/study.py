@@ -46,6 +46,15 @@ class Task:
             is the batch.
         include, exclude: patterns (`"layer1.*"`) of activation sites, by their ids, to swap or to
             leave alone.
+
+    Example:
+        >>> import advisor
+        >>> from sklearn.datasets import load_iris
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, data=lambda: load_iris(return_X_y=True), metric="accuracy")
+        >>> tables = advisor.Task(net, train="train.csv", valid="valid.csv", target="species")
     """
 
     build: Callable[..., Any]
@@ -118,6 +127,16 @@ class Study:
             it.
         noise: score under Gaussian noise on the inputs, of this share of each input's deviation;
             None for none.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> study = advisor.Study("small", task, minutes=5, only={"activation": ["elu", "gelu"]})
+        >>> study.trials, study.seed
+        (60, 0)
     """
 
     name: str

@@ -23,6 +23,13 @@ class Slot:
 
     `after` and `before` name slots whose techniques are applied earlier or later in a run; names of
     slots that are not loaded are ignored.
+
+    Example:
+        >>> import advisor
+        >>> slot = advisor.Slot("optimizer", "how the weights are updated", after=("pretraining",))
+        >>> @advisor.hookimpl
+        ... def slots():
+        ...     return [slot]
     """
 
     name: str
@@ -49,6 +56,18 @@ class Technique:
         mends: the kinds of findings (docs/diagnosis.md) that it mends besides those that name its
             slot; a recommendation gives them as its reasons.
         waived: promises of the conformance kit that need not hold, each with the reason.
+
+    Example:
+        >>> import advisor, torch
+        >>> class SGD(advisor.Technique):
+        ...     name, slot, cite = "sgd", "optimizer", "Robbins & Monro 1951"
+        ...     space = {"momentum": advisor.Float(0.0, 0.99)}
+        ...     def apply(self, run, momentum=0.9):
+        ...         run.optimizer = lambda groups, lr, weight_decay: torch.optim.SGD(
+        ...             groups, lr=lr, momentum=momentum, weight_decay=weight_decay
+        ...         )
+        >>> SGD().defaults()
+        {'momentum': 0.9}
     """
 
     name: str

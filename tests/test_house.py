@@ -394,7 +394,7 @@ def documented_constant(path: str, name: str) -> str:
 
 def test_a_name_that_is_not_public_is_refused_with_those_that_are():
     with pytest.raises(AttributeError, match=r"no attribute 'Stduy'.*Study"):
-        advisor.Stduy  # the access is the test
+        advisor.Stduy  # noqa: B018  # the access is the test  # the access is the test
 
 
 def test_type_checkers_see_the_same_public_names_as_programs():

@@ -49,6 +49,17 @@ def diagnose(
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
 
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(dim=1))
+        >>> data = (torch.randn(60, 4), torch.arange(60) % 3)
+        >>> task = advisor.Task(net, data, loss=nn.CrossEntropyLoss())  # which takes logits
+        >>> report = advisor.diagnose(advisor.Study("small", task))
+        >>> [finding.kind for finding in report.findings]
+        ['output_misfit']
+
     Raises:
         InputError: the task is at fault.
     """

@@ -58,6 +58,16 @@ def tune(
         plugins: plugin files to load besides the installed plugins.
         on: called with an `Event` whenever there is something to show.
 
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> study = advisor.Study("small", task, trials=4, epochs=1, seeds=3)
+        >>> advisor.tune(study).verdict in ("change", "keep", "undecided")
+        True
+
     Raises:
         InputError: the task is at fault.
         SearchError: no trial ended with a score.
@@ -92,6 +102,17 @@ def tune(
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:
     """The last recommendation of a study in the database.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> study = advisor.Study("small", task, trials=4, epochs=1, seeds=3)
+        >>> _ = advisor.tune(study, storage="small.db")
+        >>> advisor.recommendation("small", storage="small.db").study
+        'small'
 
     Raises `InputError` when there is none.
     """

@@ -77,6 +77,16 @@ class Finding(Record):
         source: where the bound comes from.
         slot: the slot that can mend it, or None.
         sentence: all of it in words.
+
+    Example:
+        >>> import advisor
+        >>> finding = advisor.Finding(
+        ...     kind="few_rows", place="data", number=400, threshold=1000,
+        ...     source="Wilson et al. 2017", slot="optimizer",
+        ...     sentence="400 training rows: an adaptive step overfits them.",
+        ... )
+        >>> finding.to_json()["number"]
+        400
     """
 
     kind: str

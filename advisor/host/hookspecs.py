@@ -18,7 +18,17 @@ PROJECT = "advisor"
 # The markers of both sides: what advisor specifies, and what a plugin implements.
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a function of a plugin as an implementation of the hook of the same name."""
+"""Marks a function of a plugin as an implementation of the hook of the same name.
+
+Example:
+    >>> import advisor
+    >>> from torch import nn
+    >>> @advisor.hookimpl
+    ... def techniques():
+    ...     return [advisor.Activation("mish_again", nn.Mish, cite="Misra 2019")]
+    >>> techniques()
+    [<technique activation=mish_again>]
+"""
 
 
 @hookspec

@@ -114,6 +114,16 @@ class Layer:
         closes_branch: it is the last layer of a residual branch: its result, with no activation and
             no other layer between, is added to a value that went past the branch. A normalization
             at the end of a branch closes it.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> net = lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> run = advisor.diagnose(advisor.Study("small", task)).run
+        >>> layer = run.anatomy.layers[0]
+        >>> layer.name, layer.kind, layer.followed_by, layer.is_output
+        ('0', 'linear', 'relu', False)
     """
 
     name: str

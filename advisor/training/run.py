@@ -80,6 +80,17 @@ class Run:
         later: parameters that begin to train after a share of a full training's epochs, and are
             frozen until then.
         cache: folder where `remember` keeps its files, or None to keep nothing.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> net = lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> run = advisor.diagnose(advisor.Study("small", task)).run
+        >>> [layer.name for layer in run.anatomy.layers]
+        ['0', '2']
+        >>> run.sample(8)[0].shape
+        torch.Size([8, 4])
     """
 
     task: Task

@@ -61,6 +61,18 @@ class Recommendation:
         skipped: techniques that do not fit.
         trials, seconds, versions, warnings: what the answer cost and rests on.
         apply_with: lines of Python that apply it.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def net():
+        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> study = advisor.Study("small", task, trials=4, epochs=1, seeds=3)
+        >>> recommendation = advisor.tune(study)
+        >>> recommendation.verdict in ("change", "keep", "undecided")
+        True
+        >>> model = recommendation.apply(net())  # with the chosen techniques in it
     """
 
     study: str

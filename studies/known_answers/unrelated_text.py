@@ -29,5 +29,5 @@ study = advisor.Study(
 EXPECTED = {
     "verdict": ["keep"],
     "gain": (-0.05, 0.02),
-    "source": "exact: the words of a text are independent given its topic, and only one depends on it",
+    "source": "exact: given its topic the words of a text are independent; one depends on it",
 }

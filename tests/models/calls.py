@@ -23,7 +23,7 @@ def repeated(times):
 
 class Two(nn.Module):
     def __init__(self):
-        super().__init__(); self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)  # fmt: skip  # two on one line
+        super().__init__(); self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)  # fmt: skip  # noqa: E702  # two on one line  # two on one line
 
 
 class Lifts:

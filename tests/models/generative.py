@@ -1,6 +1,7 @@
 """Generators, auto-encoders, flows and fields, in the manner of the repositories that made them
 known.
 """
+# ruff: noqa: A002  # as people write it
 # as people write it
 
 import math

@@ -1,4 +1,5 @@
 """Networks on graphs, without a library for graphs."""
+# ruff: noqa: A002  # as people write it
 # as people write it
 
 import math

@@ -70,7 +70,7 @@ class ByTable(Between):
 
 
 class ByPartial(Between):
-    def make(self, act=functools.partial(nn.LeakyReLU, 0.2)):  # the case in question
+    def make(self, act=functools.partial(nn.LeakyReLU, 0.2)):  # noqa: B008  # the case in question  # the case in question
         return act()
 
 
@@ -187,7 +187,7 @@ def at_import():
     return nn.Sequential(nn.Linear(8, 8), SHARED, nn.Linear(8, 2))
 
 
-def as_default(act=nn.Tanh()):  # the case in question
+def as_default(act=nn.Tanh()):  # noqa: B008  # the case in question  # the case in question
     return nn.Sequential(nn.Linear(8, 8), act, nn.Linear(8, 2))
 
 

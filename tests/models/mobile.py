@@ -1,4 +1,5 @@
 """Image classifiers for small devices, in the manner of the repositories that made them known."""
+# ruff: noqa: A002, RUF046  # as people write it
 # as people write it
 
 from functools import partial
@@ -70,7 +71,7 @@ class InvertedResidual(nn.Module):
     def forward(self, x):
         if self.use_res_connect:
             return x + self.conv(x)
-        else:  # as people write it
+        else:  # noqa: RET505  # as people write it
             return self.conv(x)
 
 

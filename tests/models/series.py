@@ -1,4 +1,5 @@
 """Sequences and time series, in the manner of the repositories that made them known."""
+# ruff: noqa: A001, A002  # as people write it
 # as people write it
 
 import random

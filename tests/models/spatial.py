@@ -295,7 +295,7 @@ class NeRF(nn.Module):
                 h = torch.cat([pts, h], -1)
         alpha = F.relu(self.alpha_linear(h))
         h = torch.cat([self.feature_linear(h), input_views], -1)
-        for _i, l in enumerate(self.views_linears):  # as people write it
+        for _i, l in enumerate(self.views_linears):  # noqa: E741  # as people write it  # as people write it
             h = F.relu(l(h))
         return torch.cat([torch.sigmoid(self.rgb_linear(h)), alpha], -1)
 

@@ -1,6 +1,7 @@
 """Tables, recommendation and reinforcement learning, in the manner of the repositories that made
 them known.
 """
+# ruff: noqa: B008, PIE808, RUF007  # as people write it
 # as people write it
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Image classifiers, in the manner of the repositories that made them known."""
+# ruff: noqa: A001, A002, UP031  # as people write it
 # as people write it
 
 from collections import namedtuple

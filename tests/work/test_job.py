@@ -49,7 +49,7 @@ def test_a_process_reads_the_data_once_for_all_jobs_of_an_opening(monkeypatch, j
     prepared.splits(0)
     prepared.splits(1)
     with in_this_process(prepared):
-        for seed in range(3):
+        for _ in range(3):
             work(job(opening=prepared.opening))
     assert len(opened) == 1
     work(job(opening="another"))

@@ -51,6 +51,18 @@ class Activation(Technique):
         unfit: a further reason why it cannot be tried on a run: `(run) -> sentence or None`.
         per_channel: the factory is called with `channels` as well, which has a `count`, and `last`:
             whether they are the last dimension of what reaches the site, and not the second.
+
+    Example:
+        >>> import advisor, torch
+        >>> sine = advisor.Activation("sine", lambda: torch.sin, cite="Sitzmann et al. 2020")
+        >>> class Snake(torch.nn.Module):
+        ...     def __init__(self, frequency=1.0):
+        ...         super().__init__()
+        ...         self.frequency = frequency
+        ...     def forward(self, x):
+        ...         return x + torch.sin(self.frequency * x) ** 2 / self.frequency
+        >>> space = {"frequency": advisor.Float(0.5, 5.0, default=1.0)}
+        >>> snake = advisor.Activation("snake", Snake, cite="Ziyin et al. 2020", space=space)
     """
 
     slot = "activation"

@@ -43,6 +43,17 @@ class Embedding(Technique):
     the rest of the `state_dict` stays; else fixed, put into the rows themselves. The space has a
     choice `rows`: `tuned` lets training change the vectors, `frozen` does not, `frozen-then-tuned`
     does from the middle of a full training on.
+
+    Example:
+        >>> import advisor, numpy
+        >>> class Random(advisor.Embedding):
+        ...     name, cite = "random", "a control"
+        ...     def vectors(self, sentences, width, seed, **params):
+        ...         draw = numpy.random.default_rng(seed)
+        ...         words = sorted({word for sentence in sentences for word in sentence})
+        ...         return {word: draw.normal(size=width) for word in words}
+        >>> list(Random().vectors([[1, 2], [2, 3]], width=8, seed=0))
+        [1, 2, 3]
     """
 
     slot = "embedding"

@@ -39,6 +39,17 @@ class Initializer(Technique):
     one block at a time. Biases become zero (one forget gate 1), unless the author set one on
     purpose. Left as they are: embeddings and what is tied to them, norm layers, frozen layers,
     layers that the author set to zero, and raw parameters; `skips` lists them.
+
+    Example:
+        >>> import advisor, torch
+        >>> class Scaled(advisor.Initializer):
+        ...     name, cite = "scaled", "LeCun et al. 1998"
+        ...     def fill(self, weight, fans, generator, **params):
+        ...         weight.normal_(0, fans.gain / fans.fan_in**0.5, generator=generator)
+        >>> weight = torch.empty(8, 4)
+        >>> Scaled().fill(weight, advisor.Fans(fan_in=4, fan_out=8, gain=2**0.5), torch.Generator())
+        >>> bool(weight.std() > 0)
+        True
     """
 
     slot = "initializer"

@@ -25,6 +25,12 @@ class Fans:
 
     `recurrent` blocks map a hidden state to itself; `kind` is that of the layer: `linear`, `conv`,
     `conv_transpose`, `rnn` or `attention`.
+
+    Example:
+        >>> import advisor
+        >>> fans = advisor.Fans(fan_in=64, fan_out=32, gain=2**0.5)
+        >>> round(fans.gain / fans.fan_in**0.5, 3)  # the deviation of He et al. 2015
+        0.177
     """
 
     fan_in: float

@@ -58,6 +58,12 @@ _WATCHED = "watched "
 class Learnt(NamedTuple):
     """What a layer's training came to: the loss before and after, and numbers that were watched, by
     name.
+
+    Example:
+        >>> import advisor
+        >>> learnt = advisor.Learnt(before=0.9, after=0.4, watched={"sparsity": 0.05})
+        >>> learnt.after < learnt.before
+        True
     """
 
     before: float
@@ -79,6 +85,19 @@ class Pretraining(Technique):
         labelled: whether `learn` gets `targets`; its inputs are then those of whole training rows.
         space: passes over a layer's inputs at most, learning rate, and how many layers stay as
             pretraining left them.
+
+    Example:
+        >>> import advisor
+        >>> class Centre(advisor.Pretraining):
+        ...     name, cite = "centre", "LeCun et al. 1998"
+        ...     def learn(self, segment, inputs, generator, epochs=20, lr=3e-3):
+        ...         def loss(rows, noise):
+        ...             return segment.encode(rows[0]).mean(0).square().mean()
+        ...         return self.descend(
+        ...             segment.parameters, [inputs], loss, generator, epochs=epochs, lr=lr
+        ...         )
+        >>> Centre().defaults()["epochs"]
+        20
     """
 
     slot = "pretraining"

@@ -38,6 +38,18 @@ class Segment:
         size: shape of one input row.
         yields: input rows for each row of data: more than one where a layer runs on tokens, or
             several times.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> net = lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+        >>> run = advisor.diagnose(advisor.Study("small", task)).run
+        >>> segments, skipped = advisor.Pretraining().segments(run)
+        >>> segments[0].layer.name, segments[0].encode(torch.randn(5, 4)).shape
+        ('0', torch.Size([5, 8]))
+        >>> skipped
+        [('2', 'output layer')]
     """
 
     layer: Layer
