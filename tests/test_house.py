@@ -49,7 +49,7 @@ ARROWS = {
     "verdict": "diagnosis errors randomness record search store technique training work",
     "api": "diagnosis errors host model search store study training verdict work",
     "report": "api diagnosis errors host model randomness "
-    "search slots store technique training verdict",
+    "search slots space store technique training verdict",
     "cli": "api errors host loading report space store technique testing verdict work",
     "testing": "data diagnosis errors host model randomness slots space study technique training",
 }

@@ -9,6 +9,7 @@ import click
 
 from advisor.cli.options import as_json, plugin, without
 from advisor.host.host import Plugin, load
+from advisor.report.text import show_table
 
 COLUMNS = ("plugin", "version", "slots", "techniques", "source")
 """The columns of the table."""
@@ -30,11 +31,8 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
         for row in plain:
             del row["built_in"]  # a detail of ours
         click.echo(json.dumps(plain, indent=2))
-        return
-
-    from advisor.report.text import show_table
-
-    show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")
+    else:
+        show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")
 
 
 def table_row(plugin: Plugin) -> list[object]:

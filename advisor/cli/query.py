@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -41,15 +43,19 @@ def command(
         raise InputError(NO_QUESTION)
     columns, rows = read(storage_url(storage), sql)
     if as_json:
-        # Values that JSON does not have, such as times, become text.
-        plain = [dict(zip(columns, row, strict=True)) for row in rows]
-        click.echo(json.dumps(plain, indent=2, default=str, ensure_ascii=False))
+        click.echo(rows_as_json(columns, rows))
     elif as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
     else:
         from advisor.report.text import show_table
 
         show_table(columns, rows, "no rows")
+
+
+def rows_as_json(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as objects; values that JSON does not have, such as times, become text."""
+    plain = [dict(zip(columns, row, strict=True)) for row in rows]
+    return json.dumps(plain, indent=2, default=str, ensure_ascii=False)
 
 
 def schema_text() -> str:

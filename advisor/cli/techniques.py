@@ -12,6 +12,7 @@ import click
 from advisor.cli.options import as_json, plugin, without
 from advisor.errors import InputError, listing, near
 from advisor.host.host import Host, load
+from advisor.report.text import show_table
 from advisor.space import Choice, Parameter
 from advisor.technique import Technique
 
@@ -106,13 +107,8 @@ def command(
     """List the techniques of all slots or of one, or tell all about one technique."""
     host = load(plugins, without)
     listed = named_techniques(host, name)
-    # The page shows whole slots, also where one technique is named.
     if page:
-        from advisor.report.catalogue_page import write_catalogue
-
-        slots = dict.fromkeys(each.slot for each in listed)
-        click.echo(f"wrote {write_catalogue(host, list(slots), page)}", err=True)
-
+        write_page(host, listed, page)
     if as_json:
         plain = [each.to_json() for each in listed]
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
@@ -120,6 +116,16 @@ def command(
         show_list(listed)
     else:
         click.echo("\n\n".join(each.description() for each in listed))
+
+
+def write_page(host: Host, listed: Sequence[OfferedTechnique], page: str) -> None:
+    """Write the page of the slots of these techniques, and say on stderr where it is."""
+    from advisor.report.catalogue_page import write_catalogue
+
+    # The page shows whole slots, also where one technique is named.
+    slots = dict.fromkeys(each.slot for each in listed)
+    place = write_catalogue(host, list(slots), page)
+    click.echo(f"wrote {place}", err=True)
 
 
 def named_techniques(host: Host, name: str | None) -> list[OfferedTechnique]:
@@ -146,8 +152,6 @@ def named_techniques(host: Host, name: str | None) -> list[OfferedTechnique]:
 
 def show_list(listed: Sequence[OfferedTechnique]) -> None:
     """Print the techniques as a table."""
-    from advisor.report.text import show_table
-
     # Most techniques are in every search, so only the others are marked.
     rows = []
     for each in listed:

@@ -90,15 +90,8 @@ def shown_trials(url: str, recommendation: Recommendation) -> list[ShownTrial]:
         state = TrialState[name]
         if state.is_finished():
             arm = in_order(arms.get(number, {}), recommendation)
-            trial = ShownTrial(
-                number=number,
-                arm=arm_label(arm),
-                state=state,
-                score=_finite(score),
-                rate=rates.get(number),
-                why=why or "",
-            )
-            trials.append(trial)
+            label, rate = arm_label(arm), rates.get(number)
+            trials.append(ShownTrial(number, label, state, _finite(score), rate, why or ""))
     return trials
 
 
