@@ -83,15 +83,13 @@ class Ledger:
             trial.is_duplicate = True
             facts["twin"] = True
         if trial.ended is None and trial.epochs < self._epochs:
-            trial.ended = ended
-            trial.why = why
+            trial.ended, trial.why = ended, why
             facts.update(why=why, ended=ended)
 
         state = state_at_end(trial)
         value = self._score_at_end(trial)
         self._records.close_trial(trial.storage_id, state, value, trial.epochs, facts)
-        trial.state = state
-        trial.value = value
+        trial.state, trial.value = state, value
         self.history.close(trial)
 
     def _score_at_end(self, trial: Trial) -> float | None:

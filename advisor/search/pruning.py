@@ -51,13 +51,11 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     if current.stage == Stage.EXPLORE:
         return kept
 
-    # Whatever is compared with the model as it is needs its trial to be trained to the end.
     baseline = [trial.number for trial, _ in trials if trial.arm == plan.baseline]
     if current.stage == Stage.TUNE:
         return kept.union(baseline[:1])
     kept.update(baseline)
-
-    # The best trial with a technique in each slot.
+    # The trials are in order, so the first one with a technique in a slot is the best.
     for slot in plan.options:
         changed = [trial.number for trial, _ in trials if trial.arm[slot] != KEEP]
         kept.update(changed[:1])
