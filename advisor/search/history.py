@@ -72,7 +72,7 @@ class History:
         if not trial.is_complete:
             return
 
-        # No two ranks are equal, because a rank ends with the number of its trial.
+        # No two ranks are equal, so trials, which have no order, are never compared.
         changes = count_changes(trial.arm)
         rank = (-self.sign * trial.score, changes, trial.number)
         bisect.insort(self._ranked, (rank, trial))
@@ -121,6 +121,7 @@ class History:
         rank = self._rank_of_best.get(key)
         if rank is None:
             return None
+        # A rank ends with the number of its trial.
         number = rank[2]
         return self.trials[number]
 

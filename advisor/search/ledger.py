@@ -43,8 +43,9 @@ class Ledger:
         number = len(self.history.trials)
         distributions = plan.distributions_of(params)
         facts = {"stage": current.stage, "round": current.start, "size": current.size}
-        storage_id = self._records.add_trial(number, params, distributions, facts)
 
+        # The database comes first: after a kill the history is read from it.
+        storage_id = self._records.add_trial(number, params, distributions, facts)
         arm = plan.arm_in(params)
         trial = Trial(storage_id, number, arm, params, distributions, current)
         self.history.add(trial)
@@ -82,6 +83,7 @@ class Ledger:
         if self._is_duplicate(trial):
             trial.is_duplicate = True
             facts["twin"] = True
+        # A trial that was trained to its last epoch needs no reason.
         if trial.ended is None and trial.epochs < self._epochs:
             trial.ended, trial.why = ended, why
             facts.update(why=why, ended=ended)
@@ -108,6 +110,7 @@ class Ledger:
         if features is None or features < ALIVE:
             return False
 
+        # What has parameters of its own may train otherwise at other values of them.
         plan = self.history.plan
         baseline = self.history.trials[0]
         if plan.parameters_of(trial.arm) != plan.parameters_of(plan.baseline):

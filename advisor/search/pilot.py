@@ -55,6 +55,7 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[P
     job = first_job(prepared, plan, folder)
     outcome = first_training(job)
     epochs = prepared.epochs
+    # A number that the user gave is kept.
     if prepared.study.epochs is None:
         most = longest_training(prepared)
         elapsed = time.perf_counter() - began
@@ -76,7 +77,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
         study=prepared.ref,
         opening=prepared.opening,
         params={**plan.baseline, **plan.defaults_of(plan.baseline)},
-        seed=mix(seed, "search"),
+        seed=mix(seed, "search"),  # that of all trials of the search
         split=seed,
         batch=plan.batch,
         from_epoch=0,
@@ -117,10 +118,13 @@ def train_longer(metric: Metric, job: Job, outcome: Outcome, folder: Path, most:
     """
     epochs = job.to_epoch
     while 2 * epochs <= most and still_improves(metric, outcome, epochs):
+        # The job goes on from the state that it has saved.
         save = state_file(folder, 2 * epochs)
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
         epochs *= 2
         more = work(job)
+
+        # The further epochs belong to the same training.
         outcome.curve += more.curve
         outcome.costs["training"] += more.costs["training"]
         outcome.ended = more.ended
@@ -167,6 +171,7 @@ def affordable_epochs(prepared: Prepared, workers: int, seconds: float, epochs: 
     minutes = prepared.study.minutes
     if minutes is None or not epochs:
         return 10**9
+    # The workers share the time, in which there must be room for many trainings.
     seconds_each = 60 * minutes * workers / TRAININGS
     seconds_an_epoch = seconds / epochs
     return max(1, int(seconds_each / seconds_an_epoch))
@@ -213,9 +218,11 @@ def estimate(prepared: Prepared, epochs: int) -> float:
         if layer.callable and layer.kind not in ("embedding", "norm"):
             hook = partial(costs.count, layer)
             handles.append(layer.module.register_forward_hook(hook))
+    # One batch passes through the model; no other random stream notices it.
     with torch.no_grad(), isolated(0):
         call(run.model.eval(), run.example())
     for handle in handles:
         handle.remove()
+    # Every row takes its operations once an epoch, and every step its calls.
     overhead = prepared.steps * costs.calls * CALL_SECONDS
     return epochs * (prepared.facts.sizes["train"] * costs.seconds_a_row + overhead)

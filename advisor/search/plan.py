@@ -158,6 +158,7 @@ class Plan:
         """The plan that `to_json` wrote."""
         space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
         skipped = [Skip(**skip) for skip in plain["skipped"]]
+        # All else is as JSON keeps it.
         return cls(**{**plain, "space": space, "skipped": skipped})
 
 
@@ -172,6 +173,7 @@ def make_plan(prepared: Prepared) -> Plan:
     run = prepared.run(study.seed, study.seed)
     plan = plan_without_techniques(prepared, run)
     for slot, techniques in prepared.host.techniques.items():
+        # Doing nothing is the first technique of every slot.
         plan.options[slot] = [KEEP]
         for technique in techniques.values():
             if is_asked(technique, only):
@@ -180,7 +182,7 @@ def make_plan(prepared: Prepared) -> Plan:
 
 
 def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
-    """The plan before any technique is asked; learning rate and weight decay are free in it."""
+    """The plan before any technique is asked whether it fits."""
     plan = Plan(
         options={},
         space={},
@@ -190,6 +192,7 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
         batch=prepared.batch,
         identity=identity_of(prepared, run),
     )
+    # The learning rate and the weight decay are free in every arm.
     for name, nuisance in NUISANCE.items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
@@ -275,7 +278,7 @@ def rungs_of(epochs: int, steps: int) -> list[int]:
     rungs = []
     for factor in (1, 3, 9):
         rung = factor * first
-        # Further comparisons must leave at least half of the training.
+        # What is cut must save more than half of a training.
         if 2 * rung < epochs:
             rungs.append(rung)
     rungs.append(epochs)
