@@ -24,6 +24,7 @@ class Skip(Record):
 
 def arm_of(params: Mapping[str, Any]) -> Arm:
     """The technique in each slot among a trial's parameters, also in slots no plugin brings now."""
+    # The full name of a parameter has a dot; that of a slot has none.
     return {slot: str(name) for slot, name in params.items() if "." not in slot}
 
 

@@ -78,7 +78,6 @@ def climb(history: History) -> Decision:
     plan = history.plan
     arms = [plan.baseline, *leaders(history)]
     arm = min(arms, key=lambda each: len(history.of_arm(each)))
-
     params = best_params(history, arm)
     rate = next_rate(plan, history.of_arm(arm), params[RATE])
     # Where every rate of the ladder is tried, the sampler chooses the parameters.
@@ -116,6 +115,7 @@ def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
         trials: those of one arm.
         start: the learning rate in the middle of the ladder.
     """
+    # Where the training failed at a rate, it would fail at a higher one.
     limit = math.inf
     tried = []
     for trial in trials:
@@ -136,6 +136,7 @@ def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
 def untried_pair(history: History) -> Decision:
     """The best arm with a technique, with the best technique of another slot added, if untried."""
     best = best_with_each_technique(history)
+    # Pairs of the best arms come first.
     place = {technique: rank for rank, technique in enumerate(best)}
     pairs = list(combinations(best, 2))
     pairs.sort(key=lambda pair: place[pair[0]] + place[pair[1]])
@@ -163,6 +164,7 @@ def best_with_each_technique(history: History) -> dict[tuple[str, str], Trial]:
 def least_tried(history: History) -> Decision:
     """The technique with the fewest trials, so that none is judged on less than the others."""
     candidates = []
+    # No further trial could change what an exhausted technique showed.
     for slot, name in history.plan.techniques:
         is_absent = (slot, name) in history.plan.absent
         if not is_absent and not history.is_exhausted(slot, name):

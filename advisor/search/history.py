@@ -52,15 +52,11 @@ class History:
             if not trial.is_running:
                 self.close(trial)
 
-    @property
-    def sign(self) -> float:
-        """What turns a score into *higher is better*."""
-        return self.criterion.sign
-
     def add(self, trial: Trial) -> None:
         """Take in a trial that was asked for."""
         self.trials.append(trial)
-        self._by_arm[self._key(trial.arm)].append(trial)
+        key = self._key(trial.arm)
+        self._by_arm[key].append(trial)
         self._asked.update(trial.techniques)
 
         rate = trial.params[RATE]
@@ -76,13 +72,18 @@ class History:
         if not trial.is_complete:
             return
 
-        rank = (-self.sign * trial.score, count_changes(trial.arm), trial.number)
+        # No two ranks are equal, so trials, which have no order, are never compared.
+        changes = count_changes(trial.arm)
+        rank = (-self.sign * trial.score, changes, trial.number)
         bisect.insort(self._ranked, (rank, trial))
+        self._replace_best(trial, rank)
 
-        # The trial takes the place of its arm's best one if its score is better.
+    def _replace_best(self, trial: Trial, rank: Rank) -> None:
+        """Put a full trial in the place of its arm's best one, if its score is better."""
         key = self._key(trial.arm)
         best = self._rank_of_best.get(key)
         if best is not None:
+            # Of equal scores the earlier trial stays.
             if best[0] <= rank[0]:
                 return
             place = bisect.bisect_left(self._best, (best,))
@@ -93,9 +94,10 @@ class History:
     def _key(self, arm: Mapping[str, str]) -> ArmKey:
         return tuple(arm[slot] for slot in self.plan.options)
 
-    def of_arm(self, arm: Arm) -> list[Trial]:
-        """The trials of an arm, by number."""
-        return self._by_arm.get(self._key(arm), [])
+    @property
+    def sign(self) -> float:
+        """What turns a score into *higher is better*."""
+        return self.criterion.sign
 
     def best_of_each_arm(self) -> list[Trial]:
         """The best full trial of each arm that has one, best arm first.
@@ -115,15 +117,22 @@ class History:
 
     def best_of_baseline(self) -> Trial | None:
         """The best full trial of the model as it is, or None where it has none."""
-        rank = self._rank_of_best.get(self._key(self.plan.baseline))
+        key = self._key(self.plan.baseline)
+        rank = self._rank_of_best.get(key)
         if rank is None:
             return None
+        # A rank ends with the number of its trial.
         number = rank[2]
         return self.trials[number]
 
     def full_trials(self, before: int) -> list[Trial]:
         """Trials with a lower number than `before` that were trained to the end, best first."""
         return [trial for _, trial in self._ranked if trial.number < before]
+
+    def of_arm(self, arm: Arm) -> list[Trial]:
+        """The trials of an arm, by number."""
+        key = self._key(arm)
+        return self._by_arm.get(key, [])
 
     def times_asked(self, slot: str, name: str) -> int:
         """How many trials had a technique."""
@@ -132,7 +141,8 @@ class History:
     def is_exhausted(self, slot: str, name: str) -> bool:
         """Whether a technique was tried, and no learning rate can change what its trials showed."""
         asked = self._asked[slot, name]
-        return asked > 0 and asked == self._decided[slot, name]
+        decided = self._decided[slot, name]
+        return asked > 0 and asked == decided
 
     def can_be_asked(self, arm: Arm) -> bool:
         """Whether the plugins of all of an arm's techniques are loaded."""

@@ -21,7 +21,11 @@ ALIVE = 0.01
 
 
 class Ledger:
-    """Every write is one transaction, and then a change of the history."""
+    """Every write is one transaction, and then a change of the history.
+
+    Attributes:
+        history: the trials so far, which are kept equal to those in the database.
+    """
 
     def __init__(self, history: History, records: StudyRecords) -> None:
         self.history = history
@@ -29,10 +33,18 @@ class Ledger:
         self._epochs = history.plan.epochs
 
     def ask(self, plan: Plan, params: Mapping[str, Any], current: Round) -> Trial:
-        """Add a running trial; `plan` has the ranges from which `params` were drawn."""
+        """Add a running trial to a round and return it.
+
+        Arguments:
+            plan: with the ranges from which `params` were drawn.
+            params: one technique per slot, and every parameter by its full name.
+            current: the round that the trial is asked in.
+        """
         number = len(self.history.trials)
         distributions = plan.distributions_of(params)
         facts = {"stage": current.stage, "round": current.start, "size": current.size}
+
+        # The database comes first: after a kill the history is read from it.
         storage_id = self._records.add_trial(number, params, distributions, facts)
         arm = plan.arm_in(params)
         trial = Trial(storage_id, number, arm, params, distributions, current)
@@ -41,20 +53,13 @@ class Ledger:
 
     def record(self, trial: Trial, outcome: Outcome) -> None:
         """Write what a job brought to a trial, and close the trial if that was its end."""
-        training = trial.costs.get("training", 0.0) + outcome.costs.get("training", 0.0)
-        trial.costs = {**trial.costs, **outcome.costs, "training": training}
-        trial.ended, trial.why = outcome.ended, outcome.why
-
-        facts: dict[str, object] = {}
-        if outcome.actions:
-            trial.actions = facts["did"] = outcome.actions
-        if outcome.signal is not None:
-            trial.signal = outcome.signal
-            facts["signal"] = asdict(outcome.signal)
-        if outcome.ended is not None:
-            facts |= {"why": outcome.why, "ended": outcome.ended}
+        take_in(trial, outcome)
         self._records.save_progress(
-            trial.storage_id, trial.number, outcome.curve, trial.costs, facts
+            trial.storage_id,
+            trial.number,
+            outcome.curve,
+            trial.costs,
+            facts_of(outcome),
         )
 
         # Epochs that a job has trained again replace the old ones.
@@ -67,38 +72,81 @@ class Ledger:
     def close(self, trial: Trial, ended: Ended | None = None, why: str = "") -> None:
         """Close a trial with what it reached, if it is still open.
 
-        `ended` and `why` say why it does not go on, where the trial itself does not.
+        Arguments:
+            trial: the trial.
+            ended: why it does not go on, where its own training does not say that; None otherwise.
+            why: the same in a sentence.
         """
         if not trial.is_running:
             return
         facts: dict[str, object] = {}
         if self._is_duplicate(trial):
-            trial.is_duplicate = facts["twin"] = True
+            trial.is_duplicate = True
+            facts["twin"] = True
+        # A trial that was trained to its last epoch needs no reason.
         if trial.ended is None and trial.epochs < self._epochs:
             trial.ended, trial.why = ended, why
-            facts |= {"why": why, "ended": ended}
+            facts.update(why=why, ended=ended)
 
-        # A trial that failed has no score, whatever it reached before.
-        value, state = None, TrialState.FAIL
-        if trial.ended != Ended.FAILED:
-            state = TrialState.COMPLETE if trial.ended is None else TrialState.PRUNED
-            if trial.curve:
-                value = self.history.criterion.score(trial.curve, trial.epochs)
+        state = state_at_end(trial)
+        value = self._score_at_end(trial)
         self._records.close_trial(trial.storage_id, state, value, trial.epochs, facts)
         trial.state, trial.value = state, value
         self.history.close(trial)
 
-    def _is_duplicate(self, trial: Trial) -> bool:
-        """Whether a technique without parameters trained as the model as it is, epoch by epoch.
+    def _score_at_end(self, trial: Trial) -> float | None:
+        """The score after the last epoch; a trial that failed has none, whatever it reached."""
+        if trial.ended == Ended.FAILED or not trial.curve:
+            return None
+        return self.history.criterion.score(trial.curve, trial.epochs)
 
-        Where no signal arrives all models train alike, whatever is in them: there it says nothing.
-        """
+    def _is_duplicate(self, trial: Trial) -> bool:
+        """Whether a technique without parameters trained as the model as it is, epoch by epoch."""
         if trial.number == 0 or trial.stage != Stage.OPEN:
             return False
+
+        # Where no signal arrives all models train alike, whatever is in them.
         features = trial.signal.features if trial.signal else None
         if features is None or features < ALIVE:
             return False
+
+        # What has parameters of its own may train otherwise at other values of them.
         plan = self.history.plan
+        baseline = self.history.trials[0]
         if plan.parameters_of(trial.arm) != plan.parameters_of(plan.baseline):
             return False
-        return is_same_training(trial.curve, self.history.trials[0].curve)
+        return is_same_training(trial.curve, baseline.curve)
+
+
+def take_in(trial: Trial, outcome: Outcome) -> None:
+    """Give a trial what a job brought, but for the epochs."""
+    # A trial is trained in several jobs, whose training adds up.
+    before = trial.costs.get("training", 0.0)
+    training = before + outcome.costs.get("training", 0.0)
+    trial.costs = {**trial.costs, **outcome.costs, "training": training}
+
+    trial.ended = outcome.ended
+    trial.why = outcome.why
+    if outcome.actions:
+        trial.actions = outcome.actions
+    if outcome.signal is not None:
+        trial.signal = outcome.signal
+
+
+def facts_of(outcome: Outcome) -> dict[str, object]:
+    """What the database keeps of an outcome as user attributes of its trial."""
+    facts: dict[str, object] = {}
+    if outcome.actions:
+        facts["did"] = outcome.actions
+    if outcome.signal is not None:
+        facts["signal"] = asdict(outcome.signal)
+    if outcome.ended is not None:
+        facts.update(why=outcome.why, ended=outcome.ended)
+    return facts
+
+
+def state_at_end(trial: Trial) -> TrialState:
+    """Optuna's state of a trial that is over."""
+    if trial.ended == Ended.FAILED:
+        return TrialState.FAIL
+    return TrialState.COMPLETE if trial.ended is None else TrialState.PRUNED

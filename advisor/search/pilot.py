@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,54 +44,92 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[P
     training still brings a gain worth having, and a training stays short enough to try many. A
     study with a time limit gets fewer epochs where that leaves too few trainings. A number that the
     user gave is kept.
+
+    Arguments:
+        prepared: the study, opened.
+        plan: what is searched; its number of epochs is a first one.
+        folder: for the training states.
+        workers: trainings that run at once, which share the time of the study.
     """
     began = time.perf_counter()
+    job = first_job(prepared, plan, folder)
+    outcome = first_training(job)
     epochs = prepared.epochs
-    is_given = prepared.study.epochs is not None
-    job = _first_job(prepared, plan, folder, epochs)
+    # A number that the user gave is kept.
+    if prepared.study.epochs is None:
+        most = longest_training(prepared)
+        elapsed = time.perf_counter() - began
+        affordable = affordable_epochs(prepared, workers, elapsed, len(outcome.curve))
+        metric = prepared.objective.metric
+        epochs = train_longer(metric, job, outcome, folder, min(most, affordable))
+        epochs = max(1, min(epochs, affordable))
+
+    outcome.curve = outcome.curve[:epochs]
+    rungs = rungs_of(epochs, prepared.steps)
+    return replace(plan, rungs=rungs), outcome
+
+
+def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
+    """The training of the first trial: the model as it is, at its first parameters."""
+    seed = prepared.study.seed
+    epochs = prepared.epochs
+    return Job(
+        study=prepared.ref,
+        opening=prepared.opening,
+        params={**plan.baseline, **plan.defaults_of(plan.baseline)},
+        seed=mix(seed, "search"),  # that of all trials of the search
+        split=seed,
+        batch=plan.batch,
+        from_epoch=0,
+        to_epoch=epochs,
+        save=state_file(folder, epochs),
+        device=str(prepared.device),
+    )
+
+
+def state_file(folder: Path, epochs: int) -> str:
+    """The file of the pilot's training state after so many epochs."""
+    return str(folder / f"pilot-{epochs}.pt")
+
+
+def first_training(job: Job) -> Outcome:
+    """Do the first job, and try a lower learning rate where its loss was not finite.
+
+    The outcome says `FAILED` where the lower rate does not train the model, either.
+    """
     outcome = work(job)
     if outcome.ended == Ended.NOT_FINITE:
         # It may train at a lower rate, which the search will find; else nothing can.
         lower = {**job.params, RATE: job.params[RATE] / 10}
         if work(replace(job, params=lower)).ended:
             outcome.ended = Ended.FAILED
+    return outcome
 
-    most = float(epochs)
-    if not is_given:
-        most *= max(1.0, min(STRETCH, SECONDS / estimate(prepared, epochs)))
-    elapsed = time.perf_counter() - began
-    affordable = _affordable(prepared, workers, elapsed, len(outcome.curve))
-    metric = prepared.objective.metric
-    while 2 * epochs <= min(most, affordable) and still_improves(metric, outcome, epochs):
-        save = str(folder / f"pilot-{2 * epochs}.pt")
+
+def train_longer(metric: Metric, job: Job, outcome: Outcome, folder: Path, most: float) -> int:
+    """Double a training while that still brings a gain, and return its number of epochs.
+
+    Arguments:
+        metric: what a gain is measured by.
+        job: the training, which has saved its state.
+        outcome: what it brought; what further epochs bring is added to it.
+        folder: for the training states.
+        most: epochs that are not exceeded.
+    """
+    epochs = job.to_epoch
+    while 2 * epochs <= most and still_improves(metric, outcome, epochs):
+        # The job goes on from the state that it has saved.
+        save = state_file(folder, 2 * epochs)
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
         epochs *= 2
         more = work(job)
+
+        # The further epochs belong to the same training.
         outcome.curve += more.curve
         outcome.costs["training"] += more.costs["training"]
-        outcome.ended, outcome.why = more.ended, more.why
-
-    if not is_given:
-        epochs = max(1, min(epochs, affordable))
-    outcome.curve = outcome.curve[:epochs]
-    return replace(plan, rungs=rungs_of(epochs, prepared.steps)), outcome
-
-
-def _first_job(prepared: Prepared, plan: Plan, folder: Path, epochs: int) -> Job:
-    """The training of the first trial: the model as it is, at its first parameters."""
-    seed = prepared.study.seed
-    return Job(
-        study=prepared.ref,
-        opening=prepared.opening,
-        params={**plan.baseline, **plan.defaults_of(plan.baseline)},
-        seed=mix(seed, "search"),
-        split=seed,
-        batch=plan.batch,
-        from_epoch=0,
-        to_epoch=epochs,
-        save=str(folder / f"pilot-{epochs}.pt"),
-        device=str(prepared.device),
-    )
+        outcome.ended = more.ended
+        outcome.why = more.why
+    return epochs
 
 
 def still_improves(metric: Metric, outcome: Outcome, epochs: int) -> bool:
@@ -110,8 +148,60 @@ def gains_in_second_half(metric: Metric, curve: list[Epoch], epochs: int) -> boo
     if epochs < 2:
         return False
     criterion = Criterion(metric)
-    half, whole = criterion.score(curve, epochs // 2), criterion.score(curve, epochs)
+    half = criterion.score(curve, epochs // 2)
+    whole = criterion.score(curve, epochs)
     return criterion.sign * (whole - half) > criterion.worth(half)
+
+
+def longest_training(prepared: Prepared) -> float:
+    """The most epochs of a training that is short enough to try many, by its estimated time."""
+    stretch = SECONDS / estimate(prepared, prepared.epochs)
+    return prepared.epochs * max(1.0, min(STRETCH, stretch))
+
+
+def affordable_epochs(prepared: Prepared, workers: int, seconds: float, epochs: int) -> int:
+    """Epochs of a training that a time limit has room for; a very large number without a limit.
+
+    Arguments:
+        prepared: the study, opened.
+        workers: trainings that run at once.
+        seconds: that a training of `epochs` epochs took.
+        epochs: of that training.
+    """
+    minutes = prepared.study.minutes
+    if minutes is None or not epochs:
+        return 10**9
+    # The workers share the time, in which there must be room for many trainings.
+    seconds_each = 60 * minutes * workers / TRAININGS
+    seconds_an_epoch = seconds / epochs
+    return max(1, int(seconds_each / seconds_an_epoch))
+
+
+@dataclass
+class LayerCosts:
+    """What the layers of a model cost in a step, counted while a batch passes through them.
+
+    Attributes:
+        rows: of the batch.
+        seconds_a_row: time on a laptop's core for the operations, forward and backward.
+        calls: of layers, each of which costs `CALL_SECONDS` a step.
+    """
+
+    rows: int
+    seconds_a_row: float = 0.0
+    calls: int = 0
+
+    def count(self, layer: Layer, _module: nn.Module, _inputs: object, output: object) -> None:
+        """Add one call of a layer; with the layer set, this is a forward hook of its module."""
+        tensor = next(tensors_in(output), None)
+        if tensor is None:
+            return
+        # Forward and backward take six operations for each weight at each place of the output.
+        channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
+        weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
+        operations = 6 * weights * tensor.numel() / channels / self.rows
+        self.seconds_a_row += operations / SPEEDS.get(layer.kind, SPEED)
+        self.calls += 1
 
 
 def estimate(prepared: Prepared, epochs: int) -> float:
@@ -121,45 +211,18 @@ def estimate(prepared: Prepared, epochs: int) -> float:
     """
     seed = prepared.study.seed
     run = prepared.run(seed, seed)
-    rows = min(EXAMPLE_ROWS, len(run.data.train))
-    seconds_a_row = 0.0
-    calls = 0
-
-    def count(layer: Layer) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            nonlocal seconds_a_row, calls
-            tensor = next(tensors_in(output), None)
-            if tensor is None:
-                return
-            # Forward and backward take six operations for each weight at each place of the output.
-            channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
-            weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
-            operations = 6 * weights * tensor.numel() / channels / rows
-            seconds_a_row += operations / SPEEDS.get(layer.kind, SPEED)
-            calls += 1
-
-        return hook
-
+    costs = LayerCosts(rows=min(EXAMPLE_ROWS, len(run.data.train)))
+    # Embeddings and normalizations take hardly any time beside the other layers.
     handles = []
     for layer in run.anatomy.layers:
         if layer.callable and layer.kind not in ("embedding", "norm"):
-            handles.append(layer.module.register_forward_hook(count(layer)))
+            hook = partial(costs.count, layer)
+            handles.append(layer.module.register_forward_hook(hook))
+    # One batch passes through the model; no other random stream notices it.
     with torch.no_grad(), isolated(0):
         call(run.model.eval(), run.example())
     for handle in handles:
         handle.remove()
-
-    overhead = prepared.steps * calls * CALL_SECONDS
-    return epochs * (prepared.facts.sizes["train"] * seconds_a_row + overhead)
-
-
-def _affordable(prepared: Prepared, workers: int, seconds: float, epochs: int) -> int:
-    """Epochs of a training that a time limit has room for, where `epochs` took `seconds`.
-
-    A very large number without a limit.
-    """
-    minutes = prepared.study.minutes
-    if minutes is None or not epochs:
-        return 10**9
-    seconds_each = 60 * minutes * workers / TRAININGS
-    return max(1, int(seconds_each / (seconds / epochs)))
+    # Every row takes its operations once an epoch, and every step its calls.
+    overhead = prepared.steps * costs.calls * CALL_SECONDS
+    return epochs * (prepared.facts.sizes["train"] * costs.seconds_a_row + overhead)

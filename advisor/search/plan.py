@@ -28,6 +28,7 @@ from advisor.training.run import Run
 from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
+"""The full names of the parameters that every trial has."""
 NUISANCE: dict[str, Float] = {
     RATE: Float(1e-4, 1e-1, default=1e-3, log=True),
     DECAY: Float(1e-6, 1e-1, default=1e-4, log=True),
@@ -90,18 +91,29 @@ class Plan:
             arms.append({**self.baseline, slot: name})
         return arms
 
+    def absent_in(self, arm: Mapping[str, str]) -> Arm:
+        """The slots that an arm must keep, because their techniques are not loaded any more."""
+        kept: Arm = {}
+        for slot, name in arm.items():
+            if (slot, name) in self.absent:
+                kept[slot] = KEEP
+        return kept
+
     def conflicts(self, arm: Mapping[str, str], decided: Collection[str] = ()) -> Arm:
         """The slots that an arm must keep, because a technique of another slot fills them itself.
 
-        Of two techniques that exclude each other, one in a slot that is `decided` stays.
+        Arguments:
+            arm: one technique per slot.
+            decided: slots whose techniques stay where two techniques exclude each other.
         """
         kept: Arm = {}
         for slot, name in arm.items():
             for other in self.settles.get(f"{slot}.{name}", ()):
                 if arm.get(other, KEEP) == KEEP:
                     continue
-                other_wins = other in decided and slot not in decided
-                kept[slot if other_wins else other] = KEEP
+                # The technique that fills both slots stays, unless only the other is decided.
+                other_stays = other in decided and slot not in decided
+                kept[slot if other_stays else other] = KEEP
         return kept
 
     def arm_in(self, params: Mapping[str, Any]) -> Arm:
@@ -110,6 +122,7 @@ class Plan:
 
     def parameters_of(self, arm: Mapping[str, str]) -> list[str]:
         """Names of the parameters that are free in an arm: the training's, and its techniques'."""
+        # The full name of a technique's parameter begins with its slot and name.
         own = tuple(f"{slot}.{name}." for slot, name in arm.items())
         free = []
         for name in self.space:
@@ -145,6 +158,7 @@ class Plan:
         """The plan that `to_json` wrote."""
         space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
         skipped = [Skip(**skip) for skip in plain["skipped"]]
+        # All else is as JSON keeps it.
         return cls(**{**plain, "space": space, "skipped": skipped})
 
 
@@ -153,10 +167,22 @@ def make_plan(prepared: Prepared) -> Plan:
 
     Raises `InputError` when the study names a slot or technique that does not exist.
     """
-    study, host = prepared.study, prepared.host
+    study = prepared.study
     only = study.only or {}
-    check_only(only, host)
+    check_only(only, prepared.host)
     run = prepared.run(study.seed, study.seed)
+    plan = plan_without_techniques(prepared, run)
+    for slot, techniques in prepared.host.techniques.items():
+        # Doing nothing is the first technique of every slot.
+        plan.options[slot] = [KEEP]
+        for technique in techniques.values():
+            if is_asked(technique, only):
+                try_technique(plan, technique, run)
+    return plan
+
+
+def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
+    """The plan before any technique is asked whether it fits."""
     plan = Plan(
         options={},
         space={},
@@ -166,38 +192,43 @@ def make_plan(prepared: Prepared) -> Plan:
         batch=prepared.batch,
         identity=identity_of(prepared, run),
     )
-
     # The learning rate and the weight decay are free in every arm.
     for name, nuisance in NUISANCE.items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
-
-    # A technique that fits brings its own parameters; one that does not leaves its reason.
-    for slot, techniques in host.techniques.items():
-        plan.options[slot] = [KEEP]
-        for technique in techniques.values():
-            is_named = technique.name in only.get(slot, ())
-            is_standard = technique.standard and slot not in only
-            if technique.name == KEEP or not (is_named or is_standard):
-                continue
-            why_not = why_unfit(technique, run)
-            if why_not:
-                plan.skipped.append(Skip(slot, technique.name, why_not))
-            else:
-                add_technique(plan, technique)
     return plan
 
 
+def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a study wants a technique: one that it names, or else a standard one.
+
+    `only` are the names that the study gives, by slot.
+    """
+    if technique.name == KEEP:
+        return False
+    names = only.get(technique.slot)
+    return technique.standard if names is None else technique.name in names
+
+
+def try_technique(plan: Plan, technique: Technique, run: Run) -> None:
+    """Add a technique to a plan that is being made, or the reason why it does not fit the run."""
+    why_not = why_unfit(technique, run)
+    if why_not:
+        plan.skipped.append(Skip(technique.slot, technique.name, why_not))
+    else:
+        add_technique(plan, technique)
+
+
 def add_technique(plan: Plan, technique: Technique) -> None:
-    """Put a technique that fits into a plan that is being made."""
-    slot, name = technique.slot, technique.name
-    plan.options[slot].append(name)
+    """Put a technique that fits, with its parameters, into a plan that is being made."""
+    plan.options[technique.slot].append(technique.name)
+    full_name = f"{technique.slot}.{technique.name}"
     if technique.settles:
-        plan.settles[f"{slot}.{name}"] = list(technique.settles)
+        plan.settles[full_name] = list(technique.settles)
     for parameter, space in technique.space.items():
-        plan.space[f"{slot}.{name}.{parameter}"] = distribution_of(space)
+        plan.space[f"{full_name}.{parameter}"] = distribution_of(space)
     for parameter, value in technique.defaults().items():
-        plan.first[f"{slot}.{name}.{parameter}"] = value
+        plan.first[f"{full_name}.{parameter}"] = value
 
 
 def why_unfit(technique: Technique, run: Run) -> str | None:
@@ -244,8 +275,14 @@ def rungs_of(epochs: int, steps: int) -> list[int]:
     end.
     """
     first = math.ceil(EARLY_STEPS / steps)
-    rungs = [factor * first for factor in (1, 3, 9)]
-    return [*(rung for rung in rungs if 2 * rung < epochs), epochs]
+    rungs = []
+    for factor in (1, 3, 9):
+        rung = factor * first
+        # What is cut must save more than half of a training.
+        if 2 * rung < epochs:
+            rungs.append(rung)
+    rungs.append(epochs)
+    return rungs
 
 
 def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
@@ -253,8 +290,10 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
     study, facts = prepared.study, prepared.facts
     task = study.task
     only = study.only or {}
-    model, parameters = type(run.model).__name__, count_parameters(run.model)
+    model = type(run.model).__name__
+    parameters = count_parameters(run.model)
     inputs = [list(shape) for shape in facts.inputs]
+    # Names in `only`, and patterns, mean the same in any order.
     return {
         "seed": study.seed,
         "epochs": study.epochs,

@@ -31,6 +31,8 @@ def ranked(criterion: Criterion, trials: Sequence[Trial], rung: int) -> Ranked:
         score = criterion.sign * criterion.score(trial.curve, rung)
         losses = [epoch.loss for epoch in trial.curve if epoch.epoch <= rung]
         rows.append((-score, min(losses), trial.number, trial))
+
+    # The number decides where score and loss are equal; trials themselves have no order.
     rows.sort(key=lambda row: row[:3])
     return [(trial, -score) for score, _, _, trial in rows]
 
@@ -45,8 +47,7 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     """
     share = 3 if current.stage == Stage.EXPLORE else 2
     most = max(2, math.ceil(len(trials) / share))
-    numbers = [trial.number for trial, _ in trials]
-    kept = set(numbers[:most])
+    kept = {trial.number for trial, _ in trials[:most]}
     if current.stage == Stage.EXPLORE:
         return kept
 
@@ -54,6 +55,7 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     if current.stage == Stage.TUNE:
         return kept.union(baseline[:1])
     kept.update(baseline)
+    # The trials are in order, so the first one with a technique in a slot is the best.
     for slot in plan.options:
         changed = [trial.number for trial, _ in trials if trial.arm[slot] != KEEP]
         kept.update(changed[:1])
@@ -72,7 +74,8 @@ def why_outranked(
         of: how many were compared.
         rung: after so many epochs.
     """
-    own, last = criterion.sign * score, criterion.sign * better[-1]
+    own = criterion.sign * score
+    last = criterion.sign * better[-1]
     tie = " with a lower training loss" if better[-1] == score else ""
     return (
         f"{criterion.name} {own:.4g} after epoch {rung}, and {len(better)} of {of} were better, "
@@ -88,11 +91,15 @@ def loss_limit(history: History, current: Round) -> float | None:
     """
     if current.stage != Stage.EXPLORE:
         return None
+
     full = history.full_trials(before=current.start)
+    better_half = full[: len(full) // 2]
     losses = []
-    for trial in full[: len(full) // 2]:
+    for trial in better_half:
         if trial.early_loss is not None:
             losses.append(trial.early_loss)
+
+    # A factor on the loss means nothing where it is not positive.
     if len(losses) < LOSSES_NEEDED or max(losses) <= 0:
         return None
     return LOSS_MARGIN * max(losses)
@@ -104,6 +111,7 @@ def is_same_training(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:
     Rounding may differ and grows with time: the losses agree to a millionth after the first epoch
     and to a thousandth later.
     """
+    # The one that was stopped earlier has fewer epochs.
     pairs = list(zip(one, other, strict=False))
     tolerance = 1e-6
     for mine, theirs in pairs:

@@ -17,7 +17,6 @@ from optuna.trial import TrialState
 
 from advisor.search.plan import Plan
 from advisor.search.trial import Trial
-from advisor.technique import KEEP
 
 STARTUP = 8
 """Finished trials before TPE is trusted; until then parameters are drawn at random."""
@@ -28,6 +27,9 @@ class Sampler:
 
     Every proposal starts from a seed of its own, so a search that was stopped and resumed proposes
     the same trials as one that was not.
+
+    Attributes:
+        plan: what is searched; its ranges are those that proposals are drawn from.
     """
 
     def __init__(self, plan: Plan, direction: Literal["maximize", "minimize"]) -> None:
@@ -38,6 +40,43 @@ class Sampler:
         self._running: list[tuple[Trial, optuna.Trial]] = []
         self._proposals: list[optuna.Trial] = []  # not yet seen as trials of the search
 
+    def propose(self, seed: int, decided: Mapping[str, Any]) -> dict[str, Any]:
+        """One technique per slot, and every free parameter by its full name, for a new trial.
+
+        Arguments:
+            seed: of this proposal.
+            decided: techniques by slot and values by parameter that are not the sampler's choice.
+        """
+        asked = self._ask(seed, decided)
+        arm = {}
+        for slot, names in self.plan.options.items():
+            arm[slot] = str(_suggest(asked, slot, CategoricalDistribution(names)))
+        # Where it chose techniques that cannot be asked, it is asked again without them.
+        kept = self.plan.absent_in(arm) | self.plan.conflicts(arm, decided)
+        if kept:
+            self._study.tell(asked, state=TrialState.FAIL)
+            return self.propose(seed, {**decided, **kept})
+
+        params: dict[str, Any] = dict(arm)
+        for name in self.plan.parameters_of(arm):
+            params[name] = _suggest(asked, name, self.plan.space[name])
+        self._proposals.append(asked)
+        return params
+
+    def _ask(self, seed: int, decided: Mapping[str, Any]) -> optuna.Trial:
+        """A new trial of the Optuna study that has what is decided."""
+        # A sampler of its own makes the proposal a function of the seed. What all trials have in
+        # common is taken over: it would be computed anew from all of them.
+        sampler = _new_sampler(seed)
+        sampler._search_space = self._sampler._search_space
+        self._study.sampler = sampler
+        self._sampler = sampler
+        with warnings.catch_warnings():
+            # A default outside the range of its parameter is the choice of the plugin's author.
+            warnings.simplefilter("ignore")
+            self._study.enqueue_trial(dict(decided))
+            return self._study.ask()
+
     def follow(self, trials: Sequence[Trial]) -> None:
         """Take in the trials of the search that are not known yet, and what became of the others.
 
@@ -45,12 +84,10 @@ class Sampler:
         """
         for trial in trials[self._known :]:
             if self._proposals:
-                self._running.append((trial, self._proposals.pop(0)))
-                continue
-            self._study.add_trial(self._in_space(trial))
-            if trial.is_running:
-                last = self._study.get_trials(deepcopy=False)[-1]
-                self._running.append((trial, optuna.Trial(self._study, last._trial_id)))
+                asked = self._proposals.pop(0)
+                self._running.append((trial, asked))
+            else:
+                self._add_recorded(trial)
         self._known = len(trials)
 
         for trial, asked in self._running:
@@ -58,7 +95,30 @@ class Sampler:
                 self._finish(trial, asked)
         self._running = [pair for pair in self._running if pair[0].is_running]
 
+    def _add_recorded(self, trial: Trial) -> None:
+        """Add a trial of the database, from before the search was stopped, to the Optuna study.
+
+        Its ranges are those of the plan, which may have grown since: the sampler models only those
+        trials together that have equal ranges.
+        """
+        distributions = {}
+        for name, before in trial.distributions.items():
+            distributions[name] = self.plan.space.get(name, before)
+        steps = {} if trial.value is None else {trial.epochs: trial.value}
+        recorded = optuna.trial.create_trial(
+            state=trial.state,
+            params=dict(trial.params),
+            distributions=distributions,
+            value=trial.value,
+            intermediate_values=steps,
+        )
+        self._study.add_trial(recorded)
+        if trial.is_running:
+            last = self._study.get_trials(deepcopy=False)[-1]
+            self._running.append((trial, optuna.Trial(self._study, last._trial_id)))
+
     def _finish(self, trial: Trial, asked: optuna.Trial) -> None:
+        """Tell the Optuna study what became of a trial."""
         if trial.value is not None:
             asked.report(trial.value, step=trial.epochs)
         if trial.is_complete:
@@ -66,61 +126,18 @@ class Sampler:
         else:
             self._study.tell(asked, state=trial.state)
 
-    def propose(self, seed: int, decided: Mapping[str, Any]) -> dict[str, Any]:
-        """Choices and parameters for a new trial, with those in `decided` as given."""
-        # A sampler of its own makes the proposal a function of the seed. What all trials have in
-        # common is taken over: it would be computed anew from all of them.
-        sampler = _new_sampler(seed)
-        sampler._search_space = self._sampler._search_space
-        self._study.sampler = self._sampler = sampler
-        with warnings.catch_warnings():
-            # A default outside the range of its parameter is the choice of the plugin's author.
-            warnings.simplefilter("ignore")
-            self._study.enqueue_trial(dict(decided))
-            asked = self._study.ask()
-
-        plan = self.plan
-        arm = {}
-        for slot, names in plan.options.items():
-            arm[slot] = str(_suggest(asked, slot, CategoricalDistribution(names)))
-        absent = {slot: KEEP for slot, name in arm.items() if (slot, name) in plan.absent}
-        kept = absent | plan.conflicts(arm, decided)
-        if kept:
-            # The sampler chose techniques that cannot be asked: it is asked again without them.
-            self._study.tell(asked, state=TrialState.FAIL)
-            return self.propose(seed, {**decided, **kept})
-
-        params: dict[str, Any] = dict(arm)
-        for name in plan.parameters_of(arm):
-            params[name] = _suggest(asked, name, plan.space[name])
-        self._proposals.append(asked)
-        return params
-
-    def _in_space(self, trial: Trial) -> optuna.trial.FrozenTrial:
-        """A trial in the plan's space, whose ranges may have grown since it was asked.
-
-        The sampler models only those trials together that have equal ranges.
-        """
-        distributions = {
-            name: self.plan.space.get(name, before) for name, before in trial.distributions.items()
-        }
-        steps = {} if trial.value is None else {trial.epochs: trial.value}
-        return optuna.trial.create_trial(
-            state=trial.state,
-            params=dict(trial.params),
-            distributions=distributions,
-            value=trial.value,
-            intermediate_values=steps,
-        )
-
 
 def _new_sampler(seed: int) -> optuna.samplers.TPESampler:
     return optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
+        seed=seed,
+        n_startup_trials=STARTUP,
+        multivariate=True,
+        constant_liar=True,
     )
 
 
 def _suggest(asked: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """Let the Optuna trial choose a value from a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return asked.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):

@@ -124,8 +124,7 @@ class Search:
         for begun, rung in pairwise([0, *self.plan.rungs]):
             jobs = self._jobs(alive, begun, rung, limit)
             for number, outcome in self.crew.run(jobs, self.is_late):
-                trial = self.history.trials[number]
-                self._record(trial, outcome)
+                self._record(self.history.trials[number], outcome)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():
                 return

@@ -131,14 +131,7 @@ def judged_arms(history: History) -> list[Arm]:
     """
     plan = history.plan
     opening = history.trials[: len(plan.each_technique())]
-
-    # Partners are the techniques that have a score; those trained to the end come last.
-    partners = []
-    for trial in opening:
-        if trial.value is not None and trial.techniques:
-            partners.append(trial)
-    partners.sort(key=lambda partner: (partner.is_complete, history.sign * partner.score))
-
+    partners = partners_among(history, opening)
     arms = [plan.baseline]
     for trial in opening[1:]:
         joined = None
@@ -146,6 +139,19 @@ def judged_arms(history: History) -> list[Arm]:
             joined = beside_best_partner(history, trial, partners)
         arms.append(joined or trial.arm)
     return arms
+
+
+def partners_among(history: History, opening: Sequence[Trial]) -> list[Trial]:
+    """Trials of one technique that have a score, the best one last.
+
+    A full training is better than one that was cut short, whatever their scores.
+    """
+    partners = []
+    for trial in opening:
+        if trial.value is not None and trial.techniques:
+            partners.append(trial)
+    partners.sort(key=lambda partner: (partner.is_complete, history.sign * partner.score))
+    return partners
 
 
 def beside_best_partner(history: History, trial: Trial, partners: Sequence[Trial]) -> Arm | None:

@@ -108,8 +108,11 @@ class Trial:
     @property
     def early_loss(self) -> float | None:
         """Its training loss just before step 20, where it came that far."""
-        losses = [epoch.early_loss for epoch in self.curve if epoch.early_loss is not None]
-        return losses[0] if losses else None
+        # Only the epoch that holds step 20 has one.
+        for epoch in self.curve:
+            if epoch.early_loss is not None:
+                return epoch.early_loss
+        return None
 
     @property
     def score(self) -> float:
@@ -139,11 +142,15 @@ class Trial:
 
 
 def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
-    """All trials of a study's search, by number."""
+    """All trials of a study's search, by number.
+
+    `plan` has the slots whose techniques are a trial's arm.
+    """
     curves = records.curves()
     costs = records.costs()
     trials = []
     for frozen in records.trials():
+        # What the ledger wrote; a trial that is running has no reason for its end.
         attributes = frozen.user_attrs
         signal = attributes.get("signal")
         ended = attributes.get("ended")
@@ -160,7 +167,7 @@ def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
             why=attributes.get("why") or "",
             actions=attributes.get("did", {}),
             signal=LastSignal(**signal) if signal else None,
-            is_duplicate=attributes.get("twin", False),
+            is_duplicate=attributes.get("twin", False),  # the key of all versions
             curve=curves.get(frozen.number, []),
             costs=costs.get(frozen.number, {}),
         )
