@@ -67,7 +67,8 @@ def test_metrics_agree_with_scikit_learn():
     assert auc(one, truth) == pytest.approx(sklearn.metrics.roc_auc_score(truth, one))
     assert accuracy(one, truth) == pytest.approx(0.5)
     x, y = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.5, 2.0, 3.0])
-    assert r2(x, y) == pytest.approx(sklearn.metrics.r2_score(y, x), rel=1e-5)
+    expected = sklearn.metrics.r2_score(y.numpy(), x.numpy())
+    assert r2(x, y) == pytest.approx(expected, rel=1e-5)
     assert rmse(x, y) == pytest.approx(math.sqrt(((x - y) ** 2).mean()))
 
 
