@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-_EARLY = """
+# Version 0.1 wrote `hopeless` for three reasons, which only the sentence beside it told apart.
+_NAMED_BY_SENTENCE = """
 UPDATE trial_user_attributes SET value_json = :ended
 WHERE key = 'ended' AND value_json = '"hopeless"' AND trial_id IN (
   SELECT trial_id FROM trial_user_attributes WHERE key = 'why' AND value_json LIKE :sentence)
@@ -14,16 +15,27 @@ UPDATE trial_user_attributes SET value_json = '"not_finite"'
 WHERE key = 'ended' AND value_json = '"hopeless"'
 """
 
+# It wrote no reason, but a sentence, for trials that others outranked or for which the time was up.
+_UNNAMED = """
+INSERT INTO trial_user_attributes (trial_id, key, value_json)
+SELECT t.trial_id, 'ended',
+  CASE WHEN w.value_json = '"the time was up"' THEN '"out_of_time"' ELSE '"outranked"' END
+FROM trials t
+JOIN studies s ON s.study_id = t.study_id
+JOIN advisor_plans p ON p.study = s.study_name
+JOIN trial_user_attributes w ON w.trial_id = t.trial_id AND w.key = 'why'
+WHERE CAST(t.state AS TEXT) = 'PRUNED' AND NOT EXISTS (
+  SELECT 1 FROM trial_user_attributes e WHERE e.trial_id = t.trial_id AND e.key = 'ended')
+"""
+
 
 def migrate(connection: sa.Connection) -> None:
-    """Give the trials of version 0.1 their reasons.
-
-    It wrote `hopeless` for three reasons, which only the sentence beside it told apart.
-    """
+    """Give the trials of version 0.1 the reasons for which they ended."""
     sentences = {
         '"not_trained"': '"not trained:%',
         '"early_loss"': '"training loss % after % steps%',
     }
     for ended, sentence in sentences.items():
-        connection.execute(sa.text(_EARLY), {"ended": ended, "sentence": sentence})
+        connection.execute(sa.text(_NAMED_BY_SENTENCE), {"ended": ended, "sentence": sentence})
     connection.execute(sa.text(_REST))
+    connection.execute(sa.text(_UNNAMED))

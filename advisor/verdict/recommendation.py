@@ -28,6 +28,7 @@ from advisor.verdict.records import (
     TrialCounts,
     Verdict,
 )
+from advisor.verdict.version_0_1 import reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -230,8 +231,10 @@ def _read_technique(plain: Mapping[str, Any]) -> SingleTechnique:
 
 
 def _read_cut_trial(plain: Mapping[str, Any]) -> CutTrial:
-    ended = plain.get("ended")
-    return _read(CutTrial, plain, ended=ended and Ended(ended))
+    if "ended" in plain:
+        return _read(CutTrial, plain, ended=Ended(plain["ended"]))
+    ended, epochs = reason_of(plain["why"])
+    return _read(CutTrial, plain, ended=ended, epochs=epochs)
 
 
 _SINGLE: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -83,12 +83,12 @@ class MeasuredGain(Interval):
     p: float
     seeds: int
     detectable: float
-    needed: int | None
-    identical: bool
-    error: float
-    arm: Arm
-    searched: float | None
-    test: RowGain | None
+    needed: int | None = None
+    identical: bool = False
+    error: float = 0.0
+    arm: Arm = field(default_factory=dict)
+    searched: float | None = None
+    test: RowGain | None = None
 
 
 # --- arms on fresh seeds --------------------------------------------------------------------------
