@@ -119,7 +119,7 @@ class DiagnosisReport:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has that could be trained."""
+        """How many numbers the model's parameters hold."""
         # A user's model may have an attribute that is called `parameters`, so the class is asked.
         return sum(parameter.numel() for parameter in nn.Module.parameters(self.model))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+# Trials of version 0.1 that the sentence beside their reason tells apart.
 _EARLY = """
 UPDATE trial_user_attributes SET value_json = :ended
 WHERE key = 'ended' AND value_json = '"hopeless"' AND trial_id IN (
   SELECT trial_id FROM trial_user_attributes WHERE key = 'why' AND value_json LIKE :sentence)
 """
+# All others of these: their loss was not finite.
 _REST = """
 UPDATE trial_user_attributes SET value_json = '"not_finite"'
 WHERE key = 'ended' AND value_json = '"hopeless"'
