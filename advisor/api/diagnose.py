@@ -7,13 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from advisor.diagnosis.diagnose import Diagnosis
 from advisor.diagnosis.finding import Finding
-from advisor.diagnosis.measure import Signal
+from advisor.diagnosis.measure import Measured, Signal
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
@@ -112,6 +111,7 @@ class DiagnosisReport:
     @property
     def output(self) -> str:
         """Kind of output: `logits`, `log-probabilities`, `probabilities`, `bounded` or `raw`."""
+        # An output without bounds is a number to regress on, or one for each class.
         kind = self.anatomy.output
         if kind == "raw":
             return "raw" if self.prepared.objective.kind == "regression" else "logits"
@@ -128,31 +128,28 @@ class DiagnosisReport:
             fits[skip.slot][skip.technique] = skip.why
         return fits
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model's parameters hold."""
+        # A user's model may have an attribute that is called `parameters`, so the class is asked.
+        return sum(parameter.numel() for parameter in nn.Module.parameters(self.model))
+
     def to_json(self) -> str:
         """The documented keys as JSON text; numbers that are not finite are null."""
         # What one batch showed, besides what it showed of each layer.
         measured, steps = self.diagnosis.measured, self.diagnosis.steps
-        signal = {
-            "rows": measured.rows,
-            "features_std": measured.features,
-            "features_cosine": measured.cosine,
-            "output_std": measured.output_std,
-            "loss": measured.loss,
-        }
-        # A user's model may have an attribute that is called `parameters`, so the class is asked.
-        parameters = sum(p.numel() for p in nn.Module.parameters(self.model))
         plain = {
             "study": self.prepared.study.name,
             "model": type(self.model).__name__,
-            "parameters": parameters,
+            "parameters": self.parameters,
             "output": self.output,
             "output_shape": list(self.anatomy.output_shape),
-            "sites": [_pick(site, SITE_KEYS) for site in self.anatomy.sites],
-            "layers": [_layer(each) for each in measured.signals],
-            "embeddings": [_pick(table, TABLE_KEYS) for table in self.anatomy.tables],
+            "sites": [picked(site, SITE_KEYS) for site in self.anatomy.sites],
+            "layers": [layer_keys(signal) for signal in measured.signals],
+            "embeddings": [picked(table, TABLE_KEYS) for table in self.anatomy.tables],
             "unused": list(self.anatomy.unused),
             "raw": list(self.anatomy.raw),
-            "signal": signal,
+            "signal": signal_keys(measured),
             "steps": asdict(steps) if steps else None,
             "findings": [finding.to_json() for finding in self.findings],
             "fits": self.fits,
@@ -160,14 +157,28 @@ class DiagnosisReport:
             "warnings": list(self.prepared.warnings),
             "seconds": round(self.diagnosis.seconds, 3),
         }
-        return json.dumps(_finite(plain), indent=2, ensure_ascii=False)
+        return json.dumps(finite(plain), indent=2, ensure_ascii=False)
 
 
-def _pick(thing: object, keys: Sequence[str]) -> dict[str, Any]:
+def picked(thing: object, keys: Sequence[str]) -> dict[str, object]:
+    """Attributes of a thing by their names."""
     return {key: getattr(thing, key) for key in keys}
 
 
-def _layer(signal: Signal) -> dict[str, Any]:
+def signal_keys(measured: Measured) -> dict[str, object]:
+    """What the JSON says of the signal that reaches the end of the model."""
+    return {
+        "rows": measured.rows,
+        "features_std": measured.features,
+        "features_cosine": measured.cosine,
+        "output_std": measured.output_std,
+        "loss": measured.loss,
+    }
+
+
+def layer_keys(signal: Signal) -> dict[str, object]:
+    """What the JSON says of a layer, with the signal in it before training."""
+    # Only a layer that an activation follows has units that can be dead or saturated.
     layer, units = signal.layer, signal.units
     return {
         "name": layer.name,
@@ -183,12 +194,12 @@ def _layer(signal: Signal) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: object) -> object:
     """The same without NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

@@ -87,12 +87,14 @@ def tune(
         crew(workers) as workforce,
         in_this_process(prepared),
     ):
+        # A study that is in the database goes on with the plan that it began with.
         records = database.study(name)
-        first = None
         recorded = records.plan()
+        first = None
         if recorded is not None:
             plan = begun_plan(name, Plan.from_json(recorded), plan, prepared.host)
         else:
+            # The pilot's training is that of the first trial.
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
             plan, first = pilot(prepared, plan, folder, workers)
             begin(records, prepared, plan, first)
@@ -102,6 +104,10 @@ def tune(
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:
     """The last recommendation of a study in the database.
+
+    Arguments:
+        study: the name of the study.
+        storage: as for `tune`.
 
     Example:
         >>> import advisor, torch
@@ -114,7 +120,8 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
         >>> advisor.recommendation("small", storage="small.db").study
         'small'
 
-    Raises `InputError` when there is none.
+    Raises:
+        InputError: there is no recommendation for such a study.
     """
     url = storage_url(storage)
     last = "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC"
@@ -125,6 +132,7 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
             f"No recommendation for study {study!r} in {url}.{near(study, names)} "
             f"Studies there: {listing(names) or 'none'}."
         )
+    # With its reference the recommendation can change a model; a pickled study has none.
     _, refs = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))
     ref = refs[0][0] if refs else None
     return Recommendation.from_json(rows[0][0], StudyRef.from_json(ref) if ref else None)
@@ -133,7 +141,14 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:
     """Record a new study.
 
-    Raises `SearchError` when the pilot showed that its model cannot be trained at all.
+    Arguments:
+        records: of the study.
+        prepared: the study, opened.
+        plan: what is searched.
+        first: the pilot's training of the model as it is.
+
+    Raises:
+        SearchError: the pilot showed that the model cannot be trained at all.
     """
     if first.ended == Ended.FAILED:
         raise SearchError(
@@ -148,7 +163,14 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
 def begun_plan(name: str, begun: Plan, asked: Plan, host: Host) -> Plan:
     """The plan that a study began with, with the techniques that are not loaded any more.
 
-    Raises `InputError` when the study was begun with other settings than are asked for now.
+    Arguments:
+        name: of the study.
+        begun: the plan in the database.
+        asked: the plan that a new study would have now.
+        host: the plugins that are loaded now.
+
+    Raises:
+        InputError: the study was begun with other settings than are asked for now.
     """
     changed = []
     for key, now in asked.identity.items():
@@ -160,6 +182,8 @@ def begun_plan(name: str, begun: Plan, asked: Plan, host: Host) -> Plan:
             f"Study {name!r} was begun differently: {'; '.join(changed)}. "
             f"Begin a new one with --name, or delete this one: advisor studies delete {name}."
         )
+
+    # Trials with a technique that is gone still count; no further ones are asked for.
     absent = [technique for technique in begun.techniques if host.find(*technique) is None]
     return replace(begun, absent=frozenset(absent))
 
@@ -171,16 +195,17 @@ def answer(search: Search) -> Recommendation:
     """
     study, records, history = search.prepared.study, search.records, search.history
     ref = search.prepared.ref
-    searching = math.inf if study.minutes is None else (1 - CONFIRM_SHARE) * 60 * study.minutes
+    seconds = search_seconds(study)
     last = records.recommendation()
     if last is not None:
         answered = Recommendation.from_json(last, ref)
-        is_late = records.spent() >= searching
+        is_late = records.spent() >= seconds
         if still_answers(answered, study, history.trials, is_late):
             return answered
 
+    # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
-        search.deadline = time.monotonic() + searching - records.spent()
+        search.deadline = time.monotonic() + seconds - records.spent()
     search.run()
     if history.best_of_baseline() is None:
         raise SearchError(
@@ -188,21 +213,38 @@ def answer(search: Search) -> Recommendation:
             f"{first_reason(history.trials)}."
         )
 
-    # What is left of the time decides how many trainings can confirm.
+    # The confirmation gets what the search has left of the time.
     searched = records.spent()
-    trainings = math.inf
-    if study.minutes is not None:
-        left = max(0.0, 60 * study.minutes - searched)
-        first = sum(history.trials[0].costs.values())
-        trainings = left * search.crew.workers / max(first, 1e-3)
-    evidence = confirm(search, trainings)
+    evidence = confirm(search, affordable_trainings(search, searched))
     search.book_time()
 
+    # What is returned is read back, so that it is what `show` will say.
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
     shutil.rmtree(search.folder, ignore_errors=True)
     return Recommendation.from_json(text, ref)
+
+
+def search_seconds(study: Study) -> float:
+    """The time of a study that its search may take; infinite without a limit."""
+    if study.minutes is None:
+        return math.inf
+    return (1 - CONFIRM_SHARE) * 60 * study.minutes
+
+
+def affordable_trainings(search: Search, searched: float) -> float:
+    """How many trainings the rest of a study's time has room for; infinite without a limit.
+
+    `searched` are the seconds that the study has taken.
+    """
+    minutes = search.prepared.study.minutes
+    if minutes is None:
+        return math.inf
+    # All trainings take about as long as that of the model as it is.
+    left = max(0.0, 60 * minutes - searched)
+    seconds_each = sum(search.history.trials[0].costs.values())
+    return left * search.crew.workers / max(seconds_each, 1e-3)
 
 
 def still_answers(
@@ -211,9 +253,16 @@ def still_answers(
     """Whether a recommendation answers the study as it is asked now.
 
     Its time is used, or its trials are and its seeds are met; and no other smallest gain is asked.
+
+    Arguments:
+        answered: the recommendation.
+        study: as it is asked now.
+        trials: those of its search.
+        is_late: whether the time of the search is used.
     """
     if study.min_gain not in (None, answered.min_gain):
         return False
+    # A trial that was stopped is trained to its end first.
     if any(trial.is_running for trial in trials):
         return False
     return is_late or (len(trials) >= study.trials and answered.gain.seeds >= study.seeds)

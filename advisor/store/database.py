@@ -23,38 +23,46 @@ from advisor.store.views import statements
 
 BUSY_SECONDS = 60
 """How long a write waits for another program that holds an SQLite file."""
+CANNOT_OPEN = (
+    sa.exc.SQLAlchemyError,
+    optuna.exceptions.StorageInternalError,
+    OSError,
+    RuntimeError,
+    ImportError,
+)
+"""What is raised where a database cannot be opened, read or written."""
 
 
 class Database:
     """One open study database, for the one process that writes it.
 
-    `slots` are the columns of the view `advisor_trials`; None leaves the views as they are. Raises
-    `InputError` when the file is no database or cannot be written.
+    Arguments:
+        url: an SQLAlchemy URL.
+        slots: columns of the view `advisor_trials`; None leaves the views as they are.
+
+    Attributes:
+        url: the same.
+        storage: Optuna's view of the database.
+
+    Raises:
+        InputError: the file is no database, or cannot be written.
     """
 
     def __init__(self, url: str, slots: Sequence[str] | None) -> None:
         self.url = url
         path = sqlite_path(url)
         try:
+            # SQLite makes the file, but not its folder.
             if path is not None and path != Path(":memory:"):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self.storage = _open(url)
+            self.storage = open_storage(url)
             with self.engine.begin() as connection:
-                tables.METADATA.create_all(connection)
-                migrate(connection)
-                if slots is not None:
-                    for statement in statements(self.engine.dialect.name, slots):
-                        connection.execute(sa.text(statement))
-        except (
-            sa.exc.SQLAlchemyError,
-            optuna.exceptions.StorageInternalError,
-            OSError,
-            RuntimeError,
-            ImportError,
-        ) as problem:
+                bring_up_to_date(connection, slots)
+        except CANNOT_OPEN as problem:
+            # SQLAlchemy wraps the error of the database's own driver, which is the shorter one.
             cause = explain(getattr(problem, "orig", None) or problem)
             raise InputError(
-                f"The study database {url} cannot be opened: {cause}. {_advice(problem)}"
+                f"The study database {url} cannot be opened: {cause}. {advice(problem)}"
             ) from problem
 
     @property
@@ -82,13 +90,27 @@ class Database:
 
     def delete(self, study: str) -> None:
         """Remove a study with everything that was written about it."""
+        # Optuna removes the trials; what belongs to them is in advisor's own tables.
         optuna.delete_study(study_name=study, storage=self.storage)
         with self.engine.begin() as connection:
             for table in tables.METADATA.sorted_tables:
                 connection.execute(table.delete().where(table.c.study == study))
 
 
-def _open(url: str) -> RDBStorage:
+def bring_up_to_date(connection: sa.Connection, slots: Sequence[str] | None) -> None:
+    """Make the tables that are missing, convert what older versions wrote, and renew the views.
+
+    The views have a column for each name in `slots`; None leaves them as they are.
+    """
+    tables.METADATA.create_all(connection)
+    migrate(connection)
+    if slots is None:
+        return
+    for statement in statements(connection.dialect.name, slots):
+        connection.execute(sa.text(statement))
+
+
+def open_storage(url: str) -> RDBStorage:
     """Optuna's storage; for SQLite with a write-ahead log, which lets others read meanwhile.
 
     The log makes writing 8 times faster, too (measured).
@@ -97,20 +119,22 @@ def _open(url: str) -> RDBStorage:
     arguments = {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else None
     storage = RDBStorage(url, engine_kwargs=arguments)
     if storage.engine.dialect.name == "sqlite":
-        sa.event.listen(storage.engine, "connect", _set_pragmas)
+        sa.event.listen(storage.engine, "connect", set_pragmas)
         # Connections from before have none of the pragmas.
         storage.remove_session()
         storage.engine.dispose()
     return storage
 
 
-def _set_pragmas(connection: Any, _: Any) -> None:
+def set_pragmas(connection: Any, _: Any) -> None:
+    """Set what every connection to an SQLite file needs: log, syncs, and checked references."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _advice(problem: Exception) -> str:
+def advice(problem: Exception) -> str:
+    """What to do about a database that cannot be opened."""
     if isinstance(problem, ImportError):
         return "For PostgreSQL: pip install 'torch-advisor[postgresql]'."
     return "Give another with --storage sqlite:///FILE.db."

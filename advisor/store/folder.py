@@ -18,15 +18,17 @@ from advisor.store.location import DEFAULT, sqlite_path
 def study_folder(url: str, name: str) -> Iterator[Path]:
     """The folder of a study's training states, for one coordinator at a time.
 
-    The lock goes with its process. Raises `InputError` where another process has it.
-    """
-    path = sqlite_path(url) or Path(DEFAULT.removeprefix("sqlite:///"))
+    Arguments:
+        url: of the database.
+        name: of the study.
 
-    # Two names that are spelled alike for a file system have folders of their own.
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40]
-    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
-    folder = path.with_suffix(".checkpoints") / f"{readable}-{digest}"
+    Raises:
+        InputError: another process has the folder; the lock on it goes with its process.
+    """
+    folder = folder_of(url, name)
     folder.mkdir(parents=True, exist_ok=True)
+
+    # A lock that is held is not waited for: a study takes minutes or hours.
     lock = filelock.FileLock(folder.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
@@ -39,3 +41,13 @@ def study_folder(url: str, name: str) -> Iterator[Path]:
         yield folder
     finally:
         lock.release()
+
+
+def folder_of(url: str, name: str) -> Path:
+    """Where the folder of a study lies: beside an SQLite file, else beside the default one."""
+    path = sqlite_path(url) or Path(DEFAULT.removeprefix("sqlite:///"))
+
+    # Two names that are spelled alike for a file system have folders of their own.
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40]
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return path.with_suffix(".checkpoints") / f"{readable}-{digest}"

@@ -34,15 +34,20 @@ _NO_TABLE = re.compile(r'no such table: (\w+)|relation "(\w+)" does not exist')
 
 
 def read(url: str, sql: str, params: Sequence[Any] = ()) -> Table:
-    """Column names and rows of a `SELECT`, or of a view that `sql` names. Nothing can be written
-    through it.
+    """Column names and rows of a query, through which nothing can be written.
 
-    `params` are the values of the `?` in `sql`. Raises `InputError` when the database is not there,
-    or the statement would write or is wrong.
+    Arguments:
+        url: of the database.
+        sql: a `SELECT`, or the name of a view, which is read whole.
+        params: the values of the `?` in `sql`.
+
+    Raises:
+        InputError: the database is not there, or the statement would write or is wrong.
     """
     name = sql.strip()
     if name.isidentifier():
         sql = f"SELECT * FROM {name}"
+
     path = sqlite_path(url)
     if path is None:
         columns, rows = _read_server(url, sql, params)
@@ -106,20 +111,24 @@ def _message(place: str, sql: str, problem: Exception) -> str:
     if "not a database" in text:
         return f"{place} is not a database; name a study database with --storage sqlite:///FILE.db."
 
-    # A view of ours is missing where only Optuna has written; another name may be misspelt.
     missing = _NO_TABLE.search(text)
     if missing:
-        name = missing.group(1) or missing.group(2)
-        if name in SCHEMA:
-            return (
-                f"{place} is a database in which advisor has written nothing: it has no {name}. "
-                "Run advisor tune with it first."
-            )
-        return (
-            f"advisor query: no such table: {name}.{near(name, SCHEMA)} "
-            "advisor query --schema lists the views."
-        )
+        return no_such_table(place, missing.group(1) or missing.group(2))
     return (
         f"advisor query: {text}, in {sql!r}. "
         "advisor query --schema lists the views with their columns."
+    )
+
+
+def no_such_table(place: str, name: str) -> str:
+    """What a query says that names a table which the database at `place` does not have."""
+    # A view of ours is missing where only Optuna has written; another name may be misspelt.
+    if name in SCHEMA:
+        return (
+            f"{place} is a database in which advisor has written nothing: it has no {name}. "
+            "Run advisor tune with it first."
+        )
+    return (
+        f"advisor query: no such table: {name}.{near(name, SCHEMA)} "
+        "advisor query --schema lists the views."
     )

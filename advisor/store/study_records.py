@@ -31,6 +31,7 @@ from advisor.store.tables import (
 from advisor.training.epoch import Epoch
 
 Direction = Literal["maximize", "minimize"]
+"""Whether a higher or a lower score is better, in Optuna's words."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ class Confirmation:
 
 
 class StudyRecords:
-    """The records of one study, for the one process that writes them."""
+    """The records of one study, for the one process that writes them.
+
+    Attributes:
+        name: of the study.
+    """
 
     def __init__(self, url: str, storage: RDBStorage, name: str) -> None:
         self.name = name
@@ -78,7 +83,14 @@ class StudyRecords:
     ) -> None:
         """Record a new study with its plan.
 
-        Raises `InputError` where the database has an Optuna study of this name.
+        Arguments:
+            metric: the name of what arms are compared by.
+            direction: which of its values are better.
+            plan: what is searched, as plain data.
+            ref: the reference of the study as JSON, or None where it means nothing elsewhere.
+
+        Raises:
+            InputError: the database has an Optuna study of this name.
         """
         if self.name in optuna.get_all_study_names(self._storage):
             raise InputError(
@@ -99,7 +111,8 @@ class StudyRecords:
             connection.execute(plans.insert().values(**row))
 
     def spend(self, seconds: float) -> None:
-        """Add to the time that the study has taken."""
+        """Add to the time that the study has taken, in seconds."""
+        # The database adds, so that nothing needs to be read first.
         mine = plans.update().where(plans.c.study == self.name)
         with self._engine.begin() as connection:
             connection.execute(mine.values(seconds=plans.c.seconds + seconds))
@@ -123,10 +136,16 @@ class StudyRecords:
         distributions: Mapping[str, BaseDistribution],
         facts: Mapping[str, Any],
     ) -> int:
-        """Add a running trial and return its id.
+        """Add a running trial and return its id in Optuna's tables.
 
         All of it is one transaction, so that a kill leaves all of it or nothing. Optuna's storage
         writes the same rows, in ten times the CPU time.
+
+        Arguments:
+            number: of the trial, from 0.
+            params: one technique per slot, and every parameter by its full name.
+            distributions: what each of them was drawn from.
+            facts: user attributes, such as the trial's stage.
         """
         trial = {
             "number": number,
@@ -137,15 +156,7 @@ class StudyRecords:
         with self._engine.begin() as connection:
             added = connection.execute(TRIALS.insert().returning(TRIALS.c.trial_id), trial)
             trial_id = int(added.scalar_one())
-            rows = []
-            for name, value in params.items():
-                row = {
-                    "trial_id": trial_id,
-                    "param_name": name,
-                    "param_value": distributions[name].to_internal_repr(value),
-                    "distribution_json": distribution_to_json(distributions[name]),
-                }
-                rows.append(row)
+            rows = param_rows(trial_id, params, distributions)
             connection.execute(PARAMS.insert(), rows)
             _write_facts(connection, trial_id, facts)
         return trial_id
@@ -158,11 +169,16 @@ class StudyRecords:
         seconds: Mapping[str, float],
         facts: Mapping[str, Any],
     ) -> None:
-        """Write what a job brought to a running trial: epochs, seconds by part, and facts.
+        """Write what a job brought to a running trial, in place of what is there about the same.
 
-        Facts are Optuna's user attributes of the trial, such as why it ended. What is there of the
-        same epochs, and of the same facts, is replaced.
+        Arguments:
+            trial_id: in Optuna's tables.
+            number: of the trial.
+            epochs: those that the job has trained.
+            seconds: that the trial has taken so far, by part of its work.
+            facts: user attributes, such as why the trial ended.
         """
+        # A job that was lost with its state has been done again from its first epoch.
         key = {"study": self.name, "number": number}
         curve = (curves.c.study == self.name) & (curves.c.number == number)
         again = [epoch.epoch for epoch in epochs]
@@ -186,8 +202,14 @@ class StudyRecords:
         epoch: int,
         facts: Mapping[str, Any],
     ) -> None:
-        """Close a trial, with further facts; the `score` after `epoch` is kept also of a pruned
-        one.
+        """Close a trial.
+
+        Arguments:
+            trial_id: in Optuna's tables.
+            state: complete, pruned or failed.
+            score: after the last epoch, also of a pruned trial; None where there is none.
+            epoch: the last one.
+            facts: further user attributes.
         """
         with self._engine.begin() as connection:
             _write_facts(connection, trial_id, facts)
@@ -222,6 +244,7 @@ class StudyRecords:
 
     def save_confirmation(self, confirmation: Confirmation) -> None:
         """Write one fresh seed of one arm, in place of what is there about it."""
+        # The columns of the primary key say which seed of which arm it is.
         row = {"study": self.name, **asdict(confirmation)}
         keys = [column.name for column in confirmations.primary_key]
         same = [confirmations.c[key] == row[key] for key in keys]
@@ -232,12 +255,12 @@ class StudyRecords:
     def confirmations(self) -> list[Confirmation]:
         """All fresh seeds of the study."""
         select = sa.select(confirmations).where(confirmations.c.study == self.name)
-        found = []
+        seeds = []
         for row in self._rows(select):
-            plain = row._asdict()
-            del plain["study"]
-            found.append(Confirmation(**plain))
-        return found
+            columns = row._asdict()
+            del columns["study"]
+            seeds.append(Confirmation(**columns))
+        return seeds
 
     def save_recommendation(self, verdict: str, text: str) -> None:
         """Write a recommendation as JSON; the last one counts."""
@@ -267,6 +290,23 @@ class StudyRecords:
             return connection.execute(select).all()
 
 
+def param_rows(
+    trial_id: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
+) -> list[dict[str, Any]]:
+    """The rows of Optuna's table of parameters for one trial."""
+    rows = []
+    for name, value in params.items():
+        distribution = distributions[name]
+        row = {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": distribution.to_internal_repr(value),
+            "distribution_json": distribution_to_json(distribution),
+        }
+        rows.append(row)
+    return rows
+
+
 def _write_facts(connection: sa.Connection, trial_id: int, facts: Mapping[str, Any]) -> None:
     """Write user attributes of a trial, in place of those of the same name."""
     if not facts:
@@ -287,4 +327,5 @@ def _stored(score: float) -> tuple[float | None, str]:
 
 
 def _now() -> datetime:
+    # Optuna's columns of times have no zone, either.
     return datetime.now(UTC).replace(tzinfo=None)

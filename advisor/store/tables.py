@@ -10,6 +10,7 @@ METADATA = sa.MetaData()
 NAME = sa.String(512)
 """The type of a study's or an arm's name."""
 
+# Advisor's own tables; `SCHEMA` in views.py says what their columns mean.
 plans = sa.Table(
     "advisor_plans",
     METADATA,
@@ -61,6 +62,7 @@ recommendations = sa.Table(
     sa.Column("json", sa.Text, nullable=False),
 )
 
+# Optuna's tables, into which trials are written in one transaction.
 TRIALS: sa.Table = models.TrialModel.__table__
 PARAMS: sa.Table = models.TrialParamModel.__table__
 FACTS: sa.Table = models.TrialUserAttributeModel.__table__

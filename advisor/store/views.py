@@ -202,6 +202,7 @@ def statements(dialect: str, slots: Sequence[str]) -> list[str]:
     `dialect` is SQLAlchemy's name of the kind of database. `advisor_trials` gets one column for
     each name in `slots`.
     """
+    # What differs between databases is filled into the queries.
     words = _DIALECTS[dialect]
     parameter = {"label": words.label, "is_choice": words.is_choice, "number": words.number}
     trial = {

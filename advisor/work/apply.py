@@ -27,9 +27,16 @@ def apply_choices(
 
     What would be frozen for a part of the training only is trainable at once: the user's own loop
     knows of no parts. What the techniques freeze for good stays frozen.
+
+    Arguments:
+        ref: the study, whose data and plugins are loaded.
+        params: one technique per slot, and every parameter by its full name.
+        model: a model of the study's class; it is changed.
+        seed: of what the techniques draw.
     """
     prepared = prepare(ref)
     run = prepared.run(seed, prepared.study.seed)
+    # The run was made for a model of its own, whose place the user's model takes.
     run.model = model
     run.changed()
     _apply(run, techniques_in_order(prepared.host, params))
@@ -45,6 +52,7 @@ def recipes_of(ref: StudyRef, params: Mapping[str, Any]) -> list[dict[str, Any]]
 
 def diff_of(ref: StudyRef, params: Mapping[str, Any], root: str) -> str:
     """The same as a unified diff of the user's files, with paths from `root`."""
+    # One more model is built, to see which lines of the user's code make its activations.
     prepared = prepare(ref)
     build = partial(prepared.build, prepared.study.seed)
     return "".join(diff(report, root, build) for report in _swaps(prepared, params))

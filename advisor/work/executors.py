@@ -23,6 +23,7 @@ from advisor.work.job import Job, Outcome, work
 from advisor.work.processes import local_pool
 
 Key = TypeVar("Key", bound=Hashable)
+"""What a job is called by whoever runs it, such as the number of its trial."""
 DEATHS = 2
 """Times that a worker may die over one job, alone in the pool, before the job counts as failed."""
 MOST_WORKERS = 8
@@ -43,7 +44,11 @@ class Serial(Executor):
 
 
 class Crew:
-    """Runs jobs on an executor and survives the death of its workers."""
+    """Runs jobs on an executor and survives the death of its workers.
+
+    Attributes:
+        workers: how many jobs run at once.
+    """
 
     def __init__(self, make: Callable[[], Executor], workers: int) -> None:
         self._make = make
@@ -61,6 +66,7 @@ class Crew:
         executor, self._executor = self._executor, None
         if executor is None:
             return
+        # A pool that shuts down lets its processes finish their jobs, so they are ended here.
         executor.shutdown(wait=False, cancel_futures=True)
         if isinstance(executor, ProcessPoolExecutor):
             for process in multiprocessing.active_children():
@@ -73,6 +79,10 @@ class Crew:
 
         When a worker dies, the jobs that were in its pool run again, one at a time; a job over
         which a worker dies again counts as failed.
+
+        Arguments:
+            jobs: by a key of the caller's, in the order in which they are started.
+            is_late: whether the time for further jobs is up.
         """
         waiting = dict(jobs)
         try:
@@ -111,6 +121,7 @@ class Crew:
     def run_alone(self, job: Job) -> Outcome:
         """Run one job on new workers, and again on other new ones when its worker dies."""
         for _ in range(DEATHS):
+            # The pool of a worker that died takes no further jobs.
             self.stop()
             try:
                 return self._submit(job).result()

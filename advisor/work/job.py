@@ -17,7 +17,7 @@ from advisor.technique import KEEP, Technique
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.loop import Fit, evaluate, train
-from advisor.training.run import apply
+from advisor.training.run import Run, apply
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 
@@ -132,6 +132,7 @@ def prepared_for(job: Job) -> Prepared:
 @contextmanager
 def in_this_process(prepared: Prepared) -> Iterator[None]:
     """Let jobs of this opening that run in this process use what it has prepared already."""
+    # What this process had open before is put back, however the block ends.
     before = list(_prepared)
     _prepared[:] = [prepared]
     try:
@@ -145,7 +146,8 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
 
     Raises `StoppedEarly` where training is given up, and whatever the user's code raises.
     """
-    run = prepared.run(job.seed, job.split, Path(job.cache) if job.cache else None)
+    cache = Path(job.cache) if job.cache else None
+    run = prepared.run(job.seed, job.split, cache)
     outcome.costs = run.costs
     outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
 
@@ -153,15 +155,8 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     load = None
     if job.load is not None and Path(job.load).is_file():
         load = Path(job.load)
-
-    # No learning rate trains a model whose signal dies, so it is not begun.
     if job.precheck and load is None:
-        started = time.perf_counter()
-        seen = glance(run)
-        run.costs["look"] = time.perf_counter() - started
-        outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
-        if seen.untrainable:
-            raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.untrainable}")
+        check_signal(outcome, run)
 
     # The losses of another loss function cannot be compared with those of the study's own.
     has_own_loss = run.loss is not prepared.objective.loss
@@ -176,12 +171,27 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
         loss_limit=None if has_own_loss else job.loss_limit,
         epochs=job.epochs,
     )
+
+    # Each epoch is noted as it ends, and the test rows are read last.
     splits = prepared.splits(job.split)
     for epoch in train(run, fit, splits.valid):
         outcome.curve.append(epoch)
         run.costs["training"] = run.costs.get("training", 0.0) + epoch.seconds
     if job.test:
         outcome.test = evaluate(run, splits.test, job.batch, Path(job.test))
+
+
+def check_signal(outcome: Outcome, run: Run) -> None:
+    """Note what reaches the last layer of a model that is not trained yet.
+
+    Raises `StoppedEarly` where the signal dies: no learning rate trains such a model.
+    """
+    started = time.perf_counter()
+    seen = glance(run)
+    run.costs["look"] = time.perf_counter() - started
+    outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
+    if seen.untrainable:
+        raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.untrainable}")
 
 
 def techniques_in_order(
@@ -204,14 +214,19 @@ def techniques_in_order(
             raise InputError(
                 f"{slot} {params[slot]!r} is not loaded; name its plugin with --plugin."
             )
-        # Its own parameters are those whose full names begin with its own.
-        prefix = f"{slot}.{technique.name}."
-        own = {}
-        for name, value in params.items():
-            if name.startswith(prefix):
-                own[name.removeprefix(prefix)] = value
-        techniques.append((technique, own))
+        techniques.append((technique, own_parameters(technique, params)))
     return techniques
+
+
+def own_parameters(technique: Technique, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A technique's own parameters among those of a trial, by the names that the technique uses."""
+    # Their full names begin with the technique's slot and name.
+    prefix = f"{technique.slot}.{technique.name}."
+    own = {}
+    for name, value in params.items():
+        if name.startswith(prefix):
+            own[name.removeprefix(prefix)] = value
+    return own
 
 
 def explain_with_place(problem: Exception) -> str:

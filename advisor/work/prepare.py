@@ -36,14 +36,6 @@ from advisor.work.task_facts import (
     usable_device,
 )
 
-FULL_STEPS = 400
-"""Steps of a training where the user gives no epochs: enough to rank techniques, and to try many.
-"""
-FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
-"""Epochs of such a training, whatever its steps."""
-BATCHES = ((1_000, 32), (10_000, 64), (50_000, 128))
-"""Rows in a mini-batch for data with fewer training rows than so many; 256 for more."""
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -108,6 +100,7 @@ class Prepared:
 
     def build(self, seed: int) -> nn.Module:
         """The user's model, with the initial draws of `seed`."""
+        # A user's constructor draws from torch's global random state.
         torch.manual_seed(mix(seed, "model"))
         task = self.study.task
         model, _ = build_model(task.build, self.facts.named(), task.arguments)
@@ -120,7 +113,13 @@ class Prepared:
         return model
 
     def run(self, seed: int, split: int, cache: Path | None = None) -> Run:
-        """A run of the user's model as it is, ready for techniques, on the rows of `split`."""
+        """A run of the user's model as it is, ready for techniques.
+
+        Arguments:
+            seed: of the initial draws, the batch order and dropout.
+            split: seed of the rows that are trained on and scored.
+            cache: folder of shared artefacts, or None.
+        """
         splits = self.splits(split)
         return Run(
             task=self.study.task,
@@ -139,7 +138,12 @@ class Prepared:
 def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     """Load the study and its plugins, read the data, build the model once and look at it.
 
-    Raises `InputError` when they do not fit together.
+    Arguments:
+        ref: where the study comes from.
+        device: a torch device.
+
+    Raises:
+        InputError: the parts of the study do not fit together.
     """
     study = ref.load()
     task = study.task
@@ -158,17 +162,12 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         definitions_only=ref.definitions_only,
     )
 
-    # A first model says how many words there may be: no more ids than its largest table has rows.
+    # A first model shows how many words there may be.
     with isolated(mix(study.seed, "model")):
         model, arguments = build_model(task.build, source.facts.named(), task.arguments)
-    tables = [0]
-    for module in model.modules():
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
-            tables.append(module.num_embeddings)
-    if source.facts.vocabulary and 0 < max(tables) < len(source.facts.vocabulary):
-        source = source.limit_vocabulary(max(tables))
+    source = with_words_for(model, source)
 
-    # It is looked at on a batch of training rows; what it gives for them says what the task is.
+    # The model is traced on a batch of training rows; its output for them shows what the task is.
     train = source.splits(study.seed).train
     rows = min(EXAMPLE_ROWS, len(train))
     inputs, _ = train.take(torch.arange(rows))
@@ -178,10 +177,13 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         anatomy = trace(model, inputs, task.output, rows)
         output = output_of(model, inputs)
     check_patterns(task, anatomy)
+
+    # Loss and metric follow from the output and the targets, where the user gives none.
     scale = source.target_scale[1] if source.target_scale else 1.0
     objective = infer(task, output, source.facts, anatomy, scale, rows)
     objective = noisy(objective, study.noise, inputs)
 
+    # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
     notes = notes_on(task, model, arguments, inputs, output, rows)
     return Prepared(
@@ -197,3 +199,15 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         notes=(*source.notes, *notes),
         warnings=(*source.warnings, *objective.warnings),
     )
+
+
+def with_words_for(model: nn.Module, source: Source) -> Source:
+    """The data with no more word ids than the largest embedding table of the model has rows."""
+    tables = [0]
+    for module in model.modules():
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+            tables.append(module.num_embeddings)
+    vocabulary = source.facts.vocabulary
+    if vocabulary and 0 < max(tables) < len(vocabulary):
+        return source.limit_vocabulary(max(tables))
+    return source

@@ -60,8 +60,14 @@ class StudyRef:
     def of(cls, study: Study | StudyRef | str | Path, plugins: tuple[str, ...] = ()) -> StudyRef:
         """The reference of a study object, or of a study file by its path.
 
-        A study object is pickled whole, with the lambdas and the classes of its notebook. Raises
-        `InputError` where that is impossible.
+        A study object is pickled whole, with the lambdas and the classes of its notebook.
+
+        Arguments:
+            study: the study, its file, or a reference, which is returned as it is.
+            plugins: plugin files that are loaded besides the installed plugins.
+
+        Raises:
+            InputError: the study cannot be pickled.
         """
         if isinstance(study, StudyRef):
             return study
@@ -86,15 +92,10 @@ class StudyRef:
 
         # The command line has the last word on the budget.
         study = replace(study, **json.loads(self.changes))
-        vectors = study.task.vectors
-        if vectors is None:
+        if study.task.vectors is None:
             return study
-        try:
-            place = find_path(str(vectors), self.folder()).resolve()
-        except InputError as problem:
-            option = "--vectors or Task(vectors=…)"
-            raise InputError(f"The word vectors ({option}): {problem}") from None
-        return replace(study, task=replace(study.task, vectors=str(place)))
+        vectors = find_vectors(str(study.task.vectors), self.folder())
+        return replace(study, task=replace(study.task, vectors=vectors))
 
     @property
     def definitions_only(self) -> bool:
@@ -119,6 +120,7 @@ class StudyRef:
     def from_json(cls, text: str) -> StudyRef:
         """The reference that `to_json` wrote."""
         plain = json.loads(text)
+        # JSON has lists where a reference, which does not change, has tuples.
         lists = {key: tuple(plain[key]) for key in ("plugins", "without")}
         return cls(**{**plain, **lists})
 
@@ -128,19 +130,25 @@ def study_in_file(text: str) -> Study:
 
     Raises `InputError` where there is no such file or study, or more than one.
     """
-    reference = Reference.parse(text)
-    if reference.name:
+    if Reference.parse(text).name:
         study = load_object(text, "study")
         if not isinstance(study, Study):
             raise InputError(f"{text} is {type(study).__name__}, not an advisor.Study.")
         return study
+    return only_study(text, vars(load_file(text, "study")))
 
-    # A second name of the same study does not count.
-    module = load_file(text, "study")
+
+def only_study(text: str, names: Mapping[str, object]) -> Study:
+    """The one study among the global names of a study file.
+
+    Raises `InputError` where there is none, or more than one.
+    """
     studies = {}
-    for name, value in vars(module).items():
+    for name, value in names.items():
         if isinstance(value, Study):
             studies[name] = value
+
+    # A second name of the same study does not count.
     if len({id(study) for study in studies.values()}) == 1:
         return next(iter(studies.values()))
     advice = "Write: study = advisor.Study(name, advisor.Task(…))."
@@ -149,11 +157,24 @@ def study_in_file(text: str) -> Study:
     raise InputError(f"{text} must hold one advisor.Study, and holds {len(studies)}. {advice}")
 
 
+def find_vectors(vectors: str, folder: Path) -> str:
+    """The whole path of a file of word vectors, looked up from a folder.
+
+    Raises `InputError` where there is no such file.
+    """
+    try:
+        return str(find_path(vectors, folder).resolve())
+    except InputError as problem:
+        option = "--vectors or Task(vectors=…)"
+        raise InputError(f"The word vectors ({option}): {problem}") from None
+
+
 def study_from_flags(flags: Mapping[str, Any]) -> Study:
     """The study that options of the command line describe.
 
     Raises `InputError` where its model cannot be loaded.
     """
+    # An option that was not given leaves the default of `Task`.
     options: dict[str, Any] = {}
     for word in TASK_WORDS:
         if flags.get(word) not in (None, "", []):

@@ -30,6 +30,7 @@ def usable_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as problem:
+        # The first line says what is wrong; torch adds many others.
         reason = explain(problem).split("\n")[0][:120]
         raise InputError(
             f"--device {name!r} cannot be used here: {reason}. Use cpu, cuda or mps."
@@ -66,6 +67,7 @@ def make_dense(model: nn.Module) -> list[str]:
 
 def output_of(model: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """What a model gives for a batch in evaluation mode. Raises `InputError` where it fails."""
+    # Dropout and batch statistics would make the output another one each time.
     was_training = model.training
     model.eval()
     try:
@@ -109,6 +111,7 @@ def notes_on(
         output: what the model gave for it.
         rows: of the batch.
     """
+    # Arguments of the constructor that the user did not give.
     name = type(model).__name__
     inferred = []
     for argument, value in arguments.items():
