@@ -1,9 +1,11 @@
-"""What the coordinator computes for a trial, beside Optuna's ask and tell: no training, CPU time only.
+"""CPU time that the coordinator takes for a trial, without training, beside Optuna's ask and tell.
 
-`python benchmarks/coordinator.py 100 1000 5000` writes so many finished trials of the digits study
-into a fresh database and then asks, closes and decides whole rounds of an exploration with a crew
-that answers at once. Beside it, in the same run, an Optuna study that is kept in memory asks and
-tells the same parameters with the same sampler.
+    python benchmarks/coordinator.py [TRIALS …]
+
+Each line begins with so many finished trials of the digits study in a fresh database (100 and 1000
+where no number is given). The coordinator then asks, records and closes whole rounds of an
+exploration with a crew that answers at once. Beside it, in the same run, an Optuna study that is
+kept in memory asks and tells the same parameters with the same sampler.
 """
 
 from __future__ import annotations
@@ -19,7 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState, create_trial
 
 from advisor.search import stages
@@ -30,6 +37,7 @@ from advisor.search.search import Search
 from advisor.search.trial import Stage
 from advisor.store import tables
 from advisor.store.database import Database
+from advisor.store.study_records import Direction
 from advisor.training.epoch import Epoch
 from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, LastSignal, Outcome
@@ -38,13 +46,15 @@ from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits.py"
+"""The study whose plan is searched; its model is never trained here."""
 EPOCHS = 24
+"""Epochs of a full training."""
 ROUNDS = 4
 """Rounds that are measured; the first one, which builds the sampler, is left out."""
 
 
 def score(params: Mapping[str, Any], epoch: int) -> float:
-    """A made-up score: another level for each arm, smooth in the learning rate."""
+    """An invented score: another level for each arm, smooth in the learning rate."""
     arm = sorted((key, value) for key, value in params.items() if "." not in key)
     level = random.Random(str(arm)).uniform(0.5, 0.9)
     best = level - 0.05 * (math.log10(params[RATE]) + 2.5) ** 2
@@ -52,12 +62,13 @@ def score(params: Mapping[str, Any], epoch: int) -> float:
 
 
 def epoch_of(number: int, params: Mapping[str, Any]) -> Epoch:
+    """The epoch of this number in the invented curve of a trial."""
     value = score(params, number)
     return Epoch(number, value, 2.3 - value, 0.01, 2.2 if number <= 2 else None)
 
 
 class Instant(Crew):
-    """A crew that answers at once with made-up curves."""
+    """A crew that answers at once with invented curves."""
 
     def __init__(self) -> None:
         super().__init__(Serial, 1)
@@ -74,8 +85,10 @@ class Instant(Crew):
 
 
 def draw(rng: random.Random, distribution: BaseDistribution) -> Any:
+    """A random value of a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return rng.choice(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = distribution.low, distribution.high
     if distribution.log:
         return min(max(math.exp(rng.uniform(math.log(low), math.log(high))), low), high)
@@ -84,7 +97,7 @@ def draw(rng: random.Random, distribution: BaseDistribution) -> Any:
 
 
 def past_trials(plan: Plan, count: int) -> list[optuna.trial.FrozenTrial]:
-    """Finished trials of a search: every arm alone three times, then rounds of an exploration."""
+    """Finished trials of a search: each technique alone three times, then explorations."""
     rng = random.Random(0)
     openers = plan.each_technique()
     trials = []
@@ -98,7 +111,9 @@ def past_trials(plan: Plan, count: int) -> list[optuna.trial.FrozenTrial]:
         else:
             arm = {slot: rng.choice(names) for slot, names in plan.options.items()}
             arm.update(plan.conflicts(arm))
-            params = {**arm, **{n: draw(rng, plan.space[n]) for n in plan.parameters_of(arm)}}
+            params = dict(arm)
+            for name in plan.parameters_of(arm):
+                params[name] = draw(rng, plan.space[name])
             start = number - (number - 3 * len(openers)) % stages.EXPLORED
             stage, size, is_full = Stage.EXPLORE, stages.EXPLORED, number - start < 3
         last = plan.epochs if is_full else plan.rungs[0]
@@ -128,11 +143,11 @@ def coordinator_ms(
         records.begin(criterion.name, criterion.direction, plan.to_json(), None)
         study = optuna.load_study(study_name=name, storage=database.storage)
         study.add_trials(past)
-        rows = [
-            {"study": name, "number": number, **vars(epoch_of(epoch, trial.params))}
-            for number, trial in enumerate(past)
-            for epoch in range(1, max(trial.intermediate_values) + 1)
-        ]
+        rows = []
+        for number, trial in enumerate(past):
+            for epoch in range(1, max(trial.intermediate_values) + 1):
+                point = epoch_of(epoch, trial.params)
+                rows.append({"study": name, "number": number, **vars(point)})
         with database.engine.begin() as connection:
             connection.execute(tables.curves.insert(), rows)
 
@@ -141,7 +156,7 @@ def coordinator_ms(
         for _ in range(ROUNDS):
             began = time.process_time()
             current = stages.next_round(search.history, prepared.study.trials)
-            assert current is not None
+            assert current is not None  # as the total of trials is far
             assert current.stage == Stage.EXPLORE
             search.ask(current)
             search.train(current)
@@ -151,7 +166,7 @@ def coordinator_ms(
     return sum(times[1:]) / len(times[1:])
 
 
-def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: str) -> float:
+def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: Direction) -> float:
     """The same for ask and tell of an Optuna study in memory, in rounds of the same size."""
     sampler = optuna.samplers.TPESampler(
         seed=0, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
@@ -165,10 +180,11 @@ def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: str) 
         for _ in range(stages.EXPLORED):
             trial = study.ask()
             arm = {
-                slot: _suggest(trial, slot, CategoricalDistribution(names))
-                for slot, names in plan.options.items()
+                slot: _suggest(trial, slot, CategoricalDistribution(options))
+                for slot, options in plan.options.items()
             }
-            own = {n: _suggest(trial, n, plan.space[n]) for n in plan.parameters_of(arm)}
+            names = plan.parameters_of(arm)
+            own = {name: _suggest(trial, name, plan.space[name]) for name in names}
             asked.append((trial, {**arm, **own}))
         for trial, params in asked:
             study.tell(trial, score(params, plan.epochs))
@@ -178,7 +194,9 @@ def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: str) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("trials", type=int, nargs="*", default=[100, 1000])
+    parser.add_argument(
+        "trials", type=int, nargs="*", default=[100, 1000], help="numbers of earlier trials"
+    )
     one_thread()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print("earlier trials   coordinator   ask + tell   ratio   more (CPU ms a trial)")

@@ -1,12 +1,13 @@
-"""Diagnosis of models with one seeded fault each, and of healthy ones: precision, recall and time
-per model.
+"""Precision, recall and time of the diagnosis of models with one seeded fault, and of healthy ones.
 
     python benchmarks/diagnosis.py
 
 The models are those of the tests (tests/models/faults.py), on scikit-learn's handwritten digits. A
-finding is right if it is the seeded fault or follows from it (`also`); a fault that is not found is
-a miss.
+finding is right if it is the seeded fault or follows from it (`also`); a fault that is not reported
+is missed.
 """
+
+from __future__ import annotations
 
 import os
 import sys
@@ -16,45 +17,41 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import torch
 from models.faults import FAULTS, HEALTHY, Patient, run_of
 
 from advisor.diagnosis.diagnose import diagnose
+from advisor.work.processes import one_thread
 
 
-def examined(patient: Patient) -> tuple[set[str], float]:
-    """The kinds of findings, and the seconds that a diagnosis takes once torch is warm."""
+def diagnosed(patient: Patient) -> tuple[set[str], float]:
+    """The kinds of findings about a model, and the seconds that its diagnosis took."""
     started = time.perf_counter()
     kinds = {finding.kind for finding in diagnose(run_of(patient)).findings}
     return kinds, time.perf_counter() - started
 
 
 def main() -> None:
-    torch.set_num_threads(1)
+    one_thread()
     right = wrong = missed = 0
     seconds = []
     for name, patient in {**FAULTS, **HEALTHY}.items():
-        kinds, took = examined(patient)
+        kinds, took = diagnosed(patient)
         seconds.append(took)
-        expected, extra = patient.truth & kinds, kinds - patient.truth - patient.also
-        right, wrong, missed = (
-            right + len(kinds) - len(extra),
-            wrong + len(extra),
-            missed + len(patient.truth - kinds),
-        )
-        marks = [
-            *sorted(kinds - extra),
-            *(f"WRONG {kind}" for kind in sorted(extra)),
-            *(f"MISSED {k}" for k in sorted(patient.truth - expected)),
-        ]
+        false = kinds - patient.truth - patient.also
+        absent = patient.truth - kinds
+        right += len(kinds) - len(false)
+        wrong += len(false)
+        missed += len(absent)
+        marks = sorted(kinds - false)
+        marks += [f"WRONG {kind}" for kind in sorted(false)]
+        marks += [f"MISSED {kind}" for kind in sorted(absent)]
         print(f"{name:<38} {took:5.2f} s  {', '.join(marks) or 'healthy'}")
+
     precision, recall = right / (right + wrong), right / (right + missed)
-    print(
-        f"\n{len(FAULTS)} faults, {len(HEALTHY)} healthy models: precision {precision:.3f}, recall {recall:.3f}"
-    )
-    print(
-        f"seconds per model: median {sorted(seconds)[len(seconds) // 2]:.2f}, most {max(seconds):.2f}"
-    )
+    print(f"\n{len(FAULTS)} faults, {len(HEALTHY)} healthy models")
+    print(f"precision {precision:.3f}, recall {recall:.3f}")
+    median = sorted(seconds)[len(seconds) // 2]
+    print(f"seconds per model: median {median:.2f}, most {max(seconds):.2f}")
 
 
 if __name__ == "__main__":

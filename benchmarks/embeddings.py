@@ -1,5 +1,5 @@
-"""Word embeddings on film reviews: speed next to plain gensim, coverage and similarity, and what
-vectors bring with few labels.
+"""Word embeddings on film reviews: speed next to plain gensim, and what vectors bring with few
+labels.
 
     ADVISOR_DATA=DATA python benchmarks/embeddings.py [speed] [labels] [skipgram] [cbow]
 
@@ -7,8 +7,11 @@ DATA holds imdb-sample/imdb-sample.tar.gz. Speed: one pass over the training tex
 times or more, width 100; plain gensim and the technique in turn, thrice. Labels: 200 labelled
 reviews drawn anew for each of 5 seeds, 4,800 other training reviews and 8,000 unlabelled ones as
 text; a mean of word vectors and a linear layer, 30 epochs; each arm's learning rate is its best of
-four on 500 validation rows; scores are of 2,000 test rows. Needs 10 to 20 minutes.
+four on 500 validation rows; scores are of 2,000 test rows. What each technique covers is printed
+with the first rate. Needs 10 to 20 minutes.
 """
+
+from __future__ import annotations
 
 import os
 import random
@@ -18,8 +21,10 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -33,10 +38,13 @@ from advisor.host.host import load
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import apply
 from advisor.verdict.statistics import paired_gain
-from advisor.work.prepare import prepare
+from advisor.work.prepare import Prepared, prepare
+from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
 
 SEEDS, LABELS, WIDTH, EPOCHS, TURNS = 5, 200, 100, 30, 3
+FEWEST = 5
+"""How often a word must be seen to have a vector."""
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 ARMS = {
     "random start": ("", ""),
@@ -46,12 +54,16 @@ ARMS = {
     "cbow tuned": ("cbow", "tuned"),
     "cbow frozen": ("cbow", "frozen"),
 }
-"""What is compared, each arm with the best of its own rates: a technique, and how its rows train.
-"""
+"""What is compared, each arm at the best of its own rates: a technique, and how its rows train."""
 METHODS = {"skipgram": 1, "cbow": 0}
-"""Techniques, and what gensim calls them."""
-NAMED = [word for word in sys.argv[1:] if word in METHODS] or list(METHODS)
-Texts = list[tuple[str, str]]  # a text and the name of its folder
+"""Techniques, and gensim's number for them."""
+PARTS = ("speed", "labels")
+"""The parts of the benchmark."""
+METHODS_ASKED = [word for word in sys.argv[1:] if word in METHODS] or list(METHODS)
+PARTS_ASKED = [word for word in sys.argv[1:] if word in PARTS] or list(PARTS)
+
+Texts = list[tuple[str, str]]
+"""Texts with the names of their folders: `neg`, `pos`, or `unsup` for those without a label."""
 
 
 class Mean(nn.Module):
@@ -59,60 +71,61 @@ class Mean(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words, self.last = nn.Embedding(20_000, WIDTH, padding_idx=0), nn.Linear(WIDTH, 2)
+        self.words = nn.Embedding(20_000, WIDTH, padding_idx=0)
+        self.last = nn.Linear(WIDTH, 2)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return self.last(self.words(ids).sum(1) / ids.ne(0).sum(1, keepdim=True).clamp(min=1))
+        count = ids.ne(0).sum(1, keepdim=True).clamp(min=1)
+        output: torch.Tensor = self.last(self.words(ids).sum(1) / count)
+        return output
 
 
 def reviews(split: str) -> Texts:
+    """The texts of `train` or `test`, in the order of their files' names."""
     path = Path(os.environ["ADVISOR_DATA"]) / "imdb-sample" / "imdb-sample.tar.gz"
+    texts = []
     with tarfile.open(path) as archive:
-        files = sorted(
-            (m for m in archive if m.isfile() and f"/{split}/" in m.name), key=lambda m: m.name
-        )
-        return [
-            (archive.extractfile(m).read().decode().replace("<br />", " "), m.name.split("/")[-2])
-            for m in files
-        ]
+        files = [file for file in archive if file.isfile() and f"/{split}/" in file.name]
+        for file in sorted(files, key=lambda file: file.name):
+            content = archive.extractfile(file)
+            assert content is not None  # as it is a file
+            text = content.read().decode().replace("<br />", " ")
+            texts.append((text, file.name.split("/")[-2]))
+    return texts
+
+
+# --- speed --------------------------------------------------------------------------------------
 
 
 def speed(texts: Texts) -> None:
+    """Words per second of gensim and of the technique."""
     words = [re.findall(r"[a-z0-9']+", text.lower()) for text, _ in texts]
     counts = Counter(word for text in words for word in text)
-    number = {
-        word: i for i, word in enumerate(word for word, times in counts.most_common() if times >= 5)
-    }
+    often = [word for word, times in counts.most_common() if times >= FEWEST]
+    number = {word: i for i, word in enumerate(often)}
     plain = [[word for word in text if word in number] for text in words]
     ids = [[number[word] for word in text] for text in plain]
     tokens = sum(map(len, plain))
-    print(
-        f"{counts.total():,} tokens, {tokens:,} of {len(number):,} words seen 5 times or more; one pass, width {WIDTH}"
-    )
-    for name in NAMED:
-        skip_gram = METHODS[name]
-        technique = load().find("embedding", name)
-        taken: dict[str, list[tuple[float, float]]] = {"gensim": [], "advisor": []}
+    print(f"{counts.total():,} words of text, one pass, width {WIDTH}")
+    print(f"{tokens:,} are one of the {len(number):,} that occur {FEWEST} times or more")
+    for name in METHODS_ASKED:
+        # Seconds of CPU and of wall time for each turn.
+        technique: Any = load().find("embedding", name)
+        gensim, ours = [], []
         for turn in range(TURNS):
-            taken["gensim"].append(timed(Word2Vec, plain, **settings(skip_gram, turn)))
-            taken["advisor"].append(timed(technique.vectors, ids, WIDTH, turn, epochs=1))
+            gensim.append(timed(Word2Vec, plain, **settings(METHODS[name], turn)))
+            ours.append(timed(technique.vectors, ids, WIDTH, turn, epochs=1))
         for clock, unit in enumerate(("CPU second", "second of wall time")):
-            rates = {who: [tokens / pair[clock] for pair in found] for who, found in taken.items()}
-            ratios = [
-                ours / theirs
-                for ours, theirs in zip(rates["advisor"], rates["gensim"], strict=True)
-            ]
-            both = ", ".join(
-                f"{who} {' '.join(f'{rate:,.0f}' for rate in found)}"
-                for who, found in rates.items()
-            )
-            print(
-                f"{name}, words per {unit}: {both}; ratio {min(ratios):.2f}–{max(ratios):.2f}",
-                flush=True,
-            )
+            ratios = [one[clock] / other[clock] for one, other in zip(gensim, ours, strict=True)]
+            print(f"{name}, words per {unit}")
+            for who, turns in (("gensim", gensim), ("advisor", ours)):
+                rates = [f"{tokens / seconds[clock]:,.0f}" for seconds in turns]
+                print(f"  {who:8} {' '.join(rates)}")
+            print(f"  ratio    {min(ratios):.2f}–{max(ratios):.2f}", flush=True)
 
 
-def settings(skip_gram: int, seed: int) -> dict:
+def settings(skip_gram: int, seed: int) -> dict[str, int]:
+    """What gensim is asked for: the technique's own settings."""
     return {
         "sg": skip_gram,
         "vector_size": WIDTH,
@@ -124,86 +137,91 @@ def settings(skip_gram: int, seed: int) -> dict:
     }
 
 
-def timed(do, *given, **named) -> tuple[float, float]:
-    """Seconds of CPU time, gensim's threads with it, which a busy machine hardly moves, and of wall
-    time.
+def timed(do: Callable[..., object], *values: object, **named: object) -> tuple[float, float]:
+    """Seconds of CPU time, with that of gensim's threads, and of wall time.
+
+    A busy machine hardly moves the first.
     """
-    started = time.process_time(), time.perf_counter()
-    do(*given, **named)
-    return time.process_time() - started[0], time.perf_counter() - started[1]
+    cpu, wall = time.process_time(), time.perf_counter()
+    do(*values, **named)
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+# --- few labels ---------------------------------------------------------------------------------
 
 
 def labels(texts: Texts, test: Texts) -> None:
-    arms = [arm for arm, (name, _) in ARMS.items() if name in ("", *NAMED)]
-    valid_scores, test_scores = (
-        {(arm, rate): [] for arm in arms for rate in RATES} for _ in range(2)
-    )
+    """What vectors bring to a model with few labels."""
+    arms = [arm for arm, (method, _) in ARMS.items() if method in ("", *METHODS_ASKED)]
+    valid_scores: dict[tuple[str, float], list[float]] = defaultdict(list)
+    test_scores: dict[tuple[str, float], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as cache:
         for seed in range(SEEDS):
             prepared = prepare(StudyRef.of(study(texts, test, seed)))
-            for arm, rate in valid_scores:
-                valid_score, test_score = score(prepared, arm, rate, seed, Path(cache))
-                valid_scores[arm, rate].append(valid_score)
-                test_scores[arm, rate].append(test_score)
-    best = {
-        arm: max(RATES, key=lambda rate, arm=arm: statistics.fmean(valid_scores[arm, rate]))
-        for arm in arms
-    }
-    first = arms[0]
-    start = test_scores[first, best[first]]
+            for arm in arms:
+                for rate in RATES:
+                    valid_score, test_score = score(prepared, arm, rate, seed, Path(cache))
+                    valid_scores[arm, rate].append(valid_score)
+                    test_scores[arm, rate].append(test_score)
+
+    # Every arm is compared at the rate that is best on the validation rows.
+    start: list[float] = []
     for arm in arms:
-        found = test_scores[arm, best[arm]]
-        gain = paired_gain(start, found)
-        against = (
-            ""
-            if arm == first
-            else f", gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], p {gain.p:.2g}"
-        )
-        print(
-            f"{arm:26} lr {best[arm]:g}: {statistics.fmean(found):.3f} ({' '.join(f'{x:.3f}' for x in found)}){against}"
-        )
+        means = {rate: statistics.fmean(valid_scores[arm, rate]) for rate in RATES}
+        best = max(RATES, key=means.__getitem__)
+        scores = test_scores[arm, best]
+        each = " ".join(f"{score:.3f}" for score in scores)
+        print(f"{arm:26} lr {best:g}: {statistics.fmean(scores):.3f} ({each})")
+        if not start:
+            start = scores
+            continue
+        gain = paired_gain(start, scores)
+        interval = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+        print(f"{'':26} gain over a random start {interval}, p {gain.p:.2g}")
 
 
 def study(texts: Texts, test: Texts, seed: int) -> advisor.Study:
+    """A study with few labels, which a seed draws."""
     draw = random.Random(seed)
-    labelled = draw.sample([row for row in texts if row[1] != "unsup"], 5_000)
-    rows = labelled[:LABELS], labelled[LABELS : LABELS + 500], draw.sample(test, 2_000)
-    frames = [pd.DataFrame(part, columns=["text", "label"]) for part in rows]
-    rest = labelled[LABELS + 500 :] + [row for row in texts if row[1] == "unsup"]
-    unlabeled = pd.DataFrame({"text": [text for text, _ in rest]})
+    with_label = [row for row in texts if row[1] != "unsup"]
+    without = [row for row in texts if row[1] == "unsup"]
+    drawn = draw.sample(with_label, min(5_000, len(with_label)))
+    train_rows, valid_rows = drawn[:LABELS], drawn[LABELS : LABELS + 500]
+    test_rows = draw.sample(test, min(2_000, len(test)))
+    rest = [text for text, _ in drawn[LABELS + 500 :] + without]
+    columns = ["text", "label"]
     task = advisor.Task(
         build=Mean,
-        train=frames[0],
-        valid=frames[1],
-        test=frames[2],
-        unlabeled=unlabeled,
+        train=pd.DataFrame(train_rows, columns=columns),
+        valid=pd.DataFrame(valid_rows, columns=columns),
+        test=pd.DataFrame(test_rows, columns=columns),
+        unlabeled=pd.DataFrame({"text": rest}),
         target="label",
     )
     return advisor.Study(f"imdb-{seed}", task, seed=seed)
 
 
-def score(prepared, arm: str, rate: float, seed: int, cache: Path) -> tuple[float, float]:
-    splits = prepared.splits(seed)
-    run = prepared.run(seed, splits, cache)
-    name, rows = ARMS[arm]
-    if name:
-        told = apply(run, [(load().find("embedding", name), {"rows": rows, "epochs": 5})])
+def score(prepared: Prepared, arm: str, rate: float, seed: int, cache: Path) -> tuple[float, float]:
+    """The scores of one training on the validation and the test rows."""
+    run = prepared.run(seed, seed, cache)
+    method, rows = ARMS[arm]
+    technique = prepared.host.find("embedding", method)
+    if technique is not None:
+        actions = apply(run, [(technique, {"rows": rows, "epochs": 5})])
         if rows == "tuned" and rate == RATES[0]:
-            print(
-                f"seed {seed} {name}: {told['embedding']}; {run.costs['embedding']:.0f} s",
-                flush=True,
-            )
+            print(f"seed {seed} {method}, {run.costs['embedding']:.0f} s:")
+            print(f"  {actions['embedding']}", flush=True)
+    splits = prepared.splits(seed)
     *_, last = train(run, Fit(rate, 0.0, 32, 0, EPOCHS), splits.valid)
     return last.score, evaluate(run, splits.test, 256)
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    wanted = [word for word in sys.argv[1:] if word in ("speed", "labels")] or ["speed", "labels"]
+    one_thread()
     texts = reviews("train")
-    if "speed" in wanted:
+    if "speed" in PARTS_ASKED:
         speed(texts)
-    if "labels" in wanted:
+    if "labels" in PARTS_ASKED:
         labels(texts, reviews("test"))
 
 

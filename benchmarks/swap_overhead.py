@@ -1,8 +1,10 @@
-"""What a swap costs: microseconds per site and forward pass, and seconds to look at a model once.
+"""What a swap costs: microseconds per site and forward pass, and seconds to trace a model once.
+
+    python benchmarks/swap_overhead.py
 
 Compared is the same small network, unmodified and swapped to the same function (ReLU), in
 interleaved rounds of processor time; the best round of each counts, because a busy machine only
-adds. `python benchmarks/swap_overhead.py`
+adds.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ from models import conv
 from advisor.model import select, swap, trace
 
 SITES = 2
+"""Activations of each network."""
 
 
 class Functions(nn.Module):
+    """A network that calls its activations as functions."""
+
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.c = nn.Linear(64, 250), nn.Linear(250, 100), nn.Linear(100, 10)
@@ -38,6 +43,8 @@ class Functions(nn.Module):
 
 
 class Modules(nn.Module):
+    """The same network with its activations as modules."""
+
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Sequential(
@@ -65,6 +72,7 @@ ACTIVATIONS: dict[str, Callable[[], Any]] = {
     "nn.ReLU()": nn.ReLU,
     "trained module": Trained,
 }
+"""What is put in the place of an activation; all of it computes ReLU."""
 
 
 def resnet18(classes: int = 10) -> nn.Module:
@@ -72,16 +80,12 @@ def resnet18(classes: int = 10) -> nn.Module:
 
     def stage(inplanes: int, planes: int, stride: int) -> nn.Sequential:
         same = stride == 1 and inplanes == planes
-        down = (
-            None
-            if same
-            else nn.Sequential(
-                nn.Conv2d(inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes)
-            )
-        )
-        return nn.Sequential(
-            conv.BasicBlock(inplanes, planes, stride, down), conv.BasicBlock(planes, planes)
-        )
+        down = None
+        if not same:
+            projection = nn.Conv2d(inplanes, planes, 1, stride, bias=False)
+            down = nn.Sequential(projection, nn.BatchNorm2d(planes))
+        first = conv.BasicBlock(inplanes, planes, stride, down)
+        return nn.Sequential(first, conv.BasicBlock(planes, planes))
 
     stem = nn.Sequential(
         nn.Conv2d(3, 64, 7, 2, 3, bias=False),
@@ -113,12 +117,12 @@ def overheads(rounds: int = 400, calls: int = 10) -> dict[tuple[str, str], float
             for _ in range(calls):
                 model(x)
             best[key] = min(best[key], (time.thread_time() - started) / calls * 1e6)
-    return {
-        (network, name): time
-        if name == "unmodified"
-        else (time - best[network, "unmodified"]) / SITES
-        for (network, name), time in best.items()
-    }
+    microseconds = {}
+    for (network, name), least in best.items():
+        plain = best[network, "unmodified"]
+        added = (least - plain) / SITES
+        microseconds[network, name] = plain if name == "unmodified" else added
+    return microseconds
 
 
 def seconds_to_select(rounds: int = 5) -> float:
@@ -134,11 +138,10 @@ def seconds_to_select(rounds: int = 5) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
-    print(
-        "64-250-100-10, batch 32, two sites; µs per forward (unmodified) and added µs per site (swapped):"
-    )
-    for (network, name), time_ in overheads().items():
-        print(f"  {network:10} {name:15} {time_:8.2f}")
+    print("64-250-100-10, batch 32, two sites")
+    print("µs per forward pass (unmodified), and µs that each site adds (swapped):")
+    for (network, name), microseconds in overheads().items():
+        print(f"  {network:10} {name:15} {microseconds:8.2f}")
     model, x = resnet18(), torch.randn(2, 3, 64, 64)
     started = time.perf_counter()
     model(x)

@@ -1,7 +1,9 @@
-"""Prints the table of example models and what holds for them: ✓ it does, – the unmodified model
-cannot either, ✗ it does not.
+"""Which properties hold for which example models: ✓ it holds, – the unmodified model does not have
+it either, ✗ it does not hold.
 
-`python benchmarks/zoo_table.py [PROPERTY ...]`; `tests/model/test_zoo.py` asserts the same table.
+    python benchmarks/zoo_table.py [PROPERTY …]
+
+`tests/model/test_zoo.py` asserts the same table.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ def mark(case: zoo.Case, prop: str) -> str:
         properties.PROPERTIES[prop](case)
     except handling.BaseCannot:
         return "–"
-    except Exception:  # whatever went wrong
+    except Exception:  # whatever an example model raises
         return "✗"
     return "✓"
 
