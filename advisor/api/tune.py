@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from advisor.errors import InputError, SearchError, listing, near
+from advisor.errors import InputError, SearchError
 from advisor.host.host import Host
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.search import Event, Listener, Search
 from advisor.search.trial import Trial
+from advisor.store.answers import last_recommendation
 from advisor.store.database import Database
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
@@ -124,18 +125,11 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
         InputError: there is no recommendation for such a study.
     """
     url = storage_url(storage)
-    last = "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC"
-    _, rows = read(url, last, (study,))
-    if not rows:
-        names = [str(row[0]) for row in read(url, "SELECT study FROM advisor_studies")[1]]
-        raise InputError(
-            f"No recommendation for study {study!r} in {url}.{near(study, names)} "
-            f"Studies there: {listing(names) or 'none'}."
-        )
+    text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
     _, refs = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))
     ref = refs[0][0] if refs else None
-    return Recommendation.from_json(rows[0][0], StudyRef.from_json(ref) if ref else None)
+    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli.options import storage
+from advisor.store.answers import last_recommendation
 from advisor.store.location import storage_url
 
 if TYPE_CHECKING:
@@ -23,10 +24,9 @@ def command(study: str | None, storage: str | None, page: str) -> None:
     """Write a study's recommendation with plots of its evidence as one HTML page; without a name,
     of the latest one.
     """
-    from advisor.cli.show import latest
     from advisor.verdict.recommendation import Recommendation
 
-    text = latest(storage_url(storage), study)
+    text = last_recommendation(storage_url(storage), study or None)
     write_page(Recommendation.from_json(text), storage, page)
 
 

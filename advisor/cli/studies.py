@@ -7,7 +7,7 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.cli.show import not_there, study_names
+from advisor.store.answers import not_there, study_names
 from advisor.store.location import storage_url
 from advisor.store.query import read
 

@@ -18,12 +18,20 @@ from advisor.verdict.records import CutTrial, SingleTechnique, Verdict
 if TYPE_CHECKING:
     from advisor.work.prepare import Prepared
 
-COLOR = {Verdict.CHANGE: "green", Verdict.KEEP: "cyan", Verdict.UNDECIDED: "yellow"}
+COLOR = {
+    Verdict.CHANGE: "green",
+    Verdict.KEEP: "cyan",
+    Verdict.UNDECIDED: "yellow",
+}
 """The colour of each verdict's headline."""
+NAME_COLUMNS = 11
+"""The columns that the name of a number takes, so that all numbers begin below each other."""
 SPLITS = ("train", "valid", "test", "unlabeled")
 """The parts of the data whose rows are counted, in the order in which they are shown."""
 AS_NEEDED = "as many epochs as your model needs"
 """How long a training is where the user gives no number."""
+OF_TRAINING = "training."
+"""How the names of the settings begin that every training has."""
 GROUPS = {
     Ended.NOT_TRAINED: "before training",
     Ended.NOT_FINITE: "with numbers that are not finite",
@@ -39,10 +47,16 @@ answers of version 0.1, which kept no reason.
 
 
 def show_task(prepared: Prepared, plan: bool = True) -> None:
-    """Show what was understood of the task, on stderr; with `plan` also how it will be trained."""
+    """Show what was understood of the task, on stderr.
+
+    Arguments:
+        prepared: the study, opened.
+        plan: whether to show how it will be trained, too.
+    """
     out = console(stderr=True)
     study = prepared.study
-    out.print(Text(f"{study.name}: {prepared.objective.sentence()}", style="bold"))
+    title = f"{study.name}: {prepared.objective.sentence()}"
+    out.print(Text(title, style="bold"))
 
     # Parts of the data that have no rows are left out.
     sizes = prepared.facts.sizes
@@ -52,19 +66,21 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
         rows += [f"batch {prepared.batch}", epochs]
     out.print(Text("rows: " + " · ".join(rows)))
 
-    for head, lines in (("· ", prepared.notes), ("! ", prepared.warnings)):
-        for line in lines:
-            print_wrapped(out, head, line, indent=0)
+    for note in prepared.notes:
+        print_wrapped(out, "· ", note, indent=0)
+    for warning in prepared.warnings:
+        print_wrapped(out, "! ", warning, indent=0)
 
 
 def show_recommendation(recommendation: Recommendation) -> None:
     """Show verdict, gain, cost, why, what was not chosen or does not fit, and how to apply it."""
     out = console()
     color = COLOR[recommendation.verdict]
-    out.print(Text(f"\n{headline(recommendation)}\n", style=f"bold {color}"))
+    title = headline(recommendation)
+    out.print(Text(f"\n{title}\n", style=f"bold {color}"))
     # The numbers stand in a column of their own.
     for name, line in key_numbers(recommendation):
-        print_wrapped(out, f"{name:<11}", line)
+        print_wrapped(out, name.ljust(NAME_COLUMNS), line)
     show_evidence(out, recommendation)
 
     # Code to copy is never wrapped.
@@ -94,15 +110,13 @@ def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
     if recommendation.verdict == Verdict.CHANGE:
         return numbers_of_a_change(recommendation)
     # Nothing changes, so there is one model, and another that was as near as any.
-    base, gain = recommendation.baseline, recommendation.gain
-    test = with_metric(recommendation, cell(base.test))
-    other = "none"
-    if gain.arm:
-        other = f"{arm_label(gain.arm)}: gain {measured_gain(recommendation)}"
+    baseline = recommendation.baseline
+    score = cell(baseline.mean)
+    test = with_metric(recommendation, cell(baseline.test))
     rate, decay, *_ = settings(recommendation)
     return [
-        (recommendation.metric, f"{cell(base.mean)} (test {test})"),
-        ("best other", other),
+        (recommendation.metric, f"{score} (test {test})"),
+        ("best other", best_other_arm(recommendation)),
         *promised_gain(recommendation),
         ("with", f"{rate}, {decay}, {recommendation.epochs} epochs"),
     ]
@@ -110,34 +124,56 @@ def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
 
 def numbers_of_a_change(recommendation: Recommendation) -> list[tuple[str, str]]:
     """The same where another arm is recommended: each number of both arms."""
-    base, best = recommendation.baseline, recommendation.recommended
-    seconds = f"{base.seconds:.2g} s → {best.seconds:.2g} s"
-    test = with_metric(recommendation, f"{cell(base.test)} → {cell(best.test)}")
-    # The test rows may say nothing about the gain.
-    if on_rows := recommendation.gain.test:
-        interval = gain_and_interval(on_rows)
-        test += f", {interval} over {on_rows.rows} rows that nothing else looked at"
+    baseline = recommendation.baseline
+    recommended = recommendation.recommended
+    scores = f"{cell(baseline.mean)} → {cell(recommended.mean)}"
+    seconds = f"{baseline.seconds:.2g} s → {recommended.seconds:.2g} s"
     return [
-        (recommendation.metric, f"{cell(base.mean)} → {cell(best.mean)}"),
+        (recommendation.metric, scores),
         ("gain", measured_gain(recommendation)),
         *promised_gain(recommendation),
-        ("test", test),
+        ("test", scores_on_test_rows(recommendation)),
         ("cost", f"{seconds} a training of {recommendation.epochs} epochs"),
         ("with", ", ".join(settings(recommendation))),
     ]
 
 
+def scores_on_test_rows(recommendation: Recommendation) -> str:
+    """The scores of both models on the test rows, with the gain where these rows say one."""
+    before = cell(recommendation.baseline.test)
+    after = cell(recommendation.recommended.test)
+    scores = with_metric(recommendation, f"{before} → {after}")
+    gain = recommendation.gain.test
+    if gain is None:
+        return scores
+    interval = gain_and_interval(gain)
+    return f"{scores}, {interval} over {gain.rows} rows that nothing else looked at"
+
+
+def best_other_arm(recommendation: Recommendation) -> str:
+    """The best arm but the model as it is, with its gain."""
+    arm = recommendation.gain.arm
+    if not arm:
+        return "none"
+    label = arm_label(arm)
+    gain = measured_gain(recommendation)
+    return f"{label}: gain {gain}"
+
+
 def with_metric(recommendation: Recommendation, numbers: str) -> str:
     """Numbers of the test rows, after their metric where it is not the one that arms have."""
-    return f"{metric_of_test_rows(recommendation)} {numbers}".strip()
+    metric = metric_of_test_rows(recommendation)
+    return f"{metric} {numbers}" if metric else numbers
 
 
 def measured_gain(recommendation: Recommendation) -> str:
     """The gain with its interval, what it rests on, and what would be enough."""
     gain = recommendation.gain
-    seeds = f"{gain.seeds} fresh paired seeds"
-    enough = f"worth a change from {cell(recommendation.min_gain)}"
-    return f"{gain_and_interval(gain)} (95 %), p {gain.p:.2g}, {seeds}; {enough}"
+    interval = gain_and_interval(gain)
+    p = f"{gain.p:.2g}"
+    enough = cell(recommendation.min_gain)
+    evidence = f"{interval} (95 %), p {p}, {gain.seeds} fresh paired seeds"
+    return f"{evidence}; worth a change from {enough}"
 
 
 def promised_gain(recommendation: Recommendation) -> list[tuple[str, str]]:
@@ -155,9 +191,12 @@ def settings(recommendation: Recommendation) -> list[str]:
     params = recommendation.params
     rate = params.get("training.lr", 0)
     decay = params.get("training.weight_decay", 0)
-    lines = [f"lr {rate:.3g}", f"weight decay {decay:.3g}"]
+    lines = [
+        f"lr {rate:.3g}",
+        f"weight decay {decay:.3g}",
+    ]
     for name, value in params.items():
-        if not name.startswith("training."):
+        if not name.startswith(OF_TRAINING):
             lines.append(f"{name} {cell(value)}")
     return lines
 
@@ -168,24 +207,31 @@ def settings(recommendation: Recommendation) -> list[str]:
 def show_evidence(out: Console, recommendation: Recommendation) -> None:
     """Show why, what else was tried, and what to mind; a section without lines is left out."""
     answer = recommendation
-    skips = group_skips(answer.skipped)
-    skipped = [f"{slot} {names}: {why}" for slot, names, why in skips]
+    single = "Each technique alone, at its best rate (search; one seed)"
     print_section(out, "Why", answer.reasons)
     print_section(out, "Diagnosed before training", diagnosed(answer))
     print_section(out, "Not chosen", not_chosen(answer))
-    single = "Each technique alone, at its best rate (search; one seed)"
     print_section(out, single, single_techniques(answer), most=2 * MOST)
     print_section(out, "Stopped early", stopped_early(answer.pruned))
     print_section(out, "Score against cost", pareto_front(answer))
-    print_section(out, "Not applicable", skipped)
+    print_section(out, "Not applicable", not_applicable(answer))
     print_section(out, "Mind", answer.warnings, most=len(answer.warnings))
 
 
 def not_chosen(recommendation: Recommendation) -> list[str]:
     """The other arms that were confirmed, each with why it is not the answer."""
     lines = []
-    for each in recommendation.alternatives:
-        lines.append(f"{arm_label(each.choices)}: {each.why_not}")
+    for alternative in recommendation.alternatives:
+        arm = arm_label(alternative.choices)
+        lines.append(f"{arm}: {alternative.why_not}")
+    return lines
+
+
+def not_applicable(recommendation: Recommendation) -> list[str]:
+    """A line for the techniques of a slot that do not fit for the same reason."""
+    lines = []
+    for slot, techniques, why in group_skips(recommendation.skipped):
+        lines.append(f"{slot} {techniques}: {why}")
     return lines
 
 
@@ -221,12 +267,15 @@ def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
     for each in techniques:
         if each.alone is None or each.gain is None:
             continue
-        numbers = f"{cell(each.alone)}, {gain_and_interval(each.gain)}"
-        line = f"{each.slot} {each.technique}: {numbers}, {each.trials} trials"
+        score = cell(each.alone)
+        gain = gain_and_interval(each.gain)
+        line = f"{each.slot} {each.technique}: {score}, {gain}, {each.trials} trials"
         measured.append((each.gain.mean, line))
-    # Lines of equal gains stay in their order.
+
+    # Lines of equal gains stay in their order. The section keeps two lines for what follows them.
     measured.sort(key=lambda pair: -pair[0])
-    return [line for _, line in measured[: MOST - 2]]
+    best = measured[: MOST - 2]
+    return [line for _, line in best]
 
 
 def stopped_early(trials: Sequence[CutTrial]) -> list[str]:
@@ -234,12 +283,15 @@ def stopped_early(trials: Sequence[CutTrial]) -> list[str]:
     groups: dict[str, list[CutTrial]] = {}
     for trial in trials:
         group = GROUPS[trial.ended].format(epochs=trial.epochs)
-        groups.setdefault(group, []).append(trial)
-    lines = []
+        members = groups.setdefault(group, [])
+        members.append(trial)
+
     # The first of a group is its example.
+    lines = []
     for group, members in groups.items():
-        example = f"{members[0].arm}: {members[0].why}"
-        lines.append(f"{len(members)} {group}, as {example}")
+        count = len(members)
+        example = members[0]
+        lines.append(f"{count} {group}, as {example.arm}: {example.why}")
     return lines
 
 
@@ -248,15 +300,24 @@ def pareto_front(recommendation: Recommendation) -> list[str]:
     lines = []
     for cost in recommendation.front():
         arm = arm_label(cost.choices)
-        lines.append(f"{arm}: {cell(cost.mean)} in {cost.seconds:.2g} s")
+        score = cell(cost.mean)
+        seconds = f"{cost.seconds:.2g}"
+        lines.append(f"{arm}: {score} in {seconds} s")
     return lines if len(lines) > 1 else []
 
 
 def show_spent(out: Console, recommendation: Recommendation) -> None:
     """Show how many trials there were, and how long they took."""
-    trials, seconds = recommendation.trials, recommendation.seconds
-    stopped = f"{trials.pruned} stopped early, {trials.failed} failed"
-    total = f"{trials.total} trials ({trials.complete} complete, {stopped})"
-    out.print(Text(f"\n{total}", style="dim"))
-    took = f"search {seconds.search:.0f} s, confirmation {seconds.confirm:.0f} s"
-    out.print(Text(took, style="dim"))
+    trials = recommendation.trials
+    parts = [
+        f"{trials.complete} complete",
+        f"{trials.pruned} stopped early",
+        f"{trials.failed} failed",
+    ]
+    counts = ", ".join(parts)
+    out.print(Text(f"\n{trials.total} trials ({counts})", style="dim"))
+
+    seconds = recommendation.seconds
+    search = f"search {seconds.search:.0f} s"
+    confirmation = f"confirmation {seconds.confirm:.0f} s"
+    out.print(Text(f"{search}, {confirmation}", style="dim"))

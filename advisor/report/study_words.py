@@ -9,37 +9,41 @@ from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Interval, RowGain
 
+CUT_MARK = "…"
+"""What stands at the end of a text that was cut."""
+
 
 def gain_and_interval(gain: Interval | RowGain) -> str:
     """A gain with its 95 % interval: `+0.04 [+0.03, +0.05]`."""
-    interval = f"[{gain.low:+.4g}, {gain.high:+.4g}]"
-    return f"{gain.mean:+.4g} {interval}"
+    mean = f"{gain.mean:+.4g}"
+    low = f"{gain.low:+.4g}"
+    high = f"{gain.high:+.4g}"
+    return f"{mean} [{low}, {high}]"
 
 
 def metric_of_test_rows(recommendation: Recommendation) -> str:
     """The metric that test rows are scored by, where arms are compared by another one.
 
-    Arms may be compared by `epochs to accuracy 0.9`; then it is `accuracy`, else empty. A
-    recommendation keeps no more of this than the name.
+    Arms may be compared by the number of epochs to an accuracy; then it is `accuracy`. It is empty
+    where both metrics are the same, and for an answer of version 0.1, which kept only one of them.
     """
-    name = recommendation.metric
-    _, epochs_to, metric_and_score = name.partition("epochs to ")
-    if not epochs_to:
-        return ""
-    metric, _, _ = metric_and_score.rpartition(" ")
-    return metric
+    metric = recommendation.test_metric
+    return "" if metric == recommendation.metric else metric
 
 
 def group_skips(skips: Iterable[Skip]) -> list[tuple[str, str, str]]:
     """Slot, techniques and why they are not applicable, those together that share the reason."""
     # Sorted first, so that the groups are in the order of their slots.
+    in_order = sorted(skips, key=lambda skip: (skip.slot, skip.why))
     groups: dict[tuple[str, str], list[str]] = {}
-    for skip in sorted(skips, key=lambda skip: (skip.slot, skip.why)):
+    for skip in in_order:
         names = groups.setdefault((skip.slot, skip.why), [])
         names.append(skip.technique)
+
     rows = []
     for (slot, why), names in groups.items():
-        rows.append((slot, ", ".join(names), why))
+        techniques = ", ".join(names)
+        rows.append((slot, techniques, why))
     return rows
 
 
@@ -52,4 +56,5 @@ def shortened_text(text: str, most: int) -> str:
     """A text of at most so many letters, with a mark where it was cut."""
     if len(text) <= most:
         return text
-    return text[: most - 1] + "…"
+    kept = text[: most - len(CUT_MARK)]
+    return kept + CUT_MARK

@@ -110,6 +110,7 @@ def recommend(
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=warnings,
         apply_with=_apply_with(name, chosen, model, host.built_in_slots),
+        test_metric=prepared.objective.metric.name,
     )
 
 

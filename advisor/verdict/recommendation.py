@@ -62,6 +62,7 @@ class Recommendation:
         skipped: techniques that do not fit.
         trials, seconds, versions, warnings: what the answer cost and rests on.
         apply_with: lines of Python that apply it.
+        test_metric: the metric that test rows are scored by; empty in answers of version 0.1.
 
     Example:
         >>> import advisor, torch
@@ -100,6 +101,7 @@ class Recommendation:
     versions: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     apply_with: list[str] = field(default_factory=list)
+    test_metric: str = ""
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None

@@ -251,12 +251,19 @@ def test_a_technique_without_a_gain_says_why(made):
 
 
 @pytest.mark.parametrize(
-    ("metric", "axis"), [("loss", "loss"), ("epochs to accuracy 0.9", "accuracy")]
+    ("metric", "test_metric", "axis"),
+    [
+        ("loss", "loss", "loss"),
+        ("loss", "", "loss"),
+        ("epochs to accuracy 0.9", "accuracy", "accuracy"),
+    ],
 )
-def test_learning_curves_are_of_the_metric_that_was_seen_after_each_epoch(made, metric, axis):
+def test_learning_curves_are_of_the_metric_that_was_seen_after_each_epoch(
+    made, metric, test_metric, axis
+):
     found, url = made
     plot = plot_curves(
-        replace(found, metric=metric),
+        replace(found, metric=metric, test_metric=test_metric),
         shown_trials(url, found),
         learning_curves(url, found.study),
         {"keep": "base"},
