@@ -193,7 +193,7 @@ def check(entry: Entry) -> Result:
 
 def parameters_inside(model: nn.Module, sites: tuple[Site, ...]) -> set[str]:
     """Names of the parameters of the activations themselves."""
-    held = set()
+    held: set[int] = set()
     for site in sites:
         if isinstance(site.target, ModuleTarget):
             held.update(id(each) for each in nn.Module.parameters(site.target.module))
@@ -240,7 +240,7 @@ class Asinh(TorchDispatchMode):
     """Counts the calls of `torch.asinh` that run."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no annotations
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
