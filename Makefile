@@ -3,7 +3,8 @@
 # make lint          checks style, format and types
 # make test-lowest   runs the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 # make coverage      runs the tests and lists the lines and branches that none of them reaches
-# make bench         prints what the claims rest on: tables of models and properties, times, precision
+# make bench         prints what the claims rest on: tables of models and properties, precision, times of a swap
+#                    and of the coordinator, memory
 # make known-answers asks every study of studies/known_answers on two seeds: is the right answer given?
 # make clean         removes what these made: environments, caches, the database of studies/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
@@ -38,6 +39,8 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/swap_overhead.py
 	$(BIN)/python benchmarks/zoo_techniques.py
 	$(BIN)/python benchmarks/zoo_table.py
+	$(BIN)/python benchmarks/coordinator.py
+	$(BIN)/python benchmarks/memory.py
 
 known-answers: .venv/installed
 	$(BIN)/python benchmarks/known_answers.py --seed 0 1

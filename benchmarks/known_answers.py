@@ -8,9 +8,11 @@ must answer:
     verdict    the verdicts that are right
     choices    by slot, the techniques that are right where a change is recommended
     gain       the range of the true gain, which the printed interval must not exclude
-    finding    a kind of finding that must be reported; `absent`: one that must not
+    finding    a kind of finding that must be reported
+    absent     a kind of finding that must not be reported
     identical  True where the techniques are the model itself under another name: the gain is 0, or
-    it is told that they are source     where the truth comes from
+               the answer says that they are
+    source     where the truth comes from
 """
 
 from __future__ import annotations
@@ -31,9 +33,13 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FOLDER = Path(__file__).parents[1] / "studies" / "known_answers"
+"""Where the cases are."""
 KEYS = {"verdict", "choices", "gain", "finding", "absent", "identical", "source"}
+"""What `EXPECTED` may say."""
 WORKERS = 2
-COLUMNS = "{:<18} {:>4} {:<9} {:<35} {:<22} {:>4} {}"  # 98 wide
+"""Processes that train."""
+COLUMNS = "{:<18} {:>4} {:<9} {:<35} {:<22} {:>4} {}"
+"""A line of the table, 98 columns wide."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,11 @@ def case(name: str) -> Case:
     path = FOLDER / f"{name}.py"
     sys.path.insert(0, str(FOLDER))
     try:
-        found = runpy.run_path(str(path))
+        names = runpy.run_path(str(path))
     finally:
         sys.path.remove(str(FOLDER))
-    plugins = tuple(str(FOLDER / plugin) for plugin in found.get("PLUGINS", ()))
-    return Case(path, " ".join(found["__doc__"].split()), found["EXPECTED"], plugins)
+    plugins = tuple(str(FOLDER / plugin) for plugin in names.get("PLUGINS", ()))
+    return Case(path, " ".join(names["__doc__"].split()), names["EXPECTED"], plugins)
 
 
 def names() -> list[str]:
@@ -65,65 +71,69 @@ def names() -> list[str]:
 
 def ask(asked: Case, seed: int, storage: str, workers: int = WORKERS) -> dict[str, Any]:
     """What advisor answers, as its JSON says it."""
-    import advisor
+    import advisor  # here, so that --help and a wrong name are answered at once
     from advisor.work.study_ref import StudyRef
 
     changes = json.dumps({"seed": seed, "name": f"{asked.path.stem}-{seed}"})
-    question = StudyRef(file=str(asked.path), changes=changes, plugins=asked.plugins)
-    found: dict[str, Any] = json.loads(
-        advisor.tune(question, storage=storage, workers=workers).to_json()
-    )
-    return found
+    ref = StudyRef(file=str(asked.path), changes=changes, plugins=asked.plugins)
+    recommendation = advisor.tune(ref, storage=storage, workers=workers)
+    answer: dict[str, Any] = json.loads(recommendation.to_json())
+    return answer
 
 
-def wrongs(expected: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+def wrongs(expected: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with an answer, one sentence each."""
-    kinds, gain = {finding["kind"] for finding in given["findings"]}, given["gain"]
-    if given["verdict"] not in expected["verdict"]:
-        yield f"the verdict is {given['verdict']}, not {' or '.join(expected['verdict'])}"
-    elif given["verdict"] == "change":
+    verdict, gain = answer["verdict"], answer["gain"]
+    if verdict not in expected["verdict"]:
+        yield f"the verdict is {verdict}, not {' or '.join(expected['verdict'])}"
+    elif verdict == "change":
         for slot, right in expected.get("choices", {}).items():
-            if given["choices"].get(slot) not in right:
-                yield f"{slot} is {given['choices'].get(slot)}, not {' or '.join(right)}"
+            choice = answer["choices"].get(slot)
+            if choice not in right:
+                yield f"{slot} is {choice}, not {' or '.join(right)}"
+
     low, high = expected.get("gain", (-float("inf"), float("inf")))
     if gain["high"] < low or gain["low"] > high:
-        yield f"the interval [{gain['low']:+.4g}, {gain['high']:+.4g}] excludes the true gain, in [{low:g}, {high:g}]"
+        interval = f"[{gain['low']:+.4g}, {gain['high']:+.4g}]"
+        yield f"the interval {interval} excludes the true gain, in [{low:g}, {high:g}]"
+
+    kinds = {finding["kind"] for finding in answer["findings"]}
     if "finding" in expected and expected["finding"] not in kinds:
-        yield f"{expected['finding']} is not among the findings ({', '.join(sorted(kinds)) or 'none'})"
+        reported = ", ".join(sorted(kinds)) or "none"
+        yield f"{expected['finding']} is not among the findings ({reported})"
     if expected.get("absent") in kinds:
         yield f"{expected['absent']} is found, and is not there"
-    told = gain.get("identical") or any(
-        "identical" in other["why_not"] for other in given["alternatives"]
-    )
-    if expected.get("identical") and gain["mean"] and not told:
-        yield f"the techniques are the model itself, and the gain is {gain['mean']:+.4g}; nothing says that they are identical"
+
+    reasons = [other["why_not"] for other in answer["alternatives"]]
+    says_so = gain.get("identical") or any("identical" in why_not for why_not in reasons)
+    if expected.get("identical") and gain["mean"] and not says_so:
+        yield (
+            f"the techniques are the model itself, and the gain is {gain['mean']:+.4g}; "
+            "nothing says that they are identical"
+        )
 
 
 def row(
     name: str,
     seed: int,
     expected: Mapping[str, Any],
-    given: Mapping[str, Any],
+    answer: Mapping[str, Any],
     seconds: float,
     right: bool,
 ) -> str:
     """A line of the table."""
-    changed = " ".join(technique for technique in given["choices"].values() if technique != "keep")
-    gain = given["gain"]
-    interval = (
-        ""
-        if gain["mean"] is None
-        else f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
-    )
-    answer = f"{given['verdict']} {changed}"[:35]
+    changed = [technique for technique in answer["choices"].values() if technique != "keep"]
+    gain, interval = answer["gain"], ""
+    if gain["mean"] is not None:
+        interval = f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
     return COLUMNS.format(
         name[:18],
         seed,
         "/".join(expected["verdict"])[:9],
-        answer,
+        " ".join([answer["verdict"], *changed])[:35],
         interval,
         f"{seconds:.0f}",
-        "✓✗"[not right],
+        "✓" if right else "✗",
     )
 
 
@@ -132,19 +142,18 @@ def judge(name: str, seed: int, folder: Path) -> bool:
     began = time.perf_counter()
     try:
         asked = case(name)
-        given = ask(asked, seed, f"sqlite:///{folder / 'known_answers.db'}")
+        answer = ask(asked, seed, f"sqlite:///{folder / 'known_answers.db'}")
     except Exception:  # one case that breaks is a wrong answer, and no reason to skip the others
         print(COLUMNS.format(name[:18], seed, "", "raised", "", "", "✗"))
         traceback.print_exc(limit=-3, file=sys.stdout)
         return False
-    said = list(wrongs(asked.expected, given))
-    print(
-        row(name, seed, asked.expected, given, time.perf_counter() - began, not said),
-        *(f"  {what}" for what in said),
-        sep="\n",
-    )
+    sentences = list(wrongs(asked.expected, answer))
+    seconds = time.perf_counter() - began
+    print(row(name, seed, asked.expected, answer, seconds, not sentences))
+    for sentence in sentences:
+        print(f"  {sentence}")
     sys.stdout.flush()
-    return not said
+    return not sentences
 
 
 def main() -> None:
@@ -161,7 +170,7 @@ def main() -> None:
     if unknown := set(chosen) - set(names()):
         parser.error(f"no case {', '.join(sorted(unknown))}; the cases are {', '.join(names())}")
     began = time.perf_counter()
-    print(COLUMNS.format("case", "seed", "expected", "given", "gain [95 %]", "s", ""))
+    print(COLUMNS.format("case", "seed", "expected", "answer", "gain [95 %]", "s", ""))
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.storage or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

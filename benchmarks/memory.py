@@ -5,8 +5,9 @@
 A small net is tuned with two workers on a table of so many rows and 20 columns, and on the first
 200 rows of it, which take nothing: what is left is torch and the other imports. Every 0.1 seconds
 each process is asked for its proportional set size: its own pages, and its share of those that
-processes have in common. The peaks are compared, and their difference is what the data take. Needs
-the standard library beside advisor, and Linux, whose /proc says all this.
+processes have in common; below it stands what is left without pages of files, such as torch's code,
+whose share depends on what else the machine runs. The peaks are compared, and their difference is
+what the data take. Needs the standard library beside advisor, and Linux, whose /proc says all this.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 COLUMNS = 20
 FEW_ROWS = 200
 """Rows of the table whose data take nothing."""
 WORKERS = 2
+MEASURES = {"Pss": "all pages", "Pss_Anon": "without files"}
+"""Keys of /proc/PID/smaps_rollup, and what they count."""
 INTERVAL = 0.1
 """Seconds between two samples."""
 MODEL = """from torch import nn
@@ -44,12 +47,12 @@ class Process:
     Attributes:
         parent: its parent's number.
         ticks: its time on a processor so far.
-        peak: the largest proportional set size that was seen, in MiB.
+        peak: the largest value of each of `MEASURES` that was seen, in MiB.
     """
 
     parent: int
-    ticks: int = 0
-    peak: float = 0.0
+    ticks: int
+    peak: dict[str, float] = field(default_factory=dict)
 
 
 def write_table(path: Path, rows: int) -> None:
@@ -86,17 +89,22 @@ def descendants(root: int) -> dict[int, Process]:
     return {number: processes[number] for number in tree if number in processes}
 
 
-def set_size(number: int) -> float:
-    """The proportional set size of a process in MiB; 0 where it has ended."""
+def set_sizes(number: int) -> dict[str, float]:
+    """The proportional set sizes of a process in MiB; empty where it has ended."""
     try:
         lines = Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        return {}
+    sizes = {}
+    for line in lines:
+        key, _, rest = line.partition(":")
+        if key in MEASURES:
+            sizes[key] = int(rest.split()[0]) / 1024
+    return sizes
 
 
-def peaks(table: Path) -> dict[str, float]:
-    """The peaks in MiB, by role, of a study on a table."""
+def peaks(table: Path) -> dict[tuple[str, str], float]:
+    """The peaks in MiB, by role and measure, of a study on a table."""
     command = [sys.executable, "-m", "advisor.cli", "tune", "--data", str(table), *OPTIONS.split()]
     seen: dict[int, Process] = {}
     with subprocess.Popen(
@@ -106,17 +114,22 @@ def peaks(table: Path) -> dict[str, float]:
             for number, process in descendants(study.pid).items():
                 latest = seen.setdefault(number, process)
                 latest.ticks = process.ticks
-                latest.peak = max(latest.peak, set_size(number))
+                for measure, size in set_sizes(number).items():
+                    latest.peak[measure] = max(latest.peak.get(measure, 0.0), size)
             time.sleep(INTERVAL)
     if study.returncode:
         raise SystemExit(f"advisor tune failed on {table}: exit code {study.returncode}")
 
-    # Workers have no children, and work; multiprocessing's own helpers have some, or do not.
+    # Workers have no children and work; multiprocessing's own processes have some, or do nothing.
     parents = {process.parent for process in seen.values()}
     leaves = [process for number, process in seen.items() if number not in {*parents, study.pid}]
     leaves.sort(key=lambda process: process.ticks)
-    worker = max(process.peak for process in leaves[-WORKERS:])
-    return {"coordinator": seen[study.pid].peak, "worker": worker}
+    roles = {"coordinator": [seen[study.pid]], "worker": leaves[-WORKERS:]}
+    return {
+        (role, measure): max(process.peak[measure] for process in processes)
+        for role, processes in roles.items()
+        for measure in MEASURES
+    }
 
 
 def main() -> None:
@@ -137,9 +150,10 @@ def main() -> None:
     print(
         f"{rows:,} rows of {COLUMNS} columns: {text:.1f} MiB of text, {numbers:.1f} MiB as float32"
     )
-    print(f"{'MiB at most':14} {'imports':>10} {'with data':>10} {'the data':>10}")
-    for role, size in imports.items():
-        print(f"{role:14} {size:10.1f} {both[role]:10.1f} {both[role] - size:10.1f}")
+    print(f"{'MiB at most':26} {'imports':>10} {'with data':>10} {'the data':>10}")
+    for (role, measure), size in imports.items():
+        name, total = f"{role}, {MEASURES[measure]}", both[role, measure]
+        print(f"{name:26} {size:10.1f} {total:10.1f} {total - size:10.1f}")
 
 
 if __name__ == "__main__":

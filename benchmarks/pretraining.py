@@ -1,14 +1,14 @@
-"""What pretraining gives and costs on scikit-learn's digits. `python benchmarks/pretraining.py
-[deep] [few] [SEEDS]`
+"""What pretraining gives and costs on scikit-learn's digits.
+
+    python benchmarks/pretraining.py [deep] [few] [SEEDS]
 
 Deep: six sigmoid layers of width 64, 1,200 labels, 5 seeds; every arm's learning rate of three is
-    chosen on a tenth of the
-training rows. Few: layers of width 128, 30 labels and 1,170 unlabeled rows, 12 seeds, in pairs;
-    every arm has the learning rate
-of four and the weight decay of two that are best on three other seeds. Accuracy on the remaining
-597 rows; a seed draws rows and weights. An arm of few labels stands against the same start without
-pretraining and against starts that cost nothing, because a start that loses the signal with depth
-leaves pretraining something to mend. About ten minutes.
+chosen on a tenth of the training rows. Few: layers of width 128, 30 labels and 1,170 unlabeled
+rows, 12 seeds, in pairs; every arm has the learning rate of four and the weight decay of two that
+are best on three other seeds. Accuracy on the remaining 597 rows; a seed draws rows and weights. An
+arm of few labels stands against the same start without pretraining and against starts that cost
+nothing, because a start that loses the signal with depth leaves pretraining something to mend.
+About ten minutes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ from scipy.stats import t
 from sklearn.datasets import load_digits
 
 from advisor.host.host import load
+from advisor.work.processes import one_thread
 
 HOST = load()
-WANTED = [word for word in sys.argv[1:] if not word.isdigit()] or ["deep", "few"]
-SEEDS = {"deep": 5, "few": 12} | {
-    part: int(word) for word in sys.argv[1:] if word.isdigit() for part in ("deep", "few")
-}
+PARTS_ASKED = [word for word in sys.argv[1:] if not word.isdigit()] or ["deep", "few"]
+SEEDS = {"deep": 5, "few": 12}
+"""Seeds of each part; a number on the command line, at least 2, stands for both."""
+for word in sys.argv[1:]:
+    if word.isdigit():
+        SEEDS = dict.fromkeys(SEEDS, int(word))
 RATES, FEW_RATES, DECAYS = (1e-3, 3e-3, 1e-2), (3e-4, 1e-3, 3e-3, 1e-2), (0.0, 0.1)
 DEEP = {
     "default": {},
@@ -49,6 +52,7 @@ DEEP = {
     "contractive": {"pretraining": "contractive"},
     "supervised": {"pretraining": "supervised"},
 }
+"""Arms with all labels."""
 CHOICES = {
     "default": {},
     "he": {"initializer": "he"},
@@ -58,6 +62,7 @@ CHOICES = {
     "he, denoising": {"initializer": "he", "pretraining": "denoising"},
     "he, denoising 30 rows": {"initializer": "he", "pretraining": "denoising"},
 }
+"""Arms with few labels."""
 AGAINST = {
     "he": ["default"],
     "centred": ["default"],
@@ -66,22 +71,25 @@ AGAINST = {
     "he, denoising": ["he"],
     "he, denoising 30 rows": ["he"],
 }
-"""Arms with few labels, each after the arms that it stands against."""
+"""The arms that an arm with few labels stands against."""
 RELU = ["default", "he", "denoising", "he, denoising"]
 NETS = (
     (4, nn.ReLU, [*RELU, "he, denoising 30 rows"]),
     (2, nn.ReLU, RELU),
     (4, nn.Sigmoid, ["default", "centred", "rbm", "denoising"]),
 )
+"""Depth, activation and arms of each net with few labels."""
 
 
 def net(width: int, depth: int, act: type[nn.Module], seed: int) -> nn.Module:
+    """Plain layers on 64 pixels, with the initial draws of a seed."""
     torch.manual_seed(seed)
     hidden = [layer for _ in range(depth - 1) for layer in (nn.Linear(width, width), act())]
     return nn.Sequential(nn.Linear(64, width), act(), *hidden, nn.Linear(width, 10))
 
 
 def digits(seed: int) -> tuple[Tensor, Tensor]:
+    """The images and their digits, in an order that a seed draws."""
     x, y = (torch.tensor(column) for column in load_digits(return_X_y=True))
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     return ((x - x.mean()) / x.std()).float()[order], y[order]
@@ -90,12 +98,12 @@ def digits(seed: int) -> tuple[Tensor, Tensor]:
 def started(
     model: nn.Module, x: Tensor, y: Tensor, rest: Tensor | None, seed: int, choices: dict[str, str]
 ) -> float:
-    """Apply techniques; returns their seconds."""
+    """Apply techniques to a model and return their seconds."""
     run = run_of(model, x, targets=10, unlabeled=rest, seed=seed)
     run.data.train.target = y
-    begun = time.perf_counter()
+    began = time.perf_counter()
     put(HOST, run, **choices)
-    return time.perf_counter() - begun
+    return time.perf_counter() - began
 
 
 def trained(
@@ -115,6 +123,7 @@ def trained(
 
 @torch.no_grad()
 def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """The share of rows whose digit a model gets right."""
     return float((model(x).argmax(1) == y).float().mean())
 
 
@@ -123,12 +132,12 @@ def deep(choices: dict[str, str], seed: int) -> tuple[float, float]:
     x, y = digits(seed)
     model = net(64, 6, nn.Sigmoid, seed)
     seconds = started(model, x[:1080], y[:1080], None, seed, choices)
-    models = [trained(model, x[:1080], y[:1080], lr, 12, seed) for lr in RATES]
-    found = [
-        (accuracy(each, x[1080:1200], y[1080:1200]), accuracy(each, x[1200:], y[1200:]))
-        for each in models
-    ]
-    return max(found)[1], seconds
+    scores = []
+    for lr in RATES:
+        model_at_rate = trained(model, x[:1080], y[:1080], lr, 12, seed)
+        held = accuracy(model_at_rate, x[1080:1200], y[1080:1200])
+        scores.append((held, accuracy(model_at_rate, x[1200:], y[1200:])))
+    return max(scores)[1], seconds
 
 
 def few(
@@ -137,11 +146,13 @@ def few(
     """Test accuracy after training on 30 labels, for each learning rate and weight decay."""
     x, y = digits(seed)
     model = net(128, depth, act, seed)
-    started(model, x[:30], y[:30], None if "30 rows" in arm else x[30:1200], seed, CHOICES[arm])
-    return [
-        accuracy(trained(model, x[:30], y[:30], lr, 400, seed, decay), x[1200:], y[1200:])
-        for lr, decay in fits
-    ]
+    rest = None if "30 rows" in arm else x[30:1200]
+    started(model, x[:30], y[:30], rest, seed, CHOICES[arm])
+    scores = []
+    for lr, decay in fits:
+        fitted = trained(model, x[:30], y[:30], lr, 400, seed, decay)
+        scores.append(accuracy(fitted, x[1200:], y[1200:]))
+    return scores
 
 
 def few_scores(arm: str, depth: int, act: type[nn.Module]) -> tuple[list[float], str]:
@@ -154,12 +165,15 @@ def few_scores(arm: str, depth: int, act: type[nn.Module]) -> tuple[list[float],
 
 
 def gain(new: list[float], old: list[float]) -> str:
+    """The paired gain in points, with its 95 % interval."""
     pairs = [100 * (a - b) for a, b in zip(new, old, strict=True)]
+    middle = mean(pairs)
     half = t.ppf(0.975, len(pairs) - 1) * stdev(pairs) / len(pairs) ** 0.5
-    return f"{mean(pairs):+.1f} points [{mean(pairs) - half:+.1f}, {mean(pairs) + half:+.1f}]"
+    return f"{middle:+.1f} points [{middle - half:+.1f}, {middle + half:+.1f}]"
 
 
 def show_deep() -> None:
+    """Print a line for each arm with all labels."""
     print(f"deep: 6x64 Sigmoid, {SEEDS['deep']} seeds")
     for name, choices in DEEP.items():
         scores, seconds = zip(*(deep(choices, seed) for seed in range(SEEDS["deep"])), strict=True)
@@ -168,28 +182,24 @@ def show_deep() -> None:
 
 
 def show_few(depth: int, act: type[nn.Module], arms: list[str]) -> None:
-    print(
-        f"few: {depth}x128 {act.__name__}, 30 labels and 1,170 unlabeled rows, {SEEDS['few']} seeds"
-    )
-    found: dict[str, list[float]] = {}
+    """Print a line for each arm with few labels, and below it what it stands against."""
+    about = f"{depth}x128 {act.__name__}, 30 labels and 1,170 unlabeled rows"
+    print(f"few: {about}, {SEEDS['few']} seeds")
+    by_arm: dict[str, list[float]] = {}
     for arm in arms:
-        found[arm], fit = few_scores(arm, depth, act)
-        against = "; ".join(
-            f"against {other} {gain(found[arm], found[other])}"
-            for other in AGAINST.get(arm, [])
-            if other in found
-        )
-        print(
-            f"  {arm:22s} {mean(found[arm]):.3f} ± {stdev(found[arm]):.3f} ({fit}) {against}",
-            flush=True,
-        )
+        scores, fit = few_scores(arm, depth, act)
+        print(f"  {arm:22s} {mean(scores):.3f} ± {stdev(scores):.3f} ({fit})", flush=True)
+        for other in AGAINST.get(arm, []):
+            if other in by_arm:
+                print(f"    against {other}: {gain(scores, by_arm[other])}", flush=True)
+        by_arm[arm] = scores
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    if "deep" in WANTED:
+    one_thread()
+    if "deep" in PARTS_ASKED:
         show_deep()
-    if "few" in WANTED:
+    if "few" in PARTS_ASKED:
         for each in NETS:
             show_few(*each)
 

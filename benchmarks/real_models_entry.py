@@ -46,7 +46,10 @@ def entry(
     inputs: Callable[[], Inputs],
     truth: Any = None,
 ) -> Entry:
-    """An entry with its truth written short: a number of calls, or `(number, "pattern pattern")`."""
+    """An entry whose truth is written short: a number of calls, or `(number, "pattern pattern")`.
+
+    A pattern is one of `keep`.
+    """
     hidden, keep = truth if isinstance(truth, tuple) else (truth, "")
     return Entry(f"{package}/{name}", package, build, inputs, hidden, tuple(keep.split()))
 
@@ -67,8 +70,7 @@ def make(package: str, path: str, *args: Any, **kwargs: Any) -> Callable[[], nn.
     module, _, name = f"{package}.{path}".rpartition(".")
 
     def build() -> nn.Module:
-        found = import_(module)
-        model: nn.Module = getattr(found, name)(*args, **kwargs)
+        model: nn.Module = getattr(import_(module), name)(*args, **kwargs)
         return model
 
     return build
@@ -82,6 +84,9 @@ def import_(name: str) -> ModuleType:
         "torchvision._meta_registrations", ModuleType("torchvision._meta_registrations")
     )
     return importlib.import_module(name)
+
+
+# --- inputs of a model ----------------------------------------------------------------------------
 
 
 def images(size: int = 64, channels: int = 3, batch: int = 2) -> Callable[[], Inputs]:

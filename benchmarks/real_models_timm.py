@@ -3,11 +3,13 @@
 from real_models_entry import Entry, entry, images, import_
 
 
-def build(name, options):
-    def made():
+def builder(name, options):
+    """What builds a model of five classes."""
+
+    def build():
         return import_("timm").create_model(name, pretrained=False, num_classes=5, **options)
 
-    return made
+    return build
 
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
@@ -117,6 +119,6 @@ TABLE = {
 
 def entries() -> list[Entry]:
     return [
-        entry("timm", name, build(name, options), images(size), truth)
+        entry("timm", name, builder(name, options), images(size), truth)
         for name, (size, options, truth) in TABLE.items()
     ]

@@ -636,9 +636,12 @@ TABLE = {
 
 
 def value(name):
-    """An input of a batch of two, by its name."""
-    ids = lambda *shape: torch.randint(3, 100, shape)
-    made = {
+    """An input of a batch of two, by its name; tokens where the name is not in the list."""
+
+    def ids(*shape):
+        return torch.randint(3, 100, shape)
+
+    makers = {
         "pixel_values": lambda: torch.randn(2, 3, 64, 64),
         "input_values": lambda: torch.randn(2, 800),
         "spectrogram": lambda: torch.randn(2, 32, 16),
@@ -659,7 +662,8 @@ def value(name):
         "future_values": lambda: torch.rand(2, 4),
         "future_time_features": lambda: torch.randn(2, 4, 1),
     }
-    return made.get(name, lambda: ids(2, 12))()
+    make = makers.get(name)
+    return ids(2, 12) if make is None else make()
 
 
 ALIASES = {
@@ -667,37 +671,41 @@ ALIASES = {
     "series": "past_values",
     "attention_mask_3": "attention_mask",
 }
+"""Keywords of inputs that have a name of their own here, because their shape is another one."""
 
 
-def build(name, options, names):
-    def made():
-        library = import_("transformers")
-        cls = getattr(library, name)
+def builder(name, options, names):
+    """What builds a model that is called with keywords."""
+
+    def build():
+        cls = getattr(import_("transformers"), name)
         torch.manual_seed(0)
-        return ByName(cls(cls.config_class(**options)), tuple(ALIASES.get(n, n) for n in names))
+        model = cls(cls.config_class(**options))
+        return ByName(model, tuple(ALIASES.get(name, name) for name in names))
 
-    return made
+    return build
 
 
-def inputs(cls, names, options):
-    def made():
+def batch(cls, names, options):
+    """What makes the inputs of a model."""
+
+    def make():
         torch.manual_seed(1)
-        values = {n: value(n) for n in names}
-        if "pixel_values" in names and (
-            size := (options.get("vision_config") or options).get("image_size")
-        ):
+        values = {name: value(name) for name in names}
+        size = options.get("vision_config", options).get("image_size")
+        if "pixel_values" in names and size:
             values["pixel_values"] = torch.randn(2, 3, size, size)
         if "input_features" in names:
-            values["input_features"] = (
-                torch.randn(2, 8, 32) if "Whisper" in cls else torch.randn(2, 32, 8)
-            )
+            shape = (2, 8, 32) if "Whisper" in cls else (2, 32, 8)
+            values["input_features"] = torch.randn(shape)
         return tuple(values.values())
 
-    return made
+    return make
 
 
 def entries() -> list[Entry]:
-    return [
-        entry("transformers", name, build(cls, options, names), inputs(cls, names, options), truth)
-        for name, (cls, options, names, truth) in TABLE.items()
-    ]
+    models = []
+    for name, (cls, options, names, truth) in TABLE.items():
+        build, inputs = builder(cls, options, names), batch(cls, names, options)
+        models.append(entry("transformers", name, build, inputs, truth))
+    return models

@@ -1,4 +1,4 @@
-"""CELU with alpha 1 is ELU with alpha 1, so that nothing can be gained by it (exact; Barron 2017)."""
+"""CELU with alpha 1 is ELU with alpha 1, so nothing can be gained by it (exact; Barron 2017)."""
 
 from known_data import digits
 from known_nets import plain

@@ -13,9 +13,8 @@ study = advisor.Study(
     "unrelated_text",
     advisor.Task(
         build=BagOfWords,
-        arguments={
-            "std": 0.02
-        },  # large rows drown what is learnt, and vectors would only be smaller
+        # Large rows drown what is learnt, and vectors would only be smaller.
+        arguments={"std": 0.02},
         data=partial(keywords, labels=300, unlabeled=1000),
     ),
     trials=12,
@@ -29,5 +28,7 @@ study = advisor.Study(
 EXPECTED = {
     "verdict": ["keep"],
     "gain": (-0.05, 0.02),
-    "source": "exact: given its topic the words of a text are independent; one depends on it",
+    "source": (
+        "exact: the words of a text are independent given its topic, and only one depends on it"
+    ),
 }
