@@ -60,7 +60,8 @@ def powers_of_ten(low: float, high: float, most: int) -> list[float]:
     """Powers of ten as ticks; every second or third one where there are many.
 
     Arguments:
-        low, high: the ends of the axis, both above 0.
+        low: the lower end of the axis, above 0.
+        high: its upper end.
         most: about how many ticks there may be.
     """
     # Rounding must not lose a power of ten that is itself an end.
@@ -75,7 +76,8 @@ def round_steps(low: float, high: float, most: int, least: float) -> list[float]
     """Multiples of a round step as ticks.
 
     Arguments:
-        low, high: the ends of the axis.
+        low: the lower end of the axis.
+        high: its upper end.
         most: about how many ticks there may be.
         least: the smallest step; 0 where any will do.
     """
@@ -211,7 +213,8 @@ class Plot:
         """Draw a point.
 
         Arguments:
-            x, y: where, in units of the axes.
+            x: how far along the x axis, in its unit.
+            y: how far along the y axis, in its unit.
             kind: classes of the style sheet.
             title: what a mouse over it shows.
         """
@@ -243,7 +246,8 @@ class Plot:
         """Write a text.
 
         Arguments:
-            x, y: where, in units of the axes.
+            x: how far along the x axis, in its unit.
+            y: how far along the y axis, in its unit.
             text: what is written.
             anchor: which part of the text is there: `start`, `middle` or `end`.
             by: pixels by which it is moved to the right and down.
