@@ -14,6 +14,7 @@ from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, Signal
 from advisor.diagnosis.rules import guessing
 from advisor.diagnosis.steps import Steps
+from advisor.diagnosis.units import Units
 from advisor.model import Site, Table
 from advisor.report.text import console, number, print_section, print_wrapped
 
@@ -109,8 +110,7 @@ def show_layers(out: Console, signals: Sequence[Signal]) -> None:
     titles = aligned(list(COLUMNS), widths)
     out.print(Text(titles, style="bold"))
     for row in rows:
-        line = aligned(row, widths)
-        out.print(Text(line))
+        out.print(Text(aligned(row, widths)))
 
     legend = LEGEND
     if len(signals) > MOST:
@@ -141,16 +141,9 @@ def shortened(signals: Sequence[Signal]) -> list[Signal | None]:
 def row_of(signal: Signal | None) -> list[str]:
     """The cells of a layer; a row of dots for layers that are left out."""
     if signal is None:
-        others = len(COLUMNS) - 1
-        return ["⋮"] + [""] * others
-    # The units are those of the activation after the layer, where there is one.
+        return ["⋮"] + [""] * (len(COLUMNS) - 1)
     layer = signal.layer
-    units = signal.units
-    dead = ""
-    flat = ""
-    if units:
-        dead = share(units.dead, units.count)
-        flat = share(units.saturated, units.count)
+    dead, flat = shares_of(signal.units)
     return [
         layer.name or "(model)",
         layer.kind,
@@ -161,6 +154,16 @@ def row_of(signal: Signal | None) -> list[str]:
         dead,
         flat,
     ]
+
+
+def shares_of(units: Units | None) -> tuple[str, str]:
+    """The shares of dead and of flat units; empty texts where there are no units."""
+    # Only a layer that an activation follows has units.
+    if units is None:
+        return "", ""
+    dead = share(units.dead, units.count)
+    flat = share(units.saturated, units.count)
+    return dead, flat
 
 
 def aligned(row: Sequence[str], widths: Sequence[int]) -> str:

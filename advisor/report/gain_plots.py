@@ -53,10 +53,9 @@ def plot_pairs(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
     plot = narrow_plot("Paired scores", columns, around(scores), recommendation.metric)
     for own, other in pairs:
         draw_pair(plot, own, other, recommendation.sign)
-
-    model = arm_name(KEEP)
+    # Long labels of arms would run into each other.
     arm = arm_label(recommendation.gain.arm)
-    plot.name_below(0, model)
+    plot.name_below(0, arm_name(KEEP))
     plot.name_below(1, shortened_text(arm, LONGEST))
     return plot
 

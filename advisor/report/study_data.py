@@ -140,6 +140,7 @@ def learning_curves(url: str, study: str) -> dict[int, Points]:
     """Epoch and score by trial number, without epochs whose score is no number."""
     curves: dict[int, Points] = {}
     for number, epoch, score in _rows(url, CURVES, study):
+        # A curve has a gap where the score was not finite.
         if _finite(score) is None:
             continue
         curve = curves.setdefault(number, [])
@@ -183,8 +184,7 @@ def measured_pairs(url: str, recommendation: Recommendation) -> Pairs:
     """
     if recommendation.verdict == Verdict.CHANGE:
         baseline = recommendation.baseline.scores
-        recommended = recommendation.recommended.scores
-        return list(zip(baseline, recommended, strict=True))
+        return list(zip(baseline, recommendation.recommended.scores, strict=True))
     if not recommendation.gain.arm:
         return []
 

@@ -95,6 +95,7 @@ def effects_by_slot(techniques: Sequence[SingleTechnique]) -> dict[str, list[Eff
 
 def draw_slots(plot: Plot, slots: Mapping[str, Sequence[Effect]]) -> None:
     """Draw a row for each slot, and under it one for each of its techniques."""
+    # Rows are counted from the top, as the y axis runs downwards.
     x = plot.x.low
     y = 0
     for slot, effects in slots.items():

@@ -64,6 +64,7 @@ def print_section(out: Console, title: str, lines: Sequence[str], most: int = MO
     out.print(Text(f"\n{title}", style="bold"))
     for line in lines[:most]:
         print_wrapped(out, "· ", line)
+    # What is left out is in the JSON.
     left_out = len(lines) - most
     if left_out > 0:
         print_wrapped(out, "· ", f"and {left_out} more (--json)")
