@@ -14,6 +14,7 @@ from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, Signal
 from advisor.diagnosis.rules import guessing
 from advisor.diagnosis.steps import Steps
+from advisor.diagnosis.units import Units
 from advisor.model import Site, Table
 from advisor.report.text import console, number, print_section, print_wrapped
 
@@ -41,23 +42,27 @@ LEGEND = (
     "dead, flat: share of the units after it."
 )
 """What the columns of the layers' table mean."""
-FAINTEST, LOUDEST = -8.0, 1.0
+FAINTEST = -8.0
+LOUDEST = 1.0
 """Powers of ten between which the bars of the signal lie."""
 BARS = "▁▂▃▄▅▆▇█"
 """The bars, from the faintest signal to the loudest."""
+SLOT_COLUMNS = 13
+"""Columns that the name of a slot takes before its techniques."""
 
 
 def show_report(report: DiagnosisReport) -> None:
     """Show model, layers with their signal, activations, findings, and the techniques that fit."""
     out = console()
     anatomy = report.anatomy
+    diagnosis = report.diagnosis
     show_model(out, report)
-    show_layers(out, report.diagnosis.measured.signals)
+    show_layers(out, diagnosis.measured.signals)
     sites = site_lines(anatomy.sites) or ["none that this finds"]
     print_section(out, "Activations", sites, most=MOST_SITES)
     print_section(out, "Embedding tables", table_lines(anatomy.tables))
-    if report.diagnosis.steps is not None:
-        show_steps(out, report.diagnosis.steps)
+    if diagnosis.steps is not None:
+        show_steps(out, diagnosis.steps)
     show_findings(out, report.findings)
     show_fits(out, report.fits)
 
@@ -68,14 +73,16 @@ def show_model(out: Console, report: DiagnosisReport) -> None:
     parameters = nn.Module.parameters(report.model)
     total = sum(parameter.numel() for parameter in parameters)
     # The first size of the output is the rows of the batch, whatever their number.
-    sizes = map(str, report.anatomy.output_shape[1:])
-    output = f"output {report.output} ({'×'.join(['rows', *sizes])})"
-    title = f"{type(report.model).__name__}: {total:,} parameters · {output}"
+    sizes = [str(size) for size in report.anatomy.output_shape[1:]]
+    shape = "×".join(["rows", *sizes])
+    name = type(report.model).__name__
+    title = f"{name}: {total:,} parameters · output {report.output} ({shape})"
     out.print(Text(f"\n{title}", style="bold"))
 
     measured = report.diagnosis.measured
+    loss = loss_text(measured)
     seconds = f"{report.diagnosis.seconds:.2g} s"
-    line = f"{measured.rows} rows, before training · {loss_text(measured)} · {seconds}"
+    line = f"{measured.rows} rows, before training · {loss} · {seconds}"
     out.print(Text(f"{line}\n", style="dim"))
 
 
@@ -83,8 +90,10 @@ def loss_text(measured: Measured) -> str:
     """The loss before training, beside that of a guess where there is one."""
     loss = f"loss {measured.loss:.3g}"
     guess = guessing(measured)
+    if not guess:
+        return loss
     # A loss far above that of a guess is a finding.
-    return f"{loss} (a guess: {guess:.3g})" if guess else loss
+    return f"{loss} (a guess: {guess:.3g})"
 
 
 # --- layers, sites and tables -------------------------------------------------------------------
@@ -98,7 +107,8 @@ def show_layers(out: Console, signals: Sequence[Signal]) -> None:
     # Widths come first: every row of the table has the same ones.
     rows = [row_of(signal) for signal in shortened(signals)]
     widths = column_widths(rows)
-    out.print(Text(aligned(list(COLUMNS), widths), style="bold"))
+    titles = aligned(list(COLUMNS), widths)
+    out.print(Text(titles, style="bold"))
     for row in rows:
         out.print(Text(aligned(row, widths)))
 
@@ -113,7 +123,8 @@ def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
     widths = []
     for i, (title, widest) in enumerate(COLUMNS.items()):
         lengths = [len(row[i]) for row in rows]
-        widths.append(min(widest, max(len(title), *lengths)))
+        longest = max(len(title), *lengths)
+        widths.append(min(widest, longest))
     return widths
 
 
@@ -121,15 +132,18 @@ def shortened(signals: Sequence[Signal]) -> list[Signal | None]:
     """The first and the last of many, with None for those between."""
     if len(signals) <= MOST:
         return list(signals)
-    return [*signals[: MOST // 2], None, *signals[-MOST // 2 :]]
+    half = MOST // 2
+    first = signals[:half]
+    last = signals[-half:]
+    return [*first, None, *last]
 
 
 def row_of(signal: Signal | None) -> list[str]:
     """The cells of a layer; a row of dots for layers that are left out."""
     if signal is None:
         return ["⋮"] + [""] * (len(COLUMNS) - 1)
-    # The units are those of the activation after the layer, where there is one.
-    layer, units = signal.layer, signal.units
+    layer = signal.layer
+    dead, flat = shares_of(signal.units)
     return [
         layer.name or "(model)",
         layer.kind,
@@ -137,20 +151,37 @@ def row_of(signal: Signal | None) -> list[str]:
         number(signal.std),
         bar(signal.std),
         number(signal.gradient),
-        share(units.dead, units.count) if units else "",
-        share(units.saturated, units.count) if units else "",
+        dead,
+        flat,
     ]
 
 
+def shares_of(units: Units | None) -> tuple[str, str]:
+    """The shares of dead and of flat units; empty texts where there are no units."""
+    # Only a layer that an activation follows has units.
+    if units is None:
+        return "", ""
+    dead = share(units.dead, units.count)
+    flat = share(units.saturated, units.count)
+    return dead, flat
+
+
 def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    """A line of the table; words that are too long lose their middle."""
+    """A line of the table; words that are too long lose their middle.
+
+    Arguments:
+        row: the cells.
+        widths: the columns of the screen that each cell takes.
+    """
+    columns = list(zip(row, widths, strict=True))
     cells = []
-    for i, (text, width) in enumerate(zip(row, widths, strict=True)):
-        if i < WORDS:
-            cells.append(cut(text, width).ljust(width))
-        else:
-            cells.append(text.rjust(width))
-    return "  " + " ".join(cells).rstrip()
+    for text, width in columns[:WORDS]:
+        word = cut(text, width)
+        cells.append(word.ljust(width))
+    for text, width in columns[WORDS:]:
+        cells.append(text.rjust(width))
+    line = " ".join(cells)
+    return "  " + line.rstrip()
 
 
 def cut(text: str, width: int) -> str:
@@ -160,7 +191,9 @@ def cut(text: str, width: int) -> str:
     # Two thirds go to the end, where names differ.
     start = width // 3
     end = width - start - 1
-    return f"{text[:start]}…{text[len(text) - end :]}"
+    first = text[:start]
+    last = text[len(text) - end :]
+    return f"{first}…{last}"
 
 
 def share(part: int, whole: int) -> str:
@@ -174,25 +207,35 @@ def bar(value: float | None) -> str:
         return ""
     # What is fainter or louder than the scale gets the bar at its end.
     power = math.log10(value) if value > 0 else FAINTEST
-    power = min(max(power, FAINTEST), LOUDEST)
+    power = max(power, FAINTEST)
+    power = min(power, LOUDEST)
     height = (power - FAINTEST) / (LOUDEST - FAINTEST)
-    return BARS[round(height * (len(BARS) - 1))]
+    highest = len(BARS) - 1
+    return BARS[round(height * highest)]
 
 
 def site_lines(sites: Sequence[Site]) -> list[str]:
     """A line for all sites of one label and kind, with the reason of the first."""
     groups: dict[tuple[str, str], list[Site]] = {}
-    for site in sorted(sites, key=lambda site: (site.label, site.kind)):
-        groups.setdefault((site.label, site.kind), []).append(site)
-    # Of many sites the first are named, and all are counted.
+    in_order = sorted(sites, key=lambda site: (site.label, site.kind))
+    for site in in_order:
+        members = groups.setdefault((site.label, site.kind), [])
+        members.append(site)
+
     lines = []
     for (label, kind), members in groups.items():
-        names = [site_name(site) for site in members[:MOST_NAMES]]
-        if len(members) > MOST_NAMES:
-            names.append(f"… ({len(members)} in all)")
+        names = names_of(members)
         reason = members[0].reason
-        lines.append(f"{label} · {kind}: {', '.join(names)}. {reason}")
+        lines.append(f"{label} · {kind}: {names}. {reason}")
     return lines
+
+
+def names_of(sites: Sequence[Site]) -> str:
+    """The names of the first sites, and of many how many there are in all."""
+    names = [site_name(site) for site in sites[:MOST_NAMES]]
+    if len(sites) > MOST_NAMES:
+        names.append(f"… ({len(sites)} in all)")
+    return ", ".join(names)
 
 
 def site_name(site: Site) -> str:
@@ -215,13 +258,17 @@ def table_lines(tables: Sequence[Table]) -> list[str]:
 
 def show_steps(out: Console, steps: Steps) -> None:
     """Show what the first steps of a training did to the loss and to the weights."""
-    line = f"loss {steps.before:.4g} → {steps.after:.4g}"
+    title = f"The first {len(steps.losses)} steps"
+    before = f"{steps.before:.4g}"
+    after = f"{steps.after:.4g}"
+    line = f"loss {before} → {after}"
     # A frozen model has no weights that move.
     if steps.ratios:
-        lowest, highest = min(steps.ratios.values()), max(steps.ratios.values())
-        moves = f"{number(lowest)} to {number(highest)} of its size (healthy: about 0.001)"
-        line += f"; a step moves a weight by {moves}"
-    print_section(out, f"The first {len(steps.losses)} steps", [line])
+        ratios = steps.ratios.values()
+        least = number(min(ratios))
+        most = number(max(ratios))
+        line += f"; a step moves a weight by {least} to {most} of its size (healthy: about 0.001)"
+    print_section(out, title, [line])
 
 
 def show_findings(out: Console, findings: Sequence[Finding]) -> None:
@@ -233,16 +280,29 @@ def show_findings(out: Console, findings: Sequence[Finding]) -> None:
     # The sentence comes first, then what it rests on.
     out.print(Text("\nWhat is wrong", style="bold"))
     for finding in findings:
+        evidence = evidence_of(finding)
         print_wrapped(out, "· ", finding.sentence)
-        # The slot is the one whose techniques can mend it.
-        slot = f"slot {finding.slot} · " if finding.slot else ""
-        measured = f"{finding.kind} {number(finding.number)}"
-        bound = f"(bound {finding.threshold:g}): {finding.source}"
-        print_wrapped(out, "  ", f"{slot}{measured} {bound}")
+        print_wrapped(out, "  ", evidence)
+
+
+def evidence_of(finding: Finding) -> str:
+    """What a finding rests on: its number, its bound, and where the bound comes from."""
+    measured = number(finding.number)
+    bound = f"{finding.threshold:g}"
+    evidence = f"{finding.kind} {measured} (bound {bound}): {finding.source}"
+    if not finding.slot:
+        return evidence
+    # The slot is the one whose techniques can mend it.
+    return f"slot {finding.slot} · {evidence}"
 
 
 def show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
-    """Show the techniques of each slot that fit, then the others by why they do not."""
+    """Show the techniques of each slot that fit, then the others by why they do not.
+
+    Arguments:
+        out: where it is shown.
+        fits: by slot and technique, why a technique does not fit; None where it fits.
+    """
     out.print(Text("\nWhat can be tried", style="bold"))
     for slot, techniques in fits.items():
         # What fits comes first, as this is what a search would try.
@@ -252,9 +312,14 @@ def show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
             if why is None:
                 fitting.append(name)
             else:
-                unfit.setdefault(why, []).append(name)
-        print_wrapped(out, f"{slot:<13}", ", ".join(fitting) or "nothing")
+                same_reason = unfit.setdefault(why, [])
+                same_reason.append(name)
+        head = slot.ljust(SLOT_COLUMNS)
+        names = ", ".join(fitting) or "nothing"
+        print_wrapped(out, head, names)
+
         # Techniques that share a reason share a line.
+        head = " " * SLOT_COLUMNS
         for why in sorted(unfit):
             names = ", ".join(unfit[why])
-            print_wrapped(out, " " * 13, f"not {names}: {why}")
+            print_wrapped(out, head, f"not {names}: {why}")

@@ -12,7 +12,21 @@ from advisor.verdict.records import Cost
 
 NARROW = 330
 """Pixels of a plot that shares its line with another."""
-SEED, MEAN, SEARCH = 0.5, 1.5, 2.5
+NAME_ROOM = 26
+"""Pixels below such a plot, for a line of names."""
+THRESHOLD_ROOM = 100
+"""Pixels at the right of the gain's plot, for the name of the threshold."""
+BESIDE_THRESHOLD = (6, 4)
+"""Pixels from the end of the threshold's line to its name, to the right and down."""
+COST_HEIGHT = 180
+"""Pixels of the plot of score against cost."""
+COST_ROOM = 1.12
+"""How far the axis of the seconds goes, as a multiple of the longest training."""
+COST_PAD = 0.15
+"""The room above and below the scores of that plot, as a share of their distance."""
+SEED = 0.5
+MEAN = 1.5
+SEARCH = 2.5
 """Where the columns of the gain's plot stand: each seed, all of them, the search."""
 END = 3.0
 """Where its columns end."""
@@ -23,14 +37,23 @@ LONGEST = 30
 
 
 def plot_pairs(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
-    """A line for each fresh seed from the model's score to the arm's; None without pairs."""
+    """A line for each fresh seed from the model's score to the arm's.
+
+    Arguments:
+        recommendation: the recommendation.
+        pairs: what its gain was measured on; without any there is no plot, but None.
+    """
     if not pairs:
         return None
+    scores: list[float] = []
+    for own, other in pairs:
+        scores += [own, other]
     # Two columns, with room at both sides for the names below.
-    scores = [score for pair in pairs for score in pair]
-    plot = narrow_plot("Paired scores", Scale(-0.5, 1.5), around(scores), recommendation.metric)
+    columns = Scale(-0.5, 1.5)
+    plot = narrow_plot("Paired scores", columns, around(scores), recommendation.metric)
     for own, other in pairs:
         draw_pair(plot, own, other, recommendation.sign)
+    # Long labels of arms would run into each other.
     arm = arm_label(recommendation.gain.arm)
     plot.name_below(0, arm_name(KEEP))
     plot.name_below(1, shortened_text(arm, LONGEST))
@@ -38,18 +61,43 @@ def plot_pairs(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
 
 
 def narrow_plot(about: str, x: Scale, y: Scale, y_name: str, right: float = 16) -> Plot:
-    """A plot that shares its line with another; names stand where the ticks of others are."""
-    return Plot(about, x, y, y_name=y_name, width=NARROW, right=right, bottom=26)
+    """A plot that shares its line with another; names stand where the ticks of others are.
+
+    Arguments:
+        about: what it shows.
+        x: the axis of the columns, which has names instead of ticks.
+        y: the axis of the numbers.
+        y_name: what is written at the y axis.
+        right: pixels at its right side, for labels.
+    """
+    return Plot(
+        about=about,
+        x=x,
+        y=y,
+        y_name=y_name,
+        width=NARROW,
+        right=right,
+        bottom=NAME_ROOM,
+    )
 
 
 def draw_pair(plot: Plot, own: float, other: float, sign: float) -> None:
-    """Draw the scores of both models with one seed, in the colour of the better one."""
+    """Draw the scores of both models with one seed, in the colour of the better one.
+
+    Arguments:
+        plot: where it is drawn.
+        own: the score of the user's model.
+        other: the score of the other arm.
+        sign: 1 where higher is better, -1 where lower is.
+    """
     difference = sign * (other - own)
     kind = effect_kind(difference, difference)
-    title = f"fresh seed: {own:.4g} → {other:.4g}"
+    own_text = f"{own:.4g}"
+    other_text = f"{other:.4g}"
+    title = f"fresh seed: {own_text} → {other_text}"
     plot.line([(0, own), (1, other)], f"{kind} thin", title)
-    plot.dot(0, own, kind, f"{own:.4g}")
-    plot.dot(1, other, kind, f"{other:.4g}")
+    plot.dot(0, own, kind, own_text)
+    plot.dot(1, other, kind, other_text)
 
 
 def plot_gain(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
@@ -60,23 +108,29 @@ def plot_gain(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
     if not pairs:
         return None
     # All that is drawn is *higher is better*, whatever the metric.
-    gain, sign = recommendation.gain, recommendation.sign
+    gain = recommendation.gain
+    sign = recommendation.sign
     differences = [sign * (other - own) for own, other in pairs]
     promised = [] if gain.searched is None else [gain.searched]
+    columns = Scale(0, END)
     scale = around([0, gain.low, gain.high, *differences, *promised])
-    plot = narrow_plot("Gain", Scale(0, END), scale, "gain", right=100)
+    plot = narrow_plot("Gain", columns, scale, "gain", right=THRESHOLD_ROOM)
     draw_thresholds(plot, recommendation.min_gain)
 
     # Three columns: what each seed says, what all of them say, what the search said.
     for difference in differences:
-        plot.dot(SEED, difference, "base", f"fresh seed: {difference:+.4g}")
+        title = f"fresh seed: {difference:+.4g}"
+        plot.dot(SEED, difference, "base", title)
     interval = gain_and_interval(gain)
-    plot.line([(MEAN, gain.low), (MEAN, gain.high)], "one thick", interval)
+    low = (MEAN, gain.low)
+    high = (MEAN, gain.high)
+    plot.line([low, high], "one thick", interval)
     plot.dot(MEAN, gain.mean, "one", interval)
     plot.name_below(SEED, "each seed")
     plot.name_below(MEAN, "mean, 95 %")
     for promise in promised:
-        plot.dot(SEARCH, promise, "hollow", f"{promise:+.4g} in the search")
+        title = f"{promise:+.4g} in the search"
+        plot.dot(SEARCH, promise, "hollow", title)
         plot.name_below(SEARCH, "the search")
     return plot
 
@@ -86,14 +140,16 @@ def draw_thresholds(plot: Plot, min_gain: float) -> None:
     plot.across(0, "zero")
     if plot.y.low < min_gain < plot.y.high:
         plot.across(min_gain, "bound")
-        plot.word(END, min_gain, "worth a change", "start", (6, 4))
+        plot.word(END, min_gain, "worth a change", "start", BESIDE_THRESHOLD)
 
 
 def effect_kind(low: float, high: float) -> str:
     """The colour of an effect between `low` and `high`: better, worse, or perhaps none."""
     if low > 0:
         return "one"
-    return "bad" if high < 0 else "base"
+    if high < 0:
+        return "bad"
+    return "base"
 
 
 def plot_costs(recommendation: Recommendation) -> Plot | None:
@@ -106,27 +162,39 @@ def plot_costs(recommendation: Recommendation) -> Plot | None:
     longest = max(cost.seconds for cost in costs)
     plot = Plot(
         about="Score against cost",
-        x=Scale(0, longest * 1.12 or 1.0),
-        y=around(scores, 0.15),
+        x=Scale(0, longest * COST_ROOM or 1.0),
+        y=around(scores, COST_PAD),
         x_name="seconds a training",
         y_name=recommendation.metric,
-        height=180,
+        height=COST_HEIGHT,
     )
     # The line joins the arms that no other one beats.
     front = recommendation.front()
-    plot.line([(cost.seconds, cost.mean) for cost in front], "one thin dashed")
+    points = [(cost.seconds, cost.mean) for cost in front]
+    plot.line(points, "one thin dashed")
+
+    # The table under the plot has the numbers with the arms.
     for i, cost in enumerate(costs, start=1):
+        beside = BESIDE[i % len(BESIDE)]
         draw_cost(plot, cost, is_front=cost in front)
-        # The table under the plot has the numbers with the arms.
-        plot.word(cost.seconds, cost.mean, str(i), by=BESIDE[i % len(BESIDE)])
+        plot.word(cost.seconds, cost.mean, str(i), by=beside)
     return plot
 
 
 def draw_cost(plot: Plot, cost: Cost, is_front: bool) -> None:
-    """Draw an arm: the user's model in its own colour, the others hollow beside the front."""
-    name = arm_name(arm_label(cost.choices))
+    """Draw an arm: the user's model in its own colour, the others hollow beside the front.
+
+    Arguments:
+        plot: where it is drawn.
+        cost: what the arm reached, in how many seconds.
+        is_front: whether it is on the Pareto front.
+    """
+    arm = arm_label(cost.choices)
+    name = arm_name(arm)
     kind = "one" if is_front else "one hollow"
-    if name == arm_name(KEEP):
+    if arm == KEEP:
         kind = "base"
-    title = f"{name}: {cost.mean:.4g} in {cost.seconds:.3g} s"
+    score = f"{cost.mean:.4g}"
+    seconds = f"{cost.seconds:.3g}"
+    title = f"{name}: {score} in {seconds} s"
     plot.dot(cost.seconds, cost.mean, kind, title)

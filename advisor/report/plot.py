@@ -9,10 +9,17 @@ from statistics import median
 
 from advisor.report.text import cell
 
-MOST_X, MOST_Y = 8, 5
-"""Ticks of an axis, about."""
+MOST_X = 8
+MOST_Y = 5
+"""How many ticks the axes have, about."""
 ROUND = (1, 2, 5, 10)
 """What a power of ten is multiplied with for a round distance between ticks."""
+ROUNDING = 1e-9
+"""The share of a step by which rounding may move a tick that is itself an end of the axis."""
+ROUNDING_OF_POWERS = 0.001
+"""The same for a power of ten, as a share of the end of the axis."""
+NAME_BELOW = 18
+"""Pixels from the lower end of a plot down to the names under it."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +40,12 @@ class Scale:
     def share(self, value: float) -> float:
         """How far `value` is from `low` to `high`, in 0 … 1; what lies outside is at the end."""
         # On a logarithmic axis distances are those of the powers.
-        low, high, place = self.low, self.high, value
+        low, high = self.low, self.high
         if self.log:
-            low, high, place = map(math.log10, (low, high, place))
-        share = (place - low) / (high - low)
+            low = math.log10(low)
+            high = math.log10(high)
+            value = math.log10(value)
+        share = (value - low) / (high - low)
         return min(1.0, max(0.0, share))
 
     def ticks(self, most: int) -> list[float]:
@@ -48,57 +57,87 @@ class Scale:
 
 
 def powers_of_ten(low: float, high: float, most: int) -> list[float]:
-    """Powers of ten from `low` to `high`; every second or third one where there are many."""
+    """Powers of ten as ticks; every second or third one where there are many.
+
+    Arguments:
+        low: the lower end of the axis, above 0.
+        high: its upper end.
+        most: about how many ticks there may be.
+    """
     # Rounding must not lose a power of ten that is itself an end.
-    first = math.ceil(math.log10(low * 0.999))
-    last = math.floor(math.log10(high * 1.001))
+    first = math.ceil(math.log10(low * (1 - ROUNDING_OF_POWERS)))
+    last = math.floor(math.log10(high * (1 + ROUNDING_OF_POWERS)))
     step = max(1, round((last - first) / most))
-    return [10.0**exponent for exponent in range(first, last + 1, step)]
+    exponents = range(first, last + 1, step)
+    return [10.0**exponent for exponent in exponents]
 
 
 def round_steps(low: float, high: float, most: int, least: float) -> list[float]:
-    """Multiples of a round step from `low` to `high`; the step is at least `least`."""
+    """Multiples of a round step as ticks.
+
+    Arguments:
+        low: the lower end of the axis.
+        high: its upper end.
+        most: about how many ticks there may be.
+        least: the smallest step; 0 where any will do.
+    """
     # The step is the smallest round one that gives no more ticks than asked for.
     rough = max((high - low) / most, least)
-    power = math.floor(math.log10(rough))
-    steps = [10.0**power * factor for factor in ROUND]
+    exponent = math.floor(math.log10(rough))
+    power = 10.0**exponent
+    steps = [power * factor for factor in ROUND]
     step = min(each for each in steps if each >= rough)
+
     # Rounding must not lose a multiple that is itself an end.
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
+    first = math.ceil(low / step - ROUNDING)
+    last = math.floor(high / step + ROUNDING)
     return [i * step for i in range(first, last + 1)]
 
 
 def around(values: Iterable[float], pad: float = 0.06) -> Scale:
-    """A linear scale that holds the finite values, with room for the share `pad` at both ends."""
-    # An axis needs an extent, also around a single value, and around 0.
+    """A linear scale that holds all finite values.
+
+    Arguments:
+        values: what will be drawn; without a finite one the scale is around 0.
+        pad: the room at both ends, as a share of the distance between them.
+    """
     finite = [value for value in values if math.isfinite(value)] or [0.0]
-    low, high = min(finite), max(finite)
-    room = (high - low) * pad or abs(high) * pad or 1.0
+    low = min(finite)
+    high = max(finite)
+    # An axis needs an extent, also around a single value, and around 0.
+    room = (high - low) * pad
+    if not room:
+        room = abs(high) * pad or 1.0
     return Scale(low - room, high + room)
 
 
 def around_good(scores: Iterable[float], sign: float, reach: float) -> Scale:
-    """A scale on which good scores can be told apart, while very bad ones lie beyond it.
+    """A scale on which good scores can be distinguished, while very bad ones lie beyond it.
 
-    It reaches from the best score `reach` times as far as to the median; `sign` is that of the
-    metric.
+    Arguments:
+        scores: what will be drawn, in units of the metric.
+        sign: 1 where higher is better, -1 where lower is.
+        reach: how many times as far from the best score the scale goes as the median is from it.
     """
     # Inside, higher is better for every metric.
-    finite = sorted(sign * score for score in scores if math.isfinite(score)) or [0.0]
-    worst, best = finite[0], finite[-1]
+    finite = [sign * score for score in scores if math.isfinite(score)] or [0.0]
+    best = max(finite)
+    floor = min(finite)
     # Without a spread all scores are shown: nothing says what is far.
     spread = best - median(finite)
-    floor = max(worst, best - reach * spread) if spread > 0 else worst
+    if spread > 0:
+        floor = max(floor, best - reach * spread)
     return around([sign * floor, sign * best])
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A dot or a text, in pixels.
+    """A dot or a text.
 
     Attributes:
+        x, y: pixels from the upper left corner to the right and down.
         kind: classes of the style sheet.
+        text: what is written; empty for a dot.
         title: what a mouse over it shows.
         anchor: which part of the text is at `x`: `start`, `middle` or `end`.
     """
@@ -113,7 +152,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points in pixels; `kind` and `title` as of a `Mark`."""
+    """A line through points.
+
+    Attributes:
+        points: pixels from the upper left corner to the right and down.
+        kind, title: as of a `Mark`.
+    """
 
     points: list[tuple[float, float]]
     kind: str
@@ -122,7 +166,8 @@ class Line:
     @property
     def path(self) -> str:
         """The points as SVG writes them."""
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
+        pixels = [f"{x:.1f},{y:.1f}" for x, y in self.points]
+        return " ".join(pixels)
 
 
 @dataclass
@@ -132,8 +177,10 @@ class Plot:
     Attributes:
         about: what it shows, for those who cannot see it.
         x, y: the axes.
+        x_name, y_name: what is written at the axes.
         width, height: pixels of the area.
         left, right, top, bottom: pixels around it, for labels.
+        lines, dots, words: what was drawn, in the order in which it was drawn.
         key: kinds of marks and what they mean, above the plot.
     """
 
@@ -156,19 +203,36 @@ class Plot:
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The pixel of a point."""
         # Pixels count from the upper left corner, so the y axis is turned over.
-        across = self.left + self.width * self.x.share(x)
-        down = self.top + self.height * (1 - self.y.share(y))
+        x_share = self.x.share(x)
+        y_share = 1 - self.y.share(y)
+        across = self.left + self.width * x_share
+        down = self.top + self.height * y_share
         return across, down
 
     def dot(self, x: float, y: float, kind: str, title: str = "") -> None:
-        """Draw a point."""
+        """Draw a point.
+
+        Arguments:
+            x: how far along the x axis, in its unit.
+            y: how far along the y axis, in its unit.
+            kind: classes of the style sheet.
+            title: what a mouse over it shows.
+        """
         across, down = self.at(x, y)
-        self.dots.append(Mark(across, down, kind, title=title))
+        mark = Mark(across, down, kind, title=title)
+        self.dots.append(mark)
 
     def line(self, points: Sequence[tuple[float, float]], kind: str, title: str = "") -> None:
-        """Draw a line through points."""
+        """Draw a line.
+
+        Arguments:
+            points: where it goes through, in units of the axes.
+            kind: classes of the style sheet.
+            title: what a mouse over it shows.
+        """
         pixels = [self.at(x, y) for x, y in points]
-        self.lines.append(Line(pixels, kind, title))
+        line = Line(pixels, kind, title)
+        self.lines.append(line)
 
     def word(
         self,
@@ -179,7 +243,16 @@ class Plot:
         by: tuple[float, float] = (0, 0),
         kind: str = "",
     ) -> None:
-        """Write a text at a point, moved by so many pixels to the right and down."""
+        """Write a text.
+
+        Arguments:
+            x: how far along the x axis, in its unit.
+            y: how far along the y axis, in its unit.
+            text: what is written.
+            anchor: which part of the text is there: `start`, `middle` or `end`.
+            by: pixels by which it is moved to the right and down.
+            kind: classes of the style sheet.
+        """
         across, down = self.at(x, y)
         right, below = by
         mark = Mark(across + right, down + below, kind, text, anchor=anchor)
@@ -187,15 +260,19 @@ class Plot:
 
     def name_below(self, x: float, text: str) -> None:
         """Write a name under the plot."""
-        self.word(x, self.y.low, text, by=(0, 18))
+        self.word(x, self.y.low, text, by=(0, NAME_BELOW))
 
     def across(self, y: float, kind: str) -> None:
         """Draw a line over the whole width."""
-        self.line([(self.x.low, y), (self.x.high, y)], kind)
+        start = (self.x.low, y)
+        end = (self.x.high, y)
+        self.line([start, end], kind)
 
     def down(self, x: float, kind: str) -> None:
         """Draw a line over the whole height."""
-        self.line([(x, self.y.low), (x, self.y.high)], kind)
+        start = (x, self.y.low)
+        end = (x, self.y.high)
+        self.line([start, end], kind)
 
     @property
     def x_ticks(self) -> list[tuple[float, str]]:
@@ -205,7 +282,8 @@ class Plot:
         ticks = []
         for value in self.x.ticks(MOST_X):
             across, _ = self.at(value, self.y.low)
-            ticks.append((across, cell(value)))
+            label = cell(value)
+            ticks.append((across, label))
         return ticks
 
     @property
@@ -216,5 +294,6 @@ class Plot:
         ticks = []
         for value in self.y.ticks(MOST_Y):
             _, down = self.at(self.x.low, value)
-            ticks.append((down, cell(value)))
+            label = cell(value)
+            ticks.append((down, label))
         return ticks

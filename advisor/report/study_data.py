@@ -18,20 +18,26 @@ from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Verdict
 
 CHOICES = "SELECT number, slot, technique FROM advisor_choices WHERE study = ?"
+"""The query for the technique in each slot of each trial."""
 RATES = "SELECT number, value FROM advisor_params WHERE study = ? AND name = ?"
+"""The query for the value of a parameter in each trial."""
 TRIALS = "SELECT number, state, score, why FROM advisor_trials WHERE study = ? ORDER BY number"
+"""The query for the trials, with how each ended."""
 CURVES = "SELECT number, epoch, score FROM advisor_curves WHERE study = ? ORDER BY number, epoch"
+"""The query for the score after each epoch of each trial."""
 DISTRIBUTIONS = (
     "SELECT DISTINCT p.distribution_json FROM trial_params p"
     " JOIN trials t ON t.trial_id = p.trial_id JOIN studies s ON s.study_id = t.study_id"
     " WHERE s.study_name = ? AND p.param_name = ?"
 )
+"""The query for the ranges from which a parameter was drawn."""
 PLANS = 'SELECT "plan" FROM advisor_plans WHERE study = ?'
+"""The query for the plan of a study."""
 FRESH_SEEDS = (
     "SELECT seed, score, params FROM advisor_confirmations"
     " WHERE study = ? AND phase = 'estimate' AND arm = ? AND score IS NOT NULL ORDER BY seed"
 )
-"""The queries, by what they ask for."""
+"""The query for the scores of an arm on the fresh seeds that measured it."""
 
 Pairs = list[tuple[float, float]]
 """Scores of the user's model and of another arm, by fresh seed."""
@@ -44,7 +50,9 @@ class ShownTrial:
     """One trial of the search, as the page shows it.
 
     Attributes:
+        number: its place in the search, from 0.
         arm: the arm in words.
+        state: how it ended.
         score: None where it has none that is a number.
         rate: learning rate.
         why: why it ended before its last epoch, else empty.
@@ -72,26 +80,44 @@ class ShownTrial:
     @property
     def sentence(self) -> str:
         """The trial in words."""
-        score = "no score" if self.score is None else f"{self.score:.4g}"
-        rate = "" if self.rate is None else f", lr {self.rate:.3g}"
-        why = f"; {self.why}" if self.why else ""
-        return f"trial {self.number}, {self.arm}: {score}{rate}{why}"
+        score = "no score"
+        if self.score is not None:
+            score = f"{self.score:.4g}"
+        sentence = f"trial {self.number}, {self.arm}: {score}"
+        if self.rate is not None:
+            sentence += f", lr {self.rate:.3g}"
+        if self.why:
+            sentence += f"; {self.why}"
+        return sentence
 
 
 def shown_trials(url: str, recommendation: Recommendation) -> list[ShownTrial]:
-    """The ended trials of the search, in their order."""
+    """The ended trials of the search, in their order.
+
+    Arguments:
+        url: the database of the study.
+        recommendation: the recommendation.
+    """
     study = recommendation.study
     arms = arms_by_trial(url, study)
     rates = {number: float(value) for number, value in _rows(url, RATES, study, RATE)}
 
-    # What is still running is left out: its numbers may change.
     trials = []
     for number, name, score, why in _rows(url, TRIALS, study):
+        # What is still running is left out: its numbers may change.
         state = TrialState[name]
-        if state.is_finished():
-            arm = in_order(arms.get(number, {}), recommendation)
-            label, rate = arm_label(arm), rates.get(number)
-            trials.append(ShownTrial(number, label, state, _finite(score), rate, why or ""))
+        if not state.is_finished():
+            continue
+        arm = in_order(arms.get(number, {}), recommendation)
+        trial = ShownTrial(
+            number=number,
+            arm=arm_label(arm),
+            state=state,
+            score=_finite(score),
+            rate=rates.get(number),
+            why=why or "",
+        )
+        trials.append(trial)
     return trials
 
 
@@ -99,7 +125,8 @@ def arms_by_trial(url: str, study: str) -> dict[int, dict[str, str]]:
     """The technique in each slot of each trial."""
     arms: dict[int, dict[str, str]] = {}
     for number, slot, technique in _rows(url, CHOICES, study):
-        arms.setdefault(number, {})[slot] = technique
+        arm = arms.setdefault(number, {})
+        arm[slot] = technique
     return arms
 
 
@@ -113,20 +140,26 @@ def learning_curves(url: str, study: str) -> dict[int, Points]:
     """Epoch and score by trial number, without epochs whose score is no number."""
     curves: dict[int, Points] = {}
     for number, epoch, score in _rows(url, CURVES, study):
-        if _finite(score) is not None:
-            curves.setdefault(number, []).append((epoch, score))
+        # A curve has a gap where the score was not finite.
+        if _finite(score) is None:
+            continue
+        curve = curves.setdefault(number, [])
+        curve.append((epoch, score))
     return curves
 
 
 def searched_rates(url: str, study: str) -> tuple[float, float] | None:
-    """The widest range from which the search drew learning rates."""
+    """The widest range from which the search drew learning rates; None where it drew none."""
     # The search may have widened its range.
-    lows, highs = [], []
+    lows = []
+    highs = []
     for (text,) in _rows(url, DISTRIBUTIONS, study, RATE):
         distribution = json.loads(text)["attributes"]
         lows.append(float(distribution["low"]))
         highs.append(float(distribution["high"]))
-    return (min(lows), max(highs)) if lows else None
+    if not lows:
+        return None
+    return min(lows), max(highs)
 
 
 def study_seed(url: str, study: str) -> int | None:
@@ -134,7 +167,9 @@ def study_seed(url: str, study: str) -> int | None:
     rows = _rows(url, PLANS, study)
     if not rows:
         return None
-    seed = Plan.from_json(json.loads(rows[0][0])).identity.get("seed")
+    (text,) = rows[0]
+    plan = Plan.from_json(json.loads(text))
+    seed = plan.identity.get("seed")
     return None if seed is None else int(seed)
 
 
@@ -142,10 +177,14 @@ def measured_pairs(url: str, recommendation: Recommendation) -> Pairs:
     """The pairs that the gain was measured on; empty where there are none.
 
     There are none without another arm, and where the search went on since.
+
+    Arguments:
+        url: the database of the study.
+        recommendation: the recommendation.
     """
     if recommendation.verdict == Verdict.CHANGE:
-        baseline, recommended = recommendation.baseline, recommendation.recommended
-        return list(zip(baseline.scores, recommended.scores, strict=True))
+        baseline = recommendation.baseline.scores
+        return list(zip(baseline, recommendation.recommended.scores, strict=True))
     if not recommendation.gain.arm:
         return []
 
@@ -164,7 +203,8 @@ def baseline_scores(url: str, recommendation: Recommendation) -> dict[int, float
     """The scores of the user's model at the rates that it is compared at, by fresh seed."""
     own: dict[int, float] = {}
     for params, scores in _fresh_scores(url, recommendation.study, KEEP).items():
-        if json.loads(params) == recommendation.baseline.params:
+        settings = json.loads(params)
+        if settings == recommendation.baseline.params:
             own.update(scores)
     return own
 
@@ -173,7 +213,8 @@ def _fresh_scores(url: str, study: str, arm: str) -> dict[str, dict[int, float]]
     """Scores of an arm by its parameters, as JSON, and by fresh seed."""
     by_params: dict[str, dict[int, float]] = {}
     for seed, score, params in _rows(url, FRESH_SEEDS, study, arm):
-        by_params.setdefault(params, {})[seed] = float(score)
+        scores = by_params.setdefault(params, {})
+        scores[seed] = float(score)
     return by_params
 
 
@@ -182,7 +223,8 @@ def is_gain_of(recommendation: Recommendation, pairs: Pairs) -> bool:
     gain = recommendation.gain
     if len(pairs) != gain.seeds:
         return False
-    differences = [recommendation.sign * (other - own) for own, other in pairs]
+    sign = recommendation.sign
+    differences = [sign * (other - own) for own, other in pairs]
     mean = sum(differences) / len(differences)
     # The recommendation has its gain rounded.
     return math.isclose(mean, gain.mean, rel_tol=1e-6, abs_tol=1e-9)
@@ -195,6 +237,7 @@ def _rows(url: str, sql: str, *params: str) -> list[tuple[Any, ...]]:
 
 def _finite(value: Any) -> float | None:
     """A number, or None where there is none: a database has NULL, NaN and infinities."""
-    if value is None or not math.isfinite(float(value)):
+    if value is None:
         return None
-    return float(value)
+    finite = float(value)
+    return finite if math.isfinite(finite) else None

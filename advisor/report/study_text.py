@@ -143,6 +143,7 @@ def scores_on_test_rows(recommendation: Recommendation) -> str:
     before = cell(recommendation.baseline.test)
     after = cell(recommendation.recommended.test)
     scores = with_metric(recommendation, f"{before} → {after}")
+    # Without a gain on these rows, the two scores are all that can be said.
     gain = recommendation.gain.test
     if gain is None:
         return scores
@@ -244,6 +245,7 @@ def diagnosed(recommendation: Recommendation) -> list[str]:
 
 def single_techniques(recommendation: Recommendation) -> list[str]:
     """A line for each of the best techniques, and what can be said of all of them."""
+    # The user's model comes first among them; it has no slot.
     techniques = [each for each in recommendation.isolation if each.slot is not None]
     lines = best_techniques(techniques)
     for each in techniques:

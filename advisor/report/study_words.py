@@ -15,6 +15,7 @@ CUT_MARK = "…"
 
 def gain_and_interval(gain: Interval | RowGain) -> str:
     """A gain with its 95 % interval: `+0.04 [+0.03, +0.05]`."""
+    # The sign is always shown, as a gain may be a loss.
     mean = f"{gain.mean:+.4g}"
     low = f"{gain.low:+.4g}"
     high = f"{gain.high:+.4g}"

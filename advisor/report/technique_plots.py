@@ -15,12 +15,27 @@ BEYOND = 6
 """A score is beyond a plot when it is so many times as far from the best as the median is."""
 ROW = 22
 """Pixels of a line of the plot."""
-GROUP, TECHNIQUE = -150, -10
-"""Where the name of a slot begins and that of a technique ends, in pixels from the plot."""
+WIDTH = 430
+"""Pixels of the plot from left to right."""
+NAME_ROOM = 180
+"""Pixels at its left side, for the names."""
+NUMBER_ROOM = 300
+"""Pixels at its right side, for the numbers."""
+TOP = 6
+"""Pixels above it."""
+PAD = 0.03
+"""The room at both ends of its x axis, as a share of the distance between them."""
+GROUP = -150
+TECHNIQUE = -10
+"""Pixels from the plot to where the name of a slot ends, and that of a technique."""
+NUMBERS = 10
+"""Pixels from the plot to where the numbers begin."""
 DOWN = 4
 """Pixels by which a text is moved down, so that its middle is at its point."""
 LONGEST = 26
 """Letters of a name beside the plot."""
+IDENTICAL = "identical to your model"
+"""What is said of a technique that computes what the user's model does already."""
 
 Effect = tuple[SingleTechnique, Interval]
 """A technique with its gain."""
@@ -32,23 +47,29 @@ def plot_techniques(recommendation: Recommendation) -> Plot | None:
     Slots with the best technique come first, and within a slot the best technique. None where
     nothing was measured.
     """
-    # Slots have a line of their own, as the titles of their techniques.
     slots = effects_by_slot(recommendation.isolation)
-    gains = [gain for effects in slots.values() for _, gain in effects]
-    if not gains:
+    ends: list[float] = []
+    rows = 0
+    # Slots have a row of their own, as the titles of their techniques.
+    for effects in slots.values():
+        rows += 1 + len(effects)
+        for _, gain in effects:
+            ends += [gain.low, gain.high]
+    if not ends:
         return None
-    good = around_good([end for gain in gains for end in (gain.low, gain.high)], 1.0, BEYOND)
-    rows = len(slots) + len(gains)
+
+    # Gains are *higher is better*, and 0 is always in sight.
+    good = around_good(ends, sign=1.0, reach=BEYOND)
     plot = Plot(
         about="Each technique alone",
-        x=around([0.0, good.low, good.high], 0.03),
+        x=around([0.0, good.low, good.high], PAD),
         y=Scale(rows - 0.5, -0.5),
         x_name="gain over your model's best",
-        width=430,
+        width=WIDTH,
         height=ROW * rows,
-        left=180,
-        right=300,
-        top=6,
+        left=NAME_ROOM,
+        right=NUMBER_ROOM,
+        top=TOP,
     )
     plot.down(0, "zero")
     draw_slots(plot, slots)
@@ -57,21 +78,26 @@ def plot_techniques(recommendation: Recommendation) -> Plot | None:
 
 def effects_by_slot(techniques: Sequence[SingleTechnique]) -> dict[str, list[Effect]]:
     """The techniques that were measured, best first, by slot."""
-    effects: list[tuple[str, Effect]] = []
+    measured: list[tuple[float, str, Effect]] = []
     for each in techniques:
         if each.slot and each.gain:
-            effects.append((each.slot, (each, each.gain)))
+            effect = (each, each.gain)
+            measured.append((each.gain.mean, each.slot, effect))
+    measured.sort(key=lambda row: -row[0])
+
     # A dictionary keeps this order, so the slot of the best technique comes first.
-    effects.sort(key=lambda pair: -pair[1][1].mean)
     slots: dict[str, list[Effect]] = {}
-    for slot, effect in effects:
-        slots.setdefault(slot, []).append(effect)
+    for _, slot, effect in measured:
+        effects = slots.setdefault(slot, [])
+        effects.append(effect)
     return slots
 
 
 def draw_slots(plot: Plot, slots: Mapping[str, Sequence[Effect]]) -> None:
     """Draw a row for each slot, and under it one for each of its techniques."""
-    x, y = plot.x.low, 0
+    # Rows are counted from the top, as the y axis runs downwards.
+    x = plot.x.low
+    y = 0
     for slot, effects in slots.items():
         title = shortened_text(slot, LONGEST)
         plot.word(x, y, title, "end", (GROUP, DOWN), "group")
@@ -84,18 +110,29 @@ def draw_slots(plot: Plot, slots: Mapping[str, Sequence[Effect]]) -> None:
 
 
 def draw_effect(plot: Plot, y: float, technique: SingleTechnique, gain: Interval) -> None:
-    """Draw a gain with its interval, and write both beside it."""
+    """Draw a gain with its interval, and write both beside it.
+
+    Arguments:
+        plot: where it is drawn.
+        y: the row, counted from the top.
+        technique: the technique.
+        gain: its gain.
+    """
     interval = gain_and_interval(gain)
     kind = effect_kind(gain.low, gain.high)
-    plot.line([(gain.low, y), (gain.high, y)], kind, interval)
+    low = (gain.low, y)
+    high = (gain.high, y)
+    plot.line([low, high], kind, interval)
     # A gain that is beyond the plot is hollow, at its edge.
-    inside = gain.mean >= plot.x.low
-    plot.dot(gain.mean, y, kind if inside else f"{kind} hollow", interval)
+    is_inside = gain.mean >= plot.x.low
+    dot_kind = kind if is_inside else f"{kind} hollow"
+    plot.dot(gain.mean, y, dot_kind, interval)
 
-    numbers = f"{interval}, {count_trials(technique)}"
+    trials = count_trials(technique)
+    numbers = f"{interval}, {trials}"
     if technique.identical:
-        numbers += ", identical to your model"
-    plot.word(plot.x.high, y, numbers, "start", (10, DOWN))
+        numbers += f", {IDENTICAL}"
+    plot.word(plot.x.high, y, numbers, "start", (NUMBERS, DOWN))
 
 
 def count_trials(technique: SingleTechnique) -> str:
@@ -117,7 +154,7 @@ def untrained_techniques(recommendation: Recommendation) -> list[tuple[str, str,
 def why_not_measured(recommendation: Recommendation, technique: SingleTechnique) -> str:
     """Identical, measured on too little, never trained to the end, or not tried."""
     if technique.identical:
-        return "identical to your model"
+        return IDENTICAL
     trials = count_trials(technique)
     if technique.alone is not None:
         score = cell(technique.alone)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -32,28 +32,52 @@ def print_wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
     """Print a line after `head`, wrapped under its own beginning.
 
     Nothing is padded, so that a pipe gets no blanks at the ends of lines.
+
+    Arguments:
+        out: where it is printed.
+        head: what stands before the line, in bold.
+        line: the text.
+        indent: columns before the head.
     """
     # A word that is longer than a line, such as a path, is not cut.
-    width = max(NARROWEST, out.width - indent - len(head))
+    before = indent + len(head)
+    width = max(NARROWEST, out.width - before)
     first, *rest = textwrap.wrap(line, width, break_long_words=False) or [""]
-    out.print(Text.assemble(" " * indent, (head, "bold"), first), soft_wrap=True)
+    text = Text.assemble(" " * indent, (head, "bold"), first)
+    out.print(text, soft_wrap=True)
     for more in rest:
-        out.print(Text(" " * (indent + len(head)) + more), soft_wrap=True)
+        text = Text(" " * before + more)
+        out.print(text, soft_wrap=True)
 
 
 def print_section(out: Console, title: str, lines: Sequence[str], most: int = MOST) -> None:
-    """Print a title and its lines, of many the first; nothing where there are none."""
+    """Print a title and its lines; nothing where there are none.
+
+    Arguments:
+        out: where they are printed.
+        title: of the section.
+        lines: what the section says.
+        most: how many of the lines are printed; the others are counted.
+    """
     if not lines:
         return
     out.print(Text(f"\n{title}", style="bold"))
     for line in lines[:most]:
         print_wrapped(out, "· ", line)
-    if len(lines) > most:
-        print_wrapped(out, "· ", f"and {len(lines) - most} more (--json)")
+    # What is left out is in the JSON.
+    left_out = len(lines) - most
+    if left_out > 0:
+        print_wrapped(out, "· ", f"and {left_out} more (--json)")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """Print rows under their column names, or the line `empty` when there are none."""
+    """Print rows under their column names.
+
+    Arguments:
+        columns: the names.
+        rows: as many values a row as there are names.
+        empty: the line that is printed where there are no rows.
+    """
     out = console()
     if not rows:
         out.print(empty)
@@ -64,10 +88,12 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str
     # Numbers stand at the right, with what is missing among them.
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, column in enumerate(columns):
-        numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        is_numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
+        side: JustifyMethod = "right" if is_numeric else "left"
+        table.add_column(column, justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*map(plain_text, row))
+        cells = [plain_text(value) for value in row]
+        table.add_row(*cells)
     out.print(table)
 
 
@@ -80,9 +106,13 @@ def cell(value: Any) -> str:
     """A value as a person reads it: four digits, a dash for nothing."""
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
 
 
 def number(value: float | None) -> str:
     """A number with two digits, a dash for nothing."""
-    return "–" if value is None else f"{value:.2g}"
+    if value is None:
+        return "–"
+    return f"{value:.2g}"

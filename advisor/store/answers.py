@@ -25,6 +25,7 @@ def last_recommendation(url: str, study: str | None) -> str:
     Raises:
         InputError: there is no recommendation, or no database.
     """
+    # The text is given as it is: another version may have written it.
     if study is None:
         whose = "any study"
         _, rows = read(url, LAST)

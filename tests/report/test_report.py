@@ -21,6 +21,7 @@ from advisor.report.study_data import (
     shown_trials,
 )
 from advisor.report.study_page import study_page
+from advisor.report.study_text import with_metric
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import CutTrial, Interval, SingleTechnique
@@ -270,6 +271,23 @@ def test_learning_curves_are_of_the_metric_that_was_seen_after_each_epoch(
     )
     assert plot.y_name == axis
     assert len(plot.lines[0].points) == found.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "test_metric", "text"),
+    [
+        ("loss", "loss", "0.5"),
+        ("epochs to accuracy 0.9", "accuracy", "accuracy 0.5"),
+        ("epochs to accuracy 0.9", "", "0.5"),
+    ],
+)
+def test_a_test_score_names_its_metric_where_arms_are_compared_by_another(
+    made, metric, test_metric, text
+):
+    found, _ = made
+    assert found.test_metric == "loss"
+    other = replace(found, metric=metric, test_metric=test_metric)
+    assert with_metric(other, "0.5") == text
 
 
 def test_the_range_of_learning_rates_holds_all_that_were_tried(made):
