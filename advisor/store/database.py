@@ -89,12 +89,20 @@ class Database:
         return StudyRecords(self.url, self.storage, name)
 
     def delete(self, study: str) -> None:
-        """Remove a study with everything that was written about it."""
-        # Optuna removes the trials; what belongs to them is in advisor's own tables.
-        optuna.delete_study(study_name=study, storage=self.storage)
+        """Remove a study with everything that was written about it, in one transaction."""
+        studies = sa.select(tables.STUDIES.c.study_id).where(tables.STUDIES.c.study_name == study)
         with self.engine.begin() as connection:
             for table in tables.METADATA.sorted_tables:
                 connection.execute(table.delete().where(table.c.study == study))
+
+            # In Optuna's tables the rows of a trial come before the trial, and trials before studies.
+            study_id = connection.execute(studies).scalar_one()
+            trials = sa.select(tables.TRIALS.c.trial_id).where(tables.TRIALS.c.study_id == study_id)
+            for table in reversed(tables.OPTUNA_TABLES):
+                if "study_id" in table.c:
+                    connection.execute(table.delete().where(table.c.study_id == study_id))
+                elif "trial_id" in table.c:
+                    connection.execute(table.delete().where(table.c.trial_id.in_(trials)))
 
 
 def bring_up_to_date(connection: sa.Connection, slots: Sequence[str] | None) -> None:

@@ -13,13 +13,16 @@ import optuna
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor.errors import InputError
 from advisor.store.tables import (
+    DIRECTIONS,
     FACTS,
     PARAMS,
     STEPS,
+    STUDIES,
     TRIALS,
     VALUES,
     confirmations,
@@ -81,7 +84,7 @@ class StudyRecords:
     def begin(
         self, metric: str, direction: Direction, plan: Mapping[str, Any], ref: str | None
     ) -> None:
-        """Record a new study with its plan.
+        """Record a new study with its plan, in one transaction.
 
         Arguments:
             metric: the name of what arms are compared by.
@@ -97,7 +100,6 @@ class StudyRecords:
                 f"The database {self._url} has an Optuna study {self.name!r} that is not "
                 "advisor's; use --name."
             )
-        optuna.create_study(storage=self._storage, study_name=self.name, direction=direction)
         row = {
             "study": self.name,
             "created": _now(),
@@ -107,8 +109,12 @@ class StudyRecords:
             "question": ref,
             "seconds": 0.0,
         }
+        side = {"direction": StudyDirection[direction.upper()], "objective": 0}
         with self._engine.begin() as connection:
-            connection.execute(plans.insert().values(**row))
+            named = STUDIES.insert().returning(STUDIES.c.study_id)
+            study_id = connection.execute(named, {"study_name": self.name}).scalar_one()
+            connection.execute(DIRECTIONS.insert(), {**side, "study_id": study_id})
+            connection.execute(plans.insert(), row)
 
     def spend(self, seconds: float) -> None:
         """Add to the time that the study has taken, in seconds."""

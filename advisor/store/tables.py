@@ -62,7 +62,10 @@ recommendations = sa.Table(
     sa.Column("json", sa.Text, nullable=False),
 )
 
-# Optuna's tables, into which trials are written in one transaction.
+# Optuna's tables. What belongs together is written in one transaction.
+OPTUNA_TABLES = models.BaseModel.metadata.sorted_tables
+STUDIES: sa.Table = models.StudyModel.__table__
+DIRECTIONS: sa.Table = models.StudyDirectionModel.__table__
 TRIALS: sa.Table = models.TrialModel.__table__
 PARAMS: sa.Table = models.TrialParamModel.__table__
 FACTS: sa.Table = models.TrialUserAttributeModel.__table__

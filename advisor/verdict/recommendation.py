@@ -28,7 +28,7 @@ from advisor.verdict.records import (
     TrialCounts,
     Verdict,
 )
-from advisor.verdict.version_0_1 import reason_of
+from advisor.verdict.version_0_1 import metric_of_test_rows, reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -129,6 +129,7 @@ class Recommendation:
                 parts[key] = kind(parts[key])
         for key, kind in _LISTS.items():
             parts[key] = [kind(each) for each in parts.get(key, [])]
+        parts.setdefault("test_metric", metric_of_test_rows(plain["metric"]))
         recommendation = cls(**parts)
         recommendation._ref = ref
         return recommendation

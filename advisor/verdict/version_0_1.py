@@ -17,6 +17,12 @@ _REASONS = {
 }
 
 
+def metric_of_test_rows(metric: str) -> str:
+    """What test rows are scored by, where arms may be compared by `epochs to accuracy 0.95`."""
+    raced = re.fullmatch(r"epochs to (.+) \S+", metric)
+    return raced[1] if raced else metric
+
+
 def reason_of(sentence: str) -> tuple[Ended, int]:
     """Why a trial ended, and after how many epochs where the sentence says that, else 0."""
     epochs = re.search(r" after epoch (\d+), and ", sentence)

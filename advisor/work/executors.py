@@ -5,7 +5,6 @@ Any `concurrent.futures.Executor` will do.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import (
@@ -16,6 +15,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from advisor.training.ended import Ended
@@ -25,7 +25,7 @@ from advisor.work.processes import local_pool
 Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it, such as the number of its trial."""
 DEATHS = 2
-"""Times that a worker may die over one job, alone in the pool, before the job counts as failed."""
+"""Attempts at a job by itself, after a worker died, before the job counts as failed."""
 MOST_WORKERS = 8
 """Processes that train where the user gives no number, however many cores there are."""
 
@@ -67,43 +67,52 @@ class Crew:
         if executor is None:
             return
         # A pool that shuts down lets its processes finish their jobs, so they are ended here.
-        executor.shutdown(wait=False, cancel_futures=True)
+        # Other processes of the user's program are not ours to end.
+        processes: list[BaseProcess] = []
         if isinstance(executor, ProcessPoolExecutor):
-            for process in multiprocessing.active_children():
-                process.terminate()
+            processes += (executor._processes or {}).values()
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
 
     def run(
         self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come. No new job is started once `is_late()` is true.
 
-        When a worker dies, the jobs that were in its pool run again, one at a time; a job over
-        which a worker dies again counts as failed.
+        When a worker dies, the jobs that were running run again, one at a time, on new workers; a
+        job over which workers die again counts as failed. The other jobs are not affected.
 
         Arguments:
             jobs: by a key of the caller's, in the order in which they are started.
             is_late: whether the time for further jobs is up.
         """
         waiting = dict(jobs)
-        try:
-            yield from self._run_together(waiting, is_late)
-        except BrokenExecutor:
-            # It is not known over which of the jobs the worker died.
-            for key, job in waiting.items():
-                if is_late():
-                    return
-                yield key, self.run_alone(job)
+        while waiting:
+            running: dict[Future[Outcome], Key] = {}
+            try:
+                yield from self._run_together(waiting, running, is_late)
+                return
+            except BrokenExecutor:
+                # It is not known over which of the running jobs the worker died.
+                suspects = list(running.values()) or list(waiting)[:1]
+                for key in suspects:
+                    if is_late():
+                        return
+                    yield key, self.run_by_itself(waiting.pop(key))
 
     def _run_together(
-        self, waiting: dict[Key, Job], is_late: Callable[[], bool]
+        self,
+        waiting: dict[Key, Job],
+        running: dict[Future[Outcome], Key],
+        is_late: Callable[[], bool],
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come, as many jobs at a time as there are workers.
 
-        A job that is over is taken out of `waiting`.
+        A job that is over is taken out of `waiting`; `running` has those that are under way.
         """
         order = list(waiting)
         queue = list(waiting)
-        running: dict[Future[Outcome], Key] = {}
         while queue or running:
             while queue and len(running) < self.workers and not is_late():
                 key = queue.pop(0)
@@ -118,7 +127,7 @@ class Crew:
                 del waiting[key]
                 yield key, outcome
 
-    def run_alone(self, job: Job) -> Outcome:
+    def run_by_itself(self, job: Job) -> Outcome:
         """Run one job on new workers, and again on other new ones when its worker dies."""
         for _ in range(DEATHS):
             # The pool of a worker that died takes no further jobs.

@@ -16,6 +16,7 @@ from advisor.store.database import Database
 from advisor.store.location import DEFAULT, sqlite_path, storage_url
 from advisor.store.query import read
 from advisor.store.study_records import Confirmation
+from advisor.store.tables import OPTUNA_TABLES
 from advisor.training.epoch import Epoch
 
 SLOTS = ("activation", "initializer")
@@ -490,3 +491,18 @@ def test_the_reason_of_a_trial_of_version_0_1_is_told_apart_when_its_database_is
     assert [each.get("ended") for each in facts] == [reason, "failed", "outranked"]
     assert [each["why"] for each in facts[:2]] == [sentence, "ValueError"]
     again.close()
+
+
+def test_a_study_is_begun_and_deleted_as_a_whole_or_not_at_all(database, url, monkeypatch):
+    records = database.study("digits")
+    begun = everything(database, url)
+    with monkeypatch.context() as patched, pytest.raises((TypeError, AttributeError)):
+        patched.setattr("advisor.store.study_records.plans", None)
+        records.begin("accuracy", "maximize", PLAN, None)
+    assert everything(database, url) == begun
+    ended(database)
+    whole = everything(database, url)
+    with monkeypatch.context() as patched, pytest.raises((TypeError, AttributeError)):
+        patched.setattr("advisor.store.tables.OPTUNA_TABLES", [*OPTUNA_TABLES[:3], None])
+        database.delete("digits")
+    assert everything(database, url) == whole
