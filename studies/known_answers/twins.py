@@ -1,5 +1,5 @@
-"""Activations that are equal by definition under other names. They are put in place by hand, so that
-they have to be trained to be compared.
+"""Activations that are equal by definition, under other names. They are put in place by hand, so
+that they have to be trained to be compared.
 """
 
 import copy
