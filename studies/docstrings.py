@@ -21,7 +21,9 @@ PARTS = (
     "sqlalchemy/orm",
     "torch/nn",
 )
-LABELLED = 100  # paragraphs of each part; valid and test come out of these
+"""Parts of libraries; each is a label."""
+LABELLED = 100
+"""Paragraphs of each part; the rows to validate and to test come out of these."""
 
 
 class BagOfWords(nn.Module):
@@ -44,26 +46,27 @@ def docstrings(part: str) -> list[str]:
     library, _, folder = part.partition("/")
     root = Path(find_spec(library).origin).parent / folder
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    files = [file for file in sorted(root.rglob("*.py")) if "tests" not in file.parts]
-    nodes = (
-        node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    )
-    return [
-        text for node in nodes if isinstance(node, documented) and (text := ast.get_docstring(node))
-    ]
+    texts = []
+    for file in sorted(root.rglob("*.py")):
+        if "tests" in file.parts:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            text = ast.get_docstring(node) if isinstance(node, documented) else None
+            if text:
+                texts.append(text)
+    return texts
 
 
 def prose(docstring: str) -> list[str]:
     """Paragraphs of 12 to 80 words, the longest first; no headings, no examples, and no word that
     names a part.
     """
-    texts = [
-        " ".join(text.split())
-        for text in re.split(r"\n\s*\n", docstring)
-        if ">>>" not in text and "---" not in text
-    ]
     names = "|".join({name for part in PARTS for name in part.split("/")})
-    texts = [re.sub(rf"\b({names})\b", "", text) for text in texts if 12 <= len(text.split()) <= 80]
+    texts = []
+    for paragraph in re.split(r"\n\s*\n", docstring):
+        words = paragraph.split()
+        if 12 <= len(words) <= 80 and ">>>" not in paragraph and "---" not in paragraph:
+            texts.append(re.sub(rf"\b({names})\b", "", " ".join(words)))
     return sorted(texts, key=lambda text: (-len(text), text))
 
 
@@ -71,17 +74,25 @@ def paragraphs() -> dict:
     """One paragraph of a docstring with its part as the label, equally many for each part; all
     others have no label.
     """
-    found = {part: [texts for text in docstrings(part) if (texts := prose(text))] for part in PARTS}
-    first = {part: sorted({texts[0] for texts in found[part]}) for part in PARTS}
-    chosen = [(text, part) for part in PARTS for text in evenly(first[part], LABELLED)]
+    chosen: list[tuple[str, str]] = []
+    everything: set[str] = set()
+    for part in PARTS:
+        first = set()
+        for docstring in docstrings(part):
+            texts = prose(docstring)
+            everything.update(texts)
+            first.update(texts[:1])
+        chosen += [(text, part) for text in evenly(sorted(first), LABELLED)]
     labelled = dict(sorted(chosen))
-    rest = {text for part in PARTS for texts in found[part] for text in texts} - set(labelled)
-    return {"train": (list(labelled), list(labelled.values())), "unlabeled": sorted(rest)}
+    unlabeled = sorted(everything - set(labelled))
+    return {"train": (list(labelled), list(labelled.values())), "unlabeled": unlabeled}
 
 
 def evenly(texts: list[str], most: int) -> list[str]:
     """Texts at even distances, at most `most`."""
-    return [texts[i * len(texts) // most] for i in range(most)] if len(texts) > most else texts
+    if len(texts) <= most:
+        return texts
+    return [texts[i * len(texts) // most] for i in range(most)]
 
 
 study = advisor.Study("docstrings", advisor.Task(build=BagOfWords, data=paragraphs), trials=30)

@@ -2,8 +2,6 @@
 tie (exact; Ioffe 2015).
 """
 
-from itertools import pairwise
-
 from known_data import digits
 from torch import nn
 
@@ -12,14 +10,10 @@ import advisor
 
 def net() -> nn.Module:
     """Three hidden layers, each normalized."""
-    sizes = [64, 64, 64, 64]
-    pairs = pairwise(sizes)
-    body = (
-        module
-        for one, other in pairs
-        for module in (nn.Linear(one, other), nn.BatchNorm1d(other), nn.ReLU())
-    )
-    return nn.Sequential(*body, nn.Linear(64, 10))
+    layers: list[nn.Module] = []
+    for _ in range(3):
+        layers += [nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(64, 10))
 
 
 study = advisor.Study(

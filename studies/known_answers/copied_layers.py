@@ -1,5 +1,5 @@
-"""`nn.TransformerEncoder` copies one layer, so that all begin with the same bits, and this must be
-told (PyTorch's own notes).
+"""`nn.TransformerEncoder` copies one layer, so that all begin with the same bits; advisor must
+report it (PyTorch's own notes).
 """
 
 from known_data import digits

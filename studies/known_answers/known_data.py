@@ -41,12 +41,10 @@ def topics(labels: int, unlabeled: int, *, words: int = 400) -> dict[str, object
     """
 
     def text(rng: np.random.Generator, topic: int) -> str:
-        own = rng.random(15) < 2 / 3
-        return _spell(
-            np.where(
-                own, topic * words + rng.integers(words, size=15), rng.integers(4 * words, size=15)
-            )
-        )
+        is_own = rng.random(15) < 2 / 3
+        own = topic * words + rng.integers(words, size=15)
+        any_topic = rng.integers(4 * words, size=15)
+        return _spell(np.where(is_own, own, any_topic))
 
     return _language(text, labels, unlabeled)
 
@@ -60,14 +58,9 @@ def keywords(labels: int, unlabeled: int) -> dict[str, object]:
     """
 
     def text(rng: np.random.Generator, topic: int) -> str:
-        return _spell(
-            rng.permutation(
-                [
-                    25 * topic + rng.integers(25),
-                    *(np.arange(1, 9) * 100 + rng.integers(100, size=8)),
-                ]
-            )
-        )
+        key = 25 * topic + rng.integers(25)
+        others = np.arange(1, 9) * 100 + rng.integers(100, size=8)
+        return _spell(rng.permutation([key, *others]))
 
     return _language(text, labels, unlabeled)
 
@@ -93,6 +86,8 @@ def _language(
 def _spell(numbers: np.ndarray) -> str:
     """A text with a word for each number: letters only, and no two words alike."""
     letters = "abcdefghijklmnopqrstuvwxyz"
-    return " ".join(
-        "".join(letters[number // 26**place % 26] for place in range(3)) + "o" for number in numbers
-    )
+    words = []
+    for number in numbers:
+        spelt = [letters[number // 26**place % 26] for place in range(3)]
+        words.append("".join(spelt) + "o")
+    return " ".join(words)

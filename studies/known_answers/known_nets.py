@@ -25,10 +25,11 @@ def plain(
     layers = [nn.Linear(one, other) for one, other in pairwise(sizes)]
     if start is not None:
         begin(layers, start)
-    hidden = (
-        module for layer in layers[:-1] for module in (layer, act(), *(make() for make in after))
-    )
-    return nn.Sequential(*hidden, layers[-1])
+    modules: list[nn.Module] = []
+    for layer in layers[:-1]:
+        modules += [layer, act()]
+        modules += [make() for make in after]
+    return nn.Sequential(*modules, layers[-1])
 
 
 def begin(layers: Iterable[nn.Linear], start: Start) -> None:

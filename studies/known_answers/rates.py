@@ -11,8 +11,8 @@ class Triple(advisor.Technique):
     name, slot, cite = "triple", "speed", "Choi et al. 2019, on untuned optimizers"
 
     def apply(self, run: advisor.Run) -> str:
-        given = run.optimizer
-        run.optimizer = lambda groups, lr, weight_decay: given(groups, 3 * lr, weight_decay)
+        before = run.optimizer
+        run.optimizer = lambda groups, lr, weight_decay: before(groups, 3 * lr, weight_decay)
         return "three times the learning rate"
 
 

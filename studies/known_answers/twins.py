@@ -1,5 +1,5 @@
-"""What is equal by definition, under other names, put in place by hand so that it has to be trained
-to be compared.
+"""Activations that are equal by definition, under other names. They are put in place by hand, so
+that they have to be trained to be compared.
 """
 
 import copy
@@ -19,19 +19,16 @@ class Twin(advisor.Technique):
         self.name, self.old, self.new, self.cite = name, old, new, cite
 
     def unfit(self, run: advisor.Run) -> str | None:
-        return (
-            None
-            if any(isinstance(m, self.old) for m in run.model.modules())
-            else f"the model has no {self.old.__name__}"
-        )
+        if any(isinstance(module, self.old) for module in run.model.modules()):
+            return None
+        return f"the model has no {self.old.__name__}"
 
     def apply(self, run: advisor.Run) -> str:
-        places = [
-            (parent, name)
-            for parent in run.model.modules()
-            for name, child in parent.named_children()
-            if isinstance(child, self.old)
-        ]
+        places = []
+        for parent in run.model.modules():
+            for name, child in parent.named_children():
+                if isinstance(child, self.old):
+                    places.append((parent, name))
         for parent, name in places:
             setattr(parent, name, copy.deepcopy(self.new))
         return f"replaced {len(places)} modules"
