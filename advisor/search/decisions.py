@@ -29,14 +29,19 @@ Decision = dict[str, Any]
 """Techniques by slot and values by parameter; the sampler chooses what is not in it."""
 
 
-def decide(history: History, current: Round) -> Decision:
-    """Choices and parameters that are decided for the next trial of the round."""
+def decide(history: History, current: Round, plan: Plan | None = None) -> Decision:
+    """Choices and parameters that are decided for the next trial of the round.
+
+    Learning rates are decided within the range of `plan`, which may be wider than that of the plan
+    that the study began with; None for the latter.
+    """
+    plan = plan or history.plan
     if current.stage in (Stage.OPEN, Stage.JOIN):
         return first_of_each(history)
     if current.stage == Stage.FAIR:
-        return further_rate(history, current)
+        return further_rate(history, current, plan)
     if current.stage == Stage.TUNE:
-        return climb(history)
+        return climb(history, plan)
 
     # An exploration takes turns; in the third turn the sampler decides everything.
     turns = (untried_pair, least_tried, free_choice)
@@ -53,9 +58,8 @@ def first_of_each(history: History) -> Decision:
     return at_defaults(plan, arms[number])
 
 
-def further_rate(history: History, current: Round) -> Decision:
+def further_rate(history: History, current: Round, plan: Plan) -> Decision:
     """Another learning rate for the next of the arms that were behind when the round began."""
-    plan = history.plan
     arms_in_turn = arms_by_trials(history, before=current.start)
     place = len(history.trials) - current.start
     arm, _ = arms_in_turn[place]
@@ -70,12 +74,12 @@ def at_defaults(plan: Plan, arm: Arm) -> Decision:
     return {**arm, **plan.defaults_of(arm)}
 
 
-def climb(history: History) -> Decision:
+def climb(history: History, plan: Plan) -> Decision:
     """The next learning rate for the leading arm, or the model as it is, with the fewest trials.
 
-    The rates around the best one so far are tried in the order of the ladder.
+    The rates around the best one so far are tried in the order of the ladder, within the range of
+    `plan`.
     """
-    plan = history.plan
     arms = [plan.baseline, *leaders(history)]
     arm = min(arms, key=lambda each: len(history.of_arm(each)))
     params = best_params(history, arm)

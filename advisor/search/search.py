@@ -108,7 +108,7 @@ class Search:
 
         for number in range(len(self.history.trials), current.end):
             seed = mix(self.prepared.study.seed, "ask", number)
-            decision = decide(self.history, current)
+            decision = decide(self.history, current, plan)
             params = self._sampler.propose(seed, decision)
             self._ledger.ask(plan, params, current)
 

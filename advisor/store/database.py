@@ -95,7 +95,7 @@ class Database:
             for table in tables.METADATA.sorted_tables:
                 connection.execute(table.delete().where(table.c.study == study))
 
-            # In Optuna's tables the rows of a trial come before the trial, and trials before studies.
+            # What belongs to a trial goes before the trial, and trials before the study.
             study_id = connection.execute(studies).scalar_one()
             trials = sa.select(tables.TRIALS.c.trial_id).where(tables.TRIALS.c.study_id == study_id)
             for table in reversed(tables.OPTUNA_TABLES):

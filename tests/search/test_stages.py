@@ -231,6 +231,17 @@ def test_rates_are_drawn_from_the_widened_range(plan):
     assert max(drawn) > 0.1
 
 
+def test_a_climb_goes_on_beyond_the_range_that_the_study_began_with(plan):
+    """The step up was tried; the step down leaves the range of the plan, not the widened one."""
+    arm = plan.each_technique()[1]
+    trials = [finished(plan, plan.baseline, 0.5) for _ in range(3)]
+    trials += [finished(plan, arm, 0.6, 1.05e-4), finished(plan, arm, 0.5, 3.32e-4)]
+    past = history(plan, trials)
+    current = Round(Stage.TUNE, len(trials), 2)
+    rate = decisions.decide(past, current, decisions.with_widened_rates(past))[RATE]
+    assert rate == pytest.approx(1.05e-4 * 10**-0.5)
+
+
 def test_the_first_trial_and_the_best_of_each_slot_survive_the_opening(plan):
     trials = [finished(plan, arm, 0.0) for arm in plan.each_technique()]
     past = history(plan, trials)
