@@ -86,7 +86,7 @@ def test_what_a_study_trains_under_keep_is_what_the_factory_draws(host, blobs):
     prepared = prepare(
         StudyRef.of(advisor.Study("kept", advisor.Task(build=Own, data=blobs), trials=1))
     )
-    make_plan(prepared, host)
+    make_plan(prepared)
     with isolated(mix(3, "model")):
         drawn = tensors(Own())
     run = prepared.run(3, 3)
