@@ -21,7 +21,11 @@ ALIVE = 0.01
 
 
 class Ledger:
-    """Every write is one transaction, and then a change of the history.
+    """Keeps the database and the history equal.
+
+    Each method of `StudyRecords` that is called here is one transaction, and the history changes
+    after it. The end of a training is two: its progress, then its state; a trial that was stopped
+    between them is closed at the end of its round.
 
     Attributes:
         history: the trials so far, which are kept equal to those in the database.

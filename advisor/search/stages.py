@@ -72,7 +72,7 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
 def trials_for_each(history: History, total: int) -> int:
     """How many trials each technique and the model as it is get before combinations are tried."""
     opened = len(history.plan.each_technique()) + len(joined_arms(history))
-    # Trials that were not trained took no time, so they use up nothing of the share.
+    # Techniques that further trials cannot change use up nothing of the share.
     trained = 0
     for trial in history.trials[:opened]:
         if not trial.is_decided:

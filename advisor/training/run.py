@@ -156,7 +156,7 @@ class Run:
             self.costs[_REMEMBERED] = self.costs.get(_REMEMBERED, 0.0) + seconds
             return kept
 
-        # Else it is done here, and its time is measured by the pipeline.
+        # No file yet: make it. `apply` measures the time.
         started = time.perf_counter()
         tensors = dict(make())
         duration = torch.tensor(time.perf_counter() - started)
