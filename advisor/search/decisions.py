@@ -46,7 +46,7 @@ def decide(history: History, current: Round) -> Decision:
 
 
 def first_of_each(history: History) -> Decision:
-    """The next arm of the opening, which tries every technique once, at its first values."""
+    """The next of the arms that try every technique once, with all parameters at first values."""
     plan = history.plan
     arms = plan.each_technique() + joined_arms(history)
     number = len(history.trials)

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from advisor.search.history import History
 from advisor.search.plan import Plan
 from advisor.search.pruning import is_same_training
-from advisor.search.trial import Round, Stage, Trial
+from advisor.search.trial import DUPLICATE_KEY, Round, Stage, Trial
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
 from advisor.work.job import Outcome
@@ -86,7 +86,7 @@ class Ledger:
         facts: dict[str, object] = {}
         if self._is_duplicate(trial):
             trial.is_duplicate = True
-            facts["twin"] = True
+            facts[DUPLICATE_KEY] = True
         # A trial that was trained to its last epoch needs no reason.
         if trial.ended is None and trial.epochs < self._epochs:
             trial.ended, trial.why = ended, why

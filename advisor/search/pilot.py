@@ -75,7 +75,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
     epochs = prepared.epochs
     return Job(
         study=prepared.ref,
-        opening=prepared.opening,
+        opening_id=prepared.opening_id,
         params={**plan.baseline, **plan.defaults_of(plan.baseline)},
         seed=mix(seed, "search"),  # that of all trials of the search
         split=seed,

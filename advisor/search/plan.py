@@ -99,20 +99,20 @@ class Plan:
                 kept[slot] = KEEP
         return kept
 
-    def conflicts(self, arm: Mapping[str, str], decided: Collection[str] = ()) -> Arm:
+    def conflicts(self, arm: Mapping[str, str], fixed: Collection[str] = ()) -> Arm:
         """The slots that an arm must keep, because a technique of another slot fills them itself.
 
         Arguments:
             arm: one technique per slot.
-            decided: slots whose techniques stay where two techniques exclude each other.
+            fixed: slots whose techniques stay where two techniques exclude each other.
         """
         kept: Arm = {}
         for slot, name in arm.items():
             for other in self.settles.get(f"{slot}.{name}", ()):
                 if arm.get(other, KEEP) == KEEP:
                     continue
-                # The technique that fills both slots stays, unless only the other is decided.
-                other_stays = other in decided and slot not in decided
+                # The technique that fills both slots stays, unless only the other is fixed.
+                other_stays = other in fixed and slot not in fixed
                 kept[slot if other_stays else other] = KEEP
         return kept
 

@@ -17,6 +17,9 @@ from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.work.job import LastSignal
 
+DUPLICATE_KEY = "twin"  # as version 0.1 wrote it
+"""Key in the database that says of a trial that its technique is a duplicate of the model's own."""
+
 
 class Stage(StrEnum):
     """The stages of a search, in their order. The value is what the database keeps."""
@@ -128,7 +131,7 @@ class Trial:
         return self.value is None and self.ended in given_up
 
     @property
-    def is_decided(self) -> bool:
+    def is_final(self) -> bool:
         """Whether no learning rate can change what it showed: it raised an error, its model's
         signal dies before training, or its technique is a duplicate of the model's own.
         """
@@ -167,7 +170,7 @@ def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
             why=attributes.get("why") or "",
             actions=attributes.get("did", {}),
             signal=LastSignal(**signal) if signal else None,
-            is_duplicate=attributes.get("twin", False),  # the key of all versions
+            is_duplicate=attributes.get(DUPLICATE_KEY, False),
             curve=curves.get(frozen.number, []),
             costs=costs.get(frozen.number, {}),
         )

@@ -84,7 +84,7 @@ class FreshSeedRuns:
         # Every training is this job with an arm, its random seeds and its files.
         self._job = Job(
             study=prepared.ref,
-            opening=prepared.opening,
+            opening_id=prepared.opening_id,
             params={},
             seed=0,
             split=0,
