@@ -56,6 +56,7 @@ def first_of_each(history: History) -> Decision:
 def further_rate(history: History, current: Round) -> Decision:
     """Another learning rate for the next of the arms that were behind when the round began."""
     plan = history.plan
+    # Fewest trials first, so the arms that are behind stand at the front.
     arms_in_turn = arms_by_trials(history, before=current.start)
     place = len(history.trials) - current.start
     arm, _ = arms_in_turn[place]

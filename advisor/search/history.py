@@ -108,7 +108,7 @@ class History:
         return [trial for _, trial in self._best]
 
     def best_of_other_arms(self) -> list[Trial]:
-        """The same without the model as it is, and without duplicates of it."""
+        """As `best_of_each_arm`, without the model as it is and without duplicates of it."""
         others = []
         for _, trial in self._best:
             is_duplicate = not self.duplicates.isdisjoint(trial.techniques)

@@ -17,7 +17,9 @@ from advisor.training.ended import Ended
 from advisor.work.job import Outcome
 
 ALIVE = 0.01
-"""Deviation across rows before the last layer from which a training says what is in a model."""
+"""Below this deviation across rows at the last layer all models train alike, so none counts as a
+duplicate.
+"""
 
 
 class Ledger:
@@ -79,7 +81,7 @@ class Ledger:
         Arguments:
             trial: the trial.
             ended: why it does not go on, where its own training does not say that; None otherwise.
-            why: the same in a sentence.
+            why: the reason in a sentence.
         """
         if not trial.is_running:
             return

@@ -168,8 +168,8 @@ class Search:
         """The trainings from one rung to the next that are still to be done, by trial number."""
         jobs = {}
         for trial in alive:
-            # The first trial goes to the end at once: whatever happens later, there is a model as
-            # it is to compare with.
+            # Trial 0 is trained to the end at once, so that there is always a baseline to compare
+            # with.
             last = self.plan.epochs if trial.number == 0 else rung
 
             # What a stopped round has trained up to this rung is not trained again.

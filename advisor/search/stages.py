@@ -17,7 +17,7 @@ from advisor.technique import KEEP
 QUOTA = 3
 """Trials that every technique and the model as it is get before anything else is tried."""
 FAIR_SHARE = 0.6
-"""They get fewer, equally many, where the quota would take more than this share of all trials."""
+"""The quota is lowered, for all alike, where it would take more than this share of the trials."""
 EXPLORED = 8
 """Trials in a round of exploration: they are asked together and compared with each other."""
 LEADERS = 3

@@ -58,13 +58,13 @@ class Trial:
         storage_id: the trial's id in the database, which is not its number.
         number: from 0, which is the model as it is.
         arm: one technique per slot.
-        params: the same, and every free parameter by its full name.
+        params: one technique per slot, and every free parameter by its full name.
         distributions: what each of `params` was drawn from.
         round: the round that it was asked in.
         state: running, complete, pruned or failed.
         value: the score after `curve`, also of a pruned trial; None where there is no score.
         ended: why it has no full training; None where it has one, or is not over.
-        why: the same in a sentence, with the number that decided.
+        why: the reason in a sentence, with the number that decided.
         actions: what each slot's technique said it did.
         signal: what reached the last layer before training, where that was measured.
         is_duplicate: its technique computes what the user's model computes already.

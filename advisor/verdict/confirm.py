@@ -37,9 +37,10 @@ and its first, or its best and those of the best arm. They may turn out to be on
 SECONDS = 120.0
 """Seeds are added for no longer than this, by an estimate that is the same on every machine."""
 MANY_TRAININGS = 1e6
-"""Trainings that a confirmation may take without a time limit: more than any takes."""
+"""Stands for no limit: more than any confirmation trains."""
 TEST_ERRORS = 0.84
-"""Standard errors that a gain on the test rows must be above zero: a confidence of four in five."""
+"""A change needs a gain on the test rows of this many standard errors (one-sided confidence 80 %).
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Evidence:
 
     Attributes:
         start: the user's model as it is, at the rates that the search began with.
-        baseline: the same at its best rates.
+        baseline: the user's model as it is, at its best rates.
         best: the arm that was chosen to be compared with it; the baseline itself where there is no
             other.
         others: all arms that were confirmed, without the baseline.
@@ -80,7 +81,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Selection:
-    """What the seeds that choose say.
+    """The result of the seeds that select an arm.
 
     Attributes:
         criterion: what arms are compared by.
@@ -89,8 +90,8 @@ class Selection:
         selected: results of all arms on these seeds, by label.
         expected: the gain of the best arm on these seeds.
         min_gain: the smallest gain worth a change.
-        overlap: what overlapping splits share, grown by the number of arms among which the rows may
-            have chosen.
+        overlap: the overlap of the splits, raised for the number of arms that the best one was
+            chosen from (`chosen_overlap`).
     """
 
     criterion: Criterion
@@ -144,6 +145,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     )
     most_seeds = max(2.0 * first, min(left, SECONDS / seconds)) / 2
     seeds = seeds_to_measure(runs, selection, first, most_seeds)
+    # Trains the last list of seeds, which the rule has not trained; the others are read.
     results = runs.score("estimate", selection.pair, seeds)
 
     # The test rows, which nothing was chosen by, are scored with the first of these seeds.
@@ -219,7 +221,8 @@ def choose_pair(
             baseline = at_its_rates
             selected[baseline.label] = results
 
-    # What the rows favour is worth more the more arms could have been chosen for it.
+    # The more arms were close, the more the best one may owe to these rows, so the overlap is
+    # raised.
     expected = sign * (mean_score(selected[best.label]) - mean_score(selected[baseline.label]))
     deviation = gain_noise(selected, baseline, others).deviation
     arms = count_close(candidates.best_scores, best, sign, deviation)
@@ -266,8 +269,8 @@ def gain_on_test(
 ) -> tuple[float, float]:
     """The gain on the test rows and its standard error.
 
-    An infinite gain contradicts nothing. It stands where the test rows say nothing: of speed, or of
-    trainings that broke.
+    Infinite, so that it blocks no change, where arms are compared by speed (`reach`) or no training
+    was scored.
     """
     gains = []
     for one, other in zip(tested[0], tested[-1], strict=True):
@@ -285,7 +288,7 @@ def gain_on_test(
 def final_verdict(
     gain: Gain, min_gain: float, on_test: float = math.inf, error: float = 0.0
 ) -> Verdict:
-    """The verdict; what the test rows do not bear out is not recommended.
+    """The verdict; what the test rows do not support is not recommended.
 
     All seeds draw from the same rows, so an arm that was chosen for suiting these rows suits them
     on fresh seeds, too. Only the test rows, which nothing was chosen by, can tell. `error` is the

@@ -62,8 +62,8 @@ def recommend(
     host, seed = prepared.host, prepared.study.seed
     criterion, trials, chosen = history.criterion, history.trials, evidence.chosen
 
-    # What is wrong with the user's model before it is trained. Techniques that fit say so, too; the
-    # plugins of some may be gone since the study began.
+    # Diagnose the untrained model. Techniques add findings, as far as their plugins are still
+    # loaded.
     loaded: dict[tuple[str, str], Technique] = {}
     for slot, name in plan.techniques:
         technique = host.find(slot, name)

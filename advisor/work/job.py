@@ -89,7 +89,7 @@ class Outcome:
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where they were scored.
         ended: why it ended before its last epoch; None where it did not.
-        why: the same in a sentence.
+        why: the reason in a sentence.
     """
 
     curve: list[Epoch] = field(default_factory=list)
