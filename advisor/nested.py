@@ -60,7 +60,7 @@ def gathered(
 def mapped(
     function: Callable[[Any], Any], value: Any, whole: Callable[[Any], bool] = _never
 ) -> Any:
-    """The same structure with `function` of each element; `whole` as in `gathered`.
+    """The structure of `value` with `function` of each element; `whole` as in `gathered`.
 
     A batch moves to a device with `whole` true for all that has a method `to`.
     """

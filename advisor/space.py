@@ -147,6 +147,6 @@ class Choice:
 
 
 Parameter = Union[Float, Int, Choice]
-"""What may vary."""
+"""One parameter of a technique."""
 Space = Mapping[str, Parameter]
-"""By name, what of a technique may vary."""
+"""Parameters by name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from advisor.space import Space
 
-if TYPE_CHECKING:  # a word may speak of a Run without loading torch
+if TYPE_CHECKING:  # only for type hints; importing these would load torch
     from advisor.diagnosis.finding import Finding
     from advisor.training.run import Run
 
@@ -39,13 +39,13 @@ class Slot:
 
 
 class Technique:
-    """One choice for a slot. Say what may vary, then make it so.
+    """One choice for a slot. It declares its parameters and changes a run.
 
     Subclass it, give `name`, `slot`, `cite` and (if something may vary) `space`, and write `apply`.
     The defaults of `apply`'s parameters are the first values tried.
 
     Attributes:
-        name: the technique's name, one of a kind in its slot.
+        name: the technique's name, unique in its slot.
         slot: the name of the slot that it is for.
         cite: where it is from, in one line.
         space: by parameter of `apply`, what may vary.

@@ -195,7 +195,7 @@ def layer_keys(signal: Signal) -> dict[str, object]:
 
 
 def finite(value: object) -> object:
-    """The same without NaN and infinities, which JSON does not have."""
+    """A value without NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -15,11 +15,11 @@ from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.search import Event, Listener, Search
 from advisor.search.trial import Trial
-from advisor.store.answers import last_recommendation
 from advisor.store.database import Database
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
 from advisor.study import Study
 from advisor.training.ended import Ended
@@ -100,7 +100,7 @@ def tune(
             plan, first = pilot(prepared, plan, folder, workers)
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
-        return answer(Search(prepared, plan, records, workforce, folder, on, first))
+        return search_and_confirm(Search(prepared, plan, records, workforce, folder, on, first))
 
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:
@@ -182,7 +182,7 @@ def begun_plan(name: str, begun: Plan, asked: Plan, host: Host) -> Plan:
     return replace(begun, absent=frozenset(absent))
 
 
-def answer(search: Search) -> Recommendation:
+def search_and_confirm(search: Search) -> Recommendation:
     """Search, confirm and recommend; or the recommendation that is there, where it still answers.
 
     Raises `SearchError` where the model as it is was never trained to its end.

@@ -90,7 +90,7 @@ def check_name(name: str) -> None:
     hint = f" Write {similar}." if is_module_name(similar) else ""
     raise InputError(
         f"{name!r} cannot be a plugin's name: "
-        f"small letters, digits and '_', for it is a Python file.{hint}"
+        f"lower-case letters, digits and '_', because it becomes a file name.{hint}"
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli.options import storage
-from advisor.store.answers import last_recommendation
 from advisor.store.location import storage_url
+from advisor.store.recommendations import last_recommendation
 
 if TYPE_CHECKING:
     from advisor.verdict.recommendation import Recommendation

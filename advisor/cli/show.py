@@ -7,8 +7,8 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.store.answers import last_recommendation
 from advisor.store.location import storage_url
+from advisor.store.recommendations import last_recommendation
 
 
 @click.command("show")

@@ -7,9 +7,9 @@ import json
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.store.answers import not_there, study_names
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.recommendations import not_there, study_names
 
 SHOWN = ("study", "verdict", "trials", "best", "metric", "seconds", "created")
 """Columns of the table; --json has them all."""

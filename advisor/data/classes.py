@@ -44,7 +44,7 @@ class Target:
         return self.values.shape[1] if self.values.ndim == 2 else 1
 
     def standardized(self, pool: RowNumbers, notes: Notes) -> Target:
-        """The same with mean 0 and deviation 1 on the rows `pool`."""
+        """A copy whose values have mean 0 and deviation 1 on the rows `pool`."""
         values = self.values[torch.as_tensor(pool)].double()
         mean, deviation = values.mean().item(), values.std(correction=0).item() or 1.0
         notes.note(

@@ -145,7 +145,7 @@ def row_reader(raw: Raw, inputs: int) -> RowReader:
 
 
 def read_labels(rows: CollatedRows) -> tuple[CollatedRows, Any]:
-    """The same rows with their labels, and the labels as a pandas Series or an array (N, k).
+    """The rows with their labels, and the labels as a pandas Series or an array (N, k).
 
     Raises:
         InputError: `collate_fn` gives no labels, or not one for each item.

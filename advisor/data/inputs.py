@@ -22,7 +22,7 @@ from advisor.randomness import preserved
 # Dtypes that take less memory than those of models; batches are converted as they are taken.
 NARROW = (torch.uint8, torch.bool, torch.int8, torch.int16, torch.int32, torch.float16)
 
-# What the user is told about arrays of bytes, of integers, and of negative integers.
+# Notes about arrays of bytes, of integers, and of negative integers.
 BYTES_ARE_PIXELS = "inputs of bytes (uint8) are taken as pixels and divided by 255"
 INTEGERS_ARE_IDS = "inputs of integers are kept as ids (int64); give floats if they are quantities"
 NEGATIVE_IDS = (
@@ -54,7 +54,7 @@ class Inputs(ABC):
         return None
 
     def limited(self, rows: int) -> Inputs:
-        """The same inputs with at most `rows` ids."""
+        """These inputs with at most `rows` ids."""
         del rows
         return self
 

@@ -1,4 +1,4 @@
-"""What the user is told about their data."""
+"""Notes and warnings about the user's data."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class Reader:
             raise
         except Exception as error:  # the user's function may raise anything
             failure = f"{name}() failed at {line_of(error)} with {type(error).__name__}: {error}"
-            raise InputError(f"{failure}. Call it alone, without advisor, and mend it.") from error
+            raise InputError(f"{failure}. Call it without advisor and fix it.") from error
         if returned is None:
             raise InputError(f"{name}() returned None; return {READABLE}.")
         return replace(self, place=f"{name}()").read(returned)

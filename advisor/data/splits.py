@@ -40,7 +40,7 @@ class Part(ABC):
 
     @abstractmethod
     def labelled(self, target: torch.Tensor | None) -> Part:
-        """The same rows with other targets, one per row."""
+        """These rows with other targets, one per row."""
 
 
 class TensorPart(Part):
@@ -82,7 +82,7 @@ class TensorPart(Part):
         return TensorPart(self.inputs, target, rows, self.finish)
 
     def labelled(self, target: torch.Tensor | None) -> TensorPart:
-        """The same rows with other targets."""
+        """These rows with other targets."""
         return TensorPart(self.inputs, target, self.rows, self.finish)
 
 
@@ -122,7 +122,7 @@ class DatasetPart(Part):
         return DatasetPart(self.sources, target, self.rows[at])
 
     def labelled(self, target: torch.Tensor | None) -> DatasetPart:
-        """The same rows with other targets."""
+        """These rows with other targets."""
         return DatasetPart(self.sources, target, self.rows)
 
 

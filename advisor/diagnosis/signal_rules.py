@@ -160,8 +160,8 @@ def _norm(signal: Signal) -> float:
 
 
 def _first_layer(hidden: list[Signal]) -> Signal:
-    """Of the first quarter of the layers the one with the largest gradient: a single one may be a
-    branch that gets little.
+    """The layer with the largest gradient in the first quarter, because one layer may lie in a
+    branch with little gradient.
 
     Where a branch begins with zero weights, nothing reaches its beginning yet; then it is the first
     layer that gets a gradient.

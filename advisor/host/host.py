@@ -106,7 +106,7 @@ def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
             continue
         if manager.has_plugin(name):
             raise PluginError(
-                f"Two plugins are called {name!r}; rename the file, "
+                f"Two plugins have the name {name!r}; rename the file, "
                 f"or leave one out with --without {name}."
             )
         offers.append(_read_file(manager, file))

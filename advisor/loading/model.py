@@ -53,7 +53,7 @@ _ARGUMENT_NAMES: dict[str, tuple[str, ...]] = {
     "width": ("width", "imgwidth", "imagewidth", "w"),
 }  # fmt: skip
 
-# The same the other way round: the fact that an argument asks for.
+# The fact that an argument asks for, by the name of the argument.
 _FACTS = {name: fact for fact, names in _ARGUMENT_NAMES.items() for name in names}
 
 # Parameters that need not get an argument.

@@ -34,7 +34,7 @@ class Reference:
         return cls(text)
 
     def absolute(self) -> Reference:
-        """The same object by a whole path, so that it can be named from another directory.
+        """The object by a whole path, so that it can be named from another directory.
 
         A module stays as it is, and so does a path where there is nothing.
         """

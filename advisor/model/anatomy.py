@@ -167,7 +167,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """One recorded forward pass of a model, read.
+    """What one recorded forward pass shows about a model.
 
     Arguments:
         sites: every activation that ran, in order of execution.

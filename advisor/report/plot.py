@@ -17,7 +17,7 @@ ROUND = (1, 2, 5, 10)
 ROUNDING = 1e-9
 """The share of a step by which rounding may move a tick that is itself an end of the axis."""
 ROUNDING_OF_POWERS = 0.001
-"""The same for a power of ten, as a share of the end of the axis."""
+"""The share of the end of the axis by which rounding may move a power of ten that is that end."""
 NAME_BELOW = 18
 """Pixels from the lower end of a plot down to the names under it."""
 

@@ -123,7 +123,7 @@ def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
 
 
 def numbers_of_a_change(recommendation: Recommendation) -> list[tuple[str, str]]:
-    """The same where another arm is recommended: each number of both arms."""
+    """What was measured where another arm is recommended: each number of both arms."""
     baseline = recommendation.baseline
     recommended = recommendation.recommended
     scores = f"{cell(baseline.mean)} → {cell(recommended.mean)}"

@@ -158,7 +158,7 @@ def why_not_measured(recommendation: Recommendation, technique: SingleTechnique)
     trials = count_trials(technique)
     if technique.alone is not None:
         score = cell(technique.alone)
-        return f"{score} in {trials}, on one seed; how much that says is not known"
+        return f"{score} in {trials}, on one seed; its uncertainty is unknown"
 
     # The last trial with it alone that was cut gives the reason.
     text = f"never trained to the end alone ({trials})"

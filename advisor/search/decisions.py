@@ -51,7 +51,7 @@ def decide(history: History, current: Round, plan: Plan | None = None) -> Decisi
 
 
 def first_of_each(history: History) -> Decision:
-    """The next arm of the opening, which tries every technique once, at its first values."""
+    """The next of the arms that try every technique once, with all parameters at first values."""
     plan = history.plan
     arms = plan.each_technique() + joined_arms(history)
     number = len(history.trials)
@@ -60,6 +60,7 @@ def first_of_each(history: History) -> Decision:
 
 def further_rate(history: History, current: Round, plan: Plan) -> Decision:
     """Another learning rate for the next of the arms that were behind when the round began."""
+    # Fewest trials first, so the arms that are behind stand at the front.
     arms_in_turn = arms_by_trials(history, before=current.start)
     place = len(history.trials) - current.start
     arm, _ = arms_in_turn[place]

@@ -37,10 +37,11 @@ class History:
         self.duplicates: set[tuple[str, str]] = set()
         self.tried_rates: tuple[float, float] | None = None
 
-        # The trials of each arm, and how often each technique was asked for and decided.
+        # The trials of each arm, and of each technique how many were asked for and how many are
+        # final.
         self._by_arm: dict[ArmKey, list[Trial]] = defaultdict(list)
         self._asked: Counter[tuple[str, str]] = Counter()
-        self._decided: Counter[tuple[str, str]] = Counter()
+        self._final: Counter[tuple[str, str]] = Counter()
 
         # Full trials in the order of their ranks: all of them, and the best one of each arm.
         self._ranked: list[tuple[Rank, Trial]] = []
@@ -67,8 +68,8 @@ class History:
         """Take in what became of a trial; its state and value are set."""
         if trial.is_duplicate:
             self.duplicates.update(trial.techniques)
-        if trial.is_decided:
-            self._decided.update(trial.techniques)
+        if trial.is_final:
+            self._final.update(trial.techniques)
         if not trial.is_complete:
             return
 
@@ -107,7 +108,7 @@ class History:
         return [trial for _, trial in self._best]
 
     def best_of_other_arms(self) -> list[Trial]:
-        """The same without the model as it is, and without duplicates of it."""
+        """As `best_of_each_arm`, without the model as it is and without duplicates of it."""
         others = []
         for _, trial in self._best:
             is_duplicate = not self.duplicates.isdisjoint(trial.techniques)
@@ -141,8 +142,8 @@ class History:
     def is_exhausted(self, slot: str, name: str) -> bool:
         """Whether a technique was tried, and no learning rate can change what its trials showed."""
         asked = self._asked[slot, name]
-        decided = self._decided[slot, name]
-        return asked > 0 and asked == decided
+        final = self._final[slot, name]
+        return asked > 0 and asked == final
 
     def can_be_asked(self, arm: Arm) -> bool:
         """Whether the plugins of all of an arm's techniques are loaded."""

@@ -11,17 +11,23 @@ from optuna.trial import TrialState
 from advisor.search.history import History
 from advisor.search.plan import Plan
 from advisor.search.pruning import is_same_training
-from advisor.search.trial import Round, Stage, Trial
+from advisor.search.trial import DUPLICATE_KEY, Round, Stage, Trial
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
 from advisor.work.job import Outcome
 
 ALIVE = 0.01
-"""Deviation across rows before the last layer from which a training says what is in a model."""
+"""Below this deviation across rows at the last layer all models train alike, so none counts as a
+duplicate.
+"""
 
 
 class Ledger:
-    """Every write is one transaction, and then a change of the history.
+    """Keeps the database and the history equal.
+
+    Each method of `StudyRecords` that is called here is one transaction, and the history changes
+    after it. The end of a training is two: its progress, then its state; a trial that was stopped
+    between them is closed at the end of its round.
 
     Attributes:
         history: the trials so far, which are kept equal to those in the database.
@@ -75,14 +81,14 @@ class Ledger:
         Arguments:
             trial: the trial.
             ended: why it does not go on, where its own training does not say that; None otherwise.
-            why: the same in a sentence.
+            why: the reason in a sentence.
         """
         if not trial.is_running:
             return
         facts: dict[str, object] = {}
         if self._is_duplicate(trial):
             trial.is_duplicate = True
-            facts["twin"] = True
+            facts[DUPLICATE_KEY] = True
         # A trial that was trained to its last epoch needs no reason.
         if trial.ended is None and trial.epochs < self._epochs:
             trial.ended, trial.why = ended, why

@@ -26,7 +26,9 @@ from advisor.work.prepare import Prepared
 STRETCH = 4
 """The pilot goes to at most this many times the usual number of epochs."""
 SECONDS = 10.0
-"""It goes to no longer trainings than this, by an estimate that is the same on every machine."""
+"""It stops before a training would take longer than this many seconds, by an estimate that is the
+same on every machine.
+"""
 SPEEDS = {"conv": 5e9, "conv_transpose": 5e9}
 """Floating-point operations a second of a laptop's core in layers of these kinds."""
 SPEED = 3e10
@@ -75,7 +77,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
     epochs = prepared.epochs
     return Job(
         study=prepared.ref,
-        opening=prepared.opening,
+        opening_id=prepared.opening_id,
         params={**plan.baseline, **plan.defaults_of(plan.baseline)},
         seed=mix(seed, "search"),  # that of all trials of the search
         split=seed,

@@ -40,6 +40,8 @@ NUISANCE: dict[str, Float] = {
 class Plan:
     """What a study searches. All of it is plain data, kept in the database as JSON.
 
+    `make_plan` fills it; nothing changes it afterwards.
+
     Attributes:
         options: names of the techniques that fit, by slot in the order in which they are applied;
             `keep` comes first.
@@ -49,7 +51,7 @@ class Plan:
         rungs: numbers of epochs after which trials are compared; the last is a full trial.
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
-        settles: slots that a technique (`slot.name`) fills itself, so that they are kept beside it.
+        settles: slots that a technique (`slot.name`) fills itself; beside it they have `keep`.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
     """
@@ -99,20 +101,20 @@ class Plan:
                 kept[slot] = KEEP
         return kept
 
-    def conflicts(self, arm: Mapping[str, str], decided: Collection[str] = ()) -> Arm:
+    def conflicts(self, arm: Mapping[str, str], fixed: Collection[str] = ()) -> Arm:
         """The slots that an arm must keep, because a technique of another slot fills them itself.
 
         Arguments:
             arm: one technique per slot.
-            decided: slots whose techniques stay where two techniques exclude each other.
+            fixed: slots whose techniques stay where two techniques exclude each other.
         """
         kept: Arm = {}
         for slot, name in arm.items():
             for other in self.settles.get(f"{slot}.{name}", ()):
                 if arm.get(other, KEEP) == KEEP:
                     continue
-                # The technique that fills both slots stays, unless only the other is decided.
-                other_stays = other in decided and slot not in decided
+                # The technique that fills both slots stays, unless only the other is fixed.
+                other_stays = other in fixed and slot not in fixed
                 kept[slot if other_stays else other] = KEEP
         return kept
 

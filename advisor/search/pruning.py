@@ -40,10 +40,10 @@ def ranked(criterion: Criterion, trials: Sequence[Trial], rung: int) -> Ranked:
 def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     """Numbers of the trials that go on from a rung.
 
-    A third of them goes on in an exploration, else half. Outside explorations the model as it is
-    goes on, too: all its trials while techniques are judged, its best one while rates are tuned.
-    While techniques are judged, so does the best of each slot: a slow starter is not cut by
-    another's curve.
+    In an exploration the best third goes on, else the better half; two at least. Outside
+    explorations the model as it is goes on, too: all its trials while techniques are judged, its
+    best one while rates are tuned. While techniques are judged, so does the best of each slot: a
+    slow starter is not cut by another's curve.
     """
     share = 3 if current.stage == Stage.EXPLORE else 2
     most = max(2, math.ceil(len(trials) / share))

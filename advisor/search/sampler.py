@@ -40,22 +40,22 @@ class Sampler:
         self._running: list[tuple[Trial, optuna.Trial]] = []
         self._proposals: list[optuna.Trial] = []  # not yet seen as trials of the search
 
-    def propose(self, seed: int, decided: Mapping[str, Any]) -> dict[str, Any]:
+    def propose(self, seed: int, fixed: Mapping[str, Any]) -> dict[str, Any]:
         """One technique per slot, and every free parameter by its full name, for a new trial.
 
         Arguments:
             seed: of this proposal.
-            decided: techniques by slot and values by parameter that are not the sampler's choice.
+            fixed: techniques by slot and values by parameter that are not the sampler's choice.
         """
-        asked = self._ask(seed, decided)
+        asked = self._ask(seed, fixed)
         arm = {}
         for slot, names in self.plan.options.items():
             arm[slot] = str(_suggest(asked, slot, CategoricalDistribution(names)))
         # Where it chose techniques that cannot be asked, it is asked again without them.
-        kept = self.plan.absent_in(arm) | self.plan.conflicts(arm, decided)
+        kept = self.plan.absent_in(arm) | self.plan.conflicts(arm, fixed)
         if kept:
             self._study.tell(asked, state=TrialState.FAIL)
-            return self.propose(seed, {**decided, **kept})
+            return self.propose(seed, {**fixed, **kept})
 
         params: dict[str, Any] = dict(arm)
         for name in self.plan.parameters_of(arm):
@@ -63,8 +63,8 @@ class Sampler:
         self._proposals.append(asked)
         return params
 
-    def _ask(self, seed: int, decided: Mapping[str, Any]) -> optuna.Trial:
-        """A new trial of the Optuna study that has what is decided."""
+    def _ask(self, seed: int, fixed: Mapping[str, Any]) -> optuna.Trial:
+        """A new trial of the Optuna study that has what is fixed."""
         # A sampler of its own makes the proposal a function of the seed. What all trials have in
         # common is taken over: it would be computed anew from all of them.
         sampler = _new_sampler(seed)
@@ -74,7 +74,7 @@ class Sampler:
         with warnings.catch_warnings():
             # A default outside the range of its parameter is the choice of the plugin's author.
             warnings.simplefilter("ignore")
-            self._study.enqueue_trial(dict(decided))
+            self._study.enqueue_trial(dict(fixed))
             return self._study.ask()
 
     def follow(self, trials: Sequence[Trial]) -> None:

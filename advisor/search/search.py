@@ -118,11 +118,11 @@ class Search:
         A round that was stopped is gone through again from its first rung, so that the same trials
         are compared there.
         """
-        self._begin(current)
+        self._note_begun_trials(current)
         alive = self._trials_of(current)
         limit = loss_limit(self.history, current)
-        for begun, rung in pairwise([0, *self.plan.rungs]):
-            jobs = self._jobs(alive, begun, rung, limit)
+        for from_epoch, rung in pairwise([0, *self.plan.rungs]):
+            jobs = self._jobs(alive, from_epoch, rung, limit)
             for number, outcome in self.crew.run(jobs, self.is_late):
                 self._record(self.history.trials[number], outcome)
             # When the time is up, some trials have not come to the rung.
@@ -152,7 +152,7 @@ class Search:
         self.records.spend(now - self._booked)
         self._booked = now
 
-    def _begin(self, current: Round) -> None:
+    def _note_begun_trials(self, current: Round) -> None:
         """Note which trials are begun already; the pilot's training is that of the first one."""
         self._begun.clear()
         for trial in self.history.trials:
@@ -163,35 +163,35 @@ class Search:
             self._record(self.history.trials[0], self._first)
 
     def _jobs(
-        self, alive: Sequence[Trial], begun: int, rung: int, limit: float | None
+        self, alive: Sequence[Trial], from_epoch: int, rung: int, limit: float | None
     ) -> dict[int, Job]:
         """The trainings from one rung to the next that are still to be done, by trial number."""
         jobs = {}
         for trial in alive:
-            # The first trial goes to the end at once: whatever happens later, there is a model as
-            # it is to compare with.
+            # Trial 0 is trained to the end at once, so that there is always a baseline to compare
+            # with.
             last = self.plan.epochs if trial.number == 0 else rung
 
             # What a stopped round has trained up to this rung is not trained again.
             if trial.ended is None and trial.epochs < last:
-                jobs[trial.number] = self._job(trial, begun, last, limit)
+                jobs[trial.number] = self._job(trial, from_epoch, last, limit)
         return jobs
 
-    def _job(self, trial: Trial, begun: int, last: int, limit: float | None) -> Job:
-        """The training of a trial from the epoch `begun` to the epoch `last`."""
+    def _job(self, trial: Trial, from_epoch: int, last: int, limit: float | None) -> Job:
+        """The training of a trial from the epoch `from_epoch` to the epoch `last`."""
         prepared = self.prepared
         is_full = last == self.plan.epochs
         return Job(
             study=prepared.ref,
-            opening=prepared.opening,
+            opening_id=prepared.opening_id,
             params=trial.params,
             seed=mix(prepared.study.seed, "search"),  # the same for all, so that they compare
             split=prepared.study.seed,
             batch=self.plan.batch,
-            from_epoch=begun,
+            from_epoch=from_epoch,
             to_epoch=last,
             epochs=self.plan.epochs,
-            load=self._state_file(trial, begun) if begun else None,
+            load=self._state_file(trial, from_epoch) if from_epoch else None,
             save=None if is_full else self._state_file(trial, last),
             loss_limit=limit,
             precheck=bool(trial.techniques),

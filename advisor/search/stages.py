@@ -17,7 +17,7 @@ from advisor.technique import KEEP
 QUOTA = 3
 """Trials that every technique and the model as it is get before anything else is tried."""
 FAIR_SHARE = 0.6
-"""They get fewer, equally many, where the quota would take more than this share of all trials."""
+"""The quota is lowered, for all alike, where it would take more than this share of the trials."""
 EXPLORED = 8
 """Trials in a round of exploration: they are asked together and compared with each other."""
 LEADERS = 3
@@ -72,10 +72,10 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
 def trials_for_each(history: History, total: int) -> int:
     """How many trials each technique and the model as it is get before combinations are tried."""
     opened = len(history.plan.each_technique()) + len(joined_arms(history))
-    # Trials that were not trained took no time, so they use up nothing of the share.
+    # Techniques that further trials cannot change use up nothing of the share.
     trained = 0
     for trial in history.trials[:opened]:
-        if not trial.is_decided:
+        if not trial.is_final:
             trained += 1
 
     # Each arm has one trial; the rest of the share is for further ones.
@@ -109,8 +109,8 @@ def arms_by_trials(history: History, before: int | None = None) -> list[tuple[Ar
     arms = []
     for arm in judged_arms(history):
         trials = [trial for trial in history.of_arm(arm) if trial.number < end]
-        is_decided = any(trial.is_decided for trial in trials)
-        if history.can_be_asked(arm) and not is_decided:
+        is_final = any(trial.is_final for trial in trials)
+        if history.can_be_asked(arm) and not is_final:
             arms.append((arm, len(trials)))
     # Arms with equally many trials stay in the order of the plan.
     arms.sort(key=lambda arm_and_count: arm_and_count[1])
@@ -130,10 +130,10 @@ def judged_arms(history: History) -> list[Arm]:
     judged with weights that carry the signal.
     """
     plan = history.plan
-    opening = history.trials[: len(plan.each_technique())]
-    partners = partners_among(history, opening)
+    first_trials = history.trials[: len(plan.each_technique())]
+    partners = partners_among(history, first_trials)
     arms = [plan.baseline]
-    for trial in opening[1:]:
+    for trial in first_trials[1:]:
         joined = None
         if trial.could_not_train:
             joined = beside_best_partner(history, trial, partners)
@@ -141,13 +141,13 @@ def judged_arms(history: History) -> list[Arm]:
     return arms
 
 
-def partners_among(history: History, opening: Sequence[Trial]) -> list[Trial]:
+def partners_among(history: History, first_trials: Sequence[Trial]) -> list[Trial]:
     """Trials of one technique that have a score, the best one last.
 
     A full training is better than one that was cut short, whatever their scores.
     """
     partners = []
-    for trial in opening:
+    for trial in first_trials:
         if trial.value is not None and trial.techniques:
             partners.append(trial)
     partners.sort(key=lambda partner: (partner.is_complete, history.sign * partner.score))

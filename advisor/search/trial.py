@@ -17,6 +17,9 @@ from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.work.job import LastSignal
 
+DUPLICATE_KEY = "twin"  # as version 0.1 wrote it
+"""Key in the database that says of a trial that its technique is a duplicate of the model's own."""
+
 
 class Stage(StrEnum):
     """The stages of a search, in their order. The value is what the database keeps."""
@@ -55,13 +58,13 @@ class Trial:
         storage_id: the trial's id in the database, which is not its number.
         number: from 0, which is the model as it is.
         arm: one technique per slot.
-        params: the same, and every free parameter by its full name.
+        params: one technique per slot, and every free parameter by its full name.
         distributions: what each of `params` was drawn from.
         round: the round that it was asked in.
         state: running, complete, pruned or failed.
         value: the score after `curve`, also of a pruned trial; None where there is no score.
         ended: why it has no full training; None where it has one, or is not over.
-        why: the same in a sentence, with the number that decided.
+        why: the reason in a sentence, with the number that decided.
         actions: what each slot's technique said it did.
         signal: what reached the last layer before training, where that was measured.
         is_duplicate: its technique computes what the user's model computes already.
@@ -128,7 +131,7 @@ class Trial:
         return self.value is None and self.ended in given_up
 
     @property
-    def is_decided(self) -> bool:
+    def is_final(self) -> bool:
         """Whether no learning rate can change what it showed: it raised an error, its model's
         signal dies before training, or its technique is a duplicate of the model's own.
         """
@@ -167,7 +170,7 @@ def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
             why=attributes.get("why") or "",
             actions=attributes.get("did", {}),
             signal=LastSignal(**signal) if signal else None,
-            is_duplicate=attributes.get("twin", False),  # the key of all versions
+            is_duplicate=attributes.get(DUPLICATE_KEY, False),
             curve=curves.get(frozen.number, []),
             costs=costs.get(frozen.number, {}),
         )

@@ -31,7 +31,7 @@ def quiet(model: nn.Module) -> Iterator[None]:
     modules = [path.module for path in paths(model).values()]
     fast_path = torch.backends.mha.get_fastpath_enabled()
     with untouched(model, modules):
-        # An author who froze a normalization keeps it out of training mode, and so it stays.
+        # A normalization that is in evaluation mode stays there.
         for module in modules:
             module.training = module.training and works_by_training(module)
         # Torch's fast path computes a transformer's layers without calling them.
@@ -59,7 +59,7 @@ def forward(run: Run, inputs: tuple[Any, ...]) -> Any:
         with torch.no_grad():
             return call(run.model, inputs)
     except RuntimeError as problem:
-        # Torch has no class of its own for this error, so that its words must do.
+        # Torch raises a plain RuntimeError here, so its message is compared.
         if "does not require grad" not in str(problem):
             raise
     with torch.enable_grad():

@@ -93,7 +93,7 @@ class WeightUses(TorchFunctionMode):
 def _with_other_input(
     func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any], old: Tensor
 ) -> Callable[[Tensor], Tensor]:
-    """The same call as a function of its input."""
+    """A call as a function of its input."""
 
     def replay(new: Tensor) -> Tensor:
         """The call with `new` wherever it had the old input."""

@@ -83,7 +83,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "arm": "what is changed, as slot=technique, or keep",
             "seed": "fresh seed; the same seed is paired over arms",
             "score": "validation metric",
-            "test": "test metric, read once after the verdict; NULL elsewhere",
+            "test": "test metric, read once, after the seeds that measure; NULL for other seeds",
             "seconds": "techniques and training",
             "params": "parameters as JSON",
         },

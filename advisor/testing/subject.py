@@ -114,7 +114,7 @@ class Probe:
         return self._tries[key]
 
     def working(self, **options: Any) -> Try:
-        """The same, of a technique that works. Raises `Unjudged` where it does not."""
+        """The try of a technique that works. Raises `Unjudged` where it does not."""
         attempt = self.attempt(**options)
         if attempt.raised is not None:
             raise Unjudged(f"apply raised {type(attempt.raised).__name__} {self.on}")
@@ -127,7 +127,7 @@ class Probe:
         global_seed: int = GLOBAL_SEED,
         other_targets: bool = False,
     ) -> Try:
-        """The same as `attempt`, not shared with other checks."""
+        """Apply the technique as `attempt` does, not shared with other checks."""
         params = self.technique.defaults() if params is None else params
 
         # What a promise compares with is copied before the technique can change it.

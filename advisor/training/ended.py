@@ -18,7 +18,9 @@ class Ended(StrEnum):
     NOT_FINITE = "not_finite"
     """The loss, the output or the score became infinite or NaN."""
     EARLY_LOSS = "early_loss"
-    """The loss after 20 steps was above that of every good trial."""
+    """The loss after 20 steps was more than a tenth above that of every good trial
+    (`pruning.loss_limit`).
+    """
     OUTRANKED = "outranked"
     """Enough trials of the same round had a better score after as many epochs."""
     OUT_OF_TIME = "out_of_time"

@@ -95,7 +95,7 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
             optimizer.step()
             losses.append(loss.detach())
 
-            # A loss that no good trial had here saves the rest of the training.
+            # Stop here when the loss is above the limit.
             if epoch * steps + step + 1 == EARLY_STEPS:
                 early_loss = torch.stack(losses[-(EARLY_STEPS // 2) :]).mean().item()
                 _require_finite("the training loss", early_loss)

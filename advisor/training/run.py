@@ -24,7 +24,8 @@ EXAMPLE_ROWS = 32
 """Rows in the batch on which a model is traced."""
 
 _REMEMBERED = "remembered"
-"""Key in `Run.costs` of the seconds that artefacts from a file took when they were first made."""
+"""Key in `Run.costs`: seconds that it once took to make the tensors that were now read from files.
+"""
 
 _SECONDS = "_seconds"
 """Name in such a file of the seconds that its tensors took."""
@@ -64,7 +65,7 @@ class Run:
 
     Attributes:
         task: what the user brought.
-        model: the model; a technique may change it in place or put another in its stead.
+        model: the model; a technique may change it in place or replace it.
         loss: `(output, target) -> scalar tensor`.
         optimizer: `(parameter groups, lr, weight_decay) -> torch.optim.Optimizer`, called after all
             techniques.
@@ -141,9 +142,8 @@ class Run:
         """What `make()` returns, kept in a file under a hash of `key` so that trials with equal
         inputs share the work.
 
-        `key` must hold everything the result depends on; tensors in it count by content. The first
-        maker's seconds are charged to every user, because a cost that was paid once is still the
-        technique's cost.
+        `key` must hold everything the result depends on; tensors in it count by content. Every
+        trial is charged the seconds of the first, because they are part of the technique's cost.
         """
         if self.cache is None:
             return dict(make())
@@ -156,7 +156,7 @@ class Run:
             self.costs[_REMEMBERED] = self.costs.get(_REMEMBERED, 0.0) + seconds
             return kept
 
-        # Else it is done here, and its time is measured by the pipeline.
+        # No file yet: make it. `apply` measures the time.
         started = time.perf_counter()
         tensors = dict(make())
         duration = torch.tensor(time.perf_counter() - started)

@@ -34,7 +34,7 @@ def row_gain(metric: Metric, pairs: Pairs, seed: int) -> RowGain | None:
     gain_on = gain_function(metric, pairs)
     drawn = [gain_on(index) for index in resampled(rows, resamples, seed)]
 
-    # Without most of the resamples, the interval would be that of rows that happen to suit.
+    # With fewer than half of the resamples the interval would be biased.
     gains = [gain for gain in drawn if not np.isnan(gain)]
     if len(gains) < resamples / 2:
         return None

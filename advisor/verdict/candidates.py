@@ -63,7 +63,7 @@ class Candidate:
         return 1 + int(math.log(1 + self.extra, COST_FACTOR))
 
     def with_rates_of(self, other: Candidate) -> Candidate:
-        """The same arm at the learning rate and weight decay of another one.
+        """An arm like this at the learning rate and weight decay of another one.
 
         Its score in the search stays that of its own best rate.
         """
@@ -81,7 +81,7 @@ class Candidates:
 
     Attributes:
         start: the model as it is, at the rates that the search began with.
-        baseline: the same at the best rates that the search found.
+        baseline: the model as it is, at the best rates that the search found.
         others: the arms worth confirming, the most promising first.
         best_scores: the best score in the search of every arm that changes something.
         duplicates: slot and name of techniques that compute what the user's model does already.

@@ -30,12 +30,17 @@ from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precis
 
 SELECT_SEEDS = 3
 """Fresh seeds that choose among the candidates. The gain is measured on other seeds."""
+BASELINE_PAIRS = 2
+"""Pairs of rates at which the baseline is expected to be trained on the seeds that choose: its best
+and its first, or its best and those of the best arm. They may turn out to be one or three.
+"""
 SECONDS = 120.0
 """Seeds are added for no longer than this, by an estimate that is the same on every machine."""
 MANY_TRAININGS = 1e6
-"""Trainings that a confirmation may take without a time limit: more than any takes."""
-BORNE_OUT = 0.84
-"""Standard errors that a gain on the test rows must be above zero: a confidence of four in five."""
+"""Stands for no limit: more than any confirmation trains."""
+TEST_ERRORS = 0.84
+"""A change needs a gain on the test rows of this many standard errors (one-sided confidence 80 %).
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Evidence:
 
     Attributes:
         start: the user's model as it is, at the rates that the search began with.
-        baseline: the same at its best rates.
+        baseline: the user's model as it is, at its best rates.
         best: the arm that was chosen to be compared with it; the baseline itself where there is no
             other.
         others: all arms that were confirmed, without the baseline.
@@ -75,8 +80,8 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What the seeds that choose say.
+class Selection:
+    """The result of the seeds that select an arm.
 
     Attributes:
         criterion: what arms are compared by.
@@ -85,8 +90,8 @@ class Chosen:
         selected: results of all arms on these seeds, by label.
         expected: the gain of the best arm on these seeds.
         min_gain: the smallest gain worth a change.
-        overlap: what overlapping splits share, grown by the number of arms among which the rows may
-            have chosen.
+        overlap: the overlap of the splits, raised for the number of arms that the best one was
+            chosen from (`chosen_overlap`).
     """
 
     criterion: Criterion
@@ -127,26 +132,31 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
 
     # The seeds that choose train the other arms, and the baseline at two pairs of rates or three.
     candidates = find_candidates(search.history)
-    most = max(1, int((trainings - 2 * first) // SELECT_SEEDS - 2))
+    most = max(1, int((trainings - 2 * first) // SELECT_SEEDS - BASELINE_PAIRS))
     candidates = replace(candidates, others=candidates.others[:most])
     others = candidates.others
     criterion = search.history.criterion
-    chosen = choose_pair(runs, candidates, criterion, study.min_gain, prepared.overlap)
+    selection = choose_pair(runs, candidates, criterion, study.min_gain, prepared.overlap)
 
     # The seeds that measure: the first ones, and more where two trainings each fit what is left.
-    left = trainings - SELECT_SEEDS * (len(others) + 2)
-    seconds = max(estimate(prepared, search.plan.epochs), 1e-9) * COST_FACTOR**chosen.best.cost_step
+    left = trainings - SELECT_SEEDS * (len(others) + BASELINE_PAIRS)
+    seconds = (
+        max(estimate(prepared, search.plan.epochs), 1e-9) * COST_FACTOR**selection.best.cost_step
+    )
     most_seeds = max(2.0 * first, min(left, SECONDS / seconds)) / 2
-    seeds = seeds_to_measure(runs, chosen, first, most_seeds)
-    results = runs.score("estimate", chosen.pair, seeds)
+    seeds = seeds_to_measure(runs, selection, first, most_seeds)
+    # Trains the last list of seeds, which the rule has not trained; the others are read.
+    results = runs.score("estimate", selection.pair, seeds)
 
     # The test rows, which nothing was chosen by, are scored with the first of these seeds.
-    tested = runs.score_test_rows("estimate", chosen.pair, seeds[:first])
+    tested = runs.score_test_rows("estimate", selection.pair, seeds[:first])
     on_rows = None
     if others:
-        gain = chosen.gain(results, seeds)
-        on_rows = gain_on_rows(runs, chosen, seeds[:first], study.seed)
-        decision = final_verdict(gain, chosen.min_gain, *gain_on_test(criterion, tested, on_rows))
+        gain = selection.gain(results, seeds)
+        on_rows = gain_on_rows(runs, selection, seeds[:first], study.seed)
+        decision = final_verdict(
+            gain, selection.min_gain, *gain_on_test(criterion, tested, on_rows)
+        )
     else:
         # The model over itself: identical where that is all that the techniques are.
         scores = [result.score for result in results[0]]
@@ -154,17 +164,17 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
         decision = Verdict.KEEP
 
     with_test = {}
-    for arm, scored, every in zip(chosen.pair, tested, results, strict=True):
+    for arm, scored, every in zip(selection.pair, tested, results, strict=True):
         with_test[arm.label] = [*scored, *every[first:]]
     return Evidence(
         start=candidates.start,
-        baseline=chosen.baseline,
-        best=chosen.best,
+        baseline=selection.baseline,
+        best=selection.best,
         others=others,
-        selected=chosen.selected,
+        selected=selection.selected,
         results=with_test,
         gain=gain,
-        min_gain=chosen.min_gain,
+        min_gain=selection.min_gain,
         verdict=decision,
         row_gain=on_rows,
     )
@@ -179,7 +189,7 @@ def choose_pair(
     criterion: Criterion,
     min_gain: float | None,
     overlap: float,
-) -> Chosen:
+) -> Selection:
     """Train all candidates, the baseline at each of its rates, and choose the arms to measure.
 
     `min_gain` is the smallest gain that the user calls worth a change; None for the metric's own.
@@ -188,7 +198,7 @@ def choose_pair(
     if not others:
         own = candidates.baseline
         least = criterion.metric.min_gain if min_gain is None else min_gain
-        return Chosen(criterion, own, own, {}, 0.0, least, overlap)
+        return Selection(criterion, own, own, {}, 0.0, least, overlap)
 
     # The baseline is the better of those that the search has.
     sign, seeds = criterion.sign, first_draws(SELECT_SEEDS)
@@ -211,44 +221,47 @@ def choose_pair(
             baseline = at_its_rates
             selected[baseline.label] = results
 
-    # What the rows favour is worth more the more arms could have been chosen for it.
+    # The more arms were close, the more the best one may owe to these rows, so the overlap is
+    # raised.
     expected = sign * (mean_score(selected[best.label]) - mean_score(selected[baseline.label]))
     deviation = gain_noise(selected, baseline, others).deviation
     arms = count_close(candidates.best_scores, best, sign, deviation)
     grown = chosen_overlap(overlap, arms)
-    return Chosen(criterion, baseline, best, selected, expected, min_gain, grown)
+    return Selection(criterion, baseline, best, selected, expected, min_gain, grown)
 
 
 # --- the seeds that measure ---------------------------------------------------------------------
 
 
-def seeds_to_measure(runs: FreshSeedRuns, chosen: Chosen, first: int, most: float) -> list[Seed]:
+def seeds_to_measure(
+    runs: FreshSeedRuns, selection: Selection, first: int, most: float
+) -> list[Seed]:
     """The seeds that measure the gain: `first` of them, and more up to `most` where they tell more.
 
     They are as many as the noise and the gain on other seeds ask for.
     """
     growing = growing_seeds(first)
     for seeds, more in pairwise(growing):
-        results = runs.score("estimate", chosen.pair, seeds, keep=first)
-        if chosen.best is chosen.baseline or len(more) > most:
+        results = runs.score("estimate", selection.pair, seeds, keep=first)
+        if selection.best is selection.baseline or len(more) > most:
             return seeds
-        if precise_enough(chosen.gain(results, seeds), chosen.min_gain, chosen.expected):
+        if precise_enough(selection.gain(results, seeds), selection.min_gain, selection.expected):
             return seeds
     return growing[-1]
 
 
 def gain_on_rows(
-    runs: FreshSeedRuns, chosen: Chosen, seeds: Sequence[Seed], seed: int
+    runs: FreshSeedRuns, selection: Selection, seeds: Sequence[Seed], seed: int
 ) -> RowGain | None:
     """The gain on the test rows, resampled with `seed`; None where a training broke."""
     pairs = []
     for fresh in seeds:
-        baseline = runs.answers("estimate", chosen.baseline, fresh)
-        best = runs.answers("estimate", chosen.best, fresh)
+        baseline = runs.answers("estimate", selection.baseline, fresh)
+        best = runs.answers("estimate", selection.best, fresh)
         if baseline is None or best is None:
             return None
         pairs.append((baseline, best))
-    return row_gain(chosen.criterion.metric, pairs, seed)
+    return row_gain(selection.criterion.metric, pairs, seed)
 
 
 def gain_on_test(
@@ -256,8 +269,8 @@ def gain_on_test(
 ) -> tuple[float, float]:
     """The gain on the test rows and its standard error.
 
-    An infinite gain contradicts nothing. It stands where the test rows say nothing: of speed, or of
-    trainings that broke.
+    Infinite, so that it blocks no change, where arms are compared by speed (`reach`) or no training
+    was scored.
     """
     gains = []
     for one, other in zip(tested[0], tested[-1], strict=True):
@@ -275,13 +288,13 @@ def gain_on_test(
 def final_verdict(
     gain: Gain, min_gain: float, on_test: float = math.inf, error: float = 0.0
 ) -> Verdict:
-    """The verdict; what the test rows do not bear out is not recommended.
+    """The verdict; what the test rows do not support is not recommended.
 
     All seeds draw from the same rows, so an arm that was chosen for suiting these rows suits them
     on fresh seeds, too. Only the test rows, which nothing was chosen by, can tell. `error` is the
     standard error of the gain `on_test`.
     """
     decision = verdict(gain, min_gain)
-    if decision != Verdict.CHANGE or on_test > BORNE_OUT * error:
+    if decision != Verdict.CHANGE or on_test > TEST_ERRORS * error:
         return decision
     return Verdict.UNDECIDED if gain.shrunk >= min_gain else Verdict.KEEP

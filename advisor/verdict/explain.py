@@ -121,10 +121,10 @@ def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
     if (gain := evidence.row_gain) is not None:
         on_rows = f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.rows} rows"
     return [
-        f"{measured_gain(evidence, metric)}, but the test rows, which nothing was chosen by, "
-        f"do not bear it out{on_rows}.",
-        "It may be a property of the rows that were drawn from; more rows would tell, more seeds "
-        "would not.",
+        f"{measured_gain(evidence, metric)}, but the test rows, which were not used to choose, "
+        f"do not confirm it{on_rows}.",
+        "The gain may be specific to the train and validation rows; only more rows, not more "
+        "seeds, can show it.",
     ]
 
 

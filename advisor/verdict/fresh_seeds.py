@@ -84,7 +84,7 @@ class FreshSeedRuns:
         # Every training is this job with an arm, its random seeds and its files.
         self._job = Job(
             study=prepared.ref,
-            opening=prepared.opening,
+            opening_id=prepared.opening_id,
             params={},
             seed=0,
             split=0,
@@ -132,7 +132,7 @@ class FreshSeedRuns:
     def score_test_rows(
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
     ) -> list[list[FreshScore]]:
-        """The same with the score of the test rows, which are read here for the first time."""
+        """Results that have the score of the test rows, which are read here for the first time."""
         jobs: dict[FreshRun, Job] = {}
         lines: dict[FreshRun, str] = {}
         for seed in seeds:

@@ -43,8 +43,12 @@ from advisor.verdict.single_techniques import cut_trials, importance, single_tec
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
-AT_THE_END = 0.05
-"""A learning rate within this share of an end of the range that was searched is at its edge."""
+NEAR_EDGE = 0.05
+"""A learning rate within this share of an end of the range that was searched is at its edge.
+
+It is a share of the rate itself; the search widens its range from farther away, by logarithms
+(`decisions.EDGE`).
+"""
 
 
 def recommend(
@@ -58,8 +62,8 @@ def recommend(
     host, seed = prepared.host, prepared.study.seed
     criterion, trials, chosen = history.criterion, history.trials, evidence.chosen
 
-    # What is wrong with the user's model before it is trained. Techniques that fit say so, too; the
-    # plugins of some may be gone since the study began.
+    # Diagnose the untrained model. Techniques add findings, as far as their plugins are still
+    # loaded.
     loaded: dict[tuple[str, str], Technique] = {}
     for slot, name in plan.techniques:
         technique = host.find(slot, name)
@@ -228,7 +232,7 @@ def too_few_trials(trials: int, openers: int, fewest: int) -> Iterator[str]:
 def rate_at_an_end(rate: float, space: BaseDistribution) -> Iterator[str]:
     """Whether a learning rate is so near an end of its range that a better one may lie outside."""
     ends = (space.low, space.high) if isinstance(space, FloatDistribution) else ()
-    if any(abs(rate / end - 1) < AT_THE_END for end in ends):
+    if any(abs(rate / end - 1) < NEAR_EDGE for end in ends):
         yield f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
 
 

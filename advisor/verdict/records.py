@@ -125,7 +125,7 @@ class ArmResult(Record):
 
 @dataclass(frozen=True, eq=False)
 class BaselineResult(ArmResult):
-    """The same of the user's model as it is; `given` is where the search began with it."""
+    """What the user's model as it is reached; `given` is where the search began with it."""
 
     given: Start
 

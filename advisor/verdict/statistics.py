@@ -252,8 +252,8 @@ def verdict(gain: Gain, min_gain: float, reachable: int = REACHABLE_SEEDS) -> Ve
     if gain.low > 0:
         return Verdict.CHANGE
     # The gain may be chance. More seeds are asked for only where they would tell and are few.
-    can_be_told = gain.needed is not None and gain.needed <= reachable
-    if can_be_told and gain.shrunk >= min_gain:
+    is_within_reach = gain.needed is not None and gain.needed <= reachable
+    if is_within_reach and gain.shrunk >= min_gain:
         return Verdict.UNDECIDED
     return Verdict.KEEP
 

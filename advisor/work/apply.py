@@ -51,7 +51,7 @@ def recipes_of(ref: StudyRef, params: Mapping[str, Any]) -> list[dict[str, Any]]
 
 
 def diff_of(ref: StudyRef, params: Mapping[str, Any], root: str) -> str:
-    """The same as a unified diff of the user's files, with paths from `root`."""
+    """The change of activations as a unified diff of the user's files, with paths from `root`."""
     # One more model is built, to see which lines of the user's code make its activations.
     prepared = prepare(ref)
     build = partial(prepared.build, prepared.study.seed)

@@ -30,7 +30,7 @@ class Job:
 
     Attributes:
         study: the study, by reference.
-        opening: the opening of the study that the job belongs to; a process opens it once.
+        opening_id: names the opening of the study that the job belongs to; a process opens it once.
         params: one technique per slot, and every parameter by its full name.
         seed: of initial draws, batch order and dropout.
         split: of the train and validation rows.
@@ -46,7 +46,7 @@ class Job:
     """
 
     study: StudyRef
-    opening: str
+    opening_id: str
     params: Mapping[str, Any]
     seed: int
     split: int
@@ -89,7 +89,7 @@ class Outcome:
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where they were scored.
         ended: why it ended before its last epoch; None where it did not.
-        why: the same in a sentence.
+        why: the reason in a sentence.
     """
 
     curve: list[Epoch] = field(default_factory=list)
@@ -122,10 +122,10 @@ _prepared: list[Prepared] = []
 
 def prepared_for(job: Job) -> Prepared:
     """The study of a job, opened once in each process for each opening by a coordinator."""
-    if not _prepared or _prepared[0].opening != job.opening:
+    if not _prepared or _prepared[0].opening_id != job.opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
         prepared = prepare(job.study, job.device)
-        _prepared.append(replace(prepared, opening=job.opening))
+        _prepared.append(replace(prepared, opening_id=job.opening_id))
     return _prepared[0]
 
 
@@ -159,7 +159,7 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
         check_signal(outcome, run)
 
     # The losses of another loss function cannot be compared with those of the study's own.
-    has_own_loss = run.loss is not prepared.objective.loss
+    loss_was_replaced = run.loss is not prepared.objective.loss
     fit = Fit(
         lr=job.params["training.lr"],
         weight_decay=job.params["training.weight_decay"],
@@ -168,7 +168,7 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
         to_epoch=job.to_epoch,
         load=load,
         save=Path(job.save) if job.save else None,
-        loss_limit=None if has_own_loss else job.loss_limit,
+        loss_limit=None if loss_was_replaced else job.loss_limit,
         epochs=job.epochs,
     )
 

@@ -53,7 +53,7 @@ class Prepared:
         device: where models are trained.
         notes: what was understood and done, one sentence each.
         warnings: what the user should know, one sentence each.
-        opening: a name for this opening of the study, which its jobs carry.
+        opening_id: a name for this opening of the study, which its jobs carry.
     """
 
     ref: StudyRef
@@ -67,7 +67,7 @@ class Prepared:
     device: torch.device
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-    opening: str = field(default_factory=lambda: uuid.uuid4().hex)
+    opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def criterion(self) -> Criterion:

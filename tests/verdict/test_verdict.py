@@ -42,7 +42,7 @@ def test_what_the_test_rows_contradict_is_not_recommended():
     assert final_verdict(gain, 0.005) == "change"  # nothing is known of test rows
     assert final_verdict(gain, gain.mean, -0.01) == "keep"  # and hardly worth it
     evidence = measured(candidate(initializer="he"), gain, "undecided")
-    assert "do not bear it out" in explain_choice(evidence, "accuracy", [])[0]
+    assert "do not confirm it" in explain_choice(evidence, "accuracy", [])[0]
     assert evidence.chosen is evidence.baseline
 
 

@@ -50,10 +50,10 @@ def test_a_process_reads_the_data_once_for_all_jobs_of_an_opening(monkeypatch, j
     prepared.splits(1)
     with in_this_process(prepared):
         for _ in range(3):
-            work(job(opening=prepared.opening))
+            work(job(opening_id=prepared.opening_id))
     assert len(opened) == 1
-    work(job(opening="another"))
-    work(job(opening="another"))
+    work(job(opening_id="another"))
+    work(job(opening_id="another"))
     assert len(opened) == 2
 
 

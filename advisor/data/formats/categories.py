@@ -43,7 +43,7 @@ class Category:
         return cls(*to_levels(column))
 
     def filled(self) -> Category:
-        """The same with gaps as a level of their own."""
+        """These categories with gaps as a level of their own."""
         is_gap = self.codes < 0
         if not is_gap.any():
             return self

@@ -31,7 +31,7 @@ class ColumnKind(Enum):
 # Words per cell, on average, above which a table's only column of strings holds texts.
 TEXT_WORDS = 3
 
-# The same beside other columns: names and addresses are not texts.
+# Words per cell above which a column beside others holds texts: names and addresses are not texts.
 TEXT_WORDS_AMONG_OTHERS = 6
 
 

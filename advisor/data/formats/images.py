@@ -28,7 +28,7 @@ GREY_MODES = ("1", "L", "LA", "I;16", "I", "F")
 # A channel whose deviation is not above it is constant and is not divided by it.
 LEAST_DEVIATION = 1e-6
 
-# What the user is told about every folder of images.
+# The note about every folder of images.
 IMAGES_ARE_NORMALISED = (
     "images are scaled to [0, 1], then to mean 0 and deviation 1 per channel (train)"
 )

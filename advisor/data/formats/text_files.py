@@ -1,4 +1,4 @@
-"""Reads text files of any encoding."""
+"""Reads text files in UTF-8, in UTF-16 with a byte order mark, or else as Latin-1."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class TextInputs(Inputs):
         return self._keys
 
     def limited(self, rows: int) -> Inputs:
-        """The same texts with the `rows` most frequent ids; the other words are unknown."""
+        """These texts with the `rows` most frequent ids; the other words are unknown."""
         if rows >= self.ids:
             return self
         other = copy.copy(self)

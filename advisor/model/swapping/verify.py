@@ -73,8 +73,8 @@ def _complaints(
     unreached = []
     for site in sites:
         count = runs[site.id]
-        is_stranger = count == 0 and others_changed
-        if is_stranger or count != calls_after.get(site.id, count):
+        never_ran = count == 0 and others_changed
+        if never_ran or count != calls_after.get(site.id, count):
             unreached.append(site.id)
     if unreached:
         yield (

@@ -62,7 +62,7 @@ def value_range(function: Function, like: Tensor) -> Range:
 
 
 def out_of_place(function: Function) -> Function:
-    """The same function, which leaves its argument as it is."""
+    """The function on a copy, so that its argument stays as it is."""
     return lambda x: function(x.clone())
 
 

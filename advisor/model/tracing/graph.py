@@ -30,7 +30,7 @@ class Call:
     function: Function | None = None
     # Whether it was recognized by what it does, and not by torch's name for it.
     custom: bool = False
-    # The same run of a shared module, seen as a call in the caller's source.
+    # This run of a shared module, seen as a call in the caller's source.
     split: Call | None = None
 
 

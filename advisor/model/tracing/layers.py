@@ -229,7 +229,7 @@ def _follows(
 ) -> tuple[str, Site | None]:
     """The nearest activation after a layer's first run that nothing learned separates from it.
 
-    Not one that is written inline: that is a part of an activation, and of which one is unknown.
+    Inline activations do not count, because it is unknown which one the operations belong to.
     """
     # The activation itself is still seen, what comes behind it is not.
     after: list[Node] = []

@@ -48,7 +48,7 @@ class Recorder(TorchFunctionMode):
 
     def __init__(self, inputs: tuple[Any, ...], paths: dict[int, Path]) -> None:
         super().__init__()
-        torch_activations.prepare()
+        torch_activations.fill_caches()
         self.paths = paths
         self.nodes: list[Node] = []
         self.stack: list[Running] = []

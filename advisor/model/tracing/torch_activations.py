@@ -90,7 +90,7 @@ def forwards() -> frozenset[CodeType]:
     return frozenset(cls.forward.__code__ for cls in _classes())
 
 
-def prepare() -> None:
+def fill_caches() -> None:
     """Ask torch now, rather than in the middle of a recording, which the probes would disturb."""
     _spellings()
 

@@ -178,7 +178,7 @@ def _edited_call(construction: Construction) -> ConstructorCall:
 
 
 def _key(construction: Construction) -> object:
-    """The same for all modules that one edit changes."""
+    """A key that is equal for all modules that one edit changes."""
     return _edited_call(construction).key, _is_layer_of_torch(construction)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 HELD = 0.1
 """Share of a layer's input rows that are not trained on and only judge."""
 FEWEST = 64
-"""With fewer rows than this none is held, and those trained on judge."""
+"""With fewer rows than this, none are held out; the loss is measured on the training rows."""
 PATIENCE = 3
 """Epochs without a fall of the held loss after which a layer is done."""
 MEASURED = 256
