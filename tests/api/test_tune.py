@@ -11,20 +11,11 @@ import time
 
 import pytest
 import torch
-from torch import nn
+from models.small import Net
 
 import advisor
 from advisor.errors import InputError, SearchError
 from advisor.store.query import read
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
-
-    def forward(self, x):
-        return self.last(torch.relu(self.first(x)))
 
 
 def study(data, name="blobs", **options):

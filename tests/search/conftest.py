@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from models.small import Net
 from torch import nn
 
 import advisor
 from advisor.search.plan import make_plan
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
-
-    def forward(self, x):
-        return self.last(self.first(x).relu())
 
 
 @pytest.fixture
