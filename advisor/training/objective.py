@@ -180,6 +180,7 @@ def to_device(value: Any, device: torch.device) -> Any:
     """
 
     def moved(element: Any) -> Any:
+        """What can move on the device, and all else as it is."""
         return element.to(device) if can_move(element) else element
 
     return mapped(moved, value, whole=can_move)
