@@ -22,6 +22,7 @@ _HOME = {
     "Choice": "advisor.space",
     "AdvisorError": "advisor.errors",
     "InputError": "advisor.errors",
+    "MachineError": "advisor.errors",
     "PluginError": "advisor.errors",
     "SearchError": "advisor.errors",
     "hookimpl": "advisor.host.hookspecs",
@@ -52,6 +53,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "Choice",
     "AdvisorError",
     "InputError",
+    "MachineError",
     "PluginError",
     "SearchError",
     "hookimpl",
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
     from advisor.api.diagnose import diagnose
     from advisor.api.tune import recommendation, tune
     from advisor.diagnosis.finding import Finding
-    from advisor.errors import AdvisorError, InputError, PluginError, SearchError
+    from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
     from advisor.slots.activation.base import Activation

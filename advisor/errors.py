@@ -74,6 +74,22 @@ class SearchError(AdvisorError):
     """
 
 
+class MachineError(AdvisorError):
+    """The machine is at fault, not the study: a full disk, a folder that is gone, workers that are
+    killed, a database that does not answer.
+
+    Nothing that was written is lost, and nothing is booked as a score. The same command goes on
+    where it stopped.
+
+    Example:
+        >>> import advisor
+        >>> issubclass(advisor.MachineError, advisor.InputError)
+        False
+        >>> advisor.MachineError.exit_code
+        1
+    """
+
+
 def listing(names: Iterable[object], limit: int = 12) -> str:
     """`a, b, c` for an error message, cut after `limit` names."""
     words = [str(name) for name in names]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from advisor import Choice, Float, InputError, Int, Slot, Study, Task, Technique
-from advisor.errors import AdvisorError, PluginError, SearchError, listing, near
+from advisor.errors import AdvisorError, MachineError, PluginError, SearchError, listing, near
 from advisor.technique import KEEP, Keep
 
 
@@ -225,7 +225,7 @@ def test_a_slot_is_a_value_with_an_order():
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(AdvisorError, 1), (SearchError, 1), (InputError, 2), (PluginError, 2)],
+    [(AdvisorError, 1), (MachineError, 1), (SearchError, 1), (InputError, 2), (PluginError, 2)],
     ids=lambda value: str(value),
 )
 def test_an_error_of_the_users_ends_with_2_and_one_of_the_search_with_1(error, code):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.diagnosis.diagnose import glance
-from advisor.errors import InputError, explain
+from advisor.errors import InputError, MachineError, explain
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
 from advisor.training.ended import Ended, StoppedEarly
@@ -90,6 +90,8 @@ class Outcome:
         test: score of the test rows, where they were scored.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
+        trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
+            is done again. Empty where there was none.
     """
 
     curve: list[Epoch] = field(default_factory=list)
@@ -99,6 +101,7 @@ class Outcome:
     test: float | None = None
     ended: Ended | None = None
     why: str = ""
+    trouble: str = ""
 
 
 def work(job: Job) -> Outcome:
@@ -111,6 +114,8 @@ def work(job: Job) -> Outcome:
         train_into(outcome, job, prepared_for(job))
     except StoppedEarly as reason:
         outcome.ended, outcome.why = reason.ended, str(reason)
+    except MachineError as problem:
+        outcome.trouble = str(problem)
     except Exception as problem:  # a technique or the user's model raised: one trial fails
         outcome.ended, outcome.why = Ended.FAILED, explain_with_place(problem)
     return outcome
