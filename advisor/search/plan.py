@@ -25,6 +25,7 @@ from advisor.technique import KEEP, Technique
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
@@ -240,7 +241,7 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
             return technique.unfit(run)
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
-    except Exception as problem:  # a plugin's bug costs the technique, not the study
+    except user_faults() as problem:  # a plugin's bug costs the technique, not the study
         return f"its unfit() raised {explain(problem)}"
 
 

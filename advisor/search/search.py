@@ -13,6 +13,7 @@ from advisor.search.arm import arm_label
 from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
+from advisor.search.limits import seconds_for_a_training, trial_name
 from advisor.search.plan import RATE, Plan
 from advisor.search.pruning import loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
@@ -85,6 +86,7 @@ class Search:
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
         self._booked = time.monotonic()
+        self._limit_told = False
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
 
     def run(self) -> None:
@@ -125,6 +127,7 @@ class Search:
             jobs = self._jobs(alive, from_epoch, rung, limit)
             for number, outcome in self.crew.run(jobs, self.is_late):
                 self._record(self.history.trials[number], outcome)
+            self._tell_limit(current.stage)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():
                 return
@@ -197,6 +200,8 @@ class Search:
             precheck=bool(trial.techniques),
             cache=str(self.folder / "cache"),
             device=str(prepared.device),
+            name=trial_name(trial.number),
+            seconds=seconds_for_a_training(prepared.study, self.history),
         )
 
     def _state_file(self, trial: Trial, epoch: int) -> str:
@@ -232,6 +237,15 @@ class Search:
         label = arm_label(trial.arm)
         rate = trial.params[RATE]
         self._report(trial.stage, f"trial {trial.number}: {label} lr {rate:.2g}: {text}")
+
+    def _tell_limit(self, stage: Stage) -> None:
+        """Say once how long a trial may take, where it runs in a process that can be ended."""
+        seconds = seconds_for_a_training(self.prepared.study, self.history)
+        if self._limit_told or seconds is None or self.crew.is_this_process:
+            return
+        self._limit_told = True
+        limit = f"{seconds / 60:.3g} minutes"
+        self._report(stage, f"a trial may take at most {limit} (--trial-minutes)")
 
     def _report(self, stage: Stage, text: str) -> None:
         total = self.prepared.study.trials

@@ -18,8 +18,10 @@ from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
+from advisor.work.worker import tell_begun
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Job:
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
         epochs: of a full training; None where it ends at `to_epoch`.
+        name: what it is called in messages, and where deaths of its workers are counted.
+        seconds: that it may take, without the opening of the study; None for no limit.
         load, save: files of the training state; training starts anew where `load` is missing.
         loss_limit: training loss before step 20 above which the run gives up, or None.
         precheck: check the signal before training, and do not train a model where it dies.
@@ -61,6 +65,8 @@ class Job:
     test: str | None = None
     device: str = "cpu"
     epochs: int | None = None
+    name: str = "a training"
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,14 @@ def work(job: Job) -> Outcome:
     """
     outcome = Outcome()
     try:
-        train_into(outcome, job, prepared_for(job))
+        prepared = prepared_for(job)
+        tell_begun()
+        train_into(outcome, job, prepared)
     except StoppedEarly as reason:
         outcome.ended, outcome.why = reason.ended, str(reason)
     except MachineError as problem:
         outcome.trouble = str(problem)
-    except Exception as problem:  # a technique or the user's model raised: one trial fails
+    except user_faults() as problem:  # a technique or the user's model raised: one trial fails
         outcome.ended, outcome.why = Ended.FAILED, explain_with_place(problem)
     return outcome
 
@@ -127,10 +135,14 @@ _prepared: list[Prepared] = []
 
 def prepared_for(job: Job) -> Prepared:
     """The study of a job, opened once in each process for each opening by a coordinator."""
-    if not _prepared or _prepared[0].opening_id != job.opening_id:
+    return open_once(job.study, job.device, job.opening_id)
+
+
+def open_once(ref: StudyRef, device: str, opening_id: str) -> Prepared:
+    """A study, which this process opens where the one that it has open is of another opening."""
+    if not _prepared or _prepared[0].opening_id != opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
-        prepared = prepare(job.study, job.device)
-        _prepared.append(replace(prepared, opening_id=job.opening_id))
+        _prepared.append(replace(prepare(ref, device), opening_id=opening_id))
     return _prepared[0]
 
 
@@ -234,7 +246,7 @@ def own_parameters(technique: Technique, params: Mapping[str, Any]) -> dict[str,
     return own
 
 
-def explain_with_place(problem: Exception) -> str:
+def explain_with_place(problem: BaseException) -> str:
     """The exception with the last line outside installed packages, else the last line of all."""
     # A line of torch says less than the user's line that called it.
     frames = traceback.extract_tb(problem.__traceback__)
