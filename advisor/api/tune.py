@@ -142,6 +142,7 @@ def tune_prepared(
             workforce.deaths.forget()
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
             plan, first = pilot(prepared, plan, folder, workforce)
+            workforce.deaths.forget()
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
         return search_and_confirm(Search(prepared, plan, records, workforce, folder, on, first))

@@ -21,7 +21,7 @@ from advisor.host.host import Host
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
-from advisor.technique import KEEP, Technique
+from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
@@ -200,17 +200,6 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
     return plan
-
-
-def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a study wants a technique: one that it names, or else a standard one.
-
-    `only` are the names that the study gives, by slot.
-    """
-    if technique.name == KEEP:
-        return False
-    names = only.get(technique.slot)
-    return technique.standard if names is None else technique.name in names
 
 
 def try_technique(plan: Plan, technique: Technique, run: Run) -> None:

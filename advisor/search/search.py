@@ -13,7 +13,7 @@ from advisor.search.arm import arm_label
 from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
-from advisor.search.limits import seconds_for_a_training, trial_name
+from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import RATE, Plan
 from advisor.search.pruning import loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
@@ -86,11 +86,14 @@ class Search:
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
         self._booked = time.monotonic()
-        self._limit_told = False
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
+        first = self._first.curve if self._first else []
+        limit = told(self.prepared.study, self.history, first, not self.crew.is_this_process)
+        if limit:
+            self.on(Event("opening", 1, 1, limit))
         while not self.is_late():
             current = next_round(self.history, self.prepared.study.trials)
             if current is None:
@@ -127,7 +130,6 @@ class Search:
             jobs = self._jobs(alive, from_epoch, rung, limit)
             for number, outcome in self.crew.run(jobs, self.is_late):
                 self._record(self.history.trials[number], outcome)
-            self._tell_limit(current.stage)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():
                 return
@@ -237,15 +239,6 @@ class Search:
         label = arm_label(trial.arm)
         rate = trial.params[RATE]
         self._report(trial.stage, f"trial {trial.number}: {label} lr {rate:.2g}: {text}")
-
-    def _tell_limit(self, stage: Stage) -> None:
-        """Say once how long a trial may take, where it runs in a process that can be ended."""
-        seconds = seconds_for_a_training(self.prepared.study, self.history)
-        if self._limit_told or seconds is None or self.crew.is_this_process:
-            return
-        self._limit_told = True
-        limit = f"{seconds / 60:.3g} minutes"
-        self._report(stage, f"a trial may take at most {limit} (--trial-minutes)")
 
     def _report(self, stage: Stage, text: str) -> None:
         total = self.prepared.study.trials

@@ -90,6 +90,7 @@ class Crew:
     ) -> None:
         self._make = make
         self._executor: Executor | None = None
+        self._told = 0.0  # when a long wait was told, by `time.monotonic`
         self._refused: set[str] = set()  # jobs that the machine refused something once
         self.workers = workers
         self.on_wait = on_wait
@@ -263,7 +264,7 @@ class Crew:
         try:
             future = self._submit(work, control)
             self._wait({future: control})
-            future.result()
+            trouble = future.result().trouble
         except (WorkerDied, BrokenExecutor) as death:
             self.stop()
             self.deaths.forget()
@@ -271,6 +272,8 @@ class Crew:
                 f"The worker of {job.name} ended {DEATHS} times, and so did that of the model as "
                 f"it is ({death}). Nothing of it counts. Free memory or give fewer --workers."
             ) from death
+        if trouble:
+            raise MachineError(f"{job.name}: {trouble}")
         return self._failed(job)
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -286,7 +289,6 @@ class Crew:
 
         Meanwhile those that are late are ended, and a long wait is told.
         """
-        told = time.monotonic()
         while True:
             done, _ = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
             if done:
@@ -294,17 +296,18 @@ class Crew:
             for future, job in running.items():
                 if isinstance(job, Job) and isinstance(future, Turn):
                     end_if_late(future, job)
-            if time.monotonic() - told > WAIT_SECONDS:
-                told = time.monotonic()
-                self._tell_wait(running)
+            self._tell_long_wait(running)
 
-    def _tell_wait(self, running: Mapping[Future[Any], Job | str]) -> None:
-        """Tell where the job is that has run for the longest time."""
+    def _tell_long_wait(self, running: Mapping[Future[Any], Job | str]) -> None:
+        """Tell now and then where the job is that has run for the longest time."""
+        now = time.monotonic()
         for future, job in running.items():
-            if isinstance(future, Turn):
-                seconds = time.monotonic() - future.submitted
-                self.on_wait(sentence(seconds, called(job), future.where()))
+            if not isinstance(future, Turn) or now - self._told < WAIT_SECONDS:
                 return
+            if now - future.submitted > WAIT_SECONDS:
+                self._told = now
+                text = sentence(now - future.submitted, called(job), future.where())
+                self.on_wait(text)
 
 
 def end_if_late(turn: Turn, job: Job) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
 from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.randomness import isolated
-from advisor.user_code import kept_from_exiting, user_faults
+from advisor.technique import Technique, is_asked
+from advisor.user_code import kept_from_exiting
 from advisor.work.executors import DEATHS, Crew
 from advisor.work.job import open_once
 from advisor.work.prepare import Prepared, prepare
@@ -70,21 +72,24 @@ def rehearse(ref: StudyRef, device: str, opening_id: str) -> None:
     """Open a study in this worker, and ask the plugins of others what will be asked of them."""
     with kept_from_exiting():
         prepared = open_once(ref, device, opening_id)
-        seed = prepared.study.seed
-        owners = {plugin.name for plugin in prepared.host.plugins if not plugin.built_in}
-        techniques = [
-            technique
-            for slot, named in prepared.host.techniques.items()
-            for name, technique in named.items()
-            if prepared.host.owner.get(f"{slot}.{name}") in owners
-        ]
+        techniques = foreign_techniques(prepared)
         if not techniques:
             return
-        run = prepared.run(seed, seed)
+        # What they answer or raise is the coordinator's affair; only that they answer matters here.
+        run = prepared.run(prepared.study.seed, prepared.study.seed)
         for technique in techniques:
-            # What it answers or raises is the coordinator's affair; this process only may not end.
-            try:
-                with isolated(run.seed) as run.generator:
-                    technique.unfit(run)
-            except user_faults():
-                continue
+            with suppress(Exception), isolated(run.seed) as run.generator:
+                technique.unfit(run)
+
+
+def foreign_techniques(prepared: Prepared) -> list[Technique]:
+    """The techniques of plugins that are not built in which the study asks for."""
+    built_in = {plugin.name for plugin in prepared.host.plugins if plugin.built_in}
+    only = prepared.study.only or {}
+    techniques = []
+    for slot, by_name in prepared.host.techniques.items():
+        for name, technique in by_name.items():
+            owner = prepared.host.owner.get(f"{slot}.{name}")
+            if is_asked(technique, only) and owner not in built_in:
+                techniques.append(technique)
+    return techniques

@@ -63,8 +63,9 @@ class WorkerPool(Executor):
     def __init__(self, workers: int, spoils: Callable[[Any], bool] = lambda result: False) -> None:
         self._threads = ThreadPoolExecutor(workers, "advisor-worker")
         self._spoils = spoils
-        # The first in line is a process that is free, or None for one that is not started.
-        self._free: queue.SimpleQueue[WorkerProcess | None] = queue.SimpleQueue()
+        # Processes that are free, and None for each that is not started. What was used last comes
+        # first: it has the study open.
+        self._free: queue.LifoQueue[WorkerProcess | None] = queue.LifoQueue()
         for _ in range(workers):
             self._free.put(None)
         self._turns: set[Turn] = set()

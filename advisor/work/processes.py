@@ -22,8 +22,9 @@ PRELOADED = [
     "advisor.slots.embedding",
     "advisor.slots.initializer",
     "advisor.slots.pretraining",
+    "torch._dynamo",  # which torch imports for the first optimizer, in more than a second
 ]
-"""What every worker needs, and imports once on Linux."""
+"""What every worker needs; on Linux it is imported once for all of them."""
 
 
 def warm_up() -> None:

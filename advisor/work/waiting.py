@@ -19,7 +19,7 @@ Waiting = Callable[[str], None]
 
 def sentence(seconds: float, what: str, place: str | None) -> str:
     """`waiting 40 s: trial 7 in Net.forward, net.py:12`."""
-    where = f"in {place}" if place else "in code that does not say where it is"
+    where = f"in {place}" if place else "in a library that holds Python up"
     return f"waiting {seconds:.0f} s: {what} {where}"
 
 

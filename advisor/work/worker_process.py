@@ -136,19 +136,21 @@ class WorkerProcess:
         # One that has closed its pipes and goes on is of no use.
         if not wait([self._process.sentinel], END_SECONDS):
             self.kill()
-            wait([self._process.sentinel], END_SECONDS)
+            return WorkerDied("it closed its connections", from_outside=False)
         code, words = exit_code(self._process), self._read_last_words()
         if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            from_outside = name in OUTSIDE
+            name = signal_name(-code)
             memory = " (out of memory, or from outside)" if name == "SIGKILL" else ""
-            return WorkerDied(f"killed by {name}{memory}{fault_place(words)}", from_outside)
+            how = f"killed by {name}{memory}{fault_place(words)}"
+            return WorkerDied(how, from_outside=name in OUTSIDE)
         if words:
             return WorkerDied(f"exit code {code}: {words}", from_outside=False)
         return WorkerDied(f"exit code {code}", from_outside=code in (SERVER_GONE, None))
 
     def _read_last_words(self) -> str:
         """What the process wrote when it ended."""
+        if sys.platform == "win32":
+            return ""
         with self._last_words as pipe:
             os.set_blocking(pipe.fileno(), False)
             try:
@@ -159,6 +161,14 @@ class WorkerProcess:
     def _close_pipes(self) -> None:
         for pipe in (self._tasks, self._watch, self._last_words):
             pipe.close()
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of those that have no name
+        return f"signal {number}"
 
 
 def fault_place(words: str) -> str:
