@@ -9,14 +9,21 @@ import signal
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from advisor.errors import InputError, explain
 
+SIGNALS = [
+    getattr(signal, each) for each in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, each)
+]
+"""The signals that may interrupt a program; Windows has not all of them."""
+Handler = Callable[[int, FrameType | None], Any]
+"""What Python calls when a signal has come."""
 LIBRARY = sysconfig.get_paths()["stdlib"]
 """The folder of Python's own library."""
 INSTALLED = (LIBRARY, "site-packages", "dist-packages", "<frozen ", "<string>")
@@ -36,28 +43,31 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interrupts_told_apart() -> Iterator[None]:
-    """Let Ctrl-C raise `Interrupted` while the block runs."""
+    """Let Ctrl-C raise `Interrupted` while the block runs, and likewise what else interrupts."""
     # Python delivers signals to the main thread alone, and handlers are set there alone.
-    before = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or not callable(before):
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        """Do what the program does at Ctrl-C."""
-        try:
-            before(number, frame)
-        except Interrupted:
-            raise
-        except KeyboardInterrupt:
-            raise Interrupted from None
-
-    signal.signal(signal.SIGINT, interrupt)
+    before: dict[int, Handler] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                before[number] = handler
+    for number, handler in before.items():
+        signal.signal(number, partial(interrupt, handler))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interrupt(handler: Handler, number: int, frame: FrameType | None) -> None:
+    """Do what the program does at a signal, and raise `Interrupted` where it is interrupted."""
+    try:
+        handler(number, frame)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted from None
 
 
 def user_faults() -> tuple[type[BaseException], ...]:

@@ -19,7 +19,7 @@ import advisor
 from advisor.diagnosis.diagnose import diagnose, glance
 from advisor.diagnosis.finding import BOUNDS
 from advisor.report.diagnosis_page import diagnosis_page
-from advisor.work.processes import one_thread
+from advisor.work.threads import one_thread
 
 DOC = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
 
