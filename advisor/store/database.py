@@ -15,15 +15,15 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from advisor.errors import InputError, explain
+from advisor.errors import AdvisorError
 from advisor.store import tables
+from advisor.store.connections import guard
+from advisor.store.failures import BUSY_SECONDS, as_error
 from advisor.store.location import sqlite_path
 from advisor.store.migrations import migrate
 from advisor.store.study_records import StudyRecords
 from advisor.store.views import statements
 
-BUSY_SECONDS = 60
-"""How long a write waits for another program that holds an SQLite file."""
 CANNOT_OPEN = (
     sa.exc.SQLAlchemyError,
     sqlite3.Error,
@@ -31,8 +31,9 @@ CANNOT_OPEN = (
     OSError,
     RuntimeError,
     ImportError,
+    ValueError,  # a port that is no number
 )
-"""What is raised where a database cannot be opened, read or written."""
+"""What is raised where a database cannot be opened."""
 
 
 class Database:
@@ -47,7 +48,8 @@ class Database:
         storage: Optuna's view of the database.
 
     Raises:
-        InputError: the file is no database, or cannot be written.
+        InputError: the file is no database, is damaged, or cannot be written.
+        MachineError: its disk is full, or its server does not answer.
     """
 
     def __init__(self, url: str, slots: Sequence[str] | None) -> None:
@@ -61,11 +63,8 @@ class Database:
             with self.engine.begin() as connection:
                 bring_up_to_date(connection, slots)
         except CANNOT_OPEN as problem:
-            # SQLAlchemy wraps the error of the database's own driver, which is the shorter one.
-            cause = explain(getattr(problem, "orig", None) or problem)
-            raise InputError(
-                f"The study database {url} cannot be opened: {cause}. {advice(problem)}"
-            ) from problem
+            raise as_error(problem, url, at_opening=True) from problem
+        guard(self.engine, url)
 
     @property
     def engine(self) -> sa.Engine:
@@ -80,10 +79,12 @@ class Database:
 
     def close(self) -> None:
         """Give the file back as one: SQLite folds its log into it, unless it is being read."""
-        self.storage.remove_session()
-        if self.engine.dialect.name == "sqlite":
-            with suppress(sa.exc.OperationalError), self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
+        with suppress(AdvisorError, sa.exc.SQLAlchemyError):
+            self.storage.remove_session()
+            if self.engine.dialect.name == "sqlite":
+                with self.engine.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA busy_timeout=1000")
+                    connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
         self.engine.dispose()
 
     def study(self, name: str) -> StudyRecords:
@@ -126,9 +127,14 @@ def open_storage(url: str) -> RDBStorage:
     The log makes writing 8 times faster, too (measured).
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    arguments = {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else None
+    arguments: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
+    if not url.startswith("sqlite"):
+        # A connection that a server has dropped meanwhile is replaced before it is used.
+        arguments = {"pool_pre_ping": True}
     check_is_database(url)
-    storage = RDBStorage(url, engine_kwargs=arguments)
+    # Optuna would fill in what stands in braces.
+    plain = url.replace("{", "{{").replace("}", "}}")
+    storage = RDBStorage(plain, engine_kwargs=arguments)
     if storage.engine.dialect.name == "sqlite":
         sa.event.listen(storage.engine, "connect", set_pragmas)
         # Connections from before have none of the pragmas.
@@ -153,10 +159,3 @@ def set_pragmas(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
-
-
-def advice(problem: Exception) -> str:
-    """What to do about a database that cannot be opened."""
-    if isinstance(problem, ImportError):
-        return "For PostgreSQL: pip install 'torch-advisor[postgresql]'."
-    return "Give another with --storage sqlite:///FILE.db."

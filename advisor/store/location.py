@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,6 +11,10 @@ DEFAULT = "sqlite:///studies/advisor.db"
 """The database of a user who names none."""
 
 _SQLITE = "sqlite:///"
+_USER = re.compile(r"([a-z][\w+.-]*://[^\s:/?#@]*):(\S*)@")
+"""The user and the password of a URL; a password may have an @ of its own."""
+_OPTION = re.compile(r"([?&]\w*password=)([^\s&]*)")
+"""A password among the options of a URL."""
 
 
 def storage_url(storage: str | None) -> str:
@@ -27,3 +32,20 @@ def sqlite_path(url: str) -> Path | None:
     # What follows a question mark are options, and %20 is a blank.
     path = url.removeprefix(_SQLITE).split("?")[0]
     return Path(unquote(path))
+
+
+def shown(text: str) -> str:
+    """A URL, or a text with URLs in it, with `***` in place of passwords."""
+    return _OPTION.sub(r"\1***", _USER.sub(r"\1:***@", text))
+
+
+def without_password(text: str, url: str) -> str:
+    """What a driver says of the database at `url`, with `***` in place of the URL's password."""
+    # A password that is not written as URLs demand is told in parts, such as that of a host.
+    pieces = set()
+    for _, password in [*_USER.findall(url), *_OPTION.findall(url)]:
+        pieces |= {password, unquote(password), *re.split(r"[@/:?#]", password)}
+    text = shown(text)
+    for piece in sorted(pieces - {""}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", "***", text)
+    return text
