@@ -14,10 +14,9 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from advisor.errors import InputError
+from advisor.store.failures import BUSY_SECONDS
 from advisor.store.location import has_sqlite_form, sqlite_options, sqlite_path
 
-BUSY_SECONDS = 60.0
-"""How long a write waits for another program that holds an SQLite file."""
 READ_SECONDS = 0.5
 """How long the end of a study waits for programs that read its SQLite file."""
 KINDS = ("sqlite", "postgresql")

@@ -17,6 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor.errors import InputError
+from advisor.store.location import shown
 from advisor.store.tables import (
     DIRECTIONS,
     FACTS,
@@ -97,7 +98,7 @@ class StudyRecords:
         """
         if self.name in optuna.get_all_study_names(self._storage):
             raise InputError(
-                f"The database {self._url} has an Optuna study {self.name!r} that is not "
+                f"The database {shown(self._url)} has an Optuna study {self.name!r} that is not "
                 "advisor's; use --name."
             )
         row = {
