@@ -90,7 +90,7 @@ def _read_server(url: str, sql: str, params: Sequence[Any]) -> Table:
 
     # The server refuses to write in such a transaction, which ends with the connection.
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
         with engine.connect() as connection:
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             if params:
