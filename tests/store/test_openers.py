@@ -160,13 +160,11 @@ def test_who_reads_a_view_finds_it_also_while_others_renew_it(tmp_path, whole):
     assert process.returncode == 0
 
 
-def test_a_reader_that_stays_does_not_hold_up_the_next_opening_of_a_server(server, server_url):
+def test_a_reader_that_stays_does_not_hold_up_the_next_opening_of_a_server(server_url):
     import psycopg
 
     Database(server_url, SLOTS).close()
-    words = {"host": str(server.folder), "user": "advisor", "dbname": server_url.split("/")[3]}
-    words["dbname"] = words["dbname"].split("?")[0]
-    with psycopg.connect(**words) as reader:
+    with psycopg.connect(server_url.replace("+psycopg", "")) as reader:
         reader.execute("SELECT * FROM advisor_studies")  # its transaction goes on
         Database(server_url, SLOTS).close()
 
