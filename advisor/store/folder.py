@@ -158,8 +158,10 @@ def remove_empty(folder: Path) -> None:
 
 
 def remove_passing(folder: Path) -> None:
-    """Remove the files that nobody reads again."""
+    """Remove the files that nobody reads again, and folders that are empty."""
     for pattern in PASSING:
         for file in folder.glob(pattern):
             with suppress(OSError):
                 file.unlink()
+    for inner in folder.glob("*/"):
+        remove_empty(inner)

@@ -47,9 +47,9 @@ class ServerLock:
         Raises `MachineError` where the server does not answer.
         """
         try:
-            self._connection = connection = self._engine.connect()
-            connection.detach()  # the pool does not close or lend it
-            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = connection
+            connection.detach()  # the pool does not close it, and lends it to nobody
             for statement in _NOTICE_DEATH:
                 connection.exec_driver_sql(statement)
             self._key = key_of(connection, self._study)
