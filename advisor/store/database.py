@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from advisor.errors import InputError, explain
+from advisor.errors import AdvisorError
 from advisor.store import tables
+from advisor.store.connections import guard
 from advisor.store.creation import bring_up_to_date
 from advisor.store.engine import address_of, fold_log
+from advisor.store.failures import as_error
 from advisor.store.location import sqlite_path
 from advisor.store.study_records import StudyRecords
 
@@ -27,8 +30,9 @@ CANNOT_OPEN = (
     OSError,
     RuntimeError,
     ImportError,
+    ValueError,  # a port that is no number
 )
-"""What is raised where a database cannot be opened, read or written."""
+"""What is raised where a database cannot be opened."""
 
 
 class Database:
@@ -44,7 +48,8 @@ class Database:
         storage: Optuna's view of the database.
 
     Raises:
-        InputError: the file is no database, or cannot be written.
+        InputError: the file is no database, is damaged, or cannot be written.
+        MachineError: its disk is full, or its server does not answer.
     """
 
     def __init__(self, url: str, slots: Sequence[str] | None) -> None:
@@ -58,11 +63,8 @@ class Database:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self.storage = open_storage(url, slots)
         except CANNOT_OPEN as problem:
-            # SQLAlchemy wraps the error of the database's own driver, which is the shorter one.
-            cause = explain(getattr(problem, "orig", None) or problem)
-            raise InputError(
-                f"The study database {url} cannot be opened: {cause}. {advice(problem)}"
-            ) from problem
+            raise as_error(problem, url, at_opening=True) from problem
+        guard(self.engine, url)
 
     @property
     def engine(self) -> sa.Engine:
@@ -77,7 +79,8 @@ class Database:
 
     def close(self) -> None:
         """Give the file back as one: SQLite folds its log into it, unless others have it open."""
-        self.storage.remove_session()
+        with suppress(AdvisorError, sa.exc.SQLAlchemyError):
+            self.storage.remove_session()
         self.engine.dispose()
         if self.path is not None:
             fold_log(self.path)
@@ -116,10 +119,3 @@ def open_storage(url: str, slots: Sequence[str] | None) -> RDBStorage:
     # Optuna fills what is in braces.
     literal = address.url.replace("{", "{{").replace("}", "}}")
     return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)
-
-
-def advice(problem: Exception) -> str:
-    """What to do about a database that cannot be opened."""
-    if isinstance(problem, ImportError):
-        return "For PostgreSQL: pip install 'torch-advisor[postgresql]'."
-    return "Give another with --storage sqlite:///FILE.db."

@@ -16,6 +16,10 @@ _SQLITE = "sqlite:///"
 _ANY_SQLITE = re.compile(r"sqlite(\+(?P<driver>\w+))?://(?P<place>[^?]*)(\?(?P<options>.*))?")
 _YES = ("1", "on", "t", "true", "y", "yes")
 """The words by which an option of an URL is on."""
+_USER = re.compile(r"([a-z][\w+.-]*://[^\s:/?#@]*):(\S*)@")
+"""The user and the password of a URL; a password may have an @ of its own."""
+_OPTION = re.compile(r"([?&]\w*password=)([^\s&]*)")
+"""A password among the options of a URL."""
 
 
 def storage_url(storage: str | None) -> str:
@@ -66,3 +70,20 @@ def sqlite_options(url: str) -> dict[str, str]:
 def has_sqlite_form(url: str) -> bool:
     """Whether the file and its options are written in SQLite's own form, `file:FILE?uri=true`."""
     return sqlite_options(url).get("uri", "").lower() in _YES
+
+
+def shown(text: str) -> str:
+    """A URL, or a text with URLs in it, with `***` in place of passwords."""
+    return _OPTION.sub(r"\1***", _USER.sub(r"\1:***@", text))
+
+
+def without_password(text: str, url: str) -> str:
+    """What a driver says of the database at `url`, with `***` in place of the URL's password."""
+    # A password that is not written as URLs demand is told in parts, such as that of a host.
+    pieces = set()
+    for _, password in [*_USER.findall(url), *_OPTION.findall(url)]:
+        pieces |= {password, unquote(password), *re.split(r"[@/:?#]", password)}
+    text = shown(text)
+    for piece in sorted(pieces - {""}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", "***", text)
+    return text
