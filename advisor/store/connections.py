@@ -40,7 +40,7 @@ def guard(engine: sa.Engine, url: str, path: Path | None) -> None:
     if path is None:
         sa.event.listen(engine, "do_connect", connect_again)
     elif path.is_file():
-        sa.event.listen(engine, "begin", check_in_place(path, url))
+        sa.event.listen(engine, "begin", check_in_place(path.resolve(), url))
 
 
 def connect_again(dialect: sa.Dialect, _: Any, arguments: Any, options: dict[str, Any]) -> Any:

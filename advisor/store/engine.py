@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from advisor.errors import InputError
 from advisor.store.failures import BUSY_SECONDS
-from advisor.store.location import has_sqlite_form, sqlite_options, sqlite_path
+from advisor.store.location import has_sqlite_form, shown, sqlite_options, sqlite_path
 
 SERVER = {"pool_pre_ping": True}
 """Arguments of an engine that replaces a connection which was dropped while models trained."""
@@ -98,7 +98,7 @@ def address_of(url: str) -> Address:
     kind = sa.make_url(url).get_backend_name()
     if kind not in KINDS:
         raise InputError(
-            f"The study database {url} cannot be opened: studies are kept in SQLite or "
+            f"The study database {shown(url)} cannot be opened: studies are kept in SQLite or "
             f"PostgreSQL, not in {kind!r}. Name one with --storage sqlite:///FILE.db."
         )
     return Address(url, {**SERVER, "connect_args": keep_alive_of(sa.make_url(url))})
