@@ -31,6 +31,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ARROWS = {
     "errors": "",
     "user_code": "errors",
+    "faults": "errors",
     "record": "",
     "nested": "",
     "randomness": "",
@@ -39,17 +40,19 @@ ARROWS = {
     "technique": "space",
     "model": "errors",
     "loading": "errors",
+    "content": "loading",
     "data": "errors loading nested randomness study",
-    "training": "data errors model nested randomness study technique",
+    "training": "data errors faults model nested randomness study technique",
     "diagnosis": "errors model randomness record technique training user_code",
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
-    "work": "data diagnosis errors host loading model randomness slots study technique training "
-    "user_code",
-    "search": "errors host model nested randomness record space store study technique training "
-    "user_code work",
-    "verdict": "diagnosis errors randomness record search store technique training user_code work",
+    "work": "data diagnosis errors faults host loading model randomness slots study technique "
+    "training user_code",
+    "search": "errors faults host model nested randomness record space store study technique "
+    "training user_code work",
+    "verdict": "diagnosis errors randomness record search store study technique training user_code "
+    "work",
     "api": "diagnosis errors host model search store study training user_code verdict work",
     "report": "api diagnosis errors host model randomness "
     "search slots space store technique training verdict",

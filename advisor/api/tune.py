@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -126,7 +125,7 @@ def tune_prepared(
     name = prepared.study.name
     with (
         Database(url, prepared.host.built_in_slots) as database,
-        study_folder(url, name) as folder,
+        study_folder(database, name) as folder,
         in_this_process(prepared),
     ):
         # A study that is in the database goes on with the plan that it began with.
@@ -261,7 +260,6 @@ def search_and_confirm(search: Search) -> Recommendation:
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
-    shutil.rmtree(search.folder, ignore_errors=True)
     return Recommendation.from_json(text, ref)
 
 
@@ -304,7 +302,9 @@ def still_answers(
     # A trial that was stopped is trained to its end first.
     if any(trial.is_running for trial in trials):
         return False
-    return is_late or (len(trials) >= study.trials and answered.gain.seeds >= study.seeds)
+    # Seeds on which a training broke were asked for, too.
+    seeds = answered.gain.seeds + answered.gain.left_out
+    return is_late or (len(trials) >= study.trials and seeds >= study.seeds)
 
 
 def first_reason(trials: Sequence[Trial]) -> str:

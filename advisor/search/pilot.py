@@ -130,14 +130,18 @@ def train_longer(
         # The job goes on from the state that it has saved.
         save = state_file(folder, 2 * epochs)
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
-        epochs *= 2
         more = crew.run_by_itself(job)
+        training = more.costs.get("training", 0.0)
+        outcome.costs["training"] = outcome.costs.get("training", 0.0) + training
 
-        # The further epochs belong to the same training.
-        outcome.curve += more.curve
-        outcome.costs["training"] += more.costs.get("training", 0.0)
-        outcome.ended = more.ended
-        outcome.why = more.why
+        # The further epochs belong to the same training. Where it broke in them, it is not longer
+        # than it was.
+        if more.ended is not None:
+            break
+        again = {epoch.epoch for epoch in more.curve}
+        before = [epoch for epoch in outcome.curve if epoch.epoch not in again]
+        outcome.curve = before + more.curve
+        epochs *= 2
     return epochs
 
 
