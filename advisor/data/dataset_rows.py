@@ -13,7 +13,9 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
+from advisor.data.dataset_digests import digest_of_dataset
 from advisor.data.datasets import collate
+from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, split_item
 from advisor.data.raw import Raw, RawKind
 from advisor.errors import InputError
@@ -42,6 +44,9 @@ class RowReader(Protocol):
         `rows`.
         """
 
+    def digest(self) -> str:
+        """A digest of all rows, the same in every process."""
+
 
 @dataclass(frozen=True)
 class StoredRows:
@@ -57,6 +62,10 @@ class StoredRows:
         """The rows, by indexing."""
         at = torch.tensor(rows)
         return mapped(lambda tensor: tensor[at], self.inputs), None
+
+    def digest(self) -> str:
+        """A digest of the tensors' values."""
+        return digest_of_rows(self.inputs)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,10 @@ class RereadRows:
         """The rows, stacked. Raises `InputError` when items have different shapes."""
         items = [split_item(self.dataset[row], self.inputs, self.target)[0] for row in rows]
         return as_inputs(collate(items, self.name)), None
+
+    def digest(self) -> str:
+        """A digest of what the Dataset holds, and of some items."""
+        return digest_of_dataset(self.dataset, lambda row: self.take([row])[0])
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,10 @@ class CollatedRows:
         if self.labels is None or label is None:
             return inputs, None
         return inputs, self._order(label_rows(label), [self.labels[row] for row in rows])
+
+    def digest(self) -> str:
+        """A digest of what the Dataset holds, and of some batches of one item."""
+        return digest_of_dataset(self.dataset, lambda row: self.batch([row])[0])
 
     def batch(self, rows: list[int]) -> tuple[BatchInputs, Any]:
         """Inputs and labels of some rows. Raises `InputError` when `collate_fn` fails."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from advisor.data.dataset_rows import CollatedRows, RowReader, row_reader
+from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, as_one_of_several, split_item
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
@@ -37,16 +38,25 @@ class Inputs(ABC):
     Attributes:
         vocabulary: the token of each id, for texts.
         ids: how many different ids the inputs may hold, or None without ids.
+        columns: the names of a table's columns, those of numbers first; None for what is no table.
     """
 
     vocabulary: tuple[str, ...] | None = None
     ids: int | None = None
+    columns: tuple[str, ...] | None = None
 
     @abstractmethod
     def part(self, train: RowNumbers) -> Part:
         """All rows without targets; means, deviations and medians are those of the rows `train`.
 
         Every part reads the same tensors.
+        """
+
+    @abstractmethod
+    def digest(self, rows: slice) -> str:
+        """A digest of some neighbouring rows, the same for equal rows in every process.
+
+        `rows` are those of one split as the user gave them.
         """
 
     def keys(self) -> np.ndarray[Any, Any] | None:
@@ -100,6 +110,10 @@ class ArrayInputs(Inputs):
         arrays = [tensor.numpy() for tensor in elements(self._tensors)]
         rows = zip(*arrays, strict=True)
         return hashes(tuple(part.tobytes() for part in row) for row in rows)
+
+    def digest(self, rows: slice) -> str:
+        """A digest of the tensors' values in some neighbouring rows."""
+        return digest_of_rows(self._tensors, rows)
 
 
 def _joined(tensors: list[torch.Tensor]) -> torch.Tensor:
@@ -163,6 +177,15 @@ class DatasetInputs(Inputs):
         """The Datasets as they are."""
         del train
         return DatasetPart(self._sources)
+
+    def digest(self, rows: slice) -> str:
+        """A digest of the Dataset that has these rows."""
+        first = 0
+        for source in self._sources:
+            if first == rows.start:
+                return source.digest()
+            first += len(source)
+        raise ValueError(f"no Dataset begins at row {rows.start}")
 
 
 def _count_ids(source: RowReader) -> int | None:
