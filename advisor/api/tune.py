@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from advisor.errors import InputError, SearchError
-from advisor.host.host import Host
+from advisor.api.begun import begun_plan
+from advisor.errors import SearchError
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.search import Event, Listener, Search
@@ -93,7 +93,9 @@ def tune(
         recorded = records.plan()
         first = None
         if recorded is not None:
-            plan = begun_plan(name, Plan.from_json(recorded), plan, prepared.host)
+            begun = begun_plan(prepared, Plan.from_json(recorded), plan)
+            plan = begun.plan
+            prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
         else:
             # The pilot's training is that of the first trial.
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
@@ -154,47 +156,22 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
     records.spend(sum(first.costs.values()))
 
 
-def begun_plan(name: str, begun: Plan, asked: Plan, host: Host) -> Plan:
-    """The plan that a study began with, with the techniques that are not loaded any more.
-
-    Arguments:
-        name: of the study.
-        begun: the plan in the database.
-        asked: the plan that a new study would have now.
-        host: the plugins that are loaded now.
-
-    Raises:
-        InputError: the study was begun with other settings than are asked for now.
-    """
-    changed = []
-    for key, now in asked.identity.items():
-        before = begun.identity.get(key)
-        if before != now:
-            changed.append(f"{key} was {before!r} and is {now!r}")
-    if changed:
-        raise InputError(
-            f"Study {name!r} was begun differently: {'; '.join(changed)}. "
-            f"Begin a new one with --name, or delete this one: advisor studies delete {name}."
-        )
-
-    # Trials with a technique that is gone still count; no further ones are asked for.
-    absent = [technique for technique in begun.techniques if host.find(*technique) is None]
-    return replace(begun, absent=frozenset(absent))
-
-
 def search_and_confirm(search: Search) -> Recommendation:
     """Search, confirm and recommend; or the recommendation that is there, where it still answers.
 
     Raises `SearchError` where the model as it is was never trained to its end.
     """
     study, records, history = search.prepared.study, search.records, search.history
-    ref = search.prepared.ref
+    ref, warnings = search.prepared.ref, search.prepared.warnings
     seconds = search_seconds(study)
     last = records.recommendation()
     if last is not None:
         answered = Recommendation.from_json(last, ref)
         is_late = records.spent() >= seconds
         if still_answers(answered, study, history.trials, is_late):
+            # What could not be compared since then is said with the old answer, too.
+            known = answered.warnings
+            answered.warnings = [*known, *(new for new in warnings if new not in known)]
             return answered
 
     # A study that is resumed has used up a part of its time.

@@ -4,7 +4,7 @@ put together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -47,6 +47,10 @@ class RowReader(Protocol):
     def digest(self) -> str:
         """A digest of all rows, the same in every process."""
 
+    @property
+    def readers(self) -> Mapping[str, object]:
+        """The user's own objects that read the rows anew, by what they are."""
+
 
 @dataclass(frozen=True)
 class StoredRows:
@@ -66,6 +70,11 @@ class StoredRows:
     def digest(self) -> str:
         """A digest of the tensors' values."""
         return digest_of_rows(self.inputs)
+
+    @property
+    def readers(self) -> Mapping[str, object]:
+        """None: the rows are in memory."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,11 @@ class RereadRows:
     def digest(self) -> str:
         """A digest of what the Dataset holds, and of some items."""
         return digest_of_dataset(self.dataset, lambda row: self.take([row])[0])
+
+    @property
+    def readers(self) -> Mapping[str, object]:
+        """The Dataset."""
+        return {"Dataset": self.dataset}
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,11 @@ class CollatedRows:
     def digest(self) -> str:
         """A digest of what the Dataset holds, and of some batches of one item."""
         return digest_of_dataset(self.dataset, lambda row: self.batch([row])[0])
+
+    @property
+    def readers(self) -> Mapping[str, object]:
+        """The Dataset and `collate_fn`."""
+        return {"Dataset": self.dataset, "collate_fn": self.collate}
 
     def batch(self, rows: list[int]) -> tuple[BatchInputs, Any]:
         """Inputs and labels of some rows. Raises `InputError` when `collate_fn` fails."""

@@ -63,6 +63,11 @@ class Inputs(ABC):
         """One number per row, equal for equal raw inputs; None where rows cannot be compared."""
         return None
 
+    @property
+    def readers(self) -> Mapping[str, object]:
+        """The user's own objects that read rows anew for every batch, by what they are."""
+        return {}
+
     def limited(self, rows: int) -> Inputs:
         """These inputs with at most `rows` ids."""
         del rows
@@ -159,6 +164,7 @@ class DatasetInputs(Inputs):
 
     def __init__(self, raws: Mapping[str, Raw], notes: Notes) -> None:
         inputs = count_inputs(raws["train"])
+        self._splits = tuple(raws)
         self._sources = [row_reader(raw, inputs) for raw in raws.values()]
         with preserved():
             counts = [_count_ids(source) for source in self._sources]
@@ -186,6 +192,15 @@ class DatasetInputs(Inputs):
                 return source.digest()
             first += len(source)
         raise ValueError(f"no Dataset begins at row {rows.start}")
+
+    @property
+    def readers(self) -> Mapping[str, object]:
+        """The Datasets that are read anew, and the functions that make batches of their items."""
+        readers: dict[str, object] = {}
+        for split, source in zip(self._splits, self._sources, strict=True):
+            for name, reader in source.readers.items():
+                readers[f"{name} of {split}"] = reader
+        return readers
 
 
 def _count_ids(source: RowReader) -> int | None:

@@ -105,6 +105,11 @@ class Source:
         return digests
 
     @property
+    def readers(self) -> Mapping[str, object]:
+        """The user's own objects that read rows anew for every batch, by what they are."""
+        return self._inputs.readers
+
+    @property
     def redraws(self) -> bool:
         """Whether every seed draws its own train and valid rows, because the user gave no valid."""
         return self._layout.valid is None

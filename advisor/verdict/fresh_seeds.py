@@ -85,6 +85,7 @@ class FreshSeedRuns:
         self._job = Job(
             study=prepared.ref,
             opening_id=prepared.opening_id,
+            content=prepared.content.digest,
             params={},
             seed=0,
             split=0,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from advisor.content.study_content import ContentDigest
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
 from advisor.host.host import Host
@@ -31,6 +32,7 @@ class Job:
     Attributes:
         study: the study, by reference.
         opening_id: names the opening of the study that the job belongs to; a process opens it once.
+        content: of that opening; a process that finds other content does not train.
         params: one technique per slot, and every parameter by its full name.
         seed: of initial draws, batch order and dropout.
         split: of the train and validation rows.
@@ -47,6 +49,7 @@ class Job:
 
     study: StudyRef
     opening_id: str
+    content: ContentDigest
     params: Mapping[str, Any]
     seed: int
     split: int
@@ -121,17 +124,36 @@ def work(job: Job) -> Outcome:
     return outcome
 
 
+OTHER_CONTENT = {
+    "code": "the code of the study was edited while it runs",
+    "files": "a file that the study reads was edited while it runs",
+    "rows": "the data are other rows in each process: they were edited while the study runs, or "
+    "a data function draws them at random and needs a seed",
+}
+"""What a worker says whose study is made of something else than the coordinator's, by its kind."""
+
 _prepared: list[Prepared] = []
 """The one study that this process has open. A job of another opening replaces it."""
 
 
 def prepared_for(job: Job) -> Prepared:
-    """The study of a job, opened once in each process for each opening by a coordinator."""
+    """The study of a job, opened once in each process for each opening by a coordinator.
+
+    Raises `MachineError` where its content is not what the coordinator opened.
+    """
     if not _prepared or _prepared[0].opening_id != job.opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
         prepared = prepare(job.study, job.device)
+        refuse_other_content(job.content, prepared.content.digest)
         _prepared.append(replace(prepared, opening_id=job.opening_id))
     return _prepared[0]
+
+
+def refuse_other_content(wanted: ContentDigest, found: ContentDigest) -> None:
+    """Raise `MachineError` where a worker found another study than its coordinator."""
+    for kind, sentence in OTHER_CONTENT.items():
+        if getattr(wanted, kind) != getattr(found, kind):
+            raise MachineError(sentence)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from advisor.content.study_content import Content
 from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Splits
@@ -25,6 +26,7 @@ from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
+from advisor.work.content import content_of
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -53,6 +55,7 @@ class Prepared:
         device: where models are trained.
         notes: what was understood and done, one sentence each.
         warnings: what the user should know, one sentence each.
+        content: what identifies the study.
         opening_id: a name for this opening of the study, which its jobs carry.
     """
 
@@ -67,6 +70,7 @@ class Prepared:
     device: torch.device
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    content: Content
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -149,18 +153,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     task = study.task
     host = load(ref.plugins, ref.without)
     place = usable_device(device)
-    source = open_source(
-        data=task.data,
-        train=task.train,
-        valid=task.valid,
-        test=task.test,
-        unlabeled=task.unlabeled,
-        target=task.target,
-        kind=task.kind,
-        seed=study.seed,
-        folder=ref.folder(),
-        definitions_only=ref.definitions_only,
-    )
+    source = read_data(ref, study)
 
     # A first model shows how many words there may be.
     with isolated(mix(study.seed, "model")):
@@ -168,7 +161,8 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     source = with_words_for(model, source)
 
     # The model is traced on a batch of training rows; its output for them shows what the task is.
-    train = source.splits(study.seed).train
+    splits = source.splits(study.seed)
+    train = splits.train
     rows = min(EXAMPLE_ROWS, len(train))
     inputs, _ = train.take(torch.arange(rows))
     inputs = to_device(inputs, place)
@@ -198,6 +192,24 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         device=place,
         notes=(*source.notes, *notes),
         warnings=(*source.warnings, *objective.warnings),
+        content=content_of(task, source, splits, model, arguments),
+    )
+
+
+def read_data(ref: StudyRef, study: Study) -> Source:
+    """The data of a study, read anew. Raises `InputError` where they cannot be learned from."""
+    task = study.task
+    return open_source(
+        data=task.data,
+        train=task.train,
+        valid=task.valid,
+        test=task.test,
+        unlabeled=task.unlabeled,
+        target=task.target,
+        kind=task.kind,
+        seed=study.seed,
+        folder=ref.folder(),
+        definitions_only=ref.definitions_only,
     )
 
 

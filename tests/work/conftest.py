@@ -31,6 +31,16 @@ def job(ref, plan) -> Callable[..., Job]:
 
     def job(ref=ref, opening_id="this test", **params):
         own = {**plan.baseline, **plan.defaults_of(plan.baseline), **params}
-        return Job(ref, opening_id, own, seed=1, split=0, batch=16, from_epoch=0, to_epoch=2)
+        return Job(
+            ref,
+            opening_id,
+            plan.content.digest,
+            own,
+            seed=1,
+            split=0,
+            batch=16,
+            from_epoch=0,
+            to_epoch=2,
+        )
 
     return job
