@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from advisor.content.difference import Difference, difference, listed
 from advisor.errors import InputError, listing
+from advisor.randomness import isolated
 from advisor.search.plan import Plan
 from advisor.work.prepare import Prepared, read_data
 
@@ -85,8 +86,13 @@ def advice_on_draws(prepared: Prepared, content: Difference) -> str:
     """What to do where the data are other rows whenever they are read; else the empty text."""
     if not content.rows:
         return ""
-    again = read_data(prepared.ref, prepared.study)
-    if again.digests(again.splits(prepared.study.seed)) == prepared.content.rows:
+    # What draws from a global random state gives other rows from another state.
+    readings = []
+    for seed in (1, 2):
+        with isolated(seed):
+            source = read_data(prepared.ref, prepared.study)
+        readings.append(source.digests(source.splits(prepared.study.seed)))
+    if readings[0] == readings[1]:
         return ""
     return (
         "The data are other rows whenever they are read: a data function that draws at random "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from advisor.api.begun import begun_plan
+from advisor.content.study_content import Content
 from advisor.errors import SearchError
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
@@ -129,9 +131,10 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     url = storage_url(storage)
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
-    _, refs = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))
-    ref = refs[0][0] if refs else None
-    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None)
+    _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
+    ref, plan = rows[0] if rows else (None, "{}")
+    content = Content.from_json(json.loads(plan).get("content"))
+    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None, content)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:
@@ -166,7 +169,7 @@ def search_and_confirm(search: Search) -> Recommendation:
     seconds = search_seconds(study)
     last = records.recommendation()
     if last is not None:
-        answered = Recommendation.from_json(last, ref)
+        answered = Recommendation.from_json(last, ref, search.plan.content)
         is_late = records.spent() >= seconds
         if still_answers(answered, study, history.trials, is_late):
             # What could not be compared since then is said with the old answer, too.
@@ -194,7 +197,7 @@ def search_and_confirm(search: Search) -> Recommendation:
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
     shutil.rmtree(search.folder, ignore_errors=True)
-    return Recommendation.from_json(text, ref)
+    return Recommendation.from_json(text, ref, search.plan.content)
 
 
 def search_seconds(study: Study) -> float:
