@@ -1,6 +1,9 @@
 """Work is a function of a job, and a process opens a study once for each opening of it."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 import advisor
 from advisor.training.ended import Ended
@@ -71,3 +74,14 @@ def test_a_vocabulary_that_is_limited_does_not_read_the_data_again(monkeypatch):
     assert len(prepared.facts.vocabulary) == 9
     prepared.splits(3)
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("code", "edited"), ("files", "edited"), ("rows", "needs a seed")]
+)
+def test_a_process_that_finds_another_study_does_not_train(job, kind, words):
+    ours = job()
+    outcome = work(replace(ours, content=replace(ours.content, **{kind: "another digest"})))
+    assert words in outcome.trouble
+    assert (outcome.ended, outcome.curve) == (None, [])
+    assert work(ours).trouble == ""
