@@ -80,7 +80,7 @@ def test_a_vocabulary_that_is_limited_does_not_read_the_data_again(monkeypatch):
     ("kind", "words"), [("code", "edited"), ("files", "edited"), ("rows", "needs a seed")]
 )
 def test_a_process_that_finds_another_study_does_not_train(job, kind, words):
-    ours = job()
+    ours = job(opening_id=f"opened for {kind}")
     outcome = work(replace(ours, content=replace(ours.content, **{kind: "another digest"})))
     assert words in outcome.trouble
     assert (outcome.ended, outcome.curve) == (None, [])
