@@ -1,1 +1,1 @@
-"""What a study is made of: digests of the user's own code, of the files it reads, of its rows."""
+"""What a study is made of besides its rows: the user's own code and the files it reads."""

@@ -11,6 +11,9 @@ from advisor.content.study_content import Content, Digests
 MOST = 5
 """Changes that a message names; it counts the others."""
 
+FEW_LAYERS = 2
+"""Changed layers that are named although what makes them has changed."""
+
 # The class of a layer among its attributes.
 _CLASS = "class"
 
@@ -40,14 +43,16 @@ def difference(begun: Content, now: Content) -> Difference:
     """What is different now, data first and what follows from other changes last."""
     rows = [*_changed_rows(begun.rows, now.rows)]
     uncompared = tuple(_uncompared(begun.code, now.code))
-    sentences = [
-        *rows,
+    causes = [
         *_changed(begun.code, now.code, uncompared),
-        *_changed(begun.files, now.files),
+        *_changed_files(begun.files, now.files),
         *_changed_texts("the model's argument", begun.arguments, now.arguments),
-        *_changed_model(begun.model, now.model),
     ]
-    return Difference(tuple(sentences), bool(rows), uncompared)
+    # Many layers that changed are explained by the code that makes them.
+    layers = [*_changed_model(begun.model, now.model)]
+    if causes and len(layers) > FEW_LAYERS:
+        layers = []
+    return Difference((*rows, *causes, *layers), bool(rows), uncompared)
 
 
 def listed(sentences: Sequence[str]) -> str:
@@ -78,6 +83,16 @@ def _changed(begun: Digests, now: Digests, left_out: tuple[str, ...] = ()) -> It
             yield f"{name} changed"
         else:
             yield f"{name} is {'gone' if name in begun else 'new'}"
+
+
+def _changed_files(begun: Digests, now: Digests) -> Iterator[str]:
+    """Which files that were read both times have another content.
+
+    A module that was loaded before reads its files no more, and some are read now and then.
+    """
+    for name, before in begun.items():
+        if now.get(name, before) != before:
+            yield f"{name} changed"
 
 
 def _uncompared(begun: Digests, now: Digests) -> Iterator[str]:

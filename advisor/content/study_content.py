@@ -33,7 +33,7 @@ class Content:
     @property
     def digest(self) -> ContentDigest:
         """What another process compares with its own."""
-        return ContentDigest(_digest(self.code), _digest(self.files), _digest(self.rows))
+        return ContentDigest(_digest(self.code), _digest(self.rows), self.files)
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any] | None) -> Content | None:
@@ -47,17 +47,29 @@ class Content:
 
 @dataclass(frozen=True)
 class ContentDigest:
-    """A digest of each kind of content. The built model is not part of it: it follows from these.
+    """What two processes compare. The built model is not part of it: it follows from the rest.
 
     Attributes:
-        code: of the user's own code.
-        files: of the user's files that were read.
-        rows: of the data.
+        code: a digest of the user's own code.
+        rows: a digest of the data.
+        files: digests of the user's files that were read, by their paths.
     """
 
     code: str
-    files: str
     rows: str
+    files: Digests
+
+    def differs_in(self, other: ContentDigest) -> str:
+        """`code`, `rows` or `files`, by the first that is another there; empty where none is.
+
+        A file counts where both have read it: a process that had loaded a module before reads the
+        files of that module no more.
+        """
+        for kind in ("code", "rows"):
+            if getattr(self, kind) != getattr(other, kind):
+                return kind
+        common = self.files.keys() & other.files.keys()
+        return "files" if any(self.files[name] != other.files[name] for name in common) else ""
 
 
 def _digest(parts: Digests) -> str:

@@ -26,6 +26,11 @@ SIZES = 256
 # How many objects inside objects are opened: the transforms of a Dataset in a Subset of a Subset.
 DEPTH = 4
 
+# What has attributes, and holds no objects of a Dataset.
+NOT_OPENED = (
+    type, FunctionType, ModuleType, torch.Tensor, np.ndarray, pd.DataFrame, pd.Series,
+)  # fmt: skip
+
 # Parts of a whole path that stay when the data are moved: a file's name, and often its class.
 PARTS_OF_PATH = 2
 
@@ -40,8 +45,19 @@ def digest_of_dataset(dataset: Any, inputs_of: Callable[[int], Any]) -> str:
         dataset: a map-style Dataset.
         inputs_of: gives the inputs in the item of some number.
     """
-    held = list(_held(dataset, DEPTH, set()))
+    held = [f"{name} {_digest_of_held(value)}" for name, value in _inside(dataset, DEPTH, set())]
     return digest_of_words([len(dataset), *held, *_probed(inputs_of, len(dataset))])
+
+
+def code_of_dataset(dataset: Any) -> tuple[object, ...]:
+    """The classes and functions that a Dataset is made of, with those of the objects inside it.
+
+    They are the class of the Dataset and of each object that it holds, and functions that it holds.
+    """
+    code: list[object] = [type(dataset)]
+    for _, value in _inside(dataset, DEPTH, set()):
+        code.append(value if isinstance(value, (type, FunctionType)) else type(value))
+    return tuple(dict.fromkeys(code))
 
 
 def _probed(inputs_of: Callable[[int], Any], length: int) -> Iterator[str]:
@@ -63,22 +79,21 @@ def _digest_of_item(inputs: Any) -> str:
     return digest_of_rows([tensor.reshape(1, -1) for tensor in tensors])
 
 
-def _held(owner: Any, depth: int, seen: set[int]) -> Iterator[str]:
-    """Digests of what an object holds in its attributes, and in the objects inside them."""
-    if not depth or id(owner) in seen or isinstance(owner, (type, FunctionType, ModuleType)):
+def _inside(owner: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """The attributes of an object, and those of the objects inside it, by their names."""
+    if not depth or id(owner) in seen or isinstance(owner, NOT_OPENED):
         return
     seen.add(id(owner))
     for name, value in sorted(getattr(owner, "__dict__", {}).items()):
-        digest = _digest_of_held(value)
-        if digest:
-            yield f"{name} {digest}"
-            continue
+        yield name, value
         # A Dataset may hold several arrays, or several Datasets.
-        parts = value.values() if isinstance(value, Mapping) else value
-        several = isinstance(value, (list, tuple, Mapping))
-        for part in list(parts)[:SIZES] if several else [value]:
-            yield _digest_of_held(part)
-            yield from _held(part, depth - 1, seen)
+        parts = [value]
+        if isinstance(value, (list, tuple, Mapping)) and not _is_list_of_words(value):
+            inside = value.values() if isinstance(value, Mapping) else value
+            parts = list(inside)[:SIZES]
+            yield from ((name, part) for part in parts)
+        for part in parts:
+            yield from _inside(part, depth - 1, seen)
 
 
 def _digest_of_held(value: Any) -> str:
@@ -90,13 +105,18 @@ def _digest_of_held(value: Any) -> str:
     if isinstance(value, (pd.DataFrame, pd.Series)):
         with suppress(TypeError):  # cells that are lists
             return _hashed(pd.util.hash_pandas_object(value).to_numpy())
-    if isinstance(value, (list, tuple)) and value and all(map(_is_plain, value)):
+    if _is_list_of_words(value):
         return digest_of_words([*map(_without_place, value), *_sizes(value)])
     return ""
 
 
 def _hashed(array: np.ndarray[Any, Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _is_list_of_words(value: Any) -> bool:
+    """Whether a value is a list of numbers, words or file names, or of tuples of them."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(map(_is_plain, value))
 
 
 def _is_plain(value: Any) -> bool:

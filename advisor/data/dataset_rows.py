@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from advisor.data.dataset_digests import digest_of_dataset
+from advisor.data.dataset_digests import code_of_dataset, digest_of_dataset
 from advisor.data.datasets import collate
 from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, split_item
@@ -48,8 +48,8 @@ class RowReader(Protocol):
         """A digest of all rows, the same in every process."""
 
     @property
-    def readers(self) -> Mapping[str, object]:
-        """The user's own objects that read the rows anew, by what they are."""
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The user's code that reads the rows anew, by what it is."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class StoredRows:
         return digest_of_rows(self.inputs)
 
     @property
-    def readers(self) -> Mapping[str, object]:
+    def readers(self) -> Mapping[str, Sequence[object]]:
         """None: the rows are in memory."""
         return {}
 
@@ -99,9 +99,9 @@ class RereadRows:
         return digest_of_dataset(self.dataset, lambda row: self.take([row])[0])
 
     @property
-    def readers(self) -> Mapping[str, object]:
-        """The Dataset."""
-        return {"Dataset": self.dataset}
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The code of the Dataset."""
+        return {"Dataset": code_of_dataset(self.dataset)}
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ class CollatedRows:
         return digest_of_dataset(self.dataset, lambda row: self.batch([row])[0])
 
     @property
-    def readers(self) -> Mapping[str, object]:
-        """The Dataset and `collate_fn`."""
-        return {"Dataset": self.dataset, "collate_fn": self.collate}
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The code of the Dataset, and `collate_fn`."""
+        return {"Dataset": code_of_dataset(self.dataset), "collate_fn": (self.collate,)}
 
     def batch(self, rows: list[int]) -> tuple[BatchInputs, Any]:
         """Inputs and labels of some rows. Raises `InputError` when `collate_fn` fails."""

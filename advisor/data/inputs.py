@@ -64,8 +64,8 @@ class Inputs(ABC):
         return None
 
     @property
-    def readers(self) -> Mapping[str, object]:
-        """The user's own objects that read rows anew for every batch, by what they are."""
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The user's code that reads rows anew for every batch, by what it is."""
         return {}
 
     def limited(self, rows: int) -> Inputs:
@@ -194,9 +194,9 @@ class DatasetInputs(Inputs):
         raise ValueError(f"no Dataset begins at row {rows.start}")
 
     @property
-    def readers(self) -> Mapping[str, object]:
-        """The Datasets that are read anew, and the functions that make batches of their items."""
-        readers: dict[str, object] = {}
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The code of Datasets that are read anew, and of functions that make batches of them."""
+        readers: dict[str, Sequence[object]] = {}
         for split, source in zip(self._splits, self._sources, strict=True):
             for name, reader in source.readers.items():
                 readers[f"{name} of {split}"] = reader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,8 @@ class Source:
         return digests
 
     @property
-    def readers(self) -> Mapping[str, object]:
-        """The user's own objects that read rows anew for every batch, by what they are."""
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The user's code that reads rows anew for every batch, by what it is."""
         return self._inputs.readers
 
     @property

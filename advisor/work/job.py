@@ -151,9 +151,9 @@ def prepared_for(job: Job) -> Prepared:
 
 def refuse_other_content(wanted: ContentDigest, found: ContentDigest) -> None:
     """Raise `MachineError` where a worker found another study than its coordinator."""
-    for kind, sentence in OTHER_CONTENT.items():
-        if getattr(wanted, kind) != getattr(found, kind):
-            raise MachineError(sentence)
+    kind = wanted.differs_in(found)
+    if kind:
+        raise MachineError(OTHER_CONTENT[kind])
 
 
 @contextmanager

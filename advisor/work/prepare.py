@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from advisor.content.files_read import files_read
 from advisor.content.study_content import Content
 from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
@@ -26,7 +27,7 @@ from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
-from advisor.work.content import content_of
+from advisor.work.content import content_of, digests_of_files
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -149,14 +150,15 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     Raises:
         InputError: the parts of the study do not fit together.
     """
-    study = ref.load()
+    with files_read() as loading:
+        study = ref.load()
     task = study.task
     host = load(ref.plugins, ref.without)
     place = usable_device(device)
     source = read_data(ref, study)
 
     # A first model shows how many words there may be.
-    with isolated(mix(study.seed, "model")):
+    with files_read() as building, isolated(mix(study.seed, "model")):
         model, arguments = build_model(task.build, source.facts.named(), task.arguments)
     source = with_words_for(model, source)
 
@@ -180,6 +182,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
     notes = notes_on(task, model, arguments, inputs, output, rows)
+    files = digests_of_files(loading, building, ref.folder())
     return Prepared(
         ref=ref,
         study=study,
@@ -192,7 +195,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         device=place,
         notes=(*source.notes, *notes),
         warnings=(*source.warnings, *objective.warnings),
-        content=content_of(task, source, splits, model, arguments),
+        content=content_of(files, task, source, splits, model, arguments),
     )
 
 

@@ -73,18 +73,15 @@ def test_a_long_list_is_cut_with_the_number_of_the_others():
 def test_the_digests_follow_each_kind_and_not_the_order():
     assert BEGUN.digest == Content(**{**vars(BEGUN), "model": {}}).digest
     assert Content(code={"a": "1", "b": "2"}).digest == Content(code={"b": "2", "a": "1"}).digest
-    for kind, changed in (
-        ("code", "WIDTH in net.py"),
-        ("files", "config.yaml"),
-        ("rows", "the rows"),
-    ):
-        other = now(**{kind: {changed: "x"}}).digest
-        differs = [
-            name
-            for name in ("code", "files", "rows")
-            if getattr(other, name) != getattr(BEGUN.digest, name)
-        ]
-        assert differs == [kind]
+    assert BEGUN.digest.differs_in(BEGUN.digest) == ""
+    for kind, name in (("code", "WIDTH in net.py"), ("files", "config.yaml"), ("rows", "the rows")):
+        assert BEGUN.digest.differs_in(now(**{kind: {name: "x"}}).digest) == kind
+
+
+def test_a_file_that_only_one_process_has_read_is_not_compared():
+    other = now(files={"config.yaml": None, "other.yaml": "x"})
+    assert BEGUN.digest.differs_in(other.digest) == ""
+    assert difference(BEGUN, other).sentences == ()
 
 
 def test_a_content_is_read_back_as_it_was_written():
