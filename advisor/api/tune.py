@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -86,7 +85,7 @@ def tune(
     name = prepared.study.name
     with (
         Database(url, prepared.host.built_in_slots) as database,
-        study_folder(url, name) as folder,
+        study_folder(database, name) as folder,
         crew(workers) as workforce,
         in_this_process(prepared),
     ):
@@ -196,7 +195,6 @@ def search_and_confirm(search: Search) -> Recommendation:
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
-    shutil.rmtree(search.folder, ignore_errors=True)
     return Recommendation.from_json(text, ref, search.plan.content)
 
 
@@ -239,7 +237,9 @@ def still_answers(
     # A trial that was stopped is trained to its end first.
     if any(trial.is_running for trial in trials):
         return False
-    return is_late or (len(trials) >= study.trials and answered.gain.seeds >= study.seeds)
+    # Seeds on which a training broke were asked for, too.
+    seeds = answered.gain.seeds + answered.gain.left_out
+    return is_late or (len(trials) >= study.trials and seeds >= study.seeds)
 
 
 def first_reason(trials: Sequence[Trial]) -> str:

@@ -31,6 +31,9 @@ from advisor.loading.own_modules import imports_noted, source_of
 # How often the code is gone through, at most, until nothing more is known of what it changes.
 _ROUNDS = 6
 
+# What code uses that finds the names of its module by texts which are not known before it runs.
+_BY_TEXT = {("globals",), ("eval",), ("exec",), ("sys", "modules")}
+
 
 def code_parts(
     roots: Mapping[str, object], is_own: Callable[[Path], bool] = is_own_file
@@ -111,7 +114,8 @@ class _Parts:
         if isinstance(code, type):
             return self._class(code)
         if self._owner.module(code):
-            self._later(id(code), partial(self._whole_module, code))
+            filename = str(getattr(code, "__file__", ""))
+            self._later(id(code), partial(self._all_of, vars(code), filename))
         return combine("module", code.__name__)
 
     def _function(self, function: FunctionType) -> str:
@@ -188,6 +192,8 @@ class _Parts:
 
     def _meanings(self, names: Mapping[str, Any], used: set[Chain], filename: str) -> Iterator[str]:
         """What dotted names mean in a module, each as a text."""
+        if not _BY_TEXT.isdisjoint(chain[:2] for chain in used):
+            self._later(("all", id(names)), partial(self._all_of, names, filename))
         for chain in sorted(used):
             value = names.get(chain[0], MISSING)
             if value is not MISSING and not _is_of_python(chain[0]):
@@ -263,14 +269,13 @@ class _Parts:
                     return True
         return False
 
-    def _whole_module(self, module: ModuleType) -> None:
-        """Add all that a module of the user's defines: it is used as a value."""
-        names = vars(module)
+    def _all_of(self, names: Mapping[str, Any], filename: str) -> None:
+        """Add all that a module of the user's defines: which of it is used is not known."""
         for name, value in list(names.items()):
             is_code = isinstance(value, (FunctionType, type))
-            is_own = not is_code or getattr(value, "__module__", "") == module.__name__
+            is_own = not is_code or getattr(value, "__module__", "") == names.get("__name__")
             if is_own and not isinstance(value, ModuleType) and not _is_of_python(name):
-                self._meaning(names, (name,), str(getattr(module, "__file__", "")))
+                self._meaning(names, (name,), filename)
 
     def _imported(self, node: ast.AST, names: Mapping[str, Any]) -> Iterator[str]:
         """What a function imports of the user's own modules when it runs, each as a text."""

@@ -92,7 +92,8 @@ class ObjectDigests:
             return f"str:{self._placed(value)!a}"
         if type(value) in SMALL:
             return leaf(value) or ""
-        if isinstance(value, PurePath):
+        # Not by isinstance, which asks the object for its class.
+        if issubclass(type(value), PurePath):
             return f"path:{self._placed(str(value))!a}"
         if id(value) in self._known:
             return self._known[id(value)][0]
@@ -113,15 +114,16 @@ class ObjectDigests:
 
     def opaque(self, value: Any) -> str:
         """The digest of what has no content that stays the same: its type, and the code in it."""
-        self._opaque.add(id(value))
+        if type(value) is not str and type(value) not in SMALL:  # such an object has many owners
+            self._opaque.add(id(value))
         code: list[str] = []
-        if isinstance(value, Mapping) and not _is_of_the_process(value):
+        if issubclass(type(value), Mapping) and not _is_of_the_process(value):
             code = sorted(
                 f"{_key(key)}={self.of(item)}"
                 for key, item in list(value.items())
                 if isinstance(item, CODE)
             )
-        elif isinstance(value, (list, tuple, set, collections.deque)):
+        elif issubclass(type(value), (list, tuple, set, collections.deque)):
             code = sorted(self.of(item) for item in list(value) if isinstance(item, CODE))
         return combine("opaque", type_name(value), *code)
 
@@ -178,6 +180,8 @@ class ObjectDigests:
         if isinstance(value, (set, frozenset)):
             elements = [self.of(item) for item in sorted(value, key=_key)]
             return combine("set", kind, *sorted(elements), *self._state(value))
+        if isinstance(value, collections.defaultdict):  # it changes where it is read
+            return combine(self.opaque(value), self.of(value.default_factory))
         if isinstance(value, Mapping):
             pairs = [combine(self.of(key), self.of(value[key])) for key in sorted(value, key=_key)]
             return combine("mapping", kind, *sorted(pairs), *self._state(value))
@@ -205,6 +209,8 @@ class ObjectDigests:
         if isinstance(value, (str, bytes, int, float, complex)):
             base = next(each for each in type(value).__mro__ if each in _NUMBERS_AND_TEXTS)
             return combine("value", kind, self.of(base(value)), *self._state(value))
+        if type(value).__module__ == "typing" and hasattr(value, "__origin__"):
+            return combine("generic", self.of(value.__origin__), self.of(value.__args__))
         if isinstance(value, slice):
             return combine("slice", *map(self.of, (value.start, value.stop, value.step)))
         if self._is_own_class(type(value)):

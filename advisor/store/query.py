@@ -9,8 +9,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from advisor.errors import InputError, near, near_files
-from advisor.store.location import sqlite_path
+from advisor.errors import AdvisorError, InputError, near, near_files
+from advisor.store.failures import (
+    BUSY_SECONDS,
+    FOREIGN,
+    OTHER,
+    UNREADABLE,
+    as_error,
+    driver_error,
+    failure_of,
+)
+from advisor.store.location import shown, sqlite_path
 from advisor.store.views import SCHEMA
 
 Table = tuple[list[str], list[tuple[Any, ...]]]
@@ -26,7 +35,7 @@ _READS = frozenset(
 )
 """What SQLite may do for a query; it refuses everything else."""
 
-_WRITE_REFUSED = ("not authorized", "authorization denied", "readonly", "read-only")
+_WRITE_REFUSED = ("not authorized", "authorization denied", "query_only", "read-only transaction")
 """Words by which SQLite and PostgreSQL say that a statement would write."""
 
 _NO_TABLE = re.compile(r'no such table: (\w+)|relation "(\w+)" does not exist')
@@ -42,7 +51,8 @@ def read(url: str, sql: str, params: Sequence[Any] = ()) -> Table:
         params: the values of the `?` in `sql`.
 
     Raises:
-        InputError: the database is not there, or the statement would write or is wrong.
+        InputError: the database is not there or damaged, or the statement would write or is wrong.
+        MachineError: the database does not answer.
     """
     name = sql.strip()
     if name.isidentifier():
@@ -52,7 +62,7 @@ def read(url: str, sql: str, params: Sequence[Any] = ()) -> Table:
     if path is None:
         columns, rows = _read_server(url, sql, params)
     else:
-        columns, rows = _read_sqlite(path, sql, params)
+        columns, rows = _read_sqlite(url, path, sql, params)
     if not columns:
         raise InputError(
             f"advisor query: {sql!r} asks nothing; "
@@ -61,7 +71,7 @@ def read(url: str, sql: str, params: Sequence[Any] = ()) -> Table:
     return columns, rows
 
 
-def _read_sqlite(path: Path, sql: str, params: Sequence[Any]) -> Table:
+def _read_sqlite(url: str, path: Path, sql: str, params: Sequence[Any]) -> Table:
     # SQLite would make an empty database where there is none.
     if not path.is_file():
         raise InputError(
@@ -73,7 +83,7 @@ def _read_sqlite(path: Path, sql: str, params: Sequence[Any]) -> Table:
     # a statement is authorized.
     address = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(address, uri=True, timeout=60)) as connection:
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA query_only=ON")
             connection.set_authorizer(
                 lambda action, *_: sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
@@ -82,7 +92,7 @@ def _read_sqlite(path: Path, sql: str, params: Sequence[Any]) -> Table:
             columns = [column[0] for column in cursor.description or ()]
             return columns, cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning) as problem:
-        raise InputError(_message(str(path), sql, problem)) from problem
+        raise _error(url, str(path), sql, problem) from problem
 
 
 def _read_server(url: str, sql: str, params: Sequence[Any]) -> Table:
@@ -90,7 +100,7 @@ def _read_server(url: str, sql: str, params: Sequence[Any]) -> Table:
 
     # The server refuses to write in such a transaction, which ends with the connection.
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
         with engine.connect() as connection:
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             if params:
@@ -98,18 +108,26 @@ def _read_server(url: str, sql: str, params: Sequence[Any]) -> Table:
             else:  # a user's own % is no placeholder
                 result = connection.execution_options(no_parameters=True).exec_driver_sql(sql)
             return list(result.keys()), [tuple(row) for row in result]
-    except (sa.exc.SQLAlchemyError, ImportError) as problem:
-        raise InputError(_message(url, sql, problem)) from problem
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as problem:
+        raise _error(url, shown(url), sql, problem) from problem
+
+
+def _error(url: str, place: str, sql: str, problem: Exception) -> AdvisorError:
+    """What went wrong with a query: the statement, or else the database."""
+    # A database that is not reached has seen no statement, and its driver gives no code.
+    cause = driver_error(problem)
+    is_seen = isinstance(cause, sqlite3.Error) or getattr(cause, "sqlstate", None)
+    if is_seen and failure_of(cause) in (FOREIGN, UNREADABLE, OTHER):
+        return InputError(_message(place, sql, cause))
+    return as_error(cause, url, at_opening=True)
 
 
 def _message(place: str, sql: str, problem: Exception) -> str:
-    """What went wrong with a query of the database at `place`, and what to do next."""
-    # SQLAlchemy adds the statement and a link below the first line.
+    """What is wrong with a statement for the database at `place`, and what to do next."""
+    # A server shows the place in the statement below the first line.
     text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
     if any(word in text for word in _WRITE_REFUSED):
         return f"advisor query only reads, and this would write: {sql!r}. Nothing was changed."
-    if "not a database" in text:
-        return f"{place} is not a database; name a study database with --storage sqlite:///FILE.db."
 
     missing = _NO_TABLE.search(text)
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from advisor.errors import InputError, listing, near
+from advisor.store.location import shown
 from advisor.store.query import read
 
 LAST = "SELECT json FROM advisor_recommendations ORDER BY created DESC LIMIT 1"
@@ -49,7 +50,7 @@ def not_there(what: str, study: str, url: str) -> InputError:
     # A misspelt name is likelier than a missing study.
     names = study_names(url)
     hint = near(study, names)
-    return InputError(f"{what} in {url}.{hint} Studies there: {listing(names) or 'none'}.")
+    return InputError(f"{what} in {shown(url)}.{hint} Studies there: {listing(names) or 'none'}.")
 
 
 def study_names(url: str) -> list[str]:

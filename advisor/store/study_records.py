@@ -17,6 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor.errors import InputError
+from advisor.store.location import shown
 from advisor.store.tables import (
     DIRECTIONS,
     FACTS,
@@ -46,18 +47,20 @@ class Confirmation:
         arm: the arm in words.
         params: its parameters as JSON.
         seed: the fresh seed.
-        score: on the validation rows.
+        score: on the validation rows; None where the training broke.
         seconds: of the training with its techniques.
         test: score of the test rows; None where they were not scored.
+        why: why the training, or the scoring of the test rows, broke; None where it did not.
     """
 
     phase: str
     arm: str
     params: str
     seed: int
-    score: float
+    score: float | None
     seconds: float
     test: float | None = None
+    why: str | None = None
 
 
 class StudyRecords:
@@ -97,7 +100,7 @@ class StudyRecords:
         """
         if self.name in optuna.get_all_study_names(self._storage):
             raise InputError(
-                f"The database {self._url} has an Optuna study {self.name!r} that is not "
+                f"The database {shown(self._url)} has an Optuna study {self.name!r} that is not "
                 "advisor's; use --name."
             )
         row = {

@@ -52,6 +52,7 @@ confirmations = sa.Table(
     sa.Column("test", sa.Float),
     sa.Column("seconds", sa.Float),
     sa.Column("params", sa.Text, primary_key=True),
+    sa.Column("why", sa.Text),
 )
 recommendations = sa.Table(
     "advisor_recommendations",
@@ -71,3 +72,10 @@ PARAMS: sa.Table = models.TrialParamModel.__table__
 FACTS: sa.Table = models.TrialUserAttributeModel.__table__
 VALUES: sa.Table = models.TrialValueModel.__table__
 STEPS: sa.Table = models.TrialIntermediateValueModel.__table__
+
+# How Optuna knows that a database has its tables, and which ones.
+SCHEMA_VERSION: int = models.SCHEMA_VERSION
+VERSION: sa.Table = models.VersionInfoModel.__table__
+REVISION = sa.Table(
+    "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from advisor.content.files_read import files_read
-from advisor.content.study_content import Content
+from advisor.content.study_content import Content, ContentDigest
 from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Splits
 from advisor.host.host import Host, load
 from advisor.loading.model import build_model
 from advisor.model.tracing.trace import materialize, trace
-from advisor.randomness import isolated, mix
+from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
 from advisor.training.criterion import Criterion
 from advisor.training.noise import noisy
@@ -80,6 +80,16 @@ class Prepared:
         return Criterion(self.objective.metric, self.study.reach)
 
     @property
+    def digest(self) -> ContentDigest:
+        """What another process that opens the study compares with its own.
+
+        A pickled study brings its code with it, so that this is the same everywhere; the source of
+        a notebook is not.
+        """
+        digest = self.content.digest
+        return digest if self.ref.pickled is None else replace(digest, code="")
+
+    @property
     def facts(self) -> Facts:
         """Facts of the data."""
         return self.source.facts
@@ -105,8 +115,8 @@ class Prepared:
 
     def build(self, seed: int) -> nn.Module:
         """The user's model, with the initial draws of `seed`."""
-        # A user's constructor draws from torch's global random state.
-        torch.manual_seed(mix(seed, "model"))
+        # A user's constructor draws from global random states.
+        start_from(mix(seed, "model"))
         task = self.study.task
         model, _ = build_model(task.build, self.facts.named(), task.arguments)
         make_dense(model)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
+import linecache
+import re
 import sys
 import textwrap
+import threading
+from decimal import Decimal
+from pathlib import Path
 
+import numpy
+import pandas
 import pytest
 
 from advisor.content.code import code_parts
@@ -514,6 +523,41 @@ FORMS = {
         ("SIZE = 3", "SIZE = 4"),
         "SIZE in net.py",
     ),
+    "a function that is found by a text": (
+        "def f(): return 1\ndef build(name='f'): return globals()[name]()\n",
+        ("return 1", "return 2"),
+        "f in net.py",
+    ),
+    "a class with a type filled in": (
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass Net(Generic[T]):\n    def f(self): return 1\nbuild = Net[int]\n",
+        ("return 1", "return 2"),
+        "Net.f in net.py",
+    ),
+    "a dictionary with a default": (
+        "from collections import defaultdict\nD = defaultdict(lambda: 3)\ndef build(): return D[1]\nbuild()\n",
+        ("lambda: 3", "lambda: 4"),
+        "D in net.py",
+    ),
+    "that it was read": (
+        "from collections import defaultdict\nD = defaultdict(lambda: 3)\ndef build(): return D[1]\nbuild()\n",
+        ("\nbuild()", "\nbuild(), build()"),
+        None,
+    ),
+    "methods put in by a loop": (
+        "class Net: pass\nfor i in range(2): setattr(Net, f'm{i}', lambda self, i=i: i)\nbuild = Net\n",
+        ("i=i: i", "i=i: -i"),
+        "Net in net.py",
+    ),
+    "what decides by the environment": (
+        "import os\nFLIP = os.environ.get('ADVISOR_TEST_FLIP', 'no')\ndef build(): return FLIP\n",
+        ("'no'", "'yes'"),
+        "FLIP in net.py",
+    ),
+    "a backward": (
+        "import torch\nclass F(torch.autograd.Function):\n    @staticmethod\n    def forward(c, x): return x\n    @staticmethod\n    def backward(c, g): return g\ndef build(x): return F.apply(x)\n",
+        ("return g", "return -g"),
+        "F.backward in net.py",
+    ),
     "a function that exec made": (
         "names = {}\nexec('def f(x): return x + 1', names)\nbuild = names['f']\n",
         ("x + 1", "x + 2"),
@@ -526,3 +570,72 @@ FORMS = {
 def test_every_form_of_code_counts_by_what_it_does(folder, text, edit, part):
     found = changed(folder, {"net.py": text}, {"net.py": edited(text, edit)})
     assert part in found if part else not found
+
+
+def test_the_environment_counts_where_a_constant_reads_it(folder, monkeypatch):
+    text = "import os\nACT = os.environ.get('ADVISOR_TEST_ACT')\ndef build(): return ACT\n"
+    write(folder, {"net.py": text})
+    first = parts_of(folder)
+    monkeypatch.setenv("ADVISOR_TEST_ACT", "ReLU")
+    write(folder, {"net.py": text + "#\n"})  # so that it runs again
+    second = parts_of(folder)
+    assert {name for name in first if first[name] != second[name]} == {"ACT in net.py"}
+
+
+def test_a_cell_of_a_notebook_has_its_source_and_no_file(folder):
+    def parts(number, text):
+        filename = str(folder / f"ipykernel_{number}" / f"{number}.py")
+        linecache.cache[filename] = len(text), None, text.splitlines(keepends=True), filename
+        names = {"__name__": "__main__"}
+        exec(compile(text, filename, "exec"), names)
+        return code_parts({"model": names["build"]})
+
+    first = parts(1, "N = 3\ndef build():\n    return N\n")
+    assert first.keys() == {"model", "build", "N"}
+    assert not [digest for digest in first.values() if digest.startswith("py")]
+    assert parts(2, "# again\n\nN = 3\ndef build(): return N\n") == first
+    assert parts(3, "N = 4\ndef build(): return N\n")["N"] != first["N"]
+    assert parts(4, "N = 3\ndef build(): return -N\n")["build"] != first["build"]
+
+
+def test_values_of_every_kind_count_by_their_content():
+    import torch
+
+    grow = torch.nn.Linear(2, 2), [1], {"a": {1, 2}}
+    values = {
+        "none": None, "text": "relu", "list": [1, 2.0, "a"], "table": {"b": 1, "a": (2,)},
+        "path": Path("a/b"), "date": datetime.date(2020, 1, 2), "decimal": Decimal("1.5"),
+        "pattern": re.compile("a+"), "range": range(3), "type": torch.float32,
+        "tensor": torch.arange(3), "half": torch.ones(2, dtype=torch.bfloat16), "empty": torch.ones(0),
+        "sparse": torch.eye(2).to_sparse(), "meta": torch.ones(2, device="meta"),
+        "number": numpy.float32(1), "array": numpy.array([["a", None]], dtype=object),
+        "days": numpy.array(["2020-01-01"], dtype="datetime64[D]"), "zero": numpy.zeros((0, 2)),
+        "frame": pandas.DataFrame({"a": [1, 2], "b": ["x", None]}), "grow": grow,
+    }  # fmt: skip
+    first = code_parts(values)
+    assert code_parts(copy.deepcopy(values)) == first
+    assert len(set(first.values())) == len(values)
+    values["frame"].loc[0, "b"] = "y"
+    values["tensor"][1] = 5
+    grow[2]["a"].add(3)
+    second = code_parts(values)
+    assert {name for name in first if first[name] != second[name]} == {"frame", "tensor", "grow"}
+
+
+class Hostile:
+    """An object that raises wherever it is looked at."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+
+def test_what_cannot_be_looked_at_counts_by_its_type():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    cyclic = {}
+    cyclic["self"] = cyclic
+    values = {"hostile": Hostile(), "lock": threading.Lock(), "deep": deep, "cyclic": cyclic}
+    assert code_parts(values) == code_parts(
+        {**values, "hostile": Hostile(), "lock": threading.Lock()}
+    )

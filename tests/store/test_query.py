@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import optuna
 import pytest
@@ -240,5 +241,5 @@ def test_a_database_that_only_optuna_has_written_is_told_so(tmp_path, name):
 
 @pytest.mark.parametrize("url", ["nonsense://host/name", "postgresql+nodriver://host/name"])
 def test_an_unknown_kind_of_database_is_refused(url):
-    with pytest.raises(InputError, match="advisor query"):
+    with pytest.raises(InputError, match=f"The study database {re.escape(url)} cannot be"):
         read(url, "advisor_trials")

@@ -422,7 +422,7 @@ def test_what_is_no_database_is_refused_with_its_name_and_unchanged(tmp_path, gi
 )
 def test_an_url_of_no_known_database_is_refused_with_its_name(url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="cannot be opened") as refused:
+    with pytest.raises(InputError, match="cannot be") as refused:
         Database(url, SLOTS)
     assert url in str(refused.value)
 
@@ -498,7 +498,7 @@ def test_a_study_is_begun_as_a_whole_or_not_at_all(database, url, monkeypatch):
     before = everything(database, url)
     records = database.study("digits")
     monkeypatch.setattr("advisor.store.study_records.plans", sa.table("no_such_table"))
-    with pytest.raises(sa.exc.SQLAlchemyError):
+    with pytest.raises(InputError, match="no_such_table"):
         records.begin("accuracy", "maximize", PLAN, None)
     assert everything(database, url) == before
 
@@ -508,6 +508,6 @@ def test_a_study_is_deleted_as_a_whole_or_not_at_all(database, url, monkeypatch)
     before = everything(database, url)
     column = sa.column("study_id")
     monkeypatch.setattr(tables, "OPTUNA_TABLES", [sa.table("no_such_table", column)])
-    with pytest.raises(sa.exc.SQLAlchemyError):
+    with pytest.raises(InputError, match="no_such_table"):
         database.delete("digits")
     assert everything(database, url) == before

@@ -110,9 +110,10 @@ def test_a_file_that_is_edited_while_a_study_runs_stops_its_workers(write):
     file = write("study.py", READS_A_FILE)
     write("width.txt", "4")
     ref = StudyRef(file=file)
-    plan = make_plan(prepare(ref))
+    prepared = prepare(ref)
+    plan = make_plan(prepared)
     params = {**plan.baseline, **plan.defaults_of(plan.baseline)}
-    job = Job(ref, "begun", plan.content.digest, params, 1, 0, batch=16, from_epoch=0, to_epoch=1)
+    job = Job(ref, "begun", prepared.digest, params, 1, 0, batch=16, from_epoch=0, to_epoch=1)
     assert work(job).trouble == ""
     write("width.txt", "6")
     assert "a file that the study reads was edited" in work(replace(job, opening_id="new")).trouble
