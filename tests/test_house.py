@@ -46,10 +46,12 @@ ARROWS = {
     "host": "errors loading space technique",
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
-    "work": "data diagnosis errors faults host loading model randomness slots study technique training",
-    "search": "errors faults host model nested randomness record space store technique training work",
-    "verdict": "diagnosis errors randomness record search store study technique training work",
-    "api": "diagnosis errors host model search store study training verdict work",
+    "work": "content data diagnosis errors faults host loading model randomness slots study technique "
+    "training",
+    "search": "content errors faults host model nested randomness record space store technique "
+    "training work",
+    "verdict": "content diagnosis errors randomness record search store study technique training work",
+    "api": "content diagnosis errors model randomness search store study training verdict work",
     "report": "api diagnosis errors host model randomness "
     "search slots space store technique training verdict",
     "cli": "api errors host loading report space store technique testing verdict work",

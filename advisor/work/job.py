@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import advisor
+from advisor.content.study_content import ContentDigest
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
 from advisor.faults import is_out_of_memory, machine_fault
@@ -41,6 +42,7 @@ class Job:
     Attributes:
         study: the study, by reference.
         opening_id: names the opening of the study that the job belongs to; a process opens it once.
+        content: of that opening; a process that finds other content does not train.
         params: one technique per slot, and every parameter by its full name.
         seed: of initial draws, batch order and dropout.
         split: of the train and validation rows.
@@ -57,6 +59,7 @@ class Job:
 
     study: StudyRef
     opening_id: str
+    content: ContentDigest
     params: Mapping[str, Any]
     seed: int
     split: int
@@ -157,6 +160,14 @@ def without_trouble(outcome: Outcome) -> Outcome:
     return outcome
 
 
+OTHER_CONTENT = {
+    "code": "the code of the study was edited while it runs",
+    "files": "a file that the study reads was edited while it runs",
+    "rows": "the data are other rows in each process: they were edited while the study runs, or "
+    "a data function draws them at random and needs a seed",
+}
+"""What a worker says whose study is made of something else than the coordinator's, by its kind."""
+
 _prepared: list[Prepared] = []
 """The one study that this process has open. A job of another opening replaces it."""
 
@@ -165,7 +176,7 @@ def prepared_for(job: Job) -> Prepared:
     """The study of a job, opened once in each process for each opening by a coordinator.
 
     Raises `MachineError` where it cannot be opened: the coordinator has opened it, so that it is
-    not the arm of the job that is at fault.
+    not the arm of the job that is at fault; and where it is made of something else.
     """
     if not _prepared or _prepared[0].opening_id != job.opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
@@ -176,8 +187,16 @@ def prepared_for(job: Job) -> Prepared:
                 "The study was opened when the command began, and a worker cannot open it again: "
                 f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
             ) from problem
+        refuse_other_content(job.content, prepared.digest)
         _prepared.append(replace(prepared, opening_id=job.opening_id))
     return _prepared[0]
+
+
+def refuse_other_content(wanted: ContentDigest, found: ContentDigest) -> None:
+    """Raise `MachineError` where a worker found another study than its coordinator."""
+    kind = wanted.differs_in(found)
+    if kind:
+        raise MachineError(OTHER_CONTENT[kind])
 
 
 def check_device(prepared: Prepared) -> None:
