@@ -24,10 +24,11 @@ from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
-from advisor.technique import KEEP, Technique
+from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
@@ -211,17 +212,6 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
     return plan
 
 
-def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a study wants a technique: one that it names, or else a standard one.
-
-    `only` are the names that the study gives, by slot.
-    """
-    if technique.name == KEEP:
-        return False
-    names = only.get(technique.slot)
-    return technique.standard if names is None else technique.name in names
-
-
 def try_technique(plan: Plan, technique: Technique, run: Run) -> None:
     """Add a technique to a plan that is being made, or the reason why it does not fit the run."""
     why_not = why_unfit(technique, run)
@@ -250,7 +240,7 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
             return technique.unfit(run)
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
-    except Exception as problem:  # a plugin's bug costs the technique, not the study
+    except user_faults() as problem:  # a plugin's bug costs the technique, not the study
         refused = machine_fault(problem)
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem

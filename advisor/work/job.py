@@ -25,9 +25,11 @@ from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.process_settings import settings_kept
 from advisor.work.study_ref import StudyRef
+from advisor.work.worker import tell_begun
 
 OWN_FOLDERS = ("site-packages", str(Path(advisor.__file__).parent))
 """Parts of the paths of files that are not the user's: a line of theirs explains less."""
@@ -49,6 +51,8 @@ class Job:
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
         epochs: of a full training; None where it ends at `to_epoch`.
+        name: what it is called in messages, and where deaths of its workers are counted.
+        seconds: that it may take, without the opening of the study; None for no limit.
         load, save: files of the training state; training starts anew where `load` is missing.
         loss_limit: training loss before step 20 above which the run gives up, or None.
         precheck: check the signal before training, and do not train a model where it dies.
@@ -74,6 +78,8 @@ class Job:
     test: str | None = None
     device: str = "cpu"
     epochs: int | None = None
+    name: str = "a training"
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,10 +132,11 @@ def work(job: Job) -> Outcome:
     try:
         prepared = prepared_for(job)
         check_device(prepared)
+        tell_begun()
         # The next job in this process must not notice what this one has set.
         with settings_kept():
             train_into(outcome, job, prepared)
-    except Exception as problem:  # a technique or the user's model may raise anything
+    except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
     return outcome
 
@@ -153,13 +160,6 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
         gc.collect()
 
 
-def without_trouble(outcome: Outcome) -> Outcome:
-    """The outcome. Raises `MachineError` where the machine refused what its job needed."""
-    if outcome.trouble:
-        raise MachineError(outcome.trouble)
-    return outcome
-
-
 OTHER_CONTENT = {
     "code": "the code of the study was edited while it runs",
     "files": "a file that the study reads was edited while it runs",
@@ -178,17 +178,22 @@ def prepared_for(job: Job) -> Prepared:
     Raises `MachineError` where it cannot be opened: the coordinator has opened it, so that it is
     not the arm of the job that is at fault; and where it is made of something else.
     """
-    if not _prepared or _prepared[0].opening_id != job.opening_id:
+    try:
+        prepared = open_once(job.study, job.device, job.opening_id)
+    except user_faults() as problem:  # files of the user's may raise anything
+        raise MachineError(
+            "The study was opened when the command began, and a worker cannot open it again: "
+            f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
+        ) from problem
+    refuse_other_content(job.content, prepared.digest)
+    return prepared
+
+
+def open_once(ref: StudyRef, device: str, opening_id: str) -> Prepared:
+    """A study, which this process opens where the one that it has open is of another opening."""
+    if not _prepared or _prepared[0].opening_id != opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
-        try:
-            prepared = prepare(job.study, job.device)
-        except (Exception, SystemExit) as problem:  # files of the user's may raise anything
-            raise MachineError(
-                "The study was opened when the command began, and a worker cannot open it again: "
-                f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
-            ) from problem
-        refuse_other_content(job.content, prepared.digest)
-        _prepared.append(replace(prepared, opening_id=job.opening_id))
+        _prepared.append(replace(prepare(ref, device), opening_id=opening_id))
     return _prepared[0]
 
 
