@@ -39,6 +39,7 @@ ARROWS = {
     "technique": "space",
     "model": "errors",
     "loading": "errors",
+    "content": "loading",
     "data": "errors loading nested randomness study",
     "training": "data errors faults model nested randomness study technique",
     "diagnosis": "errors model randomness record technique training",
