@@ -234,7 +234,7 @@ def built_run(job: Job, prepared: Prepared) -> Run:
         return prepared.run(job.seed, job.split, cache)
     except Exception as problem:  # the user's constructor may raise anything
         missing = [each for each in causes_of(problem) if isinstance(each, OSError)]
-        if not missing or is_out_of_memory(problem):
+        if not missing or machine_fault(problem) or is_out_of_memory(problem):
             raise
         raise MachineError(
             "The model was built when the study was opened, and cannot be built now: "
