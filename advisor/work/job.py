@@ -17,7 +17,7 @@ import advisor
 from advisor.content.study_content import ContentDigest
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
-from advisor.faults import is_out_of_memory, machine_fault
+from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
 from advisor.training.ended import Ended, StoppedEarly
@@ -239,7 +239,7 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     """
     run = built_run(job, prepared)
     try:
-        outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
+        outcome.actions = applied(run, job, prepared)
         train_run(outcome, job, prepared, run)
         # Code that training calls may have entered something, too.
         check_costs("the training", run.costs)
@@ -256,11 +256,32 @@ def built_run(job: Job, prepared: Prepared) -> Run:
     cache = Path(job.cache) if job.cache else None
     try:
         return prepared.run(job.seed, job.split, cache)
-    except OSError as problem:
+    except Exception as problem:  # the user's constructor may raise anything
+        missing = [each for each in causes_of(problem) if isinstance(each, OSError)]
+        if not missing or machine_fault(problem) or is_out_of_memory(problem):
+            raise
         raise MachineError(
             "The model was built when the study was opened, and cannot be built now: "
-            f"{explain_with_place(problem)}."
+            f"{explain_with_place(missing[-1])}. Bring back the file that it reads."
         ) from problem
+
+
+def applied(run: Run, job: Job, prepared: Prepared) -> dict[str, str]:
+    """Apply the techniques of a job, and return what each of them did, by slot.
+
+    Raises `MachineError` where the study's word vectors are gone, which were there when it was
+    opened.
+    """
+    try:
+        return apply(run, techniques_in_order(prepared.host, job.params))
+    except Exception as problem:  # a technique may raise anything
+        vectors = prepared.study.task.vectors
+        if vectors is not None and not Path(vectors).exists():
+            raise MachineError(
+                f"The word vectors {vectors} were there when the study was opened, and are gone: "
+                f"{explain(problem)}. Bring the file back."
+            ) from problem
+        raise
 
 
 def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
