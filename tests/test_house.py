@@ -47,13 +47,14 @@ ARROWS = {
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
-    "work": "data diagnosis errors faults host loading model randomness slots study technique "
+    "work": "content data diagnosis errors faults host loading model randomness slots study technique "
     "training user_code",
-    "search": "errors faults host model nested randomness record space store study technique "
+    "search": "content errors faults host model nested randomness record space store study technique "
     "training user_code work",
-    "verdict": "diagnosis errors randomness record search store study technique training user_code "
-    "work",
-    "api": "diagnosis errors host model search store study training user_code verdict work",
+    "verdict": "content diagnosis errors randomness record search store study technique training "
+    "user_code work",
+    "api": "content diagnosis errors model randomness search store study training user_code "
+    "verdict work",
     "report": "api diagnosis errors host model randomness "
     "search slots space store technique training verdict",
     "cli": "api errors host loading report space store technique testing user_code verdict work",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from advisor.errors import InputError, SearchError
-from advisor.host.host import Host
+from advisor.api.begun import begun_plan
+from advisor.content.study_content import Content
+from advisor.errors import SearchError
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.reporting import Reporter
@@ -134,7 +136,9 @@ def tune_prepared(
         workforce.deaths = StoredDeaths(database.engine, name)
         first = None
         if recorded is not None:
-            plan = begun_plan(name, Plan.from_json(recorded), plan, prepared.host)
+            begun = begun_plan(prepared, Plan.from_json(recorded), plan)
+            plan = begun.plan
+            prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
         else:
             # The pilot's training is that of the first trial. What was counted for a study that
             # was never begun may have been another model's.
@@ -171,9 +175,10 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     url = storage_url(storage)
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
-    _, refs = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))
-    ref = refs[0][0] if refs else None
-    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None)
+    _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
+    ref, plan = rows[0] if rows else (None, "{}")
+    content = Content.from_json(json.loads(plan).get("content"))
+    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None, content)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:
@@ -198,47 +203,22 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
     records.spend(sum(first.costs.values()))
 
 
-def begun_plan(name: str, begun: Plan, asked: Plan, host: Host) -> Plan:
-    """The plan that a study began with, with the techniques that are not loaded any more.
-
-    Arguments:
-        name: of the study.
-        begun: the plan in the database.
-        asked: the plan that a new study would have now.
-        host: the plugins that are loaded now.
-
-    Raises:
-        InputError: the study was begun with other settings than are asked for now.
-    """
-    changed = []
-    for key, now in asked.identity.items():
-        before = begun.identity.get(key)
-        if before != now:
-            changed.append(f"{key} was {before!r} and is {now!r}")
-    if changed:
-        raise InputError(
-            f"Study {name!r} was begun differently: {'; '.join(changed)}. "
-            f"Begin a new one with --name, or delete this one: advisor studies delete {name}."
-        )
-
-    # Trials with a technique that is gone still count; no further ones are asked for.
-    absent = [technique for technique in begun.techniques if host.find(*technique) is None]
-    return replace(begun, absent=frozenset(absent))
-
-
 def search_and_confirm(search: Search) -> Recommendation:
     """Search, confirm and recommend; or the recommendation that is there, where it still answers.
 
     Raises `SearchError` where the model as it is was never trained to its end.
     """
     study, records, history = search.prepared.study, search.records, search.history
-    ref = search.prepared.ref
+    ref, warnings = search.prepared.ref, search.prepared.warnings
     seconds = search_seconds(study)
     last = records.recommendation()
     if last is not None:
-        answered = Recommendation.from_json(last, ref)
+        answered = Recommendation.from_json(last, ref, search.plan.content)
         is_late = records.spent() >= seconds
         if still_answers(answered, study, history.trials, is_late):
+            # What could not be compared since then is said with the old answer, too.
+            known = answered.warnings
+            answered.warnings = [*known, *(new for new in warnings if new not in known)]
             return answered
 
     # A study that is resumed has used up a part of its time.
@@ -260,7 +240,7 @@ def search_and_confirm(search: Search) -> Recommendation:
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
-    return Recommendation.from_json(text, ref)
+    return Recommendation.from_json(text, ref, search.plan.content)
 
 
 def search_seconds(study: Study) -> float:

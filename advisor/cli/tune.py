@@ -8,6 +8,7 @@ import click
 
 from advisor.cli.options import as_json, grouped, storage
 from advisor.cli.task_options import TaskOptions, study_ref, task_options
+from advisor.store.location import storage_url
 
 OPTIONS = (
     # How much is spent.
@@ -90,7 +91,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
-    ref = study_ref(task, vars(budget))
+    ref = study_ref(task, vars(budget), storage_url(storage))
 
     # These load torch, so they come after the options have been checked.
     from advisor.work.processes import warm_up

@@ -80,6 +80,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
     return Job(
         study=prepared.ref,
         opening_id=prepared.opening_id,
+        content=prepared.digest,
         params={**plan.baseline, **plan.defaults_of(plan.baseline)},
         seed=mix(seed, "search"),  # that of all trials of the search
         split=seed,

@@ -189,6 +189,7 @@ class Search:
         return Job(
             study=prepared.ref,
             opening_id=prepared.opening_id,
+            content=prepared.digest,
             params=trial.params,
             seed=mix(prepared.study.seed, "search"),  # the same for all, so that they compare
             split=prepared.study.seed,

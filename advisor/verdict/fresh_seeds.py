@@ -86,6 +86,7 @@ class FreshSeedRuns:
         self._job = Job(
             study=prepared.ref,
             opening_id=prepared.opening_id,
+            content=prepared.digest,
             params={},
             seed=0,
             split=0,

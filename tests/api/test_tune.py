@@ -169,6 +169,8 @@ def test_a_coordinator_that_is_killed_loses_and_doubles_nothing(tmp_path):
     whole = advisor.tune(str(file), storage=str(tmp_path / "whole.db"), workers=0)
     assert _timeless(json.loads(killed.to_json())) == _timeless(json.loads(whole.to_json()))
     assert killed.trials.total == 16
+    left = {path.name for path in tmp_path.iterdir()} - {"iris.py", "__pycache__"}
+    assert left == {"killed.db", "whole.db"}
     numbers = [
         row[0]
         for row in read(
