@@ -19,6 +19,7 @@ from advisor.store.database import Database
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.read_back import read_back, version_in
 from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
 from advisor.study import Study
@@ -93,7 +94,9 @@ def tune(
         recorded = records.plan()
         first = None
         if recorded is not None:
-            plan = begun_plan(name, Plan.from_json(recorded), plan, prepared.host)
+            with records.reading("plan"):
+                begun = Plan.from_json(recorded)
+            plan = begun_plan(name, begun, plan, prepared.host)
         else:
             # The pilot's training is that of the first trial.
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
@@ -128,8 +131,10 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
     _, refs = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))
-    ref = refs[0][0] if refs else None
-    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None)
+    text_of_ref = refs[0][0] if refs else None
+    with read_back(study, "reference", version_in(text)):
+        ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
+    return Recommendation.from_json(text, ref)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:

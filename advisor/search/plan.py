@@ -16,11 +16,13 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from advisor import __version__
 from advisor.errors import InputError, explain, listing, near
 from advisor.host.host import Host
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
+from advisor.store.read_back import check_types
 from advisor.technique import KEEP, Technique
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
@@ -153,6 +155,7 @@ class Plan:
         del plain["absent"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
+        plain["versions"] = {"advisor": __version__}
         return plain
 
     @classmethod
@@ -160,8 +163,12 @@ class Plan:
         """The plan that `to_json` wrote."""
         space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
         skipped = [Skip(**skip) for skip in plain["skipped"]]
-        # All else is as JSON keeps it.
-        return cls(**{**plain, "space": space, "skipped": skipped})
+        # All else is as JSON keeps it; who wrote the plan is no part of it.
+        parts = {**plain, "space": space, "skipped": skipped}
+        parts.pop("versions", None)
+        plan = cls(**parts)
+        check_types(plan)
+        return plan
 
 
 def make_plan(prepared: Prepared) -> Plan:
