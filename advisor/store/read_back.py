@@ -80,7 +80,7 @@ def json_object(text: str | None) -> dict[str, Any]:
 
 
 def version_in(text: str | None) -> str:
-    """The version of the advisor that wrote a plan or a recommendation; empty where it says none."""
+    """The version of the advisor that wrote a plan or an answer; empty where it says none."""
     versions = _value_in(text, "versions")
     version = versions.get("advisor") if isinstance(versions, dict) else None
     return version if isinstance(version, str) else ""
@@ -100,7 +100,7 @@ def _value_in(text: str | None, key: str) -> object:
 
 
 def check_types(record: object) -> None:
-    """Raise `TypeError` where a field of a record that was read back has a value of another type."""
+    """Raise `TypeError` where a field of a record that was read back has another type."""
     for name, hint in get_type_hints(type(record)).items():
         value = getattr(record, name)
         if not is_of_type(value, hint):
