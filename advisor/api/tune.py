@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -85,7 +84,7 @@ def tune(
     name = prepared.study.name
     with (
         Database(url, prepared.host.built_in_slots) as database,
-        study_folder(url, name) as folder,
+        study_folder(database, name) as folder,
         crew(workers) as workforce,
         in_this_process(prepared),
     ):
@@ -221,7 +220,6 @@ def search_and_confirm(search: Search) -> Recommendation:
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
-    shutil.rmtree(search.folder, ignore_errors=True)
     return Recommendation.from_json(text, ref)
 
 

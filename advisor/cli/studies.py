@@ -58,9 +58,10 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
         return
 
     from advisor.store.database import Database  # loads SQLAlchemy and Optuna
+    from advisor.store.folder import study_folder
 
-    # Without slots its views stay as they are.
-    with Database(url, None) as database:
+    # A study that runs is not deleted. Without slots the views stay as they are.
+    with Database(url, None) as database, study_folder(database, study):
         database.delete(study)
     click.echo(f"Deleted {study}.")
 

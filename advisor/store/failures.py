@@ -12,9 +12,6 @@ from dataclasses import dataclass, replace
 from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.store.location import shown, sqlite_path, without_password
 
-BUSY_SECONDS = 60
-"""How long a statement waits for another program that holds the database."""
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -42,9 +39,7 @@ FULL = Failure("cannot be written, because the disk is full", "Make room on the 
 DISK = Failure(
     "cannot be read or written", "Look at its disk: it may be full, have a quota, or be gone."
 )
-BUSY = Failure(
-    f"has been held by another program for {BUSY_SECONDS} seconds", "End that program first."
-)
+BUSY = Failure("is held by another program", "End that program first.")
 FORBIDDEN = Failure("does not allow this", OWN_OR_ANOTHER, at_opening=InputError)
 CLOSED = Failure("cannot be opened", OWN_OR_ANOTHER, at_opening=InputError)
 AWAY = Failure("does not answer", "Start its server, or see why it is not reached.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from advisor.errors import InputError
 
 DEFAULT = "sqlite:///studies/advisor.db"
 """The database of a user who names none."""
@@ -15,6 +17,9 @@ _USER = re.compile(r"([a-z][\w+.-]*://[^\s:/?#@]*):(\S*)@")
 """The user and the password of a URL; a password may have an @ of its own."""
 _OPTION = re.compile(r"([?&]\w*password=)([^\s&]*)")
 """A password among the options of a URL."""
+_ANY_SQLITE = re.compile(r"sqlite(\+(?P<driver>\w+))?://(?P<place>[^?]*)(\?(?P<options>.*))?")
+_YES = ("1", "on", "t", "true", "y", "yes")
+"""The words by which an option of an URL is on."""
 
 
 def storage_url(storage: str | None) -> str:
@@ -22,16 +27,49 @@ def storage_url(storage: str | None) -> str:
     path is SQLite.
     """
     url = storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT
-    return url if "://" in url else f"{_SQLITE}{url}"
+    if "://" in url:
+        return url
+    # In the name of a file these two characters stand for themselves.
+    return _SQLITE + url.replace("%", "%25").replace("?", "%3F")
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file of an SQLite URL, or None for another kind of database."""
-    if not url.startswith(_SQLITE):
+    """The file of an SQLite URL as it is written there, or None for another kind of database.
+
+    Raises:
+        InputError: the URL names no file.
+    """
+    parts = _ANY_SQLITE.fullmatch(url)
+    if parts is None:
         return None
+    if parts["driver"] not in (None, "pysqlite"):
+        raise InputError(f"{url}: advisor opens SQLite by no other driver; write {_SQLITE}FILE.db.")
+    if parts["place"] and not parts["place"].startswith("/"):
+        raise InputError(
+            f"{url}: three slashes come before an SQLite file; write {_SQLITE}FILE.db."
+        )
+
     # What follows a question mark are options, and %20 is a blank.
-    path = url.removeprefix(_SQLITE).split("?")[0]
-    return Path(unquote(path))
+    place = parts["place"][1:]
+    if place.startswith("file:") and has_sqlite_form(url):
+        place = urlsplit(place).path
+    if place in ("", ":memory:") or sqlite_options(url).get("mode") == "memory":
+        raise InputError(
+            f"{url} is the memory of one process, and a study must outlast its process; "
+            f"name a file: --storage {_SQLITE}FILE.db."
+        )
+    return Path(unquote(place))
+
+
+def sqlite_options(url: str) -> dict[str, str]:
+    """What follows the question mark of an SQLite URL, by its name."""
+    parts = _ANY_SQLITE.fullmatch(url)
+    return dict(parse_qsl(parts["options"] or "", keep_blank_values=True)) if parts else {}
+
+
+def has_sqlite_form(url: str) -> bool:
+    """Whether the file and its options are written in SQLite's own form, `file:FILE?uri=true`."""
+    return sqlite_options(url).get("uri", "").lower() in _YES
 
 
 def shown(text: str) -> str:

@@ -71,3 +71,10 @@ PARAMS: sa.Table = models.TrialParamModel.__table__
 FACTS: sa.Table = models.TrialUserAttributeModel.__table__
 VALUES: sa.Table = models.TrialValueModel.__table__
 STEPS: sa.Table = models.TrialIntermediateValueModel.__table__
+
+# How Optuna knows that a database has its tables, and which ones.
+SCHEMA_VERSION: int = models.SCHEMA_VERSION
+VERSION: sa.Table = models.VersionInfoModel.__table__
+REVISION = sa.Table(
+    "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
+)

@@ -120,11 +120,13 @@ def test_a_study_begun_with_other_settings_is_not_mixed_up(blobs, tmp_path):
 
 
 def test_a_study_cannot_run_twice_at_the_same_time(blobs, tmp_path):
+    from advisor.store.database import Database
     from advisor.store.folder import study_folder
 
     url = f"sqlite:///{tmp_path}/a.db"
     with (
-        study_folder(url, "blobs"),
+        Database(url, None) as database,
+        study_folder(database, "blobs"),
         pytest.raises(InputError, match="is running in another process"),
     ):
         advisor.tune(study(blobs), storage=url)
