@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 """The signals, as Python names them; there is no SIGHUP on Windows."""
@@ -33,7 +33,7 @@ class Signals:
     def __init__(self, last_words: Callable[[int], str]) -> None:
         self.received: int | None = None
         self._last_words = last_words
-        self._before: dict[int, signal.Handlers | Callable[..., object]] = {}
+        self._before: dict[int, Any] = {}  # handlers
         self._masks: dict[int, set[signal.Signals | int]] = {}
         self._is_over = False
 
@@ -42,10 +42,11 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             return
         for name in NAMES:
-            number = getattr(signal, name, None)
-            before = None if number is None else signal.getsignal(number)
-            if before in (signal.SIG_DFL, signal.default_int_handler):
-                self._before[number] = before
+            if hasattr(signal, name):
+                number = int(getattr(signal, name))
+                before = signal.getsignal(number)
+                if before in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[number] = before
         if hasattr(os, "register_at_fork"):
             self._watch()
         for number in self._before:
