@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+MOST_LETTERS = 2000
+"""Letters that are kept of a text by others, such as that of an error; the rest is cut."""
 LEFT_OUT = "_advisor_left_out"
 """Attribute of a module of which only the definitions are loaded: what was left out, by name, as
 `{name: "line 5 (why)"}`.
@@ -40,6 +43,12 @@ class InputError(AdvisorError):
     """
 
     exit_code = 2
+
+
+class DataError(InputError):
+    """Rows that could be read when the study was opened cannot be read now: their files are gone or
+    damaged.
+    """
 
 
 class PluginError(InputError):
@@ -116,9 +125,34 @@ def near_files(path: Path) -> str:
 def explain(problem: BaseException) -> str:
     """An exception as `ValueError: text` on one line, with what `left_out_of` adds."""
     kind = type(problem).__name__
-    text = " ".join(str(problem).split()).rstrip(".")
+    text = one_line(text_of(problem)).rstrip(".")
     sentence = f"{kind}: {text}" if text else kind
     return sentence + left_out_of(problem)
+
+
+def text_of(problem: BaseException) -> str:
+    """The text of an exception, also of one whose text cannot be asked for."""
+    try:
+        return str(problem)
+    except Exception:  # a class of the user's own may raise anything here
+        return "(its text cannot be read)"
+
+
+def one_line(text: str) -> str:
+    """A text by others on one line, in letters that every database and terminal takes.
+
+    It is cut after `MOST_LETTERS` letters. Control characters and halves of surrogate pairs stand
+    as Python writes them.
+    """
+    # A text may have megabytes, so it is cut before it is looked at.
+    words = str.split(text[: 2 * MOST_LETTERS])
+    line = _UNWRITABLE.sub(lambda found: ascii(found.group())[1:-1], " ".join(words))
+    is_cut = len(line) > MOST_LETTERS or len(text) > 2 * MOST_LETTERS
+    return f"{line[:MOST_LETTERS]}…" if is_cut else line
+
+
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Letters that a database or a terminal refuses or obeys."""
 
 
 def left_out_of(problem: BaseException) -> str:

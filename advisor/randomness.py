@@ -24,10 +24,15 @@ def isolated(seed: int) -> Iterator[torch.Generator]:
     are as before.
     """
     with preserved():
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        start_from(seed)
         yield torch.Generator().manual_seed(seed)
+
+
+def start_from(seed: int) -> None:
+    """Start Python's, NumPy's and torch's global random states from `seed`."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 @contextmanager

@@ -40,11 +40,10 @@ from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
-from advisor.training.run import save
 from advisor.verdict.candidates import Candidate
 from advisor.verdict.confirm import Evidence, confirm
 from advisor.work.executors import Crew
-from advisor.work.job import Job, Outcome
+from advisor.work.job import Job, Outcome, kept_file
 from advisor.work.prepare import prepare
 from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
@@ -158,9 +157,7 @@ class Simulator(Executor):
             right = self.world.right_answers(arm, rate, job.seed)
             output = nn.functional.one_hot(right, 2).float()
             target = torch.ones(TEST_ROWS, dtype=torch.long)
-            file = Path(job.test)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            save({"output": output, "target": target}, file)
+            kept_file(job, job.test, job.to_epoch).write({"output": output, "target": target})
             outcome.test = float(right.double().mean())
         return outcome
 

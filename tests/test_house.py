@@ -30,6 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # drawn here is not wanted; one that is drawn and not used is a mistake of this table.
 ARROWS = {
     "errors": "",
+    "faults": "errors",
     "record": "",
     "nested": "",
     "randomness": "",
@@ -38,15 +39,16 @@ ARROWS = {
     "technique": "space",
     "model": "errors",
     "loading": "errors",
+    "content": "loading",
     "data": "errors loading nested randomness study",
-    "training": "data errors model nested randomness study technique",
+    "training": "data errors faults model nested randomness study technique",
     "diagnosis": "errors model randomness record technique training",
     "host": "errors loading space technique",
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
-    "work": "data diagnosis errors host loading model randomness slots study technique training",
-    "search": "errors host model nested randomness record space store technique training work",
-    "verdict": "diagnosis errors randomness record search store technique training work",
+    "work": "data diagnosis errors faults host loading model randomness slots study technique training",
+    "search": "errors faults host model nested randomness record space store technique training work",
+    "verdict": "diagnosis errors randomness record search store study technique training work",
     "api": "diagnosis errors host model search store study training verdict work",
     "report": "api diagnosis errors host model randomness "
     "search slots space store technique training verdict",

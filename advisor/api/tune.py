@@ -262,7 +262,9 @@ def still_answers(
     # A trial that was stopped is trained to its end first.
     if any(trial.is_running for trial in trials):
         return False
-    return is_late or (len(trials) >= study.trials and answered.gain.seeds >= study.seeds)
+    # Seeds on which a training broke were asked for, too.
+    seeds = answered.gain.seeds + answered.gain.left_out
+    return is_late or (len(trials) >= study.trials and seeds >= study.seeds)
 
 
 def first_reason(trials: Sequence[Trial]) -> str:

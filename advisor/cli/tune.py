@@ -82,6 +82,11 @@ def command(
     """Search, confirm and recommend. The same command again goes on where it stopped."""
     ref = study_ref(task, vars(budget))
 
+    if page:
+        from advisor.report.html import check_page
+
+        check_page(page)
+
     # These load torch, so they come after the options have been checked.
     from advisor.api.tune import tune
     from advisor.cli.report import write_page

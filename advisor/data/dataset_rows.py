@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from advisor.data.datasets import collate
 from advisor.data.items import as_inputs, split_item
 from advisor.data.raw import Raw, RawKind
-from advisor.errors import InputError
+from advisor.errors import DataError, InputError, explain
 from advisor.nested import ids_in, mapped
 
 BatchInputs = tuple[Any, ...]  # one tensor, or structure of tensors, per input of the model
@@ -72,8 +72,16 @@ class RereadRows:
         return len(self.dataset)  # type: ignore[arg-type]  # a map-style Dataset has a length
 
     def take(self, rows: list[int]) -> tuple[BatchInputs, None]:
-        """The rows, stacked. Raises `InputError` when items have different shapes."""
-        items = [split_item(self.dataset[row], self.inputs, self.target)[0] for row in rows]
+        """The rows, stacked.
+
+        Raises:
+            DataError: the files of the items cannot be read.
+            InputError: items have different shapes.
+        """
+        try:
+            items = [split_item(self.dataset[row], self.inputs, self.target)[0] for row in rows]
+        except OSError as problem:
+            raise unreadable_rows(self.name, problem) from problem
         return as_inputs(collate(items, self.name)), None
 
 
@@ -108,9 +116,16 @@ class CollatedRows:
         return inputs, self._order(label_rows(label), [self.labels[row] for row in rows])
 
     def batch(self, rows: list[int]) -> tuple[BatchInputs, Any]:
-        """Inputs and labels of some rows. Raises `InputError` when `collate_fn` fails."""
+        """Inputs and labels of some rows.
+
+        Raises:
+            DataError: the files of the items cannot be read.
+            InputError: `collate_fn` fails.
+        """
         try:
             batch = self.collate([self.dataset[row] for row in rows])
+        except OSError as problem:
+            raise unreadable_rows(self.name, problem) from problem
         except Exception as error:  # the user's function may raise anything
             what = f"{self.name}: collate_fn failed on {len(rows)} items of the Dataset"
             raise InputError(f"{what} with {type(error).__name__}: {error}.") from error
@@ -133,6 +148,13 @@ class CollatedRows:
                 "target=… (--target)."
             )
         return order
+
+
+def unreadable_rows(name: str, problem: OSError) -> DataError:
+    """The error about items of a Dataset whose files are gone or damaged."""
+    return DataError(
+        f"{name}: rows of the data cannot be read: {explain(problem)}. Bring their files back."
+    )
 
 
 def row_reader(raw: Raw, inputs: int) -> RowReader:

@@ -25,6 +25,7 @@ from advisor.report.study_words import (
     gain_and_interval,
     group_skips,
     metric_of_test_rows,
+    paired_seeds,
 )
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.report.text import cell
@@ -154,7 +155,7 @@ def measured_gain(recommendation: Recommendation) -> list[Fact]:
     if not gain.arm:
         return []
     # Where nothing is changed, it must be said whose gain this is.
-    interval = f"95 % interval, p {gain.p:.2g}, {gain.seeds} fresh paired seeds"
+    interval = f"95 % interval, p {gain.p:.2g}, {paired_seeds(gain)}"
     if recommendation.verdict != Verdict.CHANGE:
         interval = f"of {arm_label(gain.arm)}, the best other arm; {interval}"
     rows = [("gain", gain_and_interval(gain), interval)]

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from advisor.report.study_words import gain_and_interval, group_skips, metric_of_test_rows
+from advisor.report.study_words import (
+    gain_and_interval,
+    group_skips,
+    metric_of_test_rows,
+    paired_seeds,
+)
 from advisor.report.text import MOST, cell, console, print_section, print_wrapped
 from advisor.search.arm import arm_label
 from advisor.training.ended import EARLY_STEPS, Ended
@@ -173,7 +178,7 @@ def measured_gain(recommendation: Recommendation) -> str:
     interval = gain_and_interval(gain)
     p = f"{gain.p:.2g}"
     enough = cell(recommendation.min_gain)
-    evidence = f"{interval} (95 %), p {p}, {gain.seeds} fresh paired seeds"
+    evidence = f"{interval} (95 %), p {p}, {paired_seeds(gain)}"
     return f"{evidence}; worth a change from {enough}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from advisor.search.arm import Skip
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import Interval, RowGain
+from advisor.verdict.records import Interval, MeasuredGain, RowGain
 
 CUT_MARK = "…"
 """What stands at the end of a text that was cut."""
@@ -20,6 +20,15 @@ def gain_and_interval(gain: Interval | RowGain) -> str:
     low = f"{gain.low:+.4g}"
     high = f"{gain.high:+.4g}"
     return f"{mean} [{low}, {high}]"
+
+
+def paired_seeds(gain: MeasuredGain) -> str:
+    """How many pairs of trainings a gain was measured on, and how many of them broke."""
+    pairs = f"{gain.seeds} fresh paired seeds"
+    if not gain.left_out:
+        return pairs
+    own, other = gain.broken
+    return f"{pairs} ({gain.left_out} left out: your model broke on {own}, the other on {other})"
 
 
 def metric_of_test_rows(recommendation: Recommendation) -> str:

@@ -20,7 +20,7 @@ from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
 from advisor.training.run import EXAMPLE_ROWS
-from advisor.work.job import Job, Outcome, work
+from advisor.work.job import Job, Outcome, without_trouble, work
 from advisor.work.prepare import Prepared
 
 STRETCH = 4
@@ -99,11 +99,11 @@ def first_training(job: Job) -> Outcome:
 
     The outcome says `FAILED` where the lower rate does not train the model, either.
     """
-    outcome = work(job)
+    outcome = without_trouble(work(job))
     if outcome.ended == Ended.NOT_FINITE:
         # It may train at a lower rate, which the search will find; else nothing can.
         lower = {**job.params, RATE: job.params[RATE] / 10}
-        if work(replace(job, params=lower)).ended:
+        if without_trouble(work(replace(job, params=lower))).ended:
             outcome.ended = Ended.FAILED
     return outcome
 
@@ -123,14 +123,18 @@ def train_longer(metric: Metric, job: Job, outcome: Outcome, folder: Path, most:
         # The job goes on from the state that it has saved.
         save = state_file(folder, 2 * epochs)
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
-        epochs *= 2
-        more = work(job)
+        more = without_trouble(work(job))
+        training = more.costs.get("training", 0.0)
+        outcome.costs["training"] = outcome.costs.get("training", 0.0) + training
 
-        # The further epochs belong to the same training.
-        outcome.curve += more.curve
-        outcome.costs["training"] += more.costs["training"]
-        outcome.ended = more.ended
-        outcome.why = more.why
+        # The further epochs belong to the same training. Where it broke in them, it is not longer
+        # than it was.
+        if more.ended is not None:
+            break
+        again = {epoch.epoch for epoch in more.curve}
+        before = [epoch for epoch in outcome.curve if epoch.epoch not in again]
+        outcome.curve = before + more.curve
+        epochs *= 2
     return epochs
 
 

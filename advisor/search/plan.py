@@ -17,7 +17,8 @@ from optuna.distributions import (
 )
 
 from advisor import __version__
-from advisor.errors import InputError, explain, listing, near
+from advisor.errors import InputError, MachineError, explain, listing, near
+from advisor.faults import machine_fault
 from advisor.host.host import Host
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
@@ -248,6 +249,9 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
     except Exception as problem:  # a plugin's bug costs the technique, not the study
+        refused = machine_fault(problem)
+        if refused:
+            raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
         return f"its unfit() raised {explain(problem)}"
 
 

@@ -20,6 +20,7 @@ from advisor.search.stages import next_round
 from advisor.search.trial import Round, Stage, Trial, read_trials
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
+from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
@@ -138,8 +139,7 @@ class Search:
         """Close the trials of a round that are still open, and forget the training states."""
         for trial in self._trials_of(current):
             self._ledger.close(trial, Ended.OUT_OF_TIME, "the time was up")
-        for file in self.folder.glob("*.pt"):
-            file.unlink(missing_ok=True)
+        remove_kept_files(self.folder)
         self._report(current.stage, "")
 
     def is_late(self) -> bool:

@@ -186,7 +186,8 @@ def read_trial(
         distributions=frozen.distributions,
         round=Round(Stage(attributes["stage"]), attributes["round"], attributes["size"]),
         state=frozen.state,
-        value=frozen.value,
+        # A trial that failed has no score, whatever was written about it.
+        value=None if frozen.state == TrialState.FAIL else frozen.value,
         ended=Ended(ended) if ended else None,
         why=attributes.get("why") or "",
         actions=attributes.get("did", {}),

@@ -16,10 +16,10 @@ from optuna.storages import RDBStorage
 
 from advisor.errors import AdvisorError
 from advisor.store import tables
+from advisor.store.connections import guard
 from advisor.store.creation import bring_up_to_date
 from advisor.store.engine import address_of, fold_log
 from advisor.store.failures import as_error
-from advisor.store.guard import guard
 from advisor.store.location import sqlite_path
 from advisor.store.study_records import StudyRecords
 
@@ -79,7 +79,7 @@ class Database:
 
     def close(self) -> None:
         """Give the file back as one: SQLite folds its log into it, unless others have it open."""
-        with suppress(AdvisorError, sa.exc.SQLAlchemyError):  # what it ends with is told already
+        with suppress(AdvisorError, sa.exc.SQLAlchemyError):
             self.storage.remove_session()
         self.engine.dispose()
         if self.path is not None:

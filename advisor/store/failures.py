@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.store.location import shown, sqlite_path, without_password
 
+BUSY_SECONDS = 60
+"""How long a statement waits for another program that holds the database."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -126,6 +129,9 @@ _SYSTEM = {
     errno.EACCES: FORBIDDEN,
     errno.EPERM: FORBIDDEN,
     errno.EROFS: FORBIDDEN,
+    errno.EEXIST: CLOSED,  # a file where a folder should be
+    errno.ENOTDIR: CLOSED,
+    errno.EISDIR: CLOSED,
 }
 """What the error numbers of the operating system say."""
 

@@ -13,13 +13,13 @@ DEFAULT = "sqlite:///studies/advisor.db"
 """The database of a user who names none."""
 
 _SQLITE = "sqlite:///"
+_ANY_SQLITE = re.compile(r"sqlite(\+(?P<driver>\w+))?://(?P<place>[^?]*)(\?(?P<options>.*))?")
+_YES = ("1", "on", "t", "true", "y", "yes")
+"""The words by which an option of an URL is on."""
 _USER = re.compile(r"([a-z][\w+.-]*://[^\s:/?#@]*):(\S*)@")
 """The user and the password of a URL; a password may have an @ of its own."""
 _OPTION = re.compile(r"([?&]\w*password=)([^\s&]*)")
 """A password among the options of a URL."""
-_ANY_SQLITE = re.compile(r"sqlite(\+(?P<driver>\w+))?://(?P<place>[^?]*)(\?(?P<options>.*))?")
-_YES = ("1", "on", "t", "true", "y", "yes")
-"""The words by which an option of an URL is on."""
 
 
 def storage_url(storage: str | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from advisor.store.tables import METADATA
+
 # Version 0.1 wrote `hopeless` for three reasons, which only the sentence beside it told apart.
 _NAMED_BY_SENTENCE = """
 UPDATE trial_user_attributes SET value_json = :ended
@@ -30,7 +32,10 @@ WHERE CAST(t.state AS TEXT) = 'PRUNED' AND NOT EXISTS (
 
 
 def migrate(connection: sa.Connection) -> None:
-    """Give the trials of version 0.1 the reasons for which they ended."""
+    """Add the columns that older versions did not have, and give the trials of version 0.1 the
+    reasons for which they ended.
+    """
+    add_columns(connection)
     sentences = {
         '"not_trained"': '"not trained:%',
         '"early_loss"': '"training loss % after % steps%',
@@ -39,3 +44,19 @@ def migrate(connection: sa.Connection) -> None:
         connection.execute(sa.text(_NAMED_BY_SENTENCE), {"ended": ended, "sentence": sentence})
     connection.execute(sa.text(_REST))
     connection.execute(sa.text(_UNNAMED))
+
+
+def add_columns(connection: sa.Connection) -> None:
+    """Add the columns that advisor's tables have now and those of an older version lack.
+
+    They are empty in the rows that are there.
+    """
+    there = sa.inspect(connection)
+    quote = connection.dialect.identifier_preparer.quote
+    for table in METADATA.sorted_tables:
+        known = {column["name"] for column in there.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                kind = column.type.compile(connection.dialect)
+                added = f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
+                connection.execute(sa.text(added))

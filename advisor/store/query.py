@@ -11,6 +11,7 @@ from typing import Any
 
 from advisor.errors import AdvisorError, InputError, near, near_files
 from advisor.store.failures import (
+    BUSY_SECONDS,
     FOREIGN,
     OTHER,
     UNREADABLE,
@@ -82,7 +83,7 @@ def _read_sqlite(url: str, path: Path, sql: str, params: Sequence[Any]) -> Table
     # a statement is authorized.
     address = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(address, uri=True, timeout=60)) as connection:
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA query_only=ON")
             connection.set_authorizer(
                 lambda action, *_: sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY

@@ -49,18 +49,20 @@ class Confirmation:
         arm: the arm in words.
         params: its parameters as JSON.
         seed: the fresh seed.
-        score: on the validation rows.
+        score: on the validation rows; None where the training broke.
         seconds: of the training with its techniques.
         test: score of the test rows; None where they were not scored.
+        why: why the training, or the scoring of the test rows, broke; None where it did not.
     """
 
     phase: str
     arm: str
     params: str
     seed: int
-    score: float
+    score: float | None
     seconds: float
     test: float | None = None
+    why: str | None = None
 
 
 class StudyRecords:

@@ -52,6 +52,7 @@ confirmations = sa.Table(
     sa.Column("test", sa.Float),
     sa.Column("seconds", sa.Float),
     sa.Column("params", sa.Text, primary_key=True),
+    sa.Column("why", sa.Text),
 )
 recommendations = sa.Table(
     "advisor_recommendations",

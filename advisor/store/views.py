@@ -82,10 +82,11 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "phase": "select (which arm) or estimate (how much it gains)",
             "arm": "what is changed, as slot=technique, or keep",
             "seed": "fresh seed; the same seed is paired over arms",
-            "score": "validation metric",
+            "score": "validation metric; NULL where the training broke",
             "test": "test metric, read once, after the seeds that measure; NULL for other seeds",
             "seconds": "techniques and training",
             "params": "parameters as JSON",
+            "why": "why the training, or the scoring of the test rows, broke; else NULL",
         },
     ),
     "advisor_recommendations": (

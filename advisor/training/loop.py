@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from advisor.data import Part
+from advisor.errors import explain
+from advisor.faults import is_out_of_memory
 from advisor.model import call
-from advisor.randomness import mix
+from advisor.randomness import mix, start_from
 from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
 from advisor.training.epoch import Epoch
+from advisor.training.kept_file import KeptFile
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.recipe import parameter_groups
-from advisor.training.run import Run, save
+from advisor.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Fit:
         weight_decay: of the parameters that get any.
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; epochs are counted from 0.
-        load: file of the training state at `from_epoch`; None to start from the run as it is.
+        state: the training state at `from_epoch`; None to start from the run as it is.
         save: file for the training state at `to_epoch`; None to keep none.
         loss_limit: a run whose mean training loss just before step 20 is above this stops there;
             None for no limit.
@@ -44,8 +47,8 @@ class Fit:
     batch: int
     from_epoch: int
     to_epoch: int
-    load: Path | None = None
-    save: Path | None = None
+    state: Mapping[str, Any] | None = None
+    save: KeptFile | None = None
     loss_limit: float | None = None
     epochs: int | None = None
 
@@ -55,16 +58,14 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
 
     The order of the rows and dropout depend on the run's seed and the epoch only, so a run that was
     stopped after an epoch and goes on from its saved state gives the same numbers. Raises
-    `StoppedEarly` when the loss, the output or the score is not finite, or the loss is above
-    `fit.loss_limit`.
+    `StoppedEarly` when the loss, the output or the score is not finite, the loss is above
+    `fit.loss_limit`, or the saved state is that of another model.
     """
     # Techniques may have added parameters, so the optimizer is built after all of them.
     model = run.model.to(run.device)
     optimizer = run.optimizer(parameter_groups(run), fit.lr, fit.weight_decay)
-    if fit.load is not None:
-        state = torch.load(fit.load, weights_only=True, map_location=run.device)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+    if fit.state is not None:
+        _go_on_from(fit.state, model, optimizer)
     rows = len(run.data.train)
     steps = math.ceil(rows / fit.batch)
     full_training = fit.epochs or fit.to_epoch
@@ -73,7 +74,7 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         started = time.perf_counter()
 
         # All arms of one seed have the same dropout stream and the same order of rows.
-        torch.manual_seed(mix(run.seed, "dropout", epoch))
+        start_from(mix(run.seed, "dropout", epoch))
         order_generator = torch.Generator().manual_seed(mix(run.seed, "order", epoch))
         order = torch.randperm(rows, generator=order_generator)
 
@@ -109,11 +110,27 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         yield Epoch(epoch + 1, score, mean_loss, seconds, early_loss)
 
     if fit.save is not None:
-        fit.save.parent.mkdir(parents=True, exist_ok=True)
-        save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fit.save)
+        fit.save.write({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
 
 
-def evaluate(run: Run, part: Part, batch: int, answers: Path | None = None) -> float:
+def _go_on_from(
+    state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put a model and its optimizer into a saved state."""
+    try:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except Exception as problem:  # a model or an optimizer of the user's own may raise anything
+        if is_out_of_memory(problem):
+            raise
+        raise StoppedEarly(
+            Ended.FAILED,
+            "the same seed gave another model than when this training was begun, which its saved "
+            f"state does not fit: {explain(problem)}",
+        ) from problem
+
+
+def evaluate(run: Run, part: Part, batch: int, answers: KeptFile | None = None) -> float:
     """The run's metric over all rows of `part`, in evaluation mode, `batch` rows at a time.
 
     What the metric read, and the targets, are saved in the file `answers` where one is named.
@@ -122,8 +139,7 @@ def evaluate(run: Run, part: Part, batch: int, answers: Path | None = None) -> f
     # The file comes first, so that a model whose output is not finite has one, too.
     output, target = predict(run, part, batch)
     if answers is not None:
-        answers.parent.mkdir(parents=True, exist_ok=True)
-        save({"output": output, "target": target}, answers)
+        answers.write({"output": output, "target": target})
     if not bool(torch.isfinite(output).all()):
         sentence = "the model's output on the validation rows is not finite"
         raise StoppedEarly(Ended.NOT_FINITE, sentence)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import math
+import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Facts, Part
+from advisor.errors import one_line
 from advisor.model import Anatomy, SwapReport, trace
 from advisor.randomness import isolated, mix
 from advisor.study import Task
 from advisor.technique import Technique
+from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.kept_file import KeptFile
 from advisor.training.objective import Objective, to_device
 
 EXAMPLE_ROWS = 32
@@ -29,6 +33,9 @@ _REMEMBERED = "remembered"
 
 _SECONDS = "_seconds"
 """Name in such a file of the seconds that its tensors took."""
+
+LONGEST_PART = 128
+"""Letters in the name of a part of the costs, as many as the database keeps."""
 
 
 @dataclass(frozen=True)
@@ -147,30 +154,22 @@ class Run:
         """
         if self.cache is None:
             return dict(make())
-        path = self.cache / f"{digest(key)}.pt"
+        content = digest(key)
+        file = KeptFile(self.cache / f"{content}.pt", content)
 
         # An earlier trial, perhaps in another process, has done the work.
-        if path.is_file():
-            kept: dict[str, Tensor] = torch.load(path, weights_only=True)
+        kept = file.read()
+        if kept is not None:
             seconds = float(kept.pop(_SECONDS))
             self.costs[_REMEMBERED] = self.costs.get(_REMEMBERED, 0.0) + seconds
             return kept
 
-        # No file yet: make it. `apply` measures the time.
+        # No file yet, or none that can be read: make it. `apply` measures the time.
         started = time.perf_counter()
         tensors = dict(make())
         duration = torch.tensor(time.perf_counter() - started)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save({**tensors, _SECONDS: duration}, path)
+        file.write({**tensors, _SECONDS: duration})
         return tensors
-
-
-def save(state: Mapping[str, Any], path: Path) -> None:
-    """`torch.save` that a kill or a full disk cannot leave half written."""
-    # Processes may write the same file at once, so each has a name of its own until it is whole.
-    part = path.with_suffix(f".{secrets.token_hex(4)}.part")
-    torch.save(dict(state), part)
-    part.replace(path)
 
 
 def digest(parts: Iterable[object]) -> str:
@@ -192,7 +191,8 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
     random state.
 
     Returns what each slot's technique did, by slot. The seconds go to `run.costs`. A technique in a
-    slot that another one fills as a package is not applied.
+    slot that another one fills as a package is not applied. Raises `StoppedEarly` where a technique
+    gives back what it should not.
     """
     # A package fills other slots besides its own.
     chosen = list(techniques)
@@ -213,10 +213,71 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
         run.costs.pop(_REMEMBERED, None)
         started = time.perf_counter()
         with isolated(mix(run.seed, technique.slot)) as run.generator:
-            actions[technique.slot] = technique.apply(run, **params) or ""
+            said = technique.apply(run, **params)
         run.changed()
+        who = f"{technique.slot} {technique.name!r}"
+        actions[technique.slot] = checked_action(who, said)
+        check_costs(who, run.costs)
 
         # Work that an earlier trial did is part of what the technique costs.
         seconds = time.perf_counter() - started
         run.costs[technique.slot] = seconds + run.costs.pop(_REMEMBERED, 0.0)
     return actions
+
+
+def checked_action(who: str, said: object) -> str:
+    """What a technique says that it did, on one line; empty where it says nothing.
+
+    Raises `StoppedEarly` where it is no text.
+    """
+    if said is None:
+        return ""
+    if not isinstance(said, str):
+        given = f"apply() returned {_described(said)}"
+        raise StoppedEarly(Ended.FAILED, f"{who}: {given}; return None or one line of text")
+    return one_line(said)
+
+
+def check_costs(who: str, costs: object) -> None:
+    """Raise `StoppedEarly` where what someone has entered among the costs cannot be written."""
+    if not isinstance(costs, dict):
+        given = f"run.costs is {_described(costs)}"
+        raise StoppedEarly(Ended.FAILED, f"{who}: {given}; enter seconds by part: run.costs[part]")
+    for part, seconds in costs.items():
+        if not is_part(part):
+            given = f"run.costs has the part {one_line(repr(part))[:LONGEST_PART]}"
+            wanted = f"a part is a word of at most {LONGEST_PART} letters"
+            raise StoppedEarly(Ended.FAILED, f"{who}: {given}; {wanted}")
+        if not is_seconds(seconds):
+            given = f"run.costs[{part!r}] is {_described(seconds)}"
+            raise StoppedEarly(Ended.FAILED, f"{who}: {given}; enter finite seconds, not below 0")
+
+
+def writable_costs(costs: object) -> dict[str, float]:
+    """The costs as plain numbers, without those that cannot be written."""
+    entered = costs.items() if isinstance(costs, dict) else ()
+    return {str(part): float(each) for part, each in entered if is_part(part) and is_seconds(each)}
+
+
+def is_part(part: object) -> bool:
+    """Whether something can be the name of a part of the costs."""
+    return isinstance(part, str) and 0 < len(part) <= LONGEST_PART and one_line(part) == part
+
+
+def is_seconds(value: object) -> bool:
+    """Whether something is a finite number of seconds."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return 0 <= float(value) < math.inf
+    except OverflowError:  # a whole number that is too large for a float
+        return False
+
+
+def _described(value: object) -> str:
+    """A number or text as Python writes it, and anything else by its class."""
+    if value is None or isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        return one_line(repr(value[:LONGEST_PART]))
+    return f"of the class {type(value).__name__}"

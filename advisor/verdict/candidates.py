@@ -106,14 +106,16 @@ class FreshScore:
     """What one arm reached on one fresh seed.
 
     Attributes:
-        score: on the validation rows.
+        score: on the validation rows; None where the training broke.
         seconds: of the training with its techniques.
         test: score of the test rows; None where they were not scored.
+        why: why the training, or the scoring of the test rows, broke; empty where it did not.
     """
 
-    score: float
+    score: float | None
     seconds: float
     test: float | None = None
+    why: str = ""
 
 
 Results = Mapping[str, Sequence[FreshScore]]
@@ -127,9 +129,51 @@ class Noise(NamedTuple):
     freedom: int
 
 
+@dataclass(frozen=True)
+class Breakage:
+    """How often an arm broke on fresh seeds.
+
+    Attributes:
+        times: seeds on which it did.
+        seeds: on which it was trained.
+        why: the first reason; empty where there is none.
+    """
+
+    times: int
+    seeds: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        reason = f" ({self.why})" if self.why else ""
+        return f"{self.times} of {self.seeds} fresh seeds{reason}"
+
+
+NEVER = Breakage(0, 0)
+"""That of an arm that was not trained on fresh seeds."""
+
+
+def breakage(results: Sequence[FreshScore]) -> Breakage:
+    """How often an arm with these results broke."""
+    reasons = [result.why for result in results if result.why]
+    return Breakage(len(reasons), len(results), reasons[0] if reasons else "")
+
+
+def scores_in(results: Sequence[FreshScore]) -> list[float]:
+    """The scores of the trainings that did not break."""
+    return [result.score for result in results if result.score is not None]
+
+
 def mean_score(results: Sequence[FreshScore]) -> float:
-    """Mean score over the seeds."""
-    return statistics.fmean([result.score for result in results])
+    """Mean score over the seeds that have one; there must be one."""
+    return statistics.fmean(scores_in(results))
+
+
+def soundness(results: Sequence[FreshScore], sign: float) -> tuple[int, float]:
+    """What results are ranked by, the higher the better: an arm that broke ranks behind those that
+    broke less, and then the mean counts.
+    """
+    scores = scores_in(results)
+    return -breakage(results).times, sign * statistics.fmean(scores) if scores else -math.inf
 
 
 def mean_seconds(results: Sequence[FreshScore]) -> float:
@@ -209,8 +253,14 @@ def choose(
     """The candidate with the best mean; of those that tie with it, one with the fewest changes.
 
     Of these the best again, unless one that is worse by less than a change is worth takes less time
-    before training begins.
+    before training begins. An arm that broke on a seed ranks behind those that did not.
     """
+    # Where every arm broke, too few seeds are left to call any two of them a tie.
+    sound = [each for each in candidates if not breakage(results[each.label]).times]
+    if not sound:
+        return max(candidates, key=lambda each: soundness(results[each.label], sign))
+    candidates = sound
+
     means = {each.label: sign * mean_score(results[each.label]) for each in candidates}
     best = max(candidates, key=lambda each: means[each.label])
     tied = [each for each in candidates if are_tied(results, best, each, min_gain)]
@@ -242,6 +292,8 @@ def gain_noise(results: Results, baseline: Candidate, others: Sequence[Candidate
         if arm.label in results:
             gains = paired_differences(results[baseline.label], results[arm.label])
             freedom = len(gains) - 1
+            if freedom < 1:
+                continue
             freedoms.append(freedom)
             squares.append(freedom * statistics.variance(gains))
     if not sum(freedoms):
@@ -251,8 +303,18 @@ def gain_noise(results: Results, baseline: Candidate, others: Sequence[Candidate
 
 
 def paired_differences(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[float]:
-    """How much more `other` scored than `one`, seed by seed."""
-    return [b.score - a.score for a, b in zip(one, other, strict=True)]
+    """How much more `other` scored than `one`, on each seed where neither broke."""
+    differences = []
+    for a, b in zip(one, other, strict=True):
+        if a.score is not None and b.score is not None:
+            differences.append(b.score - a.score)
+    return differences
+
+
+def complete_pairs(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[int]:
+    """The places of the seeds on which neither of two arms broke."""
+    both = enumerate(zip(one, other, strict=True))
+    return [place for place, (a, b) in both if a.score is not None and b.score is not None]
 
 
 def count_close(scores: Sequence[float], best: Candidate, sign: float, deviation: float) -> int:

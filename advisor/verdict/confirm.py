@@ -8,26 +8,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from advisor.errors import SearchError
 from advisor.search.pilot import estimate
 from advisor.search.search import Search
+from advisor.study import Study
 from advisor.training.criterion import Criterion
 from advisor.verdict.bootstrap import row_gain
 from advisor.verdict.candidates import (
     COST_FACTOR,
+    NEVER,
+    Breakage,
     Candidate,
     Candidates,
     FreshScore,
     Results,
+    breakage,
     choose,
+    complete_pairs,
     count_close,
     find_candidates,
     gain_noise,
     mean_score,
+    paired_differences,
+    scores_in,
+    soundness,
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns, Seed, first_draws, growing_seeds
 from advisor.verdict.records import RowGain, Verdict
 from advisor.verdict.statistics import Gain, chosen_overlap, paired_gain, precise_enough, verdict
 
+FEWEST_PAIRS = 3
+"""Pairs in which neither training broke that a gain is measured on at least."""
 SELECT_SEEDS = 3
 """Fresh seeds that choose among the candidates. The gain is measured on other seeds."""
 BASELINE_PAIRS = 2
@@ -54,12 +65,14 @@ class Evidence:
             other.
         others: all arms that were confirmed, without the baseline.
         selected: results by label on the seeds that chose the best arm.
-        results: results of baseline and best arm on the seeds that measure the gain, with their
-            test scores.
+        results: results of baseline and best arm on the seeds that measure the gain and on which
+            neither broke, with their test scores.
         gain: of the best arm over the baseline.
         min_gain: the smallest gain worth a change, in units of the metric.
         verdict: what is to be done.
         row_gain: the gain on the test rows, with the interval that their number allows.
+        baseline_broke, best_broke: how often they broke on the seeds that measure.
+        unmeasured: the arm that was chosen to be compared, and broke too often to have a gain.
     """
 
     start: Candidate
@@ -72,6 +85,19 @@ class Evidence:
     min_gain: float
     verdict: Verdict
     row_gain: RowGain | None = None
+    baseline_broke: Breakage = NEVER
+    best_broke: Breakage = NEVER
+    unmeasured: Candidate | None = None
+
+    @property
+    def left_out(self) -> int:
+        """Pairs of seeds that do not count because one of their trainings broke."""
+        return self.baseline_broke.seeds - len(self.results[self.baseline.label])
+
+    @property
+    def is_less_sound(self) -> bool:
+        """Whether the arm that was measured broke more often than the baseline."""
+        return self.best_broke.times > self.baseline_broke.times
 
     @property
     def chosen(self) -> Candidate:
@@ -110,12 +136,14 @@ class Selection:
     def gain(self, results: Sequence[Sequence[FreshScore]], seeds: Sequence[Seed]) -> Gain:
         """The gain of the best arm over the baseline, *higher is better*.
 
-        `results` are those of `pair`, one for each of `seeds`.
+        `results` are those of `pair`, one for each of `seeds`. Seeds on which one of them broke do
+        not count.
         """
         sign = self.criterion.sign
-        baseline = [sign * result.score for result in results[0]]
-        best = [sign * result.score for result in results[-1]]
-        return paired_gain(baseline, best, self.overlap, [seed.split for seed in seeds])
+        places = complete_pairs(results[0], results[-1])
+        baseline = [sign * score for score in scores_in([results[0][i] for i in places])]
+        best = [sign * score for score in scores_in([results[-1][i] for i in places])]
+        return paired_gain(baseline, best, self.overlap, [seeds[i].split for i in places])
 
 
 def confirm(search: Search, trainings: float = math.inf) -> Evidence:
@@ -136,7 +164,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     candidates = replace(candidates, others=candidates.others[:most])
     others = candidates.others
     criterion = search.history.criterion
-    selection = choose_pair(runs, candidates, criterion, study.min_gain, prepared.overlap)
+    selection = choose_pair(runs, candidates, criterion, study, prepared.overlap)
 
     # The seeds that measure: the first ones, and more where two trainings each fit what is left.
     left = trainings - SELECT_SEEDS * (len(others) + BASELINE_PAIRS)
@@ -148,35 +176,67 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     # Trains the last list of seeds, which the rule has not trained; the others are read.
     results = runs.score("estimate", selection.pair, seeds)
 
+    # An arm that broke on nearly all of them has no gain, and is not compared.
+    unmeasured = None
+    if len(complete_pairs(results[0], results[-1])) < FEWEST_PAIRS:
+        check_baseline(study.name, results)
+        unmeasured, selection = selection.best, replace(selection, best=selection.baseline)
+
     # The test rows, which nothing was chosen by, are scored with the first of these seeds.
     tested = runs.score_test_rows("estimate", selection.pair, seeds[:first])
+    merged = [[*some, *every[first:]] for some, every in zip(tested, results, strict=False)]
+    broke = [breakage(each) for each in merged]
     on_rows = None
-    if others:
+    if selection.best is not selection.baseline:
         gain = selection.gain(results, seeds)
         on_rows = gain_on_rows(runs, selection, seeds[:first], study.seed)
-        decision = final_verdict(
-            gain, selection.min_gain, *gain_on_test(criterion, tested, on_rows)
-        )
+        on_test = gain_on_test(criterion, tested, on_rows)
+        decision = final_verdict(gain, selection.min_gain, *on_test)
+        # What breaks more often than the model as it is does not train better.
+        if broke[-1].times > broke[0].times:
+            decision = Verdict.KEEP
     else:
         # The model over itself: identical where that is all that the techniques are.
-        scores = [result.score for result in results[0]]
+        scores = scores_in(results[0])
         gain = replace(paired_gain(scores, scores), identical=bool(candidates.duplicates))
         decision = Verdict.KEEP
 
-    with_test = {}
-    for arm, scored, every in zip(selection.pair, tested, results, strict=True):
-        with_test[arm.label] = [*scored, *every[first:]]
+    places = complete_pairs(merged[0], merged[-1])
+    counted = {}
+    for arm, every in zip(selection.pair, merged, strict=True):
+        counted[arm.label] = [every[place] for place in places]
     return Evidence(
         start=candidates.start,
         baseline=selection.baseline,
         best=selection.best,
         others=others,
         selected=selection.selected,
-        results=with_test,
+        results=counted,
         gain=gain,
         min_gain=selection.min_gain,
         verdict=decision,
         row_gain=on_rows,
+        baseline_broke=broke[0],
+        best_broke=breakage(results[-1]) if unmeasured else broke[-1],
+        unmeasured=unmeasured,
+    )
+
+
+def check_baseline(study: str, results: Sequence[Sequence[FreshScore]]) -> None:
+    """Raise `SearchError` where it is the model as it is that broke too often for a comparison.
+
+    `results` are those of the baseline, and of the arm that it is compared with.
+    """
+    own, other = breakage(results[0]), breakage(results[-1])
+    if own.times >= other.times or len(scores_in(results[0])) < FEWEST_PAIRS:
+        raise broken_baseline(study, own)
+
+
+def broken_baseline(study: str, broke: Breakage) -> SearchError:
+    """The error about a model that breaks on fresh seeds."""
+    return SearchError(
+        f"Study {study!r}: the model as it is broke on {broke}, so nothing can be compared with "
+        "it. Mend it, or ask with another number of --seeds."
     )
 
 
@@ -187,14 +247,14 @@ def choose_pair(
     runs: FreshSeedRuns,
     candidates: Candidates,
     criterion: Criterion,
-    min_gain: float | None,
+    study: Study,
     overlap: float,
 ) -> Selection:
     """Train all candidates, the baseline at each of its rates, and choose the arms to measure.
 
-    `min_gain` is the smallest gain that the user calls worth a change; None for the metric's own.
+    Raises `SearchError` where the baseline broke on all seeds.
     """
-    baselines, others = candidates.baselines, candidates.others
+    baselines, others, min_gain = candidates.baselines, candidates.others, study.min_gain
     if not others:
         own = candidates.baseline
         least = criterion.metric.min_gain if min_gain is None else min_gain
@@ -203,27 +263,33 @@ def choose_pair(
     # The baseline is the better of those that the search has.
     sign, seeds = criterion.sign, first_draws(SELECT_SEEDS)
     scored = runs.score("select", [*baselines, *others], seeds)
-    place = max(range(len(baselines)), key=lambda i: sign * mean_score(scored[i]))
+    place = max(range(len(baselines)), key=lambda i: soundness(scored[i], sign))
     baseline = baselines[place]
     selected = {baseline.label: scored[place]}
+    if not scores_in(scored[place]):
+        raise broken_baseline(study.name, breakage(scored[place]))
     for arm, results in zip(others, scored[len(baselines) :], strict=True):
         selected[arm.label] = results
     if min_gain is None:
         min_gain = criterion.worth(mean_score(selected[baseline.label]))
-    best = choose(others, selected, sign, min_gain)
+    trained = [arm for arm in others if scores_in(selected[arm.label])]
+    if not trained:
+        return Selection(criterion, baseline, baseline, selected, 0.0, min_gain, overlap)
+    best = choose(trained, selected, sign, min_gain)
 
     # The baseline also gets the best arm's rates: else a change could win by a rate that the
     # user's model was never tried with.
     at_its_rates = baseline.with_rates_of(best)
     if at_its_rates.params != baseline.params:
         results = runs.score("select", [at_its_rates], seeds)[0]
-        if sign * mean_score(results) > sign * mean_score(selected[baseline.label]):
+        if soundness(results, sign) > soundness(selected[baseline.label], sign):
             baseline = at_its_rates
             selected[baseline.label] = results
 
     # The more arms were close, the more the best one may owe to these rows, so the overlap is
     # raised.
-    expected = sign * (mean_score(selected[best.label]) - mean_score(selected[baseline.label]))
+    gains = paired_differences(selected[baseline.label], selected[best.label])
+    expected = sign * statistics.fmean(gains) if gains else 0.0
     deviation = gain_noise(selected, baseline, others).deviation
     arms = count_close(candidates.best_scores, best, sign, deviation)
     grown = chosen_overlap(overlap, arms)
@@ -245,6 +311,9 @@ def seeds_to_measure(
         results = runs.score("estimate", selection.pair, seeds, keep=first)
         if selection.best is selection.baseline or len(more) > most:
             return seeds
+        # A gain that cannot be measured on these seeds may be on more of them.
+        if len(complete_pairs(results[0], results[-1])) < FEWEST_PAIRS:
+            continue
         if precise_enough(selection.gain(results, seeds), selection.min_gain, selection.expected):
             return seeds
     return growing[-1]
@@ -253,15 +322,17 @@ def seeds_to_measure(
 def gain_on_rows(
     runs: FreshSeedRuns, selection: Selection, seeds: Sequence[Seed], seed: int
 ) -> RowGain | None:
-    """The gain on the test rows, resampled with `seed`; None where a training broke."""
+    """The gain on the test rows, resampled with `seed`, over the seeds on which no arm broke.
+
+    None where there is no such seed.
+    """
     pairs = []
     for fresh in seeds:
         baseline = runs.answers("estimate", selection.baseline, fresh)
         best = runs.answers("estimate", selection.best, fresh)
-        if baseline is None or best is None:
-            return None
-        pairs.append((baseline, best))
-    return row_gain(selection.criterion.metric, pairs, seed)
+        if baseline is not None and best is not None:
+            pairs.append((baseline, best))
+    return None if not pairs else row_gain(selection.criterion.metric, pairs, seed)
 
 
 def gain_on_test(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 
 from advisor.diagnosis.finding import Finding
@@ -11,10 +12,18 @@ from advisor.search.plan import RATE
 from advisor.search.trial import Trial
 from advisor.technique import KEEP, Technique
 from advisor.training.criterion import Criterion
-from advisor.verdict.candidates import Candidate, are_tied, mean_score, mean_seconds
+from advisor.verdict.candidates import (
+    Candidate,
+    are_tied,
+    breakage,
+    complete_pairs,
+    mean_score,
+    mean_seconds,
+    scores_in,
+)
 from advisor.verdict.confirm import Evidence
 from advisor.verdict.records import Alternative, SelectedGain, Verdict
-from advisor.verdict.statistics import holm, paired_gain
+from advisor.verdict.statistics import Gain, holm, paired_gain
 
 FINDINGS_AS_REASONS = 2
 """Findings that are given as reasons; the others are among the findings."""
@@ -37,8 +46,14 @@ def explain_choice(
         duplicates: slot and name of techniques that compute what the user's model does already.
     """
     best, gain = evidence.best, evidence.gain
+    if evidence.unmeasured is not None or evidence.is_less_sound:
+        return [why_less_sound(evidence)]
     if best is evidence.baseline:
-        return [why_nothing_was_compared(trials, duplicates)]
+        broken = [
+            f"{arm.label} broke on {breakage(evidence.selected[arm.label])}."
+            for arm in evidence.others
+        ]
+        return broken or [why_nothing_was_compared(trials, duplicates)]
     if evidence.verdict == Verdict.CHANGE:
         return [*what_changes_bring(evidence, metric), *actions_of(best.arm, trials)]
 
@@ -51,6 +66,28 @@ def explain_choice(
     if evidence.verdict == Verdict.UNDECIDED:
         return why_not_proven(evidence, metric)
     return why_kept(evidence, metric)
+
+
+def why_less_sound(evidence: Evidence) -> str:
+    """That the best other arm breaks more often than the model as it is."""
+    arm = evidence.unmeasured or evidence.best
+    own, other = evidence.baseline_broke, evidence.best_broke
+    return (
+        f"{arm.label}, the best other arm, broke on {other}; your model as it is broke on "
+        f"{own.times}. What breaks more often is not recommended, whatever it gains elsewhere."
+    )
+
+
+def left_out(evidence: Evidence) -> Iterator[str]:
+    """Which fresh seeds the numbers of the answer leave out, where a training broke."""
+    own, other = evidence.baseline_broke, evidence.best_broke
+    arm = evidence.unmeasured or evidence.best
+    if not own.times and not other.times:
+        return
+    whose = f"your model as it is broke on {own}"
+    if arm is not evidence.baseline:
+        whose += f", {arm.label} on {other}"
+    yield f"{evidence.left_out} of {own.seeds} pairs of trainings are left out: {whose}."
 
 
 def why_nothing_was_compared(
@@ -85,10 +122,11 @@ def what_changes_bring(evidence: Evidence, metric: str) -> Iterator[str]:
         if rest == KEEP:
             results, seeds = evidence.results, "fresh seeds"
             without = "your model as it is"
-        if rest in results:
+        if scores_in(results.get(rest, ())):
             yield (
                 f"{slot}: {name} brings {metric} to {mean_score(results[best.label]):.4g}; "
-                f"{without} reaches {mean_score(results[rest]):.4g} ({len(results[rest])} {seeds})"
+                f"{without} reaches {mean_score(results[rest]):.4g} "
+                f"({len(scores_in(results[rest]))} {seeds})"
             )
 
 
@@ -199,32 +237,48 @@ def explain_alternatives(
     """The other confirmed arms, best first, with why they were not chosen.
 
     They are compared on the seeds that chose the best one. `gain` is over the user's model on these
-    few seeds; its `p` is adjusted for the number of arms (Holm).
+    few seeds; its `p` is adjusted for the number of arms (Holm). The best one is among them where
+    it was not chosen because it broke.
     """
     selected = evidence.selected
     gains = selected_gains(evidence, criterion.sign, overlap)
     alternatives = []
     for other in evidence.others:
-        if other is evidence.best or other.label not in selected:
+        is_measured = other is evidence.best and not evidence.is_less_sound
+        if is_measured or other.label not in selected:
             continue
         results = selected[other.label]
         why_not = why_not_chosen(evidence, other, criterion)
-        gain, seconds = gains[other.label], round(mean_seconds(results), 3)
-        mean, arm, params = mean_score(results), dict(other.arm), dict(other.params)
+        gain, seconds = gains.get(other.label), round(mean_seconds(results), 3)
+        mean = mean_score(results) if scores_in(results) else None
+        arm, params = dict(other.arm), dict(other.params)
         alternative = Alternative(arm, params, mean, other.searched, gain, seconds, why_not)
         alternatives.append(alternative)
-    return sorted(alternatives, key=lambda each: -criterion.sign * each.mean)
+
+    def rank(each: Alternative) -> float:
+        """The smaller, the better; an arm without a score comes last."""
+        return math.inf if each.mean is None else -criterion.sign * each.mean
+
+    return sorted(alternatives, key=rank)
 
 
 def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str, SelectedGain]:
-    """The gain of every arm over the user's model on the seeds that chose, by label."""
+    """The gain of every arm over the user's model on the seeds that chose, by label.
+
+    Arms that broke on most of these seeds have none.
+    """
     # The gains are paired by seed, as the results of all arms are in the order of the seeds.
-    rising = {}
-    for label, results in evidence.selected.items():
-        rising[label] = [sign * result.score for result in results]
-    own = evidence.baseline.label
-    labels = [other.label for other in evidence.others if other.label in rising]
-    gains = [paired_gain(rising[own], rising[label], overlap) for label in labels]
+    labels: list[str] = []
+    gains: list[Gain] = []
+    own = evidence.selected.get(evidence.baseline.label, ())
+    for other in evidence.others:
+        results = evidence.selected.get(other.label, ())
+        places = complete_pairs(own, results) if results else []
+        if len(places) > 1:
+            before = [sign * score for score in scores_in([own[place] for place in places])]
+            after = [sign * score for score in scores_in([results[place] for place in places])]
+            labels.append(other.label)
+            gains.append(paired_gain(before, after, overlap))
 
     adjusted = holm([gain.p for gain in gains])
     by_label = {}
@@ -236,12 +290,18 @@ def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str,
 def why_not_chosen(evidence: Evidence, other: Candidate, criterion: Criterion) -> str:
     """How an arm compares with the best one on the seeds that chose."""
     best, results = evidence.best, evidence.selected
+    broke = breakage(results[other.label])
+    if other is (evidence.unmeasured or best):
+        broke = evidence.best_broke
+    if broke.times:
+        return f"broke on {broke}"
     own, top = mean_score(results[other.label]), mean_score(results[best.label])
     comparison = (
         f"{criterion.name} {own:.4g} against {top:.4g} of {best.label} "
         f"on {len(results[other.label])} fresh seeds (lr {other.params[RATE]:.2g})"
     )
-    if are_tied(results, best, other, evidence.min_gain):
+    pairs = len(complete_pairs(results[best.label], results[other.label]))
+    if pairs > 1 and are_tied(results, best, other, evidence.min_gain):
         return f"a tie: {comparison}{what_costs_more(other, best)}"
     is_worse = criterion.sign * (own - top) < 0
     return f"{'worse' if is_worse else 'better there'}: {comparison}"

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-import torch
-
 from advisor.randomness import mix
 from advisor.search.search import Event, Search
 from advisor.store.study_records import Confirmation
 from advisor.verdict.bootstrap import Answers
 from advisor.verdict.candidates import Candidate, FreshScore
-from advisor.work.job import Job, Outcome
+from advisor.work.job import Job, Outcome, kept_file
 
 Phase = Literal["select", "estimate"]
 """What fresh seeds are for: they select an arm, or they estimate its gain."""
@@ -83,9 +81,6 @@ class FreshSeedRuns:
         prepared, plan, history = search.prepared, search.plan, search.history
         self._seed = prepared.study.seed
         self._criterion = history.criterion
-        # The score of a training that broke: leaving it out would hide the failure.
-        scores = [trial.value for trial in history.trials if trial.value is not None]
-        self._worst = min(scores, key=lambda score: history.sign * score)
         self._folder = search.folder / FOLDER
         # Every training is this job with an arm, its random seeds and its files.
         self._job = Job(
@@ -109,14 +104,15 @@ class FreshSeedRuns:
             with self._records.reading("fresh seeds"):
                 check_phase(row.phase)
             run = FreshRun(row.phase, row.arm, row.params, row.seed)
-            self._scores[run] = FreshScore(row.score, row.seconds, row.test)
+            self._scores[run] = FreshScore(row.score, row.seconds, row.test, row.why or "")
 
     def score(
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed], keep: int = 0
     ) -> list[list[FreshScore]]:
         """What each arm reached, one result per seed in order.
 
-        The training states of the first `keep` seeds are kept, for `score_test_rows`.
+        What the model or a technique broke has no score but a reason, and is not trained again. The
+        training states of the first `keep` seeds are kept, for `score_test_rows`.
         """
         # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
@@ -129,12 +125,11 @@ class FreshSeedRuns:
                     jobs[run] = self._training(phase, arm, seed, save)
                     lines[run] = f"{arm.label}: fresh seed {place + 1} of {len(seeds)}"
 
-        # A training that broke counts as the worst that the search saw.
         for run, outcome in self._train("confirm", jobs, lines):
-            score = self._worst
-            if outcome.curve and not outcome.ended:
+            score, why = None, why_broken(outcome)
+            if not why:
                 score = self._criterion.score(outcome.curve, self._job.to_epoch)
-            self._save(run, FreshScore(score, sum(outcome.costs.values())))
+            self._save(run, FreshScore(score, sum(outcome.costs.values()), why=why))
         return self._scores_of(phase, arms, seeds)
 
     def score_test_rows(
@@ -146,25 +141,31 @@ class FreshSeedRuns:
         for seed in seeds:
             for arm in arms:
                 run = self._run(phase, arm, seed)
+                if self._scores[run].why:
+                    continue
                 # A study that was stopped may have the score and have lost the answers.
-                if self._scores[run].test is None or not self._answers_file(run).is_file():
+                is_scored = self._scores[run].test is not None
+                if not is_scored or self.answers(phase, arm, seed) is None:
                     jobs[run] = self._test(phase, arm, seed)
                     lines[run] = f"{arm.label}: test rows scored"
 
         for run, outcome in self._train("test", jobs, lines):
-            self._save(run, replace(self._scores[run], test=outcome.test))
+            why = why_broken(outcome)
+            if why:
+                why = f"on the test rows: {why}"
+            self._save(run, replace(self._scores[run], test=outcome.test, why=why))
         return self._scores_of(phase, arms, seeds)
 
     def answers(self, phase: Phase, arm: Candidate, seed: Seed) -> Answers | None:
         """What the metric read of every test row, and the targets.
 
-        None where the training broke.
+        None where the training broke, and where there is no file of them that can be read.
         """
-        path = self._answers_file(self._run(phase, arm, seed))
-        if not path.is_file():
+        if self._scores[self._run(phase, arm, seed)].why:
             return None
-        saved = torch.load(path, weights_only=True)
-        return saved["output"], saved["target"]
+        job = self._test(phase, arm, seed)
+        saved = kept_file(job, str(job.test), job.to_epoch).read("cpu")
+        return None if saved is None else (saved["output"], saved["target"])
 
     # --------------------------------------------------------------------------------------------
 
@@ -220,6 +221,7 @@ class FreshSeedRuns:
             score=result.score,
             seconds=result.seconds,
             test=result.test,
+            why=result.why or None,
         )
         self._records.save_confirmation(confirmation)
         self._scores[run] = result
@@ -231,3 +233,10 @@ class FreshSeedRuns:
         for arm in arms:
             rows.append([self._scores[self._run(phase, arm, seed)] for seed in seeds])
         return rows
+
+
+def why_broken(outcome: Outcome) -> str:
+    """Why a training did not come to its end, in a sentence; empty where it did."""
+    if outcome.ended is None:
+        return ""
+    return outcome.why or outcome.ended.value

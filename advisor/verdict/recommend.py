@@ -26,9 +26,20 @@ from advisor.search.trial import Trial
 from advisor.technique import Technique
 from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
-from advisor.verdict.candidates import Candidate, gain_noise, mean_score, mean_seconds
+from advisor.verdict.candidates import (
+    Candidate,
+    gain_noise,
+    mean_score,
+    mean_seconds,
+    scores_in,
+)
 from advisor.verdict.confirm import Evidence
-from advisor.verdict.explain import explain_alternatives, explain_choice, explain_findings
+from advisor.verdict.explain import (
+    explain_alternatives,
+    explain_choice,
+    explain_findings,
+    left_out,
+)
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -83,6 +94,7 @@ def recommend(
         *host.broken,
         *diagnosis.broken,
         *host.overruled,
+        *left_out(evidence),
         *limits(history, chosen, criterion.metric),
     ]
 
@@ -128,7 +140,7 @@ def _arm_result(evidence: Evidence, candidate: Candidate) -> ArmResult:
     tests = [result.test for result in results if result.test is not None]
     return ArmResult(
         params=dict(candidate.params),
-        scores=[result.score for result in results],
+        scores=scores_in(results),
         mean=mean_score(results),
         searched=candidate.searched,
         test=statistics.fmean(tests) if tests else None,
@@ -152,6 +164,8 @@ def _measured_gain(evidence: Evidence, sign: float) -> MeasuredGain:
         arm=dict(techniques_in(evidence.best.arm)),
         searched=searched,
         test=evidence.row_gain,
+        broken=[evidence.baseline_broke.times, evidence.best_broke.times],
+        left_out=evidence.left_out,
     )
 
 
@@ -173,7 +187,7 @@ def _costs(evidence: Evidence, sign: float) -> list[Cost]:
     costs = []
     for arm in sorted([evidence.baseline, *evidence.others], key=lambda arm: arm.label):
         results = evidence.selected.get(arm.label)
-        if results is not None:
+        if results is not None and scores_in(results):
             seconds = round(mean_seconds(results), 3)
             costs.append(Cost(dict(arm.arm), mean_score(results), seconds))
     return sorted(costs, key=lambda cost: -sign * cost.mean)

@@ -235,7 +235,8 @@ def _read_gain(plain: Mapping[str, Any]) -> MeasuredGain:
 
 
 def _read_alternative(plain: Mapping[str, Any]) -> Alternative:
-    return _read(Alternative, plain, gain=_read(SelectedGain, plain["gain"]))
+    gain = plain.get("gain")
+    return _read(Alternative, plain, gain=gain and _read(SelectedGain, gain))
 
 
 def _read_technique(plain: Mapping[str, Any]) -> SingleTechnique:

@@ -78,6 +78,8 @@ class MeasuredGain(Interval):
         arm: what the other arm changes; empty where there was none.
         searched: the same gain as the search saw it, too good by selection.
         test: the gain on the test rows; None where they say nothing.
+        broken: seeds on which the model as it is broke, and on which the other arm did.
+        left_out: pairs that do not count because one of their trainings broke.
     """
 
     p: float
@@ -89,6 +91,8 @@ class MeasuredGain(Interval):
     arm: Arm = field(default_factory=dict)
     searched: float | None = None
     test: RowGain | None = None
+    broken: list[int] = field(default_factory=lambda: [0, 0])
+    left_out: int = 0
 
 
 # --- arms on fresh seeds --------------------------------------------------------------------------
@@ -108,7 +112,7 @@ class ArmResult(Record):
 
     Attributes:
         params: its learning rate, weight decay and techniques' own parameters.
-        scores: one for each fresh seed.
+        scores: one for each fresh seed on which neither arm broke.
         mean: of the scores.
         searched: its best score in the search, too good by selection; None where it has none.
         test: mean score of the test rows; None where no training was scored there.
@@ -132,13 +136,16 @@ class BaselineResult(ArmResult):
 
 @dataclass(frozen=True, eq=False)
 class Alternative(Record):
-    """Another arm that was confirmed, and why it was not chosen."""
+    """Another arm that was confirmed, and why it was not chosen.
+
+    It has no mean where it broke on all seeds, and no gain where it broke on most.
+    """
 
     choices: Arm
     params: dict[str, Any]
-    mean: float
+    mean: float | None
     searched: float | None
-    gain: SelectedGain
+    gain: SelectedGain | None
     seconds: float
     why_not: str
 

@@ -134,8 +134,9 @@ def paired_gain(
 def spread_of(differences: Sequence[float], overlap: float, splits: Sequence[int] | None) -> Spread:
     """How paired differences vary, and the standard error of their mean; see `paired_gain`."""
     pairs = len(differences)
-    # With one seed on each split, or rows that no two seeds share, there is nothing to tell apart.
-    if not overlap or splits is None or len(set(splits)) == pairs:
+    # With one seed on each split, all on one, or rows that no two seeds share, there is nothing to
+    # tell apart.
+    if not overlap or splits is None or len(set(splits)) in (1, pairs):
         variance = statistics.variance(differences)
         error = math.sqrt(variance * (1 / pairs + overlap))
         return Spread(between=variance, within=0.0, error=error, freedom=pairs - 1)
@@ -147,25 +148,29 @@ def spread_of(differences: Sequence[float], overlap: float, splits: Sequence[int
 
 
 def variance_components(groups: Sequence[Sequence[float]], overlap: float) -> Spread:
-    """One-way random effects with K differences in each of J groups.
+    """One-way random effects with N differences in J groups, about K in each.
 
-    The variance of the mean is V = MSB / JK + overlap (MSB - MSW) / K. Raises `ValueError` for
-    groups of unequal sizes.
+    The variance of the mean is V = MSB / N + overlap (MSB - MSW) / K. Where a training broke, the
+    groups are of unequal sizes; then K is what makes the expected mean squares right (Searle 1971,
+    "Linear models").
     """
-    j, k = len(groups), len(groups[0])
-    if any(len(group) != k for group in groups):
-        raise ValueError("paired_gain needs equally many pairs on every split")
-    msb = k * statistics.variance([statistics.fmean(group) for group in groups])
-    msw = statistics.fmean([statistics.variance(group) for group in groups])
+    j, sizes = len(groups), [len(group) for group in groups]
+    n = sum(sizes)
+    k = (n - sum(size**2 for size in sizes) / n) / (j - 1)
+    # `statistics.variance` is exact, so that what does not vary has a variance of zero.
+    means = [mean for group in groups for mean in [statistics.fmean(group)] * len(group)]
+    msb = statistics.variance(means) * (n - 1) / (j - 1)
+    inside = [statistics.variance(group) * (len(group) - 1) for group in groups if len(group) > 1]
+    msw = sum(inside) / (n - j)
     between = max(0.0, (msb - msw) / k)
-    squared = msb / (j * k) + overlap * between
+    squared = msb / n + overlap * between
 
     # V is a sum of two mean squares, whose joint degrees of freedom Satterthwaite approximates.
     freedom = float(j - 1)
     if between and squared:
-        above = (1 / (j * k) + overlap / k) * msb
+        above = (1 / n + overlap / k) * msb
         below = overlap / k * msw
-        approximate = squared**2 / (above**2 / (j - 1) + below**2 / (j * (k - 1)))
+        approximate = squared**2 / (above**2 / (j - 1) + below**2 / (n - j))
         freedom = min(freedom, max(LEAST_FREEDOM, approximate))
     return Spread(between, msw, math.sqrt(squared), freedom)
 
@@ -174,9 +179,9 @@ def pairs_needed(
     difference: float, spread: Spread, overlap: float, splits: Sequence[int] | None
 ) -> int | None:
     """How many pairs have an error of difference / 2.802, or None where no number has."""
-    draws = 1
+    draws = 1.0
     if splits is not None and overlap:
-        draws = len(splits) // len(set(splits))
+        draws = len(splits) / len(set(splits))
     # What overlapping splits share stays in the error, however many pairs there are.
     left = (difference / ERRORS_NEEDED) ** 2 - overlap * spread.between
     if left <= 0:

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from advisor.training.ended import Ended
-from advisor.work.job import Job, Outcome, work
+from advisor.work.job import Job, Outcome, without_trouble, work
 from advisor.work.processes import local_pool
 
 Key = TypeVar("Key", bound=Hashable)
@@ -122,7 +122,7 @@ class Crew:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             # Outcomes that came together are given in the order of their jobs.
             for future in sorted(done, key=lambda each: order.index(running[each])):
-                outcome = future.result()
+                outcome = without_trouble(future.result())
                 key = running.pop(future)
                 del waiting[key]
                 yield key, outcome
@@ -133,7 +133,7 @@ class Crew:
             # The pool of a worker that died takes no further jobs.
             self.stop()
             try:
-                return self._submit(job).result()
+                return without_trouble(self._submit(job).result())
             except BrokenExecutor:
                 continue
         self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -10,16 +11,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+import advisor
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
+from advisor.faults import is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
+from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, evaluate, train
-from advisor.training.run import Run, apply
+from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.process_settings import settings_kept
 from advisor.work.study_ref import StudyRef
+
+OWN_FOLDERS = ("site-packages", str(Path(advisor.__file__).parent))
+"""Parts of the paths of files that are not the user's: a line of theirs explains less."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +117,43 @@ class Outcome:
 def work(job: Job) -> Outcome:
     """Build the model, apply the techniques, train and score.
 
-    Never raises for what a technique or a model does.
+    Never raises for what a technique, a model or the machine does.
     """
     outcome = Outcome()
     try:
-        train_into(outcome, job, prepared_for(job))
-    except StoppedEarly as reason:
-        outcome.ended, outcome.why = reason.ended, str(reason)
-    except MachineError as problem:
-        outcome.trouble = str(problem)
-    except Exception as problem:  # a technique or the user's model raised: one trial fails
-        outcome.ended, outcome.why = Ended.FAILED, explain_with_place(problem)
+        prepared = prepared_for(job)
+        check_device(prepared)
+        # The next job in this process must not notice what this one has set.
+        with settings_kept():
+            train_into(outcome, job, prepared)
+    except Exception as problem:  # a technique or the user's model may raise anything
+        note_problem(outcome, problem)
+    return outcome
+
+
+def note_problem(outcome: Outcome, problem: BaseException) -> None:
+    """Note in an outcome why its job ended: training was given up, the machine refused something,
+    or the model or a technique raised.
+    """
+    if isinstance(problem, StoppedEarly):
+        outcome.ended, outcome.why = problem.ended, str(problem)
+        return
+    refused = machine_fault(problem)
+    if refused:
+        outcome.trouble = refused
+        return
+    outcome.ended, outcome.why = Ended.FAILED, explain_with_place(problem)
+    # What the job held would be missing for the next one.
+    if is_out_of_memory(problem):
+        outcome.why = f"out of memory: {outcome.why}"
+        problem.__traceback__ = None
+        gc.collect()
+
+
+def without_trouble(outcome: Outcome) -> Outcome:
+    """The outcome. Raises `MachineError` where the machine refused what its job needed."""
+    if outcome.trouble:
+        raise MachineError(outcome.trouble)
     return outcome
 
 
@@ -126,12 +162,37 @@ _prepared: list[Prepared] = []
 
 
 def prepared_for(job: Job) -> Prepared:
-    """The study of a job, opened once in each process for each opening by a coordinator."""
+    """The study of a job, opened once in each process for each opening by a coordinator.
+
+    Raises `MachineError` where it cannot be opened: the coordinator has opened it, so that it is
+    not the arm of the job that is at fault.
+    """
     if not _prepared or _prepared[0].opening_id != job.opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
-        prepared = prepare(job.study, job.device)
+        try:
+            prepared = prepare(job.study, job.device)
+        except (Exception, SystemExit) as problem:  # files of the user's may raise anything
+            raise MachineError(
+                "The study was opened when the command began, and a worker cannot open it again: "
+                f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
+            ) from problem
         _prepared.append(replace(prepared, opening_id=job.opening_id))
     return _prepared[0]
+
+
+def check_device(prepared: Prepared) -> None:
+    """Raise `MachineError` where nothing can be computed on a device that this process has used.
+
+    An error on a GPU makes all that follows in the same process fail, in other jobs, too.
+    """
+    if prepared.device.type == "cpu":
+        return
+    try:
+        torch.zeros(1, device=prepared.device).item()
+    except RuntimeError as problem:
+        raise MachineError(
+            f"The device {prepared.device} does not answer any more: {explain(problem)}."
+        ) from problem
 
 
 @contextmanager
@@ -149,18 +210,43 @@ def in_this_process(prepared: Prepared) -> Iterator[None]:
 def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     """Do a job, and note in `outcome` what was reached even where it ends by an exception.
 
-    Raises `StoppedEarly` where training is given up, and whatever the user's code raises.
+    Raises `StoppedEarly` where training is given up, `MachineError` where the machine refuses
+    something, and whatever the user's code raises.
+    """
+    run = built_run(job, prepared)
+    try:
+        outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
+        train_run(outcome, job, prepared, run)
+        # Code that training calls may have entered something, too.
+        check_costs("the training", run.costs)
+    finally:
+        outcome.costs = writable_costs(run.costs)
+
+
+def built_run(job: Job, prepared: Prepared) -> Run:
+    """The run of a job before its techniques.
+
+    Raises `MachineError` where a file that the model is built from is gone: it was built when the
+    study was opened.
     """
     cache = Path(job.cache) if job.cache else None
-    run = prepared.run(job.seed, job.split, cache)
-    outcome.costs = run.costs
-    outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
+    try:
+        return prepared.run(job.seed, job.split, cache)
+    except OSError as problem:
+        raise MachineError(
+            "The model was built when the study was opened, and cannot be built now: "
+            f"{explain_with_place(problem)}."
+        ) from problem
 
-    # A state that is gone is made again: the training then starts from its first epoch.
-    load = None
-    if job.load is not None and Path(job.load).is_file():
-        load = Path(job.load)
-    if job.precheck and load is None:
+
+def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
+    """Train a run with its techniques as a job says, and note each epoch as it ends."""
+    # A state that is gone or cannot be read is made again: the training then starts from its first
+    # epoch.
+    state = None
+    if job.load is not None:
+        state = kept_file(job, job.load, job.from_epoch).read("cpu")
+    if job.precheck and state is None:
         check_signal(outcome, run)
 
     # The losses of another loss function cannot be compared with those of the study's own.
@@ -169,21 +255,35 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
         lr=job.params["training.lr"],
         weight_decay=job.params["training.weight_decay"],
         batch=job.batch,
-        from_epoch=job.from_epoch if load else 0,
+        from_epoch=job.from_epoch if state else 0,
         to_epoch=job.to_epoch,
-        load=load,
-        save=Path(job.save) if job.save else None,
+        state=state,
+        save=kept_file(job, job.save, job.to_epoch) if job.save else None,
         loss_limit=None if loss_was_replaced else job.loss_limit,
         epochs=job.epochs,
     )
 
-    # Each epoch is noted as it ends, and the test rows are read last.
+    # The test rows are read last.
     splits = prepared.splits(job.split)
+    seconds = 0.0
     for epoch in train(run, fit, splits.valid):
         outcome.curve.append(epoch)
-        run.costs["training"] = run.costs.get("training", 0.0) + epoch.seconds
+        seconds += epoch.seconds
+        run.costs["training"] = seconds
     if job.test:
-        outcome.test = evaluate(run, splits.test, job.batch, Path(job.test))
+        answers = kept_file(job, job.test, job.to_epoch)
+        outcome.test = evaluate(run, splits.test, job.batch, answers)
+
+
+def kept_file(job: Job, path: str, epoch: int) -> KeptFile:
+    """A file of what the training of a job has after an epoch.
+
+    Its content is what decides that, so that a file that an earlier study of this name has left is
+    not taken for it.
+    """
+    params = sorted(job.params.items())
+    content = digest([params, job.seed, job.split, job.batch, job.epochs, epoch])
+    return KeptFile(Path(path), content)
 
 
 def check_signal(outcome: Outcome, run: Run) -> None:
@@ -234,10 +334,15 @@ def own_parameters(technique: Technique, params: Mapping[str, Any]) -> dict[str,
     return own
 
 
-def explain_with_place(problem: Exception) -> str:
-    """The exception with the last line outside installed packages, else the last line of all."""
+def explain_with_place(problem: BaseException) -> str:
+    """The exception with the last line of the user's own code, else the last line of all."""
+    sentence = explain(problem)
+    if isinstance(problem, SystemExit):
+        sentence = f"it asked Python to exit ({sentence})"
     # A line of torch says less than the user's line that called it.
     frames = traceback.extract_tb(problem.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    own = [each for each in frames if not any(part in each.filename for part in OWN_FOLDERS)]
+    if not frames:
+        return sentence
     last = (own or frames)[-1]
-    return f"{explain(problem)} ({Path(last.filename).name}:{last.lineno} in {last.name})"
+    return f"{sentence} ({Path(last.filename).name}:{last.lineno} in {last.name})"

@@ -18,7 +18,7 @@ from advisor.data.splits import Splits
 from advisor.host.host import Host, load
 from advisor.loading.model import build_model
 from advisor.model.tracing.trace import materialize, trace
-from advisor.randomness import isolated, mix
+from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
 from advisor.training.criterion import Criterion
 from advisor.training.noise import noisy
@@ -100,8 +100,8 @@ class Prepared:
 
     def build(self, seed: int) -> nn.Module:
         """The user's model, with the initial draws of `seed`."""
-        # A user's constructor draws from torch's global random state.
-        torch.manual_seed(mix(seed, "model"))
+        # A user's constructor draws from global random states.
+        start_from(mix(seed, "model"))
         task = self.study.task
         model, _ = build_model(task.build, self.facts.named(), task.arguments)
         make_dense(model)

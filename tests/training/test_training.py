@@ -14,6 +14,7 @@ from advisor.errors import InputError
 from advisor.model import trace
 from advisor.randomness import isolated, mix
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, predict, train
 from advisor.training.metrics import (
     METRICS,
@@ -202,8 +203,9 @@ def test_training_that_goes_on_from_its_saved_state_gives_the_numbers_of_one_tha
     prepared, tmp_path
 ):
     whole = curve(fresh(prepared), prepared)
-    first = curve(fresh(prepared), prepared, to_epoch=2, save=tmp_path / "2.pt")
-    rest = curve(fresh(prepared), prepared, from_epoch=2, load=tmp_path / "2.pt")
+    file = KeptFile(tmp_path / "2.pt")
+    first = curve(fresh(prepared), prepared, to_epoch=2, save=file)
+    rest = curve(fresh(prepared), prepared, from_epoch=2, state=file.read())
     assert first + rest == whole
 
 

@@ -138,9 +138,18 @@ def test_second_draws_prove_a_gain_that_splits_alone_never_could():
     assert np.mean(apart) > np.mean(alike) + 0.2
 
 
-def test_a_balanced_design_is_asked_for():
-    with pytest.raises(ValueError, match="equally many pairs on every split"):
-        paired_gain([0.0] * 3, [0.1, 0.2, 0.4], 0.25, [0, 0, 1])
+def test_pairs_that_are_missing_leave_the_interval_right():
+    generator, seeds = np.random.default_rng(3), growing_seeds(5)[1]
+    left = [seed for place, seed in enumerate(seeds) if place not in (1, 8)]
+    for between, within in ((0.0, 1.0), (1.0, 0.5)):
+        gains = []
+        for _ in range(1000):
+            study = simulated(generator, 0.0, between, within, 1 / 3, 10)
+            gains.append(gain_of(study, left, 1 / 3))
+        assert 0.92 <= np.mean([gain.low <= 0 <= gain.high for gain in gains]) <= 0.98
+    gain = paired_gain([0.0] * 3, [0.1, 0.2, 0.4], 0.25, [0, 0, 1])
+    assert gain.mean == pytest.approx(0.7 / 3)
+    assert paired_gain([0.0] * 3, [0.1] * 3, 0.25, [0, 0, 1]).low == 0.1
 
 
 def test_seeds_are_added_to_those_before_and_each_first_draw_has_a_split_of_its_own():

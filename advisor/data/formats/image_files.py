@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from advisor.errors import InputError
+from advisor.errors import DataError
 
 
 def read_header(path: Path) -> tuple[str, tuple[int, int]]:
     """Mode and size (width, height) of an image, from the first bytes of its file. Raises
-    `InputError` when it is no image.
+    `DataError` when it is no image.
     """
     try:
         with Image.open(path) as image:
@@ -23,7 +23,7 @@ def read_header(path: Path) -> tuple[str, tuple[int, int]]:
 
 
 def read_pixels(path: Path, mode: str, size: tuple[int, int]) -> np.ndarray[Any, Any]:
-    """An image of `size` (width, height), uint8 (H, W) or (H, W, 3). Raises `InputError` when it is
+    """An image of `size` (width, height), uint8 (H, W) or (H, W, 3). Raises `DataError` when it is
     damaged.
     """
     try:
@@ -40,5 +40,5 @@ def read_pixels(path: Path, mode: str, size: tuple[int, int]) -> np.ndarray[Any,
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read as an image: {error}. Remove or replace it.")
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as an image: {error}. Remove or replace it.")

@@ -20,7 +20,7 @@ def guard(engine: sa.Engine, url: str, path: Path | None) -> None:
     Arguments:
         engine: of the database.
         url: of the database.
-        path: of an SQLite file; None for a server.
+        path: the real path of an SQLite file; None for a server.
     """
 
     def translate(context: sa.ExceptionContext) -> None:

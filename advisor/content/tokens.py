@@ -1,0 +1,24 @@
+"""Short texts that stand for what they were made of: the same content gives the same text."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+
+THIS_PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}:"
+"""What a digest begins with that was made of bytecode: it means nothing to another Python."""
+
+
+def combine(*texts: str) -> str:
+    """One digest of several texts, digests among them, in their order.
+
+    It begins with `THIS_PYTHON` where one of them does.
+    """
+    digest = hashlib.sha256()
+    is_of_this_python = False
+    for text in texts:
+        content = text.encode(errors="surrogatepass")
+        digest.update(b"%d:" % len(content))  # so that ("ab", "c") is not ("a", "bc")
+        digest.update(content)
+        is_of_this_python = is_of_this_python or text.startswith(THIS_PYTHON)
+    return (THIS_PYTHON if is_of_this_python else "") + digest.hexdigest()

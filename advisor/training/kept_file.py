@@ -1,0 +1,148 @@
+"""Files of tensors that are written whole or not at all, and read only where they are whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from advisor.errors import MachineError, explain
+from advisor.faults import is_out_of_memory
+
+PART = ".part"
+"""How the name of a file ends that is being written."""
+SEAL = hashlib.sha256().digest_size
+"""Bytes of the hash with which a file begins, of all that follows."""
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+"""Errors of reading that say nothing about the file."""
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A file of tensors that can be made again: a training state, answers, or shared work.
+
+    Attributes:
+        path: where it lies.
+        content: what its tensors depend on. A file that was written for other content is not read.
+    """
+
+    path: Path
+    content: str = ""
+
+    def write(self, tensors: Mapping[str, Any]) -> None:
+        """Write the tensors, in place of what the file holds.
+
+        Raises:
+            MachineError: the machine refused it.
+        """
+        # Processes may write the same file at once, so each has a name of its own until it is
+        # whole.
+        part = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}{PART}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                write_sealed({"content": self.content, "tensors": dict(tensors)}, file)
+            part.replace(self.path)
+        except OSError as problem:
+            raise MachineError(
+                f"The file {self.path} cannot be written: {explain(problem)}. It holds what a "
+                "training needs to go on; make room, or bring its folder back."
+            ) from problem
+        finally:
+            # What was begun and not ended is in nobody's way, and takes no room on a full disk.
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def read(self, device: torch.device | str | None = None) -> dict[str, Any] | None:
+        """The tensors, or None where the file is gone, damaged, or was written for other content.
+
+        `device` is where they are put; None for the device that they were on.
+
+        Raises:
+            MachineError: the machine has no room for another open file.
+        """
+        try:
+            with self.path.open("rb") as file:
+                kept = read_sealed(file, device)
+        except OSError as problem:
+            if problem.errno in TOO_MANY_FILES:
+                raise MachineError(f"{self.path} cannot be read: {explain(problem)}.") from problem
+            return None
+        except Exception as problem:  # torch raises what it likes about a file of another kind
+            if is_out_of_memory(problem):
+                raise
+            return None
+        if not isinstance(kept, dict) or kept.get("content") != self.content:
+            return None
+        return dict(kept["tensors"])
+
+
+class Sealing:
+    """A file that is being written, with the hash of what was written and the error that ended it.
+
+    Torch hides an error of the disk behind one of its own.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.hash = hashlib.sha256()
+        self.problem: OSError | None = None
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        """Write some bytes."""
+        try:
+            self.hash.update(data)
+            return self._file.write(data)
+        except OSError as problem:
+            self.problem = problem
+            raise
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        try:
+            self._file.flush()
+        except OSError as problem:
+            self.problem = problem
+            raise
+
+
+def write_sealed(kept: Mapping[str, Any], file: BinaryIO) -> None:
+    """Write values and tensors after their hash. Raises the `OSError` of the disk itself."""
+    file.write(bytes(SEAL))
+    sealing = Sealing(file)
+    try:
+        torch.save(kept, sealing)  # type: ignore[arg-type]  # it needs no more than these two
+    except Exception:
+        if sealing.problem is not None:
+            raise sealing.problem from None
+        raise
+    file.seek(0)
+    file.write(sealing.hash.digest())
+
+
+def read_sealed(file: BinaryIO, device: torch.device | str | None) -> Any:
+    """What `write_sealed` wrote, or None where a byte of it was changed or is missing."""
+    # Torch itself reads a file of the right length whatever its numbers are.
+    seal = file.read(SEAL)
+    content = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # it has readinto()
+    if content.digest() != seal:
+        return None
+    file.seek(SEAL)
+    return torch.load(file, weights_only=True, map_location=device)
+
+
+def remove_kept_files(folder: Path) -> None:
+    """Remove the files right in a folder, and what was left half written in it or below.
+
+    What cannot be removed stays: nothing reads it that should not.
+    """
+    with suppress(OSError):
+        for file in [*folder.glob("*.pt"), *folder.rglob(f"*{PART}")]:
+            file.unlink(missing_ok=True)
