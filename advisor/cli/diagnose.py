@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from advisor.cli.options import as_json
@@ -41,10 +43,12 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     from advisor.report.diagnosis_text import show_report
     from advisor.report.study_text import show_task
     from advisor.work.prepare import prepare
+    from advisor.work.waiting import long_waits_told
 
-    # The study is opened once, and handed down.
-    prepared = prepare(ref, device)
-    report = diagnose(prepared, steps=steps)
+    # The study is opened once, and handed down. A long wait is told.
+    with long_waits_told(partial(click.echo, err=True), "the diagnosis"):
+        prepared = prepare(ref, device)
+        report = diagnose(prepared, steps=steps)
     if as_json:
         click.echo(report.to_json())
     else:

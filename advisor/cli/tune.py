@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from advisor.cli.options import as_json, grouped, storage
-from advisor.cli.task_options import TaskOptions, study_ref, task_options
+from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
 from advisor.store.location import storage_url
 
 OPTIONS = (
@@ -91,19 +91,18 @@ def command(
     quiet: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
-    ref = study_ref(task, vars(budget), storage_url(storage))
-
+    check_task(task)
     if page:
         from advisor.report.html import check_page
 
         check_page(page)
 
-    # These load torch, so they come after the options have been checked.
     from advisor.work.processes import warm_up
 
-    # The server that forks workers loads torch meanwhile.
+    # The server that forks workers loads torch beside this process, which does that from here on.
     if workers != 0:
         warm_up()
+    ref = study_ref(task, vars(budget), storage_url(storage))
     from advisor.api.tune import open_and_tune
     from advisor.cli.report import write_page
     from advisor.report.progress import progress

@@ -19,8 +19,10 @@ Waiting = Callable[[str], None]
 
 def sentence(seconds: float, what: str, place: str | None) -> str:
     """`waiting 40 s: trial 7 in Net.forward, net.py:12`."""
-    where = f"in {place}" if place else "in a library that holds Python up"
-    return f"waiting {seconds:.0f} s: {what} {where}"
+    where = f" in {place}" if place else ""
+    if place is None:
+        where = " in a library that holds Python up"
+    return f"waiting {seconds:.0f} s: {what}{where}"
 
 
 @contextmanager
