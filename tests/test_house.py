@@ -47,7 +47,7 @@ ARROWS = {
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
     "work": "data diagnosis errors faults host loading model randomness slots study technique training",
-    "search": "errors faults host model nested randomness record space store technique training work",
+    "search": "content errors faults host model nested randomness record space store technique training work",
     "verdict": "diagnosis errors randomness record search store study technique training work",
     "api": "diagnosis errors host model search store study training verdict work",
     "report": "api diagnosis errors host model randomness "

@@ -12,7 +12,9 @@ from advisor.errors import InputError, SearchError
 from advisor.host.host import Host
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
-from advisor.search.search import Event, Listener, Search
+from advisor.search.plugin_marks import PluginMarks, plugin_notes
+from advisor.search.reopening import reopen_changed
+from advisor.search.search import NOTE, Event, Listener, Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.store.folder import study_folder
@@ -91,15 +93,21 @@ def tune(
         records = database.study(name)
         recorded = records.plan()
         first = None
+        marks = PluginMarks(prepared.host)
         if recorded is not None:
             plan = begun_plan(name, Plan.from_json(recorded), plan, prepared.host)
+            has_limit = prepared.study.minutes is not None
+            reopen_changed(records, plan, marks, folder, has_limit)
         else:
             # The pilot's training is that of the first trial.
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
             plan, first = pilot(prepared, plan, folder, workers)
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
-        return search_and_confirm(Search(prepared, plan, records, workforce, folder, on, first))
+        search = Search(prepared, plan, records, workforce, folder, on, first, marks)
+        for note in plugin_notes(search.history.trials, plan, search.marks):
+            on(Event(NOTE, 0, 0, note))
+        return search_and_confirm(search)
 
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:
