@@ -48,7 +48,7 @@ class PluginMarks:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.plugins = {plugin.name: plugin.mark for plugin in host.plugins}
+        self.plugins = host.marks
         self._codes: dict[str, str] = {}
         self._sources = Sources()
 

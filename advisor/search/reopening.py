@@ -19,8 +19,8 @@ FORGOTTEN = ("why", "ended", "did", "signal", DUPLICATE_KEY)
 
 def reopen_changed(
     records: StudyRecords, plan: Plan, marks: PluginMarks, folder: Path, has_limit: bool
-) -> None:
-    """Take back what trials and fresh seeds with changed techniques brought.
+) -> bool:
+    """Take back what trials and fresh seeds with changed techniques brought, if there are any.
 
     The trials are then running, so the search goes through their rounds again. Trials for which no
     code was recorded are taken as they are, and so are those with a technique that is not loaded.
@@ -31,11 +31,14 @@ def reopen_changed(
         marks: what the loaded plugins are.
         folder: training states and shared work, which may be of the old code.
         has_limit: whether the study's time is limited; what the trials took is then given back.
+
+    Returns:
+        Whether there were any.
     """
     trials = read_trials(records, plan)
     changed = {trial.number: found for trial in trials if (found := changed_in(trial, plan, marks))}
     if not changed:
-        return
+        return False
     again = [trial for trial in trials if trial.number in changed]
     seeds = seeds_with({name for names in changed.values() for name in names}, records)
 
@@ -50,6 +53,7 @@ def reopen_changed(
     seconds = seconds_back(records, trials, again, seeds) if has_limit else 0.0
     numbers = {trial.storage_id: trial.number for trial in again}
     records.reopen_trials(numbers, facts, FORGOTTEN, seeds, seconds)
+    return True
 
 
 def changed_in(trial: Trial, plan: Plan, marks: PluginMarks) -> list[str]:

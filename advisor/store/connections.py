@@ -13,18 +13,19 @@ import sqlalchemy as sa
 
 from advisor.errors import MachineError
 from advisor.store.failures import AWAY, BUSY_SECONDS, as_error, failure_of
-from advisor.store.location import shown, sqlite_path
+from advisor.store.location import shown
 
 RETRY_SECONDS = 0.5
 """How long after a server did not answer it is asked again."""
 
 
-def guard(engine: sa.Engine, url: str) -> None:
+def guard(engine: sa.Engine, url: str, path: Path | None) -> None:
     """Let every use of a database that has just been opened end as it should, Optuna's too.
 
     Arguments:
         engine: of the database.
         url: of the database.
+        path: the real path of an SQLite file; None for a server.
     """
 
     def translate(context: sa.ExceptionContext) -> None:
@@ -36,11 +37,10 @@ def guard(engine: sa.Engine, url: str) -> None:
             raise as_error(problem, url) from problem
 
     sa.event.listen(engine, "handle_error", translate)
-    path = sqlite_path(url)
     if path is None:
         sa.event.listen(engine, "do_connect", connect_again)
     elif path.is_file():
-        sa.event.listen(engine, "begin", check_in_place(path, url))
+        sa.event.listen(engine, "begin", check_in_place(path.resolve(), url))
 
 
 def connect_again(dialect: sa.Dialect, _: Any, arguments: Any, options: dict[str, Any]) -> Any:

@@ -131,6 +131,9 @@ _SYSTEM = {
     errno.EACCES: FORBIDDEN,
     errno.EPERM: FORBIDDEN,
     errno.EROFS: FORBIDDEN,
+    errno.EEXIST: CLOSED,  # a file where a folder should be
+    errno.ENOTDIR: CLOSED,
+    errno.EISDIR: CLOSED,
 }
 """What the error numbers of the operating system say."""
 

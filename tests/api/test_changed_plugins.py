@@ -12,8 +12,12 @@ import pytest
 from models.small import Net
 
 import advisor
+from advisor.errors import MachineError
 from advisor.search.search import NOTE
 from advisor.store.database import Database
+from advisor.work.job import refuse_other_content
+from advisor.work.prepare import prepare
+from advisor.work.study_ref import StudyRef
 
 WAVES = '''\
 """Two waves."""
@@ -79,7 +83,7 @@ class Tuned:
 
         paths = [str(self.folder / name) for name in plugins or ("waves.py",)]
         study = advisor.Study("waves", **{**self.study, **options})
-        return advisor.tune(study, storage=self.storage, plugins=paths, on=on)
+        return advisor.tune(study, storage=self.storage, workers=0, plugins=paths, on=on)
 
     @property
     def storage(self):
@@ -253,7 +257,8 @@ def test_time_goes_back_to_a_study_with_a_limit(tuned):
                 spends.append(database.study("waves").spent())
 
     study = advisor.Study("waves", **tuned.study, minutes=60)
-    advisor.tune(study, storage=tuned.storage, plugins=[str(tuned.folder / "waves.py")], on=on)
+    paths = [str(tuned.folder / "waves.py")]
+    advisor.tune(study, storage=tuned.storage, workers=0, plugins=paths, on=on)
     assert 0 < spends[0] < spent
 
 
@@ -287,7 +292,7 @@ data = torch.randn(120, 4, generator=generator) + 1.5 * y[:, None], y
 only = {{"activation": ["wave", "swell"], "initializer": [], "pretraining": [], "embedding": []}}
 task = advisor.Task(build=Net, data=data)
 study = advisor.Study("waves", task, trials=8, epochs=1, seeds=3, only=only)
-answer = advisor.tune(study, storage={storage!r}, plugins=[{plugin!r}])
+answer = advisor.tune(study, storage={storage!r}, workers=0, plugins=[{plugin!r}])
 print(answer.to_json())
 """
 
@@ -344,6 +349,7 @@ def test_a_new_version_with_the_same_code_runs_nothing_again(tuned, tmp_path, mo
         answer = advisor.tune(
             study,
             storage=tuned.storage,
+            workers=0,
             on=lambda event: notes.append(event.text) if event.stage == NOTE else None,
         )
         return answer, notes
@@ -368,3 +374,14 @@ def test_a_new_version_with_the_same_code_runs_nothing_again(tuned, tmp_path, mo
     assert "activation.wave has changed" in notes[1]
     after = tuned.trials()
     assert {n for n in range(8) if before[n] != after[n]} == with_wave(before)
+
+
+def test_a_worker_that_loads_another_plugin_trains_nothing(tuned):
+    ref = StudyRef.of(advisor.Study("waves", **tuned.study), (str(tuned.folder / "waves.py"),))
+    coordinator = prepare(ref)
+    assert prepare(ref).digest == coordinator.digest
+    tuned.write("waves.py", WAVES.replace("SLOPE = 1.0", "SLOPE = -3.0"))
+    kind = coordinator.digest.differs_in(prepare(ref).digest)
+    assert kind == "plugins"
+    with pytest.raises(MachineError, match="a plugin was edited"):
+        refuse_other_content(coordinator.digest, prepare(ref).digest)
