@@ -14,8 +14,10 @@ from advisor.content.study_content import Content
 from advisor.errors import SearchError
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
+from advisor.search.plugin_marks import PluginMarks, plugin_notes
+from advisor.search.reopening import reopen_changed
 from advisor.search.reporting import Reporter
-from advisor.search.search import Event, Listener, Search
+from advisor.search.search import NOTE, Event, Listener, Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
@@ -136,12 +138,16 @@ def tune_prepared(
         recorded = records.plan()
         workforce.deaths = StoredDeaths(database.engine, name)
         first = None
+        marks = PluginMarks(prepared.host)
         if recorded is not None:
             with records.reading("plan"):
                 recorded_plan = Plan.from_json(recorded)
             begun = begun_plan(prepared, recorded_plan, plan)
             plan = begun.plan
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
+            has_limit = prepared.study.minutes is not None
+            if reopen_changed(records, plan, marks, folder, has_limit):
+                workforce.deaths.forget()  # they may have died of the old code
         else:
             # The pilot's training is that of the first trial. What was counted for a study that
             # was never begun may have been another model's.
@@ -151,7 +157,10 @@ def tune_prepared(
             workforce.deaths.forget()
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
-        return search_and_confirm(Search(prepared, plan, records, workforce, folder, on, first))
+        search = Search(prepared, plan, records, workforce, folder, on, first, marks)
+        for note in plugin_notes(search.history.trials, plan, search.marks):
+            on(Event(NOTE, 0, 0, note))
+        return search_and_confirm(search)
 
 
 def recommendation(study: str, storage: str | None = None) -> Recommendation:

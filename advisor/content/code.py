@@ -23,7 +23,7 @@ from advisor.content.bytecode import content, global_chains
 from advisor.content.changes import MISSING, RunningChanges, contents, follow, is_volatile, seeds
 from advisor.content.objects import ObjectDigests
 from advisor.content.own_files import UsersOwn, is_own_file
-from advisor.content.sources import RanSource, read_source
+from advisor.content.sources import RanSource, Sources
 from advisor.content.syntax import Chain, canonical, chains
 from advisor.content.tokens import THIS_PYTHON, combine
 from advisor.loading.own_modules import imports_noted, source_of
@@ -36,7 +36,9 @@ _BY_TEXT = {("globals",), ("eval",), ("exec",), ("sys", "modules")}
 
 
 def code_parts(
-    roots: Mapping[str, object], is_own: Callable[[Path], bool] = is_own_file
+    roots: Mapping[str, object],
+    is_own: Callable[[Path], bool] = is_own_file,
+    sources: Sources | None = None,
 ) -> dict[str, str]:
     """Digests of everything of the user's own that these objects are made of.
 
@@ -48,6 +50,7 @@ def code_parts(
     Arguments:
         roots: objects by a name: classes, functions, lambdas, partials, values.
         is_own: whether a file is the user's.
+        sources: those read already, for a caller who asks for the parts of many things.
 
     Returns:
         Digests by a readable name, such as `Net.forward in net.py`, `WIDTH in net.py` or the name
@@ -55,7 +58,7 @@ def code_parts(
         it means nothing to another version of Python.
     """
     changes = RunningChanges()
-    sources: dict[str, RanSource | None] = {}
+    sources = sources or Sources()
     for _ in range(_ROUNDS):
         known = changes.count
         parts = _Parts(is_own, changes, sources)
@@ -71,14 +74,14 @@ class _Parts:
     Arguments:
         is_own: whether a file is the user's.
         changes: what the code changes while it runs; the walk adds to it.
-        sources: the sources read so far, by file.
+        sources: the sources that are read.
     """
 
     def __init__(
         self,
         is_own: Callable[[Path], bool],
         changes: RunningChanges,
-        sources: dict[str, RanSource | None],
+        sources: Sources,
     ) -> None:
         self._owner = UsersOwn(is_own)
         self._changes = changes
@@ -93,7 +96,10 @@ class _Parts:
         for name, root in roots.items():
             self._add(name, self._objects.of(root))
         while self._waiting:
-            self._waiting.popleft()()
+            try:
+                self._waiting.popleft()()
+            except Exception:  # noqa: S112  # a class that raises when looked at has no part
+                continue
         return {name: combine(*sorted(digests)) for name, digests in sorted(self._parts.items())}
 
     def _add(self, name: str, digest: str) -> None:
@@ -146,16 +152,16 @@ class _Parts:
     def _code(self, function: FunctionType) -> str:
         """The digest of what a function does, and of what its names mean."""
         code = function.__code__
-        source = self._source(code.co_filename)
+        source = self._sources.of(code.co_filename)
         node = source.function(code) if source else None
         names = set(global_chains(code))
-        if source is None or node is None:
-            text = THIS_PYTHON + content(code)
-            imported = []
-        else:
+        text, imported = None, []
+        if source is not None and node is not None:
             self._changes.note(function, node)
             text = source.canonical(node)
             imported = list(self._imported(node, function.__globals__))
+        if text is None:
+            text = THIS_PYTHON + content(code)
         meanings = self._meanings(function.__globals__, names, code.co_filename)
         return combine("code", text, *meanings, *imported)
 
@@ -182,11 +188,6 @@ class _Parts:
             if name == "__wrapped__" or not name.startswith("_")
         }
         yield from self._objects.attributes(function, public)
-
-    def _source(self, filename: str) -> RanSource | None:
-        if filename not in self._sources:
-            self._sources[filename] = read_source(filename)
-        return self._sources[filename]
 
     # ---------------------------------------------------------------- names
 
@@ -248,7 +249,7 @@ class _Parts:
 
     def _trusted_source(self, names: Mapping[str, Any], filename: str) -> RanSource | None:
         """The source of a module, if it is still the one that ran."""
-        source = self._source(filename)
+        source = self._sources.of(filename)
         module = sys.modules.get(str(names.get("__name__")))
         ran = source_of(module) if module is not None and vars(module) is names else None
         return None if source is None or (ran and ran.digest != source.digest) else source

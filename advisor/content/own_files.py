@@ -19,9 +19,14 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def is_own_file(path: Path) -> bool:
     """Whether a file is the user's: not Python's, no installed library's and not of advisor."""
     path = path.resolve()
-    if not _INSTALLED.isdisjoint(path.parts):
+    if is_installed(path):
         return False
     return not any(path.is_relative_to(folder) for folder in _FOREIGN)
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a file lies where libraries are installed."""
+    return not _INSTALLED.isdisjoint(path.resolve().parts)
 
 
 def _foreign_folders() -> tuple[Path, ...]:

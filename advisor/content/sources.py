@@ -39,7 +39,7 @@ class RanSource:
     tree: ast.Module
     compiled: CodeType
     digest: str = field(init=False)
-    _texts: dict[ast.AST, str] = field(default_factory=dict, init=False)
+    _texts: dict[ast.AST, str | None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.digest = digest_of(self.text)
@@ -79,10 +79,15 @@ class RanSource:
             around = [node for node in nodes if _is_around(node, code)]
         return min(around, key=_size) if len(around) > 1 else next(iter(around), None)
 
-    def canonical(self, node: ast.AST) -> str:
-        """What a function of this source does, without comments and layout."""
+    def canonical(self, node: ast.AST) -> str | None:
+        """What a function of this source does, without comments and layout; None where it is
+        nested too deeply to be walked through.
+        """
         if node not in self._texts:
-            self._texts[node] = canonical_function(node)
+            try:
+                self._texts[node] = canonical_function(node)
+            except RecursionError:
+                self._texts[node] = None
         return self._texts[node]
 
     @cached_property
@@ -115,6 +120,19 @@ def read_source(filename: str) -> RanSource | None:
     except (SyntaxError, ValueError, RecursionError):
         return None
     return RanSource(text, tree, compiled)
+
+
+class Sources:
+    """Sources by their files, each read once."""
+
+    def __init__(self) -> None:
+        self._by_file: dict[str, RanSource | None] = {}
+
+    def of(self, filename: str) -> RanSource | None:
+        """The source in a file, or None."""
+        if filename not in self._by_file:
+            self._by_file[filename] = read_source(filename)
+        return self._by_file[filename]
 
 
 def _is_around(node: ast.AST, code: CodeType) -> bool:

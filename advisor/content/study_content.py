@@ -53,19 +53,21 @@ class ContentDigest:
         code: a digest of the user's own code.
         rows: a digest of the data.
         files: digests of the user's files that were read, by their paths.
+        plugins: the loaded plugins, each with its version or its file's hash.
     """
 
     code: str
     rows: str
     files: Digests
+    plugins: str = ""
 
     def differs_in(self, other: ContentDigest) -> str:
-        """`code`, `rows` or `files`, by the first that is another there; empty where none is.
+        """`code`, `rows`, `plugins` or `files`, by the first that is another there; or empty.
 
         A file counts where both have read it: a process that had loaded a module before reads the
         files of that module no more.
         """
-        for kind in ("code", "rows"):
+        for kind in ("code", "rows", "plugins"):
             if getattr(self, kind) != getattr(other, kind):
                 return kind
         common = self.files.keys() & other.files.keys()

@@ -22,3 +22,17 @@ def combine(*texts: str) -> str:
         digest.update(content)
         is_of_this_python = is_of_this_python or text.startswith(THIS_PYTHON)
     return (THIS_PYTHON if is_of_this_python else "") + digest.hexdigest()
+
+
+def is_other(before: str, now: str) -> bool:
+    """Whether two digests say that the content is another one.
+
+    A digest of bytecode says nothing beside one of source, or of another Python's bytecode.
+    """
+    return before != now and _python_of(before) == _python_of(now)
+
+
+def _python_of(digest: str) -> str:
+    """`py3.11` for a digest of that Python's bytecode; empty for one that all Pythons make."""
+    python, colon, _ = digest.rpartition(":")
+    return python if colon else ""

@@ -16,6 +16,7 @@ from advisor.host import hookspecs
 from advisor.host.collect import Collection
 from advisor.host.offer import Offer, new_manager, read_offer
 from advisor.loading.files import is_file, load_file
+from advisor.loading.own_modules import digest_of
 from advisor.technique import Slot, Technique
 from advisor.user_code import user_faults
 
@@ -27,7 +28,17 @@ BUILT_IN = "torch-advisor"
 
 @dataclass(frozen=True)
 class Plugin:
-    """One loaded plugin: its name, version, where it came from, and what it brings."""
+    """One loaded plugin: its name, version, where it came from, and what it brings.
+
+    Attributes:
+        name: the plugin's name.
+        version: of the distribution that installed it; empty for a file.
+        source: the file, or the distribution and the entry point.
+        slots, techniques: what it brings; techniques as `slot.name`.
+        built_in: whether advisor brings it.
+        file: the file of its module, where it has one.
+        content: a hash of that file where the plugin has no version; else empty.
+    """
 
     name: str
     version: str
@@ -35,6 +46,13 @@ class Plugin:
     slots: tuple[str, ...]
     techniques: tuple[str, ...]
     built_in: bool = False
+    file: Path | None = None
+    content: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What tells this plugin from another state of it: its version, or its file's hash."""
+        return self.version or self.content
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,11 @@ class Host:
     owner: Mapping[str, str]
     broken: tuple[str, ...] = ()
     overruled: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Each plugin's version, or its file's hash, by its name."""
+        return {plugin.name: plugin.mark for plugin in self.plugins}
 
     @property
     def built_in_slots(self) -> tuple[str, ...]:
@@ -185,7 +208,9 @@ def _host(offers: Sequence[Offer], broken: Iterable[str]) -> Host:
 
 
 def _plugin(offer: Offer) -> Plugin:
-    version, source = "", offer.source
+    version, source, content = "", offer.source, ""
+    if offer.dist is None and offer.file is not None:
+        content = digest_of(offer.file.read_bytes())
     if offer.dist is not None:
         version = offer.dist.version
         source = f"{offer.dist.name}: {offer.source}"
@@ -196,4 +221,6 @@ def _plugin(offer: Offer) -> Plugin:
         slots=tuple(slot.name for slot in offer.slots),
         techniques=tuple(f"{technique.slot}.{technique.name}" for technique in offer.techniques),
         built_in=_is_built_in(offer.dist),
+        file=offer.file,
+        content=content,
     )

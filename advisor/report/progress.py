@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from advisor.search.search import Event, Listener
+from advisor.search.search import NOTE, Event, Listener
 
 TITLES = {
     "opening": "opening the study",
@@ -69,6 +69,9 @@ def _live_line() -> Iterator[Listener]:
 
         def show(event: Event) -> None:
             """Move the bar of the event's stage."""
+            if event.stage == NOTE:
+                bars.console.print(f"! {escape(event.text)}", soft_wrap=True)
+                return
             title = TITLES.get(event.stage, event.stage)
             group = event.stage if event.stage in OWN_BAR else "search"
             # A bar appears with the first event of its stage.
@@ -88,6 +91,9 @@ def _plain_lines() -> Listener:
 
     def show(event: Event) -> None:
         """Print a line, unless there was one just now."""
+        if event.stage == NOTE:
+            print(f"! {event.text}", file=sys.stderr, flush=True)  # noqa: T201  # as below
+            return
         # The last event of a stage is always shown, the others now and then.
         title, now = TITLES.get(event.stage, event.stage), time.monotonic()
         if event.done < event.total and now - last.get(title, -math.inf) < EVERY:

@@ -8,8 +8,10 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from advisor.search.arm import techniques_in
 from advisor.search.history import History
 from advisor.search.plan import Plan
+from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import is_same_training
 from advisor.search.trial import DUPLICATE_KEY, Round, Stage, Trial
 from advisor.store.study_records import StudyRecords
@@ -33,9 +35,10 @@ class Ledger:
         history: the trials so far, which are kept equal to those in the database.
     """
 
-    def __init__(self, history: History, records: StudyRecords) -> None:
+    def __init__(self, history: History, records: StudyRecords, marks: PluginMarks) -> None:
         self.history = history
         self._records = records
+        self._marks = marks
         self._epochs = history.plan.epochs
 
     def ask(self, plan: Plan, params: Mapping[str, Any], current: Round) -> Trial:
@@ -48,12 +51,16 @@ class Ledger:
         """
         number = len(self.history.trials)
         distributions = plan.distributions_of(params)
+        arm = plan.arm_in(params)
+        codes = self._marks.codes_of(techniques_in(arm))
+        plugins = self._marks.plugins
         facts = {"stage": current.stage, "round": current.start, "size": current.size}
+        made_with = {"plugins": plugins, "codes": codes}
 
         # The database comes first: after a kill the history is read from it.
-        storage_id = self._records.add_trial(number, params, distributions, facts)
-        arm = plan.arm_in(params)
+        storage_id = self._records.add_trial(number, params, distributions, facts | made_with)
         trial = Trial(storage_id, number, arm, params, distributions, current)
+        trial.plugins, trial.codes = plugins, codes
         self.history.add(trial)
         return trial
 

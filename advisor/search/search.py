@@ -15,6 +15,7 @@ from advisor.search.history import History
 from advisor.search.ledger import Ledger
 from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import RATE, Plan
+from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
 from advisor.search.stages import next_round
@@ -26,13 +27,17 @@ from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
 
+NOTE = "note"
+"""The stage of an event whose text is a sentence to be read, and no step of the work."""
+
 
 @dataclass(frozen=True)
 class Event:
     """Something to show while a study runs: how far it is, and one line of text for a log.
 
     Attributes:
-        stage: of the search, or another part of the work, such as `pilot`.
+        stage: of the search, or another part of the work, such as `pilot`; `NOTE` for a sentence
+            that stays on the screen.
         done: how much of it is done: trials that were begun, or steps of that part.
         total: how much there is to do.
         text: what has just happened, in words; it may be empty.
@@ -60,6 +65,7 @@ class Search:
         crew: runs jobs.
         folder: training states and shared artefacts.
         on: called with what there is to show.
+        marks: what the loaded plugins are.
         history: the trials so far.
         deadline: when the search ends, by `time.monotonic`; None without a limit.
     """
@@ -73,6 +79,7 @@ class Search:
         folder: Path,
         on: Listener,
         first: Outcome | None = None,
+        marks: PluginMarks | None = None,
     ) -> None:
         self.prepared = prepared
         self.plan = plan
@@ -80,10 +87,11 @@ class Search:
         self.crew = crew
         self.folder = folder
         self.on = on
+        self.marks = marks or PluginMarks(prepared.host)
         self.history = History(plan, prepared.criterion, read_trials(records, plan))
         self.deadline: float | None = None
 
-        self._ledger = Ledger(self.history, records)
+        self._ledger = Ledger(self.history, records, self.marks)
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
         self._booked = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -70,6 +70,10 @@ class Trial:
         is_duplicate: its technique computes what the user's model computes already.
         curve: its epochs so far.
         costs: seconds by part: a slot, `training`, or `look` (the check before training).
+        plugins: what was loaded, each plugin's version or its file's hash by its name; empty where
+            an older version asked for the trial.
+        codes: a digest of the code of each of its techniques, by `slot.name`.
+        again: techniques (`slot.name`) whose code had changed, so that the trial was run again.
     """
 
     storage_id: int
@@ -87,6 +91,9 @@ class Trial:
     is_duplicate: bool = False
     curve: list[Epoch] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
+    again: Sequence[str] = ()
 
     @property
     def stage(self) -> Stage:
@@ -195,6 +202,9 @@ def read_trial(
         is_duplicate=attributes.get(DUPLICATE_KEY, False),
         curve=curve,
         costs=costs,
+        plugins=attributes.get("plugins", {}),
+        codes=attributes.get("codes", {}),
+        again=attributes.get("again", ()),
     )
 
 

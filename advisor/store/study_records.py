@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -248,6 +248,45 @@ class StudyRecords:
                 connection.execute(VALUES.insert().values(trial_id=trial_id, **value))
             ended = {"state": state, "datetime_complete": _now()}
             connection.execute(TRIALS.update().where(TRIALS.c.trial_id == trial_id).values(**ended))
+
+    def reopen_trials(
+        self,
+        trials: Mapping[int, int],
+        facts: Mapping[int, Mapping[str, Any]],
+        forgotten: Collection[str],
+        seeds: Sequence[Confirmation],
+        seconds: float,
+    ) -> None:
+        """Take back what trials and fresh seeds brought: the trials run again, in one transaction.
+
+        Arguments:
+            trials: by their ids in Optuna's tables, the numbers of the trials.
+            facts: user attributes that they get, by the same ids.
+            forgotten: names of user attributes that they lose.
+            seeds: fresh seeds that are no evidence any more.
+            seconds: what all this had taken, given back to the study.
+        """
+        ids, numbers = list(trials), list(trials.values())
+        with self._engine.begin() as connection:
+            for table in (curves, costs):
+                mine = (table.c.study == self.name) & table.c.number.in_(numbers)
+                connection.execute(table.delete().where(mine))
+            for table in (VALUES, STEPS):
+                connection.execute(table.delete().where(table.c.trial_id.in_(ids)))
+            lost = FACTS.c.trial_id.in_(ids) & FACTS.c.key.in_(list(forgotten))
+            connection.execute(FACTS.delete().where(lost))
+            for trial_id in ids:
+                _write_facts(connection, trial_id, facts[trial_id])
+            begun = {"state": TrialState.RUNNING, "datetime_complete": None}
+            connection.execute(TRIALS.update().where(TRIALS.c.trial_id.in_(ids)).values(**begun))
+
+            for seed in seeds:
+                row = {"study": self.name, **asdict(seed)}
+                keys = [column.name for column in confirmations.primary_key]
+                same = [confirmations.c[key] == row[key] for key in keys]
+                connection.execute(confirmations.delete().where(*same))
+            left = plans.update().where(plans.c.study == self.name)
+            connection.execute(left.values(seconds=plans.c.seconds - seconds))
 
     def curves(self) -> dict[int, list[Epoch]]:
         """The learning curves so far: epochs in order, by trial number."""

@@ -21,6 +21,7 @@ from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE
+from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
@@ -94,6 +95,7 @@ def recommend(
         *host.broken,
         *diagnosis.broken,
         *host.overruled,
+        *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
         *limits(history, chosen, criterion.metric),
     ]

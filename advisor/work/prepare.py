@@ -86,7 +86,7 @@ class Prepared:
         A pickled study brings its code with it, so that this is the same everywhere; the source of
         a notebook is not.
         """
-        digest = self.content.digest
+        digest = replace(self.content.digest, plugins=repr(self.host.marks))
         return digest if self.ref.pickled is None else replace(digest, code="")
 
     @property

@@ -622,6 +622,15 @@ def test_values_of_every_kind_count_by_their_content():
     assert {name for name in first if first[name] != second[name]} == {"frame", "tensor", "grow"}
 
 
+def test_an_expression_that_is_nested_too_deeply_counts_by_its_bytecode(folder):
+    text = "def build(x=1): return " + " + ".join(["x"] * 1500) + "\n"
+    write(folder, {"net.py": text})
+    first = parts_of(folder)
+    write(folder, {"net.py": text.replace("x + x", "x - x", 1)})
+    second = parts_of(folder)
+    assert {name for name in first if first[name] != second[name]} == {"build in net.py"}
+
+
 class Hostile:
     """An object that raises wherever it is looked at."""
 
