@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def advise(
 ) -> Callable[..., Said]:
     """Run `advisor …` in this process and in the test's folder, by the door of the console script."""
     monkeypatch.chdir(tmp_path)
+    # The signals of this process are those of pytest.
+    monkeypatch.setattr("advisor.cli.signals.Signals.install", lambda self: None)
 
     def advise(*words: object) -> Said:
         from advisor.cli import main
@@ -110,3 +113,19 @@ def host():
     from advisor.host.host import load
 
     return load()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server for all tests of a process; skips where there is none."""
+    from postgres import Server
+
+    server = Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def server_url(server):
+    """The URL of a new database on that server."""
+    return server.new_database(f"test_{secrets.token_hex(4)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,24 +14,30 @@ from advisor.content.study_content import Content
 from advisor.errors import SearchError
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
+from advisor.search.reporting import Reporter
 from advisor.search.search import Event, Listener, Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
+from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.read_back import read_back, version_in
 from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
 from advisor.study import Study
 from advisor.training.ended import Ended
+from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.verdict.confirm import confirm
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
-from advisor.work.executors import crew
+from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome, in_this_process
-from advisor.work.prepare import Prepared, prepare
-from advisor.work.processes import one_thread
+from advisor.work.opening import open_study
+from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
+from advisor.work.waiting import long_waits_told
 
 CONFIRM_SHARE = 0.4
 """Share of a study's minutes that is kept for the confirmation, without which nothing is proven."""
@@ -54,8 +60,8 @@ def tune(
         study: an `advisor.Study`, or the path of a study file (`STUDY.py` or `STUDY.py:NAME`).
         storage: database URL or SQLite path; None for `ADVISOR_STORAGE` or
             `sqlite:///studies/advisor.db`.
-        workers: processes that train; 1 trains in this process. Scripts that ask for more need the
-            usual `if __name__ == "__main__":` guard.
+        workers: processes that train; 0 trains in this one, which code of the study can then end or
+            hold up.
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
         on: called with an `Event` whenever there is something to show.
@@ -73,34 +79,76 @@ def tune(
     Raises:
         InputError: the task is at fault.
         SearchError: no trial ended with a score.
+        MachineError: the machine is at fault; the same call goes on where it stopped.
+    """
+    if not isinstance(study, Prepared):
+        study = StudyRef.of(study, tuple(plugins))
+    return open_and_tune(study, storage, workers, device, on)
+
+
+def open_and_tune(
+    study: StudyRef | Prepared,
+    storage: str | None,
+    workers: int,
+    device: str,
+    on: Listener,
+    opened: Callable[[Prepared], None] | None = None,
+) -> Recommendation:
+    """Open a study once in each process that works on it, and hand it down.
+
+    Arguments are those of `tune`; `opened` is called with the study.
+    """
+    reporter = Reporter(on)
+    with interrupts_told_apart(), crew(workers, reporter.wait) as workforce:
+        if not isinstance(study, Prepared):
+            study = open_study(study, device, workforce)
+        if opened is not None:
+            opened(study)
+        return tune_prepared(study, storage, workforce, reporter)
+
+
+def tune_prepared(
+    prepared: Prepared, storage: str | None, workforce: Crew, on: Listener
+) -> Recommendation:
+    """Search, confirm and recommend for a study that is open.
+
+    Arguments:
+        prepared: the study, opened.
+        storage: as for `tune`.
+        workforce: runs the trainings.
+        on: called with every event.
     """
     one_thread()
-    prepared = study
-    if not isinstance(prepared, Prepared):
-        prepared = prepare(StudyRef.of(prepared, tuple(plugins)), device)
     # The plan comes before the database, so that what is wrong with the task leaves nothing behind.
-    plan = make_plan(prepared)
+    with long_waits_told(workforce.on_wait, "asking the techniques"), kept_from_exiting():
+        plan = make_plan(prepared)
+    workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
 
     url = storage_url(storage)
     name = prepared.study.name
     with (
         Database(url, prepared.host.built_in_slots) as database,
         study_folder(database, name) as folder,
-        crew(workers) as workforce,
         in_this_process(prepared),
     ):
         # A study that is in the database goes on with the plan that it began with.
         records = database.study(name)
         recorded = records.plan()
+        workforce.deaths = StoredDeaths(database.engine, name)
         first = None
         if recorded is not None:
-            begun = begun_plan(prepared, Plan.from_json(recorded), plan)
+            with records.reading("plan"):
+                recorded_plan = Plan.from_json(recorded)
+            begun = begun_plan(prepared, recorded_plan, plan)
             plan = begun.plan
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
         else:
-            # The pilot's training is that of the first trial.
+            # The pilot's training is that of the first trial. What was counted for a study that
+            # was never begun may have been another model's.
+            workforce.deaths.forget()
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-            plan, first = pilot(prepared, plan, folder, workers)
+            plan, first = pilot(prepared, plan, folder, workforce)
+            workforce.deaths.forget()
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
         return search_and_confirm(Search(prepared, plan, records, workforce, folder, on, first))
@@ -131,9 +179,12 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
     _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
-    ref, plan = rows[0] if rows else (None, "{}")
-    content = Content.from_json(json.loads(plan).get("content"))
-    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None, content)
+    text_of_ref, plan = rows[0] if rows else (None, "{}")
+    with read_back(study, "reference", version_in(text)):
+        ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
+    with read_back(study, "plan", version_in(text)):
+        content = Content.from_json(json.loads(plan).get("content"))
+    return Recommendation.from_json(text, ref, content)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:

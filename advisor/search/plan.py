@@ -16,6 +16,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from advisor import __version__
 from advisor.content.study_content import Content
 from advisor.errors import InputError, MachineError, explain, listing, near
 from advisor.faults import machine_fault
@@ -24,10 +25,12 @@ from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
-from advisor.technique import KEEP, Technique
+from advisor.store.read_back import check_types
+from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
@@ -159,6 +162,7 @@ class Plan:
         del plain["absent"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
+        plain["versions"] = {"advisor": __version__}
         return plain
 
     @classmethod
@@ -167,8 +171,12 @@ class Plan:
         space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
         skipped = [Skip(**skip) for skip in plain["skipped"]]
         content = Content.from_json(plain.get("content"))
-        # All else is as JSON keeps it.
-        return cls(**{**plain, "space": space, "skipped": skipped, "content": content})
+        # All else is as JSON keeps it; who wrote the plan is no part of it.
+        parts = {**plain, "space": space, "skipped": skipped, "content": content}
+        parts.pop("versions", None)
+        plan = cls(**parts)
+        check_types(plan)
+        return plan
 
 
 def make_plan(prepared: Prepared) -> Plan:
@@ -211,17 +219,6 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
     return plan
 
 
-def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a study wants a technique: one that it names, or else a standard one.
-
-    `only` are the names that the study gives, by slot.
-    """
-    if technique.name == KEEP:
-        return False
-    names = only.get(technique.slot)
-    return technique.standard if names is None else technique.name in names
-
-
 def try_technique(plan: Plan, technique: Technique, run: Run) -> None:
     """Add a technique to a plan that is being made, or the reason why it does not fit the run."""
     why_not = why_unfit(technique, run)
@@ -250,7 +247,7 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
             return technique.unfit(run)
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
-    except Exception as problem:  # a plugin's bug costs the technique, not the study
+    except user_faults() as problem:  # a plugin's bug costs the technique, not the study
         refused = machine_fault(problem)
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem

@@ -64,7 +64,7 @@ class Database:
             self.storage = open_storage(url, slots)
         except CANNOT_OPEN as problem:
             raise as_error(problem, url, at_opening=True) from problem
-        guard(self.engine, url)
+        guard(self.engine, url, self.path)
 
     @property
     def engine(self) -> sa.Engine:

@@ -15,8 +15,19 @@ import sqlalchemy as sa
 
 from advisor.errors import InputError
 from advisor.store.failures import BUSY_SECONDS
-from advisor.store.location import has_sqlite_form, sqlite_options, sqlite_path
+from advisor.store.location import has_sqlite_form, shown, sqlite_options, sqlite_path
 
+SERVER = {"pool_pre_ping": True}
+"""Arguments of an engine that replaces a connection which was dropped while models trained."""
+KEEP_ALIVE = {
+    "keepalives_idle": 60,
+    "keepalives_interval": 15,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 120_000,
+}
+"""Options of PostgreSQL's own library: a server that is gone is noticed after two minutes, and a
+firewall does not forget a connection. The last one is in milliseconds, the others in seconds.
+"""
 READ_SECONDS = 0.5
 """How long the end of a study waits for programs that read its SQLite file."""
 KINDS = ("sqlite", "postgresql")
@@ -87,11 +98,17 @@ def address_of(url: str) -> Address:
     kind = sa.make_url(url).get_backend_name()
     if kind not in KINDS:
         raise InputError(
-            f"The study database {url} cannot be opened: studies are kept in SQLite or "
+            f"The study database {shown(url)} cannot be opened: studies are kept in SQLite or "
             f"PostgreSQL, not in {kind!r}. Name one with --storage sqlite:///FILE.db."
         )
-    # A connection that the server or a firewall has dropped while models trained is replaced.
-    return Address(url, {"pool_pre_ping": True})
+    return Address(url, {**SERVER, "connect_args": keep_alive_of(sa.make_url(url))})
+
+
+def keep_alive_of(url: sa.URL) -> dict[str, int]:
+    """The options of `KEEP_ALIVE` that a server's URL does not give, where its driver has them."""
+    if url.get_driver_name() not in ("psycopg", "psycopg2"):
+        return {}
+    return {name: value for name, value in KEEP_ALIVE.items() if name not in url.query}
 
 
 def sqlite_file(url: str, path: Path) -> SqliteFile:

@@ -26,11 +26,13 @@ PASSING = ("pilot-*.pt", "**/*.part")
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 """The errors of file systems that have no locks."""
 
-# Servers that are copies of each other are told apart by their databases' numbers, not by name.
-_IDENTITY = sa.text(
-    "SELECT current_database(), current_schema(), d.oid, system_identifier "
-    "FROM pg_control_system(), pg_database d WHERE datname = current_database()"
+# A server has many names; these are of the database itself. Some servers do not tell theirs.
+_DATABASE = sa.text(
+    "SELECT datname, oid, current_schema(), "
+    "has_function_privilege('pg_control_system()', 'execute') AS tells "
+    "FROM pg_database WHERE datname = current_database()"
 )
+_SERVER = sa.text("SELECT system_identifier FROM pg_control_system()")
 
 
 @contextmanager
@@ -72,10 +74,14 @@ def folder_of_all(database: Database) -> Path:
     if database.path is not None:
         return database.path.with_name(database.path.name + SUFFIX)
     with database.engine.connect() as connection:
-        identity = connection.execute(_IDENTITY).one()
-    digest = hashlib.sha256(repr(tuple(identity)).encode()).hexdigest()[:8]
+        one = connection.execute(_DATABASE).one()
+        server = database.engine.url.host
+        if one.tells:
+            server = connection.execute(_SERVER).scalar()
+    identity = f"{server} {one.oid} {one.current_schema}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     beside = Path(DEFAULT.removeprefix("sqlite:///")).resolve()
-    return beside.with_name(f"postgresql-{readable(identity[0])}-{digest}{SUFFIX}")
+    return beside.with_name(f"postgresql-{readable(one.datname)}-{digest}{SUFFIX}")
 
 
 def leaf_of(name: str) -> str:
@@ -158,8 +164,10 @@ def remove_empty(folder: Path) -> None:
 
 
 def remove_passing(folder: Path) -> None:
-    """Remove the files that nobody reads again."""
+    """Remove the files that nobody reads again, and folders that are empty."""
     for pattern in PASSING:
         for file in folder.glob(pattern):
             with suppress(OSError):
                 file.unlink()
+    for inner in folder.glob("*/"):
+        remove_empty(inner)

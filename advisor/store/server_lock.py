@@ -7,7 +7,7 @@ import threading
 
 import sqlalchemy as sa
 
-from advisor.errors import MachineError, explain
+from advisor.errors import AdvisorError, MachineError, explain
 
 KEEP_ALIVE_SECONDS = 60.0
 """How often a lock's connection is used, so that nothing on the way takes it for forgotten."""
@@ -47,9 +47,9 @@ class ServerLock:
         Raises `MachineError` where the server does not answer.
         """
         try:
-            self._connection = connection = self._engine.connect()
-            connection.detach()  # the pool does not close or lend it
-            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = connection
+            connection.detach()  # the pool does not close it, and lends it to nobody
             for statement in _NOTICE_DEATH:
                 connection.exec_driver_sql(statement)
             self._key = key_of(connection, self._study)
@@ -93,15 +93,14 @@ class ServerLock:
         while not self._is_over.wait(KEEP_ALIVE_SECONDS):
             try:
                 self.check()
-            except MachineError:
+            except AdvisorError:
                 return  # the next transaction is refused, too
 
     def _lost(self, problem: sa.exc.SQLAlchemyError | None) -> MachineError:
         """The error about a lock that is lost, or that could not be taken."""
-        cause = "its session is another one now, as behind a pool of connections"
+        cause = "its session was exchanged for another, as a pool of connections may do"
         if problem is not None:
-            # SQLAlchemy wraps the error of the database's own driver, which is the shorter one.
-            cause = explain(getattr(problem, "orig", None) or problem)
+            cause = explain(problem)
         return MachineError(
             f"Study {self._study!r} has no lock in the database any more, so that another process "
             f"may run it: {cause}. What was written is kept."

@@ -89,6 +89,15 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "why": "why the training, or the scoring of the test rows, broke; else NULL",
         },
     ),
+    "advisor_deaths": (
+        "one row per job that is not done and over which a worker process died",
+        {
+            "study": "name of the study",
+            "job": "trial NUMBER, or a fresh seed",
+            "deaths": "how often; at the third the trial has failed",
+            "why": "how the last one died",
+        },
+    ),
     "advisor_recommendations": (
         "one row per recommendation that was given; the last one counts",
         {
@@ -123,10 +132,12 @@ class Dialect:
 
 _DIALECTS = {
     "sqlite": Dialect(
-        label="json_extract(p.distribution_json, "
-        "'$.attributes.choices[' || CAST(p.param_value AS INTEGER) || ']')",
-        is_choice="json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
-        attribute="json_extract(a.value_json, '$')",
+        # What is no JSON has no value here, so that one damaged row does not hide the others.
+        label="CASE WHEN json_valid(p.distribution_json) THEN json_extract(p.distribution_json, "
+        "'$.attributes.choices[' || CAST(p.param_value AS INTEGER) || ']') END",
+        is_choice="json_valid(p.distribution_json) AND "
+        "json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
+        attribute="CASE WHEN json_valid(a.value_json) THEN json_extract(a.value_json, '$') END",
         number="REAL",
     ),
     # A column of PostgreSQL has one type, so numbers stand as text beside labels.

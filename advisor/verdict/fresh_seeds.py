@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from advisor.randomness import mix
+from advisor.search.limits import seconds_for_a_training
 from advisor.search.search import Event, Search
 from advisor.store.study_records import Confirmation
 from advisor.verdict.bootstrap import Answers
@@ -64,6 +65,17 @@ class FreshRun(NamedTuple):
     params: str
     seed: int
 
+    @property
+    def name(self) -> str:
+        """What its jobs are called; the last number tells its parameters from others."""
+        return f"fresh seed {self.seed} of {self.label} ({self.phase} {mix(self.params):x})"
+
+
+def check_phase(phase: str) -> None:
+    """Raise `ValueError` where fresh seeds are for something that this version does not know."""
+    if phase not in get_args(Phase):
+        raise ValueError(f"no phase is called {phase!r}")
+
 
 class FreshSeedRuns:
     """Trains candidates on fresh seeds; what the database has already is not trained again.
@@ -89,6 +101,7 @@ class FreshSeedRuns:
             to_epoch=plan.epochs,
             cache=str(search.folder / "cache"),
             device=str(prepared.device),
+            seconds=seconds_for_a_training(prepared.study, history),
         )
         self._crew, self._records = search.crew, search.records
         self._on, self._book_time = search.on, search.book_time
@@ -96,6 +109,8 @@ class FreshSeedRuns:
         # The one reading of what the database has; from here on it follows what is written.
         self._scores: dict[FreshRun, FreshScore] = {}
         for row in self._records.confirmations():
+            with self._records.reading("fresh seeds"):
+                check_phase(row.phase)
             run = FreshRun(row.phase, row.arm, row.params, row.seed)
             self._scores[run] = FreshScore(row.score, row.seconds, row.test, row.why or "")
 
@@ -178,6 +193,7 @@ class FreshSeedRuns:
             seed=self._number(phase, seed),
             split=self._number(phase, Seed(seed.split)),
             save=save,
+            name=self._run(phase, arm, seed).name,
         )
 
     def _test(self, phase: Phase, arm: Candidate, seed: Seed) -> Job:

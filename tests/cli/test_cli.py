@@ -39,7 +39,7 @@ broken = False
 number = 3
 """
 TASK = ("--model", "net.py:Net", "--data", "data.csv", "--target", "label")
-SMALL = (*TASK, "--trials", "6", "--epochs", "2", "--workers", "1", "--storage", "studies.db")
+SMALL = (*TASK, "--trials", "6", "--epochs", "2", "--workers", "0", "--storage", "studies.db")
 
 KEYS = {
     "techniques": {"slot", "name", "plugin", "cite", "space", "standard", "about"},
@@ -189,7 +189,7 @@ MISTAKES = [
     (["tune", *TASK, "--trials", "0"], ["--trials", "0"]),
     (["tune", *TASK, "--trials", "many"], ["--trials", "many"]),
     (["tune", *TASK, "--minutes", "0"], ["--minutes", "0"]),
-    (["tune", *TASK, "--workers", "0"], ["--workers"]),
+    (["tune", *TASK, "--workers", "-1"], ["--workers"]),
     (["tune", *TASK, "--task", "clustering"], ["--task", "clustering", "classification"]),
     (["tune", *TASK, "--modle", "x"], ["--modle", "--model"]),
     (["tune", *TASK, "--metric", "acuracy"], ["acuracy", "accuracy"]),
@@ -374,7 +374,7 @@ def test_a_study_file_is_tuned_with_its_own_settings_from_anywhere(advise, here,
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
     said = advise(
-        "tune", "../study.py", "--storage", "sqlite:///new/own.db", "--workers", "1", "--quiet"
+        "tune", "../study.py", "--storage", "sqlite:///new/own.db", "--workers", "0", "--quiet"
     )
     assert said.code == 0
     assert "own: " in said.out
