@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from advisor.content.difference import Difference, difference, listed
 from advisor.errors import InputError, listing
@@ -92,9 +93,14 @@ def advice_on_draws(prepared: Prepared, content: Difference) -> str:
         with isolated(seed):
             source = read_data(prepared.ref, prepared.study)
         readings.append(source.digests(source.splits(prepared.study.seed)))
-    if readings[0] == readings[1]:
+    if readings[0] != readings[1]:
+        return (
+            "The data are other rows whenever they are read: a data function that draws at random "
+            "needs a seed. "
+        )
+    # What a study file draws when it is loaded is not drawn again.
+    task = prepared.study.task
+    data = task.train if task.data is None else task.data
+    if isinstance(data, str | Path):
         return ""
-    return (
-        "The data are other rows whenever they are read: a data function that draws at random "
-        "needs a seed. "
-    )
+    return "Data that are drawn at random need a seed. "

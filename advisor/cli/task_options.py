@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,7 +257,9 @@ def study_name(task: TaskOptions, url: str | None) -> str:
     older = name_without_target(task)
     if task.target is None:
         return older
-    name = f"{older}-{task.target}".lower()
+    # Blanks and signs of a column's name would have to be quoted in a shell.
+    target = re.sub(r"[^\w.]+", "-", task.target).strip("-")
+    name = f"{older}-{target}".lower()
     if url is not None and flags_of(url, name) is None:
         begun = flags_of(url, older)
         if begun is not None and begun.get("target") == task.target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 Digests = Mapping[str, str]
@@ -37,8 +37,11 @@ class Content:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any] | None) -> Content | None:
-        """The content that `asdict` gave; None for a study that was begun before it was kept."""
-        return None if plain is None else cls(**plain)
+        """The content that `to_json` gave; None for a study that was begun before it was kept."""
+        if plain is None:
+            return None
+        # What a newer version keeps besides is left out.
+        return cls(**{each.name: plain[each.name] for each in fields(cls) if each.name in plain})
 
     def to_json(self) -> dict[str, Any]:
         """The content as plain data."""

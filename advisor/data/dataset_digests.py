@@ -23,6 +23,9 @@ PROBES = 8
 # Files of a list of files whose sizes are asked for.
 SIZES = 256
 
+# Bytes of an array above which only some rows are hashed, spread over all.
+HELD_BYTES = 2**27
+
 # How many objects inside objects are opened: the transforms of a Dataset in a Subset of a Subset.
 DEPTH = 4
 
@@ -38,24 +41,28 @@ PARTS_OF_PATH = 2
 def digest_of_dataset(dataset: Any, inputs_of: Callable[[int], Any]) -> str:
     """A digest of a Dataset whose items are random, or too many to keep.
 
-    It is made of the arrays, words and file names that the Dataset holds, and of a few items that
-    are drawn from fixed random states. What is another each time does not count.
+    It is made of the arrays, words and file names that the Dataset holds for its rows, and of a few
+    items that are drawn from fixed random states. What is another each time does not count.
 
     Arguments:
         dataset: a map-style Dataset.
         inputs_of: gives the inputs in the item of some number.
     """
-    held = [f"{name} {_digest_of_held(value)}" for name, value in _inside(dataset, DEPTH, set())]
-    return digest_of_words([len(dataset), *held, *_probed(inputs_of, len(dataset))])
+    length = len(dataset)
+    held = []
+    for owner, name, value in _inside(dataset, DEPTH, set()):
+        if _has_rows(value, owner, length):
+            held.append(f"{name} {_digest_of_held(value)}")
+    return digest_of_words([length, *held, *_probed(inputs_of, length)])
 
 
 def code_of_dataset(dataset: Any) -> tuple[object, ...]:
-    """The classes and functions that a Dataset is made of, with those of the objects inside it.
+    """The classes and functions that a Dataset is made of.
 
-    They are the class of the Dataset and of each object that it holds, and functions that it holds.
+    They are the class of the Dataset and of each object inside it, and the functions that it holds.
     """
     code: list[object] = [type(dataset)]
-    for _, value in _inside(dataset, DEPTH, set()):
+    for _, _, value in _inside(dataset, DEPTH, set()):
         code.append(value if isinstance(value, (type, FunctionType)) else type(value))
     return tuple(dict.fromkeys(code))
 
@@ -79,35 +86,59 @@ def _digest_of_item(inputs: Any) -> str:
     return digest_of_rows([tensor.reshape(1, -1) for tensor in tensors])
 
 
-def _inside(owner: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """The attributes of an object, and those of the objects inside it, by their names."""
+def _inside(owner: Any, depth: int, seen: set[int]) -> Iterator[tuple[Any, str, Any]]:
+    """The attributes of an object and of the objects inside it: whose they are, their names, and
+    their values.
+    """
     if not depth or id(owner) in seen or isinstance(owner, NOT_OPENED):
         return
     seen.add(id(owner))
     for name, value in sorted(getattr(owner, "__dict__", {}).items()):
-        yield name, value
+        yield owner, name, value
         # A Dataset may hold several arrays, or several Datasets.
         parts = [value]
         if isinstance(value, (list, tuple, Mapping)) and not _is_list_of_words(value):
             inside = value.values() if isinstance(value, Mapping) else value
             parts = list(inside)[:SIZES]
-            yield from ((name, part) for part in parts)
+            yield from ((owner, name, part) for part in parts)
         for part in parts:
             yield from _inside(part, depth - 1, seen)
 
 
+def _has_rows(value: Any, owner: Any, length: int) -> bool:
+    """Whether a value is made of rows, and not kept beside them, such as a log or a cached item.
+
+    It is an array or table of as many rows as the Dataset or more, or a list of words with one for
+    each row of its owner.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.ndim > 0 and value.layout is torch.strided and len(value) >= length
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0 and value.dtype.kind in "biufc" and len(value) >= length
+    if isinstance(value, (pd.DataFrame, pd.Series)):
+        return len(value) >= length
+    has_length = hasattr(owner, "__len__") and _is_list_of_words(value)
+    return has_length and len(value) == len(owner)
+
+
 def _digest_of_held(value: Any) -> str:
-    """The digest of an array, a table, or a list of numbers, words or file names; else empty."""
-    if isinstance(value, torch.Tensor) and value.ndim and value.layout is torch.strided:
-        return digest_of_rows(value.detach().cpu())
-    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "biufc":
-        return digest_of_words([value.dtype, value.shape, _hashed(value)])
+    """The digest of an array, a table, or a list of numbers, words or file names."""
+    if isinstance(value, torch.Tensor):
+        return digest_of_words([value.shape, digest_of_rows(_some_rows(value).detach().cpu())])
+    if isinstance(value, np.ndarray):
+        return digest_of_words([value.dtype, value.shape, _hashed(_some_rows(value))])
     if isinstance(value, (pd.DataFrame, pd.Series)):
         with suppress(TypeError):  # cells that are lists
             return _hashed(pd.util.hash_pandas_object(value).to_numpy())
-    if _is_list_of_words(value):
-        return digest_of_words([*map(_without_place, value), *_sizes(value)])
-    return ""
+        return ""
+    return digest_of_words([*map(_without_place, value), *_sizes(value)])
+
+
+def _some_rows(array: Any) -> Any:
+    """The rows of an array or tensor, or some of them where they are too many to be read."""
+    if array.nbytes <= HELD_BYTES:
+        return array
+    return array[_spread(len(array), max(1, HELD_BYTES * len(array) // array.nbytes))]
 
 
 def _hashed(array: np.ndarray[Any, Any]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +34,9 @@ _DEPTH = 2
 
 # Characters of an attribute's text above which its digest stands for it.
 _LONGEST_TEXT = 200
+
+# Seconds: a number as near as this to the time is a time.
+_DAY = 24 * 60 * 60
 
 # Where models are computed, which a study may change.
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -99,6 +104,8 @@ def plain_text(value: Any) -> str | None:
     if value is None or isinstance(value, (bool, complex)):
         return repr(value)
     if isinstance(value, (int, float)) and not isinstance(value, enum.Enum):
+        if _is_of_the_process(value):
+            return None
         # NumPy's numbers are written as Python's.
         return repr(int(value) if isinstance(value, int) else float(value))
     if isinstance(value, str):
@@ -135,6 +142,11 @@ def _is_setting(word: str) -> bool:
     digits = sum(letter.isdigit() for letter in word)
     is_place = "/" in word or "\\" in word or word.split(":")[0] in _DEVICES
     return len(word) <= _LONGEST and digits <= _MOST_DIGITS and not is_place
+
+
+def _is_of_the_process(number: float) -> bool:
+    """Whether a number is that of the process, or may be the time at which the model was built."""
+    return number == os.getpid() or abs(number - time.time()) < _DAY
 
 
 def _is_record(value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType
@@ -20,6 +22,8 @@ from advisor.study import Task
 
 SETTINGS = frozenset((".cfg", ".conf", ".env", ".ini", ".json", ".toml", ".yaml", ".yml"))
 """How the names of files end that hold settings."""
+END_BYTES = 2**22
+"""Bytes at each end of a file of word vectors that are compared."""
 
 
 def content_of(
@@ -54,7 +58,9 @@ def content_of(
     )
 
 
-def digests_of_files(loading: FilesRead, building: FilesRead, folder: Path) -> dict[str, str]:
+def digests_of_files(
+    loading: FilesRead, building: FilesRead, folder: Path, vectors: str | Path | None
+) -> dict[str, str]:
     """Digests of the user's files that were read while a study was opened, by their paths.
 
     What the study file itself reads may be the data, whose rows are compared; of that only files of
@@ -64,13 +70,29 @@ def digests_of_files(loading: FilesRead, building: FilesRead, folder: Path) -> d
         loading: what was read while the study was loaded.
         building: what was read while its model was built.
         folder: the study's.
+        vectors: the file of word vectors; None where the study has none.
     """
 
     def is_settings(path: Path) -> bool:
         """Whether a file of the user's holds settings, by its name."""
         return path.suffix.lower() in SETTINGS and is_own_file(path)
 
-    return {**loading.digests(folder, is_settings), **building.digests(folder)}
+    digests = {**loading.digests(folder, is_settings), **building.digests(folder)}
+    if vectors is not None:
+        digests[Path(vectors).name] = digest_of_ends(Path(vectors))
+    return digests
+
+
+def digest_of_ends(path: Path) -> str:
+    """A digest of the size, the beginning and the end of a file, which may be of gigabytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest.update(str(size).encode())
+        for place in (0, max(0, size - END_BYTES)):
+            file.seek(place)
+            digest.update(file.read(END_BYTES))
+    return digest.hexdigest()
 
 
 def roots_of(task: Task, source: Source) -> dict[str, object]:

@@ -192,7 +192,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
     notes = notes_on(task, model, arguments, inputs, output, rows)
-    files = digests_of_files(loading, building, ref.folder())
+    files = digests_of_files(loading, building, ref.folder(), task.vectors)
     return Prepared(
         ref=ref,
         study=study,

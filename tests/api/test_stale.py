@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -254,20 +255,40 @@ def test_a_stopped_study_that_means_the_same_goes_on(copied, what):
     assert tuned(folder).trials.total == 2
 
 
-def test_a_study_that_was_begun_before_contents_were_kept_goes_on_and_says_so(copied):
-    folder = copied("finished")
-    with sqlite3.connect(folder / "a.db") as connection:
+def rewrite_plan(folder: Path, rewrite) -> None:
+    """Change the plan in the database, as another version would have written it."""
+    with closing(sqlite3.connect(folder / "a.db")) as connection, connection:
         (text,) = connection.execute("SELECT plan FROM advisor_plans").fetchone()
         plan = json.loads(text)
+        rewrite(plan)
+        connection.execute("UPDATE advisor_plans SET plan = ?", (json.dumps(plan),))
+
+
+def test_a_study_that_was_begun_before_contents_were_kept_goes_on_and_says_so(copied):
+    def as_before(plan):
         del plan["content"]
         for key in ("target", "reach", "noise"):
             del plan["identity"][key]
-        connection.execute("UPDATE advisor_plans SET plan = ?", (json.dumps(plan),))
-    connection.close()
+
+    folder = copied("finished")
+    rewrite_plan(folder, as_before)
     answer = tuned(folder)
     assert any("did not keep its content" in warning for warning in answer.warnings)
     edit(folder, "study.py", "epochs=2", "epochs=3")
     with pytest.raises(InputError, match="epochs was 2 and is 3"):
+        tuned(folder)
+
+
+def test_code_that_another_python_compiled_is_not_compared_and_this_is_said(copied):
+    def as_another_python(plan):
+        plan["content"]["code"]["metric in study.py"] = "py3.5:0123"
+
+    folder = copied("finished")
+    rewrite_plan(folder, as_another_python)
+    answer = tuned(folder)
+    assert any("metric in study.py cannot be compared" in each for each in answer.warnings)
+    edit(folder, "study.py", "cross_entropy(output, target)", "cross_entropy(output * 2, target)")
+    with pytest.raises(InputError, match=r"loss in study\.py changed"):
         tuned(folder)
 
 

@@ -2,8 +2,11 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import fields
 
 import pytest
+
+from advisor.cli.task_options import TaskOptions, study_name
 
 NET = """\
 from torch import nn
@@ -43,6 +46,17 @@ def test_a_study_that_was_begun_under_the_name_without_the_target_goes_on(tune):
     assert names("a.db") == ["net-table"]
     assert tune("--target", "second").code == 0
     assert names("a.db") == ["net-table", "net-table-second"]
+
+
+def test_a_name_needs_no_quotes_in_a_shell():
+    task = task_of(target="Alcohol (% by volume)")
+    assert study_name(task, None) == "net-wine-alcohol-by-volume"
+
+
+def task_of(**options):
+    """Options of a command with a model and data, and those that are given."""
+    empty = dict.fromkeys((each.name for each in fields(TaskOptions)), None)
+    return TaskOptions(**{**empty, "model": "net.py:Net", "data": "wine.csv", **options})
 
 
 def test_the_name_with_the_target_goes_before_the_older_one(tune):

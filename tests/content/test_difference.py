@@ -86,4 +86,5 @@ def test_a_file_that_only_one_process_has_read_is_not_compared():
 
 def test_a_content_is_read_back_as_it_was_written():
     assert Content.from_json(BEGUN.to_json()) == BEGUN
+    assert Content.from_json({**BEGUN.to_json(), "recipe": {"clip": "1"}}) == BEGUN
     assert Content.from_json(None) is None

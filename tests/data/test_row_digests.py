@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from advisor.data import dataset_digests
 from advisor.data.source import open_source
 
 DRAWN = "the rows drawn for training, validation and test"
@@ -212,6 +213,15 @@ def test_only_a_few_random_items_are_read():
     before = dataset.reads
     source.digests(source.splits(0))
     assert dataset.reads - before <= 16
+
+
+def test_of_an_array_that_is_too_large_some_rows_are_read(monkeypatch):
+    monkeypatch.setattr(dataset_digests, "HELD_BYTES", 160)
+    x, y = arrays()
+    before, edited = digests(data=Noisy(x, y)), x.clone()
+    edited[::2] += 1
+    assert digests(data=Noisy(x.clone(), y)) == before
+    assert changed(before, digests(data=Noisy(edited, y))) == {"the rows"}
 
 
 class Files(Dataset):

@@ -107,6 +107,8 @@ def test_a_frozen_layer_shows():
         lambda: f"<object at {hex(id(object()))}>",
         lambda: os.path.abspath(f"runs/{os.getpid()}"),
         lambda: time.strftime("%Y-%m-%d %H:%M:%S"),
+        lambda: int(time.time()),
+        os.getpid,
         lambda: torch.device("cpu"),
         lambda: "cuda:0",
         lambda: [object()],
@@ -114,7 +116,7 @@ def test_a_frozen_layer_shows():
         lambda: partial(F.relu, inplace=True),
         lambda: {1: object()},
     ],
-    ids=["object", "builtin", "address", "path", "time", "device", "cuda", "list", "tensor", "partial", "dict"],
+    ids=["object", "builtin", "address", "path", "date", "seconds", "process", "device", "cuda", "list", "tensor", "partial", "dict"],
 )  # fmt: skip
 def test_what_is_another_in_each_process_is_left_out(make):
     texts = structure_of(Model(make()))[""]
