@@ -81,6 +81,8 @@ def advise(
 ) -> Callable[..., Said]:
     """Run `advisor …` in this process and in the test's folder, by the door of the console script."""
     monkeypatch.chdir(tmp_path)
+    # The signals of this process are those of pytest.
+    monkeypatch.setattr("advisor.cli.signals.Signals.install", lambda self: None)
 
     def advise(*words: object) -> Said:
         from advisor.cli import main

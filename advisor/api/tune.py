@@ -22,6 +22,7 @@ from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.read_back import read_back, version_in
 from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
 from advisor.study import Study
@@ -137,7 +138,9 @@ def tune_prepared(
         workforce.deaths = StoredDeaths(database.engine, name)
         first = None
         if recorded is not None:
-            begun = begun_plan(prepared, Plan.from_json(recorded), plan)
+            with records.reading("plan"):
+                recorded_plan = Plan.from_json(recorded)
+            begun = begun_plan(prepared, recorded_plan, plan)
             plan = begun.plan
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
         else:
@@ -177,9 +180,12 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
     _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
-    ref, plan = rows[0] if rows else (None, "{}")
-    content = Content.from_json(json.loads(plan).get("content"))
-    return Recommendation.from_json(text, StudyRef.from_json(ref) if ref else None, content)
+    text_of_ref, plan = rows[0] if rows else (None, "{}")
+    with read_back(study, "reference", version_in(text)):
+        ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
+    with read_back(study, "plan", version_in(text)):
+        content = Content.from_json(json.loads(plan).get("content"))
+    return Recommendation.from_json(text, ref, content)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:

@@ -8,13 +8,17 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
+import shutil
+import signal
 import sys
 from typing import Any
 
 import click
 
 from advisor import __version__
-from advisor.errors import AdvisorError, near
+from advisor.cli.signals import Signals
+from advisor.errors import AdvisorError, MachineError, near
+from advisor.store.location import shown
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 
 COMMANDS = {
@@ -84,22 +88,71 @@ def cli() -> None:
 def main() -> None:
     """Run the command line.
 
-    An error of the user's is one message and exit code 2, never a traceback.
+    An error of the user's is one message and exit code 2, never a traceback. After a signal the
+    exit code is 128 and the number of the signal.
     """
     # Before torch is imported anywhere: spinning OpenMP threads make a busy machine 30 times
     # slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signals = Signals(words_after)
+    try:
+        signals.install()
+        code = run()
+        signals.note_end()
+    except (KeyboardInterrupt, click.Abort):
+        code = 128 + signal.SIGINT
+    except Exception:
+        # What a signal has interrupted, such as an import, may go wrong in any way.
+        if signals.received is None:
+            raise
+
+    # No signal raises from here on. One that user code has caught ends the command all the same.
+    if signals.received is not None:
+        code = 128 + signals.received
+    if code > 128:
+        click.echo(words_after(code - 128), err=True, nl=False)
+    signals.end(code)
+
+
+def run() -> int:
+    """Run the command line and return the exit code. What goes wrong is one message."""
     try:
         code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as problem:
         problem.show()
-        sys.exit(2)
+        return 2
     except AdvisorError as problem:
         click.echo(f"advisor: {problem}", err=True)
-        sys.exit(problem.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        same = shlex.join(["advisor", *sys.argv[1:]])
-        line = "Interrupted. The same command goes on where it stopped:"
-        click.echo(f"\n{line}\n  {same}", err=True)
-        sys.exit(130)
+        # What the machine refused is done by the same command, once the machine is well.
+        if isinstance(problem, MachineError):
+            click.echo(resume_line(), err=True, nl=False)
+        return problem.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def words_after(number: int) -> str:
+    """What is said when a signal has ended the command."""
+    name = "Interrupted" if number == signal.SIGINT else f"Ended by {signal.Signals(number).name}"
+    return f"\n{name}.\n{resume_line()}"
+
+
+def resume_line() -> str:
+    """The command that goes on, where that is a thing to say of this command, in two lines."""
+    if sys.argv[1:2] != ["tune"]:
+        return ""
+    same = shlex.join([*program(), *sys.argv[1:]])
+    text = f"The same command goes on where it stopped:\n  {shown(same)}\n"
+    if shown(same) != same:
+        text += "  (with your password in place of ***)\n"
+    return text
+
+
+def program() -> list[str]:
+    """How this program is called from where it was called."""
+    name = sys.argv[0]
+    if os.path.basename(name) == "__main__.py":
+        return [sys.executable, "-m", "advisor.cli"]
+    # The script in the path is called by its name alone.
+    found = shutil.which("advisor")
+    is_in_path = found is not None and os.path.realpath(found) == os.path.realpath(name)
+    return ["advisor" if is_in_path else name]

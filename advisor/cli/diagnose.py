@@ -31,6 +31,11 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     """
     ref = study_ref(task, {})
 
+    if page:
+        from advisor.report.html import check_page
+
+        check_page(page)
+
     # These load torch, so they come after the options have been checked.
     from advisor.api.diagnose import diagnose
     from advisor.report.diagnosis_text import show_report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 
 import click
@@ -27,7 +26,9 @@ def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -
     url = storage_url(storage)
     text = last_recommendation(url, study or None)
     if diff:
-        show_diff(url, str(json.loads(text)["study"]))
+        from advisor.verdict.recommendation import Recommendation
+
+        show_diff(url, Recommendation.from_json(text).study)
     elif as_json:
         click.echo(text)
     else:

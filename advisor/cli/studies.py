@@ -33,7 +33,7 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
         for study in studies:
             name = study.pop("study")
             plain.append({"name": name, **study})
-        click.echo(json.dumps(plain, indent=2))
+        click.echo(json.dumps(plain, indent=2, default=str))
         return
 
     from advisor.report.text import show_table

@@ -93,6 +93,11 @@ def command(
     """Search, confirm and recommend. The same command again goes on where it stopped."""
     ref = study_ref(task, vars(budget), storage_url(storage))
 
+    if page:
+        from advisor.report.html import check_page
+
+        check_page(page)
+
     # These load torch, so they come after the options have been checked.
     from advisor.work.processes import warm_up
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from advisor.errors import InputError, explain
+from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.report.text import cell, number
 
 
@@ -24,15 +27,38 @@ def render(template: str, **values: Any) -> str:
 
 
 def write_html(text: str, path: str) -> Path:
-    """Write a page and return where. Raises `InputError` when it cannot be written."""
-    # The folder of a page may be new.
+    """Write a page and return where. Raises what `told` raises."""
     place = Path(path)
-    try:
+    with told(path):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise InputError(
-            f"-o {path}: the page cannot be written ({explain(problem)}); "
-            "give a path in a folder of yours."
-        ) from problem
     return place
+
+
+def check_page(path: str) -> None:
+    """Raise `InputError` where a page cannot be written, before the work that it is to show."""
+    place = Path(path)
+    with told(path):
+        # The folder of a page may be new.
+        place.parent.mkdir(parents=True, exist_ok=True)
+        was_there = place.exists()
+        place.open("ab").close()
+        if not was_there:
+            place.unlink()
+
+
+@contextmanager
+def told(path: str) -> Iterator[None]:
+    """Say in one message why a page cannot be written.
+
+    Raises `MachineError` where the disk is full, else `InputError`.
+    """
+    try:
+        yield
+    except OSError as problem:
+        is_full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        error: type[AdvisorError] = MachineError if is_full else InputError
+        advice = "make room on the disk" if is_full else "give a path in a folder of yours"
+        raise error(
+            f"-o {path}: the page cannot be written ({explain(problem)}); {advice}."
+        ) from problem

@@ -30,6 +30,7 @@ from advisor.report.study_words import (
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.report.text import cell
 from advisor.search.arm import arm_label
+from advisor.store.read_back import read_back
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Verdict
@@ -50,13 +51,16 @@ def study_page(recommendation: Recommendation, url: str) -> str:
     """
     # Everything is read once, then drawn.
     study = recommendation.study
-    trials = shown_trials(url, recommendation)
-    pairs = measured_pairs(url, recommendation)
-    arms = leading_arms(recommendation, trials)
+    with read_back(study, "evidence", recommendation.versions.get("advisor", "")):
+        trials = shown_trials(url, recommendation)
+        pairs = measured_pairs(url, recommendation)
+        curves = learning_curves(url, study)
+        rates = searched_rates(url, study)
+        seed = study_seed(url, study)
+
     # An arm has the same colour in all plots.
+    arms = leading_arms(recommendation, trials)
     kinds = dict(zip(arms, KINDS, strict=False))
-    curves = learning_curves(url, study)
-    rates = searched_rates(url, study)
     return render(
         "study.html",
         recommendation=recommendation,
@@ -73,7 +77,7 @@ def study_page(recommendation: Recommendation, url: str) -> str:
         curves=plot_curves(recommendation, trials, curves, kinds),
         rates=plot_rates(recommendation, trials, kinds, rates),
         skipped=group_skips(recommendation.skipped),
-        seed=study_seed(url, study),
+        seed=seed,
     )
 
 

@@ -16,6 +16,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from advisor import __version__
 from advisor.content.study_content import Content
 from advisor.errors import InputError, MachineError, explain, listing, near
 from advisor.faults import machine_fault
@@ -24,6 +25,7 @@ from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
+from advisor.store.read_back import check_types
 from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
@@ -160,6 +162,7 @@ class Plan:
         del plain["absent"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
+        plain["versions"] = {"advisor": __version__}
         return plain
 
     @classmethod
@@ -168,8 +171,12 @@ class Plan:
         space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
         skipped = [Skip(**skip) for skip in plain["skipped"]]
         content = Content.from_json(plain.get("content"))
-        # All else is as JSON keeps it.
-        return cls(**{**plain, "space": space, "skipped": skipped, "content": content})
+        # All else is as JSON keeps it; who wrote the plan is no part of it.
+        parts = {**plain, "space": space, "skipped": skipped, "content": content}
+        parts.pop("versions", None)
+        plan = cls(**parts)
+        check_types(plan)
+        return plan
 
 
 def make_plan(prepared: Prepared) -> Plan:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from advisor.search.arm import Arm, techniques_in
 from advisor.search.plan import Plan
@@ -147,33 +147,59 @@ class Trial:
 def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:
     """All trials of a study's search, by number.
 
-    `plan` has the slots whose techniques are a trial's arm.
+    Arguments:
+        records: the study in the database.
+        plan: with the slots whose techniques are a trial's arm.
+
+    Raises:
+        InputError: the database holds something else than advisor writes.
     """
     curves = records.curves()
     costs = records.costs()
     trials = []
     for frozen in records.trials():
-        # What the ledger wrote; a trial that is running has no reason for its end.
-        attributes = frozen.user_attrs
-        signal = attributes.get("signal")
-        ended = attributes.get("ended")
-        trial = Trial(
-            storage_id=frozen._trial_id,
-            number=frozen.number,
-            arm=plan.arm_in(frozen.params),
-            params=frozen.params,
-            distributions=frozen.distributions,
-            round=Round(Stage(attributes["stage"]), attributes["round"], attributes["size"]),
-            state=frozen.state,
-            # A trial that failed has no score, whatever was written about it.
-            value=None if frozen.state == TrialState.FAIL else frozen.value,
-            ended=Ended(ended) if ended else None,
-            why=attributes.get("why") or "",
-            actions=attributes.get("did", {}),
-            signal=LastSignal(**signal) if signal else None,
-            is_duplicate=attributes.get(DUPLICATE_KEY, False),
-            curve=curves.get(frozen.number, []),
-            costs=costs.get(frozen.number, {}),
-        )
+        number = frozen.number
+        with records.reading(f"trial {number}"):
+            trial = read_trial(frozen, plan, curves.get(number, []), costs.get(number, {}))
         trials.append(trial)
     return trials
+
+
+def read_trial(
+    frozen: FrozenTrial, plan: Plan, curve: list[Epoch], costs: dict[str, float]
+) -> Trial:
+    """A trial from what the database has of it.
+
+    Raises `ValueError` or `KeyError` where that is not what the ledger wrote.
+    """
+    # A trial that is running has no reason for its end.
+    attributes = frozen.user_attrs
+    signal = attributes.get("signal")
+    ended = attributes.get("ended")
+    arm = plan.arm_in(frozen.params)
+    check_arm(arm, plan)
+    return Trial(
+        storage_id=frozen._trial_id,
+        number=frozen.number,
+        arm=arm,
+        params=frozen.params,
+        distributions=frozen.distributions,
+        round=Round(Stage(attributes["stage"]), attributes["round"], attributes["size"]),
+        state=frozen.state,
+        # A trial that failed has no score, whatever was written about it.
+        value=None if frozen.state == TrialState.FAIL else frozen.value,
+        ended=Ended(ended) if ended else None,
+        why=attributes.get("why") or "",
+        actions=attributes.get("did", {}),
+        signal=LastSignal(**signal) if signal else None,
+        is_duplicate=attributes.get(DUPLICATE_KEY, False),
+        curve=curve,
+        costs=costs,
+    )
+
+
+def check_arm(arm: Mapping[str, str], plan: Plan) -> None:
+    """Raise `ValueError` where an arm has a technique that its study's plan does not have."""
+    for slot, name in arm.items():
+        if name not in plan.options[slot]:
+            raise ValueError(f"slot {slot!r} has no technique {name!r} in the plan")

@@ -1,22 +1,17 @@
-"""The connections to an open database: they wait for a server that restarts, notice a file that was
-moved, and say what goes wrong as an error of advisor's.
+"""What watches over an open database: a file that is gone is noticed, and whatever a driver says is
+an error of advisor's.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from advisor.errors import MachineError
-from advisor.store.failures import AWAY, BUSY_SECONDS, as_error, failure_of
+from advisor.store.failures import as_error
 from advisor.store.location import shown
-
-RETRY_SECONDS = 0.5
-"""How long after a server did not answer it is asked again."""
 
 
 def guard(engine: sa.Engine, url: str, path: Path | None) -> None:
@@ -37,22 +32,8 @@ def guard(engine: sa.Engine, url: str, path: Path | None) -> None:
             raise as_error(problem, url) from problem
 
     sa.event.listen(engine, "handle_error", translate)
-    if path is None:
-        sa.event.listen(engine, "do_connect", connect_again)
-    elif path.is_file():
-        sa.event.listen(engine, "begin", check_in_place(path.resolve(), url))
-
-
-def connect_again(dialect: sa.Dialect, _: Any, arguments: Any, options: dict[str, Any]) -> Any:
-    """Connect to a server, and wait for one that restarts: nothing is lost by trying again."""
-    end = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return dialect.connect(*arguments, **options)
-        except Exception as problem:  # each driver has errors of its own
-            if failure_of(problem) is not AWAY or time.monotonic() > end:
-                raise
-        time.sleep(RETRY_SECONDS)
+    if path is not None:
+        sa.event.listen(engine, "begin", check_in_place(path, url))
 
 
 def check_in_place(path: Path, url: str) -> Callable[[sa.Connection], None]:

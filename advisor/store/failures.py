@@ -42,9 +42,7 @@ FULL = Failure("cannot be written, because the disk is full", "Make room on the 
 DISK = Failure(
     "cannot be read or written", "Look at its disk: it may be full, have a quota, or be gone."
 )
-BUSY = Failure(
-    f"has been held by another program for {BUSY_SECONDS} seconds", "End that program first."
-)
+BUSY = Failure("is held by another program", "End that program first.")
 FORBIDDEN = Failure("does not allow this", OWN_OR_ANOTHER, at_opening=InputError)
 CLOSED = Failure("cannot be opened", OWN_OR_ANOTHER, at_opening=InputError)
 AWAY = Failure("does not answer", "Start its server, or see why it is not reached.")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from advisor.errors import InputError, listing, near
 from advisor.store.location import shown
 from advisor.store.query import read
+from advisor.store.read_back import json_object, read_back, version_in
 
-LAST = "SELECT json FROM advisor_recommendations ORDER BY created DESC LIMIT 1"
+LAST = "SELECT study, json FROM advisor_recommendations ORDER BY created DESC LIMIT 1"
 """The query for the last recommendation of all studies."""
 LAST_OF_STUDY = (
-    "SELECT json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC LIMIT 1"
+    "SELECT study, json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC LIMIT 1"
 )
 """The query for the last recommendation of one study."""
-NAMES = "SELECT study FROM advisor_studies"
+NAMES = "SELECT study FROM advisor_plans"
 """The query for the names of all studies."""
 
 
@@ -24,7 +25,7 @@ def last_recommendation(url: str, study: str | None) -> str:
         study: the name of the study; None for the last recommendation of all studies.
 
     Raises:
-        InputError: there is no recommendation, or no database.
+        InputError: there is no recommendation, or no database, or it is damaged.
     """
     # The text is given as it is: another version may have written it.
     if study is None:
@@ -35,7 +36,9 @@ def last_recommendation(url: str, study: str | None) -> str:
         _, rows = read(url, LAST_OF_STUDY, (study,))
     if not rows:
         raise not_there(f"No recommendation for {whose}", study or "", url)
-    (text,) = rows[0]
+    name, text = rows[0]
+    with read_back(str(name), "recommendation", version_in(text)):
+        json_object(text)
     return str(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from advisor.errors import InputError
 from advisor.store.location import shown
+from advisor.store.read_back import json_object, read_back, version_in
 from advisor.store.tables import (
     DIRECTIONS,
     FACTS,
@@ -76,13 +78,22 @@ class StudyRecords:
         self._storage = storage
         self._engine = storage.engine
         self._id: int | None = None  # in Optuna's tables
+        self._version = ""  # of the advisor that wrote the plan
 
     # --- the study ------------------------------------------------------------------------------
 
     def plan(self) -> dict[str, Any] | None:
         """What was recorded when the study began, or None for a new one."""
         row = self._first(sa.select(plans.c.plan).where(plans.c.study == self.name))
-        return None if row is None else dict(json.loads(row.plan))
+        if row is None:
+            return None
+        self._version = version_in(row.plan)
+        with self.reading("plan"):
+            return json_object(row.plan)
+
+    def reading(self, part: str) -> AbstractContextManager[None]:
+        """Read a part of the study back; what is wrong with it is an `InputError`."""
+        return read_back(self.name, part, self._version)
 
     def begin(
         self, metric: str, direction: Direction, plan: Mapping[str, Any], ref: str | None
@@ -129,14 +140,19 @@ class StudyRecords:
     def spent(self) -> float:
         """Seconds that the study has taken, over all resumes."""
         row = self._first(sa.select(plans.c.seconds).where(plans.c.study == self.name))
-        return 0.0 if row is None else float(row.seconds)
+        with self.reading("time"):
+            return 0.0 if row is None else float(row.seconds)
 
     # --- the trials of the search ---------------------------------------------------------------
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the search by number, as Optuna keeps them."""
-        trials = self._storage.get_all_trials(self._study_id(), deepcopy=False)
-        return sorted(trials, key=lambda trial: trial.number)
+        with self.reading("trials"):
+            trials = self._storage.get_all_trials(self._study_id(), deepcopy=False)
+            trials = sorted(trials, key=lambda trial: trial.number)
+            if [trial.number for trial in trials] != list(range(len(trials))):
+                raise ValueError("some are missing")
+            return trials
 
     def add_trial(
         self,
@@ -237,16 +253,20 @@ class StudyRecords:
         """The learning curves so far: epochs in order, by trial number."""
         select = sa.select(curves).where(curves.c.study == self.name)
         by_number: dict[int, list[Epoch]] = {}
-        for row in self._rows(select.order_by(curves.c.number, curves.c.epoch)):
-            epoch = Epoch(row.epoch, row.score, row.loss, row.seconds, row.early_loss)
-            by_number.setdefault(row.number, []).append(epoch)
+        with self.reading("learning curves"):
+            for row in self._rows(select.order_by(curves.c.number, curves.c.epoch)):
+                early = None if row.early_loss is None else float(row.early_loss)
+                score, loss, seconds = float(row.score), float(row.loss), float(row.seconds)
+                epoch = Epoch(int(row.epoch), score, loss, seconds, early)
+                by_number.setdefault(row.number, []).append(epoch)
         return by_number
 
     def costs(self) -> dict[int, dict[str, float]]:
         """Seconds by part, by trial number."""
         by_number: dict[int, dict[str, float]] = {}
-        for row in self._rows(sa.select(costs).where(costs.c.study == self.name)):
-            by_number.setdefault(row.number, {})[row.part] = row.seconds
+        with self.reading("costs"):
+            for row in self._rows(sa.select(costs).where(costs.c.study == self.name)):
+                by_number.setdefault(row.number, {})[row.part] = float(row.seconds)
         return by_number
 
     # --- fresh seeds and answers ----------------------------------------------------------------
@@ -265,10 +285,13 @@ class StudyRecords:
         """All fresh seeds of the study."""
         select = sa.select(confirmations).where(confirmations.c.study == self.name)
         seeds = []
-        for row in self._rows(select):
-            columns = row._asdict()
-            del columns["study"]
-            seeds.append(Confirmation(**columns))
+        with self.reading("fresh seeds"):
+            for row in self._rows(select):
+                columns = row._asdict()
+                del columns["study"]
+                for number in ("score", "seconds"):
+                    columns[number] = float(columns[number])
+                seeds.append(Confirmation(**columns))
         return seeds
 
     def save_recommendation(self, verdict: str, text: str) -> None:
@@ -281,7 +304,11 @@ class StudyRecords:
         """The last recommendation as JSON, or None."""
         select = sa.select(recommendations.c.json).where(recommendations.c.study == self.name)
         row = self._first(select.order_by(recommendations.c.created.desc()))
-        return None if row is None else str(row.json)
+        if row is None:
+            return None
+        with read_back(self.name, "recommendation", version_in(row.json)):
+            json_object(row.json)
+        return str(row.json)
 
     # --------------------------------------------------------------------------------------------
 

@@ -132,10 +132,12 @@ class Dialect:
 
 _DIALECTS = {
     "sqlite": Dialect(
-        label="json_extract(p.distribution_json, "
-        "'$.attributes.choices[' || CAST(p.param_value AS INTEGER) || ']')",
-        is_choice="json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
-        attribute="json_extract(a.value_json, '$')",
+        # What is no JSON has no value here, so that one damaged row does not hide the others.
+        label="CASE WHEN json_valid(p.distribution_json) THEN json_extract(p.distribution_json, "
+        "'$.attributes.choices[' || CAST(p.param_value AS INTEGER) || ']') END",
+        is_choice="json_valid(p.distribution_json) AND "
+        "json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
+        attribute="CASE WHEN json_valid(a.value_json) THEN json_extract(a.value_json, '$') END",
         number="REAL",
     ),
     # A column of PostgreSQL has one type, so numbers stand as text beside labels.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from advisor.randomness import mix
 from advisor.search.limits import seconds_for_a_training
@@ -71,6 +71,12 @@ class FreshRun(NamedTuple):
         return f"fresh seed {self.seed} of {self.label} ({self.phase} {mix(self.params):x})"
 
 
+def check_phase(phase: str) -> None:
+    """Raise `ValueError` where fresh seeds are for something that this version does not know."""
+    if phase not in get_args(Phase):
+        raise ValueError(f"no phase is called {phase!r}")
+
+
 class FreshSeedRuns:
     """Trains candidates on fresh seeds; what the database has already is not trained again.
 
@@ -103,6 +109,8 @@ class FreshSeedRuns:
         # The one reading of what the database has; from here on it follows what is written.
         self._scores: dict[FreshRun, FreshScore] = {}
         for row in self._records.confirmations():
+            with self._records.reading("fresh seeds"):
+                check_phase(row.phase)
             run = FreshRun(row.phase, row.arm, row.params, row.seed)
             self._scores[run] = FreshScore(row.score, row.seconds, row.test, row.why or "")
 

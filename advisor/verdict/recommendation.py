@@ -11,6 +11,7 @@ from advisor.content.study_content import Content
 from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
 from advisor.search.arm import Arm, Skip
+from advisor.store.read_back import check_types, json_object, read_back, study_in, version_in
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.verdict.records import (
@@ -127,17 +128,13 @@ class Recommendation:
             text: the JSON.
             ref: the study that it is about, which `apply` needs.
             content: what the study was made of, so that `apply` says what has changed.
+
+        Raises:
+            InputError: the text is damaged, or a newer version wrote what this one does not know.
         """
-        # Keys of a newer version are left out, and parts that an older one lacks are empty.
-        plain = json.loads(text)
-        parts = {key: plain[key] for key in _names(cls) if key in plain}
-        for key, kind in _SINGLE.items():
-            if key in parts:
-                parts[key] = kind(parts[key])
-        for key, kind in _LISTS.items():
-            parts[key] = [kind(each) for each in parts.get(key, [])]
-        parts.setdefault("test_metric", metric_of_test_rows(plain["metric"]))
-        recommendation = cls(**parts)
+        with read_back(study_in(text), "recommendation", version_in(text)):
+            recommendation = cls(**_parts_of(json_object(text)))
+            check_types(recommendation)
         recommendation._ref, recommendation._content = ref, content
         return recommendation
 
@@ -214,6 +211,19 @@ class Recommendation:
 # --- reading the JSON ---------------------------------------------------------------------------
 
 
+def _parts_of(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a recommendation from its JSON."""
+    # Keys of a newer version are left out, and parts that an older one lacks are empty.
+    parts = {key: plain[key] for key in _names(Recommendation) if key in plain}
+    for key, kind in _SINGLE.items():
+        if key in parts:
+            parts[key] = kind(parts[key])
+    for key, kind in _LISTS.items():
+        parts[key] = [kind(each) for each in parts.get(key, [])]
+    parts.setdefault("test_metric", metric_of_test_rows(plain["metric"]))
+    return parts
+
+
 def _names(kind: type) -> list[str]:
     return [each.name for each in fields(kind)]
 
@@ -222,7 +232,9 @@ def _read(kind: type[T], plain: Mapping[str, Any], **parts: Any) -> T:
     """A record from its JSON; keys of other versions are left out, `parts` replace keys."""
     values = {name: plain[name] for name in _names(kind) if name in plain}
     values.update(parts)
-    return kind(**values)
+    record = kind(**values)
+    check_types(record)
+    return record
 
 
 def _read_baseline(plain: Mapping[str, Any]) -> BaselineResult:

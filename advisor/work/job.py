@@ -161,10 +161,10 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
 
 
 OTHER_CONTENT = {
-    "code": "the code of the study was edited while it runs",
-    "files": "a file that the study reads was edited while it runs",
-    "rows": "the data are other rows in each process: they were edited while the study runs, or "
-    "a data function draws them at random and needs a seed",
+    "code": "The study's code was edited while the study runs. Bring back what it was.",
+    "files": "A file that the study reads was edited while it runs. Bring back what it was.",
+    "rows": "The data are other rows in each process: they were edited while the study runs, or a "
+    "data function draws at random and needs a seed.",
 }
 """What a worker says whose study is made of something else than the coordinator's, by its kind."""
 

@@ -12,7 +12,6 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import InputError, MachineError
-from advisor.store import connections
 from advisor.store.database import Database
 from advisor.store.failures import as_error
 from advisor.store.location import shown, without_password
@@ -88,7 +87,7 @@ def use_all(url):
 
 
 def pragma(database, text):
-    """Set something of every connection that the database uses from here on."""
+    """Set something of every connection before it is used."""
 
     def set_it(connection, *_):
         connection.execute(f"PRAGMA {text}")
@@ -299,29 +298,6 @@ def test_what_a_server_says_is_an_error_of_ours_without_its_password(state, text
     assert words in str(told)
     assert text in str(told)
     assert "sesame" not in str(told)
-
-
-def test_a_server_that_restarts_is_waited_for(monkeypatch):
-    monkeypatch.setattr(connections, "RETRY_SECONDS", 0)
-    answers = [ServerError("Connection refused"), ServerError("starting up"), "a connection"]
-
-    class Dialect:
-        def connect(self, *_, **__):
-            answer = answers.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-    assert connections.connect_again(Dialect(), None, [], {}) == "a connection"
-
-    answers[:] = [ServerError("password authentication failed"), "a connection"]
-    with pytest.raises(ServerError, match="password"):
-        connections.connect_again(Dialect(), None, [], {})
-
-    monkeypatch.setattr(connections, "BUSY_SECONDS", -1)
-    answers[:] = [ServerError("Connection refused"), "a connection"]
-    with pytest.raises(ServerError, match="refused"):
-        connections.connect_again(Dialect(), None, [], {})
 
 
 # --- passwords ----------------------------------------------------------------------------------

@@ -116,4 +116,4 @@ def test_a_file_that_is_edited_while_a_study_runs_stops_its_workers(write):
     job = Job(ref, "begun", prepared.digest, params, 1, 0, batch=16, from_epoch=0, to_epoch=1)
     assert work(job).trouble == ""
     write("width.txt", "6")
-    assert "a file that the study reads was edited" in work(replace(job, opening_id="new")).trouble
+    assert "A file that the study reads was edited" in work(replace(job, opening_id="new")).trouble

@@ -1,0 +1,118 @@
+"""The signals that ask a command to end: Ctrl-C, and those of shells, schedulers and services."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+"""The signals, as Python names them; there is no SIGHUP on Windows."""
+GRACE_SECONDS = 5.0
+"""How long a command may take to end by itself."""
+
+
+class Signals:
+    """Turns the first of these signals into a `KeyboardInterrupt`, and lets no further one disturb
+    the end.
+
+    By the exception workers are ended and the database is closed. A process that does not come to
+    it, as inside a long operation of a library, is ended here: what is written is whole at any
+    moment.
+
+    Attributes:
+        received: the number of the signal; None where none came.
+    """
+
+    def __init__(self, last_words: Callable[[int], str]) -> None:
+        self.received: int | None = None
+        self._last_words = last_words
+        self._before: dict[int, Any] = {}  # handlers
+        self._masks: dict[int, set[signal.Signals | int]] = {}
+        self._is_over = False
+
+    def install(self) -> None:
+        """Begin. A signal that is ignored, as under nohup, stays ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for name in NAMES:
+            if hasattr(signal, name):
+                number = int(getattr(signal, name))
+                before = signal.getsignal(number)
+                if before in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[number] = before
+        if hasattr(os, "register_at_fork"):
+            self._watch()
+        for number in self._before:
+            signal.signal(number, self._interrupt)
+
+    def note_end(self) -> None:
+        """Note that the command is over: signals are not for it any more."""
+        self._is_over = True
+
+    def end(self, code: int) -> NoReturn:
+        """End the process, when all is said."""
+        self._is_over = True
+        if self.received is None:
+            sys.exit(code)
+        # Taking down all that is imported takes seconds, in which a second signal would not be
+        # ours any more.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody may read it any more
+                stream.flush()
+        atexit._run_exitfuncs()
+        os._exit(code)
+
+    def _interrupt(self, number: int, _: object) -> None:
+        if self.received is None and not self._is_over:
+            self.received = number
+            raise KeyboardInterrupt
+
+    def _watch(self) -> None:
+        """Begin to see signals also while Python's own handlers have to wait."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._end_late, args=(reader,), daemon=True).start()
+        # A process that is forked off has signals of its own, from its first moment on.
+        os.register_at_fork(
+            before=self._hold, after_in_parent=self._release, after_in_child=self._let_go
+        )
+
+    def _hold(self) -> None:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._before)
+        self._masks[threading.get_ident()] = mask
+
+    def _release(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(threading.get_ident()))
+
+    def _let_go(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._release()
+
+    def _end_late(self, reader: int) -> None:
+        """End the process some time after a signal."""
+        # The signals themselves are for the main thread.
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._before)
+        number = 0
+        while number not in self._before:
+            number = os.read(reader, 1)[0]
+        time.sleep(GRACE_SECONDS)
+        self._end_now(number)
+
+    def _end_now(self, number: int) -> None:
+        from multiprocessing import active_children
+
+        for child in active_children():
+            child.kill()
+        if not self._is_over:
+            os.write(2, self._last_words(number).encode())
+        os._exit(128 + number)
