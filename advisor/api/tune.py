@@ -131,6 +131,7 @@ def tune_prepared(
     with (
         Database(url, prepared.host.built_in_slots) as database,
         study_folder(database, name) as folder,
+        workforce,  # no worker writes into the folder when the study is not held any more
         in_this_process(prepared),
     ):
         # A study that is in the database goes on with the plan that it began with.

@@ -134,6 +134,31 @@ def test_a_study_cannot_run_twice_at_the_same_time(blobs, tmp_path):
         advisor.tune(study(blobs), storage=url, workers=0)
 
 
+def test_no_worker_is_left_when_the_folder_of_a_stopped_study_is_cleared(
+    blobs, tmp_path, monkeypatch
+):
+    from advisor.store import folder
+    from advisor.work.executors import Crew
+
+    order = []
+    stop, remove_passing = Crew.stop, folder.remove_passing
+
+    def noted(name, function):
+        return lambda *words: (order.append(name), function(*words))[1]
+
+    def interrupt(event):
+        if event.stage == "open":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crew, "stop", noted("stop", stop))
+    monkeypatch.setattr(folder, "remove_passing", noted("clear", remove_passing))
+    with pytest.raises(KeyboardInterrupt):
+        advisor.tune(study(blobs), storage=str(tmp_path / "a.db"), on=interrupt)
+    assert order[: order.index("clear")].count("stop") == 1
+    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob("*.lock"))
+
+
 def test_minutes_end_the_search_and_there_is_still_a_verdict(blobs, tmp_path):
     found = advisor.tune(
         study(blobs, trials=10_000, minutes=0.05), storage=str(tmp_path / "a.db"), workers=0
