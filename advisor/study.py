@@ -117,6 +117,8 @@ class Study:
         task: what is studied.
         trials: total number of search trials, over all resumes.
         minutes: total time for search and confirmation, over all resumes, or None for no limit.
+        trial_minutes: how long one training may take before it is ended as failed; None for 10
+            minutes, or 20 trainings of the model as it is where those take longer.
         epochs: training epochs of a full trial, or None for a number that fits the data.
         seed: the same seed gives the same study.
         seeds: fresh seeds that the recommendation rests on, at least 3.
@@ -143,6 +145,7 @@ class Study:
     task: Task
     trials: int = field(default=60, kw_only=True)
     minutes: float | None = field(default=None, kw_only=True)
+    trial_minutes: float | None = field(default=None, kw_only=True)
     epochs: int | None = field(default=None, kw_only=True)
     seed: int = field(default=0, kw_only=True)
     seeds: int = field(default=5, kw_only=True)
@@ -169,8 +172,9 @@ def _study_faults(study: Study) -> Iterator[str]:
     for name, count, least in counts:
         if count is not None and not _is_whole(count, least):
             yield f"{who}: {name} must be at least {least}, got {count!r}."
-    if study.minutes is not None and not study.minutes > 0:
-        yield f"{who}: minutes must be above 0, got {study.minutes}."
+    for name, minutes in (("minutes", study.minutes), ("trial_minutes", study.trial_minutes)):
+        if minutes is not None and not minutes > 0:
+            yield f"{who}: {name} must be above 0, got {minutes}."
 
     # What counts as a gain.
     for name, number in (("min_gain", study.min_gain), ("noise", study.noise)):

@@ -128,3 +128,14 @@ class Keep(Technique):
 
     def apply(self, run: Run, **params: Any) -> None:
         """Leave every tensor and every line as the user wrote it."""
+
+
+def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a study wants a technique: one that it names, or else a standard one.
+
+    `only` are the names that the study gives, by slot.
+    """
+    if technique.name == KEEP:
+        return False
+    names = only.get(technique.slot)
+    return technique.standard if names is None else technique.name in names

@@ -42,8 +42,8 @@ from advisor.training.epoch import Epoch
 from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, LastSignal, Outcome
 from advisor.work.prepare import Prepared, prepare
-from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits.py"
 """The study whose plan is searched; its model is never trained here."""

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from models.faults import FAULTS, HEALTHY, Patient, run_of
 
 from advisor.diagnosis.diagnose import diagnose
-from advisor.work.processes import one_thread
+from advisor.work.threads import one_thread
 
 
 def diagnosed(patient: Patient) -> tuple[set[str], float]:

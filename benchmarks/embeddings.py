@@ -39,8 +39,8 @@ from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import apply
 from advisor.verdict.statistics import paired_gain
 from advisor.work.prepare import Prepared, prepare
-from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
 
 SEEDS, LABELS, WIDTH, EPOCHS, TURNS = 5, 200, 100, 30, 3
 FEWEST = 5

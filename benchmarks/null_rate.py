@@ -45,8 +45,8 @@ from advisor.verdict.confirm import Evidence, confirm
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome, kept_file
 from advisor.work.prepare import prepare
-from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
 
 SD = 0.007
 """Deviation of a score from seed to seed, as measured on digits; half of its variance is shared by

@@ -31,7 +31,7 @@ from scipy.stats import t
 from sklearn.datasets import load_digits
 
 from advisor.host.host import load
-from advisor.work.processes import one_thread
+from advisor.work.threads import one_thread
 
 HOST = load()
 PARTS_ASKED = [word for word in sys.argv[1:] if not word.isdigit()] or ["deep", "few"]

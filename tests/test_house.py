@@ -30,6 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # drawn here is not wanted; one that is drawn and not used is a mistake of this table.
 ARROWS = {
     "errors": "",
+    "user_code": "errors",
     "faults": "errors",
     "record": "",
     "nested": "",
@@ -42,17 +43,21 @@ ARROWS = {
     "content": "loading",
     "data": "errors loading nested randomness study",
     "training": "data errors faults model nested randomness study technique",
-    "diagnosis": "errors model randomness record technique training",
-    "host": "errors loading space technique",
+    "diagnosis": "errors model randomness record technique training user_code",
+    "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
-    "work": "data diagnosis errors faults host loading model randomness slots study technique training",
-    "search": "errors faults host model nested randomness record space store technique training work",
-    "verdict": "diagnosis errors randomness record search store study technique training work",
-    "api": "diagnosis errors host model search store study training verdict work",
+    "work": "content data diagnosis errors faults host loading model randomness slots study technique "
+    "training user_code",
+    "search": "content errors faults host model nested randomness record space store study technique "
+    "training user_code work",
+    "verdict": "content diagnosis errors randomness record search store study technique training "
+    "user_code work",
+    "api": "content diagnosis errors model randomness search store study training user_code "
+    "verdict work",
     "report": "api diagnosis errors host model randomness "
     "search slots space store technique training verdict",
-    "cli": "api errors host loading report space store technique testing verdict work",
+    "cli": "api errors host loading report space store technique testing user_code verdict work",
     "testing": "data diagnosis errors host model randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.

@@ -34,7 +34,7 @@ def test_the_study_of_the_readme_is_answered(tmp_path):
     from dataclasses import replace
 
     found = advisor.tune(
-        replace(names["study"], trials=4, epochs=2), storage=str(tmp_path / "a.db")
+        replace(names["study"], trials=4, epochs=2), storage=str(tmp_path / "a.db"), workers=0
     )
     assert found.study == "wine"
 
@@ -58,7 +58,7 @@ def test_the_plugins_of_the_readme_are_searched(tmp_path, blobs):
     study = advisor.Study(
         "both", advisor.Task(build=net, data=blobs), trials=9, epochs=2, only=only
     )
-    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=files)
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=files, workers=0)
     assert found.trials["failed"] == 0
     from advisor.store.query import read
 

@@ -18,9 +18,10 @@ from advisor.model import Anatomy
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
 from advisor.training.run import Run
+from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.work.prepare import Prepared, prepare
-from advisor.work.processes import one_thread
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
 
 OUTPUTS = {"log_probabilities": "log-probabilities", "probability": "probabilities"}
 """Kinds of output that are written otherwise than an anatomy names them."""
@@ -64,16 +65,17 @@ def diagnose(
     """
     one_thread()
     prepared = study
-    if not isinstance(prepared, Prepared):
-        prepared = prepare(StudyRef.of(prepared, tuple(plugins)), device)
+    with interrupts_told_apart(), kept_from_exiting():
+        if not isinstance(prepared, Prepared):
+            prepared = prepare(StudyRef.of(prepared, tuple(plugins)), device)
 
-    # The techniques that fit are asked what they find, beyond what every diagnosis looks for.
-    plan = make_plan(prepared)
-    seed = prepared.study.seed
-    run = prepared.run(seed, seed)
-    by_slot = prepared.host.techniques
-    techniques = [by_slot[slot][name] for slot, name in plan.techniques]
-    diagnosis = diagnose_with(run, techniques, steps)
+        # The techniques that fit are asked what they find, beyond what every diagnosis looks for.
+        plan = make_plan(prepared)
+        seed = prepared.study.seed
+        run = prepared.run(seed, seed)
+        by_slot = prepared.host.techniques
+        techniques = [by_slot[slot][name] for slot, name in plan.techniques]
+        diagnosis = diagnose_with(run, techniques, steps)
     return DiagnosisReport(prepared, run, diagnosis, plan)
 
 

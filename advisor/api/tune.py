@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from advisor.errors import InputError, SearchError
-from advisor.host.host import Host
+from advisor.api.begun import begun_plan
+from advisor.content.study_content import Content
+from advisor.errors import SearchError
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
+from advisor.search.reporting import Reporter
 from advisor.search.search import Event, Listener, Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
+from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
@@ -23,14 +27,17 @@ from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
 from advisor.study import Study
 from advisor.training.ended import Ended
+from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.verdict.confirm import confirm
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
-from advisor.work.executors import crew
+from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome, in_this_process
-from advisor.work.prepare import Prepared, prepare
-from advisor.work.processes import one_thread
+from advisor.work.opening import open_study
+from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
+from advisor.work.waiting import long_waits_told
 
 CONFIRM_SHARE = 0.4
 """Share of a study's minutes that is kept for the confirmation, without which nothing is proven."""
@@ -53,8 +60,8 @@ def tune(
         study: an `advisor.Study`, or the path of a study file (`STUDY.py` or `STUDY.py:NAME`).
         storage: database URL or SQLite path; None for `ADVISOR_STORAGE` or
             `sqlite:///studies/advisor.db`.
-        workers: processes that train; 1 trains in this process. Scripts that ask for more need the
-            usual `if __name__ == "__main__":` guard.
+        workers: processes that train; 0 trains in this one, which code of the study can then end or
+            hold up.
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
         on: called with an `Event` whenever there is something to show.
@@ -72,34 +79,76 @@ def tune(
     Raises:
         InputError: the task is at fault.
         SearchError: no trial ended with a score.
+        MachineError: the machine is at fault; the same call goes on where it stopped.
+    """
+    if not isinstance(study, Prepared):
+        study = StudyRef.of(study, tuple(plugins))
+    return open_and_tune(study, storage, workers, device, on)
+
+
+def open_and_tune(
+    study: StudyRef | Prepared,
+    storage: str | None,
+    workers: int,
+    device: str,
+    on: Listener,
+    opened: Callable[[Prepared], None] | None = None,
+) -> Recommendation:
+    """Open a study once in each process that works on it, and hand it down.
+
+    Arguments are those of `tune`; `opened` is called with the study.
+    """
+    reporter = Reporter(on)
+    with interrupts_told_apart(), crew(workers, reporter.wait) as workforce:
+        if not isinstance(study, Prepared):
+            study = open_study(study, device, workforce)
+        if opened is not None:
+            opened(study)
+        return tune_prepared(study, storage, workforce, reporter)
+
+
+def tune_prepared(
+    prepared: Prepared, storage: str | None, workforce: Crew, on: Listener
+) -> Recommendation:
+    """Search, confirm and recommend for a study that is open.
+
+    Arguments:
+        prepared: the study, opened.
+        storage: as for `tune`.
+        workforce: runs the trainings.
+        on: called with every event.
     """
     one_thread()
-    prepared = study
-    if not isinstance(prepared, Prepared):
-        prepared = prepare(StudyRef.of(prepared, tuple(plugins)), device)
     # The plan comes before the database, so that what is wrong with the task leaves nothing behind.
-    plan = make_plan(prepared)
+    with long_waits_told(workforce.on_wait, "asking the techniques"), kept_from_exiting():
+        plan = make_plan(prepared)
+    workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
 
     url = storage_url(storage)
     name = prepared.study.name
     with (
         Database(url, prepared.host.built_in_slots) as database,
         study_folder(database, name) as folder,
-        crew(workers) as workforce,
         in_this_process(prepared),
     ):
         # A study that is in the database goes on with the plan that it began with.
         records = database.study(name)
         recorded = records.plan()
+        workforce.deaths = StoredDeaths(database.engine, name)
         first = None
         if recorded is not None:
             with records.reading("plan"):
-                begun = Plan.from_json(recorded)
-            plan = begun_plan(name, begun, plan, prepared.host)
+                recorded_plan = Plan.from_json(recorded)
+            begun = begun_plan(prepared, recorded_plan, plan)
+            plan = begun.plan
+            prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
         else:
-            # The pilot's training is that of the first trial.
+            # The pilot's training is that of the first trial. What was counted for a study that
+            # was never begun may have been another model's.
+            workforce.deaths.forget()
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-            plan, first = pilot(prepared, plan, folder, workers)
+            plan, first = pilot(prepared, plan, folder, workforce)
+            workforce.deaths.forget()
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
         return search_and_confirm(Search(prepared, plan, records, workforce, folder, on, first))
@@ -129,11 +178,13 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     url = storage_url(storage)
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
-    _, refs = read(url, "SELECT question FROM advisor_plans WHERE study = ?", (study,))
-    text_of_ref = refs[0][0] if refs else None
+    _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
+    text_of_ref, plan = rows[0] if rows else (None, "{}")
     with read_back(study, "reference", version_in(text)):
         ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
-    return Recommendation.from_json(text, ref)
+    with read_back(study, "plan", version_in(text)):
+        content = Content.from_json(json.loads(plan).get("content"))
+    return Recommendation.from_json(text, ref, content)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:
@@ -158,47 +209,22 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
     records.spend(sum(first.costs.values()))
 
 
-def begun_plan(name: str, begun: Plan, asked: Plan, host: Host) -> Plan:
-    """The plan that a study began with, with the techniques that are not loaded any more.
-
-    Arguments:
-        name: of the study.
-        begun: the plan in the database.
-        asked: the plan that a new study would have now.
-        host: the plugins that are loaded now.
-
-    Raises:
-        InputError: the study was begun with other settings than are asked for now.
-    """
-    changed = []
-    for key, now in asked.identity.items():
-        before = begun.identity.get(key)
-        if before != now:
-            changed.append(f"{key} was {before!r} and is {now!r}")
-    if changed:
-        raise InputError(
-            f"Study {name!r} was begun differently: {'; '.join(changed)}. "
-            f"Begin a new one with --name, or delete this one: advisor studies delete {name}."
-        )
-
-    # Trials with a technique that is gone still count; no further ones are asked for.
-    absent = [technique for technique in begun.techniques if host.find(*technique) is None]
-    return replace(begun, absent=frozenset(absent))
-
-
 def search_and_confirm(search: Search) -> Recommendation:
     """Search, confirm and recommend; or the recommendation that is there, where it still answers.
 
     Raises `SearchError` where the model as it is was never trained to its end.
     """
     study, records, history = search.prepared.study, search.records, search.history
-    ref = search.prepared.ref
+    ref, warnings = search.prepared.ref, search.prepared.warnings
     seconds = search_seconds(study)
     last = records.recommendation()
     if last is not None:
-        answered = Recommendation.from_json(last, ref)
+        answered = Recommendation.from_json(last, ref, search.plan.content)
         is_late = records.spent() >= seconds
         if still_answers(answered, study, history.trials, is_late):
+            # What could not be compared since then is said with the old answer, too.
+            known = answered.warnings
+            answered.warnings = [*known, *(new for new in warnings if new not in known)]
             return answered
 
     # A study that is resumed has used up a part of its time.
@@ -220,7 +246,7 @@ def search_and_confirm(search: Search) -> Recommendation:
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text)
-    return Recommendation.from_json(text, ref)
+    return Recommendation.from_json(text, ref, search.plan.content)
 
 
 def search_seconds(study: Study) -> float:

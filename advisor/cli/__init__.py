@@ -19,6 +19,7 @@ from advisor import __version__
 from advisor.cli.signals import Signals
 from advisor.errors import AdvisorError, MachineError, near
 from advisor.store.location import shown
+from advisor.user_code import interrupts_told_apart, kept_from_exiting
 
 COMMANDS = {
     "tune": "search, confirm, recommend; resumes where it stopped",
@@ -52,7 +53,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. It ends quietly when the program that reads its output has ended."""
         try:
-            return super().invoke(ctx)
+            with interrupts_told_apart(), kept_from_exiting():
+                return super().invoke(ctx)
         except BrokenPipeError:
             # Python flushes stdout at its end, which must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import click
 
 from advisor.cli.options import as_json, storage
@@ -42,7 +44,11 @@ def show_diff(url: str, study: str) -> None:
 
     # The study's own model is opened again, and the change written into its file's text.
     answer = recommendation(study, url)
-    text = answer.diff()
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        text = answer.diff()
+    for each in raised:
+        click.echo(str(each.message), err=True)
     if not text:
         nothing = "no activation is changed, so there is nothing to edit."
         click.echo(f"{answer.study}: {nothing}", err=True)

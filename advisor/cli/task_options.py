@@ -13,6 +13,7 @@ import click
 from advisor.cli.options import grouped, plugin, without
 from advisor.errors import InputError
 from advisor.loading.references import Reference
+from advisor.store.questions import flags_of
 
 if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
@@ -165,11 +166,19 @@ task_options = grouped("task", TaskOptions, OPTIONS)
 """Adds the options that describe a task to a command, which gets them as `task`."""
 
 
-def study_ref(task: TaskOptions, settings: Mapping[str, float | None]) -> StudyRef:
+def study_ref(
+    task: TaskOptions, settings: Mapping[str, float | None], url: str | None = None
+) -> StudyRef:
     """The study that the command line describes.
 
-    `settings` has further settings of `advisor.Study` by name; those that are None are the study's
-    own. Raises `InputError` when the options name no task, or two.
+    Arguments:
+        task: the options that describe the task.
+        settings: further settings of `advisor.Study` by name; those that are None are the study's
+            own.
+        url: of the database in which the study may have been begun; None where that is no matter.
+
+    Raises:
+        InputError: the options name no task, or two.
     """
     from advisor.work.study_ref import StudyRef  # loads more than --help needs
 
@@ -179,7 +188,7 @@ def study_ref(task: TaskOptions, settings: Mapping[str, float | None]) -> StudyR
     changes = {name: value for name, value in changes.items() if value is not None}
     return StudyRef(
         file=None if task.study is None else absolute(task.study),
-        flags=as_flags(task) if task.study is None else None,
+        flags=as_flags(task, url) if task.study is None else None,
         changes=json.dumps(changes, sort_keys=True),
         plugins=tuple(str(Path(file).resolve()) for file in task.plugins),
         without=task.without,
@@ -217,10 +226,10 @@ def check_alone(task: TaskOptions) -> None:
             )
 
 
-def as_flags(task: TaskOptions) -> str:
-    """The task as JSON, as `StudyRef` reads it."""
+def as_flags(task: TaskOptions, url: str | None) -> str:
+    """The task as JSON, as `StudyRef` reads it; `url` as for `study_ref`."""
     flags: dict[str, Any] = {
-        "name": task.name or study_name(task),
+        "name": task.name or study_name(task, url),
         "arguments": dict(split_argument(text) for text in task.model_args),
     }
     # The study may be opened again from another folder, so paths are whole.
@@ -238,8 +247,25 @@ def absolute(text: str) -> str:
     return str(Reference.parse(text).absolute())
 
 
-def study_name(task: TaskOptions) -> str:
-    """A stable name from what the study is about: `net-wine`."""
+def study_name(task: TaskOptions, url: str | None) -> str:
+    """A stable name from what the study is about: `net-wine`, with `--target` `net-wine-quality`.
+
+    A study that an older version began goes on with its name, which has no target. `url` as for
+    `study_ref`.
+    """
+    older = name_without_target(task)
+    if task.target is None:
+        return older
+    name = f"{older}-{task.target}".lower()
+    if url is not None and flags_of(url, name) is None:
+        begun = flags_of(url, older)
+        if begun is not None and begun.get("target") == task.target:
+            return older
+    return name
+
+
+def name_without_target(task: TaskOptions) -> str:
+    """The name of the model and that of the data: `net-wine`."""
     model = Reference.parse(task.model or "")
     data = Reference.parse(task.data or "")
     # A class inside another goes by its own name, a file by its name without the ending.

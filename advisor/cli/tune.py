@@ -8,6 +8,7 @@ import click
 
 from advisor.cli.options import as_json, grouped, storage
 from advisor.cli.task_options import TaskOptions, study_ref, task_options
+from advisor.store.location import storage_url
 
 OPTIONS = (
     # How much is spent.
@@ -18,6 +19,11 @@ OPTIONS = (
         "--minutes",
         type=click.FloatRange(min=0, min_open=True),
         help="total time, over all resumes",
+    ),
+    click.option(
+        "--trial-minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        help="time of one training, then it has failed (10, or 20 trainings of your model)",
     ),
     click.option(
         "--seeds",
@@ -48,6 +54,7 @@ class BudgetOptions:
 
     trials: int | None
     minutes: float | None
+    trial_minutes: float | None
     seeds: int | None
     min_gain: float | None
     reach: float | None
@@ -57,7 +64,11 @@ class BudgetOptions:
 @click.command("tune")
 @task_options
 @grouped("budget", BudgetOptions, OPTIONS)
-@click.option("--workers", type=click.IntRange(min=1), help="processes that train (one per core)")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="processes that train (one per core); 0 trains in this one, which user code can end",
+)
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage
 @as_json
@@ -80,7 +91,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
-    ref = study_ref(task, vars(budget))
+    ref = study_ref(task, vars(budget), storage_url(storage))
 
     if page:
         from advisor.report.html import check_page
@@ -88,19 +99,21 @@ def command(
         check_page(page)
 
     # These load torch, so they come after the options have been checked.
-    from advisor.api.tune import tune
+    from advisor.work.processes import warm_up
+
+    # The server that forks workers loads torch meanwhile.
+    if workers != 0:
+        warm_up()
+    from advisor.api.tune import open_and_tune
     from advisor.cli.report import write_page
     from advisor.report.progress import progress
     from advisor.report.study_text import show_recommendation, show_task
     from advisor.work.executors import default_workers
-    from advisor.work.prepare import prepare
 
-    # The study is opened once, and handed down.
+    workers = default_workers() if workers is None else workers
     with progress(quiet) as on:
-        prepared = prepare(ref, device)
-        if not quiet:
-            show_task(prepared)
-        answer = tune(prepared, storage=storage, workers=workers or default_workers(), on=on)
+        opened = None if quiet else show_task
+        answer = open_and_tune(ref, storage, workers, device, on, opened)
 
     # The answer is on stdout, everything else on stderr.
     if as_json:

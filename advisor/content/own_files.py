@@ -60,7 +60,7 @@ class UsersOwn:
             return self.path(os.path.abspath(filename))
         # What `exec` made belongs to whom its globals belong to; the user's own may have no file.
         file = function.__globals__.get("__file__")
-        if isinstance(file, str):
+        if isinstance(file, str) and not file.startswith("<"):  # as in `python -`
             return self.path(file)
         module = sys.modules.get(str(function.__globals__.get("__name__")))
         return module is None or module.__name__ == "__main__"

@@ -4,7 +4,7 @@ put together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -13,7 +13,9 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
+from advisor.data.dataset_digests import code_of_dataset, digest_of_dataset
 from advisor.data.datasets import collate
+from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, split_item
 from advisor.data.raw import Raw, RawKind
 from advisor.errors import DataError, InputError, explain
@@ -42,6 +44,13 @@ class RowReader(Protocol):
         `rows`.
         """
 
+    def digest(self) -> str:
+        """A digest of all rows, the same in every process."""
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The user's code that reads the rows anew, by what it is."""
+
 
 @dataclass(frozen=True)
 class StoredRows:
@@ -57,6 +66,15 @@ class StoredRows:
         """The rows, by indexing."""
         at = torch.tensor(rows)
         return mapped(lambda tensor: tensor[at], self.inputs), None
+
+    def digest(self) -> str:
+        """A digest of the tensors' values."""
+        return digest_of_rows(self.inputs)
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """None: the rows are in memory."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,15 @@ class RereadRows:
         except OSError as problem:
             raise unreadable_rows(self.name, problem) from problem
         return as_inputs(collate(items, self.name)), None
+
+    def digest(self) -> str:
+        """A digest of what the Dataset holds, and of some items."""
+        return digest_of_dataset(self.dataset, lambda row: self.take([row])[0])
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The code of the Dataset."""
+        return {"Dataset": code_of_dataset(self.dataset)}
 
 
 @dataclass(frozen=True)
@@ -114,6 +141,15 @@ class CollatedRows:
         if self.labels is None or label is None:
             return inputs, None
         return inputs, self._order(label_rows(label), [self.labels[row] for row in rows])
+
+    def digest(self) -> str:
+        """A digest of what the Dataset holds, and of some batches of one item."""
+        return digest_of_dataset(self.dataset, lambda row: self.batch([row])[0])
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The code of the Dataset, and `collate_fn`."""
+        return {"Dataset": code_of_dataset(self.dataset), "collate_fn": (self.collate,)}
 
     def batch(self, rows: list[int]) -> tuple[BatchInputs, Any]:
         """Inputs and labels of some rows.

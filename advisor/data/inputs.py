@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from advisor.data.dataset_rows import CollatedRows, RowReader, row_reader
+from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, as_one_of_several, split_item
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
@@ -37,10 +38,12 @@ class Inputs(ABC):
     Attributes:
         vocabulary: the token of each id, for texts.
         ids: how many different ids the inputs may hold, or None without ids.
+        columns: the names of a table's columns, those of numbers first; None for what is no table.
     """
 
     vocabulary: tuple[str, ...] | None = None
     ids: int | None = None
+    columns: tuple[str, ...] | None = None
 
     @abstractmethod
     def part(self, train: RowNumbers) -> Part:
@@ -49,9 +52,21 @@ class Inputs(ABC):
         Every part reads the same tensors.
         """
 
+    @abstractmethod
+    def digest(self, rows: slice) -> str:
+        """A digest of some neighbouring rows, the same for equal rows in every process.
+
+        `rows` are those of one split as the user gave them.
+        """
+
     def keys(self) -> np.ndarray[Any, Any] | None:
         """One number per row, equal for equal raw inputs; None where rows cannot be compared."""
         return None
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The user's code that reads rows anew for every batch, by what it is."""
+        return {}
 
     def limited(self, rows: int) -> Inputs:
         """These inputs with at most `rows` ids."""
@@ -101,6 +116,10 @@ class ArrayInputs(Inputs):
         rows = zip(*arrays, strict=True)
         return hashes(tuple(part.tobytes() for part in row) for row in rows)
 
+    def digest(self, rows: slice) -> str:
+        """A digest of the tensors' values in some neighbouring rows."""
+        return digest_of_rows(self._tensors, rows)
+
 
 def _joined(tensors: list[torch.Tensor]) -> torch.Tensor:
     """One input of all splits; a narrow dtype is kept where all splits have it."""
@@ -145,6 +164,7 @@ class DatasetInputs(Inputs):
 
     def __init__(self, raws: Mapping[str, Raw], notes: Notes) -> None:
         inputs = count_inputs(raws["train"])
+        self._splits = tuple(raws)
         self._sources = [row_reader(raw, inputs) for raw in raws.values()]
         with preserved():
             counts = [_count_ids(source) for source in self._sources]
@@ -163,6 +183,24 @@ class DatasetInputs(Inputs):
         """The Datasets as they are."""
         del train
         return DatasetPart(self._sources)
+
+    def digest(self, rows: slice) -> str:
+        """A digest of the Dataset that has these rows."""
+        first = 0
+        for source in self._sources:
+            if first == rows.start:
+                return source.digest()
+            first += len(source)
+        raise ValueError(f"no Dataset begins at row {rows.start}")
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The code of Datasets that are read anew, and of functions that make batches of them."""
+        readers: dict[str, Sequence[object]] = {}
+        for split, source in zip(self._splits, self._sources, strict=True):
+            for name, reader in source.readers.items():
+                readers[f"{name} of {split}"] = reader
+        return readers
 
 
 def _count_ids(source: RowReader) -> int | None:

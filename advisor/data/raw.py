@@ -38,7 +38,8 @@ class Raw:
         inputs: a table, tensors, image files or a Dataset.
         labels: one per row, or None.
         texts: whether a table's one column surely holds texts.
-        target: the key or position of the labels that the user asked for, where the rows have it.
+        target: the key or position of the labels that the user asked for, where the rows have it;
+            of a table, the column that they come from.
 
     Raises:
         InputError: two columns of a table have one name.

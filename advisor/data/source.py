@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from advisor.data.classes import Target
+from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
 from advisor.data.formats.images import ImageInputs
 from advisor.data.formats.tables import read_table
@@ -33,6 +34,14 @@ LEAST_ROWS = 10
 # Rows of the smallest embedding table: padding, unknown and a word.
 LEAST_VOCABULARY = 3
 
+# What the rows of each split that the user gave are called in a message.
+ORIGINS = {
+    "train": "the training rows",
+    "valid": "the validation rows",
+    "test": "the test rows",
+    "unlabeled": "the unlabeled rows",
+}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -44,12 +53,15 @@ class Source:
         warnings: what the user should know, one sentence each.
         target_scale: `(mean, deviation)` of a table's regression target outside the test rows, by
             which it was standardized; None if it was not.
+        target: the column, key or position of the targets, None where the data come with them.
     """
 
     facts: Facts
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     target_scale: tuple[float, float] | None
+    target: str | None
+    _sizes: Mapping[str, int] = field(repr=False)
     _inputs: Inputs = field(repr=False)
     _target: Target = field(repr=False)
     _layout: Layout = field(repr=False)
@@ -62,6 +74,40 @@ class Source:
         seeds share the tensors of the source.
         """
         return _split(self._inputs, self._target, self._layout, seed)
+
+    def digests(self, splits: Splits) -> dict[str, str]:
+        """Digests of the rows and of how they were split, by what messages call them.
+
+        Equal content gives equal digests in every process. What is drawn anew for each batch is not
+        part of them.
+        """
+        digests = {}
+        # The splits stand one after the other, in the order in which their rows are numbered.
+        first = 0
+        for split, name in ORIGINS.items():
+            rows = slice(first, first + self._sizes.get(split, 0))
+            if rows.stop > first:
+                digests[name] = self._inputs.digest(rows)
+            first = rows.stop
+        # Rows that advisor splits itself are all of the data.
+        if "valid" not in self._sizes and "test" not in self._sizes:
+            digests["the rows"] = digests.pop(ORIGINS["train"])
+
+        targets = digest_of_rows(self._target.values)
+        digests["the targets"] = digest_of_words([targets, self.target_scale])
+        if self.facts.classes is not None:
+            digests["the class names"] = digest_of_words(self.facts.classes)
+        if self._inputs.columns is not None:
+            digests["the column names"] = digest_of_words(self._inputs.columns)
+
+        drawn = [splits.train.rows, splits.valid.rows, splits.test.rows]
+        digests["the rows drawn for training, validation and test"] = digest_of_rows(drawn)
+        return digests
+
+    @property
+    def readers(self) -> Mapping[str, Sequence[object]]:
+        """The user's code that reads rows anew for every batch, by what it is."""
+        return self._inputs.readers
 
     @property
     def redraws(self) -> bool:
@@ -139,6 +185,7 @@ def open_source(
     sizes = {split: len(raw) for split, raw in raws.items()}
     layout = lay_out(sizes, targets.class_numbers, seed)
     is_table = raws["train"].kind is RawKind.TABLE
+    target_name = raws["train"].target
     if is_table and targets.classes is None and targets.values.ndim == 1:
         targets = targets.standardized(layout.labelled_pool, notes)
 
@@ -153,6 +200,8 @@ def open_source(
         notes=tuple(notes.notes),
         warnings=tuple(notes.warnings),
         target_scale=targets.scale,
+        target=target_name,
+        _sizes=sizes,
         _inputs=inputs,
         _target=targets,
         _layout=layout,

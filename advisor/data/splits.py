@@ -19,10 +19,11 @@ Batch = tuple[BatchInputs, torch.Tensor | None]
 
 class Part(ABC):
     """One split. `target` holds all targets: int64 class numbers (N,), float32 (N,) or (N, k), or
-    None without labels.
+    None without labels. `rows` are the numbers of its rows among all (int64), None for all.
     """
 
     target: torch.Tensor | None
+    rows: torch.Tensor | None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -90,6 +91,8 @@ class DatasetPart(Part):
     """Rows that come from one or several Datasets, one after the other; a batch comes from one of
     them.
     """
+
+    rows: torch.Tensor
 
     def __init__(
         self,

@@ -103,7 +103,7 @@ def _without_column(raw: Raw, column: str, split: str) -> Raw:
         )
     labels = _complete(table[names[column]], column, raw.name)
     labels = labels.reset_index(drop=True).rename(column)
-    return Raw(raw.name, features.reset_index(drop=True), labels)
+    return Raw(raw.name, features.reset_index(drop=True), labels, target=column)
 
 
 def _complete(column: Any, name: str, table: str) -> Any:

@@ -11,6 +11,7 @@ from advisor.errors import explain
 from advisor.randomness import isolated
 from advisor.technique import Technique
 from advisor.training.run import Run
+from advisor.user_code import user_faults
 
 
 def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> Diagnosis:
@@ -31,7 +32,7 @@ def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> 
         try:
             with isolated(run.seed) as run.generator:
                 findings.extend(technique.finds(run))
-        except Exception as problem:  # a plugin's bug costs its findings, not the study
+        except user_faults() as problem:  # a plugin's bug costs its findings, not the study
             name = f"{technique.slot} {technique.name}"
             broken.append(f"{name}: finds() raised {explain(problem)}")
     return replace(

@@ -17,6 +17,7 @@ from advisor.host.collect import Collection
 from advisor.host.offer import Offer, new_manager, read_offer
 from advisor.loading.files import is_file, load_file
 from advisor.technique import Slot, Technique
+from advisor.user_code import user_faults
 
 __all__ = ["BUILT_IN", "Host", "Offer", "Plugin", "load", "offer_of"]
 
@@ -94,7 +95,7 @@ def load(files: Sequence[str] = (), without: Sequence[str] = ()) -> Host:
             continue
         try:
             offers.append(_read_entry(manager, entry))
-        except (Exception, SystemExit) as problem:  # a stranger's module may raise anything
+        except user_faults() as problem:  # a stranger's module may raise anything
             text = str(problem) if isinstance(problem, PluginError) else explain(problem)
             reason = " ".join(text.split())
             broken.append(f"plugin {entry.name!r} ({entry.value}) was not loaded: {reason}")
@@ -133,7 +134,7 @@ def offer_of(plugin: str) -> Offer:
         return _read_entry(new_manager(), entry, check_declared=False)
     except PluginError:
         raise
-    except (Exception, SystemExit) as problem:  # a stranger's module may raise anything
+    except user_faults() as problem:  # a stranger's module may raise anything
         raise PluginError(
             f"Plugin {plugin!r} ({entry.value}) cannot be loaded: {explain(problem)}."
         ) from problem

@@ -16,6 +16,7 @@ from advisor.errors import PluginError, explain, listing, near
 from advisor.host import hookspecs
 from advisor.host.validate import slot_fault, technique_fault
 from advisor.technique import Slot, Technique
+from advisor.user_code import user_faults
 
 _FAULTS: Mapping[str, Callable[[Any], str | None]] = {
     "slots": slot_fault,
@@ -148,7 +149,7 @@ def _call_function(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
     # One hook is called at a time, so that a message can say which function is at fault.
     try:
         answer: Any = implementation.function()
-    except Exception as problem:  # a plugin's function may raise anything
+    except user_faults() as problem:  # a plugin's function may raise anything
         line = _line(implementation, problem)
         raise PluginError(
             f"Plugin {name!r}{line}: its hook {hook}() raised {explain(problem)}."
@@ -161,7 +162,7 @@ def _call_function(implementation: pluggy.HookImpl, hook: str) -> list[Any]:
     return list(answer)
 
 
-def _line(implementation: pluggy.HookImpl, problem: Exception | None = None) -> str:
+def _line(implementation: pluggy.HookImpl, problem: BaseException | None = None) -> str:
     """` at line 3`: the deepest line of the plugin's own file that raised `problem`, else the line
     where the hook begins; the empty text where neither is known.
     """

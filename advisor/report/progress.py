@@ -22,6 +22,7 @@ from rich.progress import (
 from advisor.search.search import Event, Listener
 
 TITLES = {
+    "opening": "opening the study",
     "pilot": "pilot",
     "open": "each technique alone",
     "join": "techniques in pairs",
@@ -32,7 +33,7 @@ TITLES = {
     "test": "held-out test",
 }
 """What each stage is called on the screen."""
-OWN_BAR = ("pilot", "confirm", "test")
+OWN_BAR = ("opening", "pilot", "confirm", "test")
 """Stages that have a bar of their own; those of the search share one."""
 EVERY = 5.0
 """Seconds between plain lines."""

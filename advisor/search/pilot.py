@@ -14,13 +14,15 @@ from advisor.model.anatomy import Layer
 from advisor.model.call import call
 from advisor.nested import tensors_in
 from advisor.randomness import isolated, mix
+from advisor.search.limits import asked_seconds, trial_name
 from advisor.search.plan import RATE, Plan, rungs_of
 from advisor.training.criterion import Criterion
 from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.training.metrics import Metric
 from advisor.training.run import EXAMPLE_ROWS
-from advisor.work.job import Job, Outcome, without_trouble, work
+from advisor.work.executors import Crew
+from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
 
 STRETCH = 4
@@ -39,7 +41,7 @@ TRAININGS = 40
 """Full trainings that a time limit must have room for; epochs are cut so that it does."""
 
 
-def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[Plan, Outcome]:
+def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the model as it is needs, and the training that showed it.
 
     That training is the first trial's. The number of epochs is doubled while the second half of a
@@ -51,19 +53,19 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, workers: int) -> tuple[P
         prepared: the study, opened.
         plan: what is searched; its number of epochs is a first one.
         folder: for the training states.
-        workers: trainings that run at once, which share the time of the study.
+        crew: runs the training; its workers share the time of the study.
     """
     began = time.perf_counter()
     job = first_job(prepared, plan, folder)
-    outcome = first_training(job)
+    outcome = first_training(job, crew)
     epochs = prepared.epochs
     # A number that the user gave is kept.
     if prepared.study.epochs is None:
         most = longest_training(prepared)
         elapsed = time.perf_counter() - began
-        affordable = affordable_epochs(prepared, workers, elapsed, len(outcome.curve))
+        affordable = affordable_epochs(prepared, crew.workers, elapsed, len(outcome.curve))
         metric = prepared.objective.metric
-        epochs = train_longer(metric, job, outcome, folder, min(most, affordable))
+        epochs = train_longer(metric, job, outcome, folder, min(most, affordable), crew)
         epochs = max(1, min(epochs, affordable))
 
     outcome.curve = outcome.curve[:epochs]
@@ -78,6 +80,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
     return Job(
         study=prepared.ref,
         opening_id=prepared.opening_id,
+        content=prepared.digest,
         params={**plan.baseline, **plan.defaults_of(plan.baseline)},
         seed=mix(seed, "search"),  # that of all trials of the search
         split=seed,
@@ -86,6 +89,8 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
         to_epoch=epochs,
         save=state_file(folder, epochs),
         device=str(prepared.device),
+        name=trial_name(0),
+        seconds=asked_seconds(prepared.study),
     )
 
 
@@ -94,21 +99,23 @@ def state_file(folder: Path, epochs: int) -> str:
     return str(folder / f"pilot-{epochs}.pt")
 
 
-def first_training(job: Job) -> Outcome:
+def first_training(job: Job, crew: Crew) -> Outcome:
     """Do the first job, and try a lower learning rate where its loss was not finite.
 
     The outcome says `FAILED` where the lower rate does not train the model, either.
     """
-    outcome = without_trouble(work(job))
+    outcome = crew.run_by_itself(job)
     if outcome.ended == Ended.NOT_FINITE:
         # It may train at a lower rate, which the search will find; else nothing can.
         lower = {**job.params, RATE: job.params[RATE] / 10}
-        if without_trouble(work(replace(job, params=lower))).ended:
+        if crew.run_by_itself(replace(job, params=lower)).ended:
             outcome.ended = Ended.FAILED
     return outcome
 
 
-def train_longer(metric: Metric, job: Job, outcome: Outcome, folder: Path, most: float) -> int:
+def train_longer(
+    metric: Metric, job: Job, outcome: Outcome, folder: Path, most: float, crew: Crew
+) -> int:
     """Double a training while that still brings a gain, and return its number of epochs.
 
     Arguments:
@@ -117,13 +124,14 @@ def train_longer(metric: Metric, job: Job, outcome: Outcome, folder: Path, most:
         outcome: what it brought; what further epochs bring is added to it.
         folder: for the training states.
         most: epochs that are not exceeded.
+        crew: runs the training.
     """
     epochs = job.to_epoch
     while 2 * epochs <= most and still_improves(metric, outcome, epochs):
         # The job goes on from the state that it has saved.
         save = state_file(folder, 2 * epochs)
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
-        more = without_trouble(work(job))
+        more = crew.run_by_itself(job)
         training = more.costs.get("training", 0.0)
         outcome.costs["training"] = outcome.costs.get("training", 0.0) + training
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from optuna.distributions import (
@@ -17,17 +17,20 @@ from optuna.distributions import (
 )
 
 from advisor import __version__
+from advisor.content.study_content import Content
 from advisor.errors import InputError, MachineError, explain, listing, near
 from advisor.faults import machine_fault
 from advisor.host.host import Host
+from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
-from advisor.technique import KEEP, Technique
+from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
@@ -54,6 +57,8 @@ class Plan:
         rungs: numbers of epochs after which trials are compared; the last is a full trial.
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
+        content: what it is made of, and refused likewise; None in a study that was begun before the
+            content was kept.
         settles: slots that a technique (`slot.name`) fills itself; beside it they have `keep`.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
@@ -66,6 +71,7 @@ class Plan:
     rungs: list[int]
     batch: int
     identity: dict[str, Any]
+    content: Content | None = None
     settles: dict[str, list[str]] = field(default_factory=dict)
     absent: frozenset[tuple[str, str]] = frozenset()
 
@@ -164,8 +170,9 @@ class Plan:
         """The plan that `to_json` wrote."""
         space = {name: json_to_distribution(text) for name, text in plain["space"].items()}
         skipped = [Skip(**skip) for skip in plain["skipped"]]
+        content = Content.from_json(plain.get("content"))
         # All else is as JSON keeps it; who wrote the plan is no part of it.
-        parts = {**plain, "space": space, "skipped": skipped}
+        parts = {**plain, "space": space, "skipped": skipped, "content": content}
         parts.pop("versions", None)
         plan = cls(**parts)
         check_types(plan)
@@ -201,23 +208,15 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
         rungs=rungs_of(prepared.epochs, prepared.steps),
         batch=prepared.batch,
         identity=identity_of(prepared, run),
+        content=replace(
+            prepared.content, model=in_both(prepared.content.model, structure_of(run.model))
+        ),
     )
     # The learning rate and the weight decay are free in every arm.
     for name, nuisance in NUISANCE.items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
     return plan
-
-
-def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a study wants a technique: one that it names, or else a standard one.
-
-    `only` are the names that the study gives, by slot.
-    """
-    if technique.name == KEEP:
-        return False
-    names = only.get(technique.slot)
-    return technique.standard if names is None else technique.name in names
 
 
 def try_technique(plan: Plan, technique: Technique, run: Run) -> None:
@@ -248,7 +247,7 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
             return technique.unfit(run)
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
-    except Exception as problem:  # a plugin's bug costs the technique, not the study
+    except user_faults() as problem:  # a plugin's bug costs the technique, not the study
         refused = machine_fault(problem)
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
@@ -312,7 +311,10 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "epochs": study.epochs,
         "batch": prepared.batch,
         "metric": prepared.criterion.name,
+        "reach": study.reach,
+        "noise": study.noise,
         "kind": prepared.objective.kind,
+        "target": prepared.source.target,
         "model": f"{model} with {parameters:,} parameters",
         "data": f"{facts.rows} rows, inputs {inputs}, {facts.outputs} outputs",
         "only": {slot: sorted(names) for slot, names in sorted(only.items())},

@@ -13,6 +13,7 @@ from advisor.search.arm import arm_label
 from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
+from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import RATE, Plan
 from advisor.search.pruning import loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
@@ -90,6 +91,10 @@ class Search:
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
+        first = self._first.curve if self._first else []
+        limit = told(self.prepared.study, self.history, first, not self.crew.is_this_process)
+        if limit:
+            self.on(Event("opening", 1, 1, limit))
         while not self.is_late():
             current = next_round(self.history, self.prepared.study.trials)
             if current is None:
@@ -184,6 +189,7 @@ class Search:
         return Job(
             study=prepared.ref,
             opening_id=prepared.opening_id,
+            content=prepared.digest,
             params=trial.params,
             seed=mix(prepared.study.seed, "search"),  # the same for all, so that they compare
             split=prepared.study.seed,
@@ -197,6 +203,8 @@ class Search:
             precheck=bool(trial.techniques),
             cache=str(self.folder / "cache"),
             device=str(prepared.device),
+            name=trial_name(trial.number),
+            seconds=seconds_for_a_training(prepared.study, self.history),
         )
 
     def _state_file(self, trial: Trial, epoch: int) -> str:

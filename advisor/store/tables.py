@@ -62,6 +62,14 @@ recommendations = sa.Table(
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("json", sa.Text, nullable=False),
 )
+deaths = sa.Table(
+    "advisor_deaths",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("job", NAME, primary_key=True),
+    sa.Column("deaths", sa.Integer, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
 
 # Optuna's tables. What belongs together is written in one transaction.
 OPTUNA_TABLES = models.BaseModel.metadata.sorted_tables

@@ -89,6 +89,15 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "why": "why the training, or the scoring of the test rows, broke; else NULL",
         },
     ),
+    "advisor_deaths": (
+        "one row per job that is not done and over which a worker process died",
+        {
+            "study": "name of the study",
+            "job": "trial NUMBER, or a fresh seed",
+            "deaths": "how often; at the third the trial has failed",
+            "why": "how the last one died",
+        },
+    ),
     "advisor_recommendations": (
         "one row per recommendation that was given; the last one counts",
         {

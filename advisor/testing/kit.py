@@ -80,7 +80,7 @@ class Check:
             return Result(name, text, SKIPPED, str(why))
         except AssertionError as broken:
             fault, problem = str(broken), broken.__cause__
-        except Exception as unforeseen:  # a technique can break anything that a check does with it
+        except (Exception, SystemExit) as unforeseen:  # a technique can break anything in a check
             fault = f"it raised {explain(unforeseen)}. Change it to work in such a model."
             problem = unforeseen
         if fault is None:

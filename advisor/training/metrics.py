@@ -4,6 +4,7 @@ better.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -198,7 +199,7 @@ def _of_function(
     namesake = METRICS.get(name)
     return Metric(
         name,
-        lambda output, target: float(function(output, target)),
+        lambda output, target: number_of(name, function(output, target)),
         maximize,
         min_gain,
         relative=True,
@@ -206,6 +207,22 @@ def _of_function(
         in_target_units=namesake is not None and namesake.in_target_units,
         reads_raw_output=True,
     )
+
+
+def number_of(name: str, value: Any) -> float:
+    """What the metric `name` returned, as a number; it may be in a tensor or an array of one.
+
+    Raises `TypeError` where it is no number.
+    """
+    given = value
+    # Both of torch and of NumPy; `size` is a method of a tensor.
+    count = value.numel() if isinstance(value, Tensor) else getattr(value, "size", None)
+    if count == 1 and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, numbers.Real):
+        return float(value)
+    what = repr(given)[:80] if given is None or isinstance(given, str) else type(given).__name__
+    raise TypeError(f"the metric {name!r} returned {what}; it must return one number")
 
 
 def in_units(metric: Metric, scale: float) -> Metric:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from advisor.training.metrics import Metric
+from advisor.user_code import user_faults
 from advisor.verdict.records import RowGain
 
 RESAMPLES = 1000
@@ -71,7 +72,7 @@ def gain_by_score(metric: Metric, pairs: Pairs, index: Tensor) -> float:
         try:
             other_score = metric.score(other_output[index], rows)
             score = metric.score(output[index], rows)
-        except Exception:  # a class that these rows lack, say; a user's metric may raise anything
+        except user_faults():  # rows without some class, say; a user's metric may raise anything
             return float("nan")
         differences.append(other_score - score)
     return metric.sign * sum(differences) / len(differences)

@@ -182,14 +182,17 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
         check_baseline(study.name, results)
         unmeasured, selection = selection.best, replace(selection, best=selection.baseline)
 
-    # The test rows, which nothing was chosen by, are scored with the first of these seeds.
-    tested = runs.score_test_rows("estimate", selection.pair, seeds[:first])
-    merged = [[*some, *every[first:]] for some, every in zip(tested, results, strict=False)]
-    broke = [breakage(each) for each in merged]
+    # The test rows, which nothing was chosen by, are scored with the first of the seeds that count.
+    pair = selection.pair
+    places = complete_pairs(results[0], results[len(pair) - 1])
+    tested_seeds = [seeds[place] for place in places[:first]]
+    tested = runs.score_test_rows("estimate", pair, tested_seeds)
+    scored = runs.score("estimate", pair, seeds)
+    broke = [breakage(each) for each in scored]
     on_rows = None
     if selection.best is not selection.baseline:
         gain = selection.gain(results, seeds)
-        on_rows = gain_on_rows(runs, selection, seeds[:first], study.seed)
+        on_rows = gain_on_rows(runs, selection, tested_seeds, study.seed)
         on_test = gain_on_test(criterion, tested, on_rows)
         decision = final_verdict(gain, selection.min_gain, *on_test)
         # What breaks more often than the model as it is does not train better.
@@ -201,9 +204,8 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
         gain = replace(paired_gain(scores, scores), identical=bool(candidates.duplicates))
         decision = Verdict.KEEP
 
-    places = complete_pairs(merged[0], merged[-1])
     counted = {}
-    for arm, every in zip(selection.pair, merged, strict=True):
+    for arm, every in zip(pair, scored, strict=True):
         counted[arm.label] = [every[place] for place in places]
     return Evidence(
         start=candidates.start,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from advisor.randomness import mix
+from advisor.search.limits import seconds_for_a_training
 from advisor.search.search import Event, Search
 from advisor.store.study_records import Confirmation
 from advisor.verdict.bootstrap import Answers
@@ -64,6 +65,11 @@ class FreshRun(NamedTuple):
     params: str
     seed: int
 
+    @property
+    def name(self) -> str:
+        """What its jobs are called; the last number tells its parameters from others."""
+        return f"fresh seed {self.seed} of {self.label} ({self.phase} {mix(self.params):x})"
+
 
 def check_phase(phase: str) -> None:
     """Raise `ValueError` where fresh seeds are for something that this version does not know."""
@@ -86,6 +92,7 @@ class FreshSeedRuns:
         self._job = Job(
             study=prepared.ref,
             opening_id=prepared.opening_id,
+            content=prepared.digest,
             params={},
             seed=0,
             split=0,
@@ -94,6 +101,7 @@ class FreshSeedRuns:
             to_epoch=plan.epochs,
             cache=str(search.folder / "cache"),
             device=str(prepared.device),
+            seconds=seconds_for_a_training(prepared.study, history),
         )
         self._crew, self._records = search.crew, search.records
         self._on, self._book_time = search.on, search.book_time
@@ -185,6 +193,7 @@ class FreshSeedRuns:
             seed=self._number(phase, seed),
             split=self._number(phase, Seed(seed.split)),
             save=save,
+            name=self._run(phase, arm, seed).name,
         )
 
     def _test(self, phase: Phase, arm: Candidate, seed: Seed) -> Job:

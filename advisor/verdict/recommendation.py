@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from advisor.content.study_content import Content
 from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
 from advisor.search.arm import Arm, Skip
@@ -106,6 +107,7 @@ class Recommendation:
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
+        self._content: Content | None = None
 
     def to_json(self) -> str:
         """The documented keys as JSON text."""
@@ -117,16 +119,23 @@ class Recommendation:
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str, ref: StudyRef | None = None) -> Recommendation:
+    def from_json(
+        cls, text: str, ref: StudyRef | None = None, content: Content | None = None
+    ) -> Recommendation:
         """The recommendation that `to_json` wrote, also of another version.
 
-        `ref` is the study that it is about, which `apply` needs. Raises `InputError` where the
-        text is damaged, or a newer version wrote what this one does not know.
+        Arguments:
+            text: the JSON.
+            ref: the study that it is about, which `apply` needs.
+            content: what the study was made of, so that `apply` says what has changed.
+
+        Raises:
+            InputError: the text is damaged, or a newer version wrote what this one does not know.
         """
         with read_back(study_in(text), "recommendation", version_in(text)):
             recommendation = cls(**_parts_of(json_object(text)))
             check_types(recommendation)
-        recommendation._ref = ref
+        recommendation._ref, recommendation._content = ref, content
         return recommendation
 
     @property
@@ -156,7 +165,8 @@ class Recommendation:
 
         The study's own training data are read for the techniques that look at them. Parameters that
         a technique freezes for good are frozen in the model returned, those that it freezes for a
-        part of the training are not.
+        part of the training are not. Where the study's code or data have changed since it was
+        begun, a warning says what.
 
         Raises `InputError` when the study was made in a notebook that is gone, or when a technique
         raises.
@@ -165,13 +175,15 @@ class Recommendation:
 
         if not self.changed:
             return model
-        return apply_choices(self._study(), self._params(), model, seed)
+        return apply_choices(self._study(), self._params(), model, seed, self._content)
 
     def recipe(self) -> list[dict[str, Any]]:
         """The change of activations as plain data, for `advisor.model.apply_recipe`."""
         from advisor.work.apply import recipes_of  # torch is needed only here
 
-        return recipes_of(self._study(), self._params()) if self.changed else []
+        if not self.changed:
+            return []
+        return recipes_of(self._study(), self._params(), self._content)
 
     def diff(self, root: str = ".") -> str:
         """The change of activations as a unified diff of the user's file, with paths from `root`.
@@ -180,7 +192,9 @@ class Recommendation:
         """
         from advisor.work.apply import diff_of  # torch is needed only here
 
-        return diff_of(self._study(), self._params(), root) if self.changed else ""
+        if not self.changed:
+            return ""
+        return diff_of(self._study(), self._params(), root, self._content)
 
     def _params(self) -> dict[str, Any]:
         return {**self.choices, **self.params}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from torch import nn
 
+from advisor.content.difference import difference, listed
+from advisor.content.study_content import Content
 from advisor.errors import InputError, explain
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.diff import diff
@@ -21,7 +25,11 @@ from advisor.work.study_ref import StudyRef
 
 
 def apply_choices(
-    ref: StudyRef, params: Mapping[str, Any], model: nn.Module, seed: int
+    ref: StudyRef,
+    params: Mapping[str, Any],
+    model: nn.Module,
+    seed: int,
+    answered: Content | None = None,
 ) -> nn.Module:
     """`model` with the techniques in `params`, which see the study's training rows.
 
@@ -33,8 +41,9 @@ def apply_choices(
         params: one technique per slot, and every parameter by its full name.
         model: a model of the study's class; it is changed.
         seed: of what the techniques draw.
+        answered: the content of the study when it was begun, where that is known.
     """
-    prepared = prepare(ref)
+    prepared = opened(ref, answered)
     run = prepared.run(seed, prepared.study.seed)
     # The run was made for a model of its own, whose place the user's model takes.
     run.model = model
@@ -45,17 +54,41 @@ def apply_choices(
     return run.model
 
 
-def recipes_of(ref: StudyRef, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+def recipes_of(
+    ref: StudyRef, params: Mapping[str, Any], answered: Content | None = None
+) -> list[dict[str, Any]]:
     """The change of activations by the techniques in `params`, as plain data."""
-    return [recipe(report) for report in _swaps(prepare(ref), params)]
+    return [recipe(report) for report in _swaps(opened(ref, answered), params)]
 
 
-def diff_of(ref: StudyRef, params: Mapping[str, Any], root: str) -> str:
+def diff_of(
+    ref: StudyRef, params: Mapping[str, Any], root: str, answered: Content | None = None
+) -> str:
     """The change of activations as a unified diff of the user's files, with paths from `root`."""
     # One more model is built, to see which lines of the user's code make its activations.
-    prepared = prepare(ref)
+    prepared = opened(ref, answered)
     build = partial(prepared.build, prepared.study.seed)
     return "".join(diff(report, root, build) for report in _swaps(prepared, params))
+
+
+def opened(ref: StudyRef, answered: Content | None) -> Prepared:
+    """The study, opened; with a warning where it is not what was answered.
+
+    Arguments:
+        ref: the study.
+        answered: its content when it was begun; None where that is not known.
+    """
+    prepared = prepare(ref)
+    if answered is not None:
+        # The model's layers follow from the rest.
+        found = difference(replace(answered, model={}), prepared.content)
+        if found.sentences:
+            warnings.warn(
+                f"Study {prepared.study.name!r} has changed since it was begun: "
+                f"{listed(found.sentences)}. Its recommendation is applied to what is there now.",
+                stacklevel=4,  # the line that calls the method of the recommendation
+            )
+    return prepared
 
 
 def _swaps(prepared: Prepared, params: Mapping[str, Any]) -> list[SwapReport]:

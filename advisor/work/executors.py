@@ -6,6 +6,8 @@ Any `concurrent.futures.Executor` will do.
 from __future__ import annotations
 
 import os
+import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -15,19 +17,28 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from dataclasses import replace
+from enum import Enum, auto
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+from advisor.errors import AdvisorError, MachineError, explain
+from advisor.technique import KEEP
 from advisor.training.ended import Ended
-from advisor.work.job import Job, Outcome, without_trouble, work
-from advisor.work.processes import local_pool
+from advisor.work.deaths import Deaths, DeathsInMemory
+from advisor.work.job import Job, Outcome, work
+from advisor.work.pool import Turn, WorkerPool
+from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
+from advisor.work.worker_process import WorkerDied
 
 Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it, such as the number of its trial."""
-DEATHS = 2
-"""Attempts at a job by itself, after a worker died, before the job counts as failed."""
+DEATHS = 3
+"""Workers that may die over a job before it is judged."""
 MOST_WORKERS = 8
 """Processes that train where the user gives no number, however many cores there are."""
+LOOK_SECONDS = 0.25
+"""How often the jobs that are running are looked at."""
 
 
 class Serial(Executor):
@@ -43,17 +54,53 @@ class Serial(Executor):
         return future
 
 
+class Again(Enum):
+    """How a job is run again that has no outcome."""
+
+    BESIDE_OTHERS = auto()
+    """At once: its worker ended by its own doing, or the machine refused something."""
+    BY_ITSELF = auto()
+    """After the others: its worker was killed, and may have lacked memory beside them."""
+
+
 class Crew:
     """Runs jobs on an executor and survives the death of its workers.
 
+    The rule for a worker that ends over its job, while this process lives:
+
+    - The other jobs go on. The job runs again, and each death is counted with the study, also over
+      resumes. At the third the job has failed, with how its worker ended.
+    - A worker may have been killed from outside: by a person, by the system, for want of memory.
+      Then its job runs again by itself, after the others. At the third such death the model as it
+      is is trained for as many epochs, by itself. If that lives, the job has failed. If that is
+      killed too, the machine kills whatever runs: this is a `MachineError`, nothing is booked, and
+      the deaths are forgotten.
+    - An executor of another kind says only that a worker ended. All jobs that were running are
+      suspects, which run by themselves; where there was one alone, its death is counted.
+
     Attributes:
         workers: how many jobs run at once.
+        deaths: counts the deaths of workers.
+        on_wait: told where a job is that takes long.
+        baseline: the parameters of the model as it is; None where they are not known yet.
     """
 
-    def __init__(self, make: Callable[[], Executor], workers: int) -> None:
+    def __init__(
+        self, make: Callable[[], Executor], workers: int, on_wait: Waiting = lambda text: None
+    ) -> None:
         self._make = make
         self._executor: Executor | None = None
+        self._told = 0.0  # when a long wait was told, by `time.monotonic`
+        self._refused: set[str] = set()  # jobs that the machine refused something once
         self.workers = workers
+        self.on_wait = on_wait
+        self.deaths: Deaths = DeathsInMemory()
+        self.baseline: Mapping[str, Any] | None = None
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether jobs run in the coordinator's own process."""
+        return self._make is Serial
 
     def __enter__(self) -> Crew:
         return self
@@ -66,8 +113,8 @@ class Crew:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        # A pool that shuts down lets its processes finish their jobs, so they are ended here.
-        # Other processes of the user's program are not ours to end.
+        # A pool of Python's lets its processes finish their jobs, so they are ended here. Other
+        # processes of the user's program are not ours to end.
         processes: list[BaseProcess] = []
         if isinstance(executor, ProcessPoolExecutor):
             processes += (executor._processes or {}).values()
@@ -75,82 +122,239 @@ class Crew:
         for process in processes:
             process.terminate()
 
+    def call(self, function: Callable[..., Any], *arguments: Any, what: str) -> Any:
+        """What a function returns in a worker, or raises. A long wait is told.
+
+        `what` says in words what it does. Raises `WorkerDied` where its worker ends.
+        """
+        future = self._submit(function, *arguments)
+        self._wait({future: what})
+        return future.result()
+
     def run(
         self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come. No new job is started once `is_late()` is true.
 
-        When a worker dies, the jobs that were running run again, one at a time, on new workers; a
-        job over which workers die again counts as failed. The other jobs are not affected.
-
         Arguments:
             jobs: by a key of the caller's, in the order in which they are started.
             is_late: whether the time for further jobs is up.
+
+        Raises:
+            MachineError: the machine refused something twice over one job, lets no worker start, or
+                kills whatever runs.
         """
-        waiting = dict(jobs)
-        while waiting:
-            running: dict[Future[Outcome], Key] = {}
-            try:
-                yield from self._run_together(waiting, running, is_late)
+        # A study that is resumed may have a job whose worker died too often to run beside others.
+        killed = [key for key, job in jobs.items() if self._has_died_out(job)]
+        others = {key: job for key, job in jobs.items() if key not in killed}
+        yield from self._run_together(others, killed, is_late)
+        for key in killed:
+            if is_late():
                 return
-            except BrokenExecutor:
-                # It is not known over which of the running jobs the worker died.
-                suspects = list(running.values()) or list(waiting)[:1]
-                for key in suspects:
-                    if is_late():
-                        return
-                    yield key, self.run_by_itself(waiting.pop(key))
+            yield key, self.run_by_itself(jobs[key])
 
     def _run_together(
-        self,
-        waiting: dict[Key, Job],
-        running: dict[Future[Outcome], Key],
-        is_late: Callable[[], bool],
+        self, jobs: Mapping[Key, Job], killed: list[Key], is_late: Callable[[], bool]
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come, as many jobs at a time as there are workers.
 
-        A job that is over is taken out of `waiting`; `running` has those that are under way.
+        Jobs that are to run by themselves are added to `killed`.
         """
-        order = list(waiting)
-        queue = list(waiting)
+        order = list(jobs)
+        queue = deque(order)
+        running: dict[Future[Outcome], Key] = {}
         while queue or running:
-            while queue and len(running) < self.workers and not is_late():
-                key = queue.pop(0)
-                running[self._submit(waiting[key])] = key
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            # Outcomes that came together are given in the order of their jobs.
-            for future in sorted(done, key=lambda each: order.index(running[each])):
-                outcome = without_trouble(future.result())
-                key = running.pop(future)
-                del waiting[key]
-                yield key, outcome
+            try:
+                while queue and len(running) < self.workers and not is_late():
+                    running[self._submit(work, jobs[queue[0]])] = queue[0]
+                    queue.popleft()
+                if not running:
+                    return
+                done = self._wait({future: jobs[key] for future, key in running.items()})
+                # Outcomes that came together are given in the order of their jobs.
+                for future in sorted(done, key=lambda each: order.index(running[each])):
+                    key = running[future]
+                    outcome = self._outcome_of(future, jobs[key])
+                    del running[future]
+                    if outcome is Again.BESIDE_OTHERS:
+                        queue.appendleft(key)
+                    elif outcome is Again.BY_ITSELF:
+                        killed.append(key)
+                    else:
+                        yield key, outcome
+            except BrokenExecutor as problem:
+                # It is not known over which of the running jobs a worker died.
+                self.stop()
+                suspects = list(running.values()) or [queue.popleft()]
+                if len(suspects) == 1:
+                    self.deaths.add(jobs[suspects[0]].name, str(problem))
+                killed += suspects
+                running.clear()
 
     def run_by_itself(self, job: Job) -> Outcome:
-        """Run one job on new workers, and again on other new ones when its worker dies."""
-        for _ in range(DEATHS):
-            # The pool of a worker that died takes no further jobs.
-            self.stop()
+        """Run one job while no other one runs, until it has an outcome or has had its attempts."""
+        while self.deaths.count(job.name) < DEATHS:
             try:
-                return without_trouble(self._submit(job).result())
-            except BrokenExecutor:
+                future = self._submit(work, job)
+                self._wait({future: job})
+                outcome = self._outcome_of(future, job)
+            except BrokenExecutor as problem:
+                self.stop()
+                self.deaths.add(job.name, str(problem))
                 continue
-        self.stop()
-        why = f"the worker process died {DEATHS + 1} times (out of memory?)"
-        return Outcome(ended=Ended.FAILED, why=why)
+            if isinstance(outcome, Outcome):
+                return outcome
+        return self._judge(job)
 
-    def _submit(self, job: Job) -> Future[Outcome]:
+    def _outcome_of(self, future: Future[Outcome], job: Job) -> Outcome | Again:
+        """What a job that is over brought, or how it is run again.
+
+        Raises `BrokenExecutor` where an executor of another kind lost a worker.
+        """
+        try:
+            outcome = future.result()
+        except WorkerDied as death:
+            return self._after_death(future, job, death)
+        except (BrokenExecutor, AdvisorError):
+            raise
+        except Exception as problem:  # what the job brought cannot be sent
+            return Outcome(ended=Ended.FAILED, why=explain(problem))
+        if outcome.trouble:
+            if job.name in self._refused:
+                raise MachineError(f"{job.name}: {outcome.trouble}")
+            self._refused.add(job.name)
+            return Again.BESIDE_OTHERS
+        self._refused.discard(job.name)
+        self.deaths.forget(job.name)
+        return outcome
+
+    def _after_death(self, future: Future[Outcome], job: Job, death: WorkerDied) -> Outcome | Again:
+        """What becomes of a job whose worker died."""
+        if isinstance(future, Turn) and future.ended:
+            return Outcome(ended=Ended.FAILED, why=future.ended)
+        self.deaths.add(job.name, str(death))
+        if death.from_outside:
+            return Again.BY_ITSELF
+        return self._failed(job) if self._has_died_out(job) else Again.BESIDE_OTHERS
+
+    def _has_died_out(self, job: Job) -> bool:
+        return self.deaths.count(job.name) >= DEATHS
+
+    def _failed(self, job: Job) -> Outcome:
+        """The outcome of a job whose workers have died too often."""
+        count, why = self.deaths.count(job.name), self.deaths.why(job.name)
+        return Outcome(ended=Ended.FAILED, why=f"its worker process ended {count} times: {why}")
+
+    def _judge(self, job: Job) -> Outcome:
+        """The outcome of a job that was killed too often, if the model as it is lives as long.
+
+        Raises `MachineError` where it does not.
+        """
+        control = replace(
+            job,
+            params=self.baseline or job.params,
+            name="the model as it is",
+            from_epoch=0,
+            to_epoch=max(1, job.to_epoch - job.from_epoch),
+            load=None,
+            save=None,
+            test=None,
+            precheck=False,
+        )
+        try:
+            future = self._submit(work, control)
+            self._wait({future: control})
+            trouble = future.result().trouble
+        except (WorkerDied, BrokenExecutor) as death:
+            self.stop()
+            self.deaths.forget()
+            raise MachineError(
+                f"The worker of {job.name} ended {DEATHS} times, and so did that of the model as "
+                f"it is ({death}). Nothing of it counts. Free memory or give fewer --workers."
+            ) from death
+        if trouble:
+            raise MachineError(f"{job.name}: {trouble}")
+        return self._failed(job)
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         if self._executor is None:
             self._executor = self._make()
-        return self._executor.submit(work, job)
+        if isinstance(self._executor, Serial):
+            with long_waits_told(self.on_wait, called(arguments[0])):
+                return self._executor.submit(function, *arguments)
+        return self._executor.submit(function, *arguments)
+
+    def _wait(self, running: Mapping[Future[Any], Job | str]) -> set[Future[Any]]:
+        """Those of the running jobs that are over, once there is one.
+
+        Meanwhile those that are late are ended, and a long wait is told.
+        """
+        while True:
+            done, _ = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
+            if done:
+                return done
+            for future, job in running.items():
+                if isinstance(job, Job) and isinstance(future, Turn):
+                    end_if_late(future, job)
+            self._tell_long_wait(running)
+
+    def _tell_long_wait(self, running: Mapping[Future[Any], Job | str]) -> None:
+        """Tell now and then where the job is that has run for the longest time."""
+        now = time.monotonic()
+        for future, job in running.items():
+            if not isinstance(future, Turn) or now - self._told < WAIT_SECONDS:
+                return
+            if now - future.submitted > WAIT_SECONDS:
+                self._told = now
+                text = sentence(now - future.submitted, called(job), future.where())
+                self.on_wait(text)
 
 
-def crew(workers: int) -> Crew:
-    """A crew of this process alone for one worker, else of a local pool."""
-    if workers <= 1:
-        return Crew(Serial, 1)
-    return Crew(lambda: local_pool(workers), workers)
+def end_if_late(turn: Turn, job: Job) -> None:
+    """End a job that takes longer than it may."""
+    if job.seconds is None or turn.begun is None or turn.ended:
+        return
+    if time.monotonic() - turn.begun > job.seconds:
+        place = turn.where()
+        where = f", in {place}" if place else ""
+        minutes = f"{job.seconds / 60:.3g}"
+        turn.end(f"it took longer than {minutes} minutes{where} (--trial-minutes)")
+
+
+def called(job: object) -> str:
+    """What a job is called in a message: its name and its techniques."""
+    if not isinstance(job, Job):
+        return str(job)
+    techniques = [
+        str(value) for name, value in job.params.items() if "." not in name and value != KEEP
+    ]
+    return f"{job.name} ({', '.join(techniques)})" if techniques else job.name
+
+
+def crew(workers: int, on_wait: Waiting = lambda text: None) -> Crew:
+    """A crew of so many processes, or of this process alone for 0.
+
+    Arguments:
+        workers: processes that train.
+        on_wait: told where a job is that takes long.
+    """
+    if workers == 0:
+        return Crew(Serial, 1, on_wait)
+    return Crew(lambda: local_pool(workers), workers, on_wait)
+
+
+def local_pool(workers: int) -> WorkerPool:
+    """Processes of this machine with one torch thread each.
+
+    One in which a job failed is not used again: it may be left in any state, such as that of a GPU
+    after a failed assertion.
+    """
+    return WorkerPool(workers, spoils=has_failed)
+
+
+def has_failed(result: object) -> bool:
+    """Whether a task is a job that failed."""
+    return isinstance(result, Outcome) and (result.ended == Ended.FAILED or bool(result.trouble))
 
 
 def default_workers() -> int:

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 
 import advisor
+from advisor.content.study_content import ContentDigest
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
-from advisor.faults import is_out_of_memory, machine_fault
+from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
 from advisor.training.ended import Ended, StoppedEarly
@@ -24,9 +25,11 @@ from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
+from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.process_settings import settings_kept
 from advisor.work.study_ref import StudyRef
+from advisor.work.worker import tell_begun
 
 OWN_FOLDERS = ("site-packages", str(Path(advisor.__file__).parent))
 """Parts of the paths of files that are not the user's: a line of theirs explains less."""
@@ -41,12 +44,15 @@ class Job:
     Attributes:
         study: the study, by reference.
         opening_id: names the opening of the study that the job belongs to; a process opens it once.
+        content: of that opening; a process that finds other content does not train.
         params: one technique per slot, and every parameter by its full name.
         seed: of initial draws, batch order and dropout.
         split: of the train and validation rows.
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
         epochs: of a full training; None where it ends at `to_epoch`.
+        name: what it is called in messages, and where deaths of its workers are counted.
+        seconds: that it may take, without the opening of the study; None for no limit.
         load, save: files of the training state; training starts anew where `load` is missing.
         loss_limit: training loss before step 20 above which the run gives up, or None.
         precheck: check the signal before training, and do not train a model where it dies.
@@ -57,6 +63,7 @@ class Job:
 
     study: StudyRef
     opening_id: str
+    content: ContentDigest
     params: Mapping[str, Any]
     seed: int
     split: int
@@ -71,6 +78,8 @@ class Job:
     test: str | None = None
     device: str = "cpu"
     epochs: int | None = None
+    name: str = "a training"
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +132,11 @@ def work(job: Job) -> Outcome:
     try:
         prepared = prepared_for(job)
         check_device(prepared)
+        tell_begun()
         # The next job in this process must not notice what this one has set.
         with settings_kept():
             train_into(outcome, job, prepared)
-    except Exception as problem:  # a technique or the user's model may raise anything
+    except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
     return outcome
 
@@ -150,12 +160,13 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
         gc.collect()
 
 
-def without_trouble(outcome: Outcome) -> Outcome:
-    """The outcome. Raises `MachineError` where the machine refused what its job needed."""
-    if outcome.trouble:
-        raise MachineError(outcome.trouble)
-    return outcome
-
+OTHER_CONTENT = {
+    "code": "The study's code was edited while the study runs. Bring back what it was.",
+    "files": "A file that the study reads was edited while it runs. Bring back what it was.",
+    "rows": "The data are other rows in each process: they were edited while the study runs, or a "
+    "data function draws at random and needs a seed.",
+}
+"""What a worker says whose study is made of something else than the coordinator's, by its kind."""
 
 _prepared: list[Prepared] = []
 """The one study that this process has open. A job of another opening replaces it."""
@@ -165,19 +176,32 @@ def prepared_for(job: Job) -> Prepared:
     """The study of a job, opened once in each process for each opening by a coordinator.
 
     Raises `MachineError` where it cannot be opened: the coordinator has opened it, so that it is
-    not the arm of the job that is at fault.
+    not the arm of the job that is at fault; and where it is made of something else.
     """
-    if not _prepared or _prepared[0].opening_id != job.opening_id:
+    try:
+        prepared = open_once(job.study, job.device, job.opening_id)
+    except user_faults() as problem:  # files of the user's may raise anything
+        raise MachineError(
+            "The study was opened when the command began, and a worker cannot open it again: "
+            f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
+        ) from problem
+    refuse_other_content(job.content, prepared.digest)
+    return prepared
+
+
+def open_once(ref: StudyRef, device: str, opening_id: str) -> Prepared:
+    """A study, which this process opens where the one that it has open is of another opening."""
+    if not _prepared or _prepared[0].opening_id != opening_id:
         _prepared.clear()  # first, so that two studies never share the memory
-        try:
-            prepared = prepare(job.study, job.device)
-        except (Exception, SystemExit) as problem:  # files of the user's may raise anything
-            raise MachineError(
-                "The study was opened when the command began, and a worker cannot open it again: "
-                f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
-            ) from problem
-        _prepared.append(replace(prepared, opening_id=job.opening_id))
+        _prepared.append(replace(prepare(ref, device), opening_id=opening_id))
     return _prepared[0]
+
+
+def refuse_other_content(wanted: ContentDigest, found: ContentDigest) -> None:
+    """Raise `MachineError` where a worker found another study than its coordinator."""
+    kind = wanted.differs_in(found)
+    if kind:
+        raise MachineError(OTHER_CONTENT[kind])
 
 
 def check_device(prepared: Prepared) -> None:
@@ -215,7 +239,7 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     """
     run = built_run(job, prepared)
     try:
-        outcome.actions = apply(run, techniques_in_order(prepared.host, job.params))
+        outcome.actions = applied(run, job, prepared)
         train_run(outcome, job, prepared, run)
         # Code that training calls may have entered something, too.
         check_costs("the training", run.costs)
@@ -232,11 +256,32 @@ def built_run(job: Job, prepared: Prepared) -> Run:
     cache = Path(job.cache) if job.cache else None
     try:
         return prepared.run(job.seed, job.split, cache)
-    except OSError as problem:
+    except Exception as problem:  # the user's constructor may raise anything
+        missing = [each for each in causes_of(problem) if isinstance(each, OSError)]
+        if not missing or machine_fault(problem) or is_out_of_memory(problem):
+            raise
         raise MachineError(
             "The model was built when the study was opened, and cannot be built now: "
-            f"{explain_with_place(problem)}."
+            f"{explain_with_place(missing[-1])}. Bring back the file that it reads."
         ) from problem
+
+
+def applied(run: Run, job: Job, prepared: Prepared) -> dict[str, str]:
+    """Apply the techniques of a job, and return what each of them did, by slot.
+
+    Raises `MachineError` where the study's word vectors are gone, which were there when it was
+    opened.
+    """
+    try:
+        return apply(run, techniques_in_order(prepared.host, job.params))
+    except Exception as problem:  # a technique may raise anything
+        vectors = prepared.study.task.vectors
+        if vectors is not None and not Path(vectors).exists():
+            raise MachineError(
+                f"The word vectors {vectors} were there when the study was opened, and are gone: "
+                f"{explain(problem)}. Bring the file back."
+            ) from problem
+        raise
 
 
 def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from advisor.content.files_read import files_read
+from advisor.content.study_content import Content, ContentDigest
 from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Splits
@@ -25,6 +27,7 @@ from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
+from advisor.work.content import content_of, digests_of_files
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -53,6 +56,7 @@ class Prepared:
         device: where models are trained.
         notes: what was understood and done, one sentence each.
         warnings: what the user should know, one sentence each.
+        content: what identifies the study.
         opening_id: a name for this opening of the study, which its jobs carry.
     """
 
@@ -67,12 +71,23 @@ class Prepared:
     device: torch.device
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    content: Content
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def criterion(self) -> Criterion:
         """What the study compares arms by."""
         return Criterion(self.objective.metric, self.study.reach)
+
+    @property
+    def digest(self) -> ContentDigest:
+        """What another process that opens the study compares with its own.
+
+        A pickled study brings its code with it, so that this is the same everywhere; the source of
+        a notebook is not.
+        """
+        digest = self.content.digest
+        return digest if self.ref.pickled is None else replace(digest, code="")
 
     @property
     def facts(self) -> Facts:
@@ -145,30 +160,21 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     Raises:
         InputError: the parts of the study do not fit together.
     """
-    study = ref.load()
+    with files_read() as loading:
+        study = ref.load()
     task = study.task
     host = load(ref.plugins, ref.without)
     place = usable_device(device)
-    source = open_source(
-        data=task.data,
-        train=task.train,
-        valid=task.valid,
-        test=task.test,
-        unlabeled=task.unlabeled,
-        target=task.target,
-        kind=task.kind,
-        seed=study.seed,
-        folder=ref.folder(),
-        definitions_only=ref.definitions_only,
-    )
+    source = read_data(ref, study)
 
     # A first model shows how many words there may be.
-    with isolated(mix(study.seed, "model")):
+    with files_read() as building, isolated(mix(study.seed, "model")):
         model, arguments = build_model(task.build, source.facts.named(), task.arguments)
     source = with_words_for(model, source)
 
     # The model is traced on a batch of training rows; its output for them shows what the task is.
-    train = source.splits(study.seed).train
+    splits = source.splits(study.seed)
+    train = splits.train
     rows = min(EXAMPLE_ROWS, len(train))
     inputs, _ = train.take(torch.arange(rows))
     inputs = to_device(inputs, place)
@@ -186,6 +192,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
     notes = notes_on(task, model, arguments, inputs, output, rows)
+    files = digests_of_files(loading, building, ref.folder())
     return Prepared(
         ref=ref,
         study=study,
@@ -198,6 +205,24 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         device=place,
         notes=(*source.notes, *notes),
         warnings=(*source.warnings, *objective.warnings),
+        content=content_of(files, task, source, splits, model, arguments),
+    )
+
+
+def read_data(ref: StudyRef, study: Study) -> Source:
+    """The data of a study, read anew. Raises `InputError` where they cannot be learned from."""
+    task = study.task
+    return open_source(
+        data=task.data,
+        train=task.train,
+        valid=task.valid,
+        test=task.test,
+        unlabeled=task.unlabeled,
+        target=task.target,
+        kind=task.kind,
+        seed=study.seed,
+        folder=ref.folder(),
+        definitions_only=ref.definitions_only,
     )
 
 

@@ -1,39 +1,87 @@
-"""Processes that train: started warm, never interrupted, gone with their coordinator."""
+"""Processes that train are started here: warm, and never interrupted by Ctrl-C."""
 
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
 import multiprocessing.resource_tracker
-import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from typing import Any
 
-import torch
+from advisor.errors import MachineError, explain
+
+PRELOADED = [
+    "advisor.work.job",
+    "advisor.work.worker",
+    "advisor.slots.activation",
+    "advisor.slots.embedding",
+    "advisor.slots.initializer",
+    "advisor.slots.pretraining",
+    "torch._dynamo",  # which torch imports for the first optimizer, in more than a second
+]
+"""What every worker needs; on Linux it is imported once for all of them."""
 
 
-def local_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of processes with one torch thread each.
+def warm_up() -> None:
+    """Let the server that forks workers begin to import torch, beside this process.
 
-    On Linux they are forked from a server that has imported torch already.
+    Elsewhere than on Linux there is none, and nothing happens.
     """
-    is_linux = sys.platform == "linux"
-    context = multiprocessing.get_context("forkserver" if is_linux else "spawn")
-    if is_linux:
-        context.set_forkserver_preload(["advisor.work.job"])
-    with interrupts_held_back(), main_module_hidden():
-        pool = ProcessPoolExecutor(
-            workers, mp_context=context, initializer=start_worker, initargs=(list(sys.path),)
-        )
-        # Every worker starts here: each of these calls occupies one until the last has come.
-        wait([pool.submit(time.sleep, 0.1 * workers) for _ in range(workers)])
-    return pool
+    context = our_context()
+    if context.get_start_method() == "forkserver":
+        with _STARTING, interrupts_held_back(), main_module_hidden(), suppress(OSError):
+            forkserver.ensure_running()
+
+
+def our_context() -> Any:
+    """How processes are started: on Linux by a server that has imported torch already."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+_STARTING = threading.RLock()
+"""Held by the one thread that starts a process or asks whether one is alive.
+
+`multiprocessing` looks at all processes when one is started, and reads what became of each once.
+"""
+
+
+def start_process(target: Callable[..., None], *arguments: object) -> BaseProcess:
+    """Start a process.
+
+    Raises `MachineError` where the system does not let a process be started.
+    """
+    with _STARTING, interrupts_held_back(), main_module_hidden():
+        process: BaseProcess = our_context().Process(target=target, args=arguments)
+        try:
+            process.start()
+        except (OSError, EOFError, AssertionError, RuntimeError) as problem:
+            raise MachineError(
+                f"No worker process can be started ({explain(problem)}). "
+                "Give fewer --workers; 0 trains in this process."
+            ) from problem
+    return process
+
+
+def exit_code(process: BaseProcess) -> int | None:
+    """What a process ended with: minus the number of a signal; None while it is alive."""
+    with _STARTING:
+        return process.exitcode
+
+
+def forget_process(process: BaseProcess) -> None:
+    """Give back what a process that has ended still holds in this one."""
+    with _STARTING:
+        if process.exitcode is not None:
+            process.close()
 
 
 @contextmanager
@@ -67,27 +115,3 @@ def main_module_hidden() -> Iterator[None]:
         yield
     finally:
         main.update(hidden)
-
-
-def one_thread() -> None:
-    """Give this process one torch thread.
-
-    Two processes with one thread each are faster than one with two, and no thread spins.
-    """
-    torch.set_num_threads(1)
-
-
-def start_worker(path: list[str]) -> None:
-    """Make a new process a worker, with the coordinator's import path."""
-    sys.path[:] = path
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator handles Ctrl-C
-    one_thread()
-    threading.Thread(target=die_with_parent, daemon=True).start()
-
-
-def die_with_parent() -> None:
-    """End this process when the coordinator is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)

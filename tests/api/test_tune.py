@@ -41,6 +41,7 @@ def test_a_technique_that_raises_costs_one_trial_and_names_its_place(blobs, tmp_
         study(blobs, trials=12, only={"activation": []}),
         storage=str(tmp_path / "a.db"),
         plugins=[str(plugin)],
+        workers=0,
     )
     assert found.trials.failed >= 1
     assert any(
@@ -59,6 +60,7 @@ def test_a_model_that_cannot_be_trained_ends_the_search_with_its_reason(blobs, t
         advisor.tune(
             advisor.Study("breaks", task, trials=3, epochs=2, only={"activation": []}),
             storage=str(tmp_path / "a.db"),
+            workers=0,
         )
     assert read(f"sqlite:///{tmp_path}/a.db", "SELECT * FROM advisor_studies")[1] == []
 
@@ -90,16 +92,16 @@ def _timeless(value):
 
 def test_more_trials_go_on_where_the_study_stopped_and_no_more_add_none(blobs, tmp_path):
     url = str(tmp_path / "a.db")
-    advisor.tune(study(blobs, trials=8), storage=url)
-    more = advisor.tune(study(blobs, trials=12), storage=url)
+    advisor.tune(study(blobs, trials=8), storage=url, workers=0)
+    more = advisor.tune(study(blobs, trials=12), storage=url, workers=0)
     assert more.trials.total == 12
-    again = advisor.tune(study(blobs, trials=12), storage=url)
+    again = advisor.tune(study(blobs, trials=12), storage=url, workers=0)
     assert again.to_json() == more.to_json()
 
 
 def test_a_trial_that_was_cut_says_its_score_and_that_of_the_worst_which_went_on(blobs, tmp_path):
     url = str(tmp_path / "a.db")
-    advisor.tune(study(blobs, epochs=16), storage=url)
+    advisor.tune(study(blobs, epochs=16), storage=url, workers=0)
     found = read(
         f"sqlite:///{url}", "SELECT value_json FROM trial_user_attributes WHERE key = 'why'"
     )[1]
@@ -114,9 +116,9 @@ def test_a_trial_that_was_cut_says_its_score_and_that_of_the_worst_which_went_on
 
 def test_a_study_begun_with_other_settings_is_not_mixed_up(blobs, tmp_path):
     url = str(tmp_path / "a.db")
-    advisor.tune(study(blobs, trials=3), storage=url)
+    advisor.tune(study(blobs, trials=3), storage=url, workers=0)
     with pytest.raises(InputError, match="begun differently: epochs was 3 and is 2"):
-        advisor.tune(study(blobs, trials=3, epochs=2), storage=url)
+        advisor.tune(study(blobs, trials=3, epochs=2), storage=url, workers=0)
 
 
 def test_a_study_cannot_run_twice_at_the_same_time(blobs, tmp_path):
@@ -129,11 +131,13 @@ def test_a_study_cannot_run_twice_at_the_same_time(blobs, tmp_path):
         study_folder(database, "blobs"),
         pytest.raises(InputError, match="is running in another process"),
     ):
-        advisor.tune(study(blobs), storage=url)
+        advisor.tune(study(blobs), storage=url, workers=0)
 
 
 def test_minutes_end_the_search_and_there_is_still_a_verdict(blobs, tmp_path):
-    found = advisor.tune(study(blobs, trials=10_000, minutes=0.05), storage=str(tmp_path / "a.db"))
+    found = advisor.tune(
+        study(blobs, trials=10_000, minutes=0.05), storage=str(tmp_path / "a.db"), workers=0
+    )
     assert found.trials.total < 10_000
     assert found.verdict in ("keep", "change", "undecided")
 
@@ -161,10 +165,12 @@ def test_a_coordinator_that_is_killed_loses_and_doubles_nothing(tmp_path):
     _wait_for_a_trial(tmp_path / "killed.db", process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    killed = advisor.tune(str(file), storage=str(tmp_path / "killed.db"))
-    whole = advisor.tune(str(file), storage=str(tmp_path / "whole.db"))
+    killed = advisor.tune(str(file), storage=str(tmp_path / "killed.db"), workers=0)
+    whole = advisor.tune(str(file), storage=str(tmp_path / "whole.db"), workers=0)
     assert _timeless(json.loads(killed.to_json())) == _timeless(json.loads(whole.to_json()))
     assert killed.trials.total == 16
+    left = {path.name for path in tmp_path.iterdir()} - {"iris.py", "__pycache__"}
+    assert left == {"killed.db", "whole.db"}
     numbers = [
         row[0]
         for row in read(

@@ -39,7 +39,7 @@ broken = False
 number = 3
 """
 TASK = ("--model", "net.py:Net", "--data", "data.csv", "--target", "label")
-SMALL = (*TASK, "--trials", "6", "--epochs", "2", "--workers", "1", "--storage", "studies.db")
+SMALL = (*TASK, "--trials", "6", "--epochs", "2", "--workers", "0", "--storage", "studies.db")
 
 KEYS = {
     "techniques": {"slot", "name", "plugin", "cite", "space", "standard", "about"},
@@ -189,7 +189,7 @@ MISTAKES = [
     (["tune", *TASK, "--trials", "0"], ["--trials", "0"]),
     (["tune", *TASK, "--trials", "many"], ["--trials", "many"]),
     (["tune", *TASK, "--minutes", "0"], ["--minutes", "0"]),
-    (["tune", *TASK, "--workers", "0"], ["--workers"]),
+    (["tune", *TASK, "--workers", "-1"], ["--workers"]),
     (["tune", *TASK, "--task", "clustering"], ["--task", "clustering", "classification"]),
     (["tune", *TASK, "--modle", "x"], ["--modle", "--model"]),
     (["tune", *TASK, "--metric", "acuracy"], ["acuracy", "accuracy"]),
@@ -216,16 +216,16 @@ MISTAKES = [
     (["tune", "--model", "net.py:Net", "--data", "dta.csv"], ["dta.csv", "data.csv"]),
     (
         ["show", "nte-data", "--storage", "studies.db"],
-        ["'nte-data'", "Did you mean 'net-data'?", "studies.db"],
+        ["'nte-data'", "Did you mean 'net-data-label'?", "studies.db"],
     ),
     (["show", "--storage", "other.db"], ["other.db", "--storage"]),
     (["show", "--storage", "net.py"], ["net.py"]),
     (["studies", "--storage", "other.db"], ["other.db", "--storage"]),
     (
         ["studies", "delete", "net-dta", "--storage", "studies.db"],
-        ["'net-dta'", "Did you mean 'net-data'?"],
+        ["'net-dta'", "Did you mean 'net-data-label'?"],
     ),
-    (["studies", "delte", "net-data"], ["delte"]),
+    (["studies", "delte", "net-data-label"], ["delte"]),
     (["query", "--storage", "studies.db"], ["advisor query", "SELECT", "--schema"]),
     (
         ["query", "advisor_trial", "--storage", "studies.db"],
@@ -302,7 +302,7 @@ def test_tune_answers_with_the_documented_json_and_nothing_else_on_stdout(tuned)
         inner = found[part] if part else found
         for each in inner if isinstance(inner, list) else [inner]:
             assert set(keys.split()) <= set(each), part
-    assert found["study"] == "net-data"
+    assert found["study"] == "net-data-label"
     assert found["verdict"] in ("change", "keep", "undecided")
     assert (found["metric"], found["direction"]) == ("accuracy", "maximize")
     assert {"training.lr", "training.weight_decay"} <= set(found["params"])
@@ -331,7 +331,7 @@ def test_the_scores_of_baseline_and_recommendation_are_paired_by_fresh_seeds(tun
 
 def test_tune_shows_what_it_understood_and_how_far_it_is_on_stderr(tuned):
     told = tuned[1].stderr
-    assert "net-data: classification, 2 classes" in told
+    assert "net-data-label: classification, 2 classes" in told
     assert "rows: train 36 · valid 12 · test 12 · batch" in told
     assert "Net was built with inputs=2, outputs=2, inferred from the data" in told
     assert "6/6" in told
@@ -359,7 +359,7 @@ def test_more_trials_go_on_where_the_study_stopped(advise, here):
 def test_a_study_begun_differently_is_refused_with_the_difference(advise, here):
     is_clean(
         advise("tune", *SMALL, "--epochs", "3", "--quiet"),
-        "'net-data' was begun differently",
+        "'net-data-label' was begun differently",
         "epochs was 2 and is 3",
         "--name",
     )
@@ -374,7 +374,7 @@ def test_a_study_file_is_tuned_with_its_own_settings_from_anywhere(advise, here,
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
     said = advise(
-        "tune", "../study.py", "--storage", "sqlite:///new/own.db", "--workers", "1", "--quiet"
+        "tune", "../study.py", "--storage", "sqlite:///new/own.db", "--workers", "0", "--quiet"
     )
     assert said.code == 0
     assert "own: " in said.out
@@ -392,13 +392,13 @@ def table(path, name):
 # --- what is in the database --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["net-data", None])
+@pytest.mark.parametrize("name", ["net-data-label", None])
 def test_show_prints_the_recommendation_again(advise, here, tuned, name):
     words = ["show", *([name] if name else []), "--storage", "studies.db"]
     assert advise(*words, "--json").out == tuned[1].stdout
     said = advise(*words)
     assert said.code == 0
-    assert said.out.strip().startswith("net-data: ")
+    assert said.out.strip().startswith("net-data-label: ")
     for title in ("Why", "Not chosen", "Not applicable", "Apply it"):
         assert title in said.out
     assert "\x1b[" not in said.out, "colours have no place in a pipe"
@@ -437,24 +437,24 @@ def test_the_json_of_every_command_is_tested_here():
 
 def test_studies_lists_the_study_with_its_counts(advise, here):
     (row,) = json.loads(advise("studies", "--storage", "studies.db", "--json").out)
-    assert (row["name"], row["trials"], row["metric"]) == ("net-data", 6, "accuracy")
+    assert (row["name"], row["trials"], row["metric"]) == ("net-data-label", 6, "accuracy")
     assert row["seconds"] > 0
     said = advise("studies", "--storage", "studies.db")
     assert said.code == 0
-    assert all(word in said.out for word in ("study", "verdict", "net-data", "accuracy"))
+    assert all(word in said.out for word in ("study", "verdict", "net-data-label", "accuracy"))
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["delete", "net-data", "--yes", "--storage", "studies.db"],
-        ["--storage", "studies.db", "delete", "net-data", "--yes"],
+        ["delete", "net-data-label", "--yes", "--storage", "studies.db"],
+        ["--storage", "studies.db", "delete", "net-data-label", "--yes"],
     ],
 )
 def test_a_deleted_study_is_gone_from_all_tables(advise, here, words):
     said = advise("studies", *words)
     assert said.code == 0
-    assert "net-data" in said.out
+    assert "net-data-label" in said.out
     assert json.loads(advise("studies", "--storage", "studies.db", "--json").out) == []
     for name in (
         "trials",
@@ -465,7 +465,9 @@ def test_a_deleted_study_is_gone_from_all_tables(advise, here, words):
         "advisor_confirmations",
     ):
         assert table(here / "studies.db", name) == []
-    is_clean(advise("show", "net-data", "--storage", "studies.db"), "'net-data'", "none")
+    is_clean(
+        advise("show", "net-data-label", "--storage", "studies.db"), "'net-data-label'", "none"
+    )
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "enter", "no terminal"])
@@ -476,7 +478,7 @@ def test_a_study_is_deleted_only_when_asked_twice(here, answer):
         "advisor.cli",
         "studies",
         "delete",
-        "net-data",
+        "net-data-label",
         "--storage",
         "studies.db",
     ]
@@ -484,7 +486,7 @@ def test_a_study_is_deleted_only_when_asked_twice(here, answer):
         words, cwd=here, input=answer, capture_output=True, text=True, timeout=60
     )
     assert len(table(here / "studies.db", "trials")) == 6
-    assert "Delete study 'net-data'" in ended.stdout + ended.stderr
+    assert "Delete study 'net-data-label'" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     # declining is no interruption, and the same command does not go on where it stopped
     assert "goes on where it stopped" not in ended.stderr

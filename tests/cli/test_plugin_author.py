@@ -41,7 +41,7 @@ def test_a_new_plugin_keeps_its_promises_and_is_searched(advise, blobs, tmp_path
 
     only = {"activation": ["snake"], "initializer": [], "pretraining": [], "embedding": []}
     study = advisor.Study("new", advisor.Task(build=net, data=blobs), trials=4, epochs=1, only=only)
-    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=["snake.py"])
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=["snake.py"], workers=0)
     assert found.trials["failed"] == 0
 
 

@@ -532,7 +532,7 @@ def test_models_with_such_inputs_are_tuned_to_the_end(name, tmp_path):
     study = advisor.Study(
         "s", advisor.Task(build=build, data=data), trials=3, epochs=1, seeds=3, only=only
     )
-    found = advisor.tune(study, storage=f"sqlite:///{tmp_path}/a.db", workers=1)
+    found = advisor.tune(study, storage=f"sqlite:///{tmp_path}/a.db", workers=0)
     assert found.trials == {"complete": 3, "pruned": 0, "failed": 0}
 
 

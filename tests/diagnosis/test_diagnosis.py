@@ -19,7 +19,7 @@ import advisor
 from advisor.diagnosis.diagnose import diagnose, glance
 from advisor.diagnosis.finding import BOUNDS
 from advisor.report.diagnosis_page import diagnosis_page
-from advisor.work.processes import one_thread
+from advisor.work.threads import one_thread
 
 DOC = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
 
@@ -172,7 +172,7 @@ def test_a_search_does_not_train_hopeless_arms_and_says_why(tmp_path):
         "embedding": [],
     }
     study = advisor.Study("deep", task, trials=3, epochs=2, seeds=3, only=only)
-    found = advisor.tune(study, storage=f"sqlite:///{tmp_path}/a.db")
+    found = advisor.tune(study, storage=f"sqlite:///{tmp_path}/a.db", workers=0)
     from advisor.store.query import read
 
     rows = read(

@@ -71,7 +71,7 @@ def made(tmp_path_factory):
         min_gain=0.001,
     )
     path = tmp_path_factory.mktemp("report") / "studies.db"
-    return advisor.tune(study, storage=str(path), workers=1), f"sqlite:///{path}"
+    return advisor.tune(study, storage=str(path), workers=0), f"sqlite:///{path}"
 
 
 @pytest.fixture
@@ -349,7 +349,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(advise, made, write, words, sa
 
 def test_tune_writes_the_page_too_also_where_there_was_nothing_to_compare(advise, lonely, tmp_path):
     said = advise(
-        "tune", lonely, "--storage", "a.db", "--workers", "1", "--json", "-o", "page.html"
+        "tune", lonely, "--storage", "a.db", "--workers", "0", "--json", "-o", "page.html"
     )
     assert said.code == 0
     assert json.loads(said.out)["gain"]["arm"] == {}

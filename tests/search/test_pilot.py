@@ -6,6 +6,7 @@ from torch import nn
 from advisor.randomness import mix
 from advisor.search.pilot import estimate, pilot, still_improves
 from advisor.search.plan import make_plan
+from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, work
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
@@ -27,7 +28,7 @@ def test_the_pilot_goes_on_while_the_model_improves_and_its_training_is_the_firs
 ):
     ref = StudyRef.of(study(epochs=None))
     prepared = prepare(ref)
-    planned, first = pilot(prepared, make_plan(prepared), tmp_path, 1)
+    planned, first = pilot(prepared, make_plan(prepared), tmp_path, Crew(Serial, 1))
     epochs = planned.epochs
     assert epochs >= prepared.epochs
     assert [epoch.epoch for epoch in first.curve] == list(range(1, epochs + 1))
@@ -42,5 +43,5 @@ def test_the_pilot_goes_on_while_the_model_improves_and_its_training_is_the_firs
 
 def test_a_number_of_epochs_that_the_user_gave_is_kept(study, tmp_path):
     prepared = prepare(StudyRef.of(study(epochs=3)))
-    planned, first = pilot(prepared, make_plan(prepared), tmp_path, 1)
+    planned, first = pilot(prepared, make_plan(prepared), tmp_path, Crew(Serial, 1))
     assert (planned.epochs, len(first.curve)) == (3, 3)

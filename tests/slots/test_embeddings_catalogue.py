@@ -20,6 +20,7 @@ import advisor
 from advisor.slots.embedding.coverage import coverage, telling_words
 from advisor.slots.embedding.projection import Projected, basis_of
 from advisor.slots.embedding.word_tables import filled
+from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, train
 from advisor.work.study_ref import StudyRef
 
@@ -355,14 +356,14 @@ def test_rows_that_are_tuned_later_are_the_same_after_a_training_in_parts(host, 
             if start:  # another process builds the run anew
                 run = reading()
                 put(host, run, embedding=("cbow", {"rows": "frozen-then-tuned", "epochs": 2}))
-            load = tmp_path / f"{parts}-{start}.pt" if start else None
+            file = KeptFile(tmp_path / f"{parts}-{start}.pt")
             epochs += moved(
                 run,
                 from_epoch=start,
                 to_epoch=end,
                 epochs=6,
-                load=load,
-                save=tmp_path / f"{parts}-{end}.pt",
+                state=file.read() if start else None,
+                save=KeptFile(tmp_path / f"{parts}-{end}.pt"),
             )
         return epochs, run.model.state_dict()
 

@@ -71,7 +71,7 @@ def test_a_study_of_speed_prefers_what_reaches_the_score_sooner(tmp_path):
     study = advisor.Study(
         "fast", advisor.Task(build=net, data=wine), trials=9, epochs=40, reach=0.9, only=ONLY
     )
-    found = advisor.tune(study, storage=str(tmp_path / "a.db"))
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), workers=0)
     assert (found.metric, found.direction) == ("epochs to accuracy 0.9", "minimize")
     assert found.baseline["mean"] < 80
     assert len(found.baseline["scores"]) == found.gain["seeds"]
@@ -107,12 +107,17 @@ def test_a_study_under_noise_says_so_and_refuses_inputs_that_are_ids(tmp_path):
     study = advisor.Study(
         "noisy", advisor.Task(build=net, data=wine), trials=3, epochs=2, noise=0.5, only=ONLY
     )
-    assert advisor.tune(study, storage=str(tmp_path / "a.db")).metric == "accuracy at noise 0.5"
+    assert (
+        advisor.tune(study, storage=str(tmp_path / "a.db"), workers=0).metric
+        == "accuracy at noise 0.5"
+    )
     words = advisor.Task(
         build=lambda: nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(8, 2)),
         data=(np.ones((40, 2), int), [0, 1] * 20),
     )
     with pytest.raises(InputError, match="noise is added to numbers"):
-        advisor.tune(advisor.Study("ids", words, noise=0.1), storage=str(tmp_path / "b.db"))
+        advisor.tune(
+            advisor.Study("ids", words, noise=0.1), storage=str(tmp_path / "b.db"), workers=0
+        )
     with pytest.raises(InputError, match="noise must be 0 or more"):
         advisor.Study("less", advisor.Task(build=net, data=wine), noise=-1.0)

@@ -250,7 +250,7 @@ def test_techniques_that_are_the_same_under_another_name_are_never_a_change(tmp_
     study = advisor.Study(
         "twins", advisor.Task(build=Shallow, data=digits), trials=10, epochs=4, only=only
     )
-    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=[str(plugin)])
+    found = advisor.tune(study, storage=str(tmp_path / "a.db"), plugins=[str(plugin)], workers=0)
     assert found.verdict == "keep"
     assert "No technique that was asked for fits" in found.reasons[0]
     assert {skip.why for skip in found.skipped if skip.slot == "activation"} == {
@@ -267,8 +267,8 @@ def test_another_gain_worth_a_change_is_answered_anew(tmp_path):
         only={"activation": ["tanh"]},
     )
     storage = str(tmp_path / "a.db")
-    first = advisor.tune(study, storage=storage)
-    again = advisor.tune(replace(study, min_gain=0.5), storage=storage)
+    first = advisor.tune(study, storage=storage, workers=0)
+    again = advisor.tune(replace(study, min_gain=0.5), storage=storage, workers=0)
     assert (first.min_gain, again.min_gain) == (0.005, 0.5)
     assert again.verdict == "keep"
 
@@ -286,7 +286,7 @@ def test_more_seeds_leave_what_fresh_seeds_gave_as_it_is(tmp_path):
     columns = "phase, arm, params, seed, score, seconds"
     results = []
     for seeds in (3, 13):  # the first may become 12
-        answer = advisor.tune(replace(study, seeds=seeds), storage=storage)
+        answer = advisor.tune(replace(study, seeds=seeds), storage=storage, workers=0)
         assert answer.gain.seeds >= seeds
         url = f"sqlite:///{storage}"
         results.append(set(read(url, f"SELECT {columns} FROM advisor_confirmations")[1]))

@@ -28,9 +28,20 @@ def plan(ref):
 @pytest.fixture
 def job(ref, plan) -> Callable[..., Job]:
     """Two epochs of the model as it is, or with what is given as parameters."""
+    digest = prepare(ref).digest
 
     def job(ref=ref, opening_id="this test", **params):
         own = {**plan.baseline, **plan.defaults_of(plan.baseline), **params}
-        return Job(ref, opening_id, own, seed=1, split=0, batch=16, from_epoch=0, to_epoch=2)
+        return Job(
+            ref,
+            opening_id,
+            digest,
+            own,
+            seed=1,
+            split=0,
+            batch=16,
+            from_epoch=0,
+            to_epoch=2,
+        )
 
     return job

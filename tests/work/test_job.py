@@ -1,11 +1,15 @@
 """Work is a function of a job, and a process opens a study once for each opening of it."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 import advisor
+from advisor.search.plan import make_plan
 from advisor.training.ended import Ended
 from advisor.work import prepare as prepare_module
-from advisor.work.job import in_this_process, work
+from advisor.work.job import Job, in_this_process, work
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -71,3 +75,45 @@ def test_a_vocabulary_that_is_limited_does_not_read_the_data_again(monkeypatch):
     assert len(prepared.facts.vocabulary) == 9
     prepared.splits(3)
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(("kind", "words"), [("code", "edited"), ("rows", "needs a seed")])
+def test_a_process_that_finds_another_study_does_not_train(job, kind, words):
+    ours = job(opening_id=f"opened for {kind}")
+    outcome = work(replace(ours, content=replace(ours.content, **{kind: "another digest"})))
+    assert words in outcome.trouble
+    assert (outcome.ended, outcome.curve) == (None, [])
+    assert work(ours).trouble == ""
+
+
+READS_A_FILE = """\
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import advisor
+
+x = torch.arange(240.0).reshape(60, 4) % 7
+
+
+def net():
+    width = int(Path(__file__).with_name("width.txt").read_text())
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+
+
+study = advisor.Study("reads", advisor.Task(net, (x, torch.arange(60) % 2)), trials=2, epochs=1)
+"""
+
+
+def test_a_file_that_is_edited_while_a_study_runs_stops_its_workers(write):
+    file = write("study.py", READS_A_FILE)
+    write("width.txt", "4")
+    ref = StudyRef(file=file)
+    prepared = prepare(ref)
+    plan = make_plan(prepared)
+    params = {**plan.baseline, **plan.defaults_of(plan.baseline)}
+    job = Job(ref, "begun", prepared.digest, params, 1, 0, batch=16, from_epoch=0, to_epoch=1)
+    assert work(job).trouble == ""
+    write("width.txt", "6")
+    assert "A file that the study reads was edited" in work(replace(job, opening_id="new")).trouble

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from advisor.data.dataset_rows import BatchInputs
+from advisor.data.digests import digest_of_rows
 from advisor.data.formats.image_files import read_header, read_pixels
 from advisor.data.inputs import Inputs, hashes
 from advisor.data.layout import RowNumbers
@@ -66,6 +67,10 @@ class ImageInputs(Inputs):
     def keys(self) -> np.ndarray[Any, Any]:
         """A hash of the pixels of each image."""
         return hashes(image.tobytes() for image in self._pixels.numpy())
+
+    def digest(self, rows: slice) -> str:
+        """A digest of the pixels of some neighbouring images."""
+        return digest_of_rows(self._pixels, rows)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from advisor.data.dataset_rows import BatchInputs
+from advisor.data.digests import digest_of_rows
 from advisor.data.formats.categories import Category, one_hot_columns
 from advisor.data.formats.columns import ColumnKind, is_constant, kinds_of, to_numbers
 from advisor.data.formats.texts import TextInputs
@@ -135,6 +136,7 @@ class TableInputs(Inputs):
         cells = UsefulColumns(table, kinds, pool, notes)
         if not cells.names and not cells.categories:
             raise InputError(NOTHING_TO_LEARN_FROM)
+        self.columns = (*cells.names, *cells.categories)
 
         # Each column with gaps is filled anew for each seed, so only its number is kept.
         self._numbers = _as_narrow(cells.numbers)
@@ -188,6 +190,10 @@ class TableInputs(Inputs):
                 cells = np.ascontiguousarray(column)
                 keys = keys * HASH_FACTOR + pd.util.hash_array(cells)
         return keys
+
+    def digest(self, rows: slice) -> str:
+        """A digest of the cells of some neighbouring rows."""
+        return digest_of_rows((self._numbers, self._hot), rows)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from advisor.data.dataset_rows import BatchInputs
-from advisor.data.inputs import Inputs, hashes
+from advisor.data.digests import digest_of_rows, text_keys
+from advisor.data.inputs import Inputs
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.splits import Part, TensorPart
@@ -46,7 +47,7 @@ class TextInputs(Inputs):
 
     def __init__(self, texts: Sequence[str], pool: RowNumbers, notes: Notes) -> None:
         words = WordCounts(texts, pool)
-        self._keys = hashes(texts)
+        self._keys = text_keys(texts)
 
         # The most frequent words of the pool come first, so that a smaller vocabulary is a cut.
         ranked = sorted(words.counts, key=lambda word: (-words.counts[word], word))
@@ -69,6 +70,10 @@ class TextInputs(Inputs):
     def keys(self) -> np.ndarray[Any, Any]:
         """A hash of each text."""
         return self._keys
+
+    def digest(self, rows: slice) -> str:
+        """A digest of some neighbouring texts as they were read."""
+        return digest_of_rows(torch.from_numpy(self._keys), rows)
 
     def limited(self, rows: int) -> Inputs:
         """These texts with the `rows` most frequent ids; the other words are unknown."""

@@ -28,6 +28,7 @@ from advisor.testing.subject import (
     output,
     state,
 )
+from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, train
 from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run, apply
@@ -73,11 +74,11 @@ def resumes(subject: Subject) -> Iterator[str]:
 
     # Two epochs at once, and one epoch each in two runs that share nothing but the saved state.
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "state.pt"
+        file = KeptFile(Path(folder) / "state.pt")
         try:
             _train_epochs(straight, 0, 2)
-            _train_epochs(first, 0, 1, save=place)
-            _train_epochs(second, 1, 2, load=place)
+            _train_epochs(first, 0, 1, save=file)
+            _train_epochs(second, 1, 2, state=file.read())
         except Exception as problem:
             raise AssertionError(
                 f"it raised {explain(problem)} {probe.on}. "

@@ -1,0 +1,100 @@
+"""A study that was begun before: whether it is the study that is asked for now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from advisor.content.difference import Difference, difference, listed
+from advisor.errors import InputError, listing
+from advisor.randomness import isolated
+from advisor.search.plan import Plan
+from advisor.work.prepare import Prepared, read_data
+
+NEVER_COMPARED = (
+    "This study was begun by a version of advisor that did not keep its content: whether its rows, "
+    "its model, loss and metric are those that it was begun with is known by their names, shapes "
+    "and counts alone."
+)
+"""What is said of a study that was begun before contents were kept."""
+NEW_IN_IDENTITY = ("reach", "noise", "target")
+"""Settings that a plan without content does not have."""
+
+
+@dataclass(frozen=True)
+class BegunPlan:
+    """The plan of a study that goes on.
+
+    Attributes:
+        plan: with which it was begun, without the techniques that are not loaded any more.
+        warnings: what could not be compared, one sentence each.
+    """
+
+    plan: Plan
+    warnings: tuple[str, ...]
+
+
+def begun_plan(prepared: Prepared, begun: Plan, asked: Plan) -> BegunPlan:
+    """The plan that a study began with, if the study that is asked for now is the same.
+
+    Arguments:
+        prepared: the study that is asked for.
+        begun: the plan in the database.
+        asked: the plan that a new study would have now.
+
+    Raises:
+        InputError: the study was begun with other settings, data or code than it has now.
+    """
+    changed = [*changed_settings(begun, asked)]
+    content = Difference()
+    if begun.content is not None and asked.content is not None:
+        content = difference(begun.content, asked.content)
+    if changed or content.sentences:
+        name = prepared.study.name
+        raise InputError(
+            f"Study {name!r} was begun differently: {listed([*changed, *content.sentences])}. "
+            f"{advice_on_draws(prepared, content)}"
+            f"Begin a new one with --name, or delete this one: advisor studies delete {name}."
+        )
+
+    warnings = [] if begun.content is not None else [NEVER_COMPARED]
+    if content.uncompared:
+        warnings.append(
+            "This study was begun with another version of Python, with which "
+            f"{listing(content.uncompared, 4)} cannot be compared."
+        )
+    # Trials with a technique that is gone still count; no further ones are asked for.
+    host = prepared.host
+    absent = [technique for technique in begun.techniques if host.find(*technique) is None]
+    return BegunPlan(replace(begun, absent=frozenset(absent)), tuple(warnings))
+
+
+def changed_settings(begun: Plan, asked: Plan) -> Iterator[str]:
+    """Which settings of a study are others now."""
+    for key, now in asked.identity.items():
+        before = begun.identity.get(key)
+        if key in NEW_IN_IDENTITY and key not in begun.identity:
+            continue
+        # Where the data come with their targets a name says nothing; the targets are compared.
+        if key == "target" and None in (before, now):
+            continue
+        if before != now:
+            yield f"{key} was {before!r} and is {now!r}"
+
+
+def advice_on_draws(prepared: Prepared, content: Difference) -> str:
+    """What to do where the data are other rows whenever they are read; else the empty text."""
+    if not content.rows:
+        return ""
+    # What draws from a global random state gives other rows from another state.
+    readings = []
+    for seed in (1, 2):
+        with isolated(seed):
+            source = read_data(prepared.ref, prepared.study)
+        readings.append(source.digests(source.splits(prepared.study.seed)))
+    if readings[0] == readings[1]:
+        return ""
+    return (
+        "The data are other rows whenever they are read: a data function that draws at random "
+        "needs a seed. "
+    )

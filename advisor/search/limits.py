@@ -1,0 +1,60 @@
+"""How long one training may take before it is ended."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from advisor.search.history import History
+from advisor.study import Study
+from advisor.training.epoch import Epoch
+
+LEAST_MINUTES = 10.0
+"""A training that the user sets no limit for may take this long at least."""
+TRAININGS = 20
+"""And as long as this many full trainings of the model as it is, by the time of its epochs."""
+
+
+NOT_KEPT = "--trial-minutes ends no training that runs in this process (--workers 0)"
+"""What is told where the limit that the user gave cannot be kept."""
+
+
+def trial_name(number: int) -> str:
+    """What the jobs of a trial are called."""
+    return f"trial {number}"
+
+
+def asked_seconds(study: Study) -> float | None:
+    """The limit that the user gave, in seconds, or None."""
+    return None if study.trial_minutes is None else 60 * study.trial_minutes
+
+
+def told(study: Study, history: History, first: Sequence[Epoch], can_end: bool) -> str:
+    """What a person is told about the limit; the empty text where none is known.
+
+    `can_end` says whether trainings run in processes, which alone can be ended.
+    """
+    seconds = seconds_for_a_training(study, history, first)
+    if not can_end:
+        return "" if study.trial_minutes is None else NOT_KEPT
+    if seconds is None:
+        return ""
+    return f"a training may take at most {seconds / 60:.3g} minutes (--trial-minutes)"
+
+
+def seconds_for_a_training(
+    study: Study, history: History, first: Sequence[Epoch] = ()
+) -> float | None:
+    """How long a job may train: as the user says, or so long that only one that hangs takes longer.
+
+    None as long as nothing is known: a model that is slow is trained to its end once. `first` are
+    the epochs of the first trial where it is not recorded yet.
+    """
+    asked = asked_seconds(study)
+    if asked is not None:
+        return asked
+    curve = (history.trials[0].curve if history.trials else None) or first
+    if not curve:
+        return None
+    epoch = statistics.fmean(each.seconds for each in curve)
+    return max(60 * LEAST_MINUTES, TRAININGS * epoch * history.plan.epochs)

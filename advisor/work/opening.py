@@ -1,0 +1,95 @@
+"""The first opening of a study happens in a worker: what kills a process must not kill this one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from uuid import uuid4
+
+from advisor.errors import AdvisorError, InputError, MachineError, explain
+from advisor.randomness import isolated
+from advisor.technique import Technique, is_asked
+from advisor.user_code import kept_from_exiting
+from advisor.work.executors import DEATHS, Crew
+from advisor.work.job import open_once
+from advisor.work.prepare import Prepared, prepare
+from advisor.work.study_ref import StudyRef
+from advisor.work.waiting import long_waits_told
+from advisor.work.worker_process import WorkerDied
+
+WHAT = "opening the study"
+"""What a long wait for the study's files, data, model and plugins is called."""
+
+
+def open_study(ref: StudyRef, device: str, crew: Crew) -> Prepared:
+    """Open a study in a worker, which keeps it open for its jobs, and then in this process.
+
+    Arguments:
+        ref: where the study comes from.
+        device: a torch device.
+        crew: the workers; where they are this process, it is opened here alone.
+
+    Raises:
+        InputError: the parts of the study do not fit together, or end the process that opens it.
+        MachineError: no worker can be started, or each of them is killed.
+    """
+    opening_id = uuid4().hex
+    problem = None
+    if not crew.is_this_process:
+        problem = try_opening(ref, device, opening_id, crew)
+    with long_waits_told(crew.on_wait, WHAT), kept_from_exiting():
+        prepared = prepare(ref, device)
+    if problem is not None:
+        raise InputError(
+            f"The study can be opened here and not in a worker process ({explain(problem)}). "
+            "Put it in a study file, or give --workers 0 (workers=0), which trains here."
+        ) from problem
+    return replace(prepared, opening_id=opening_id)
+
+
+def try_opening(ref: StudyRef, device: str, opening_id: str, crew: Crew) -> Exception | None:
+    """Open a study in a worker. What is raised there, and no message for the user, is returned."""
+    for _ in range(DEATHS):
+        try:
+            crew.call(rehearse, ref, device, opening_id, what=WHAT)
+        except AdvisorError:
+            raise
+        except WorkerDied as death:
+            if not death.from_outside:
+                raise InputError(
+                    f"Opening the study ended the process that did it: {death}. "
+                    "The files of the study, its data, its model or a plugin did that."
+                ) from death
+            how = str(death)
+        except Exception as problem:  # such as a module that is not found there
+            return problem
+        else:
+            return None
+    raise MachineError(f"Every worker process that opened the study was ended: {how}.")
+
+
+def rehearse(ref: StudyRef, device: str, opening_id: str) -> None:
+    """Open a study in this worker, and ask the plugins of others what will be asked of them."""
+    with kept_from_exiting():
+        prepared = open_once(ref, device, opening_id)
+        techniques = foreign_techniques(prepared)
+        if not techniques:
+            return
+        # What they answer or raise is the coordinator's affair; only that they answer matters here.
+        run = prepared.run(prepared.study.seed, prepared.study.seed)
+        for technique in techniques:
+            with suppress(Exception), isolated(run.seed) as run.generator:
+                technique.unfit(run)
+
+
+def foreign_techniques(prepared: Prepared) -> list[Technique]:
+    """The techniques of plugins that are not built in which the study asks for."""
+    built_in = {plugin.name for plugin in prepared.host.plugins if plugin.built_in}
+    only = prepared.study.only or {}
+    techniques = []
+    for slot, by_name in prepared.host.techniques.items():
+        for name, technique in by_name.items():
+            owner = prepared.host.owner.get(f"{slot}.{name}")
+            if is_asked(technique, only) and owner not in built_in:
+                techniques.append(technique)
+    return techniques

@@ -1,0 +1,140 @@
+"""An executor of worker processes of which each can die without harm to the others."""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from advisor.errors import MachineError, explain
+from advisor.work.worker_process import NotTaken, WorkerDied, WorkerProcess
+
+STARTS = 3
+"""How often a process is started for a task that ends before it has the task."""
+
+
+class Turn(Future[Any]):
+    """A task in the pool, as a future.
+
+    Attributes:
+        submitted: when it was, by `time.monotonic`.
+        begun: when its training began, by its own word; None before, or where it has none.
+        ended: why it was ended; empty where it was not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.submitted = time.monotonic()
+        self.begun: float | None = None
+        self.ended = ""
+        self.worker: WorkerProcess | None = None
+
+    def begin(self) -> None:
+        """Note that the training begins now."""
+        self.begun = time.monotonic()
+
+    def end(self, why: str) -> None:
+        """End the worker that has this task."""
+        self.ended = why
+        if self.worker is not None:
+            self.worker.kill()
+
+    def where(self) -> str | None:
+        """The line that the task is in; None where that cannot be said."""
+        return self.worker.where() if self.worker is not None else None
+
+
+class WorkerPool(Executor):
+    """Runs each task in one of so many processes, which are started when they are needed.
+
+    A task whose process ends raises `WorkerDied`, and the next one gets a new process. Nothing is
+    shared by the processes, so no death can hold up another task. A thread for each process waits
+    for what it says.
+
+    Arguments:
+        workers: how many processes there are at most.
+        spoils: whether a process that returned this is not to be used again.
+    """
+
+    def __init__(self, workers: int, spoils: Callable[[Any], bool] = lambda result: False) -> None:
+        self._threads = ThreadPoolExecutor(workers, "advisor-worker")
+        self._spoils = spoils
+        # Processes that are free, and None for each that is not started. What was used last comes
+        # first: it has the study open.
+        self._free: queue.LifoQueue[WorkerProcess | None] = queue.LifoQueue()
+        for _ in range(workers):
+            self._free.put(None)
+        self._turns: set[Turn] = set()
+        self._stopped = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Turn:
+        """Have `fn(*args)` done by a process. Raises `MachineError` where there is no thread."""
+        if kwargs:
+            raise TypeError("a worker takes no arguments by keyword")
+        turn = Turn()
+        task = pickle.dumps((fn, args))
+        self._turns.add(turn)
+        turn.add_done_callback(self._turns.discard)
+        try:
+            self._threads.submit(self._settle, turn, task)
+        except RuntimeError as problem:
+            raise MachineError(f"No thread can be started ({explain(problem)}).") from problem
+        return turn
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes: after their tasks, or at once with `cancel_futures`."""
+        self._stopped = cancel_futures
+        if cancel_futures:
+            for turn in list(self._turns):
+                turn.end("the study was stopped")
+        self._threads.shutdown(wait=True, cancel_futures=cancel_futures)
+        # No thread has a process any more.
+        with suppress(queue.Empty):
+            while True:
+                worker = self._free.get_nowait()
+                if worker is not None:
+                    worker.stop()
+
+    def _settle(self, turn: Turn, task: bytes) -> None:
+        """Give a turn what its task returns or raises."""
+        if self._stopped or not turn.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._do(turn, task)
+        except BaseException as problem:  # it is for whoever waits for the turn
+            turn.set_exception(problem)
+        else:
+            turn.set_result(result)
+
+    def _do(self, turn: Turn, task: bytes) -> Any:
+        """Do a task in a free process. One that died, raised or is spoilt is not used again."""
+        worker = self._free.get()
+        kept = None
+        try:
+            for start in range(STARTS):
+                # A process may have ended while it was free, which is nobody's fault.
+                worker = turn.worker = worker or WorkerProcess()
+                if self._stopped:
+                    raise WorkerDied(turn.ended, from_outside=True)
+                try:
+                    result = worker.do(task, turn.begin)
+                except NotTaken as reason:
+                    worker.stop()
+                    worker = None
+                    if start == STARTS - 1:
+                        raise MachineError(
+                            f"A worker process ends as soon as it is started: {reason}."
+                        ) from None
+                    continue
+                if not self._spoils(result):
+                    kept = worker
+                return result
+        finally:
+            turn.worker = None
+            if worker is not None and kept is None:
+                worker.stop()
+            self._free.put(kept)
