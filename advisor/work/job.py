@@ -163,7 +163,8 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
 OTHER_CONTENT = {
     "code": "The study's code was edited while the study runs. Bring back what it was.",
     "files": "A file that the study reads was edited while it runs. Bring back what it was.",
-    "plugins": "A plugin was edited, or installed anew, while the study runs. Bring back what it was.",
+    "plugins": "A plugin was edited, or installed anew, while the study runs. Bring back what it "
+    "was.",
     "rows": "The data are other rows in each process: they were edited while the study runs, or a "
     "data function draws at random and needs a seed.",
 }
