@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import optuna
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -20,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from advisor.errors import InputError
 from advisor.store.location import shown
 from advisor.store.read_back import json_object, read_back, version_in
+from advisor.store.rows import now, param_rows, stored_score, write_facts
 from advisor.store.tables import (
     DIRECTIONS,
     FACTS,
@@ -116,7 +115,7 @@ class StudyRecords:
             )
         row = {
             "study": self.name,
-            "created": _now(),
+            "created": now(),
             "metric": metric,
             "direction": direction,
             "plan": json.dumps(plan),
@@ -176,14 +175,14 @@ class StudyRecords:
             "number": number,
             "study_id": self._study_id(),
             "state": TrialState.RUNNING,
-            "datetime_start": _now(),
+            "datetime_start": now(),
         }
         with self._engine.begin() as connection:
             added = connection.execute(TRIALS.insert().returning(TRIALS.c.trial_id), trial)
             trial_id = int(added.scalar_one())
             rows = param_rows(trial_id, params, distributions)
             connection.execute(PARAMS.insert(), rows)
-            _write_facts(connection, trial_id, facts)
+            write_facts(connection, trial_id, facts)
         return trial_id
 
     def save_progress(
@@ -217,7 +216,7 @@ class StudyRecords:
             if seconds:
                 parts = [{**key, "part": part, "seconds": each} for part, each in seconds.items()]
                 connection.execute(costs.insert(), parts)
-            _write_facts(connection, trial_id, facts)
+            write_facts(connection, trial_id, facts)
 
     def close_trial(
         self,
@@ -237,16 +236,16 @@ class StudyRecords:
             facts: further user attributes.
         """
         with self._engine.begin() as connection:
-            _write_facts(connection, trial_id, facts)
+            write_facts(connection, trial_id, facts)
             if score is not None:
-                number, kind = _stored(score)
+                number, kind = stored_score(score)
                 step = {"step": epoch, "intermediate_value": number}
                 value = {"objective": 0, "value": number, "value_type": kind}
                 connection.execute(
                     STEPS.insert().values(trial_id=trial_id, intermediate_value_type=kind, **step)
                 )
                 connection.execute(VALUES.insert().values(trial_id=trial_id, **value))
-            ended = {"state": state, "datetime_complete": _now()}
+            ended = {"state": state, "datetime_complete": now()}
             connection.execute(TRIALS.update().where(TRIALS.c.trial_id == trial_id).values(**ended))
 
     def reopen_trials(
@@ -276,7 +275,7 @@ class StudyRecords:
             lost = FACTS.c.trial_id.in_(ids) & FACTS.c.key.in_(list(forgotten))
             connection.execute(FACTS.delete().where(lost))
             for trial_id in ids:
-                _write_facts(connection, trial_id, facts[trial_id])
+                write_facts(connection, trial_id, facts[trial_id])
             begun = {"state": TrialState.RUNNING, "datetime_complete": None}
             connection.execute(TRIALS.update().where(TRIALS.c.trial_id.in_(ids)).values(**begun))
 
@@ -335,7 +334,7 @@ class StudyRecords:
 
     def save_recommendation(self, verdict: str, text: str) -> None:
         """Write a recommendation as JSON; the last one counts."""
-        row = {"study": self.name, "created": _now(), "verdict": verdict, "json": text}
+        row = {"study": self.name, "created": now(), "verdict": verdict, "json": text}
         with self._engine.begin() as connection:
             connection.execute(recommendations.insert().values(**row))
 
@@ -363,44 +362,3 @@ class StudyRecords:
     def _rows(self, select: sa.Select[Any]) -> Iterable[sa.Row[Any]]:
         with self._engine.connect() as connection:
             return connection.execute(select).all()
-
-
-def param_rows(
-    trial_id: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-) -> list[dict[str, Any]]:
-    """The rows of Optuna's table of parameters for one trial."""
-    rows = []
-    for name, value in params.items():
-        distribution = distributions[name]
-        row = {
-            "trial_id": trial_id,
-            "param_name": name,
-            "param_value": distribution.to_internal_repr(value),
-            "distribution_json": distribution_to_json(distribution),
-        }
-        rows.append(row)
-    return rows
-
-
-def _write_facts(connection: sa.Connection, trial_id: int, facts: Mapping[str, Any]) -> None:
-    """Write user attributes of a trial, in place of those of the same name."""
-    if not facts:
-        return
-    same = (FACTS.c.trial_id == trial_id) & FACTS.c.key.in_(list(facts))
-    connection.execute(FACTS.delete().where(same))
-    rows = []
-    for key, value in facts.items():
-        rows.append({"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
-    connection.execute(FACTS.insert(), rows)
-
-
-def _stored(score: float) -> tuple[float | None, str]:
-    """A score as Optuna stores it: a database has no infinite numbers."""
-    if math.isinf(score):
-        return None, "INF_POS" if score > 0 else "INF_NEG"
-    return score, "FINITE"
-
-
-def _now() -> datetime:
-    # Optuna's columns of times have no zone, either.
-    return datetime.now(UTC).replace(tzinfo=None)
