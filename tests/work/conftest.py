@@ -28,9 +28,10 @@ def plan(ref):
 @pytest.fixture
 def job(ref, plan) -> Callable[..., Job]:
     """Two epochs of the model as it is, or with what is given as parameters."""
-    digest = prepare(ref).digest
+    digests = {ref.pickled: prepare(ref).digest}
 
     def job(ref=ref, opening_id="this test", **params):
+        digest = digests.get(ref.pickled) or prepare(ref).digest
         own = {**plan.baseline, **plan.defaults_of(plan.baseline), **params}
         return Job(
             ref,

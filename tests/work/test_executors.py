@@ -75,7 +75,7 @@ def test_a_job_whose_workers_end_by_its_own_doing_fails_at_the_third_and_costs_n
         ("sys.exit(0)", "SystemExit: 0"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("raise BaseException('odd')", "BaseException: odd"),
-        ("[0] * 10**15", "MemoryError"),
+        ("[0] * 10**15", "out of memory: MemoryError"),
     ],
     ids=["sys.exit", "KeyboardInterrupt", "BaseException", "MemoryError"],
 )

@@ -156,13 +156,13 @@ study = advisor.Study("wine", advisor.Task(build=build, data="d.csv", target="y"
 def test_a_study_that_a_worker_cannot_open_any_more_is_trouble(write, job, what):
     rows = "".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(80))
     data, file = write("d.csv", "a,b,y\n" + rows), write("study.py", STUDY)
-    ref = StudyRef.of(file)
-    assert work(job(ref, "first")).trouble == ""
+    first = job(StudyRef.of(file), "first")
+    assert work(first).trouble == ""
     if what == "data":
         Path(data).rename(data + ".moved")
     else:
         Path(file).write_text(STUDY + ("study = (" if what == "syntax" else "raise SystemExit(0)"))
-    outcome = work(job(ref, "another process"))
+    outcome = work(replace(first, opening_id="another process"))
     assert "a worker cannot open it again" in outcome.trouble
     assert outcome.ended is None
 
@@ -191,10 +191,11 @@ def test_images_that_are_gone_while_a_study_runs_are_trouble(tmp_path, job):
     ref = StudyRef.of(advisor.Study("pictures", advisor.Task(build=net, data=Lazy())))
     prepared = prepare(ref)
     with job_module.in_this_process(prepared):
-        assert work(job(ref, prepared.opening_id)).trouble == ""
+        first = job(ref, prepared.opening_id)
+        assert work(first).trouble == ""
         for file in Lazy.files[::2]:
             file.unlink()
-        outcome = work(job(ref, prepared.opening_id))
+        outcome = work(first)
     assert "rows of the data cannot be read: FileNotFoundError" in outcome.trouble
     assert outcome.ended is None
 
@@ -215,9 +216,10 @@ def test_a_file_that_the_model_is_built_from_is_missed_as_the_machines(blobs, tm
     build = type("Reader", (Reader,), {"file": str(file)})
     ref = StudyRef.of(advisor.Study("reads", advisor.Task(build=lambda: build(), data=blobs)))
     prepared = prepare(ref)
+    first = job(ref, prepared.opening_id)
     with job_module.in_this_process(prepared):
         file.unlink()
-        outcome = work(job(ref, prepared.opening_id))
+        outcome = work(first)
     assert "cannot be built now: FileNotFoundError" in outcome.trouble
 
 
