@@ -62,7 +62,10 @@ def differences(one, other):
         (list(range(500)), list(range(1, 501))),
         (np.float64(0.5), np.float64(0.6)),
     ],
-    ids=str,
+    ids=[
+        *("number", "bool", "text", "tuple", "list", "dict", "set", "dtype", "function", "class"),
+        *("enum", "long list", "numpy number"),
+    ],
 )
 def test_another_setting_of_a_module_shows(before, after):
     one, other = structure_of(Model(before)), structure_of(Model(after))
