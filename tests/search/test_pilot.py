@@ -37,7 +37,7 @@ def test_the_pilot_goes_on_while_the_model_improves_and_its_training_is_the_firs
 
     params = {**planned.baseline, **planned.defaults_of(planned.baseline)}
     seed = mix(prepared.study.seed, "search")
-    again = work(Job(ref, "again", params, seed, 0, planned.batch, 0, epochs))
+    again = work(Job(ref, "again", prepared.digest, params, seed, 0, planned.batch, 0, epochs))
     assert [(e.score, e.loss) for e in again.curve] == [(e.score, e.loss) for e in first.curve]
 
 

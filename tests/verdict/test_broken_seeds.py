@@ -79,7 +79,7 @@ def answered(blobs, write, tmp_path):
         task = advisor.Task(build=lambda: broken(), data=blobs)
         study = advisor.Study("dim", task, trials=4, epochs=3, seeds=seeds, only=only)
         plugin = write("mend.py", PLUGIN.format(seeds=set(technique)))
-        return tune(study, storage=str(tmp_path / "a.db"), plugins=[plugin])
+        return tune(study, storage=str(tmp_path / "a.db"), plugins=[plugin], workers=0)
 
     return answered
 
