@@ -28,15 +28,16 @@ def plan(ref):
 @pytest.fixture
 def job(ref, plan) -> Callable[..., Job]:
     """Two epochs of the model as it is, or with what is given as parameters."""
-    digests = {ref.pickled: prepare(ref).digest}
+    digests = {ref: prepare(ref).digest}
 
     def job(ref=ref, opening_id="this test", **params):
-        digest = digests.get(ref.pickled) or prepare(ref).digest
+        if ref not in digests:
+            digests[ref] = prepare(ref).digest
         own = {**plan.baseline, **plan.defaults_of(plan.baseline), **params}
         return Job(
             ref,
             opening_id,
-            digest,
+            digests[ref],
             own,
             seed=1,
             split=0,
