@@ -28,14 +28,17 @@ def plan(ref):
 @pytest.fixture
 def job(ref, plan) -> Callable[..., Job]:
     """Two epochs of the model as it is, or with what is given as parameters."""
-    digest = prepare(ref).digest
+    digests = {ref: prepare(ref).digest}
 
-    def job(ref=ref, opening_id="this test", **params):
+    def job(ref=ref, opening_id="this test", content=None, **params):
+        # As the coordinator found it, whatever becomes of the study's files.
+        if content is None and ref not in digests:
+            digests[ref] = prepare(ref).digest
         own = {**plan.baseline, **plan.defaults_of(plan.baseline), **params}
         return Job(
             ref,
             opening_id,
-            digest,
+            content or digests[ref],
             own,
             seed=1,
             split=0,

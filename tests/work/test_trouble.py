@@ -217,7 +217,7 @@ def test_a_file_that_the_model_is_built_from_is_missed_as_the_machines(blobs, tm
     prepared = prepare(ref)
     with job_module.in_this_process(prepared):
         file.unlink()
-        outcome = work(job(ref, prepared.opening_id))
+        outcome = work(job(ref, prepared.opening_id, prepared.digest))
     assert "cannot be built now: FileNotFoundError" in outcome.trouble
 
 
