@@ -216,10 +216,9 @@ def test_a_file_that_the_model_is_built_from_is_missed_as_the_machines(blobs, tm
     build = type("Reader", (Reader,), {"file": str(file)})
     ref = StudyRef.of(advisor.Study("reads", advisor.Task(build=lambda: build(), data=blobs)))
     prepared = prepare(ref)
-    first = job(ref, prepared.opening_id)
     with job_module.in_this_process(prepared):
         file.unlink()
-        outcome = work(first)
+        outcome = work(job(ref, prepared.opening_id, prepared.digest))
     assert "cannot be built now: FileNotFoundError" in outcome.trouble
 
 
