@@ -327,8 +327,10 @@ class StudyRecords:
             for row in self._rows(select):
                 columns = row._asdict()
                 del columns["study"]
+                # A training that broke has no score.
                 for number in ("score", "seconds"):
-                    columns[number] = float(columns[number])
+                    if number == "seconds" or columns[number] is not None:
+                        columns[number] = float(columns[number])
                 seeds.append(Confirmation(**columns))
         return seeds
 

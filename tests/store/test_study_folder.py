@@ -239,9 +239,9 @@ from pathlib import Path
 from advisor.store.file_lock import FileLock
 assert FileLock(Path(sys.argv[1])).take()
 if os.fork() == 0:
+    print("held", flush=True)  # only by the parent: the child has let go of it
     sys.stdin.read()  # until the test is over
     os._exit(0)
-print("held", flush=True)
 time.sleep(600)
 """
 
