@@ -29,7 +29,8 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
     if as_json:
         plain = [asdict(each) for each in host.plugins]
         for row in plain:
-            del row["built_in"]  # a detail of ours
+            for detail in ("built_in", "file", "content"):  # of ours
+                del row[detail]
         click.echo(json.dumps(plain, indent=2))
     else:
         show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")

@@ -81,8 +81,11 @@ def load_file(
     spec = importlib.util.spec_from_file_location(_module_name(path), path)
     if spec is None or spec.loader is None:
         raise error(f"{path} is no Python file; a {role} file ends in .py.")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    # Another study's folder may have modules of the same names.
+    folder = str(path.parent)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
     return _run(spec, path, role, error, definitions_only)
 
 

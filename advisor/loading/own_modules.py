@@ -79,13 +79,16 @@ def source_of(module: ModuleType) -> LoadedSource | None:
 def forget_edited(folders: Sequence[Path]) -> None:
     """Remove the modules of these folders from `sys.modules` if the source of one has changed.
 
-    Whoever imports them next runs them again.
+    So are modules of other folders whose names these folders have, too: two studies may each have
+    a `net.py`. Whoever imports them next runs them again.
     """
     own = []
     for module, source in list(_loaded_sources.items()):
         is_current = sys.modules.get(source.name) is module
         if is_current and _is_below(source.path, folders):
             own.append(source)
+        elif is_current and _has_namesake(source, folders):
+            del sys.modules[source.name]
     if any(source.is_changed for source in own):
         for source in own:
             del sys.modules[source.name]
@@ -140,6 +143,12 @@ class _OwnModuleLoader(SourceFileLoader):
         note_source(module, LoadedSource(self.name, path, digest_of(source)))
         code = self.source_to_code(source, self.path)
         exec(code, vars(module))  # noqa: S102  # as Python's own loader does
+
+
+def _has_namesake(source: LoadedSource, folders: Sequence[Path]) -> bool:
+    """Whether one of these folders has another module of the same name."""
+    names = (f"{source.name}.py", f"{source.name}/__init__.py")
+    return any((folder / name).is_file() for folder in folders for name in names)
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:

@@ -385,6 +385,8 @@ def own_parameters(technique: Technique, params: Mapping[str, Any]) -> dict[str,
 def explain_with_place(problem: BaseException) -> str:
     """The exception with the last line of the user's own code, else the last line of all."""
     sentence = explain(problem)
+    if isinstance(problem, SystemExit):
+        sentence = f"it asked Python to exit ({sentence})"
     # A line of torch says less than the user's line that called it.
     frames = traceback.extract_tb(problem.__traceback__)
     own = [each for each in frames if not any(part in each.filename for part in OWN_FOLDERS)]

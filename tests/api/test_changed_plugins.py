@@ -383,5 +383,5 @@ def test_a_worker_that_loads_another_plugin_trains_nothing(tuned):
     tuned.write("waves.py", WAVES.replace("SLOPE = 1.0", "SLOPE = -3.0"))
     kind = coordinator.digest.differs_in(prepare(ref).digest)
     assert kind == "plugins"
-    with pytest.raises(MachineError, match="a plugin was edited"):
+    with pytest.raises(MachineError, match="A plugin was edited"):
         refuse_other_content(coordinator.digest, prepare(ref).digest)

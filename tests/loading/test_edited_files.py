@@ -16,8 +16,10 @@ def folder(tmp_path, monkeypatch):
     finders, modules = list(sys.meta_path), set(sys.modules)
     yield tmp_path
     assert sys.meta_path == finders
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    for name in set(sys.modules) - set(modules):
+        # A library that was imported meanwhile stays: parts of torch cannot be imported twice.
+        if "site-packages" not in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
 def write(folder, **files):
@@ -169,3 +171,17 @@ def test_a_package_keeps_its_name(folder):
     write(folder / "code", ed_kept="WIDTH = 1\n")
     sys.path.insert(0, str(folder))
     assert load_file(folder / "code" / "ed_kept.py").__name__.startswith("ed_kept_")
+
+
+def test_two_folders_may_each_have_a_module_of_one_name(write):
+    files = {}
+    for folder, width in (("one", 1), ("two", 2)):
+        write(f"{folder}/sibling_net.py", f"WIDTH = {width}\n")
+        files[folder] = write(f"{folder}/study_{folder}.py", "from sibling_net import WIDTH\n")
+    assert load_file(files["one"]).WIDTH == 1
+    assert load_file(files["two"]).WIDTH == 2
+
+    # The first one runs again after its sibling was edited, and finds its own.
+    write("one/sibling_net.py", "WIDTH = 3\n")
+    write("one/study_one.py", "from sibling_net import WIDTH  # edited\n")
+    assert load_file(files["one"]).WIDTH == 3
