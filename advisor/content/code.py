@@ -26,7 +26,7 @@ from advisor.content.own_files import UsersOwn, is_own_file
 from advisor.content.sources import RanSource, Sources
 from advisor.content.syntax import Chain, canonical, chains
 from advisor.content.tokens import THIS_PYTHON, combine
-from advisor.loading.own_modules import imports_noted, source_of
+from advisor.loading.own_modules import imports_noted, source_of, stable_name
 
 # How often the code is gone through, at most, until nothing more is known of what it changes.
 _ROUNDS = 6
@@ -128,7 +128,11 @@ class _Parts:
         """A function by its name, and by its content too where several may have that name."""
         if not self._owner.function(function):
             held = [self._objects.of(contents(cell)) for cell in function.__closure__ or ()]
-            return combine("function", f"{function.__module__}.{function.__qualname__}", *held)
+            return combine(
+                "function",
+                f"{stable_name(str(function.__module__))}.{function.__qualname__}",
+                *held,
+            )
         code = function.__code__
         name = _in_file(code.co_qualname, code.co_filename)
         if "<" not in code.co_qualname:

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from types import GenericAlias, UnionType
 from typing import Any
 
+from advisor.loading.own_modules import stable_name
+
 SMALL = (type(None), bool, int, float, complex, bytes, type(...), type(NotImplemented))
 """Types of values whose text is made in no time."""
 
@@ -52,7 +54,7 @@ def leaf(value: Any) -> str | None:
 
 def type_name(value: object) -> str:
     """The module and the name of an object's class."""
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+    return f"{stable_name(type(value).__module__)}.{type(value).__qualname__}"
 
 
 def shape_of(tensor: Any) -> str:

@@ -30,6 +30,7 @@ from advisor.content.leaves import (
     type_name,
 )
 from advisor.content.tokens import combine
+from advisor.loading.own_modules import stable_name
 
 # How deep values in values are looked at, and how many in all, so that a digest takes no minutes.
 _DEPTH = 60
@@ -166,7 +167,7 @@ class ObjectDigests:
     def _c_function(self, value: Any) -> str:
         """The digest of a function or method that is written in C."""
         owner = getattr(value, "__self__", None)
-        name = f"{getattr(value, '__module__', None)}.{value.__qualname__}"
+        name = f"{stable_name(str(getattr(value, '__module__', None)))}.{value.__qualname__}"
         if owner is None or isinstance(owner, ModuleType):
             return combine("function", name)
         return combine("method", name, self.of(owner))
@@ -282,7 +283,8 @@ def _key(value: Any) -> str:
     """By what the elements of a set are sorted: never by a hash or an address."""
     name = getattr(value, "__qualname__", None)
     if isinstance(name, str):
-        return f"{type_name(value)}:{getattr(value, '__module__', '')}.{name}"
+        module = stable_name(str(getattr(value, "__module__", "")))
+        return f"{type_name(value)}:{module}.{name}"
     if isinstance(value, (str, int, float, tuple, frozenset, bytes)):
         text = sorted(map(_key, value)) if isinstance(value, (tuple, frozenset)) else value
         return f"{type_name(value)}:{text!r}"

@@ -76,6 +76,15 @@ def source_of(module: ModuleType) -> LoadedSource | None:
     return _loaded_sources.get(module)
 
 
+def stable_name(module: str) -> str:
+    """A module's name without what was added to it because another module had that name."""
+    loaded = sys.modules.get(module)
+    source = None if loaded is None else source_of(loaded)
+    if source is not None and module.startswith(f"{source.path.stem}_"):
+        return source.path.stem
+    return module
+
+
 def forget_edited(folders: Sequence[Path]) -> None:
     """Remove the modules of these folders from `sys.modules` if the source of one has changed.
 

@@ -11,6 +11,7 @@ import textwrap
 import threading
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 
 import numpy
 import pandas
@@ -648,3 +649,18 @@ def test_what_cannot_be_looked_at_counts_by_its_type():
     assert code_parts(values) == code_parts(
         {**values, "hostile": Hostile(), "lock": threading.Lock()}
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import torch\n@torch.no_grad()\ndef build(x): return x\n",
+        "class Own:\n    pass\nOWN = Own()\ndef build(): return OWN\n",
+    ],
+)
+def test_the_name_under_which_a_file_is_loaded_changes_nothing(folder, text, monkeypatch):
+    write(folder, {"net.py": text})
+    monkeypatch.setitem(sys.modules, "net", ModuleType("net"))
+    beside_another = parts_of(folder)
+    monkeypatch.delitem(sys.modules, "net")
+    assert parts_of(folder) == beside_another
