@@ -16,7 +16,6 @@ from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
-from advisor.search.reporting import Reporter
 from advisor.search.search import NOTE, Event, Listener, Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
@@ -100,13 +99,17 @@ def open_and_tune(
 
     Arguments are those of `tune`; `opened` is called with the study.
     """
-    reporter = Reporter(on)
-    with interrupts_told_apart(), crew(workers, reporter.wait) as workforce:
+
+    def tell(text: str) -> None:
+        """Show a sentence, such as one about a long wait."""
+        on(Event(NOTE, 0, 0, text))
+
+    with interrupts_told_apart(), crew(workers, tell) as workforce:
         if not isinstance(study, Prepared):
             study = open_study(study, device, workforce)
         if opened is not None:
             opened(study)
-        return tune_prepared(study, storage, workforce, reporter)
+        return tune_prepared(study, storage, workforce, on)
 
 
 def tune_prepared(

@@ -22,7 +22,6 @@ from rich.progress import (
 from advisor.search.search import NOTE, Event, Listener
 
 TITLES = {
-    "opening": "opening the study",
     "pilot": "pilot",
     "open": "each technique alone",
     "join": "techniques in pairs",
@@ -33,7 +32,7 @@ TITLES = {
     "test": "held-out test",
 }
 """What each stage is called on the screen."""
-OWN_BAR = ("opening", "pilot", "confirm", "test")
+OWN_BAR = ("pilot", "confirm", "test")
 """Stages that have a bar of their own; those of the search share one."""
 EVERY = 5.0
 """Seconds between plain lines."""
@@ -70,7 +69,7 @@ def _live_line() -> Iterator[Listener]:
         def show(event: Event) -> None:
             """Move the bar of the event's stage."""
             if event.stage == NOTE:
-                bars.console.print(f"! {escape(event.text)}", soft_wrap=True)
+                bars.console.print(f"note: {escape(event.text)}", soft_wrap=True)
                 return
             title = TITLES.get(event.stage, event.stage)
             group = event.stage if event.stage in OWN_BAR else "search"
@@ -92,7 +91,7 @@ def _plain_lines() -> Listener:
     def show(event: Event) -> None:
         """Print a line, unless there was one just now."""
         if event.stage == NOTE:
-            print(f"! {event.text}", file=sys.stderr, flush=True)  # noqa: T201  # as below
+            print(f"note: {event.text}", file=sys.stderr, flush=True)  # noqa: T201  # as below
             return
         # The last event of a stage is always shown, the others now and then.
         title, now = TITLES.get(event.stage, event.stage), time.monotonic()

@@ -102,7 +102,7 @@ class Search:
         first = self._first.curve if self._first else []
         limit = told(self.prepared.study, self.history, first, not self.crew.is_this_process)
         if limit:
-            self.on(Event("opening", 1, 1, limit))
+            self.on(Event(NOTE, 0, 0, limit))
         while not self.is_late():
             current = next_round(self.history, self.prepared.study.trials)
             if current is None:

@@ -48,8 +48,8 @@ CLOSED = Failure("cannot be opened", OWN_OR_ANOTHER, at_opening=InputError)
 AWAY = Failure("does not answer", "Start its server, or see why it is not reached.")
 DAMAGED = Failure(
     "is damaged",
-    "What can still be read of an SQLite file is saved with: "
-    "sqlite3 {file} .recover | sqlite3 saved.db. Then give --storage sqlite:///saved.db.",
+    "Bring back a copy of it, or begin anew with --storage sqlite:///FILE.db. "
+    "What can still be read of an SQLite file is written by: sqlite3 {file} .dump > saved.sql",
     InputError,
     InputError,
 )

@@ -90,7 +90,6 @@ class Crew:
     ) -> None:
         self._make = make
         self._executor: Executor | None = None
-        self._told = 0.0  # when a long wait was told, by `time.monotonic`
         self._refused: set[str] = set()  # jobs that the machine refused something once
         self.workers = workers
         self.on_wait = on_wait
@@ -296,18 +295,18 @@ class Crew:
             for future, job in running.items():
                 if isinstance(job, Job) and isinstance(future, Turn):
                     end_if_late(future, job)
-            self._tell_long_wait(running)
+            self._tell_long_waits(running)
 
-    def _tell_long_wait(self, running: Mapping[Future[Any], Job | str]) -> None:
-        """Tell now and then where the job is that has run for the longest time."""
+    def _tell_long_waits(self, running: Mapping[Future[Any], Job | str]) -> None:
+        """Tell where the jobs are that take long, each again when it has taken twice as long."""
         now = time.monotonic()
         for future, job in running.items():
-            if not isinstance(future, Turn) or now - self._told < WAIT_SECONDS:
-                return
-            if now - future.submitted > WAIT_SECONDS:
-                self._told = now
-                text = sentence(now - future.submitted, called(job), future.where())
-                self.on_wait(text)
+            if not isinstance(future, Turn):
+                continue
+            waited = now - future.submitted
+            if waited > max(WAIT_SECONDS, 2 * future.told):
+                future.told = waited
+                self.on_wait(sentence(waited, called(job), future.where()))
 
 
 def end_if_late(turn: Turn, job: Job) -> None:

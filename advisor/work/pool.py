@@ -24,6 +24,7 @@ class Turn(Future[Any]):
         submitted: when it was, by `time.monotonic`.
         begun: when its training began, by its own word; None before, or where it has none.
         ended: why it was ended; empty where it was not.
+        told: after how many seconds its long wait was told last; 0 where it was not.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Turn(Future[Any]):
         self.submitted = time.monotonic()
         self.begun: float | None = None
         self.ended = ""
+        self.told = 0.0
         self.worker: WorkerProcess | None = None
 
     def begin(self) -> None:

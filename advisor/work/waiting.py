@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from advisor.user_code import place_of
 
 WAIT_SECONDS = 30.0
-"""A wait that is longer is told, and again after as long."""
+"""A wait that is longer is told, and again when it has lasted twice as long."""
 
 Waiting = Callable[[str], None]
 """What is called with a sentence about a wait."""
@@ -34,9 +34,11 @@ def long_waits_told(on_wait: Waiting, what: str) -> Iterator[None]:
 
     def watch() -> None:
         """Look at the thread until the block is over."""
-        while not over.wait(WAIT_SECONDS):
+        pause = WAIT_SECONDS
+        while not over.wait(pause):
             place = place_of(sys._current_frames().get(thread), outer)
-            on_wait(sentence(time.monotonic() - began, what, place))
+            pause = time.monotonic() - began
+            on_wait(sentence(pause, what, place))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
