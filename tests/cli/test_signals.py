@@ -193,9 +193,12 @@ def test_a_command_that_swallows_the_interrupt_is_ended_all_the_same(started):
     import multiprocessing
     worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     worker.start()
-    say("here")
+    told = False
     while True:
         try:
+            if not told:
+                told = True
+                say("here")
             time.sleep(60)
         except BaseException:
             pass
@@ -209,9 +212,13 @@ def test_a_command_that_swallows_the_interrupt_is_ended_all_the_same(started):
 
 
 def test_a_command_inside_a_long_operation_of_a_library_is_ended(started):
+    # The other thread runs when the main one lets it, which is inside the operation, not before.
     body = """
-    import hashlib
-    say("here")
+    import hashlib, threading
+    sys.setswitchinterval(1000)
+    begun = threading.Event()
+    threading.Thread(target=lambda: begun.wait() and say("here"), daemon=True).start()
+    begun.set()
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
     """
     process = started(sys.executable, "-c", program(body))
