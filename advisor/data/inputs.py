@@ -12,6 +12,7 @@ import torch
 from advisor.data.dataset_rows import CollatedRows, RowReader, row_reader
 from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, as_one_of_several, split_item
+from advisor.data.known_columns import KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw, RawKind
@@ -62,6 +63,13 @@ class Inputs(ABC):
     def keys(self) -> np.ndarray[Any, Any] | None:
         """One number per row, equal for equal raw inputs; None where rows cannot be compared."""
         return None
+
+    @property
+    def known_columns(self) -> KnownColumns:
+        """The columns that can be compared with the target; none where rows are no rows of a
+        table.
+        """
+        return KnownColumns()
 
     @property
     def readers(self) -> Mapping[str, Sequence[object]]:
@@ -115,6 +123,15 @@ class ArrayInputs(Inputs):
         arrays = [tensor.numpy() for tensor in elements(self._tensors)]
         rows = zip(*arrays, strict=True)
         return hashes(tuple(part.tobytes() for part in row) for row in rows)
+
+    @property
+    def known_columns(self) -> KnownColumns:
+        """The columns of one matrix of floats, by their numbers from 0."""
+        tensors = elements(self._tensors)
+        is_matrix = len(tensors) == 1 and tensors[0].ndim == 2 and tensors[0].is_floating_point()
+        if not is_matrix:
+            return KnownColumns()
+        return KnownColumns({f"{i}": column for i, column in enumerate(tensors[0].numpy().T)})
 
     def digest(self, rows: slice) -> str:
         """A digest of the tensors' values in some neighbouring rows."""
