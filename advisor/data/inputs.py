@@ -40,11 +40,13 @@ class Inputs(ABC):
         vocabulary: the token of each id, for texts.
         ids: how many different ids the inputs may hold, or None without ids.
         columns: the names of a table's columns, those of numbers first; None for what is no table.
+        pads_right: whether rows of ids have their padding behind the words.
     """
 
     vocabulary: tuple[str, ...] | None = None
     ids: int | None = None
     columns: tuple[str, ...] | None = None
+    pads_right: bool = False
 
     @abstractmethod
     def part(self, train: RowNumbers) -> Part:
@@ -75,6 +77,10 @@ class Inputs(ABC):
     def readers(self) -> Mapping[str, Sequence[object]]:
         """The user's code that reads rows anew for every batch, by what it is."""
         return {}
+
+    def padded_right(self) -> Inputs:
+        """These inputs with the padding of texts behind the words; others are as they are."""
+        return self
 
     def limited(self, rows: int) -> Inputs:
         """These inputs with at most `rows` ids."""

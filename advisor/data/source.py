@@ -102,6 +102,8 @@ class Source:
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
 
+        if self._inputs.pads_right:
+            digests["texts padded on the right"] = digest_of_words(["right"])
         keys = self._layout.keys
         if keys.groups is not None:
             digests["the groups of rows"] = digest_of_rows(torch.from_numpy(keys.groups))
@@ -146,6 +148,15 @@ class Source:
         with preserved():
             order = [part.order(index) for index in torch.arange(len(part)).split(batch)]
         return torch.from_numpy(groups[self._layout.test])[torch.cat(order)]
+
+    @property
+    def pads_right(self) -> bool:
+        """Whether texts have their padding behind the words."""
+        return self._inputs.pads_right
+
+    def padded_right(self) -> Source:
+        """A source of the same texts with their padding behind the words."""
+        return replace(self, _inputs=self._inputs.padded_right())
 
     def limit_vocabulary(self, rows: int) -> Source:
         """A source of the same tensors with at most `rows` ids, most frequent tokens first; other

@@ -28,6 +28,7 @@ from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
+from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -169,6 +170,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     with files_read() as building, isolated(mix(study.seed, "model")):
         model, arguments = build_model(task.build, source.facts.named(), task.arguments)
     source = with_words_for(model, source)
+    source = with_padding_for(model, source, study.seed, task.output)
 
     # The model is traced on a batch of training rows; its output for them shows what the task is.
     splits = source.splits(study.seed)
@@ -201,7 +203,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         epochs=study.epochs or epochs_for(len(train), batch),
         batch=batch,
         device=place,
-        notes=(*source.notes, *notes),
+        notes=(*source.notes, *note_on_padding(model, source), *notes),
         warnings=(*source.warnings, *objective.warnings),
         content=content_of(files, task, source, splits, model, arguments),
     )
