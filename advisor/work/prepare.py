@@ -18,7 +18,7 @@ from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Splits
 from advisor.host.host import Host, load
-from advisor.loading.model import build_model
+from advisor.loading.model import build_model, inferred_arguments
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
@@ -168,7 +168,8 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
 
     # A first model shows how many words there may be.
     with files_read() as building, isolated(mix(study.seed, "model")):
-        model, arguments = build_model(task.build, source.facts.named(), task.arguments)
+        named = source.facts.named()
+        model, arguments = build_model(task.build, named, task.arguments)
     source = with_words_for(model, source)
     source = with_padding_for(model, source, study.seed, task.output)
 
@@ -191,7 +192,9 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
 
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
-    notes = notes_on(task, model, arguments, inputs, output, rows)
+    inferred = inferred_arguments(task.build, named, task.arguments)
+    origins = {name: found.origin for name, found in inferred.items()}
+    notes = notes_on(task, model, arguments, inputs, output, rows, origins)
     files = digests_of_files(loading, building, ref.folder(), task.vectors)
     return Prepared(
         ref=ref,
