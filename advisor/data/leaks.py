@@ -71,7 +71,7 @@ def warn_of_leaks(
     _warn_of_each(told, "alone tells the target of", notes)
 
     # A column that tells the target by itself would be the whole sum.
-    others = {}
+    others: dict[str, Cells] = {}
     for name, cells in columns.numbers.items():
         if name not in counters and name not in telling and len(others) < MOST_COLUMNS:
             others[name] = cells

@@ -138,6 +138,7 @@ class TableInputs(Inputs):
         if not cells.names and not cells.categories:
             raise InputError(NOTHING_TO_LEARN_FROM)
         self.columns = (*cells.names, *cells.categories)
+        self._names = (tuple(cells.names), tuple(cells.categories))
         self._dates = tuple(name for name in cells.names if kinds[name] is ColumnKind.DATE)
 
         # Each column with gaps is filled anew for each seed, so only its number is kept.
@@ -196,11 +197,10 @@ class TableInputs(Inputs):
     @property
     def known_columns(self) -> KnownColumns:
         """The columns that differ between rows; rare levels of a category are one."""
-        numbers, hot = self._numbers.numpy().T, self._hot.numpy().T
-        names, categories = self.columns[: len(numbers)], self.columns[len(numbers) :]
+        names, categories = self._names
         return KnownColumns(
-            dict(zip(names, numbers, strict=True)),
-            dict(zip(categories, hot, strict=True)),
+            dict(zip(names, self._numbers.numpy().T, strict=True)),
+            dict(zip(categories, self._hot.numpy().T, strict=True)),
             self._dates,
         )
 
