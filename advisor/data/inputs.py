@@ -12,7 +12,7 @@ import torch
 from advisor.data.dataset_rows import CollatedRows, RowReader, row_reader
 from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, as_one_of_several, split_item
-from advisor.data.known_columns import KnownColumns
+from advisor.data.known_columns import MOST_COLUMNS, KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw, RawKind
@@ -135,7 +135,8 @@ class ArrayInputs(Inputs):
         """The columns of one matrix of floats, by their numbers from 0."""
         tensors = elements(self._tensors)
         is_matrix = len(tensors) == 1 and tensors[0].ndim == 2 and tensors[0].is_floating_point()
-        if not is_matrix:
+        # Wide matrices are pixels and the like.
+        if not is_matrix or tensors[0].shape[1] > MOST_COLUMNS:
             return KnownColumns()
         return KnownColumns({f"{i}": column for i, column in enumerate(tensors[0].numpy().T)})
 

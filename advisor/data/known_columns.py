@@ -10,8 +10,8 @@ import numpy as np
 
 Cells = np.ndarray[Any, Any]  # float64 with NaN for gaps, or the number of each row's level
 
-# Columns that are looked at; more of them are no table that a person has made.
-MOST_COLUMNS = 500
+# Columns that are looked at, which takes a second; few tables that people make have more.
+MOST_COLUMNS = 200
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from advisor.data.notes import Notes
 from advisor.errors import listing
 
 # Rows that are looked at first; what they show is looked for in all rows.
-SAMPLE = 5_000
+SAMPLE = 2_000
 # How likely chance may make a column of a table look like the target, over all columns.
 CHANCE = 1e-6
 # Rows that the sum of columns is looked for in, for each column.
@@ -132,10 +132,11 @@ def _counts(columns: KnownColumns, name: str, rows: int) -> bool:
     """Whether a column of whole numbers numbers the rows, in their order or in another."""
     if name not in columns.numbers or name in columns.dates or rows < 2:
         return False
-    cells = columns.numbers[name][:rows]
-    # A number that is missing, infinite or broken counts nothing.
-    if not np.isfinite(cells).all() or not (cells == np.floor(cells)).all():
-        return False
+    # A number that is missing, infinite or broken counts nothing; the first rows often have one.
+    for count in (min(rows, SAMPLE), rows):
+        cells = columns.numbers[name][:count]
+        if not np.isfinite(cells).all() or not (cells == np.floor(cells)).all():
+            return False
     steps = np.diff(cells)
     if steps[0] and (steps == steps[0]).all():
         return True
