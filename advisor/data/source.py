@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from advisor.data.checks import look_at_columns, warn_of_missing_classes, warn_of_repeats
 from advisor.data.classes import Target
 from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
@@ -17,11 +18,18 @@ from advisor.data.formats.images import ImageInputs
 from advisor.data.formats.tables import read_table
 from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
 from advisor.data.layout import Layout, RowNumbers, lay_out
-from advisor.data.leaks import note_times_and_groups, warn_of_leaks
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import SPLITS, Raw, RawKind
 from advisor.data.readers import read_splits
-from advisor.data.row_keys import GROUP, TIME, names_of, note_split, row_keys, take_column
+from advisor.data.row_keys import (
+    GROUP,
+    TIME,
+    names_of,
+    note_groups,
+    note_times,
+    row_keys,
+    take_column,
+)
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
@@ -238,7 +246,10 @@ def open_source(
     keys = row_keys(raws, groups, times, notes)
     layout = lay_out(sizes, targets.class_numbers, seed, keys)
     drawn = layout.draw(targets.class_numbers, seed)
-    note_split(layout, drawn, groups, times, notes)
+    if times is not None:
+        note_times(layout, drawn, times, notes)
+    if groups is not None:
+        note_groups(layout, drawn, groups, notes)
     as_given = targets
     is_table = raws["train"].kind is RawKind.TABLE
     target_name = raws["train"].target
@@ -250,10 +261,10 @@ def open_source(
     del raws
     row_hashes = inputs.keys()
     if row_hashes is not None:
-        _warn_of_repeats(row_hashes, layout, notes)
-        _look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
+        warn_of_repeats(row_hashes, layout, notes)
+        look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
     facts = _facts(inputs, targets, _split(inputs, targets, layout, seed))
-    _warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
+    warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
         notes=tuple(notes.notes),
@@ -329,50 +340,3 @@ def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
         vocabulary=inputs.vocabulary,
         ids=inputs.ids,
     )
-
-
-def _warn_of_repeats(row_hashes: RowNumbers, layout: Layout, notes: Notes) -> None:
-    """A warning of rows to be scored whose inputs also stand among the rows that train is drawn
-    from.
-    """
-    scored = {"test": layout.test, "validation": layout.valid}
-    for name, rows in scored.items():
-        repeats = (
-            0 if rows is None else int(np.isin(row_hashes[rows], row_hashes[layout.train]).sum())
-        )
-        if rows is not None and repeats:
-            verb = "stands" if repeats == 1 else "stand"
-            notes.warn(
-                f"{plural(repeats, f'{name} row')} also {verb} in train (of {len(rows):,}): what a "
-                "model remembers is scored as if it were new; remove the repeats if they are no "
-                "rows of their own"
-            )
-
-
-def _look_at_columns(
-    inputs: Inputs,
-    row_hashes: RowNumbers,
-    target: Target,
-    layout: Layout,
-    rows: int,
-    notes: Notes,
-) -> None:
-    """What the columns of a table say of the target, of time and of groups."""
-    columns = inputs.known_columns
-    if not columns.names:
-        return
-    # A row that stands there twice proves nothing twice.
-    pool = layout.labelled_pool
-    pool = pool[np.sort(np.unique(row_hashes[pool], return_index=True)[1])]
-    warn_of_leaks(columns, target, pool, rows, notes)
-    if layout.valid is None or layout.drew_test:
-        by_time, by_group = layout.keys.times is not None, layout.keys.groups is not None
-        note_times_and_groups(columns, pool, by_time, by_group, notes)
-
-
-def _warn_of_missing_classes(target: Target, train: RowNumbers, notes: Notes) -> None:
-    """A warning of each class that only rows outside train have."""
-    train_values = target.values[torch.as_tensor(train)]
-    for number, name in enumerate(target.classes or ()):
-        if not (train_values == number).any():
-            notes.warn(f"no row to train on has the class {name!r}")
