@@ -218,9 +218,10 @@ def _groups(group: KeyColumn, sizes: Mapping[str, int], notes: Notes) -> RowNumb
     try:
         numbers, distinct = pd.factorize(pd.concat(cells, ignore_index=True))
     except TypeError as error:
-        raise InputError(
-            f"group={group.name} holds lists or the like; give words or numbers."
-        ) from (error)
+        what = f"group={group.name} holds lists or the like"
+        raise InputError(f"{what}; give words or numbers.") from error
+
+    # A gap is no group of all rows that have it.
     is_alone = numbers < 0
     numbers[is_alone] = len(distinct) + np.arange(int(is_alone.sum()))
 
