@@ -163,7 +163,7 @@ def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
     on_rows = ""
     if (gain := evidence.row_gain) is not None:
         interval = interval_text(gain.mean, gain.low, gain.high)
-        on_rows = f": {interval} over {counted(gain.rows, 'row')}"
+        on_rows = f": {interval} over {gain.sample}"
     return [
         f"{measured_gain(evidence, metric)}, but the test rows, which were not used to choose, "
         f"do not confirm it{on_rows}.",

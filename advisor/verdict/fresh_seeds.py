@@ -170,7 +170,7 @@ class FreshSeedRuns:
     def _score_test_rows_once(
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
     ) -> None:
-        """Score the test rows of the trainings that have no such score, or have lost its answers."""
+        """Score the test rows for trainings without that score, or that have lost its answers."""
         jobs: dict[FreshRun, Job] = {}
         lines: dict[FreshRun, str] = {}
         for seed in seeds:
