@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.errors import InputError
+from advisor.errors import InputError, visible
 from advisor.store.location import storage_url
 from advisor.store.query import read
 from advisor.store.views import SCHEMA
+from advisor.streams import answer_stream, say, say_json
 
 NO_QUESTION = (
     'advisor query needs a question: advisor query "SELECT …", '
@@ -37,19 +37,25 @@ def command(
     """
     # The schema is ours, so it needs no database.
     if schema:
-        click.echo(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
+        say(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
         return
     if not sql:
         raise InputError(NO_QUESTION)
     columns, rows = read(storage_url(storage), sql)
     if as_json:
-        click.echo(rows_as_json(columns, rows))
+        say_json(rows_as_json(columns, rows))
     elif as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        writer = csv.writer(answer_stream(), lineterminator="\n")
+        writer.writerows(map(shown_row, [columns, *rows]))
     else:
         from advisor.report.text import show_table
 
         show_table(columns, rows, "no rows")
+
+
+def shown_row(row: Sequence[Any]) -> list[Any]:
+    """A row in letters that a terminal shows; --json has the values as they are."""
+    return [visible(value) if isinstance(value, str) else value for value in row]
 
 
 def rows_as_json(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
