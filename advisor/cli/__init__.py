@@ -17,6 +17,7 @@ import click
 
 from advisor import __version__
 from advisor.cli.signals import Signals
+from advisor.cli.words import check_folder, check_words
 from advisor.errors import AdvisorError, MachineError, near
 from advisor.store.location import shown
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
@@ -50,8 +51,14 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"advisor.cli.{name}").command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words that were typed, once they are words that can mean something."""
+        check_words(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. It ends quietly when the program that reads its output has ended."""
+        check_folder()
         try:
             with interrupts_told_apart(), kept_from_exiting():
                 return super().invoke(ctx)
