@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +16,16 @@ MOST_SHOWN = 80
 """Letters that a message shows of a value."""
 LONGEST_NAME = 255
 """Letters of a name; file systems and databases have no room for more."""
+LONGEST_FILE = 255
+"""Bytes of a file's or folder's name, as most file systems have it."""
 MOST_COUNTED = 2**31 - 1
 """The largest count; torch and databases have no room for more."""
+
+
+MOST_WORKERS = 1024
+"""Processes that may train at once; a machine has no room for more."""
+MOST_STEPS = 10**6
+"""Mini-batches that a diagnosis may train."""
 
 
 @dataclass(frozen=True)
@@ -113,3 +123,33 @@ def are_texts(value: object) -> bool:
 def is_function(value: object) -> bool:
     """Whether this can be called for a value; calling a class makes an object of it."""
     return callable(value) and not isinstance(value, type)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+KINDS_OF_FILE = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What is in a folder and no file, by the bits of its mode."""
+
+
+def fault_of_path(path: Path) -> str | None:
+    """Why nothing can be read or kept at a path, as the rest of `it …`; None for a usual path.
+
+    A path where there is nothing is a usual one.
+    """
+    if "\0" in str(path) or not is_utf8(str(path)):
+        return "is not in UTF-8; rename the file, or give a link to it (ln -s)"
+    for part in path.parts:
+        if len(os.fsencode(part)) > LONGEST_FILE:
+            return f"has a name of more than {LONGEST_FILE} bytes, which no file has"
+    # A pipe, or a device such as /dev/zero, may be read for ever.
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return None
+    what = KINDS_OF_FILE.get(kind)
+    return None if what is None else f"is {what}, and no file; give a file"

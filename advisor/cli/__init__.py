@@ -17,8 +17,9 @@ import click
 
 from advisor import __version__
 from advisor.cli.signals import Signals
-from advisor.cli.words import check_folder, check_words
+from advisor.cli.words import check_words
 from advisor.errors import AdvisorError, MachineError, near
+from advisor.loading.paths import current_folder
 from advisor.store.location import shown
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 
@@ -58,7 +59,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. It ends quietly when the program that reads its output has ended."""
-        check_folder()
+        current_folder()  # on which every relative path depends
         try:
             with interrupts_told_apart(), kept_from_exiting():
                 return super().invoke(ctx)

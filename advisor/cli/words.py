@@ -1,10 +1,7 @@
-"""What is typed, checked before any command reads it: words, and the folder in which they mean
-something.
-"""
+"""The words that are typed, checked before any command reads them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from advisor.errors import InputError
@@ -36,13 +33,3 @@ def with_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         elif equals and name.startswith("--"):
             yield name, value
         option = word if word.startswith("-") else ""
-
-
-def check_folder() -> None:
-    """Raise `InputError` where the folder in which the command was typed is gone."""
-    try:
-        os.getcwd()
-    except OSError as problem:
-        raise InputError(
-            "The folder that you are in has been deleted; go to one that is there (cd)."
-        ) from problem
