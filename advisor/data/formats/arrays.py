@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from advisor.data.formats.array_sizes import check_sizes
 from advisor.data.items import LABEL_NAMES
 from advisor.data.notes import plural
 from advisor.data.raw import Raw
@@ -34,6 +35,7 @@ def read_npz(path: Path) -> dict[str, Raw]:
         InputError: the file cannot be read, holds Python objects, or its names say nothing.
     """
     try:
+        check_sizes(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
