@@ -18,7 +18,7 @@ from advisor.data.dataloader import read_loader
 from advisor.data.datasets import read_dataset
 from advisor.data.formats.arrays import by_name, from_arrays, read_npz
 from advisor.data.formats.folders import SPLIT_NAMES, read_folder
-from advisor.data.formats.table_files import read_csv, read_parquet
+from advisor.data.formats.table_files import read_csv, read_parquet, with_index
 from advisor.data.inputs import count_inputs
 from advisor.data.notes import Notes
 from advisor.data.raw import SPLITS, Raw
@@ -166,7 +166,7 @@ class Reader:
 
     def table(self, value: pd.DataFrame) -> RawSplits:
         """A pandas DataFrame."""
-        return {"data": Raw(self.keyword, value.reset_index(drop=True))}
+        return {"data": Raw(self.keyword, with_index(value, self.keyword, self.notes))}
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""

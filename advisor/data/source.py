@@ -14,6 +14,7 @@ from advisor.data.classes import Target
 from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
 from advisor.data.formats.images import ImageInputs
+from advisor.data.formats.readings import read_columns
 from advisor.data.formats.tables import read_table
 from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
 from advisor.data.layout import Layout, RowNumbers, lay_out
@@ -175,6 +176,7 @@ def open_source(
     notes = Notes()
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
     read = read_splits(values, folder, notes, target, definitions_only)
+    read = read_columns(read, notes)
     labelled = take_target(read, target, notes)
     raws = {split: labelled[split] for split in SPLITS if split in labelled}
     del read, labelled
