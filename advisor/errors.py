@@ -108,8 +108,8 @@ def short(text: object) -> str:
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """`a, b, c` for an error message, cut after `limit` names."""
-    words = [str(name) for name in names]
+    """`a, b, c` for an error message, cut after `limit` names; a document among them is cut, too."""
+    words = [word if len(word) <= LONGEST_WORD else short(word) for word in map(str, names)]
     more = f", … ({len(words)} in all)" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more
 

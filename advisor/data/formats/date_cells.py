@@ -101,7 +101,9 @@ def written_dates(cells: Any, is_day_first: bool | None = None) -> WrittenDates:
 
 def _plain_days(days: Any) -> Any:
     """Dates without weekdays, commas and the endings of `1st`, months' names between blanks."""
-    plain = days.str.lower().str.replace(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+", "", regex=True)
+    plain = days.str.lower().str.replace(
+        r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+", "", regex=True
+    )
     plain = plain.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True)
     plain = plain.str.replace(r"\bsept\b", "sep", regex=True).str.replace(",", " ")
     plain = plain.str.replace(r"(?<=[a-z])[-/.]\s*|[-/.]\s*(?=[a-z])", " ", regex=True)

@@ -123,8 +123,8 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
         else:
             raise InputError(
                 f"{name}: column {column!r} holds {short(lists[0])!r}, and lists of "
-                f"{listing(sorted(lengths), 4)} elements; give numbers, words or lists of one length, "
-                "or a function that returns arrays, as FILE.py:NAME."
+                f"{listing(sorted(lengths), 4)} elements; give numbers, words or lists of one "
+                "length, or a function that returns arrays, as FILE.py:NAME."
             )
     return pd.DataFrame(columns, index=table.index)
 

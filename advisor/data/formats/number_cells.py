@@ -21,7 +21,8 @@ class DecimalSign(Enum):
 WRITTEN_NUMBER = re.compile(
     r"""(?P<open>\()?\s*
     (?P<sign>[-+]?)\s*
-    (?P<before>[A-Z]{0,3}[$€£¥₹₽₩₺₫₪₴฿¢]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL|Rs\.?)?
+    (?P<before>[A-Z]{0,3}[$€£¥₹₽₩₺₫₪₴฿¢]
+        |USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL|Rs\.?)?
     \s*(?P<second_sign>[-+]?)\s*
     (?P<digits>\d[\d.,'\ ]*|[.,]\d+)
     (?P<exponent>[eE][-+]?\d+)?\s*
@@ -56,7 +57,9 @@ MAGNITUDES = {
 }
 """What a letter behind a number multiplies it by."""
 
-LETTERS_ALIKE = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'"})
+LETTERS_ALIKE = str.maketrans(
+    {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'"}
+)
 """Letters that are written for a minus sign, a blank or an apostrophe."""
 
 LEAST_WITH_UNIT = 3

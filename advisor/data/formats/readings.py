@@ -15,14 +15,15 @@ from pandas.api.types import is_object_dtype, is_string_dtype
 
 from advisor.data.formats.date_cells import WrittenDates, written_dates
 from advisor.data.formats.number_cells import DecimalSign, WrittenNumbers, written_numbers
-from advisor.data.notes import Notes, plural
+from advisor.data.notes import Notes
 from advisor.data.raw import Raw
 from advisor.errors import listing, short
 
-GAP_WORDS = frozenset(
-    "- -- --- . .. — – n/a n.a. na nan nil none null missing unknown unk tbd #n/a #value! #div/0! "
-    "#ref! *".split()
-)
+GAP_WORDS = {
+    *("-", "--", "---", "—", "–", ".", "..", "*"),
+    *("n/a", "n.a.", "na", "nan", "nil", "none", "null", "missing", "unknown", "unk", "tbd"),
+    *("#n/a", "#value!", "#div/0!", "#ref!"),
+}
 """Words that stand for a gap among numbers or dates, in small letters."""
 
 SAMPLE = 200
@@ -127,7 +128,9 @@ def _words(column: Any) -> Any:
         return None
     cells = column.dropna()
     if is_object_dtype(column):
-        is_plain = cells.map(lambda cell: isinstance(cell, PLAIN_CELLS) and not isinstance(cell, bool))
+        is_plain = cells.map(
+            lambda cell: isinstance(cell, PLAIN_CELLS) and not isinstance(cell, bool)
+        )
         if not is_plain.all():
             return None
     distinct = pd.Series(cells.unique()).astype(object)
@@ -135,9 +138,7 @@ def _words(column: Any) -> Any:
     return stripped[~stripped.isin(["", "?"])]
 
 
-def _readings(
-    cells: Any, known: Any, share: float
-) -> tuple[WrittenNumbers | WrittenDates, ...]:
+def _readings(cells: Any, known: Any, share: float) -> tuple[WrittenNumbers | WrittenDates, ...]:
     """The readings that fit to the cells, by those of them that are `known`."""
     written = written_numbers(cells)
     fitting = [reading for reading in written.values() if _fits(reading, known, share)]
@@ -201,8 +202,8 @@ def _date_order(column: Column, orders: set[str], notes: Notes) -> WrittenDates:
         return written_dates(column.cells, is_day_first=orders == {"day first"})
     example = column.cells.iloc[0]
     notes.warn(
-        f"column {column.name!r}: nothing shows whether {short(example)!r} has the month or the day "
-        "first; it is read month first. Write 2024-12-31 to be sure"
+        f"column {column.name!r}: nothing shows whether {short(example)!r} has the month or the "
+        "day first; it is read month first. Write 2024-12-31 to be sure"
     )
     return written_dates(column.cells, is_day_first=False)
 

@@ -98,7 +98,9 @@ def table_of(
     content, lone = mended(content, separation.separator, separation.width)
     if lone:
         where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
-        notes.warn(f"{path.name}: {where} open a quote that is never closed; it is read as a letter")
+        notes.warn(
+            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
+        )
     content = _with_whole_header(content, separation)
 
     # The rows below the first one show whether it is a header.
@@ -167,8 +169,9 @@ def _parse(
             )
             return table
     except PARSER_PROBLEMS as error:
+        between = SEPARATOR_NAMES.get(separator, repr(separator))
         raise InputError(
-            f"{path} cannot be read as a table of cells between {SEPARATOR_NAMES.get(separator, separator)}: "
+            f"{path} cannot be read as a table of cells between {between}: "
             f"{one_line(str(error)).rstrip('.')}. Check its separators and quotes."
         ) from error
 

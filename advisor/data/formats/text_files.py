@@ -35,7 +35,7 @@ def read_text(path: Path, notes: Notes) -> str:
 
 
 def read_utf8(path: Path, notes: Notes) -> bytes:
-    """The text of a file as bytes in UTF-8 without a byte order mark, lines ended by `\\n`.
+    """The text of a file as bytes in UTF-8 without a byte order mark, lines ended by a line feed.
 
     Bytes take less memory than text while they are parsed.
     """
