@@ -9,7 +9,7 @@ from pathlib import Path
 
 MOST_LETTERS = 2000
 """Letters that are kept of a text by others, such as that of an error; the rest is cut."""
-LONGEST_WORD = 60
+LONGEST_WORD = 80
 """Letters of a user's text, such as a cell of a table, that a sentence quotes."""
 LEFT_OUT = "_advisor_left_out"
 """Attribute of a module of which only the definitions are loaded: what was left out, by name, as
@@ -108,7 +108,7 @@ def short(text: object) -> str:
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """`a, b, c` for an error message, cut after `limit` names; a document among them is cut, too."""
+    """`a, b, c` for an error message, cut after `limit` names; each long one is cut, too."""
     words = [word if len(word) <= LONGEST_WORD else short(word) for word in map(str, names)]
     more = f", … ({len(words)} in all)" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more

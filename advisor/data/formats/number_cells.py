@@ -34,10 +34,12 @@ WRITTEN_NUMBER = re.compile(
 
 DIGITS = {
     DecimalSign.POINT: re.compile(
-        r"\d+\.?\d*|\.\d+|[1-9]\d{0,2}(?:,\d{2,3})*,\d{3}(?:\.\d*)?|[1-9]\d{0,2}(?:[ ']\d{3})+(?:\.\d*)?"
+        r"\d+\.?\d*|\.\d+"
+        r"|[1-9]\d{0,2}(?:,\d{2,3})*,\d{3}(?:\.\d*)?|[1-9]\d{0,2}(?:[ ']\d{3})+(?:\.\d*)?"
     ),
     DecimalSign.COMMA: re.compile(
-        r"\d+,?\d*|,\d+|[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?|[1-9]\d{0,2}(?:[ ']\d{3})+(?:,\d*)?"
+        r"\d+,?\d*|,\d+"
+        r"|[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?|[1-9]\d{0,2}(?:[ ']\d{3})+(?:,\d*)?"
     ),
 }
 """The digits of a number by its decimal sign; thousands may be parted by the other sign, a blank

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import numbers
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,9 @@ GAP_WORDS = {
     *("#n/a", "#value!", "#div/0!", "#ref!"),
 }
 """Words that stand for a gap among numbers or dates, in small letters."""
+
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
+"""A number that is one of thousands, where decimals follow a comma."""
 
 SAMPLE = 200
 """Distinct cells that show of most columns that they hold words."""
@@ -111,7 +115,7 @@ def _look_at(name: str, by_split: Mapping[str, Any]) -> Column | None:
         return None
     pool = [cells for split, cells in present.items() if split != "test"]
     known = pd.Series(pd.concat(pool or [*present.values()]).unique(), dtype=object)
-    if not len(known) or pd.to_numeric(known, errors="coerce").notna().all():
+    if not len(known) or _are_plain(known):
         return None
 
     # A sample shows of most columns that they hold words.
@@ -120,6 +124,13 @@ def _look_at(name: str, by_split: Mapping[str, Any]) -> Column | None:
     cells = pd.Series(pd.concat([known, *present.values()]).unique(), dtype=object)
     readings = _readings(cells, known, SHARE)
     return Column(name, cells, known, readings) if readings else None
+
+
+def _are_plain(cells: Any) -> bool:
+    """Whether cells are numbers to everybody, and none of them may be one of thousands."""
+    if not pd.to_numeric(cells, errors="coerce").notna().all():
+        return False
+    return not cells.str.fullmatch(THOUSANDS).all()
 
 
 def _words(column: Any) -> Any:
@@ -213,11 +224,13 @@ def _decimal_sign(column: Column, signs: set[DecimalSign], notes: Notes) -> Writ
     point, comma = [reading for reading in column.readings if isinstance(reading, WrittenNumbers)]
     if len(signs) == 1:
         return comma if DecimalSign.COMMA in signs else point
-    example = point.values.index[(point.values != comma.values).to_numpy()][0]
+    differ = (point.values - comma.values).abs() > 0
+    example = str(point.values.index[differ.to_numpy()][0])
     if "," not in example:
+        read, other = point.values[example], comma.values[example]
         notes.warn(
-            f"column {column.name!r}: {short(example)!r} is read as {point.values[example]:,.10g}, "
-            f"and might be {comma.values[example]:,.10g}"
+            f"column {column.name!r}: {short(example)!r} is read as {read:.10g}, and might be "
+            f"{other:.10g}"
         )
     return point
 
@@ -254,8 +267,8 @@ def _tell_gaps(column: Column, notes: Notes) -> None:
     wrong = reading.values.index[reading.values.isna()]
     if len(wrong):
         what = "numbers" if isinstance(reading, WrittenNumbers) else "dates"
-        examples = listing((repr(short(cell)) for cell in wrong), 4)
-        notes.warn(f"column {column.name!r}: cells that are no {what} count as gaps ({examples})")
+        cells = listing((repr(short(cell)) for cell in wrong), 4)
+        notes.warn(f"column {column.name!r}: cells that are no {what} count as gaps ({cells})")
 
 
 def _converted(table: Any, columns: list[Column]) -> Any:

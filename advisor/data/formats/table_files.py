@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from advisor.data.formats.headers import judge
 from advisor.data.formats.json_files import spread
 from advisor.data.formats.number_cells import DecimalSign, written_numbers
 from advisor.data.formats.quotes import mended
+from advisor.data.formats.readings import THOUSANDS
 from advisor.data.formats.separators import (
     ONE_COLUMN,
     SAMPLE_LINES,
@@ -56,9 +56,6 @@ SEPARATOR_NAMES = {
     ONE_COLUMN: "nothing",
 }
 """How a person calls separators."""
-
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
-"""A number that may be one of thousands, where decimals follow a comma."""
 
 UNNAMED = "Unnamed: "
 """How pandas begins the name of a column whose header is empty."""
