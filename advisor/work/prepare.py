@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from advisor.content.files_read import files_read
+from advisor.content.files_read import FilesRead, files_read
 from advisor.content.study_content import Content, ContentDigest
 from advisor.data.facts import Facts
+from advisor.data.notes import Notes, told_beside_errors
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Part, Splits
 from advisor.host.host import Host, load
@@ -165,10 +166,28 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     """
     with files_read() as loading:
         study = ref.load()
-    task = study.task
     host = load(ref.plugins, ref.without)
     place = usable_device(device)
-    source = read_data(ref, study)
+    notes = Notes()
+    with told_beside_errors(notes):
+        source = read_data(ref, study, notes)
+        return _put_together(ref, study, host, source, place, loading)
+
+
+def _put_together(
+    ref: StudyRef,
+    study: Study,
+    host: Host,
+    source: Source,
+    place: torch.device,
+    loading: FilesRead,
+) -> Prepared:
+    """The opened study, whose model is built once and looked at.
+
+    Raises:
+        InputError: the parts of the study do not fit together.
+    """
+    task = study.task
 
     # A first model shows how many words there may be.
     with files_read() as building, isolated(mix(study.seed, "model")):
@@ -229,8 +248,10 @@ def first_outputs(
         yield output_of(model, inputs), target
 
 
-def read_data(ref: StudyRef, study: Study) -> Source:
-    """The data of a study, read anew. Raises `InputError` where they cannot be learned from."""
+def read_data(ref: StudyRef, study: Study, notes: Notes | None = None) -> Source:
+    """The data of a study, read anew, with sentences for `notes`. Raises `InputError` where they
+    cannot be learned from.
+    """
     task = study.task
     return open_source(
         data=task.data,
@@ -245,6 +266,7 @@ def read_data(ref: StudyRef, study: Study) -> Source:
         seed=study.seed,
         folder=ref.folder(),
         definitions_only=ref.definitions_only,
+        notes=notes,
     )
 
 
