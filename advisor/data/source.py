@@ -15,6 +15,7 @@ from advisor.data.classes import Target
 from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
 from advisor.data.formats.images import ImageInputs
+from advisor.data.formats.readings import read_columns
 from advisor.data.formats.tables import read_table
 from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
 from advisor.data.layout import Layout, RowNumbers, lay_out
@@ -201,6 +202,7 @@ def open_source(
     group: Any = None,
     time: Any = None,
     definitions_only: bool = False,
+    notes: Notes | None = None,
 ) -> Source:
     """Read the data, fix their structure, draw the test rows.
 
@@ -221,6 +223,7 @@ def open_source(
             each row; groups are split as a whole.
         time: the column or key, or array, of the rows' times; later rows validate and test.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
+        notes: gets the sentences of the source as things happen, for what is told beside an error.
 
     Raises:
         InputError: the data are missing, cannot be read, or cannot be learned from.
@@ -229,10 +232,11 @@ def open_source(
         raise InputError(f"kind={kind!r}: the kinds are {listing(KINDS)}.")
 
     # Read everything, and take the labels out.
-    notes = Notes()
+    notes = Notes() if notes is None else notes
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
     names = names_of(group, time)
     read = read_splits(values, folder, notes, target, definitions_only, names)
+    read = read_columns(read, notes)
     labelled = take_target(read, target, notes)
     labelled, groups = take_column(labelled, GROUP, group)
     labelled, times = take_column(labelled, TIME, time)
