@@ -34,6 +34,8 @@ ARROWS = {
     "user_code": "errors",
     "faults": "errors",
     "record": "",
+    "streams": "errors",
+    "__main__": "cli",
     "nested": "",
     "randomness": "",
     "readable": "",
@@ -50,7 +52,7 @@ ARROWS = {
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
     "work": "content data diagnosis errors faults host loading model randomness slots study technique "
-    "training user_code",
+    "streams training user_code",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store study technique training "
@@ -58,8 +60,9 @@ ARROWS = {
     "api": "content diagnosis errors model randomness readable search store study training user_code "
     "verdict work",
     "report": "api diagnosis errors host model randomness readable "
-    "search slots space store technique training verdict",
-    "cli": "api errors host loading report space store technique testing user_code verdict work",
+    "search slots space store streams technique training verdict",
+    "cli": "api errors host loading report space store streams technique testing user_code verdict "
+    "work",
     "testing": "data diagnosis errors host model randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.

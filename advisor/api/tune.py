@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
@@ -83,6 +84,8 @@ def tune(
         SearchError: no trial ended with a score.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
+    given = {"study": study, "storage": storage, "workers": workers}
+    check_arguments("tune", {**given, "device": device, "plugins": plugins, "on": on})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
     return open_and_tune(study, storage, workers, device, on)
@@ -189,6 +192,7 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
     Raises:
         InputError: there is no recommendation for such a study.
     """
+    check_arguments("recommendation", {"name": study, "storage": storage})
     url = storage_url(storage)
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from advisor.errors import visible
 from advisor.readable import counted, mean_text, rate_text, rounded
 from advisor.report.study_words import (
     error_of_score,
@@ -98,7 +99,7 @@ def show_recommendation(recommendation: Recommendation) -> None:
     # Code to copy is never wrapped.
     out.print(Text("\nApply it", style="bold"))
     for line in recommendation.apply_with:
-        print(f"  {line}", file=out.file)
+        print(f"  {visible(line)}", file=out.file)
     show_spent(out, recommendation)
 
 

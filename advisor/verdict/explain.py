@@ -167,8 +167,8 @@ def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
     return [
         f"{measured_gain(evidence, metric)}, but the test rows, which were not used to choose, "
         f"do not confirm it{on_rows}.",
-        "The gain may be specific to the train and validation rows; only more rows, not more "
-        "seeds, can show it.",
+        f"The gain may be specific to the train and validation rows; only more {evidence.sampled}, "
+        "not more seeds, can show it.",
     ]
 
 
@@ -188,7 +188,8 @@ def why_kept(evidence: Evidence, metric: str) -> list[str]:
     power = f"A true gain of {gain.detectable:.2g} would have been seen with 80 % probability"
     if gain.mean < least:
         return [f"{result}; a change is worth it from {least:.3g}.", f"{power}."]
-    needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
+    more = f"more {evidence.sampled}, not more seeds,"
+    needed = f"about {gain.needed} seeds" if gain.needed else more
     return [f"{result}: that may be chance.", f"{power}; to tell, {needed} would be needed."]
 
 
