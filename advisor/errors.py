@@ -9,6 +9,8 @@ from pathlib import Path
 
 MOST_LETTERS = 2000
 """Letters that are kept of a text by others, such as that of an error; the rest is cut."""
+LONGEST_WORD = 80
+"""Letters of a user's text, such as a cell of a table, that a sentence quotes."""
 LEFT_OUT = "_advisor_left_out"
 """Attribute of a module of which only the definitions are loaded: what was left out, by name, as
 `{name: "line 5 (why)"}`.
@@ -99,9 +101,15 @@ class MachineError(AdvisorError):
     """
 
 
+def short(text: object) -> str:
+    """A text by others as one line of at most `LONGEST_WORD` letters, for a sentence."""
+    line = one_line(str(text))
+    return line if len(line) <= LONGEST_WORD else f"{line[: LONGEST_WORD - 1]}…"
+
+
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """`a, b, c` for an error message, cut after `limit` names."""
-    words = [str(name) for name in names]
+    """`a, b, c` for an error message, cut after `limit` names; each long one is cut, too."""
+    words = [word if len(word) <= LONGEST_WORD else short(word) for word in map(str, names)]
     more = f", … ({len(words)} in all)" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more
 
@@ -146,13 +154,23 @@ def one_line(text: str) -> str:
     """
     # A text may have megabytes, so it is cut before it is looked at.
     words = str.split(text[: 2 * MOST_LETTERS])
-    line = _UNWRITABLE.sub(lambda found: ascii(found.group())[1:-1], " ".join(words))
+    line = visible(" ".join(words))
     is_cut = len(line) > MOST_LETTERS or len(text) > 2 * MOST_LETTERS
     return f"{line[:MOST_LETTERS]}…" if is_cut else line
 
 
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Letters that a database or a terminal refuses or obeys."""
+def visible(text: str) -> str:
+    """A text in which each letter of `OBEYED` stands as Python writes it, by its number."""
+    return OBEYED.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Letters that a terminal, a page or a database obeys or refuses instead of showing them: control
+characters but for the tab and the end of a line, what turns the direction of writing round, and
+halves of surrogate pairs.
+"""
 
 
 def left_out_of(problem: BaseException) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from advisor.calls import arguments_told
 from advisor.errors import InputError, near
 from advisor.values import (
     LONGEST_NAME,
@@ -28,6 +29,7 @@ KINDS = ("classification", "binary", "regression")
 """Kinds of tasks."""
 
 
+@arguments_told
 @dataclass(frozen=True)
 class Task:
     """A way to build the model, the data, and what counts as good.
@@ -168,6 +170,7 @@ def _meant(rule: Rule, value: object) -> str:
     return ""
 
 
+@arguments_told
 @dataclass(frozen=True)
 class Study:
     """A question about a task, with a budget.

@@ -13,7 +13,7 @@ from pandas.api.types import is_float_dtype, is_object_dtype
 
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, listing, short
 
 # Rows below which the user is warned about a class or category.
 RARE = 10
@@ -90,7 +90,7 @@ def _check_classes(
     rows = sum(len(column) for column in words.values())
     if len(classes) < 2:
         raise InputError(
-            f"{place} has one class only, {classes[0]!r}; there is nothing to tell apart."
+            f"{place} has one class only, {short(classes[0])!r}; there is nothing to tell apart."
         )
     if kind == "binary" and len(classes) != 2:
         raise InputError(

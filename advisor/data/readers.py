@@ -18,7 +18,9 @@ from advisor.data.dataloader import read_loader
 from advisor.data.datasets import read_dataset
 from advisor.data.formats.arrays import by_name, from_arrays, read_npz
 from advisor.data.formats.folders import SPLIT_NAMES, read_folder
-from advisor.data.formats.table_files import read_csv, read_parquet
+from advisor.data.formats.json_files import read_json, read_json_lines
+from advisor.data.formats.labelled_lines import are_rows, read_lines
+from advisor.data.formats.table_files import read_csv, read_parquet, with_index
 from advisor.data.inputs import count_inputs
 from advisor.data.item_keys import WithoutKeys, keys_of_items
 from advisor.data.notes import Notes
@@ -34,14 +36,18 @@ FILE_READERS: dict[str, Callable[[Path, Notes], RawSplits]] = {
     ".csv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
     ".tsv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
     ".parquet": lambda path, notes: {"data": Raw(path.name, read_parquet(path, notes))},
-    ".npz": lambda path, _: read_npz(path),
+    ".npz": read_npz,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json,
+    ".txt": read_lines,
 }
 
 # All that can be read, for error messages.
 READABLE = (
-    "a path (.csv, .tsv, .parquet, .npz, or a folder with one sub-folder of images or .txt files "
-    "per class), FILE.py:NAME, a pair (x, y), a dict of splits or arrays, a pandas DataFrame, a "
-    "torch Dataset or DataLoader, or a function that returns one of these"
+    "a path (.csv, .tsv, .parquet, .npz, .jsonl, .json, .txt, or a folder with one sub-folder of "
+    "images or .txt files per class), FILE.py:NAME, a pair (x, y), a dict of splits or arrays, a "
+    "pandas DataFrame, a torch Dataset or DataLoader, or a function that returns one of these"
 )
 
 
@@ -105,6 +111,8 @@ class Reader:
         if path.is_dir():
             return read_folder(path, self.notes)
         suffix = path.suffix.lower()
+        if suffix not in FILE_READERS and are_rows(path):
+            return read_lines(path, self.notes)
         if suffix not in FILE_READERS:
             raise InputError(
                 f"{path} is of no kind that can be read ({listing(FILE_READERS)}); write a "
@@ -126,7 +134,8 @@ class Reader:
     def mapping(self, value: Mapping[str, Any]) -> RawSplits:
         """A dictionary of splits, or of arrays by name."""
         if not value or any(str(key).lower() not in SPLIT_NAMES for key in value):
-            return by_name({str(key): item for key, item in value.items()}, self.keyword)
+            arrays = {str(key): item for key, item in value.items()}
+            return by_name(arrays, self.keyword, self.notes)
         # Train comes first, because unlabeled rows have as many inputs as its rows.
         by_split = {SPLIT_NAMES[str(key).lower()]: item for key, item in value.items()}
         raws: RawSplits = {}
@@ -176,7 +185,7 @@ class Reader:
 
     def table(self, value: pd.DataFrame) -> RawSplits:
         """A pandas DataFrame."""
-        return {"data": Raw(self.keyword, value.reset_index(drop=True))}
+        return {"data": Raw(self.keyword, with_index(value, self.keyword, self.notes))}
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from advisor.content.files_read import files_read
+from advisor.content.files_read import FilesRead, files_read
 from advisor.content.study_content import Content, ContentDigest
 from advisor.data.facts import Facts
+from advisor.data.notes import Notes, told_beside_errors
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Part, Splits
 from advisor.host.host import Host, load
-from advisor.loading.model import build_model
+from advisor.loading.model import build_model, inferred_arguments
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
@@ -29,6 +30,7 @@ from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
+from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -164,15 +166,35 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     """
     with files_read() as loading:
         study = ref.load()
-    task = study.task
     host = load(ref.plugins, ref.without)
     place = usable_device(device)
-    source = read_data(ref, study)
+    notes = Notes()
+    with told_beside_errors(notes):
+        source = read_data(ref, study, notes)
+        return _put_together(ref, study, host, source, place, loading)
+
+
+def _put_together(
+    ref: StudyRef,
+    study: Study,
+    host: Host,
+    source: Source,
+    place: torch.device,
+    loading: FilesRead,
+) -> Prepared:
+    """The opened study, whose model is built once and looked at.
+
+    Raises:
+        InputError: the parts of the study do not fit together.
+    """
+    task = study.task
 
     # A first model shows how many words there may be.
     with files_read() as building, isolated(mix(study.seed, "model")):
-        model, arguments = build_model(task.build, source.facts.named(), task.arguments)
+        named = source.facts.named()
+        model, arguments = build_model(task.build, named, task.arguments)
     source = with_words_for(model, source)
+    source = with_padding_for(model, source, study.seed, task.output)
 
     # The model is traced on a batch of training rows; its output for them shows what the task is.
     splits = source.splits(study.seed)
@@ -196,7 +218,9 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
 
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
-    notes = notes_on(task, model, arguments, inputs, output, rows)
+    inferred = inferred_arguments(task.build, named, task.arguments)
+    origins = {name: found.origin for name, found in inferred.items()}
+    notes = notes_on(task, model, arguments, inputs, output, rows, origins)
     files = digests_of_files(loading, building, ref.folder(), task.vectors)
     return Prepared(
         ref=ref,
@@ -208,7 +232,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         epochs=study.epochs or epochs_for(len(train), batch),
         batch=batch,
         device=place,
-        notes=(*source.notes, *notes),
+        notes=(*source.notes, *note_on_padding(model, source), *notes),
         warnings=(*source.warnings, *objective.warnings),
         content=content_of(files, task, source, splits, model, arguments),
     )
@@ -224,8 +248,10 @@ def first_outputs(
         yield output_of(model, inputs), target
 
 
-def read_data(ref: StudyRef, study: Study) -> Source:
-    """The data of a study, read anew. Raises `InputError` where they cannot be learned from."""
+def read_data(ref: StudyRef, study: Study, notes: Notes | None = None) -> Source:
+    """The data of a study, read anew, with sentences for `notes`. Raises `InputError` where they
+    cannot be learned from.
+    """
     task = study.task
     return open_source(
         data=task.data,
@@ -240,6 +266,7 @@ def read_data(ref: StudyRef, study: Study) -> Source:
         seed=study.seed,
         folder=ref.folder(),
         definitions_only=ref.definitions_only,
+        notes=notes,
     )
 
 
