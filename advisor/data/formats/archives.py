@@ -45,7 +45,7 @@ class Unpacked:
     """
 
     def __init__(self, path: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="advisor-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="advisor-unpacked-"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         try:
             _unpack(path, self.folder)

@@ -90,6 +90,7 @@ def _read_folder(folder: Path, notes: Notes) -> dict[str, Raw]:
                 raws[str(split) if name == "data" else name] = raw
         return raws
     tables = [path for path in readable if path.suffix.lower() != ".txt"]
+    tables = tables or [path for path in files if is_archive(path)]
     return read_path(tables[0], notes) if len(tables) == 1 else read_folder(folder, notes)
 
 
