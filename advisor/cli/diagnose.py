@@ -8,13 +8,15 @@ import click
 
 from advisor.cli.options import as_json
 from advisor.cli.task_options import TaskOptions, study_ref, task_options
+from advisor.streams import say_json
+from advisor.values import MOST_STEPS
 
 
 @click.command("diagnose")
 @task_options
 @click.option(
     "--steps",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=MOST_STEPS),
     default=0,
     help="also train so many mini-batches and judge the updates (0)",
 )
@@ -50,7 +52,7 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
         prepared = prepare(ref, device)
         report = diagnose(prepared, steps=steps)
     if as_json:
-        click.echo(report.to_json())
+        say_json(report.to_json())
     else:
         show_task(prepared, plan=False)
         show_report(report)

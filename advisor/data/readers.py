@@ -69,6 +69,13 @@ class Reader:
         Raises:
             InputError: it is none of the kinds that can be read, or it is at fault.
         """
+        # A class has the methods of its objects, and no rows.
+        if isinstance(value, type):
+            name = value.__name__
+            raise InputError(
+                f"{self.place or self.keyword} is the class {name}; give an object of it, such as "
+                f"{name}(…), or a function that returns one."
+            )
         # The type of the value says how it is read; what has no type of its own comes after.
         for kind, read in READERS.items():
             if isinstance(value, kind):

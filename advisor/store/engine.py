@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from advisor.errors import InputError
 from advisor.store.failures import BUSY_SECONDS
 from advisor.store.location import has_sqlite_form, shown, sqlite_options, sqlite_path
+from advisor.values import fault_of_path
 
 SERVER = {"pool_pre_ping": True}
 """Arguments of an engine that replaces a connection which was dropped while models trained."""
@@ -150,6 +151,12 @@ def busy_seconds(url: str, given: str | None) -> float:
 
 def check_place(url: str, path: Path) -> None:
     """Raises `InputError` where no SQLite file with studies can be at `path`."""
+    fault = fault_of_path(path)
+    if fault is not None:
+        raise InputError(
+            f"The study database {shown(url)} cannot be opened: {path} {fault}. "
+            "Name one with --storage sqlite:///FILE.db."
+        )
     if path.is_dir():
         raise InputError(
             f"The study database {url} cannot be opened: {path} is a folder. "

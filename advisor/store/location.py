@@ -26,7 +26,7 @@ def storage_url(storage: str | None) -> str:
     """The URL of the database to use: `storage`, else `ADVISOR_STORAGE`, else `DEFAULT`. A plain
     path is SQLite.
     """
-    url = storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT
+    url = str(storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT)
     if "://" in url:
         return url
     # In the name of a file these two characters stand for themselves.

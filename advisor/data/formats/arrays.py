@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from advisor.data.formats.array_sizes import check_sizes
 from advisor.data.formats.folders import SPLIT_NAMES
 from advisor.data.items import LABEL_NAMES
 from advisor.data.notes import Notes, plural
@@ -84,6 +85,7 @@ def read_npz(path: Path, notes: Notes) -> dict[str, Raw]:
         InputError: the file cannot be read, holds Python objects, or its names say nothing.
     """
     try:
+        check_sizes(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
