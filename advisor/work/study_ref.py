@@ -130,11 +130,12 @@ class StudyRef:
             if options is not None and not isinstance(json.loads(options), dict):
                 raise TypeError(f"{options!r:.60} are no options")
         # JSON has lists where a reference, which does not change, has tuples.
-        lists = {key: tuple(plain[key]) for key in ("plugins", "without")}
-        for name in (plain["file"], *lists["plugins"], *lists["without"]):
+        plugins, without = tuple(plain["plugins"]), tuple(plain["without"])
+        for name in (plain["file"], *plugins, *without):
             if not isinstance(name, str | None):
                 raise TypeError(f"{name!r:.60} is no name")
-        return cls(plain["file"], plain["flags"], changes=plain["changes"], **lists)
+        changes = plain["changes"]
+        return cls(plain["file"], plain["flags"], None, changes, plugins, without)
 
 
 def study_in_file(text: str) -> Study:
