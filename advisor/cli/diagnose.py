@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 from advisor.cli.options import as_json
 from advisor.cli.task_options import TaskOptions, study_ref, task_options
-from advisor.streams import say_json
+from advisor.streams import say_json, tell
 
 
 @click.command("diagnose")
@@ -47,7 +45,7 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     from advisor.work.waiting import long_waits_told
 
     # The study is opened once, and handed down. A long wait is told.
-    with long_waits_told(partial(click.echo, err=True), "the diagnosis"):
+    with long_waits_told(tell, "the diagnosis"):
         prepared = prepare(ref, device)
         report = diagnose(prepared, steps=steps)
     if as_json:
@@ -58,4 +56,4 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     if page:
         from advisor.report.diagnosis_page import write_diagnosis
 
-        click.echo(f"wrote {write_diagnosis(report, page)}", err=True)
+        tell(f"wrote {write_diagnosis(report, page)}")

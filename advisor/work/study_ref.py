@@ -131,7 +131,7 @@ class StudyRef:
         for name in (plain["file"], *lists["plugins"], *lists["without"]):
             if not isinstance(name, str | None):
                 raise TypeError(f"{name!r:.60} is no name")
-        return cls(plain["file"], plain["flags"], changes=plain["changes"], **lists)
+        return cls(plain["file"], plain["flags"], None, plain["changes"], **lists)
 
 
 def study_in_file(text: str) -> Study:
