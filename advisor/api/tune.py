@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
+from advisor.readable import counted
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
@@ -83,6 +85,8 @@ def tune(
         SearchError: no trial ended with a score.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
+    given = {"study": study, "storage": storage, "workers": workers}
+    check_arguments("tune", {**given, "device": device, "plugins": plugins, "on": on})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
     return open_and_tune(study, storage, workers, device, on)
@@ -161,7 +165,7 @@ def tune_prepared(
             plan, first = pilot(prepared, plan, folder, workforce)
             workforce.deaths.forget()
             begin(records, prepared, plan, first)
-            on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
+            on(Event("pilot", 1, 1, f"trials train for {counted(plan.epochs, 'epoch')}"))
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         for note in plugin_notes(search.history.trials, plan, search.marks):
             on(Event(NOTE, 0, 0, note))
@@ -200,6 +204,7 @@ def recommendation(
     Raises:
         InputError: there is no recommendation for such a study, or no such file.
     """
+    check_arguments("recommendation", {"name": study, "storage": storage})
     trusted = Trust.in_files(*files, everything=trust).with_loaded()
     return stored_recommendation(study, storage_url(storage), trusted)
 

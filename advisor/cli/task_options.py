@@ -15,6 +15,7 @@ from advisor.cli.options import grouped, plugin, without
 from advisor.errors import InputError
 from advisor.loading.references import Reference
 from advisor.store.questions import flags_of
+from advisor.study import setting_faults
 
 if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
@@ -44,6 +45,12 @@ OPTIONS = (
     click.option("--valid", metavar="PATH", help="your own validation data"),
     click.option("--test", metavar="PATH", help="your own test data"),
     click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
+    click.option(
+        "--group", metavar="COLUMN", help="column of rows that belong together, split as a whole"
+    ),
+    click.option(
+        "--time", metavar="COLUMN", help="column of times: train on the past, score later rows"
+    ),
     click.option(
         "--vectors",
         metavar="PATH",
@@ -112,6 +119,8 @@ class TaskOptions:
     valid: str | None
     test: str | None
     unlabeled: str | None
+    group: str | None
+    time: str | None
     vectors: str | None
     kind: str | None
     output: str | None
@@ -143,6 +152,8 @@ class TaskOptions:
         """The options that a task gets as they are, by the words of `StudyRef`."""
         return {
             "target": self.target,
+            "group": self.group,
+            "time": self.time,
             "metric": self.metric,
             "kind": self.kind,
             "output": self.output,
@@ -187,6 +198,8 @@ def study_ref(
     # What is given here overrules what the study says itself.
     changes = {**task.settings, **settings}
     changes = {name: value for name, value in changes.items() if value is not None}
+    for name, fault in setting_faults(changes):
+        raise InputError(f"--{name.replace('_', '-')} {fault}.")
     return StudyRef(
         file=None if task.study is None else absolute(task.study),
         flags=as_flags(task, url) if task.study is None else None,
@@ -292,9 +305,10 @@ def split_argument(text: str) -> tuple[str, str]:
 def split_only(text: str) -> tuple[str, list[str]]:
     """Slot and names of an `--only`. Raises `InputError` where one of them is missing."""
     slot, equals, names = text.partition("=")
-    if not equals or not names:
+    words = [name.strip() for name in names.split(",")]
+    if not equals or not slot.strip() or not all(words):
         raise InputError(
             f"--only {text!r}: write SLOT=A,B with techniques of the slot, "
             "as advisor techniques lists them."
         )
-    return slot.strip(), [name.strip() for name in names.split(",")]
+    return slot.strip(), words

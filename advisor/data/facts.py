@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """Counts, shapes and labels of an opened source; they are the same for every seed.
+    """Counts, shapes and labels of an opened source; they are the same for every seed, but where
+    groups are drawn, the sizes are those of the study's own seed.
 
     Attributes:
         rows: all labelled rows.

@@ -10,16 +10,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from advisor.data.checks import look_at_columns, warn_of_missing_classes, warn_of_repeats
 from advisor.data.classes import Target
 from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
 from advisor.data.formats.images import ImageInputs
+from advisor.data.formats.readings import read_columns
 from advisor.data.formats.tables import read_table
 from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
 from advisor.data.layout import Layout, RowNumbers, lay_out
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import SPLITS, Raw, RawKind
 from advisor.data.readers import read_splits
+from advisor.data.row_keys import (
+    GROUP,
+    TIME,
+    names_of,
+    note_groups,
+    note_times,
+    row_keys,
+    take_column,
+)
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
@@ -100,6 +111,13 @@ class Source:
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
 
+        if self._inputs.pads_right:
+            digests["texts padded on the right"] = digest_of_words(["right"])
+        keys = self._layout.keys
+        if keys.groups is not None:
+            digests["the groups of rows"] = digest_of_rows(torch.from_numpy(keys.groups))
+        if keys.times is not None:
+            digests["the times of rows"] = digest_of_rows(torch.from_numpy(keys.times))
         drawn = [splits.train.rows, splits.valid.rows, splits.test.rows]
         digests["the rows drawn for training, validation and test"] = digest_of_rows(drawn)
         return digests
@@ -111,8 +129,43 @@ class Source:
 
     @property
     def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows, because the user gave no valid."""
-        return self._layout.valid is None
+        """Whether every seed draws its own train and valid rows: the user gave no valid, and rows
+        are not split by time.
+        """
+        return self._layout.redraws
+
+    def overlap(self, seed: int) -> float:
+        """Validation rows for each training row, or groups for each group, where every seed draws
+        both from the same ones; 0 where they are the same for every seed.
+        """
+        if not self.redraws:
+            return 0.0
+        train, valid = self._layout.draw(self._target.class_numbers, seed)
+        groups = self._layout.keys.groups
+        if groups is not None:
+            train, valid = np.unique(groups[train]), np.unique(groups[valid])
+        return len(valid) / len(train)
+
+    def test_groups(self, batch: int) -> torch.Tensor | None:
+        """The group of each test row, in the order in which batches of `batch` rows are taken;
+        int64 (N,), None where each row stands alone.
+        """
+        groups = self._layout.keys.groups
+        if groups is None:
+            return None
+        part = self._inputs.part(self._layout.train).subset(self._layout.test)
+        with preserved():
+            order = [part.order(index) for index in torch.arange(len(part)).split(batch)]
+        return torch.from_numpy(groups[self._layout.test])[torch.cat(order)]
+
+    @property
+    def pads_right(self) -> bool:
+        """Whether texts have their padding behind the words."""
+        return self._inputs.pads_right
+
+    def padded_right(self) -> Source:
+        """A source of the same texts with their padding behind the words."""
+        return replace(self, _inputs=self._inputs.padded_right())
 
     def limit_vocabulary(self, rows: int) -> Source:
         """A source of the same tensors with at most `rows` ids, most frequent tokens first; other
@@ -146,7 +199,10 @@ def open_source(
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
+    group: Any = None,
+    time: Any = None,
     definitions_only: bool = False,
+    notes: Notes | None = None,
 ) -> Source:
     """Read the data, fix their structure, draw the test rows.
 
@@ -163,7 +219,11 @@ def open_source(
         kind: `classification`, `binary`, `regression`, or None to infer it from the target.
         seed: draws the test rows.
         folder: where relative paths start; the current directory is tried too.
+        group: the column or key whose equal values belong together, or an array with one entry for
+            each row; groups are split as a whole.
+        time: the column or key, or array, of the rows' times; later rows validate and test.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
+        notes: gets the sentences of the source as things happen, for what is told beside an error.
 
     Raises:
         InputError: the data are missing, cannot be read, or cannot be learned from.
@@ -172,10 +232,14 @@ def open_source(
         raise InputError(f"kind={kind!r}: the kinds are {listing(KINDS)}.")
 
     # Read everything, and take the labels out.
-    notes = Notes()
+    notes = Notes() if notes is None else notes
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
-    read = read_splits(values, folder, notes, target, definitions_only)
+    names = names_of(group, time)
+    read = read_splits(values, folder, notes, target, definitions_only, names)
+    read = read_columns(read, notes)
     labelled = take_target(read, target, notes)
+    labelled, groups = take_column(labelled, GROUP, group)
+    labelled, times = take_column(labelled, TIME, time)
     raws = {split: labelled[split] for split in SPLITS if split in labelled}
     del read, labelled
     _check_sizes(raws)
@@ -183,7 +247,14 @@ def open_source(
     # Number the targets and lay out the rows; only a table's numbers are scaled.
     targets = encode(raws, kind, notes)
     sizes = {split: len(raw) for split, raw in raws.items()}
-    layout = lay_out(sizes, targets.class_numbers, seed)
+    keys = row_keys(raws, groups, times, notes)
+    layout = lay_out(sizes, targets.class_numbers, seed, keys)
+    drawn = layout.draw(targets.class_numbers, seed)
+    if times is not None:
+        note_times(layout, drawn, times, notes)
+    if groups is not None:
+        note_groups(layout, drawn, groups, notes)
+    as_given = targets
     is_table = raws["train"].kind is RawKind.TABLE
     target_name = raws["train"].target
     if is_table and targets.classes is None and targets.values.ndim == 1:
@@ -192,9 +263,12 @@ def open_source(
     # The raw rows are let go of as soon as there are tensors.
     inputs = _to_inputs(raws, layout, notes)
     del raws
-    _warn_of_repeats(inputs, layout, notes)
+    row_hashes = inputs.keys()
+    if row_hashes is not None:
+        warn_of_repeats(row_hashes, layout, notes)
+        look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
     facts = _facts(inputs, targets, _split(inputs, targets, layout, seed))
-    _warn_of_missing_classes(targets, layout, notes)
+    warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
         notes=tuple(notes.notes),
@@ -270,22 +344,3 @@ def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
         vocabulary=inputs.vocabulary,
         ids=inputs.ids,
     )
-
-
-def _warn_of_repeats(inputs: Inputs, layout: Layout, notes: Notes) -> None:
-    """A warning of test rows whose inputs also stand among the rows that train is drawn from."""
-    keys = inputs.keys()
-    if keys is None:
-        return
-    repeats = int(np.isin(keys[layout.test], keys[layout.train]).sum())
-    if repeats:
-        verb = "stands" if repeats == 1 else "stand"
-        notes.warn(f"{plural(repeats, 'test row')} also {verb} in train")
-
-
-def _warn_of_missing_classes(target: Target, layout: Layout, notes: Notes) -> None:
-    """A warning of each class that only rows outside train have."""
-    train_values = target.values[torch.as_tensor(layout.train)]
-    for number, name in enumerate(target.classes or ()):
-        if not (train_values == number).any():
-            notes.warn(f"no row to train on has the class {name!r}")

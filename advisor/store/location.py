@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from advisor.errors import InputError
+from advisor.values import fault_of_path
 
 DEFAULT = "sqlite:///studies/advisor.db"
 """The database of a user who names none."""
@@ -31,7 +32,7 @@ def storage_url(storage: str | None) -> str:
     """The URL of the database to use: `storage`, else `ADVISOR_STORAGE`, else `DEFAULT`. A plain
     path is SQLite.
     """
-    url = storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT
+    url = str(storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT)
     if "://" in url:
         return url
     # In the name of a file these two characters stand for themselves.
@@ -65,7 +66,14 @@ def sqlite_path(url: str) -> Path | None:
             f"{shown(url)} is the memory of one process, and a study must outlast its process; "
             f"name a file: --storage {_SQLITE}FILE.db."
         )
-    return Path(unquote(place))
+    path = Path(unquote(place))
+    fault = fault_of_path(path)
+    if fault is not None:
+        raise InputError(
+            f"The study database {shown(url)} cannot be opened: {path} {fault}. "
+            f"Name one with --storage {_SQLITE}FILE.db."
+        )
+    return path
 
 
 def sqlite_options(url: str) -> dict[str, str]:

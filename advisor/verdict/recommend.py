@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from advisor import __version__
 from advisor.diagnosis.technique_findings import diagnose_with
+from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
@@ -234,13 +235,15 @@ def too_few_trials(trials: int, openers: int, fewest: int) -> Iterator[str]:
     """
     if trials < openers:
         yield (
-            f"{trials} trials do not reach every technique once; that takes {openers}, and a fair "
+            f"{counted(trials, 'trial')} cannot try every technique once: that takes {openers}, "
+            "and a fair "
             f"comparison {FAIR_TRIALS * openers}."
         )
     elif fewest < FAIR_TRIALS:
         fair = math.ceil(FAIR_TRIALS * openers / stages.FAIR_SHARE)
         yield (
-            f"{trials} trials leave techniques with one learning rate only; a fair comparison "
+            f"With {counted(trials, 'trial')} some techniques had one learning rate only; a fair "
+            "comparison "
             f"takes about {fair}."
         )
 
@@ -249,14 +252,16 @@ def rate_at_an_end(rate: float, space: BaseDistribution) -> Iterator[str]:
     """Whether a learning rate is so near an end of its range that a better one may lie outside."""
     ends = (space.low, space.high) if isinstance(space, FloatDistribution) else ()
     if any(abs(rate / end - 1) < NEAR_EDGE for end in ends):
-        yield f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
+        edge = "at the edge of the range that was searched"
+        yield f"The best learning rate, {rate_text(rate)}, is {edge}."
 
 
 def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator[str]:
     """Whether the second half of the training still brought a gain worth having."""
     if pilot.gains_in_second_half(metric, curve, epochs):
         yield (
-            f"Training still improved at its end; the answer holds for about {epochs} epochs. For "
+            f"Training still improved at its end; the answer holds for about "
+            f"{counted(epochs, 'epoch')}. For "
             "longer trainings, give --epochs."
         )
 
@@ -272,7 +277,8 @@ def _apply_with(
     lines = [f"model = {model}"]
     if chosen.changes:
         lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']
-    rates = f"lr={chosen.params[RATE]:.3g}, weight_decay={chosen.params[DECAY]:.3g}"
+    rate, decay = rate_text(chosen.params[RATE]), rate_text(chosen.params[DECAY])
+    rates = f"lr={rate}, weight_decay={decay}"
     changed = techniques_in(chosen.arm)
     others = {slot: name for slot, name in changed if slot not in built_in_slots}
     if others:

@@ -14,7 +14,7 @@ from advisor.errors import InputError, listing
 from advisor.loading.arguments import read_arguments
 from advisor.loading.files import load_file, load_object
 from advisor.loading.model import load_model
-from advisor.loading.paths import find_path
+from advisor.loading.paths import current_folder, find_path
 from advisor.loading.references import Reference
 from advisor.study import Study, Task
 
@@ -24,6 +24,8 @@ TASK_WORDS = (
     "valid",
     "test",
     "unlabeled",
+    "group",
+    "time",
     "vectors",
     "target",
     "metric",
@@ -72,6 +74,7 @@ class StudyRef:
         if isinstance(study, StudyRef):
             return study
         if not isinstance(study, Study):
+            current_folder()  # on which its path depends
             return cls(file=str(study), plugins=plugins)
         try:
             return cls(pickled=cloudpickle.dumps(study), plugins=plugins)
@@ -105,7 +108,7 @@ class StudyRef:
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""
         if self.file is None:
-            return Path.cwd()
+            return current_folder()
         return Path(Reference.parse(self.file).place).resolve().parent
 
     def to_json(self) -> str | None:
@@ -172,7 +175,10 @@ def find_vectors(vectors: str, folder: Path) -> str:
     Raises `InputError` where there is no such file.
     """
     try:
-        return str(find_path(vectors, folder).resolve())
+        path = find_path(vectors, folder).resolve()
+        if not path.is_file():
+            raise InputError(f"{path} is a folder, and no file of word vectors; give a file.")
+        return str(path)
     except InputError as problem:
         option = "--vectors or Task(vectors=…)"
         raise InputError(f"The word vectors ({option}): {problem}") from None

@@ -13,6 +13,7 @@ from advisor.model.anatomy import Anatomy, unmatched
 from advisor.model.call import call, left_out
 from advisor.model.tracing.output import described, pick, predictions
 from advisor.study import Task
+from advisor.values import shown
 
 FULL_STEPS = 400
 """Steps of a training without a number of epochs: enough to rank techniques, and to try many."""
@@ -28,12 +29,13 @@ def usable_device(name: str) -> torch.device:
     """A device that can be computed on. Raises `InputError` where it cannot."""
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as problem:
+        # Numbers come back from a device that computes; `meta` only keeps shapes.
+        torch.zeros(1, device=device).cpu()
+    except Exception as problem:  # each backend has errors of its own, such as a missing module
         # The first line says what is wrong; torch adds many others.
         reason = explain(problem).split("\n")[0][:120]
         raise InputError(
-            f"--device {name!r} cannot be used here: {reason}. Use cpu, cuda or mps."
+            f"--device {shown(name)} cannot be used here: {reason}. Use cpu, cuda or mps."
         ) from problem
     return device
 
@@ -100,6 +102,7 @@ def notes_on(
     inputs: tuple[Any, ...],
     output: Any,
     rows: int,
+    origins: Mapping[str, str],
 ) -> Iterator[str]:
     """What was understood of a task and done about it, one sentence each.
 
@@ -110,15 +113,15 @@ def notes_on(
         inputs: a batch of `rows` rows.
         output: what the model gave for it.
         rows: of the batch.
+        origins: what the arguments are from that the user did not give, by name.
     """
     # Arguments of the constructor that the user did not give.
     name = type(model).__name__
-    inferred = []
-    for argument, value in arguments.items():
-        if argument not in task.arguments:
-            inferred.append(f"{argument}={value!r}")
-    if inferred:
-        yield f"{name} was built with {', '.join(inferred)}, inferred from the data"
+    inferred: dict[str, list[str]] = {}
+    for argument, origin in origins.items():
+        inferred.setdefault(origin, []).append(f"{argument}={arguments[argument]!r}")
+    for origin, texts in inferred.items():
+        yield f"{name} was built with {', '.join(texts)}, inferred from {origin}"
 
     sparse = make_dense(model)
     if sparse:

@@ -261,18 +261,18 @@ def test_what_a_technique_raises_fails_its_trial_with_a_reason_that_can_be_writt
 @pytest.mark.parametrize(
     ("body", "given"),
     [
-        ("return {'what': 'a dictionary'}", "apply() returned of the class dict"),
-        ("return object()", "apply() returned of the class object"),
+        ("return {'what': 'a dictionary'}", "apply() returned an object of the class dict"),
+        ("return object()", "apply() returned an object of the class object"),
         ("return 3.5", "apply() returned 3.5"),
-        ("return True", "apply() returned of the class bool"),
+        ("return True", "apply() returned an object of the class bool"),
         ("run.costs['x'] = 'text'", "run.costs['x'] is 'text'"),
         ("run.costs['x'] = None", "run.costs['x'] is None"),
         ("run.costs['x'] = math.nan", "run.costs['x'] is nan"),
         ("run.costs['x'] = math.inf", "run.costs['x'] is inf"),
         ("run.costs['x'] = -1.0", "run.costs['x'] is -1.0"),
-        ("run.costs['x'] = 10 ** 400", "run.costs['x'] is of the class int"),
-        ("run.costs['x'] = torch.tensor(1.0)", "run.costs['x'] is of the class Tensor"),
-        ("run.costs['x'] = True", "run.costs['x'] is of the class bool"),
+        ("run.costs['x'] = 10 ** 400", "run.costs['x'] is an object of the class int"),
+        ("run.costs['x'] = torch.tensor(1.0)", "run.costs['x'] is an object of the class Tensor"),
+        ("run.costs['x'] = True", "run.costs['x'] is an object of the class bool"),
         ("run.costs[3] = 1.0", "run.costs has the part 3"),
         ("run.costs['x' * 200] = 1.0", "run.costs has the part 'xxx"),
         ("run.costs['x\\x00'] = 1.0", "run.costs has the part 'x"),
@@ -333,7 +333,6 @@ def test_a_metric_that_returns_no_number_is_named(blobs, job, given, named):
     space = {}
     exec(f"def mine(output, target): return {given}", space)
     task = advisor.Task(build=Net, data=blobs, metric=space["mine"])
-    outcome = work(job(StudyRef.of(advisor.Study("own", task)), given))
-    assert outcome.ended is Ended.FAILED
-    assert outcome.why.startswith(f"TypeError: the metric 'mine' returned {named}")
-    assert "it must return one number" in outcome.why
+    with pytest.raises(advisor.InputError) as refused:
+        work(job(StudyRef.of(advisor.Study("own", task)), given))
+    assert f"the metric 'mine' returned {named}; it must return one number" in str(refused.value)

@@ -16,6 +16,7 @@ import torch
 from advisor.data.dataset_rows import BatchInputs
 from advisor.data.digests import digest_of_rows, text_keys
 from advisor.data.inputs import Inputs
+from advisor.data.known_columns import KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.splits import Part, TensorPart
@@ -31,12 +32,12 @@ PADDING, UNKNOWN = 0, 1
 SPECIAL = ("<pad>", "<unk>")
 
 # The end of the sentence on the texts that were read.
-HOW_TEXTS_ARE_READ = "(padding 0 on the left, unknown words 1, longer texts are cut)"
+HOW_TEXTS_ARE_READ = "(padding 0, unknown words 1, longer texts are cut)"
 
 
 class TextInputs(Inputs):
     """Token ids int64 (N, L) of lower-cased words, padded on the left, so that a recurrent net ends
-    on the words.
+    on the words, unless the model wants it on the right.
 
     The vocabulary holds the words of the pool, most frequent first, ties by alphabet; L is the 95th
     percentile of the pool's lengths, at most 256 tokens; longer texts keep their beginning.
@@ -45,7 +46,11 @@ class TextInputs(Inputs):
     vocabulary: tuple[str, ...]
     ids: int
 
-    def __init__(self, texts: Sequence[str], pool: RowNumbers, notes: Notes) -> None:
+    def __init__(
+        self, texts: Sequence[str], pool: RowNumbers, notes: Notes, dates: tuple[str, ...] = ()
+    ) -> None:
+        # Columns of dates beside the texts are no inputs, and say that rows have an order.
+        self._dates = dates
         words = WordCounts(texts, pool)
         self._keys = text_keys(texts)
 
@@ -65,7 +70,7 @@ class TextInputs(Inputs):
     def part(self, train: RowNumbers) -> Part:
         """The token ids, which depend on no training row."""
         del train
-        return TensorPart((self._tokens,), finish=TokenBatch(self.ids))
+        return TensorPart((self._tokens,), finish=TokenBatch(self.ids, self.pads_right))
 
     def keys(self) -> np.ndarray[Any, Any]:
         """A hash of each text."""
@@ -74,6 +79,17 @@ class TextInputs(Inputs):
     def digest(self, rows: slice) -> str:
         """A digest of some neighbouring texts as they were read."""
         return digest_of_rows(torch.from_numpy(self._keys), rows)
+
+    @property
+    def known_columns(self) -> KnownColumns:
+        """The columns of dates beside the texts."""
+        return KnownColumns(dates=self._dates)
+
+    def padded_right(self) -> Inputs:
+        """These texts with their padding behind the words."""
+        other = copy.copy(self)
+        other.pads_right = True
+        return other
 
     def limited(self, rows: int) -> Inputs:
         """These texts with the `rows` most frequent ids; the other words are unknown."""
@@ -131,12 +147,22 @@ class WordCounts:
 @dataclass(frozen=True)
 class TokenBatch:
     """Turns tokens of some texts, int32 (B, L), into int64; those of no id below `ids` become
-    unknown.
+    unknown. The padding moves from the left to the right where `pads_right` is set.
     """
 
     ids: int
+    pads_right: bool = False
 
     def __call__(self, inputs: BatchInputs) -> BatchInputs:
         """`(tokens,)` as `(token ids,)`."""
         (tokens,) = inputs
+        if self.pads_right:
+            tokens = padded_right(tokens)
         return (torch.where(tokens < self.ids, tokens, UNKNOWN).long(),)
+
+
+def padded_right(tokens: torch.Tensor) -> torch.Tensor:
+    """Rows of ids (B, L) that are padded on the left, with the padding on the right."""
+    padding = (tokens == PADDING).sum(1, keepdim=True)
+    places = torch.arange(tokens.shape[1], device=tokens.device) + padding
+    return tokens.gather(1, places % tokens.shape[1])
