@@ -211,7 +211,11 @@ def _read_labels(dataset: Dataset[Any], length: int, name: str, split: ItemSplit
     """
     targets: Any = getattr(dataset, "targets", None)
     has_one_each = targets is not None and len(targets) == length
-    label_at = lambda row: split(item_at(dataset, row, name))[1]  # noqa: E731  # used twice below
+
+    def label_at(row: int) -> Any:
+        """The label of one item."""
+        return split(item_at(dataset, row, name))[1]
+
     if has_one_each and all(_are_equal(targets[i], label_at(i)) for i in _probes(length)):
         return to_labels(torch.as_tensor(np.asarray(targets)))
     return _stack_labels([label_at(i) for i in range(length)], name)
