@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 import advisor
 from advisor.errors import InputError
 
-SECONDS = 5
+SECONDS = 30
 """How long a refusal may take on a busy machine."""
 LONG = "n" * 300
 """A name that no file can have."""

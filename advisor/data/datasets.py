@@ -193,7 +193,7 @@ def _are_equal(one: Any, two: Any) -> bool:
     def compare(pair: list[Any]) -> None:
         """Keep whether two elements are equal."""
         first, second = pair
-        if isinstance(first, torch.Tensor):
+        if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
             answers.append(torch.equal(first, second))
         else:
             answers.append(bool(np.array_equal(np.asarray(first), np.asarray(second))))
@@ -213,7 +213,6 @@ def _read_labels(dataset: Dataset[Any], length: int, name: str, split: ItemSplit
     has_one_each = targets is not None and len(targets) == length
 
     def label_at(row: int) -> Any:
-        """The label of one item."""
         return split(item_at(dataset, row, name))[1]
 
     if has_one_each and all(_are_equal(targets[i], label_at(i)) for i in _probes(length)):

@@ -16,11 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from advisor.data.dataloader import read_loader
 from advisor.data.datasets import read_dataset
-from advisor.data.formats.arrays import by_name, from_arrays, read_npz
-from advisor.data.formats.folders import SPLIT_NAMES, read_folder
-from advisor.data.formats.json_files import read_json, read_json_lines
-from advisor.data.formats.labelled_lines import are_rows, read_lines
-from advisor.data.formats.table_files import read_csv, read_parquet, with_index
+from advisor.data.formats.arrays import by_name, from_arrays
+from advisor.data.formats.files import read_path
+from advisor.data.formats.folders import SPLIT_NAMES
+from advisor.data.formats.table_files import with_index
 from advisor.data.inputs import count_inputs
 from advisor.data.item_keys import WithoutKeys, keys_of_items
 from advisor.data.notes import Notes
@@ -31,23 +30,12 @@ from advisor.loading.files import load_object
 
 RawSplits = dict[str, Raw]  # by split; `data` stands for the keyword that it was given for
 
-# What reads a file, by the end of its name.
-FILE_READERS: dict[str, Callable[[Path, Notes], RawSplits]] = {
-    ".csv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
-    ".tsv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
-    ".parquet": lambda path, notes: {"data": Raw(path.name, read_parquet(path, notes))},
-    ".npz": read_npz,
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".json": read_json,
-    ".txt": read_lines,
-}
-
 # All that can be read, for error messages.
 READABLE = (
-    "a path (.csv, .tsv, .parquet, .npz, .jsonl, .json, .txt, or a folder with one sub-folder of "
-    "images or .txt files per class), FILE.py:NAME, a pair (x, y), a dict of splits or arrays, a "
-    "pandas DataFrame, a torch Dataset or DataLoader, or a function that returns one of these"
+    "a path (.csv, .tsv, .parquet, .npz, .jsonl, .json, .txt, an archive, or a folder with one "
+    "sub-folder of images or .txt files per class), FILE.py:NAME, a pair (x, y), a dict of splits "
+    "or arrays, a pandas DataFrame, a torch Dataset or DataLoader, or a function that returns one "
+    "of these"
 )
 
 
@@ -108,17 +96,7 @@ class Reader:
         if paths.is_reference(str(value)):
             return self.reference(str(value))
         path = paths.find_path(value, self.folder)
-        if path.is_dir():
-            return read_folder(path, self.notes)
-        suffix = path.suffix.lower()
-        if suffix not in FILE_READERS and are_rows(path):
-            return read_lines(path, self.notes)
-        if suffix not in FILE_READERS:
-            raise InputError(
-                f"{path} is of no kind that can be read ({listing(FILE_READERS)}); write a "
-                "function that returns arrays and give it as FILE.py:NAME."
-            )
-        return FILE_READERS[suffix](path, self.notes)
+        return read_path(path, self.notes)
 
     def reference(self, text: str) -> RawSplits:
         """An object in a Python file or module."""

@@ -121,11 +121,21 @@ class StudyRef:
 
     @classmethod
     def from_json(cls, text: str) -> StudyRef:
-        """The reference that `to_json` wrote."""
+        """The reference that `to_json` wrote.
+
+        Raises `ValueError`, `TypeError` or `KeyError` for another text.
+        """
         plain = json.loads(text)
+        for options in (plain["flags"], plain["changes"]):
+            if options is not None and not isinstance(json.loads(options), dict):
+                raise TypeError(f"{options!r:.60} are no options")
         # JSON has lists where a reference, which does not change, has tuples.
-        lists = {key: tuple(plain[key]) for key in ("plugins", "without")}
-        return cls(**{**plain, **lists})
+        plugins, without = tuple(plain["plugins"]), tuple(plain["without"])
+        for name in (plain["file"], *plugins, *without):
+            if not isinstance(name, str | None):
+                raise TypeError(f"{name!r:.60} is no name")
+        changes = plain["changes"]
+        return cls(plain["file"], plain["flags"], None, changes, plugins, without)
 
 
 def study_in_file(text: str) -> Study:

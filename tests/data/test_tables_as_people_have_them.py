@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import tarfile
+import tempfile
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from advisor.data import Source, open_source
 from advisor.data.notes import Notes
@@ -403,3 +408,60 @@ def test_a_large_table_of_words_is_read_in_a_moment():
     )
     table = pd.read_csv(io.StringIO(text))
     assert open_source(data=table, target="y").facts.inputs == ((2,),)
+
+
+@pytest.mark.parametrize("name", ["data.csv.gz", "data.zip", "data.tgz"])
+def test_what_is_packed_is_read_and_nothing_stays_behind(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    inside = tmp_path / "inside"
+    (inside / "train").mkdir(parents=True)
+    lines = "a,y\n" + repeated("1,0|2,1")
+    (tmp_path / "data.csv").write_text(lines)
+    if name == "data.csv.gz":
+        (tmp_path / name).write_bytes(gzip.compress(lines.encode()))
+    elif name == "data.zip":
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.write(tmp_path / "data.csv", "folder/data.csv")
+    else:
+        for kind in "ab":
+            (inside / "train" / kind).mkdir()
+            for number in range(10):
+                pixels = np.full((4, 4), 9 * number, np.uint8)
+                Image.fromarray(pixels).save(inside / "train" / kind / f"{number}.png")
+        with tarfile.open(tmp_path / name, "w:gz") as packed:
+            packed.add(inside / "train", "train")
+    source = open_source(data=str(tmp_path / name))
+    assert source.facts.rows == 20
+    assert source.facts.inputs == (((1, 4, 4),) if name == "data.tgz" else ((1,),))
+    assert not [*tmp_path.glob("advisor-unpacked-*")]
+
+
+def test_a_damaged_archive_is_told_with_its_name(tmp_path):
+    (tmp_path / "data.zip").write_bytes(b"PK nothing")
+    with pytest.raises(InputError, match=r"data\.zip cannot be unpacked"):
+        open_source(data=str(tmp_path / "data.zip"))
+
+
+def test_the_files_of_mnist_are_images_with_labels(tmp_path):
+    draw = np.random.default_rng(0)
+    for split, rows in (("train", 40), ("t10k", 12)):
+        images = draw.integers(0, 255, (rows, 5, 6)).astype(np.uint8)
+        head = bytes([0, 0, 8, 3]) + np.array(images.shape, ">i4").tobytes()
+        (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        labels = (np.arange(rows) % 3).astype(np.uint8)
+        packed = bytes([0, 0, 8, 1]) + np.array([rows], ">i4").tobytes() + labels.tobytes()
+        (tmp_path / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(packed))
+    source = open_source(data=str(tmp_path))
+    assert source.facts.inputs == ((1, 5, 6),)
+    assert source.facts.sizes["test"] == 12
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03")
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte cannot be read as an IDX file"):
+        open_source(data=str(tmp_path))
+
+
+def test_a_folder_has_a_file_for_each_split(tmp_path):
+    for name, rows in (("train.csv", 30), ("my_test.csv", 12)):
+        lines = "".join(f"{i % 7},{i % 2}\n" for i in range(rows))
+        (tmp_path / name).write_text("a,y\n" + lines)
+    source = open_source(data=str(tmp_path))
+    assert (source.facts.rows, source.facts.sizes["test"]) == (42, 12)

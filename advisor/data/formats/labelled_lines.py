@@ -12,7 +12,7 @@ import pandas as pd
 from advisor.data.formats.number_cells import DIGITS, DecimalSign
 from advisor.data.formats.separators import ONE_COLUMN, SAMPLE_LINES, Separation, separation_of
 from advisor.data.formats.table_files import table_of
-from advisor.data.formats.text_files import first_lines, read_utf8
+from advisor.data.formats.text_files import decoded, first_lines, read_utf8
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw
 from advisor.errors import InputError, listing, short
@@ -31,6 +31,9 @@ LEAST_LINES = 10
 
 ROWS_PER_LABEL = 5
 """Lines for each label, on average, at least."""
+
+BEGINNING = 2**20
+"""Bytes that show what a file of an unknown kind is."""
 
 MOSTLY = 0.9
 """The share of lines that have one number of cells, or of cells that are numbers, in a table."""
@@ -63,10 +66,13 @@ def read_lines(path: Path, notes: Notes) -> dict[str, Raw]:
 
 def are_rows(path: Path) -> bool:
     """Whether a file of an unknown kind holds text in lines, of which each is a row."""
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(BEGINNING)
     if b"\0" in content:
         return False
-    lines = first_lines(read_utf8(path, Notes()), SAMPLE_LINES)
+    # The last line may be cut.
+    text, _ = decoded(content[: content.rfind(b"\n") + 1])
+    lines = first_lines(text.encode(), SAMPLE_LINES)
     if len(lines) < LEAST_LINES:
         return False
     if _begin_with_labels(lines) or _blanks(lines) is not None:

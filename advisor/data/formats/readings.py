@@ -236,7 +236,7 @@ def _decimal_sign(column: Column, signs: set[DecimalSign], notes: Notes) -> Writ
 
 
 def _tell(columns: list[Column], notes: Notes) -> None:
-    """A sentence on all columns of numbers, one on each of dates, one on cells that are none."""
+    """Sentences on all columns of numbers, on each column of dates, and on cells that are none."""
     told = []
     for column in columns:
         reading = column.read_as()
