@@ -149,14 +149,14 @@ TASK_RULES = (
 
 def _task_faults(task: Task) -> Iterator[str]:
     """What is wrong with a task, a sentence each, as far as it shows before anything is opened."""
-    if (task.data is None) == (task.train is None):
-        yield "Task needs either data=… or train=… (the user's own training split), and not both."
     if task.kind is not None and task.kind not in KINDS:
         hint = near(task.kind, KINDS) if isinstance(task.kind, str) else ""
         yield f"Task(kind={shown(task.kind)}): the kinds are {', '.join(KINDS)}.{hint}"
     for rule in broken(TASK_RULES, vars(task)):
         value = vars(task)[rule.name]
         yield f"Task({rule.name}={shown(value)}): give {rule.wanted}{_meant(rule, value)}."
+    if (task.data is None) == (task.train is None):
+        yield "Task needs either data=… or train=… (the user's own training split), and not both."
 
 
 def _meant(rule: Rule, value: object) -> str:
@@ -290,7 +290,7 @@ def _study_faults(study: Study) -> Iterator[str]:
         return
     for slot, names in (study.only or {}).items():
         example = names if isinstance(names, str) else "elu"
-        if not isinstance(slot, str) or not are_texts(names) or not names:
+        if not isinstance(slot, str) or not are_texts(names):
             yield (
                 f"{who}: only[{shown(slot)}] must be a list of names, [{example!r}], "
                 f"got {shown(names)}."

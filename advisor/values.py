@@ -141,7 +141,9 @@ def fault_of_path(path: Path) -> str | None:
 
     A path where there is nothing is a usual one.
     """
-    if "\0" in str(path) or not is_utf8(str(path)):
+    if "\0" in str(path):
+        return "holds a NUL, which ends a path"
+    if not is_utf8(str(path)):
         return "is not in UTF-8; rename the file, or give a link to it (ln -s)"
     for part in path.parts:
         if len(os.fsencode(part)) > LONGEST_FILE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from pandas.api.types import is_float_dtype, is_object_dtype
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.errors import InputError, listing, short
+from advisor.readable import rounded
 
 # Rows below which the user is warned about a class or category.
 RARE = 10
@@ -47,10 +49,10 @@ class Target:
         """A copy whose values have mean 0 and deviation 1 on the rows `pool`."""
         values = self.values[torch.as_tensor(pool)].double()
         mean, deviation = values.mean().item(), values.std(correction=0).item() or 1.0
-        notes.note(
-            f"target scaled to mean 0, deviation 1 (mean {mean:.6g}, deviation {deviation:.6g} "
-            "outside the test rows)"
-        )
+        # Digits beyond their standard errors would be other ones on other rows.
+        error = deviation / math.sqrt(values.numel())
+        of_rows = f"mean {rounded(mean, error)}, deviation {rounded(deviation, error)}"
+        notes.note(f"target scaled to mean 0, deviation 1 ({of_rows} outside the test rows)")
         scaled = ((self.values.double() - mean) / deviation).float()
         return replace(self, values=scaled, scale=(mean, deviation))
 

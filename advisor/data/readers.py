@@ -189,6 +189,8 @@ class Reader:
             inspect.signature(value).bind()
         except TypeError as error:
             raise InputError(f"{name} must be callable without arguments: {error}.") from error
+        if inspect.iscoroutinefunction(value):
+            raise InputError(f"{name} is an async function; give one that returns the data.")
         try:
             returned = value()
         except InputError:

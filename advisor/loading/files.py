@@ -49,7 +49,7 @@ def load_object(
     place = reference.place
     if is_file(place):
         in_folder = (folder or Path()) / place
-        file = in_folder if in_folder.is_file() else place
+        file = in_folder if os.path.isfile(in_folder) else place
         module = load_file(file, role, definitions_only=definitions_only)
     else:
         module = _import_module(place, folder or Path.cwd(), role, definitions_only)
@@ -62,7 +62,7 @@ def load_object(
 
 def is_file(source: str) -> bool:
     """Whether the part before the colon names a file rather than a module."""
-    return source.endswith(".py") or os.sep in source or Path(source).is_file()
+    return source.endswith(".py") or os.sep in source or os.path.isfile(source)
 
 
 def load_file(

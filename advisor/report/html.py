@@ -49,9 +49,12 @@ def check_page(path: str) -> None:
     fault = fault_of_path(place)
     # What a shell names by /dev/fd is a pipe that somebody reads.
     if fault is not None and not path.startswith("/dev/"):
-        raise InputError(f"-o {shown(path)}: the page cannot be written, as it {fault}.")
+        raise InputError(f"-o {shown(path)}: the page cannot be written (it {fault}).")
     if path.endswith(("/", os.sep)) or place.is_dir():
-        raise InputError(f"-o {path} is a folder; name a file in it: -o {place / 'page.html'}.")
+        raise InputError(
+            f"-o {path}: the page cannot be written (it is a folder); name a file in it, "
+            f"-o {place / 'page.html'}."
+        )
 
     with told(path):
         if place.exists():
