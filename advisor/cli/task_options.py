@@ -40,7 +40,7 @@ OPTIONS = (
         help="CSV, Parquet, .npz, folder of images or texts, or FILE:NAME of a function",
     ),
     # Its data, where the tool should not split the rows itself, and more of them.
-    click.option("--target", metavar="COLUMN", help="column to predict"),
+    click.option("--target", metavar="COLUMN", help="column to predict, or several: A,B,C"),
     click.option("--valid", metavar="PATH", help="your own validation data"),
     click.option("--test", metavar="PATH", help="your own test data"),
     click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
@@ -53,7 +53,7 @@ OPTIONS = (
     click.option(
         "--task",
         "kind",
-        type=click.Choice(["classification", "binary", "regression"]),
+        type=click.Choice(["classification", "binary", "regression", "multilabel"]),
         help="kind of task (inferred)",
     ),
     click.option(

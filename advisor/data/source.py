@@ -97,6 +97,8 @@ class Source:
         digests["the targets"] = digest_of_words([targets, self.target_scale])
         if self.facts.classes is not None:
             digests["the class names"] = digest_of_words(self.facts.classes)
+        if self.facts.labels is not None:
+            digests["the label names"] = digest_of_words(self.facts.labels)
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
 
@@ -142,7 +144,7 @@ def open_source(
     valid: Any = None,
     test: Any = None,
     unlabeled: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
@@ -158,9 +160,10 @@ def open_source(
         valid: the user's own; else a fifth of all rows, redrawn for each seed.
         test: the user's own; else a fifth of all rows, stratified, drawn with `seed`.
         unlabeled: inputs without targets; targets are ignored.
-        target: the column to predict, for tables; the label's key or position, for items of a
-            Dataset.
-        kind: `classification`, `binary`, `regression`, or None to infer it from the target.
+        target: the column to predict, or several, for tables; the label's key or position, for
+            items of a Dataset.
+        kind: `classification`, `binary`, `regression`, `multilabel`, or None to infer it from the
+            target.
         seed: draws the test rows.
         folder: where relative paths start; the current directory is tried too.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
@@ -174,8 +177,9 @@ def open_source(
     # Read everything, and take the labels out.
     notes = Notes()
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
+    target = target if target is None or isinstance(target, str) else ",".join(target)
     read = read_splits(values, folder, notes, target, definitions_only)
-    labelled = take_target(read, target, notes)
+    labelled = take_target(read, target, notes, kind)
     raws = {split: labelled[split] for split in SPLITS if split in labelled}
     del read, labelled
     _check_sizes(raws)
@@ -183,17 +187,18 @@ def open_source(
     # Number the targets and lay out the rows; only a table's numbers are scaled.
     targets = encode(raws, kind, notes)
     sizes = {split: len(raw) for split, raw in raws.items()}
-    layout = lay_out(sizes, targets.class_numbers, seed)
+    layout = lay_out(sizes, targets.strata, seed)
     is_table = raws["train"].kind is RawKind.TABLE
     target_name = raws["train"].target
-    if is_table and targets.classes is None and targets.values.ndim == 1:
+    if is_table and targets.what == "numbers":
         targets = targets.standardized(layout.labelled_pool, notes)
 
     # The raw rows are let go of as soon as there are tensors.
     inputs = _to_inputs(raws, layout, notes)
     del raws
     _warn_of_repeats(inputs, layout, notes)
-    facts = _facts(inputs, targets, _split(inputs, targets, layout, seed))
+    shares = targets.shares(layout.labelled_pool)
+    facts = _facts(inputs, targets, _split(inputs, targets, layout, seed), shares)
     _warn_of_missing_classes(targets, layout, notes)
     return Source(
         facts=facts,
@@ -241,7 +246,7 @@ def _to_inputs(splits: Mapping[str, Raw], layout: Layout, notes: Notes) -> Input
 
 def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
     """The four splits of a seed, which share the tensors of `inputs`."""
-    train, valid = layout.draw(target.class_numbers, seed)
+    train, valid = layout.draw(target.strata, seed)
     rows = inputs.part(train)
     unlabeled = None if layout.unlabeled is None else rows.subset(layout.unlabeled)
 
@@ -253,7 +258,7 @@ def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
     return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled)
 
 
-def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
+def _facts(inputs: Inputs, target: Target, splits: Splits, shares: Mapping[str, float]) -> Facts:
     """What is known of the data, with the shapes and dtypes of the first row."""
     sizes = {name: len(getattr(splits, name) or ()) for name in SPLITS}
     with preserved():
@@ -264,9 +269,11 @@ def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
         sizes=sizes,
         inputs=tuple(tuple(tensor.shape[1:]) for tensor in tensors),
         dtypes=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tensors),
-        target="numbers" if target.classes is None else "classes",
+        target=target.what,
         classes=target.classes,
         outputs=target.outputs,
+        labels=target.labels,
+        shares=shares,
         vocabulary=inputs.vocabulary,
         ids=inputs.ids,
     )
