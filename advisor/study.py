@@ -26,6 +26,11 @@ class Task:
             split off, stratified and seeded.
         train, valid, test: the user's own splits, each like `data`.
         unlabeled: inputs without targets, like `data`.
+        group: rows that belong together, such as those of one patient: the name of a column or of
+            a key, or an array with one entry for each row. Groups are split as a whole, and the
+            error of a gain counts them.
+        time: when the rows were, given like `group`, as numbers or dates: the model is trained on
+            the earlier rows, and later ones validate and test.
         vectors: a file of word vectors for the model's word tables: `.txt` or `.vec` (with or
             without a first line of sizes, as word2vec and GloVe write them), `.bin` (word2vec's or
             Facebook's fastText) or gensim's `.kv`.
@@ -67,6 +72,8 @@ class Task:
     unlabeled: Any = field(default=None, kw_only=True)
     vectors: str | Path | None = field(default=None, kw_only=True)
     target: str | Sequence[str] | None = field(default=None, kw_only=True)
+    group: Any = field(default=None, kw_only=True)
+    time: Any = field(default=None, kw_only=True)
     loss: Callable[..., Any] | None = field(default=None, kw_only=True)
     metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
@@ -95,6 +102,12 @@ def _task_faults(task: Task) -> Iterator[str]:
         yield f"Task(batch={task.batch!r}): a mini-batch has at least one row."
     if not isinstance(task.vectors, str | Path | None):
         yield f"Task(vectors={task.vectors!r}): give the path of a file of word vectors."
+    for name, key in (("group", task.group), ("time", task.time)):
+        if key is not None and not (hasattr(key, "__len__") and len(key)):
+            yield (
+                f"Task({name}={key!r}): give the name of a column, or an array with one entry for "
+                "each row."
+            )
     # True and False are numbers to Python, and no positions to a person.
     if isinstance(task.output, bool) or not isinstance(task.output, int | str | None):
         yield (

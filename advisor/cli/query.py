@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
-from collections.abc import Sequence
-from typing import Any
+import threading
+from collections.abc import Iterator
 
 import click
 
 from advisor.cli.options import as_json, storage
 from advisor.errors import InputError
+from advisor.store.json_rows import JsonRows, rows_as_json
 from advisor.store.location import storage_url
-from advisor.store.query import read
+from advisor.store.query import Limits, ask
 from advisor.store.views import SCHEMA
 
 NO_QUESTION = (
@@ -23,14 +25,47 @@ NO_QUESTION = (
 """What is said where nothing is asked."""
 
 
+MOST_ROWS = 1_000
+"""Rows of a table, which a person reads, where the user gives no number."""
+MOST_ROWS_OF_FILE = 100_000
+"""Rows of JSON and CSV, which a program reads, where the user gives no number."""
+MOST_SECONDS = 60.0
+"""How long a question may take where the user gives no number."""
+
+
+def finite_seconds(_context: click.Context, _option: click.Parameter, seconds: float) -> float:
+    """The seconds that were given. Raises `BadParameter` where they are no number."""
+    if not math.isfinite(seconds):
+        raise click.BadParameter(f"{seconds} is no number of seconds; 0 is for no end.")
+    return seconds
+
+
 @click.command("query")
 @click.argument("sql", required=False)
 @click.option("--schema", is_flag=True, help="the views with their columns")
 @click.option("--csv", "as_csv", is_flag=True, help="comma-separated values")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0, max=2**31),
+    help=f"so many rows, 0 for all ({MOST_ROWS}, or {MOST_ROWS_OF_FILE} with --json or --csv)",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, max=threading.TIMEOUT_MAX),
+    default=MOST_SECONDS,
+    callback=finite_seconds,
+    help=f"stop a question that takes longer, 0 for no end ({MOST_SECONDS:g})",
+)
 @storage
 @as_json
 def command(
-    sql: str | None, schema: bool, as_csv: bool, storage: str | None, as_json: bool
+    sql: str | None,
+    schema: bool,
+    as_csv: bool,
+    limit: int | None,
+    seconds: float,
+    storage: str | None,
+    as_json: bool,
 ) -> None:
     """Ask the study database: a SELECT, or a view by its name. Nothing can be written through
     it.
@@ -41,21 +76,39 @@ def command(
         return
     if not sql:
         raise InputError(NO_QUESTION)
-    columns, rows = read(storage_url(storage), sql)
+    if limit is None:
+        limit = MOST_ROWS_OF_FILE if as_json or as_csv else MOST_ROWS
+    answer = ask(storage_url(storage), sql, Limits(limit or None, seconds or None))
+
+    # What is left out is told beside the rows, also where they go into a file.
+    if answer.is_cut:
+        rows = "row is" if limit == 1 else "rows are"
+        click.echo(
+            f"advisor query: only the first {limit} {rows} shown; --limit 0 shows all.", err=True
+        )
     if as_json:
-        click.echo(rows_as_json(columns, rows))
+        answered = rows_as_json(answer.columns, answer.rows)
+        click.echo(answered.text)
+        for line in told_beside(answered):
+            click.echo(line, err=True)
     elif as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        csv.writer(sys.stdout, lineterminator="\n").writerows([answer.columns, *answer.rows])
     else:
         from advisor.report.text import show_table
 
-        show_table(columns, rows, "no rows")
+        show_table(answer.columns, answer.rows, "no rows")
 
 
-def rows_as_json(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as objects; values that JSON does not have, such as times, become text."""
-    plain = [dict(zip(columns, row, strict=True)) for row in rows]
-    return json.dumps(plain, indent=2, default=str, ensure_ascii=False)
+def told_beside(answered: JsonRows) -> Iterator[str]:
+    """What JSON cannot say as the database does, one sentence each."""
+    for old, new in answered.renamed:
+        yield f"advisor query: two columns are called {old!r}; the later one is {new!r} here."
+    if answered.not_numbers:
+        values = "value is" if answered.not_numbers == 1 else "values are"
+        yield (
+            f"advisor query: {answered.not_numbers} {values} null, because JSON has no infinity "
+            "and no NaN; --csv writes them."
+        )
 
 
 def schema_text() -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from advisor.cli.options import as_json, storage
+from advisor.store.json_rows import rows_as_json
 from advisor.store.location import storage_url
 from advisor.store.query import read
 from advisor.store.recommendations import not_there, study_names
@@ -26,18 +25,15 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     columns, rows = read(storage_url(storage), "SELECT * FROM advisor_studies ORDER BY created")
-    studies = [dict(zip(columns, row, strict=True)) for row in rows]
     if as_json:
         # In JSON a study's name is its `name`, as in every other list.
-        plain = []
-        for study in studies:
-            name = study.pop("study")
-            plain.append({"name": name, **study})
-        click.echo(json.dumps(plain, indent=2, default=str))
+        names = ["name" if column == "study" else column for column in columns]
+        click.echo(rows_as_json(names, rows).text)
         return
 
     from advisor.report.text import show_table
 
+    studies = [dict(zip(columns, row, strict=True)) for row in rows]
     cells = [[study[column] for column in SHOWN] for study in studies]
     show_table(SHOWN, cells, "no studies yet; run advisor tune")
 

@@ -45,6 +45,12 @@ OPTIONS = (
     click.option("--test", metavar="PATH", help="your own test data"),
     click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
     click.option(
+        "--group", metavar="COLUMN", help="column of rows that belong together, split as a whole"
+    ),
+    click.option(
+        "--time", metavar="COLUMN", help="column of times: train on the past, score later rows"
+    ),
+    click.option(
         "--vectors",
         metavar="PATH",
         help="word vectors for the model's word tables: .txt, .vec, .bin or .kv",
@@ -112,6 +118,8 @@ class TaskOptions:
     valid: str | None
     test: str | None
     unlabeled: str | None
+    group: str | None
+    time: str | None
     vectors: str | None
     kind: str | None
     output: str | None
@@ -143,6 +151,8 @@ class TaskOptions:
         """The options that a task gets as they are, by the words of `StudyRef`."""
         return {
             "target": self.target,
+            "group": self.group,
+            "time": self.time,
             "metric": self.metric,
             "kind": self.kind,
             "output": self.output,

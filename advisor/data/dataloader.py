@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch.utils.data import DataLoader, Subset, default_collate, default_convert
 
 from advisor.data.dataset_rows import CollatedRows, read_labels
 from advisor.data.datasets import length_of, read_dataset
+from advisor.data.item_keys import WithoutKeys, keys_of_items
 from advisor.data.notes import Notes
 from advisor.data.raw import Raw
 from advisor.errors import InputError
@@ -20,6 +22,7 @@ def read_loader(
     notes: Notes,
     inputs: int | None = None,
     target: str | None = None,
+    row_keys: tuple[str, ...] = (),
 ) -> Raw:
     """The rows of a DataLoader: like its Dataset, unless it has a `collate_fn` of its own, which
     then makes every batch.
@@ -30,6 +33,7 @@ def read_loader(
         notes: gets a sentence on what of it is used.
         inputs: None for labelled items, or the number of inputs in items that may have no label.
         target: the label's key or position in an item or batch.
+        row_keys: the keys of items that say which rows belong together, and when they were.
 
     Raises:
         InputError: its Dataset has no length or gives whole batches, or its `collate_fn` gives no
@@ -53,11 +57,15 @@ def read_loader(
     if drawn is not None:
         dataset = Subset(dataset, sorted({int(row) for row in drawn}))
 
+    keys = keys_of_items(dataset, row_keys, name)
     if loader.collate_fn in (default_collate, default_convert):
-        return read_dataset(dataset, name, notes, inputs, target)
+        dataset = WithoutKeys(dataset, tuple(keys)) if keys else dataset
+        return replace(read_dataset(dataset, name, notes, inputs, target), keys=keys)
+
+    # A `collate_fn` of the user's own says itself what of an item the model gets.
     rows = CollatedRows(name, dataset, loader.collate_fn, inputs, target)
     if inputs is not None:
         return Raw(name, rows)
     with preserved():
         rows, labels = read_labels(rows)
-    return Raw(name, rows, labels, target=target)
+    return Raw(name, rows, labels, target=target, keys=keys)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -40,6 +41,8 @@ class Raw:
         texts: whether a table's one column surely holds texts.
         target: the key or position of the labels that the user asked for, where the rows have it;
             of a table, the column that they come from.
+        keys: what the items of a Dataset have under the keys of groups and times, one value per
+            row.
 
     Raises:
         InputError: two columns of a table have one name.
@@ -50,6 +53,7 @@ class Raw:
     labels: Labels | None = None
     texts: bool = False
     target: str | None = None
+    keys: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, pd.DataFrame):

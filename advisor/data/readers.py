@@ -20,6 +20,7 @@ from advisor.data.formats.arrays import by_name, from_arrays, read_npz
 from advisor.data.formats.folders import SPLIT_NAMES, read_folder
 from advisor.data.formats.table_files import read_csv, read_parquet
 from advisor.data.inputs import count_inputs
+from advisor.data.item_keys import WithoutKeys, keys_of_items
 from advisor.data.notes import Notes
 from advisor.data.raw import SPLITS, Raw
 from advisor.errors import InputError, listing
@@ -56,6 +57,7 @@ class Reader:
         place: the reference that names the value, if there is one.
         target: the label's key or position in items.
         definitions_only: whether of Python files only the definitions are run.
+        row_keys: the keys of items that say which rows belong together, and when they were.
     """
 
     keyword: str
@@ -65,6 +67,7 @@ class Reader:
     place: str | None = None
     target: str | None = None
     definitions_only: bool = False
+    row_keys: tuple[str, ...] = ()
 
     def read(self, value: Any) -> RawSplits:
         """What the value holds, by split.
@@ -170,11 +173,15 @@ class Reader:
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""
-        return {"data": read_dataset(value, self.keyword, self.notes, self.inputs, self.target)}
+        keys = keys_of_items(value, self.row_keys, self.keyword)
+        dataset = WithoutKeys(value, tuple(keys)) if keys else value
+        raw = read_dataset(dataset, self.keyword, self.notes, self.inputs, self.target)
+        return {"data": replace(raw, keys=keys)}
 
     def loader(self, value: DataLoader[Any]) -> RawSplits:
         """A torch DataLoader."""
-        return {"data": read_loader(value, self.keyword, self.notes, self.inputs, self.target)}
+        raw = read_loader(value, self.keyword, self.notes, self.inputs, self.target, self.row_keys)
+        return {"data": raw}
 
     def call(self, value: Callable[[], Any]) -> RawSplits:
         """What a function returns."""
@@ -218,6 +225,7 @@ def read_splits(
     notes: Notes,
     target: str | None = None,
     definitions_only: bool = False,
+    row_keys: tuple[str, ...] = (),
 ) -> RawSplits:
     """Everything that was given, by split (`train` always, `valid`, `test` and `unlabeled` where
     there are any).
@@ -229,6 +237,7 @@ def read_splits(
         notes: gets sentences on what was done.
         target: the label's key or position in items of a Dataset.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
+        row_keys: the keys of items that say which rows belong together, and when they were.
 
     Raises:
         InputError: something cannot be read, a split is given twice, or there is nothing to train
@@ -244,6 +253,7 @@ def read_splits(
         notes,
         target=target,
         definitions_only=definitions_only,
+        row_keys=row_keys,
     )
     raws = reader.read(values[keyword])
     if "data" in raws:

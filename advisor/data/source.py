@@ -20,6 +20,7 @@ from advisor.data.layout import Layout, RowNumbers, lay_out
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import SPLITS, Raw, RawKind
 from advisor.data.readers import read_splits
+from advisor.data.row_keys import GROUP, TIME, names_of, note_split, row_keys, take_column
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
@@ -102,6 +103,11 @@ class Source:
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
 
+        keys = self._layout.keys
+        if keys.groups is not None:
+            digests["the groups of rows"] = digest_of_rows(torch.from_numpy(keys.groups))
+        if keys.times is not None:
+            digests["the times of rows"] = digest_of_rows(torch.from_numpy(keys.times))
         drawn = [splits.train.rows, splits.valid.rows, splits.test.rows]
         digests["the rows drawn for training, validation and test"] = digest_of_rows(drawn)
         return digests
@@ -113,8 +119,34 @@ class Source:
 
     @property
     def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows, because the user gave no valid."""
-        return self._layout.valid is None
+        """Whether every seed draws its own train and valid rows: the user gave no valid, and rows
+        are not split by time.
+        """
+        return self._layout.redraws
+
+    def overlap(self, seed: int) -> float:
+        """Validation rows for each training row, or groups for each group, where every seed draws
+        both from the same ones; 0 where they are the same for every seed.
+        """
+        if not self.redraws:
+            return 0.0
+        train, valid = self._layout.draw(self._target.class_numbers, seed)
+        groups = self._layout.keys.groups
+        if groups is not None:
+            train, valid = np.unique(groups[train]), np.unique(groups[valid])
+        return len(valid) / len(train)
+
+    def test_groups(self, batch: int) -> torch.Tensor | None:
+        """The group of each test row, in the order in which batches of `batch` rows are taken;
+        int64 (N,), None where each row stands alone.
+        """
+        groups = self._layout.keys.groups
+        if groups is None:
+            return None
+        part = self._inputs.part(self._layout.train).subset(self._layout.test)
+        with preserved():
+            order = [part.order(index) for index in torch.arange(len(part)).split(batch)]
+        return torch.from_numpy(groups[self._layout.test])[torch.cat(order)]
 
     def limit_vocabulary(self, rows: int) -> Source:
         """A source of the same tensors with at most `rows` ids, most frequent tokens first; other
@@ -148,6 +180,8 @@ def open_source(
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
+    group: Any = None,
+    time: Any = None,
     definitions_only: bool = False,
 ) -> Source:
     """Read the data, fix their structure, draw the test rows.
@@ -166,6 +200,9 @@ def open_source(
             target.
         seed: draws the test rows.
         folder: where relative paths start; the current directory is tried too.
+        group: the column or key whose equal values belong together, or an array with one entry for
+            each row; groups are split as a whole.
+        time: the column or key, or array, of the rows' times; later rows validate and test.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
 
     Raises:
@@ -178,8 +215,11 @@ def open_source(
     notes = Notes()
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
     target = target if target is None or isinstance(target, str) else ",".join(target)
-    read = read_splits(values, folder, notes, target, definitions_only)
+    names = names_of(group, time)
+    read = read_splits(values, folder, notes, target, definitions_only, names)
     labelled = take_target(read, target, notes, kind)
+    labelled, groups = take_column(labelled, GROUP, group)
+    labelled, times = take_column(labelled, TIME, time)
     raws = {split: labelled[split] for split in SPLITS if split in labelled}
     del read, labelled
     _check_sizes(raws)
@@ -187,7 +227,10 @@ def open_source(
     # Number the targets and lay out the rows; only a table's numbers are scaled.
     targets = encode(raws, kind, notes)
     sizes = {split: len(raw) for split, raw in raws.items()}
-    layout = lay_out(sizes, targets.strata, seed)
+    keys = row_keys(raws, groups, times, notes)
+    layout = lay_out(sizes, targets.strata, seed, keys)
+    drawn = layout.draw(targets.strata, seed)
+    note_split(layout, drawn, groups, times, notes)
     is_table = raws["train"].kind is RawKind.TABLE
     target_name = raws["train"].target
     if is_table and targets.what == "numbers":
@@ -199,7 +242,7 @@ def open_source(
     _warn_of_repeats(inputs, layout, notes)
     shares = targets.shares(layout.labelled_pool)
     facts = _facts(inputs, targets, _split(inputs, targets, layout, seed), shares)
-    _warn_of_missing_classes(targets, layout, notes)
+    _warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
         notes=tuple(notes.notes),
@@ -290,9 +333,9 @@ def _warn_of_repeats(inputs: Inputs, layout: Layout, notes: Notes) -> None:
         notes.warn(f"{plural(repeats, 'test row')} also {verb} in train")
 
 
-def _warn_of_missing_classes(target: Target, layout: Layout, notes: Notes) -> None:
+def _warn_of_missing_classes(target: Target, train: RowNumbers, notes: Notes) -> None:
     """A warning of each class that only rows outside train have."""
-    train_values = target.values[torch.as_tensor(layout.train)]
+    train_values = target.values[torch.as_tensor(train)]
     for number, name in enumerate(target.classes or ()):
         if not (train_values == number).any():
             notes.warn(f"no row to train on has the class {name!r}")

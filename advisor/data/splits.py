@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from advisor.data.dataset_rows import BatchInputs, RowReader
+from advisor.data.dataset_rows import BatchInputs, CollatedRows, RowReader
 from advisor.nested import elements, mapped
 
 Batch = tuple[BatchInputs, torch.Tensor | None]
@@ -34,6 +34,10 @@ class Part(ABC):
         """The rows at `index` (int64, (B,)) as `(inputs, target)`, for `advisor.model.call`; their
         order may have changed.
         """
+
+    def order(self, index: torch.Tensor) -> torch.Tensor:
+        """`index` in the order in which `take` gives the rows."""
+        return index
 
     @abstractmethod
     def subset(self, index: Any) -> Part:
@@ -109,14 +113,23 @@ class DatasetPart(Part):
 
     def take(self, index: torch.Tensor) -> Batch:
         """The rows at `index` as `(inputs, target)`, each item read from its Dataset."""
+        inputs, in_order = self._read(index)
+        return inputs, None if self.target is None else self.target[in_order]
+
+    def order(self, index: torch.Tensor) -> torch.Tensor:
+        """`index` as a `collate_fn` orders the rows, which are read for that."""
+        may_move = any(isinstance(source, CollatedRows) for source in self.sources)
+        return self._read(index)[1] if may_move else index
+
+    def _read(self, index: torch.Tensor) -> tuple[BatchInputs, torch.Tensor]:
+        """The inputs of the rows at `index`, and `index` in their order."""
         at = self.rows[index].tolist()
         # All rows of a batch belong to the source of the first.
         place = bisect_right(self.ends, at[0])
         source = self.sources[place]
         start = self.ends[place] - len(source)
         inputs, order = source.take([row - start for row in at])
-        in_order = index if order is None else index[torch.tensor(order)]
-        return inputs, None if self.target is None else self.target[in_order]
+        return inputs, index if order is None else index[torch.tensor(order)]
 
     def subset(self, index: Any) -> DatasetPart:
         """The rows at `index`."""

@@ -146,7 +146,7 @@ def meaning_of_test_rows(recommendation: Recommendation) -> str:
     if not gain.arm or gain.test is None:
         return text
     interval = gain_and_interval(gain.test)
-    return f"{text}; gain {interval} over {gain.test.rows} rows"
+    return f"{text}; gain {interval} over {gain.test.sample}"
 
 
 def measured_gain(recommendation: Recommendation) -> list[Fact]:

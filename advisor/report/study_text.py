@@ -153,7 +153,7 @@ def scores_on_test_rows(recommendation: Recommendation) -> str:
     if gain is None:
         return scores
     interval = gain_and_interval(gain)
-    return f"{scores}, {interval} over {gain.rows} rows that nothing else looked at"
+    return f"{scores}, {interval} over {gain.sample} that nothing else looked at"
 
 
 def best_other_arm(recommendation: Recommendation) -> str:

@@ -184,10 +184,11 @@ _ATTRIBUTE = """
   (SELECT {attribute} FROM trial_user_attributes a
    WHERE a.trial_id = t.trial_id AND a.key = '{key}')"""
 
-# One for each slot of the built-in plugins; slots of others are rows of `advisor_choices`.
+# One for each slot of the built-in plugins; slots of others are rows of `advisor_choices`. A row is
+# found by the trial's own id, so that the time grows with the trials and not with their square.
 _SLOT_COLUMN = """,
-  (SELECT c.technique FROM advisor_choices c
-   WHERE c.study = s.study_name AND c.number = t.number AND c.slot = '{slot}') AS \"{slot}\""""
+  (SELECT {label} FROM trial_params p
+   WHERE p.trial_id = t.trial_id AND p.param_name = '{slot}') AS \"{slot}\""""
 
 # A study is there from its plan on, before it has trials or a recommendation.
 _STUDIES = """
@@ -220,7 +221,7 @@ def statements(dialect: str, slots: Sequence[str]) -> list[str]:
     trial = {
         "stage": _ATTRIBUTE.format(attribute=words.attribute, key="stage"),
         "why": _ATTRIBUTE.format(attribute=words.attribute, key="why"),
-        "slots": "".join(_SLOT_COLUMN.format(slot=slot) for slot in slots),
+        "slots": "".join(_SLOT_COLUMN.format(slot=slot, label=words.label) for slot in slots),
     }
 
     # Later views read earlier ones, so they are dropped from the last to the first.

@@ -280,4 +280,4 @@ def _described(value: object) -> str:
         return repr(value)
     if isinstance(value, str):
         return one_line(repr(value[:LONGEST_PART]))
-    return f"of the class {type(value).__name__}"
+    return f"an object of the class {type(value).__name__}"

@@ -24,23 +24,42 @@ Pairs = Sequence[tuple[Answers, Answers]]
 """For each seed the answers of the baseline and of the other arm."""
 
 
-def row_gain(metric: Metric, pairs: Pairs, seed: int) -> RowGain | None:
+def row_gain(
+    metric: Metric, pairs: Pairs, seed: int, groups: Tensor | None = None
+) -> RowGain | None:
     """The gain on the test rows, by a paired bootstrap over rows (Efron 1979).
 
-    Both arms of a pair are scored on the same resampled rows, seed by seed; `seed` is that of the
-    resampling. None where the metric cannot be computed on most resamples.
+    Both arms of a pair are scored on the same resampled rows, seed by seed. Rows that belong
+    together are drawn together (Davison & Hinkley 1997, section 3.8): they say less than as many
+    rows of different groups. None where the metric cannot be computed on most resamples, and where
+    all rows are of one group.
+
+    Arguments:
+        metric: that arms are compared by.
+        pairs: the answers of both arms, seed by seed.
+        seed: that of the resampling.
+        groups: the group of each row `(rows,)`; None where each row stands alone.
     """
     rows = len(pairs[0][0][1])
     resamples = SLOW_RESAMPLES if metric.rows is None else RESAMPLES
     gain_on = gain_function(metric, pairs)
-    drawn = [gain_on(index) for index in resampled(rows, resamples, seed)]
+    number = None
+    if groups is None:
+        indexes = resampled(rows, resamples, seed)
+    else:
+        members = [torch.nonzero(groups == group).flatten() for group in groups.unique()]
+        number = len(members)
+        if number < 2:
+            return None
+        indexes = resampled_groups(members, resamples, seed)
+    drawn = [gain_on(index) for index in indexes]
 
     # With fewer than half of the resamples the interval would be biased.
     gains = [gain for gain in drawn if not np.isnan(gain)]
     if len(gains) < resamples / 2:
         return None
     low, high = np.percentile(gains, [2.5, 97.5])
-    return RowGain(gain_on(torch.arange(rows)), float(low), float(high), rows)
+    return RowGain(gain_on(torch.arange(rows)), float(low), float(high), rows, number)
 
 
 def gain_function(metric: Metric, pairs: Pairs) -> Callable[[Tensor], float]:
@@ -57,6 +76,12 @@ def resampled(rows: int, resamples: int, seed: int) -> Iterator[Tensor]:
     generator = np.random.default_rng(seed)
     for _ in range(resamples):
         yield torch.from_numpy(generator.integers(0, rows, rows))
+
+
+def resampled_groups(members: Sequence[Tensor], resamples: int, seed: int) -> Iterator[Tensor]:
+    """So many draws of as many groups with repeats, as the numbers of all their rows."""
+    for drawn in resampled(len(members), resamples, seed):
+        yield torch.cat([members[group] for group in drawn.tolist()])
 
 
 def mean_at(values: Tensor, index: Tensor) -> float:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from torch import Tensor
+
 from advisor.errors import SearchError
 from advisor.search.pilot import estimate
 from advisor.search.search import Search
@@ -192,7 +194,8 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     on_rows = None
     if selection.best is not selection.baseline:
         gain = selection.gain(results, seeds)
-        on_rows = gain_on_rows(runs, selection, tested_seeds, study.seed)
+        groups = prepared.source.test_groups(search.plan.batch)
+        on_rows = gain_on_rows(runs, selection, tested_seeds, study.seed, groups)
         on_test = gain_on_test(criterion, tested, on_rows)
         decision = final_verdict(gain, selection.min_gain, *on_test)
         # What breaks more often than the model as it is does not train better.
@@ -322,11 +325,15 @@ def seeds_to_measure(
 
 
 def gain_on_rows(
-    runs: FreshSeedRuns, selection: Selection, seeds: Sequence[Seed], seed: int
+    runs: FreshSeedRuns,
+    selection: Selection,
+    seeds: Sequence[Seed],
+    seed: int,
+    groups: Tensor | None,
 ) -> RowGain | None:
     """The gain on the test rows, resampled with `seed`, over the seeds on which no arm broke.
 
-    None where there is no such seed.
+    `groups` is the group of each test row. None where there is no such seed.
     """
     pairs = []
     for fresh in seeds:
@@ -334,7 +341,7 @@ def gain_on_rows(
         best = runs.answers("estimate", selection.best, fresh)
         if baseline is not None and best is not None:
             pairs.append((baseline, best))
-    return None if not pairs else row_gain(selection.criterion.metric, pairs, seed)
+    return None if not pairs else row_gain(selection.criterion.metric, pairs, seed, groups)
 
 
 def gain_on_test(

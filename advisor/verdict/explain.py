@@ -157,7 +157,7 @@ def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
     """Why a gain that fresh seeds show is not recommended: the test rows contradict it."""
     on_rows = ""
     if (gain := evidence.row_gain) is not None:
-        on_rows = f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.rows} rows"
+        on_rows = f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.sample}"
     return [
         f"{measured_gain(evidence, metric)}, but the test rows, which were not used to choose, "
         f"do not confirm it{on_rows}.",

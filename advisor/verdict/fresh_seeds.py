@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
+from advisor.errors import MachineError
 from advisor.randomness import mix
 from advisor.search.limits import seconds_for_a_training
 from advisor.search.search import Event, Search
@@ -144,6 +145,32 @@ class FreshSeedRuns:
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
     ) -> list[list[FreshScore]]:
         """Results that have the score of the test rows, which are read here for the first time."""
+        # Answers that were damaged since are made once more.
+        for _ in range(2):
+            self._score_test_rows_once(phase, arms, seeds)
+        return self._scores_of(phase, arms, seeds)
+
+    def answers(self, phase: Phase, arm: Candidate, seed: Seed) -> Answers | None:
+        """What the metric read of every test row, and the targets; None where the training broke.
+
+        Raises `MachineError` where the file of them is gone or damaged.
+        """
+        if self._scores[self._run(phase, arm, seed)].why:
+            return None
+        saved = self._kept_answers(phase, arm, seed)
+        if saved is None:
+            raise MachineError(
+                f"What {arm.label} answered on the test rows was written to "
+                f"{self._answers_file(self._run(phase, arm, seed))}, and is gone or damaged."
+            )
+        return saved["output"], saved["target"]
+
+    # --------------------------------------------------------------------------------------------
+
+    def _score_test_rows_once(
+        self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
+    ) -> None:
+        """Score the test rows for trainings without that score, or that have lost its answers."""
         jobs: dict[FreshRun, Job] = {}
         lines: dict[FreshRun, str] = {}
         for seed in seeds:
@@ -151,9 +178,8 @@ class FreshSeedRuns:
                 run = self._run(phase, arm, seed)
                 if self._scores[run].why:
                     continue
-                # A study that was stopped may have the score and have lost the answers.
                 is_scored = self._scores[run].test is not None
-                if not is_scored or self.answers(phase, arm, seed) is None:
+                if not is_scored or self._kept_answers(phase, arm, seed) is None:
                     jobs[run] = self._test(phase, arm, seed)
                     lines[run] = f"{arm.label}: test rows scored"
 
@@ -162,20 +188,11 @@ class FreshSeedRuns:
             if why:
                 why = f"on the test rows: {why}"
             self._save(run, replace(self._scores[run], test=outcome.test, why=why))
-        return self._scores_of(phase, arms, seeds)
 
-    def answers(self, phase: Phase, arm: Candidate, seed: Seed) -> Answers | None:
-        """What the metric read of every test row, and the targets.
-
-        None where the training broke, and where there is no file of them that can be read.
-        """
-        if self._scores[self._run(phase, arm, seed)].why:
-            return None
+    def _kept_answers(self, phase: Phase, arm: Candidate, seed: Seed) -> dict[str, Any] | None:
+        """The file of the answers; None where there is none that can be read."""
         job = self._test(phase, arm, seed)
-        saved = kept_file(job, str(job.test), job.to_epoch).read("cpu")
-        return None if saved is None else (saved["output"], saved["target"])
-
-    # --------------------------------------------------------------------------------------------
+        return kept_file(job, str(job.test), job.to_epoch).read("cpu")
 
     def _run(self, phase: Phase, arm: Candidate, seed: Seed) -> FreshRun:
         return FreshRun(phase, arm.label, arm.json_params(), self._number(phase, seed))

@@ -50,12 +50,20 @@ class RowGain(Record):
         mean: *higher is better*, averaged over seeds, in units of the metric.
         low, high: the interval.
         rows: how many test rows there are.
+        groups: how many groups they are of, where rows belong together; else None.
     """
 
     mean: float
     low: float
     high: float
     rows: int
+    groups: int | None = None
+
+    @property
+    def sample(self) -> str:
+        """What the interval rests on: `40 rows`, or `40 rows of 8 groups`."""
+        rows = f"{self.rows} row" + ("" if self.rows == 1 else "s")
+        return rows if self.groups is None else f"{rows} of {self.groups} groups"
 
     @property
     def error(self) -> float:

@@ -103,11 +103,9 @@ class Prepared:
     def overlap(self) -> float:
         """Validation rows for each training row, where every seed draws both from the same rows.
 
-        0 where the user fixed them.
+        0 where the user fixed them, or time does. Rows that belong together count once.
         """
-        if not self.source.redraws:
-            return 0.0
-        return self.facts.sizes["valid"] / self.facts.sizes["train"]
+        return self.source.overlap(self.study.seed)
 
     def splits(self, seed: int) -> Splits:
         """The splits of one seed."""
@@ -220,6 +218,8 @@ def read_data(ref: StudyRef, study: Study) -> Source:
         unlabeled=task.unlabeled,
         target=task.target,
         kind=task.kind,
+        group=task.group,
+        time=task.time,
         seed=study.seed,
         folder=ref.folder(),
         definitions_only=ref.definitions_only,

@@ -24,6 +24,8 @@ TASK_WORDS = (
     "valid",
     "test",
     "unlabeled",
+    "group",
+    "time",
     "vectors",
     "target",
     "metric",

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import signal
+import threading
+import time
 
 import optuna
 import pytest
@@ -10,7 +14,7 @@ from optuna.distributions import CategoricalDistribution
 from advisor import InputError
 from advisor.host.host import load
 from advisor.store.database import Database
-from advisor.store.query import read
+from advisor.store.query import Limits, ask, read
 from advisor.store.views import SCHEMA
 
 SLOTS = ("activation", "initializer")
@@ -243,3 +247,50 @@ def test_a_database_that_only_optuna_has_written_is_told_so(tmp_path, name):
 def test_an_unknown_kind_of_database_is_refused(url):
     with pytest.raises(InputError, match=f"The study database {re.escape(url)} cannot be"):
         read(url, "advisor_trials")
+
+
+# --- questions without an end -------------------------------------------------------------------
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n"
+
+
+@pytest.mark.parametrize("what", ["COUNT(*)", "i"])
+def test_a_question_that_takes_too_long_is_stopped_and_says_what_to_do(url, what):
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"no answer within 0\.3 s") as refused:
+        ask(url, ENDLESS.format(what), Limits(seconds=0.3))
+    assert time.monotonic() - began < 30
+    assert "--seconds" in str(refused.value)
+
+
+def test_what_is_left_behind_of_a_question_is_one_thread_that_ends_with_the_process(url):
+    with pytest.raises(InputError):
+        ask(url, ENDLESS.format("COUNT(*)"), Limits(seconds=0.1))
+    named = [each for each in threading.enumerate() if each.name == "advisor query"]
+    assert all(each.daemon for each in named)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+def test_an_interrupt_stops_a_question_without_a_limit(url):
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ask(url, ENDLESS.format("COUNT(*)"), Limits())
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    ("limit", "rows", "is_cut"), [(1, 1, True), (2, 2, False), (3, 2, False), (None, 2, False)]
+)
+def test_a_limit_of_rows_says_whether_there_are_more(url, limit, rows, is_cut):
+    answer = ask(url, "SELECT number FROM advisor_trials", Limits(rows=limit))
+    assert (len(answer.rows), answer.is_cut) == (rows, is_cut)
+
+
+def test_rows_without_an_end_are_read_to_the_limit(url):
+    answer = ask(url, ENDLESS.format("i"), Limits(rows=3))
+    assert (answer.rows, answer.is_cut) == ([(1,), (2,), (3,)], True)
+
+
+def test_two_columns_of_one_name_are_both_given(url):
+    assert read(url, "SELECT 1 AS a, 2 AS a") == (["a", "a"], [(1, 2)])

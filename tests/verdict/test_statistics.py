@@ -266,3 +266,21 @@ def test_a_metric_that_cannot_be_computed_on_most_resamples_has_no_interval():
     assert row_gain(METRICS["auc"], [((scores, target), (scores, target))], 0) is not None
     lonely = torch.zeros(3, dtype=torch.long)
     assert row_gain(METRICS["auc"], [((scores[:3], lonely), (scores[:3], lonely))], 0) is None
+
+
+def test_the_error_of_a_gain_on_test_rows_counts_groups_and_not_rows():
+    # Twenty groups of twenty rows that are all right or all wrong: twenty facts, not four hundred.
+    generator = torch.Generator().manual_seed(0)
+    group = torch.arange(400) // 20
+    better = (torch.rand(20, generator=generator) < 0.6)[group]
+    target = torch.ones(400, dtype=torch.long)
+    answers = [
+        torch.stack([~right, right], 1).float() for right in (torch.zeros(400).bool(), better)
+    ]
+    pairs = [((answers[0], target), (answers[1], target))] * 2
+    accuracy = METRICS["accuracy"]
+    by_row, by_group = row_gain(accuracy, pairs, 0), row_gain(accuracy, pairs, 0, group)
+    assert by_row.mean == by_group.mean
+    assert by_group.error == pytest.approx(by_row.error * 20**0.5, rel=0.25)
+    assert (by_row.sample, by_group.sample) == ("400 rows", "400 rows of 20 groups")
+    assert row_gain(accuracy, pairs, 0, torch.zeros(400)) is None
