@@ -130,7 +130,7 @@ class Source:
         """
         if not self.redraws:
             return 0.0
-        train, valid = self._layout.draw(self._target.class_numbers, seed)
+        train, valid = self._layout.draw(self._target.strata, seed)
         groups = self._layout.keys.groups
         if groups is not None:
             train, valid = np.unique(groups[train]), np.unique(groups[valid])
