@@ -37,6 +37,9 @@ class Task:
         target: what to predict: the column of a table, or several columns (`["a", "b"]` or
             `"a,b"`); the key of items that are dictionaries, or the position in items that are
             tuples (the last, if not said).
+        weights: how much rows count in training: `balanced` (every class alike), a weight by class
+            (`{"no": 1, "yes": 20}`), the name of a column or key of weights, or an array with one
+            entry for each row to train on.
         loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and
             the target. It gets what the model returns, or the tensor that `output` chooses; losses
             of torch always get a tensor.
@@ -74,6 +77,7 @@ class Task:
     target: str | Sequence[str] | None = field(default=None, kw_only=True)
     group: Any = field(default=None, kw_only=True)
     time: Any = field(default=None, kw_only=True)
+    weights: Any = field(default=None, kw_only=True)
     loss: Callable[..., Any] | None = field(default=None, kw_only=True)
     metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
@@ -108,6 +112,11 @@ def _task_faults(task: Task) -> Iterator[str]:
                 f"Task({name}={key!r}): give the name of a column, or an array with one entry for "
                 "each row."
             )
+    if task.weights is not None and not (hasattr(task.weights, "__len__") and len(task.weights)):
+        yield (
+            f"Task(weights={task.weights!r}): give 'balanced', a weight by class, the name of a "
+            "column, or an array with one entry for each row."
+        )
     # True and False are numbers to Python, and no positions to a person.
     if isinstance(task.output, bool) or not isinstance(task.output, int | str | None):
         yield (

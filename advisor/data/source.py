@@ -24,6 +24,7 @@ from advisor.data.row_keys import GROUP, TIME, names_of, note_split, row_keys, t
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
+from advisor.data.weights import WEIGHTS, Weights, check_order, is_of_rows, weights_for
 from advisor.errors import InputError, listing
 from advisor.nested import tensors_in
 from advisor.randomness import preserved
@@ -66,6 +67,7 @@ class Source:
     _inputs: Inputs = field(repr=False)
     _target: Target = field(repr=False)
     _layout: Layout = field(repr=False)
+    _weights: Weights | None = field(repr=False, default=None)
 
     def splits(self, seed: int) -> Splits:
         """The four splits: train and valid drawn with `seed` unless the user gave valid, test
@@ -74,7 +76,7 @@ class Source:
         Means, deviations and medians are those of this seed's training rows. All splits of all
         seeds share the tensors of the source.
         """
-        return _split(self._inputs, self._target, self._layout, seed)
+        return _split(self._inputs, self._target, self._layout, seed, self._weights)
 
     def digests(self, splits: Splits) -> dict[str, str]:
         """Digests of the rows and of how they were split, by what messages call them.
@@ -103,6 +105,11 @@ class Source:
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
 
+        weights = self._weights
+        if weights is not None and weights.of_rows is not None:
+            digests["the weights of rows"] = digest_of_rows(weights.of_rows)
+        if weights is not None and weights.of_classes is not None:
+            digests["the weights of classes"] = digest_of_rows(weights.of_classes)
         keys = self._layout.keys
         if keys.groups is not None:
             digests["the groups of rows"] = digest_of_rows(torch.from_numpy(keys.groups))
@@ -182,6 +189,7 @@ def open_source(
     folder: Path | None = None,
     group: Any = None,
     time: Any = None,
+    weights: Any = None,
     definitions_only: bool = False,
 ) -> Source:
     """Read the data, fix their structure, draw the test rows.
@@ -203,6 +211,7 @@ def open_source(
         group: the column or key whose equal values belong together, or an array with one entry for
             each row; groups are split as a whole.
         time: the column or key, or array, of the rows' times; later rows validate and test.
+        weights: `balanced`, a weight by class, or the column, key or array of the rows' weights.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
 
     Raises:
@@ -215,14 +224,17 @@ def open_source(
     notes = Notes()
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
     target = target if target is None or isinstance(target, str) else ",".join(target)
-    names = names_of(group, time)
+    of_rows = weights if is_of_rows(weights) else None
+    names = names_of(group, time, of_rows)
     read = read_splits(values, folder, notes, target, definitions_only, names)
     labelled = take_target(read, target, notes, kind)
     labelled, groups = take_column(labelled, GROUP, group)
     labelled, times = take_column(labelled, TIME, time)
+    labelled, weighed = take_column(labelled, WEIGHTS, of_rows)
     raws = {split: labelled[split] for split in SPLITS if split in labelled}
     del read, labelled
     _check_sizes(raws)
+    check_order(raws["train"], weighed)
 
     # Number the targets and lay out the rows; only a table's numbers are scaled.
     targets = encode(raws, kind, notes)
@@ -241,6 +253,7 @@ def open_source(
     del raws
     _warn_of_repeats(inputs, layout, notes)
     shares = targets.shares(layout.labelled_pool)
+    row_weights = weights_for(weights, weighed, targets, layout.labelled_pool, notes)
     facts = _facts(inputs, targets, _split(inputs, targets, layout, seed), shares)
     _warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
@@ -253,6 +266,7 @@ def open_source(
         _inputs=inputs,
         _target=targets,
         _layout=layout,
+        _weights=row_weights,
     )
 
 
@@ -287,7 +301,9 @@ def _to_inputs(splits: Mapping[str, Raw], layout: Layout, notes: Notes) -> Input
     )
 
 
-def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
+def _split(
+    inputs: Inputs, target: Target, layout: Layout, seed: int, weights: Weights | None = None
+) -> Splits:
     """The four splits of a seed, which share the tensors of `inputs`."""
     train, valid = layout.draw(target.strata, seed)
     rows = inputs.part(train)
@@ -298,7 +314,8 @@ def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
         values = target.values[torch.as_tensor(numbers)]
         return rows.subset(numbers).labelled(values)
 
-    return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled)
+    own_weights = None if weights is None else weights.subset(train)
+    return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled, own_weights)
 
 
 def _facts(inputs: Inputs, target: Target, splits: Splits, shares: Mapping[str, float]) -> Facts:

@@ -70,6 +70,10 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
         epochs = f"{study.epochs} epochs" if study.epochs else AS_NEEDED
         rows += [f"batch {prepared.batch}", epochs]
     out.print(Text("rows: " + " · ".join(rows)))
+    # What accuracy is worth depends on how many rows each class has.
+    shares = prepared.facts.shares
+    if shares:
+        print_wrapped(out, f"{what_has_shares(prepared)}: ", shares_text(shares), indent=0)
 
     for note in prepared.notes:
         print_wrapped(out, "· ", note, indent=0)

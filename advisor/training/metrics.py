@@ -17,10 +17,10 @@ from torch import Tensor
 from advisor.errors import InputError, listing, near
 from advisor.study import KINDS
 
-_CLASS_KINDS = ("classification", "binary")
+CLASS_KINDS = ("classification", "binary")
 """Kinds of tasks whose target is classes."""
 
-_NAMED_KINDS = (*_CLASS_KINDS, "multilabel")
+_NAMED_KINDS = (*CLASS_KINDS, "multilabel")
 """Kinds of tasks whose target is classes or labels."""
 
 
@@ -155,7 +155,7 @@ def rmse(output: Tensor, target: Tensor) -> float:
 
 
 _TABLE = (
-    Metric("accuracy", accuracy, kinds=_CLASS_KINDS, rows=right),
+    Metric("accuracy", accuracy, kinds=CLASS_KINDS, rows=right),
     Metric("macro_f1", macro_f1, kinds=_NAMED_KINDS),
     Metric("auc", auc, kinds=_NAMED_KINDS),
     Metric("r2", r2, min_gain=0.01, kinds=("regression",)),

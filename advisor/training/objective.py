@@ -18,8 +18,9 @@ from advisor.model.call import rows_of
 from advisor.model.tracing.output import described, pick, predictions
 from advisor.nested import mapped
 from advisor.study import Task
+from advisor.training.imbalance import imbalance
 from advisor.training.losses import Loss, head_of, unchanged
-from advisor.training.metrics import Metric, find_metric, in_units
+from advisor.training.metrics import CLASS_KINDS, Metric, find_metric, in_units
 
 if TYPE_CHECKING:
     from advisor.data import Facts
@@ -94,6 +95,8 @@ def infer(
     # What the user wrote reads the model's own output; our metrics read class scores and the like.
     loss: Loss = task.loss or head.loss
     metric = find_metric(task.metric, kind, loss)
+    unequal = imbalance(facts.shares, metric.name) if kind in CLASS_KINDS else None
+    warnings += [unequal] if unequal else []
     raw = metric.reads_raw_output or (task.loss is not None and not _keeps_head(task.loss, kind))
     answer = unchanged if raw else head.answer
 
