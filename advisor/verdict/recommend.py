@@ -26,6 +26,8 @@ from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
 from advisor.training.epoch import Epoch
+from advisor.training.floor import MEANINGS, Floor, Simple
+from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.verdict.candidates import (
     Candidate,
@@ -89,6 +91,9 @@ def recommend(
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
         *explain_choice(evidence, criterion.name, trials, history.duplicates),
     ]
+    # Simple models on the test rows, of which everything else is decided by now.
+    test = prepared.splits(seed).test
+    simple = floors(prepared.run(seed, seed), test, prepared.batch)
     # What was wrong with plugins comes before what limits this study.
     warnings = [
         *prepared.warnings,
@@ -97,6 +102,7 @@ def recommend(
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
+        *above(simple, prepared.objective.metric, evidence),
         *limits(history, chosen, criterion.metric),
     ]
 
@@ -129,7 +135,23 @@ def recommend(
         warnings=warnings,
         apply_with=_apply_with(name, chosen, model, host.built_in_slots),
         test_metric=prepared.objective.metric.name,
+        shares=dict(prepared.facts.shares),
+        floors=simple,
     )
+
+
+def above(simple: Sequence[Floor], metric: Metric, evidence: Evidence) -> Iterator[str]:
+    """A warning of a simple model that is better on the test rows than the arm to use."""
+    score = _arm_result(evidence, evidence.chosen).test
+    if score is None:
+        return
+    for floor in simple:
+        if floor.score is not None and metric.sign * (floor.score - score) > metric.worth(score):
+            yield (
+                f"A simple model does better on the test rows: {MEANINGS[floor.model]} reach"
+                f"{'' if floor.model is Simple.TREES else 'es'} {metric.name} {floor.score:.4g}, "
+                f"yours {score:.4g}."
+            )
 
 
 # --- the evidence as records --------------------------------------------------------------------
