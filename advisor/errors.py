@@ -146,13 +146,23 @@ def one_line(text: str) -> str:
     """
     # A text may have megabytes, so it is cut before it is looked at.
     words = str.split(text[: 2 * MOST_LETTERS])
-    line = _UNWRITABLE.sub(lambda found: ascii(found.group())[1:-1], " ".join(words))
+    line = visible(" ".join(words))
     is_cut = len(line) > MOST_LETTERS or len(text) > 2 * MOST_LETTERS
     return f"{line[:MOST_LETTERS]}…" if is_cut else line
 
 
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Letters that a database or a terminal refuses or obeys."""
+def visible(text: str) -> str:
+    """A text in which each letter of `OBEYED` stands as Python writes it, by its number."""
+    return OBEYED.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Letters that a terminal, a page or a database obeys or refuses instead of showing them: control
+characters but for the tab and the end of a line, what turns the direction of writing round, and
+halves of surrogate pairs.
+"""
 
 
 def left_out_of(problem: BaseException) -> str:

@@ -32,7 +32,11 @@ def start_from(seed: int) -> None:
     """Start Python's, NumPy's and torch's global random states from `seed`."""
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    # Where there is no accelerator, torch notes for each call who asked to seed one.
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 @contextmanager

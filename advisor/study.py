@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from advisor.calls import arguments_told
 from advisor.errors import InputError
 
 KINDS = ("classification", "binary", "regression", "multilabel")
 """Kinds of tasks."""
 
 
+@arguments_told
 @dataclass(frozen=True)
 class Task:
     """A way to build the model, the data, and what counts as good.
@@ -132,6 +134,7 @@ def _is_whole(value: object, at_least: int) -> bool:
     return isinstance(value, int) and value >= at_least
 
 
+@arguments_told
 @dataclass(frozen=True)
 class Study:
     """A question about a task, with a budget.

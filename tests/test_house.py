@@ -29,14 +29,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # What each room imports. A room is a folder of advisor/, or a file beside them. An arrow that is not
 # drawn here is not wanted; one that is drawn and not used is a mistake of this table.
 ARROWS = {
+    "calls": "errors",
     "errors": "",
     "user_code": "errors",
     "faults": "errors",
     "record": "",
+    "streams": "errors",
+    "__main__": "cli",
     "nested": "",
     "randomness": "",
+    "readable": "",
     "space": "",
-    "study": "errors",
+    "study": "calls errors",
     "technique": "space",
     "model": "errors",
     "loading": "errors",
@@ -48,16 +52,17 @@ ARROWS = {
     "slots": "data errors model randomness space technique training",
     "store": "errors training",
     "work": "content data diagnosis errors faults host loading model randomness slots study technique "
-    "training user_code",
-    "search": "content errors faults host model nested randomness record space store study technique "
+    "streams training user_code",
+    "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors randomness record search store study technique training "
+    "verdict": "content diagnosis errors randomness readable record search store study technique training "
     "user_code work",
-    "api": "content diagnosis errors model randomness search store study training user_code "
+    "api": "content diagnosis errors model randomness readable search store study training user_code "
     "verdict work",
-    "report": "api diagnosis errors host model randomness "
-    "search slots space store technique training verdict",
-    "cli": "api errors host loading report space store technique testing user_code verdict work",
+    "report": "api diagnosis errors host model randomness readable "
+    "search slots space store streams technique training verdict",
+    "cli": "api errors host loading report space store streams technique testing user_code verdict "
+    "work",
     "testing": "data diagnosis errors host model randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.

@@ -134,11 +134,12 @@ class DiagnosisReport:
     @cached_property
     def score(self) -> float | None:
         """What the model reaches there before it is trained; None where that is no number."""
-        prepared = self.prepared
-        valid = prepared.splits(prepared.study.seed).valid
+        prepared, seed = self.prepared, self.prepared.study.seed
         try:
+            # A model of its own, as scoring one puts it into another mode.
             with isolated(0):
-                return evaluate(self.run, valid, prepared.batch)
+                run = prepared.run(seed, seed)
+                return evaluate(run, prepared.splits(seed).valid, prepared.batch)
         except Exception:  # the user's own metric or forward may raise anything
             return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from advisor.api.begun import begun_plan
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
+from advisor.readable import counted
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
@@ -160,7 +161,7 @@ def tune_prepared(
             plan, first = pilot(prepared, plan, folder, workforce)
             workforce.deaths.forget()
             begin(records, prepared, plan, first)
-            on(Event("pilot", 1, 1, f"trials train for {plan.epochs} epochs"))
+            on(Event("pilot", 1, 1, f"trials train for {counted(plan.epochs, 'epoch')}"))
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         for note in plugin_notes(search.history.trials, plan, search.marks):
             on(Event(NOTE, 0, 0, note))

@@ -6,6 +6,7 @@ A command's module is imported when the command is run, so that `--help` loads n
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import shlex
 import shutil
@@ -17,8 +18,15 @@ import click
 
 from advisor import __version__
 from advisor.cli.signals import Signals
-from advisor.errors import AdvisorError, MachineError, near
+from advisor.errors import AdvisorError, MachineError, near, visible
 from advisor.store.location import shown
+from advisor.streams import (
+    ReaderGone,
+    answer_apart,
+    answer_stream,
+    open_missing_streams,
+    separate_answer,
+)
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 
 COMMANDS = {
@@ -36,6 +44,26 @@ COMMANDS = {
 """The commands, each a module of this package, with the lines that --help prints for them."""
 
 
+class ApartContext(click.Context):
+    """Runs a command with standard output kept for its answer.
+
+    What click prints before, such as a help, is an answer, too.
+    """
+
+    def invoke(self, *arguments: Any, **options: Any) -> Any:
+        """Call the function of a command."""
+        with answer_apart():
+            return super().invoke(*arguments, **options)
+
+
+def run_apart(command: click.Command) -> None:
+    """Let a command, and each command in it, keep standard output for its answer."""
+    command.context_class = ApartContext
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            run_apart(inner)
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one only to run it."""
 
@@ -48,17 +76,13 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"advisor.cli.{name}").command
+        run_apart(command)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. It ends quietly when the program that reads its output has ended."""
-        try:
-            with interrupts_told_apart(), kept_from_exiting():
-                return super().invoke(ctx)
-        except BrokenPipeError:
-            # Python flushes stdout at its end, which must not fail again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return None
+        """Run the command."""
+        with interrupts_told_apart(), kept_from_exiting():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing them."""
@@ -94,6 +118,7 @@ def main() -> None:
     # Before torch is imported anywhere: spinning OpenMP threads make a busy machine 30 times
     # slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    open_missing_streams()
     signals = Signals(words_after)
     try:
         signals.install()
@@ -117,17 +142,28 @@ def main() -> None:
 def run() -> int:
     """Run the command line and return the exit code. What goes wrong is one message."""
     try:
+        separate_answer()
         code = cli.main(standalone_mode=False)
+        answer_stream().flush()
+    except ReaderGone:
+        return 0
     except click.ClickException as problem:
-        problem.show()
+        message = io.StringIO()
+        problem.show(message)
+        click.echo(fit_to_show(message.getvalue()), err=True, nl=False)
         return 2
     except AdvisorError as problem:
-        click.echo(f"advisor: {problem}", err=True)
+        click.echo(f"advisor: {fit_to_show(str(problem))}", err=True)
         # What the machine refused is done by the same command, once the machine is well.
         if isinstance(problem, MachineError):
             click.echo(resume_line(), err=True, nl=False)
         return problem.exit_code
     return code if isinstance(code, int) else 0
+
+
+def fit_to_show(text: str) -> str:
+    """A message without passwords, in letters that a terminal shows."""
+    return visible(shown(text))
 
 
 def words_after(number: int) -> str:
@@ -141,7 +177,7 @@ def resume_line() -> str:
     if sys.argv[1:2] != ["tune"]:
         return ""
     same = shlex.join([*program(), *sys.argv[1:]])
-    text = f"The same command goes on where it stopped:\n  {shown(same)}\n"
+    text = f"The same command goes on where it stopped:\n  {fit_to_show(same)}\n"
     if shown(same) != same:
         text += "  (with your password in place of ***)\n"
     return text
@@ -151,7 +187,7 @@ def program() -> list[str]:
     """How this program is called from where it was called."""
     name = sys.argv[0]
     if os.path.basename(name) == "__main__.py":
-        return [sys.executable, "-m", "advisor.cli"]
+        return [sys.executable, "-m", "advisor"]
     # The script in the path is called by its name alone.
     found = shutil.which("advisor")
     is_in_path = found is not None and os.path.realpath(found) == os.path.realpath(name)

@@ -13,6 +13,7 @@ import click
 from advisor.cli.options import as_json
 from advisor.errors import InputError
 from advisor.host.host import Offer, load, offer_of
+from advisor.streams import say, say_json
 
 if TYPE_CHECKING:
     from advisor.testing import Result
@@ -54,7 +55,7 @@ def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
 
     seconds = time.perf_counter() - started
     if as_json:
-        click.echo(to_json(offer, judged, seconds))
+        say_json(to_json(offer, judged, seconds))
     else:
         show(judged, seconds)
     return 1 if is_broken else 0
@@ -95,7 +96,7 @@ def show(judged: Judged, seconds: float) -> None:
     for start in range(0, len(names), ACROSS):
         show_promises({name: judged[name] for name in names[start : start + ACROSS]})
     for line in lines_of(judged):
-        click.echo(line)
+        say(line)
 
     # The last line counts, in the order of the marks.
     results = all_results(judged)
@@ -104,7 +105,7 @@ def show(judged: Judged, seconds: float) -> None:
         count = sum(result.status == status for result in results)
         counts.append(f"{count} {mark}")
     techniques = f"{len(judged)} technique{'' if len(judged) == 1 else 's'}"
-    click.echo(f"{techniques}, {len(results)} checks: {', '.join(counts)} ({seconds:.1f} s)")
+    say(f"{techniques}, {len(results)} checks: {', '.join(counts)} ({seconds:.1f} s)")
 
 
 def show_promises(judged: Judged) -> None:

@@ -8,6 +8,7 @@ import click
 
 from advisor.cli.options import as_json
 from advisor.cli.task_options import TaskOptions, study_ref, task_options
+from advisor.streams import say_json
 
 
 @click.command("diagnose")
@@ -50,7 +51,7 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
         prepared = prepare(ref, device)
         report = diagnose(prepared, steps=steps)
     if as_json:
-        click.echo(report.to_json())
+        say_json(report.to_json())
     else:
         show_task(prepared, plan=False)
         show_report(report)

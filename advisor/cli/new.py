@@ -14,6 +14,7 @@ import click
 
 from advisor.errors import InputError, explain
 from advisor.host.host import load
+from advisor.streams import say
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ def plugin(name: str, package: bool) -> None:
 
     for template, path in files.items():
         write(path, render(template, name))
-        click.echo(f"wrote {path}")
-    click.echo("Next:")
+        say(f"wrote {path}")
+    say("Next:")
     for line in form.commands:
-        click.echo(f"  {line.format(name=name)}")
+        say(f"  {line.format(name=name)}")
 
 
 def check_name(name: str) -> None:

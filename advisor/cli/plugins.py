@@ -8,8 +8,10 @@ from dataclasses import asdict
 import click
 
 from advisor.cli.options import as_json, plugin, without
+from advisor.errors import visible
 from advisor.host.host import Plugin, load
 from advisor.report.text import show_table
+from advisor.streams import say_json
 
 COLUMNS = ("plugin", "version", "slots", "techniques", "source")
 """The columns of the table."""
@@ -24,14 +26,14 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
     # What could not be loaded does not stop the rest.
     host = load(plugins, without)
     for line in host.broken:
-        click.echo(f"advisor: {line}", err=True)
+        click.echo(visible(f"advisor: {line}"), err=True)
 
     if as_json:
         plain = [asdict(each) for each in host.plugins]
         for row in plain:
             for detail in ("built_in", "file", "content"):  # of ours
                 del row[detail]
-        click.echo(json.dumps(plain, indent=2))
+        say_json(json.dumps(plain, indent=2))
     else:
         show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import math
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.errors import InputError
+from advisor.errors import InputError, visible
 from advisor.store.json_rows import JsonRows, rows_as_json
 from advisor.store.location import storage_url
 from advisor.store.query import Limits, ask
 from advisor.store.views import SCHEMA
+from advisor.streams import answer_stream, say, say_json
 
 NO_QUESTION = (
     'advisor query needs a question: advisor query "SELECT …", '
@@ -72,7 +73,7 @@ def command(
     """
     # The schema is ours, so it needs no database.
     if schema:
-        click.echo(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
+        say(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
         return
     if not sql:
         raise InputError(NO_QUESTION)
@@ -88,11 +89,12 @@ def command(
         )
     if as_json:
         answered = rows_as_json(answer.columns, answer.rows)
-        click.echo(answered.text)
+        say_json(answered.text)
         for line in told_beside(answered):
             click.echo(line, err=True)
     elif as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([answer.columns, *answer.rows])
+        writer = csv.writer(answer_stream(), lineterminator="\n")
+        writer.writerows(map(shown_row, [answer.columns, *answer.rows]))
     else:
         from advisor.report.text import show_table
 
@@ -109,6 +111,11 @@ def told_beside(answered: JsonRows) -> Iterator[str]:
             f"advisor query: {answered.not_numbers} {values} null, because JSON has no infinity "
             "and no NaN; --csv writes them."
         )
+
+
+def shown_row(row: Sequence[Any]) -> list[Any]:
+    """A row in letters that a terminal shows; --json has the values as they are."""
+    return [visible(value) if isinstance(value, str) else value for value in row]
 
 
 def schema_text() -> str:

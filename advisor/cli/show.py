@@ -7,8 +7,10 @@ import warnings
 import click
 
 from advisor.cli.options import as_json, storage
+from advisor.errors import visible
 from advisor.store.location import storage_url
 from advisor.store.recommendations import last_recommendation
+from advisor.streams import say_exactly, say_json
 
 
 @click.command("show")
@@ -30,7 +32,7 @@ def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -
 
         show_diff(url, Recommendation.from_json(text).study)
     elif as_json:
-        click.echo(text)
+        say_json(text)
     else:
         from advisor.report.study_text import show_recommendation
         from advisor.verdict.recommendation import Recommendation
@@ -48,8 +50,8 @@ def show_diff(url: str, study: str) -> None:
         warnings.simplefilter("always")
         text = answer.diff()
     for each in raised:
-        click.echo(str(each.message), err=True)
+        click.echo(visible(str(each.message)), err=True)
     if not text:
         nothing = "no activation is changed, so there is nothing to edit."
-        click.echo(f"{answer.study}: {nothing}", err=True)
-    click.echo(text, nl=False)
+        click.echo(visible(f"{answer.study}: {nothing}"), err=True)
+    say_exactly(text)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from advisor.errors import AdvisorError
+
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 """The signals, as Python names them; there is no SIGHUP on Windows."""
 GRACE_SECONDS = 5.0
@@ -64,7 +66,7 @@ class Signals:
         # Taking down all that is imported takes seconds, in which a second signal would not be
         # ours any more.
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # nobody may read it any more
+            with suppress(OSError, ValueError, AdvisorError):  # nobody may read it any more
                 stream.flush()
         atexit._run_exitfuncs()
         os._exit(code)

@@ -9,6 +9,7 @@ from advisor.store.json_rows import rows_as_json
 from advisor.store.location import storage_url
 from advisor.store.query import read
 from advisor.store.recommendations import not_there, study_names
+from advisor.streams import say, say_json
 
 SHOWN = ("study", "verdict", "trials", "best", "metric", "seconds", "created")
 """Columns of the table; --json has them all."""
@@ -28,7 +29,7 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
     if as_json:
         # In JSON a study's name is its `name`, as in every other list.
         names = ["name" if column == "study" else column for column in columns]
-        click.echo(rows_as_json(names, rows).text)
+        say_json(rows_as_json(names, rows).text)
         return
 
     from advisor.report.text import show_table
@@ -50,7 +51,7 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     if study not in study_names(url):
         raise not_there(f"No study {study!r}", study, url)
     if not yes and not confirmed(study):
-        click.echo("Nothing was deleted.")
+        say("Nothing was deleted.")
         return
 
     from advisor.store.database import Database  # loads SQLAlchemy and Optuna
@@ -59,13 +60,13 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     # A study that runs is not deleted. Without slots the views stay as they are.
     with Database(url, None) as database, study_folder(database, study):
         database.delete(study)
-    click.echo(f"Deleted {study}.")
+    say(f"Deleted {study}.")
 
 
 def confirmed(study: str) -> bool:
     """Whether the user wants a study to be deleted; not where there is no terminal to ask."""
     try:
-        return click.confirm(f"Delete study {study!r} with all its trials?")
+        return click.confirm(f"Delete study {study!r} with all its trials?", err=True)
     except click.Abort:
-        click.echo(" (to delete without being asked: --yes)")
+        say(" (to delete without being asked: --yes)")
         return False

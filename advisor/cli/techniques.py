@@ -14,6 +14,7 @@ from advisor.errors import InputError, listing, near
 from advisor.host.host import Host, load
 from advisor.report.text import show_table
 from advisor.space import Choice, Parameter
+from advisor.streams import say, say_json
 from advisor.technique import Technique
 
 
@@ -111,11 +112,11 @@ def command(
         write_page(host, listed, page)
     if as_json:
         plain = [each.to_json() for each in listed]
-        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+        say_json(json.dumps(plain, indent=2, ensure_ascii=False))
     elif name is None or name in host.slots:
         show_list(listed)
     else:
-        click.echo("\n\n".join(each.description() for each in listed))
+        say("\n\n".join(each.description() for each in listed))
 
 
 def write_page(host: Host, listed: Sequence[OfferedTechnique], page: str) -> None:

@@ -9,6 +9,7 @@ import click
 from advisor.cli.options import as_json, grouped, storage
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
 from advisor.store.location import storage_url
+from advisor.streams import say_json
 
 OPTIONS = (
     # How much is spent.
@@ -116,7 +117,7 @@ def command(
 
     # The answer is on stdout, everything else on stderr.
     if as_json:
-        click.echo(answer.to_json())
+        say_json(answer.to_json())
     else:
         show_recommendation(answer)
     if page:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Facts:
-    """Counts, shapes and labels of an opened source; they are the same for every seed, but the sizes
-    where groups are drawn: those are of the study's own seed.
+    """Counts, shapes and labels of an opened source; they are the same for every seed, but where
+    groups are drawn, the sizes are those of the study's own seed.
 
     Attributes:
         rows: all labelled rows.

@@ -12,6 +12,7 @@ import torch
 from advisor.data.dataset_rows import CollatedRows, RowReader, row_reader
 from advisor.data.digests import digest_of_rows
 from advisor.data.items import as_inputs, as_one_of_several, split_item
+from advisor.data.known_columns import MOST_COLUMNS, KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw, RawKind
@@ -39,11 +40,13 @@ class Inputs(ABC):
         vocabulary: the token of each id, for texts.
         ids: how many different ids the inputs may hold, or None without ids.
         columns: the names of a table's columns, those of numbers first; None for what is no table.
+        pads_right: whether rows of ids have their padding behind the words.
     """
 
     vocabulary: tuple[str, ...] | None = None
     ids: int | None = None
     columns: tuple[str, ...] | None = None
+    pads_right: bool = False
 
     @abstractmethod
     def part(self, train: RowNumbers) -> Part:
@@ -64,9 +67,20 @@ class Inputs(ABC):
         return None
 
     @property
+    def known_columns(self) -> KnownColumns:
+        """The columns that can be compared with the target; none where rows are no rows of a
+        table.
+        """
+        return KnownColumns()
+
+    @property
     def readers(self) -> Mapping[str, Sequence[object]]:
         """The user's code that reads rows anew for every batch, by what it is."""
         return {}
+
+    def padded_right(self) -> Inputs:
+        """These inputs with the padding of texts behind the words; others are as they are."""
+        return self
 
     def limited(self, rows: int) -> Inputs:
         """These inputs with at most `rows` ids."""
@@ -115,6 +129,16 @@ class ArrayInputs(Inputs):
         arrays = [tensor.numpy() for tensor in elements(self._tensors)]
         rows = zip(*arrays, strict=True)
         return hashes(tuple(part.tobytes() for part in row) for row in rows)
+
+    @property
+    def known_columns(self) -> KnownColumns:
+        """The columns of one matrix of floats, by their numbers from 0."""
+        tensors = elements(self._tensors)
+        is_matrix = len(tensors) == 1 and tensors[0].ndim == 2 and tensors[0].is_floating_point()
+        # Wide matrices are pixels and the like.
+        if not is_matrix or tensors[0].shape[1] > MOST_COLUMNS:
+            return KnownColumns()
+        return KnownColumns({f"{i}": column for i, column in enumerate(tensors[0].numpy().T)})
 
     def digest(self, rows: slice) -> str:
         """A digest of the tensors' values in some neighbouring rows."""

@@ -19,6 +19,9 @@ from advisor.errors import InputError, listing, near
 # What the rows have a key for, as the options call it.
 GROUP, TIME = "group", "time"
 
+# Groups of test rows below which the user is warned.
+FEW_GROUPS = 5
+
 # Days are counted from here, as `to_numbers` does.
 FIRST_DAY = pd.Timestamp(0)
 
@@ -94,35 +97,53 @@ def row_keys(
     return RowKeys(groups, times)
 
 
-def note_split(
-    layout: Layout,
-    drawn: tuple[RowNumbers, RowNumbers],
-    group: KeyColumn | None,
-    time: KeyColumn | None,
-    notes: Notes,
+def note_times(
+    layout: Layout, drawn: tuple[RowNumbers, RowNumbers], time: KeyColumn, notes: Notes
 ) -> None:
-    """Sentences on how the rows were split, `drawn` being the rows of train and valid."""
-    keys, (train, valid) = layout.keys, drawn
-    if time is not None and keys.times is not None:
-        cuts = []
-        if layout.valid is None:
-            cuts.append(f"validation rows from {_moment(time, keys.times[valid].min())}")
-        if layout.drew_test:
-            cuts.append(f"test rows from {_moment(time, keys.times[layout.test].min())}")
-        if cuts:
-            notes.note(f"the rows are split by {time.name}, no input: {', '.join(cuts)}")
-        else:
-            notes.warn(f"{time.name} splits nothing, as you gave validation and test rows yourself")
-    if group is None or keys.groups is None:
+    """Sentences on how rows were split by time, `drawn` being the rows of train and valid."""
+    times, (train, valid) = layout.keys.times, drawn
+    if times is None:
         return
+    cuts = []
+    if layout.valid is None:
+        cuts.append(f"validation rows from {_moment(time, times[valid].min())}")
+    if layout.drew_test:
+        cuts.append(f"test rows from {_moment(time, times[layout.test].min())}")
+    if cuts:
+        notes.note(f"the rows are split by {time.name}, no input: {', '.join(cuts)}")
+    else:
+        notes.warn(f"{time.name} splits nothing, as you gave validation and test rows yourself")
 
-    # How many groups each split has, and which stand on both sides.
-    parts = {"train": train, "valid": valid, "test": layout.test}
-    numbers = {name: np.unique(keys.groups[rows]) for name, rows in parts.items()}
+    # The user's own splits may not follow time.
+    for name, rows in (("validation", valid), ("test", layout.test)):
+        early = int((times[rows] <= times[train].max()).sum())
+        if early:
+            notes.warn(
+                f"{plural(early, f'{name} row')} of {len(rows):,} are no later than the last row "
+                f"to train on, by {time.name}"
+            )
+
+
+def note_groups(
+    layout: Layout, drawn: tuple[RowNumbers, RowNumbers], group: KeyColumn, notes: Notes
+) -> None:
+    """Sentences on how groups were split, `drawn` being the rows of train and valid."""
+    groups = layout.keys.groups
+    if groups is None:
+        return
+    parts = {"train": drawn[0], "valid": drawn[1], "test": layout.test}
+    numbers = {name: np.unique(groups[rows]) for name, rows in parts.items()}
     counts = [f"{name} {len(own)}" for name, own in numbers.items()]
     notes.note(
         f"rows of one {group.name}, no input, belong together: groups of {', '.join(counts)}"
     )
+    if len(numbers["test"]) < FEW_GROUPS:
+        notes.warn(
+            f"the test rows are of {plural(len(numbers['test']), 'group')} only, so they say "
+            "little about new groups"
+        )
+
+    # Rows that are split by time, or by the user, may have their group on both sides.
     scored = np.union1d(numbers["valid"], numbers["test"])
     shared = np.intersect1d(numbers["train"], scored)
     if len(shared):
@@ -205,7 +226,7 @@ def _times(time: KeyColumn, sizes: Mapping[str, int]) -> Times:
     """A number for each row's time, NaN in splits that have none."""
     times = []
     for split, size in sizes.items():
-        cells = time.cells.get(split)
+        cells = None if split == "unlabeled" else time.cells.get(split)
         times.append(np.full(size, np.nan) if cells is None else _numbers(time, cells))
     return np.concatenate(times)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from advisor.data.checks import look_at_columns, warn_of_missing_classes, warn_of_repeats
 from advisor.data.classes import Target
 from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
@@ -20,7 +21,15 @@ from advisor.data.layout import Layout, RowNumbers, lay_out
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import SPLITS, Raw, RawKind
 from advisor.data.readers import read_splits
-from advisor.data.row_keys import GROUP, TIME, names_of, note_split, row_keys, take_column
+from advisor.data.row_keys import (
+    GROUP,
+    TIME,
+    names_of,
+    note_groups,
+    note_times,
+    row_keys,
+    take_column,
+)
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
@@ -110,6 +119,8 @@ class Source:
             digests["the weights of rows"] = digest_of_rows(weights.of_rows)
         if weights is not None and weights.of_classes is not None:
             digests["the weights of classes"] = digest_of_rows(weights.of_classes)
+        if self._inputs.pads_right:
+            digests["texts padded on the right"] = digest_of_words(["right"])
         keys = self._layout.keys
         if keys.groups is not None:
             digests["the groups of rows"] = digest_of_rows(torch.from_numpy(keys.groups))
@@ -154,6 +165,15 @@ class Source:
         with preserved():
             order = [part.order(index) for index in torch.arange(len(part)).split(batch)]
         return torch.from_numpy(groups[self._layout.test])[torch.cat(order)]
+
+    @property
+    def pads_right(self) -> bool:
+        """Whether texts have their padding behind the words."""
+        return self._inputs.pads_right
+
+    def padded_right(self) -> Source:
+        """A source of the same texts with their padding behind the words."""
+        return replace(self, _inputs=self._inputs.padded_right())
 
     def limit_vocabulary(self, rows: int) -> Source:
         """A source of the same tensors with at most `rows` ids, most frequent tokens first; other
@@ -242,7 +262,11 @@ def open_source(
     keys = row_keys(raws, groups, times, notes)
     layout = lay_out(sizes, targets.strata, seed, keys)
     drawn = layout.draw(targets.strata, seed)
-    note_split(layout, drawn, groups, times, notes)
+    if times is not None:
+        note_times(layout, drawn, times, notes)
+    if groups is not None:
+        note_groups(layout, drawn, groups, notes)
+    as_given = targets
     is_table = raws["train"].kind is RawKind.TABLE
     target_name = raws["train"].target
     if is_table and targets.what == "numbers":
@@ -251,11 +275,14 @@ def open_source(
     # The raw rows are let go of as soon as there are tensors.
     inputs = _to_inputs(raws, layout, notes)
     del raws
-    _warn_of_repeats(inputs, layout, notes)
+    row_hashes = inputs.keys()
+    if row_hashes is not None:
+        warn_of_repeats(row_hashes, layout, notes)
+        look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
     shares = targets.shares(layout.labelled_pool)
     row_weights = weights_for(weights, weighed, targets, layout.labelled_pool, notes)
     facts = _facts(inputs, targets, _split(inputs, targets, layout, seed), shares)
-    _warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
+    warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
         notes=tuple(notes.notes),
@@ -337,22 +364,3 @@ def _facts(inputs: Inputs, target: Target, splits: Splits, shares: Mapping[str, 
         vocabulary=inputs.vocabulary,
         ids=inputs.ids,
     )
-
-
-def _warn_of_repeats(inputs: Inputs, layout: Layout, notes: Notes) -> None:
-    """A warning of test rows whose inputs also stand among the rows that train is drawn from."""
-    keys = inputs.keys()
-    if keys is None:
-        return
-    repeats = int(np.isin(keys[layout.test], keys[layout.train]).sum())
-    if repeats:
-        verb = "stands" if repeats == 1 else "stand"
-        notes.warn(f"{plural(repeats, 'test row')} also {verb} in train")
-
-
-def _warn_of_missing_classes(target: Target, train: RowNumbers, notes: Notes) -> None:
-    """A warning of each class that only rows outside train have."""
-    train_values = target.values[torch.as_tensor(train)]
-    for number, name in enumerate(target.classes or ()):
-        if not (train_values == number).any():
-            notes.warn(f"no row to train on has the class {name!r}")

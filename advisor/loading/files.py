@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from advisor.errors import LEFT_OUT, InputError, explain, listing, near, near_files
+from advisor.errors import LEFT_OUT, AdvisorError, InputError, explain, listing, near, near_files
 from advisor.loading.definitions import run_definitions
 from advisor.loading.own_modules import (
     LoadedSource,
@@ -196,6 +196,9 @@ def _import_failed(what: str, filename: str, problem: BaseException, role: str) 
     if isinstance(problem, SyntaxError):
         line = problem.lineno
     where = f" at line {line}" if line else ""
+    # What advisor says of a call in the file has its own advice.
+    if isinstance(problem, AdvisorError):
+        return f"{what}{where}: {problem}"
     return (
         f"Importing {what} failed{where} ({explain(problem)}). "
         f"advisor runs the file's top-level code; {_advice(problem, role)}."
@@ -209,7 +212,13 @@ def _advice(problem: BaseException, role: str) -> str:
     if isinstance(problem, ModuleNotFoundError):
         return f"install {problem.name}, or mend the import"
     advice = 'put it under if __name__ == "__main__"'
+    if isinstance(problem, _SLIPS):
+        advice = f"mend that line or, if the file need not do it, {advice}"
     return advice + (", or use --definitions-only" if role in _BY_DEFINITIONS else "")
+
+
+_SLIPS = (TypeError, NameError, AttributeError)
+"""What is mostly a slip in the code, and seldom work that belongs elsewhere."""
 
 
 def _no_such_name(reference: Reference, module: ModuleType) -> str:

@@ -9,12 +9,13 @@ import os
 import traceback
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from advisor.errors import InputError, left_out_of, listing, near
 from advisor.loading.files import load_object
+from advisor.loading.script_values import script_values
 
 # Constructor arguments that ask for a fact about the data, without case and underscores.
 _ARGUMENT_NAMES: dict[str, tuple[str, ...]] = {
@@ -56,6 +57,9 @@ _ARGUMENT_NAMES: dict[str, tuple[str, ...]] = {
 # The fact that an argument asks for, by the name of the argument.
 _FACTS = {name: fact for fact, names in _ARGUMENT_NAMES.items() for name in names}
 
+# What a value is from that the data say.
+FROM_DATA = "the data"
+
 # Parameters that need not get an argument.
 _STAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -74,8 +78,8 @@ def load_model(spec: str, definitions_only: bool = False) -> Callable[..., Any]:
 def build_model(
     build: Callable[..., Any], facts: Mapping[str, int], arguments: Mapping[str, Any]
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """`build(**arguments)`, with required arguments that are missing inferred by name from `facts`,
-    and all that was used.
+    """`build(**arguments)`, with required arguments that are missing inferred by name from `facts`
+    or from the script that has `build`, and all that was used.
 
     Facts known from the data: `features`, `classes`, `vocabulary`, `channels`, `length`, `height`,
         `width`.
@@ -86,7 +90,9 @@ def build_model(
     kind = type(build).__name__
     _refuse_no_builder(build, kind if isinstance(build, nn.Module) else repr(build))
     name = getattr(build, "__name__", kind)
-    used = {**arguments, **_inferred(build, name, facts, arguments)}
+    used = dict(arguments)
+    for key, inferred in inferred_arguments(build, facts, arguments).items():
+        used[key] = inferred.value
     call = f"{name}({', '.join(f'{key}={value!r}' for key, value in used.items())})"
     try:
         model = build(**used)
@@ -114,28 +120,58 @@ def _refuse_no_builder(build: Any, what: str) -> None:
         )
 
 
-def _inferred(
-    build: Callable[..., Any], name: str, facts: Mapping[str, int], arguments: Mapping[str, Any]
-) -> dict[str, int]:
-    """The required arguments that were not given, as far as the data say what they are."""
+class Inferred(NamedTuple):
+    """The value of an argument that was not given, and what it is from: `the data`, or a place in
+    the script.
+    """
+
+    value: Any
+    origin: str
+
+
+def inferred_arguments(
+    build: Callable[..., Any], facts: Mapping[str, int], arguments: Mapping[str, Any]
+) -> dict[str, Inferred]:
+    """The required arguments of `build` that were not given: what the data say by the argument's
+    name, else what the script says that has `build`.
+
+    Raises InputError where an argument was given that there is not, and where some that are
+    required are known from neither; the message names all of them.
+    """
+    name = getattr(build, "__name__", type(build).__name__)
     try:
         parameters = inspect.signature(build).parameters
     except (TypeError, ValueError):  # a builtin
         return {}
     _refuse_unknown(name, parameters, arguments)
 
-    inferred = {}
+    required = []
     for key, parameter in parameters.items():
         has_default = parameter.default is not parameter.empty
-        if key in arguments or has_default or parameter.kind in _STAR:
-            continue
+        if key not in arguments and not has_default and parameter.kind not in _STAR:
+            required.append(key)
+
+    # The data go first: a script may have been written for others.
+    inferred = {}
+    for key in required:
         value = _fact_for(key, facts)
-        if parameter.kind is parameter.POSITIONAL_ONLY or value is None:
-            raise InputError(
-                f"{name} needs an argument {key!r} that cannot be inferred from the data; "
-                f"give it: --model-arg {key}=VALUE."
-            )
-        inferred[key] = value
+        if value is not None:
+            inferred[key] = Inferred(value, FROM_DATA)
+    unknown = [key for key in required if key not in inferred]
+    for key, found in script_values(build, unknown).items():
+        inferred[key] = Inferred(*found)
+
+    # What is passed by position alone cannot be given by name.
+    missing = [key for key in required if key not in inferred]
+    kinds = {key: parameters[key].kind for key in required}
+    missing += [key for key in inferred if kinds[key] is inspect.Parameter.POSITIONAL_ONLY]
+    if missing:
+        what = "an argument" if len(missing) == 1 else "arguments"
+        give = " ".join(f"--model-arg {key}=VALUE" for key in missing)
+        raise InputError(
+            f"{name} needs {what} {listing(map(repr, missing))} that cannot be inferred from the "
+            f"data, and that its file does not say; give: {give}"
+        )
     return inferred
 
 

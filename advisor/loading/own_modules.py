@@ -160,8 +160,13 @@ def _has_namesake(source: LoadedSource, folders: Sequence[Path]) -> bool:
     return any((folder / name).is_file() for folder in folders for name in names)
 
 
+def is_installed(path: Path) -> bool:
+    """Whether a file is one of Python's own, or of an installed library."""
+    return path.is_relative_to(_STANDARD_LIBRARY) or not _INSTALLED.isdisjoint(path.parts)
+
+
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:
     """Whether a file belongs to the user, and lies in one of these folders or below."""
-    if path.is_relative_to(_STANDARD_LIBRARY) or not _INSTALLED.isdisjoint(path.parts):
+    if is_installed(path):
         return False
     return any(path.is_relative_to(folder) for folder in folders)

@@ -57,6 +57,14 @@ def left_out(model: nn.Module, batch: Any) -> list[str]:
     return [str(key) for key in as_tuple(batch)[0] if key not in keywords]
 
 
+def passed_whole(model: nn.Module, batch: Any) -> list[str] | None:
+    """The keys of a batch that goes into `forward` as one dictionary; None of other batches."""
+    positional, _ = arguments(model, batch)
+    if len(positional) != 1 or not isinstance(positional[0], Mapping):
+        return None
+    return list(map(str, positional[0]))
+
+
 def rows_of(batch: Any) -> int | None:
     """How many rows a batch has, by its first tensor; None where no tensor has rows."""
     for leaf in leaves(batch, (PackedSequence, Tensor)):

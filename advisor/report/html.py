@@ -10,12 +10,14 @@ from typing import Any
 
 import jinja2
 
-from advisor.errors import AdvisorError, InputError, MachineError, explain
+from advisor.errors import AdvisorError, InputError, MachineError, explain, visible
 from advisor.report.text import cell, number
 
 
 def render(template: str, **values: Any) -> str:
-    """A page as text; whatever comes from the user's model, data or plugins is escaped."""
+    """A page as text; whatever comes from the user's model, data or plugins is escaped, and control
+    characters stand as Python writes them.
+    """
     # A name that a template has and we do not give is an error, not an empty text.
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("advisor.report"),
@@ -23,7 +25,7 @@ def render(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(number=number, cell=cell)
-    return environment.get_template(template).render(**values)
+    return visible(environment.get_template(template).render(**values))
 
 
 def write_html(text: str, path: str) -> Path:

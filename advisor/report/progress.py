@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +17,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from advisor.errors import visible
+from advisor.report.text import console
 from advisor.search.search import NOTE, Event, Listener
 
 TITLES = {
@@ -61,15 +61,15 @@ def _live_line() -> Iterator[Listener]:
         BarColumn(BAR_COLUMNS),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False)) as bars:
+    with Progress(*columns, console=console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(event: Event) -> None:
             """Move the bar of the event's stage."""
             if event.stage == NOTE:
-                bars.console.print(f"note: {escape(event.text)}", soft_wrap=True)
+                bars.console.print(f"note: {event.text}", soft_wrap=True)
                 return
             title = TITLES.get(event.stage, event.stage)
             group = event.stage if event.stage in OWN_BAR else "search"
@@ -77,7 +77,7 @@ def _live_line() -> Iterator[Listener]:
             if group not in tasks:
                 tasks[group] = bars.add_task(title, total=event.total, text="")
             # The line must not wrap: the bar would be drawn again below.
-            text = escape(event.text)[: max(0, bars.console.width - OTHER_COLUMNS)]
+            text = visible(event.text)[: max(0, bars.console.width - OTHER_COLUMNS)]
             bars.update(
                 tasks[group], completed=event.done, total=event.total, description=title, text=text
             )
@@ -91,7 +91,7 @@ def _plain_lines() -> Listener:
     def show(event: Event) -> None:
         """Print a line, unless there was one just now."""
         if event.stage == NOTE:
-            print(f"note: {event.text}", file=sys.stderr, flush=True)  # noqa: T201  # as below
+            print(f"note: {visible(event.text)}", file=sys.stderr, flush=True)  # noqa: T201  # as below
             return
         # The last event of a stage is always shown, the others now and then.
         title, now = TITLES.get(event.stage, event.stage), time.monotonic()
@@ -100,7 +100,7 @@ def _plain_lines() -> Listener:
         last[title] = now
         line = f"{title} {event.done}/{event.total}"
         if event.text:
-            line += f": {event.text}"
+            line += f": {visible(event.text)}"
         print(line, file=sys.stderr, flush=True)  # noqa: T201  # this is what it is for
 
     return show

@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from advisor.readable import rate_text
 from advisor.search.arm import arm_label
 from advisor.search.plan import RATE, Plan
 from advisor.store.query import read
@@ -85,7 +86,7 @@ class ShownTrial:
             score = f"{self.score:.4g}"
         sentence = f"trial {self.number}, {self.arm}: {score}"
         if self.rate is not None:
-            sentence += f", lr {self.rate:.3g}"
+            sentence += f", lr {rate_text(self.rate)}"
         if self.why:
             sentence += f"; {self.why}"
         return sentence

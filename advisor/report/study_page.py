@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from advisor.readable import counted, mean_text, rate_text, rounded
+from advisor.report.floors_text import beside_the_scores
 from advisor.report.gain_plots import plot_costs, plot_gain, plot_pairs
 from advisor.report.html import render, write_html
 from advisor.report.search_plots import KINDS, plot_curves, plot_rates, plot_trials
@@ -26,6 +28,7 @@ from advisor.report.study_words import (
     group_skips,
     metric_of_test_rows,
     paired_seeds,
+    test_text,
 )
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.report.text import cell
@@ -116,15 +119,16 @@ def facts(recommendation: Recommendation) -> list[Fact]:
     # The second number of a pair is that of the recommended arm, where it is another one.
     base = recommendation.baseline
     best = recommendation.recommended if recommendation.verdict == Verdict.CHANGE else None
-    scores = change(base.mean, best.mean if best else None)
-    tests = change(base.test, best.test if best else None)
-    seconds = change(base.seconds, best.seconds if best else None, " s")
+    scores = " → ".join(mean_text(arm.scores) for arm in (base, best) if arm)
+    tests = " → ".join(test_text(arm.test, recommendation) for arm in (base, best) if arm)
+    seconds = " → ".join(f"{cell(arm.seconds)} s" for arm in (base, best) if arm)
     test_rows = f"test rows {metric_of_test_rows(recommendation)}".strip()
     return [
         (recommendation.metric, scores, meaning_of_scores(recommendation)),
         *measured_gain(recommendation),
         (test_rows, tests, meaning_of_test_rows(recommendation)),
-        ("cost", seconds, f"a training of {recommendation.epochs} epochs"),
+        ("cost", seconds, f"a training of {counted(recommendation.epochs, 'epoch')}"),
+        *[(name, "", line) for name, line in beside_the_scores(recommendation)],
         settings(recommendation.params),
     ]
 
@@ -137,7 +141,7 @@ def meaning_of_scores(recommendation: Recommendation) -> str:
     if not gain.arm or recommendation.verdict == Verdict.CHANGE:
         return text
     score = recommendation.baseline.mean + recommendation.sign * gain.mean
-    return f"{text}; {arm_label(gain.arm)} reaches {score:.4g}"
+    return f"{text}; {arm_label(gain.arm)} reaches {rounded(score, gain.error)}"
 
 
 def meaning_of_test_rows(recommendation: Recommendation) -> str:
@@ -161,19 +165,12 @@ def measured_gain(recommendation: Recommendation) -> list[Fact]:
     rows = [("gain", gain_and_interval(gain), interval)]
     if gain.searched is not None:
         warning = "on the one seed that chose it; on average too good, by selection"
-        rows.append(("the search promised", f"{gain.searched:+.4g}", warning))
+        promised = rounded(gain.searched, gain.error, sign=True)
+        rows.append(("the search promised", promised, warning))
     enough = f"from {cell(recommendation.min_gain)}"
-    power = f"a true gain of {gain.detectable:.4g} would be seen with 80 % probability"
+    power = f"a true gain of {gain.detectable:.2g} would be seen with 80 % probability"
     rows.append(("worth a change", enough, power))
     return rows
-
-
-def change(before: float | None, after: float | None, unit: str = "") -> str:
-    """A number of the user's model, and that of the recommended arm where it is another one."""
-    text = f"{cell(before)}{unit}"
-    if after is None:
-        return text
-    return f"{text} → {cell(after)}{unit}"
 
 
 def settings(params: Mapping[str, Any]) -> Fact:
@@ -181,6 +178,8 @@ def settings(params: Mapping[str, Any]) -> Fact:
     # The learning rate is the first of the parameters.
     texts = []
     for name, value in params.items():
-        texts.append(f"{name.removeprefix('training.')} {cell(value)}")
+        is_rate = name.startswith("training.")
+        text = rate_text(value) if is_rate else cell(value)
+        texts.append(f"{name.removeprefix('training.')} {text}")
     rate, *others = texts or ["–"]
     return "trained with", rate, ", ".join(others)

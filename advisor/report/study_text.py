@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from advisor.errors import visible
+from advisor.readable import counted, mean_text, rate_text, rounded
+from advisor.report.floors_text import CLASSES, beside_the_scores
 from advisor.report.study_words import (
+    error_of_score,
     gain_and_interval,
     group_skips,
     metric_of_test_rows,
     paired_seeds,
+    test_text,
 )
 from advisor.report.text import MOST, cell, console, print_section, print_wrapped
-from advisor.search.arm import arm_label
+from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.training.ended import EARLY_STEPS, Ended
+from advisor.training.imbalance import shares_text
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import CutTrial, SingleTechnique, Verdict
 
@@ -37,6 +43,10 @@ AS_NEEDED = "as many epochs as your model needs"
 """How long a training is where the user gives no number."""
 OF_TRAINING = "training."
 """How the names of the settings begin that every training has."""
+OWN = "your model as it is"
+"""What the arm that changes nothing is called among others."""
+BEATEN = "beaten on the few seeds that chose; the verdict rests on others"
+"""What is said beside the user's model where the seeds that chose an arm prefer another one."""
 GROUPS = {
     Ended.NOT_TRAINED: "before training",
     Ended.NOT_FINITE: "with numbers that are not finite",
@@ -67,13 +77,13 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
     sizes = prepared.facts.sizes
     rows = [f"{name} {sizes[name]}" for name in SPLITS if sizes.get(name)]
     if plan:
-        epochs = f"{study.epochs} epochs" if study.epochs else AS_NEEDED
+        epochs = counted(study.epochs, "epoch") if study.epochs else AS_NEEDED
         rows += [f"batch {prepared.batch}", epochs]
     out.print(Text("rows: " + " · ".join(rows)))
     # What accuracy is worth depends on how many rows each class has.
     shares = prepared.facts.shares
     if shares:
-        print_wrapped(out, f"{what_has_shares(prepared)}: ", shares_text(shares), indent=0)
+        out.print(Text(f"{CLASSES}: {shares_text(shares)} of the rows"))
 
     for note in prepared.notes:
         print_wrapped(out, "· ", note, indent=0)
@@ -88,14 +98,14 @@ def show_recommendation(recommendation: Recommendation) -> None:
     title = headline(recommendation)
     out.print(Text(f"\n{title}\n", style=f"bold {color}"))
     # The numbers stand in a column of their own.
-    for name, line in key_numbers(recommendation):
+    for name, line in [*key_numbers(recommendation), *beside_the_scores(recommendation)]:
         print_wrapped(out, name.ljust(NAME_COLUMNS), line)
     show_evidence(out, recommendation)
 
     # Code to copy is never wrapped.
     out.print(Text("\nApply it", style="bold"))
     for line in recommendation.apply_with:
-        print(f"  {line}", file=out.file)
+        print(f"  {visible(line)}", file=out.file)
     show_spent(out, recommendation)
 
 
@@ -120,14 +130,14 @@ def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
         return numbers_of_a_change(recommendation)
     # Nothing changes, so there is one model, and another that was as near as any.
     baseline = recommendation.baseline
-    score = cell(baseline.mean)
-    test = with_metric(recommendation, cell(baseline.test))
+    score = mean_text(baseline.scores)
+    test = with_metric(recommendation, test_text(baseline.test, recommendation))
     rate, decay, *_ = settings(recommendation)
     return [
         (recommendation.metric, f"{score} (test {test})"),
         ("best other", best_other_arm(recommendation)),
         *promised_gain(recommendation),
-        ("with", f"{rate}, {decay}, {recommendation.epochs} epochs"),
+        ("with", f"{rate}, {decay}, {counted(recommendation.epochs, 'epoch')}"),
     ]
 
 
@@ -135,22 +145,22 @@ def numbers_of_a_change(recommendation: Recommendation) -> list[tuple[str, str]]
     """What was measured where another arm is recommended: each number of both arms."""
     baseline = recommendation.baseline
     recommended = recommendation.recommended
-    scores = f"{cell(baseline.mean)} → {cell(recommended.mean)}"
+    scores = f"{mean_text(baseline.scores)} → {mean_text(recommended.scores)}"
     seconds = f"{baseline.seconds:.2g} s → {recommended.seconds:.2g} s"
     return [
         (recommendation.metric, scores),
         ("gain", measured_gain(recommendation)),
         *promised_gain(recommendation),
         ("test", scores_on_test_rows(recommendation)),
-        ("cost", f"{seconds} a training of {recommendation.epochs} epochs"),
+        ("cost", f"{seconds} a training of {counted(recommendation.epochs, 'epoch')}"),
         ("with", ", ".join(settings(recommendation))),
     ]
 
 
 def scores_on_test_rows(recommendation: Recommendation) -> str:
     """The scores of both models on the test rows, with the gain where these rows say one."""
-    before = cell(recommendation.baseline.test)
-    after = cell(recommendation.recommended.test)
+    before = test_text(recommendation.baseline.test, recommendation)
+    after = test_text(recommendation.recommended.test, recommendation)
     scores = with_metric(recommendation, f"{before} → {after}")
     # Without a gain on these rows, the two scores are all that can be said.
     gain = recommendation.gain.test
@@ -192,7 +202,8 @@ def promised_gain(recommendation: Recommendation) -> list[tuple[str, str]]:
     if searched is None:
         return []
     warning = "on the one seed that chose it, hence not to be trusted"
-    return [("in search", f"{searched:+.4g} {warning}")]
+    promised = rounded(searched, recommendation.gain.error, sign=True)
+    return [("in search", f"{promised} {warning}")]
 
 
 def settings(recommendation: Recommendation) -> list[str]:
@@ -202,8 +213,8 @@ def settings(recommendation: Recommendation) -> list[str]:
     rate = params.get("training.lr", 0)
     decay = params.get("training.weight_decay", 0)
     lines = [
-        f"lr {rate:.3g}",
-        f"weight decay {decay:.3g}",
+        f"lr {rate_text(rate)}",
+        f"weight decay {rate_text(decay)}",
     ]
     for name, value in params.items():
         if not name.startswith(OF_TRAINING):
@@ -254,18 +265,19 @@ def diagnosed(recommendation: Recommendation) -> list[str]:
 
 def single_techniques(recommendation: Recommendation) -> list[str]:
     """A line for each of the best techniques, and what can be said of all of them."""
-    # The user's model comes first among them; it has no slot.
+    # The user's model is among them; it has no slot, and what beats it here is seen beside it.
     techniques = [each for each in recommendation.isolation if each.slot is not None]
-    lines = best_techniques(techniques)
+    lines = best_techniques(recommendation.isolation) if techniques else []
     for each in techniques:
         if each.identical:
             lines.append(f"{each.slot} {each.technique}: identical to your model")
 
     # How fair the comparison was, and which slot mattered.
+    tried = [each.trials for each in techniques if each.trials]
     if techniques:
-        fewest = min(each.trials for each in recommendation.isolation)
-        count = f"{len(techniques)} techniques were tried"
-        lines.append(f"{count}, none in fewer than {fewest} trials")
+        count = counted(len(techniques), "technique")
+        fewest = f", each in at least {counted(min(tried), 'trial')}" if tried else ""
+        lines.append(f"{len(tried)} of {count} tried{fewest}")
     shares = [f"{slot} {share:.0%}" for slot, share in recommendation.importance.items()]
     if shares:
         lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
@@ -273,19 +285,27 @@ def single_techniques(recommendation: Recommendation) -> list[str]:
 
 
 def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
-    """A line for each of the best techniques that were trained to the end alone."""
+    """A line for each of the best techniques that were trained to the end alone, and one for the
+    user's model, in the order of their scores.
+    """
     measured: list[tuple[float, str]] = []
+    own: list[tuple[float, str]] = []
+    width = max((each.gain.high - each.gain.low for each in techniques if each.gain), default=0.0)
     for each in techniques:
-        if each.alone is None or each.gain is None:
+        if each.alone is None:
             continue
-        score = cell(each.alone)
-        gain = gain_and_interval(each.gain)
-        line = f"{each.slot} {each.technique}: {score}, {gain}, {each.trials} trials"
-        measured.append((each.gain.mean, line))
+        score, trials = rounded(each.alone, width / 2), counted(each.trials, "trial")
+        if each.slot is None:
+            own.append((0.0, f"{OWN}: {score}, {trials}"))
+        elif each.gain is not None:
+            gain = gain_and_interval(each.gain)
+            line = f"{each.slot} {each.technique}: {score}, {gain}, {trials}"
+            measured.append((each.gain.mean, line))
 
     # Lines of equal gains stay in their order. The section keeps two lines for what follows them.
     measured.sort(key=lambda pair: -pair[0])
-    best = measured[: MOST - 2]
+    best = [*measured[: MOST - 2], *own] if measured else []
+    best.sort(key=lambda pair: -pair[0])
     return [line for _, line in best]
 
 
@@ -307,14 +327,22 @@ def stopped_early(trials: Sequence[CutTrial]) -> list[str]:
 
 
 def pareto_front(recommendation: Recommendation) -> list[str]:
-    """The confirmed arms worth their seconds, where there is a choice."""
+    """The confirmed arms worth their seconds, where there is a choice, and the user's model."""
+    front = recommendation.front()
+    own = [cost for cost in recommendation.costs if not techniques_in(cost.choices)]
+    beaten = [cost for cost in own if cost not in front]
     lines = []
-    for cost in recommendation.front():
-        arm = arm_label(cost.choices)
-        score = cell(cost.mean)
-        seconds = f"{cost.seconds:.2g}"
-        lines.append(f"{arm}: {score} in {seconds} s")
+    for cost in [*front, *beaten]:
+        score = rounded(cost.mean, error_of_score(recommendation))
+        line = f"{arm_in_words(cost.choices)}: {score} in {cost.seconds:.2g} s"
+        # The verdict is from other seeds than these, and may be another one.
+        lines.append(f"{line}; {BEATEN}" if cost in beaten else line)
     return lines if len(lines) > 1 else []
+
+
+def arm_in_words(arm: Arm) -> str:
+    """An arm as a reader calls it."""
+    return arm_label(arm) if techniques_in(arm) else OWN
 
 
 def show_spent(out: Console, recommendation: Recommendation) -> None:
@@ -326,7 +354,7 @@ def show_spent(out: Console, recommendation: Recommendation) -> None:
         f"{trials.failed} failed",
     ]
     counts = ", ".join(parts)
-    out.print(Text(f"\n{trials.total} trials ({counts})", style="dim"))
+    out.print(Text(f"\n{counted(trials.total, 'trial')} ({counts})", style="dim"))
 
     seconds = recommendation.seconds
     search = f"search {seconds.search:.0f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from advisor.readable import counted, interval_text, rounded, standard_error
 from advisor.search.arm import Skip
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
@@ -15,16 +16,28 @@ CUT_MARK = "…"
 
 def gain_and_interval(gain: Interval | RowGain) -> str:
     """A gain with its 95 % interval: `+0.04 [+0.03, +0.05]`."""
-    # The sign is always shown, as a gain may be a loss.
-    mean = f"{gain.mean:+.4g}"
-    low = f"{gain.low:+.4g}"
-    high = f"{gain.high:+.4g}"
-    return f"{mean} [{low}, {high}]"
+    return interval_text(gain.mean, gain.low, gain.high)
+
+
+def error_of_score(recommendation: Recommendation) -> float:
+    """The standard error of a mean score on fresh seeds, as the user's model has it."""
+    return standard_error(recommendation.baseline.scores)
+
+
+def error_of_test(recommendation: Recommendation) -> float:
+    """How far a score of the test rows may be off: as its gain is, else as on other rows."""
+    gain = recommendation.gain.test
+    return gain.error if gain is not None else error_of_score(recommendation)
+
+
+def test_text(score: float | None, recommendation: Recommendation) -> str:
+    """A score of the test rows to the second digit of its error; a dash for none."""
+    return "–" if score is None else rounded(score, error_of_test(recommendation))
 
 
 def paired_seeds(gain: MeasuredGain) -> str:
     """How many pairs of trainings a gain was measured on, and how many of them broke."""
-    pairs = f"{gain.seeds} fresh paired seeds"
+    pairs = counted(gain.seeds, "fresh paired seed")
     if not gain.left_out:
         return pairs
     own, other = gain.broken

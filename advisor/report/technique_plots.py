@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from advisor.readable import counted, rounded
 from advisor.report.gain_plots import effect_kind
 from advisor.report.plot import Plot, Scale, around, around_good
-from advisor.report.study_words import gain_and_interval, shortened_text
-from advisor.report.text import cell
+from advisor.report.study_words import error_of_score, gain_and_interval, shortened_text
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Interval, SingleTechnique
 
@@ -137,8 +137,7 @@ def draw_effect(plot: Plot, y: float, technique: SingleTechnique, gain: Interval
 
 def count_trials(technique: SingleTechnique) -> str:
     """How many trials had it: `1 trial`, `3 trials`."""
-    count = technique.trials
-    return f"{count} trial" if count == 1 else f"{count} trials"
+    return counted(technique.trials, "trial")
 
 
 def untrained_techniques(recommendation: Recommendation) -> list[tuple[str, str, str]]:
@@ -157,7 +156,7 @@ def why_not_measured(recommendation: Recommendation, technique: SingleTechnique)
         return IDENTICAL
     trials = count_trials(technique)
     if technique.alone is not None:
-        score = cell(technique.alone)
+        score = rounded(technique.alone, error_of_score(recommendation))
         return f"{score} in {trials}, on one seed; its uncertainty is unknown"
 
     # The last trial with it alone that was cut gives the reason.

@@ -6,12 +6,24 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    JustifyMethod,
+    RenderHook,
+    RenderResult,
+)
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from advisor.errors import visible
+from advisor.streams import answer_stream
 
 WIDE = 200
 """Columns of a table that goes into a pipe or a file, where nothing is gained by wrapping at 80."""
@@ -23,9 +35,34 @@ MOST = 5
 
 def console(stderr: bool = False) -> Console:
     """A console as wide as the terminal, or 80 columns where there is none."""
-    stream = sys.stderr if stderr else sys.stdout
+    stream = sys.stderr if stderr else answer_stream()
     width = shutil.get_terminal_size((80, 24)).columns if stream.isatty() else 80
-    return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
+    out = Console(
+        file=stream, width=width, highlight=False, emoji=False, soft_wrap=False, markup=False
+    )
+    out.push_render_hook(VisibleHook())
+    return out
+
+
+class VisibleHook(RenderHook):
+    """Lets a console print only letters that a terminal shows, but for its own colours."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """What is printed instead."""
+        return [VisibleLines(each) for each in renderables]
+
+
+@dataclass(frozen=True)
+class VisibleLines:
+    """What rich prints, in letters that a terminal shows."""
+
+    inner: ConsoleRenderable
+
+    def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
+        """The parts of the lines."""
+        for part in out.render(self.inner, options):
+            # A part that moves the cursor is rich's own.
+            yield part if part.control else Segment(visible(part.text), part.style)
 
 
 def print_wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
@@ -42,7 +79,7 @@ def print_wrapped(out: Console, head: str, line: str, indent: int = 2) -> None:
     # A word that is longer than a line, such as a path, is not cut.
     before = indent + len(head)
     width = max(NARROWEST, out.width - before)
-    first, *rest = textwrap.wrap(line, width, break_long_words=False) or [""]
+    first, *rest = textwrap.wrap(visible(line), width, break_long_words=False) or [""]
     text = Text.assemble(" " * indent, (head, "bold"), first)
     out.print(text, soft_wrap=True)
     for more in rest:
@@ -83,14 +120,14 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str
         out.print(empty)
         return
     # A pipe has no width: a program that reads a table wants whole lines.
-    if not sys.stdout.isatty():
+    if not out.file.isatty():
         out.width = WIDE
     # Numbers stand at the right, with what is missing among them.
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, column in enumerate(columns):
         is_numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
         side: JustifyMethod = "right" if is_numeric else "left"
-        table.add_column(column, justify=side, overflow="fold")
+        table.add_column(plain_text(column), justify=side, overflow="fold")
     for row in rows:
         cells = [plain_text(value) for value in row]
         table.add_row(*cells)
@@ -98,8 +135,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str
 
 
 def plain_text(value: Any) -> Text:
-    """A value as it is: square brackets in the database are no markup."""
-    return Text(cell(value))
+    """A value as it can be shown: square brackets in the database are no markup."""
+    return Text(visible(cell(value)))
 
 
 def cell(value: Any) -> str:

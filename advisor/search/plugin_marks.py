@@ -13,6 +13,7 @@ from advisor.content.sources import Sources
 from advisor.content.tokens import combine
 from advisor.errors import listing
 from advisor.host.host import Host, Plugin
+from advisor.readable import counted
 from advisor.search.plan import Plan
 from advisor.search.trial import Trial
 from advisor.technique import Technique
@@ -116,7 +117,9 @@ def plugin_notes(trials: Sequence[Trial], plan: Plan, marks: PluginMarks) -> Ite
     # Trials that were run again, by what had changed.
     again = Counter(name for trial in trials for name in trial.again)
     for name, count in sorted(again.items()):
-        yield f"{name} has changed since it was tried: {_trials(count)} with it are run again."
+        are = "is" if count == 1 else "are"
+        trials_with_it = f"{counted(count, 'trial')} with it {are} run again"
+        yield f"{name} has changed since it was tried: {trials_with_it}."
 
 
 def _came(old: Collection[str], plan: Plan, marks: PluginMarks) -> Iterator[str]:
@@ -155,7 +158,3 @@ def _changed(known: Mapping[str, Counter[str]], marks: PluginMarks) -> Iterator[
             f"Plugin {names} {what}; only trials of techniques whose code is another one are run "
             "again."
         )
-
-
-def _trials(count: int) -> str:
-    return "1 trial" if count == 1 else f"{count} trials"

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from advisor.randomness import mix
+from advisor.readable import rate_text
 from advisor.search.arm import arm_label
 from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
@@ -247,7 +248,7 @@ class Search:
             text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
         label = arm_label(trial.arm)
         rate = trial.params[RATE]
-        self._report(trial.stage, f"trial {trial.number}: {label} lr {rate:.2g}: {text}")
+        self._report(trial.stage, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
 
     def _report(self, stage: Stage, text: str) -> None:
         total = self.prepared.study.trials

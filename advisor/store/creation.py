@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 
 import optuna
 import sqlalchemy as sa
@@ -67,11 +68,12 @@ def make_optuna_tables(connection: sa.Connection) -> None:
         connection.execute(tables.REVISION.insert().values(version_num=optuna_revision()))
 
 
+@cache
 def optuna_revision() -> str:
     """The revision of Optuna's tables, as it writes it into a new database."""
-    storage = RDBStorage("sqlite://")
+    storage = RDBStorage("sqlite://", skip_compatibility_check=True)
     try:
-        return str(storage.get_head_version())
+        return str(storage.get_current_version())
     finally:
         storage.remove_session()
         storage.engine.dispose()

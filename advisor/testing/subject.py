@@ -40,7 +40,7 @@ class Try:
     Attributes:
         run: the run afterwards.
         before: tensors of the model's `state_dict` before.
-        frozen: names of the parameters that were frozen.
+        frozen: the parameters that were frozen, by name.
         tied: names of parameters that were one tensor.
         shape: of the output before.
         returned: what `apply` returned.
@@ -51,7 +51,7 @@ class Try:
 
     run: Run
     before: dict[str, Tensor]
-    frozen: list[str]
+    frozen: dict[str, nn.Parameter]
     tied: list[frozenset[str]]
     shape: torch.Size
     touched: list[str]
@@ -222,10 +222,10 @@ def state(model: nn.Module) -> dict[str, Tensor]:
     return copies
 
 
-def frozen_in(model: nn.Module) -> list[str]:
-    """Names of the frozen parameters."""
+def frozen_in(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The frozen parameters by name."""
     parameters = model.named_parameters(remove_duplicate=False)
-    return [name for name, parameter in parameters if not parameter.requires_grad]
+    return {name: parameter for name, parameter in parameters if not parameter.requires_grad}
 
 
 def ties(model: nn.Module) -> list[frozenset[str]]:

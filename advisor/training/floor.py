@@ -18,7 +18,7 @@ class Simple(StrEnum):
 
 
 MEANINGS = {
-    Simple.MAJORITY: "the same for every row",
+    Simple.MAJORITY: "one answer for all rows",
     Simple.LINEAR: "linear model",
     Simple.TREES: "boosted trees",
 }

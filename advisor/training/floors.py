@@ -48,8 +48,7 @@ LEAST_CHANCE = 1e-7
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs of some rows, with targets `(N,)` or `(N, k)` and weights of the same shape, or None.
-    """
+    """Inputs of some rows, with targets `(N,)` or `(N, k)` and weights of one shape, or None."""
 
     inputs: Any
     target: np.ndarray[Any, Any]
@@ -258,6 +257,7 @@ class Constant:
     value: float
 
     def __call__(self, table: Table) -> np.ndarray[Any, Any]:
+        """The number for each row of a table."""
         return np.full(table.shape[0], self.value)
 
 
@@ -268,6 +268,7 @@ class Chance:
     model: Any
 
     def __call__(self, table: Table) -> np.ndarray[Any, Any]:
+        """The probability for each row of a table."""
         return np.asarray(self.model.predict_proba(table)[:, 1])
 
 

@@ -14,12 +14,13 @@ SHOWN = 8
 """Classes whose shares are shown; of more, the most frequent and the rarest."""
 
 
-def imbalance(shares: Mapping[str, float], metric: str) -> str | None:
+def imbalance(shares: Mapping[str, float], metric: str, unweighted: bool = True) -> str | None:
     """What to know where accuracy counts one class far more than another, in a sentence; else None.
 
     Arguments:
         shares: by class, its share of the rows.
         metric: the name of the study's metric.
+        unweighted: whether all rows count alike in training.
     """
     if not shares or metric != "accuracy":
         return None
@@ -30,8 +31,8 @@ def imbalance(shares: Mapping[str, float], metric: str) -> str | None:
     return (
         f"Class {most!r} has {percent(shares[most])} of the rows and {rarest!r} "
         f"{percent(shares[rarest])}: always saying {most!r} has an accuracy of "
-        f"{shares[most]:.3g}. --metric macro_f1 (or auc) counts every class alike, and "
-        "--weights balanced trains so."
+        f"{shares[most]:.3g}. --metric macro_f1 (or auc) counts every class alike"
+        f"{', and --weights balanced trains so' if unweighted else ''}."
     )
 
 

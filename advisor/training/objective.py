@@ -95,7 +95,9 @@ def infer(
     # What the user wrote reads the model's own output; our metrics read class scores and the like.
     loss: Loss = task.loss or head.loss
     metric = find_metric(task.metric, kind, loss)
-    unequal = imbalance(facts.shares, metric.name) if kind in CLASS_KINDS else None
+    unequal = (
+        imbalance(facts.shares, metric.name, task.weights is None) if kind in CLASS_KINDS else None
+    )
     warnings += [unequal] if unequal else []
     raw = metric.reads_raw_output or (task.loss is not None and not _keeps_head(task.loss, kind))
     answer = unchanged if raw else head.answer

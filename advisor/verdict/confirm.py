@@ -92,6 +92,11 @@ class Evidence:
     unmeasured: Candidate | None = None
 
     @property
+    def sampled(self) -> str:
+        """What more of would make the answer surer: `rows`, or `groups` of rows."""
+        return "groups" if self.row_gain is not None and self.row_gain.groups else "rows"
+
+    @property
     def left_out(self) -> int:
         """Pairs of seeds that do not count because one of their trainings broke."""
         return self.baseline_broke.seeds - len(self.results[self.baseline.label])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from statistics import fmean
 
 from advisor.diagnosis.finding import Finding
 from advisor.errors import listing
+from advisor.readable import counted, interval_text, mean_text, rate_text
 from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.search.plan import RATE
 from advisor.search.trial import Trial
@@ -87,7 +89,8 @@ def left_out(evidence: Evidence) -> Iterator[str]:
     whose = f"your model as it is broke on {own}"
     if arm is not evidence.baseline:
         whose += f", {arm.label} on {other}"
-    yield f"{evidence.left_out} of {own.seeds} pairs of trainings are left out: {whose}."
+    are = "is" if evidence.left_out == 1 else "are"
+    yield f"{evidence.left_out} of {own.seeds} pairs of trainings {are} left out: {whose}."
 
 
 def why_nothing_was_compared(
@@ -124,8 +127,8 @@ def what_changes_bring(evidence: Evidence, metric: str) -> Iterator[str]:
             without = "your model as it is"
         if scores_in(results.get(rest, ())):
             yield (
-                f"{slot}: {name} brings {metric} to {mean_score(results[best.label]):.4g}; "
-                f"{without} reaches {mean_score(results[rest]):.4g} "
+                f"{slot}: {name} brings {metric} to {mean_text(scores_in(results[best.label]))}; "
+                f"{without} reaches {mean_text(scores_in(results[rest]))} "
                 f"({len(scores_in(results[rest]))} {seeds})"
             )
 
@@ -147,22 +150,25 @@ def why_identical(evidence: Evidence, metric: str) -> str:
 
 
 def measured_gain(evidence: Evidence, metric: str) -> str:
-    """`initializer=he gains +0.02 accuracy [+0.01, +0.03] over your model on 5 fresh seeds`."""
+    """`initializer=he gains +0.020 accuracy [+0.011, +0.029] over your model on 5 fresh seeds`."""
     gain = evidence.gain
-    interval = f"{gain.mean:+.4g} {metric} [{gain.low:+.4g}, {gain.high:+.4g}]"
-    return f"{evidence.best.label} gains {interval} over your model on {gain.seeds} fresh seeds"
+    interval = interval_text(gain.mean, gain.low, gain.high, metric)
+    gains = "gains" if gain.mean > 0 else "does not gain:"
+    seeds = counted(gain.seeds, "fresh seed")
+    return f"{evidence.best.label} {gains} {interval} over your model on {seeds}"
 
 
 def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
     """Why a gain that fresh seeds show is not recommended: the test rows contradict it."""
     on_rows = ""
     if (gain := evidence.row_gain) is not None:
-        on_rows = f": {gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}] over {gain.sample}"
+        interval = interval_text(gain.mean, gain.low, gain.high)
+        on_rows = f": {interval} over {gain.sample}"
     return [
         f"{measured_gain(evidence, metric)}, but the test rows, which were not used to choose, "
         f"do not confirm it{on_rows}.",
-        "The gain may be specific to the train and validation rows; only more rows, not more "
-        "seeds, can show it.",
+        f"The gain may be specific to the train and validation rows; only more {evidence.sampled}, "
+        "not more seeds, can show it.",
     ]
 
 
@@ -179,10 +185,11 @@ def why_kept(evidence: Evidence, metric: str) -> list[str]:
     """Why the model is to be kept, and how large a gain would have been seen."""
     gain, least = evidence.gain, evidence.min_gain
     result = f"The best other arm, {measured_gain(evidence, metric)}"
-    power = f"A true gain of {gain.detectable:.3g} would have been seen with 80 % probability"
+    power = f"A true gain of {gain.detectable:.2g} would have been seen with 80 % probability"
     if gain.mean < least:
         return [f"{result}; a change is worth it from {least:.3g}.", f"{power}."]
-    needed = f"about {gain.needed} seeds" if gain.needed else "more rows, not more seeds,"
+    more = f"more {evidence.sampled}, not more seeds,"
+    needed = f"about {gain.needed} seeds" if gain.needed else more
     return [f"{result}: that may be chance.", f"{power}; to tell, {needed} would be needed."]
 
 
@@ -295,15 +302,15 @@ def why_not_chosen(evidence: Evidence, other: Candidate, criterion: Criterion) -
         broke = evidence.best_broke
     if broke.times:
         return f"broke on {broke}"
-    own, top = mean_score(results[other.label]), mean_score(results[best.label])
+    mine, tops = scores_in(results[other.label]), scores_in(results[best.label])
     comparison = (
-        f"{criterion.name} {own:.4g} against {top:.4g} of {best.label} "
-        f"on {len(results[other.label])} fresh seeds (lr {other.params[RATE]:.2g})"
+        f"{criterion.name} {mean_text(mine)} against {mean_text(tops)} of {best.label} "
+        f"on {len(results[other.label])} fresh seeds (lr {rate_text(other.params[RATE])})"
     )
     pairs = len(complete_pairs(results[best.label], results[other.label]))
     if pairs > 1 and are_tied(results, best, other, evidence.min_gain):
         return f"a tie: {comparison}{what_costs_more(other, best)}"
-    is_worse = criterion.sign * (own - top) < 0
+    is_worse = criterion.sign * (fmean(mine) - fmean(tops)) < 0
     return f"{'worse' if is_worse else 'better there'}: {comparison}"
 
 
@@ -313,7 +320,7 @@ def what_costs_more(other: Candidate, best: Candidate) -> str:
     costs = []
     more = other.changes - best.changes
     if more > 0:
-        costs.append(f"{more} more change{'s' if more > 1 else ''}")
+        costs.append(counted(more, "more change"))
     if other.cost_step > best.cost_step:
         costs.append("more time before training")
     return f"; {' and '.join(costs)}" if costs else ""

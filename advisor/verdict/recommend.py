@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from advisor import __version__
 from advisor.diagnosis.technique_findings import diagnose_with
+from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
@@ -26,7 +27,7 @@ from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
 from advisor.training.epoch import Epoch
-from advisor.training.floor import MEANINGS, Floor, Simple
+from advisor.training.floor import MEANINGS, Floor
 from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.verdict.candidates import (
@@ -94,6 +95,7 @@ def recommend(
     # Simple models on the test rows, of which everything else is decided by now.
     test = prepared.splits(seed).test
     simple = floors(prepared.run(seed, seed), test, prepared.batch)
+    tested = _arm_result(evidence, chosen).test
     # What was wrong with plugins comes before what limits this study.
     warnings = [
         *prepared.warnings,
@@ -102,7 +104,7 @@ def recommend(
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
-        *above(simple, prepared.objective.metric, evidence),
+        *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric),
     ]
 
@@ -140,18 +142,16 @@ def recommend(
     )
 
 
-def above(simple: Sequence[Floor], metric: Metric, evidence: Evidence) -> Iterator[str]:
-    """A warning of a simple model that is better on the test rows than the arm to use."""
-    score = _arm_result(evidence, evidence.chosen).test
-    if score is None:
-        return
-    for floor in simple:
-        if floor.score is not None and metric.sign * (floor.score - score) > metric.worth(score):
-            yield (
-                f"A simple model does better on the test rows: {MEANINGS[floor.model]} reach"
-                f"{'' if floor.model is Simple.TREES else 'es'} {metric.name} {floor.score:.4g}, "
-                f"yours {score:.4g}."
-            )
+def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
+    """A warning of the best simple model where it is better on the test rows than `score`."""
+    scored = [(metric.sign * floor.score, floor) for floor in simple if floor.score is not None]
+    if score is None or not scored:
+        return []
+    best, floor = max(scored, key=lambda pair: pair[0])
+    if best - metric.sign * score <= metric.worth(score):
+        return []
+    reached = f"{metric.name} {floor.score:.4g}, your model {score:.4g}"
+    return [f"A simple model does better on the test rows: {MEANINGS[floor.model]} {reached}."]
 
 
 # --- the evidence as records --------------------------------------------------------------------
@@ -256,13 +256,15 @@ def too_few_trials(trials: int, openers: int, fewest: int) -> Iterator[str]:
     """
     if trials < openers:
         yield (
-            f"{trials} trials do not reach every technique once; that takes {openers}, and a fair "
+            f"{counted(trials, 'trial')} cannot try every technique once: that takes {openers}, "
+            "and a fair "
             f"comparison {FAIR_TRIALS * openers}."
         )
     elif fewest < FAIR_TRIALS:
         fair = math.ceil(FAIR_TRIALS * openers / stages.FAIR_SHARE)
         yield (
-            f"{trials} trials leave techniques with one learning rate only; a fair comparison "
+            f"With {counted(trials, 'trial')} some techniques had one learning rate only; a fair "
+            "comparison "
             f"takes about {fair}."
         )
 
@@ -271,14 +273,16 @@ def rate_at_an_end(rate: float, space: BaseDistribution) -> Iterator[str]:
     """Whether a learning rate is so near an end of its range that a better one may lie outside."""
     ends = (space.low, space.high) if isinstance(space, FloatDistribution) else ()
     if any(abs(rate / end - 1) < NEAR_EDGE for end in ends):
-        yield f"The best learning rate, {rate:.2g}, is at the edge of the range that was searched."
+        edge = "at the edge of the range that was searched"
+        yield f"The best learning rate, {rate_text(rate)}, is {edge}."
 
 
 def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator[str]:
     """Whether the second half of the training still brought a gain worth having."""
     if pilot.gains_in_second_half(metric, curve, epochs):
         yield (
-            f"Training still improved at its end; the answer holds for about {epochs} epochs. For "
+            f"Training still improved at its end; the answer holds for about "
+            f"{counted(epochs, 'epoch')}. For "
             "longer trainings, give --epochs."
         )
 
@@ -294,7 +298,8 @@ def _apply_with(
     lines = [f"model = {model}"]
     if chosen.changes:
         lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']
-    rates = f"lr={chosen.params[RATE]:.3g}, weight_decay={chosen.params[DECAY]:.3g}"
+    rate, decay = rate_text(chosen.params[RATE]), rate_text(chosen.params[DECAY])
+    rates = f"lr={rate}, weight_decay={decay}"
     changed = techniques_in(chosen.arm)
     others = {slot: name for slot, name in changed if slot not in built_in_slots}
     if others:

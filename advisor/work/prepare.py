@@ -18,7 +18,7 @@ from advisor.data.facts import Facts
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Splits
 from advisor.host.host import Host, load
-from advisor.loading.model import build_model
+from advisor.loading.model import build_model, inferred_arguments
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
@@ -28,6 +28,7 @@ from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
+from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -167,8 +168,10 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
 
     # A first model shows how many words there may be.
     with files_read() as building, isolated(mix(study.seed, "model")):
-        model, arguments = build_model(task.build, source.facts.named(), task.arguments)
+        named = source.facts.named()
+        model, arguments = build_model(task.build, named, task.arguments)
     source = with_words_for(model, source)
+    source = with_padding_for(model, source, study.seed, task.output)
 
     # The model is traced on a batch of training rows; its output for them shows what the task is.
     splits = source.splits(study.seed)
@@ -189,7 +192,9 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
 
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
-    notes = notes_on(task, model, arguments, inputs, output, rows)
+    inferred = inferred_arguments(task.build, named, task.arguments)
+    origins = {name: found.origin for name, found in inferred.items()}
+    notes = notes_on(task, model, arguments, inputs, output, rows, origins)
     files = digests_of_files(loading, building, ref.folder(), task.vectors)
     return Prepared(
         ref=ref,
@@ -201,7 +206,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
         epochs=study.epochs or epochs_for(len(train), batch),
         batch=batch,
         device=place,
-        notes=(*source.notes, *notes),
+        notes=(*source.notes, *note_on_padding(model, source), *notes),
         warnings=(*source.warnings, *objective.warnings),
         content=content_of(files, task, source, splits, model, arguments),
     )

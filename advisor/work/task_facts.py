@@ -100,6 +100,7 @@ def notes_on(
     inputs: tuple[Any, ...],
     output: Any,
     rows: int,
+    origins: Mapping[str, str],
 ) -> Iterator[str]:
     """What was understood of a task and done about it, one sentence each.
 
@@ -110,15 +111,15 @@ def notes_on(
         inputs: a batch of `rows` rows.
         output: what the model gave for it.
         rows: of the batch.
+        origins: what the arguments are from that the user did not give, by name.
     """
     # Arguments of the constructor that the user did not give.
     name = type(model).__name__
-    inferred = []
-    for argument, value in arguments.items():
-        if argument not in task.arguments:
-            inferred.append(f"{argument}={value!r}")
-    if inferred:
-        yield f"{name} was built with {', '.join(inferred)}, inferred from the data"
+    inferred: dict[str, list[str]] = {}
+    for argument, origin in origins.items():
+        inferred.setdefault(origin, []).append(f"{argument}={arguments[argument]!r}")
+    for origin, texts in inferred.items():
+        yield f"{name} was built with {', '.join(texts)}, inferred from {origin}"
 
     sparse = make_dense(model)
     if sparse:

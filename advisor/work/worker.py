@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from advisor.errors import explain
+from advisor.streams import print_to_stderr
 from advisor.user_code import place_of
 from advisor.work.threads import one_thread
 
@@ -56,7 +57,7 @@ def serve(tasks: Connection, watch: Connection, last_words: Connection, path: li
     say_last_words(last_words)
     end_with_coordinator(watch)
     # What user code prints must not get into the answer on the coordinator's stdout.
-    os.dup2(2, 1)
+    sys.stdout = print_to_stderr()
 
     # The pipe breaks when the coordinator stops this worker, or is gone.
     with contextlib.suppress(EOFError, OSError):

@@ -265,65 +265,64 @@ def test_time_goes_back_to_a_study_with_a_limit(tuned):
 KILLED = """\
 import os, sys
 import advisor
-from advisor.search.search import Search
+import advisor.api.tune
 from advisor.store.study_records import StudyRecords
 sys.path.insert(0, {tests!r})
 import torch
 from models.small import Net
 
-if {place!r} == "before":
-    import advisor.search.reopening as reopening
-    StudyRecords.reopen_trials = lambda *args: os._exit(9)
-elif {place!r} == "after":
-    whole = StudyRecords.reopen_trials
-    def reopen(*args):
-        whole(*args)
+def end_at(place):
+    name = "close_trial" if place == "between" else "reopen_trials"
+    whole = getattr(StudyRecords, name)
+    def ended(*args):
+        if place != "before":
+            whole(*args)
         os._exit(9)
-    StudyRecords.reopen_trials = reopen
-elif {place!r} == "between":
-    whole = StudyRecords.close_trial
-    def close(*args):
-        whole(*args)
-        os._exit(9)
-    StudyRecords.close_trial = close
+    setattr(StudyRecords, name, ended)
+
 generator = torch.Generator().manual_seed(0)
 y = torch.arange(120) % 2
 data = torch.randn(120, 4, generator=generator) + 1.5 * y[:, None], y
 only = {{"activation": ["wave", "swell"], "initializer": [], "pretraining": [], "embedding": []}}
-task = advisor.Task(build=Net, data=data)
-study = advisor.Study("waves", task, trials=8, epochs=1, seeds=3, only=only)
-answer = advisor.tune(study, storage={storage!r}, workers=0, plugins=[{plugin!r}])
-print(answer.to_json())
+for place in sys.argv[1:]:
+    # A process of its own for each, which need not import torch again.
+    child = os.fork()
+    if not child:
+        end_at(place)
+        task = advisor.Task(build=Net, data=data)
+        study = advisor.Study("waves", task, trials=8, epochs=1, seeds=3, only=only)
+        storage, plugin = f"sqlite:///{folder}/{{place}}/waves.db", f"{folder}/{{place}}/waves.py"
+        advisor.tune(study, storage=storage, workers=0, plugins=[plugin])
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def run_alone(tuned, place):
-    tests = str(Path(__file__).parent.parent)
-    plugin = str(tuned.folder / "waves.py")
-    text = KILLED.format(place=place, tests=tests, storage=tuned.storage, plugin=plugin)
-    return subprocess.run(
-        [sys.executable, "-c", text],
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_a_kill_at_any_point_of_it_changes_nothing(tuned, tmp_path):
+    places = ["before", "after", "between"]
+    studies = {place: Tuned(tmp_path / place, tuned.study["task"].data) for place in places}
+    studies["never"] = Tuned(tmp_path / "never", tuned.study["task"].data)
+    for each in studies.values():
+        each.folder.mkdir()
+        each.write("waves.py", WAVES)
+        each.run()
+        each.write("waves.py", WAVES.replace("SLOPE = 1.0", "SLOPE = -3.0"))
+
+    text = KILLED.format(tests=str(Path(__file__).parent.parent), folder=tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", text, *places],
         capture_output=True,
         text=True,
         timeout=300,
         env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
     )
+    assert ended.stdout.split() == ["9", "9", "9"], ended.stderr
 
-
-def test_a_kill_at_any_point_of_it_changes_nothing(tuned, tmp_path):
     results = {}
-    for place in ("never", "before", "after", "between"):
-        each = Tuned(tmp_path / place, tuned.study["task"].data)
-        each.folder.mkdir()
-        each.write("waves.py", WAVES)
-        each.run()
-        each.write("waves.py", WAVES.replace("SLOPE = 1.0", "SLOPE = -3.0"))
-        if place != "never":
-            assert run_alone(each, place).returncode == 9
-        ended = run_alone(each, "never")
-        assert ended.returncode == 0, ended.stderr
+    for place, each in studies.items():
+        answer = json.loads(each.run().to_json())
         # Seconds are the only numbers that differ.
-        answer = json.loads(ended.stdout)
         facts = [(*trial[:3], trial[4]) for trial in each.trials()]
         results[place] = answer["verdict"], answer["gain"], answer["warnings"], facts
     assert results["before"] == results["never"]

@@ -333,4 +333,4 @@ def test_a_module_that_is_run_is_called_as_a_module_again(advise, monkeypatch):
     from advisor.cli import program
 
     monkeypatch.setattr(sys, "argv", ["/somewhere/advisor/cli/__main__.py", "tune"])
-    assert program() == [sys.executable, "-m", "advisor.cli"]
+    assert program() == [sys.executable, "-m", "advisor"]

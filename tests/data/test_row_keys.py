@@ -212,3 +212,20 @@ def test_a_group_of_rows_without_names_asks_for_an_array():
     x = np.zeros((40, 2), "float32")
     with pytest.raises(InputError, match="give an array with one entry per row"):
         open_source(data=(x, np.arange(40) % 2), group="patient")
+
+
+def test_rows_of_the_user_s_own_that_are_not_later_or_of_new_groups_are_told():
+    data = table()
+    halves = {"train": data[:120], "test": data[120:].reset_index(drop=True)}
+    source = open_source(data=halves, target="ill", time="day")
+    assert said(source, "test rows of 120 are no later than the last row to train on")
+    source = open_source(data=halves, target="ill", group="patient")
+    assert said(source, "groups of 'patient' with rows to train on also have rows")
+    whole = {**halves, "valid": data[:60]}
+    assert said(open_source(data=whole, target="ill", time="day"), "splits nothing")
+
+
+def test_few_groups_of_test_rows_are_told():
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+    source = open_source(data=(x, x[:, 0]), group=np.arange(40) % 5)
+    assert said(source, "the test rows are of 1 group only")

@@ -375,3 +375,42 @@ def test_a_recipe_says_which_keys_come_and_go():
     report = swap(model, trace(model, ROWS), lambda _: nn.PReLU(), inputs=ROWS)
     assert all(key.endswith(".weight") for key in written(report)["state_dict"]["added"])
     assert len(written(report)["state_dict"]["added"]) == 2
+
+
+class OneInput(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+class TwoInputs(OneInput):
+    def forward(self, x, mask):
+        return super().forward(x * mask)
+
+
+class WholeBatch(OneInput):
+    def forward(self, batch):
+        return super().forward(batch["x"])
+
+
+@pytest.mark.parametrize(
+    ("build", "keys", "words"),
+    [
+        (OneInput, ("x", "sample_weight"), "leave sample_weight out of the rows"),
+        (OneInput, ("data",), "name the keys as forward does, which needs x, too"),
+        (TwoInputs, ("x", "attention_mask"), "takes x, mask, and not attention_mask"),
+    ],
+)
+def test_a_key_that_forward_does_not_take_is_named(build, keys, words):
+    with pytest.raises(InputError) as caught:
+        trace(build(), {key: torch.ones(4, 3) for key in keys})
+    assert words in str(caught.value)
+    assert f"The rows have the keys {', '.join(keys)};" in str(caught.value)
+
+
+def test_a_model_that_takes_a_dictionary_is_not_told_of_its_keys():
+    with pytest.raises(InputError) as caught:
+        trace(WholeBatch(), {"x": torch.ones(4, 2), "id": torch.ones(4)})
+    assert "keys" not in str(caught.value)

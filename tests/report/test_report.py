@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import advisor
+from advisor.readable import interval_text, rounded
 from advisor.report.plot import Scale, around_good
 from advisor.report.search_plots import plot_curves
 from advisor.report.study_data import (
@@ -154,9 +155,9 @@ def test_the_headline_is_the_verdict_and_the_numbers_follow(made, verdict, said)
     gain = found.gain
     for words in (
         said,
-        f"{gain.mean:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}]",
+        interval_text(gain.mean, gain.low, gain.high),
         f"p {gain.p:.2g}",
-        f"{gain.searched:+.4g}",
+        rounded(gain.searched, gain.error, sign=True),
     ):
         assert words in page
     assert ("reaches" in page) == (verdict != "change")

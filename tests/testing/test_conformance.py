@@ -340,6 +340,27 @@ class Quiet(advisor.Technique):
         return None
 
 
+class Wrapping(Quiet):
+    def apply(self, run):
+        for name, module in list(run.model.named_children()):
+            if not isinstance(module, nn.Embedding):
+                setattr(run.model, name, nn.Sequential(module))
+
+
+class UnfreezingWrap(Wrapping):
+    def apply(self, run):
+        super().apply(run)
+        run.model.requires_grad_(True)
+
+
+def test_a_layer_that_is_wrapped_is_told_to_lose_its_keys_and_not_to_be_unfrozen():
+    slot = advisor.Slot("oven", "heat")
+    told = broken(Wrapping(), slot)
+    assert "keeps_keys" in told
+    assert "keeps_frozen" not in told
+    assert "it unfroze" in broken(UnfreezingWrap(), slot)["keeps_frozen"]
+
+
 @pytest.mark.parametrize(
     ("slot", "word"),
     [

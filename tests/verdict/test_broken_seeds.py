@@ -109,7 +109,7 @@ def test_a_seed_on_which_the_model_broke_is_left_out_and_told(answered, tmp_path
     assert found.verdict == "change"
 
     told = (
-        "1 of 5 pairs of trainings are left out: your model as it is broke on 1 of 5 fresh seeds "
+        "1 of 5 pairs of trainings is left out: your model as it is broke on 1 of 5 fresh seeds "
         "(ArithmeticError: no luck with this seed (test_broken_seeds.py:"
     )
     assert any(warning.startswith(told) for warning in found.warnings)

@@ -17,6 +17,7 @@ from advisor.data.formats.categories import Category, one_hot_columns
 from advisor.data.formats.columns import ColumnKind, is_constant, kinds_of, to_numbers
 from advisor.data.formats.texts import TextInputs
 from advisor.data.inputs import Inputs
+from advisor.data.known_columns import KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw
@@ -137,6 +138,8 @@ class TableInputs(Inputs):
         if not cells.names and not cells.categories:
             raise InputError(NOTHING_TO_LEARN_FROM)
         self.columns = (*cells.names, *cells.categories)
+        self._names = (tuple(cells.names), tuple(cells.categories))
+        self._dates = tuple(name for name in cells.names if kinds[name] is ColumnKind.DATE)
 
         # Each column with gaps is filled anew for each seed, so only its number is kept.
         self._numbers = _as_narrow(cells.numbers)
@@ -190,6 +193,16 @@ class TableInputs(Inputs):
                 cells = np.ascontiguousarray(column)
                 keys = keys * HASH_FACTOR + pd.util.hash_array(cells)
         return keys
+
+    @property
+    def known_columns(self) -> KnownColumns:
+        """The columns that differ between rows; rare levels of a category are one."""
+        names, categories = self._names
+        return KnownColumns(
+            dict(zip(names, self._numbers.numpy().T, strict=True)),
+            dict(zip(categories, self._hot.numpy().T, strict=True)),
+            self._dates,
+        )
 
     def digest(self, rows: slice) -> str:
         """A digest of the cells of some neighbouring rows."""

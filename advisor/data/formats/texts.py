@@ -31,12 +31,12 @@ PADDING, UNKNOWN = 0, 1
 SPECIAL = ("<pad>", "<unk>")
 
 # The end of the sentence on the texts that were read.
-HOW_TEXTS_ARE_READ = "(padding 0 on the left, unknown words 1, longer texts are cut)"
+HOW_TEXTS_ARE_READ = "(padding 0, unknown words 1, longer texts are cut)"
 
 
 class TextInputs(Inputs):
     """Token ids int64 (N, L) of lower-cased words, padded on the left, so that a recurrent net ends
-    on the words.
+    on the words, unless the model wants it on the right.
 
     The vocabulary holds the words of the pool, most frequent first, ties by alphabet; L is the 95th
     percentile of the pool's lengths, at most 256 tokens; longer texts keep their beginning.
@@ -65,7 +65,7 @@ class TextInputs(Inputs):
     def part(self, train: RowNumbers) -> Part:
         """The token ids, which depend on no training row."""
         del train
-        return TensorPart((self._tokens,), finish=TokenBatch(self.ids))
+        return TensorPart((self._tokens,), finish=TokenBatch(self.ids, self.pads_right))
 
     def keys(self) -> np.ndarray[Any, Any]:
         """A hash of each text."""
@@ -74,6 +74,12 @@ class TextInputs(Inputs):
     def digest(self, rows: slice) -> str:
         """A digest of some neighbouring texts as they were read."""
         return digest_of_rows(torch.from_numpy(self._keys), rows)
+
+    def padded_right(self) -> Inputs:
+        """These texts with their padding behind the words."""
+        other = copy.copy(self)
+        other.pads_right = True
+        return other
 
     def limited(self, rows: int) -> Inputs:
         """These texts with the `rows` most frequent ids; the other words are unknown."""
@@ -131,12 +137,22 @@ class WordCounts:
 @dataclass(frozen=True)
 class TokenBatch:
     """Turns tokens of some texts, int32 (B, L), into int64; those of no id below `ids` become
-    unknown.
+    unknown. The padding moves from the left to the right where `pads_right` is set.
     """
 
     ids: int
+    pads_right: bool = False
 
     def __call__(self, inputs: BatchInputs) -> BatchInputs:
         """`(tokens,)` as `(token ids,)`."""
         (tokens,) = inputs
+        if self.pads_right:
+            tokens = padded_right(tokens)
         return (torch.where(tokens < self.ids, tokens, UNKNOWN).long(),)
+
+
+def padded_right(tokens: torch.Tensor) -> torch.Tensor:
+    """Rows of ids (B, L) that are padded on the left, with the padding on the right."""
+    padding = (tokens == PADDING).sum(1, keepdim=True)
+    places = torch.arange(tokens.shape[1], device=tokens.device) + padding
+    return tokens.gather(1, places % tokens.shape[1])

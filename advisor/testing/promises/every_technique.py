@@ -21,7 +21,6 @@ from advisor.testing.subject import (
     Try,
     equal,
     first_difference,
-    frozen_in,
     global_states,
     output,
     state,
@@ -177,15 +176,16 @@ def keeps_frozen(subject: Subject) -> Iterator[str]:
     """What the user froze stays frozen and keeps its values."""
     for probe, attempt in subject.tries():
         after = attempt.after
-        still_frozen = frozen_in(attempt.run.model)
-        # A key that is gone breaks another promise.
-        for name in attempt.frozen:
+        there = dict(attempt.run.model.named_parameters(remove_duplicate=False))
+        # A key that is gone breaks another promise. A layer that is wrapped has its weights under
+        # other names: it is the parameter itself that must not be unfrozen.
+        for name, frozen in attempt.frozen.items():
             if name in after and not equal(after[name], attempt.before[name]):
                 yield (
                     f"it changed {name!r}, which is frozen, {probe.on}. "
                     "Skip parameters without requires_grad."
                 )
-            if name not in still_frozen:
+            if there.get(name, frozen).requires_grad:
                 yield (
                     f"it unfroze {name!r} {probe.on}. "
                     "Leave requires_grad of the user's parameters as it is."

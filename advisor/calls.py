@@ -1,0 +1,39 @@
+"""Calls of advisor's own classes by the user, with arguments that they do not have."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, TypeVar
+
+from advisor.errors import InputError, listing, near
+
+C = TypeVar("C", bound=type)
+"""A class that users call."""
+
+
+def arguments_told(cls: C) -> C:
+    """Let a class say which arguments it has, where a call gives others or leaves one out.
+
+    It raises `InputError` then, and not Python's `TypeError`, which names none of them.
+    """
+    plain: Any = cls.__init__  # type: ignore[misc]  # this class, and none that inherits from it
+    signature = inspect.signature(plain)
+    names = [name for name in signature.parameters if name != "self"]
+
+    @functools.wraps(plain)
+    def checked(self: Any, *values: Any, **named: Any) -> None:
+        """Make the object, where the arguments are those of the class."""
+        try:
+            signature.bind(self, *values, **named)
+        except TypeError as problem:
+            unknown = [name for name in named if name not in names]
+            hint = near(unknown[0], names) if unknown else ""
+            raise InputError(
+                f"advisor.{cls.__name__}(…): {problem}.{hint} "
+                f"Its arguments are: {listing(names, len(names))}."
+            ) from None
+        plain(self, *values, **named)
+
+    cls.__init__ = checked  # type: ignore[misc]  # of this class, before anybody inherits from it
+    return cls
