@@ -27,7 +27,7 @@ from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared, prepare
-from advisor.work.process_settings import settings_kept
+from advisor.work.process_settings import process_settings, settings_kept
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
 
@@ -50,12 +50,14 @@ class Job:
         split: of the train and validation rows.
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
+            Up to epoch 0 the techniques are applied, and nothing is trained.
         epochs: of a full training; None where it ends at `to_epoch`.
         name: what it is called in messages, and where deaths of its workers are counted.
         seconds: that it may take, without the opening of the study; None for no limit.
         load, save: files of the training state; training starts anew where `load` is missing.
         loss_limit: training loss before step 20 above which the run gives up, or None.
         precheck: check the signal before training, and do not train a model where it dies.
+        needs_effect: do not train where a technique changed nothing.
         cache: folder of shared artefacts.
         test: file for the output on the test rows, which are scored at the end; None leaves them.
         device: a torch device.
@@ -74,6 +76,7 @@ class Job:
     save: str | None = None
     loss_limit: float | None = None
     precheck: bool = False
+    needs_effect: bool = False
     cache: str | None = None
     test: str | None = None
     device: str = "cpu"
@@ -105,6 +108,7 @@ class Outcome:
         curve: the epochs that were trained.
         costs: seconds by part: a slot, `training`, or `look` (the check before training).
         actions: what each slot's technique said it did.
+        no_effect: slots whose techniques changed nothing, in a job that needs an effect.
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where they were scored.
         ended: why it ended before its last epoch; None where it did not.
@@ -116,6 +120,7 @@ class Outcome:
     curve: list[Epoch] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
+    no_effect: tuple[str, ...] = ()
     signal: LastSignal | None = None
     test: float | None = None
     ended: Ended | None = None
@@ -241,12 +246,27 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     """
     run = built_run(job, prepared)
     try:
+        settings = process_settings()
         outcome.actions = applied(run, job, prepared)
-        train_run(outcome, job, prepared, run)
+        # What is set for the whole process is an effect, too, whoever has set it.
+        if job.needs_effect and run.no_effect and process_settings() == settings:
+            outcome.no_effect = tuple(run.no_effect)
+            raise StoppedEarly(Ended.NO_EFFECT, why_no_effect(outcome, job))
+        if job.to_epoch > 0:
+            train_run(outcome, job, prepared, run)
         # Code that training calls may have entered something, too.
         check_costs("the training", run.costs)
     finally:
         outcome.costs = writable_costs(run.costs)
+
+
+def why_no_effect(outcome: Outcome, job: Job) -> str:
+    """Which techniques changed nothing, each with what it says that it did."""
+    parts = []
+    for slot in outcome.no_effect:
+        said = outcome.actions.get(slot)
+        parts.append(f"{slot} {job.params[slot]} changed nothing" + (f" ({said})" if said else ""))
+    return "; ".join(parts)
 
 
 def built_run(job: Job, prepared: Prepared) -> Run:

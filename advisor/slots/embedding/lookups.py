@@ -86,7 +86,8 @@ def texts(looked_up: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         looked_up: the ids of each look-up.
         given: the ids of a batch as the inputs hold them, rows first.
     """
-    longer, single = [], []
+    longer: list[Tensor] = []
+    single: list[Tensor] = []
     for asked in looked_up:
         rows = _of_rows(asked, given)
         if rows is not None:
