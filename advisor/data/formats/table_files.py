@@ -99,12 +99,7 @@ def table_of(
     if separation is None:
         separation = separation_of(lines)
     content = _without_titles(content, lines, separation, path, notes)
-    content, lone = mended(content, separation.separator, separation.width)
-    if lone:
-        where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
-        notes.warn(
-            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
-        )
+    content = _without_lone_quotes(content, separation, path, notes)
     content = _with_whole_header(content, separation)
 
     # The rows below the first one show whether it is a header.
@@ -131,6 +126,17 @@ def _without_titles(
         content = content[content.index(title.encode()) + len(title.encode()) :].lstrip(b"\n")
         if not title.startswith("sep="):
             notes.note(f"{path.name}: left out the line above the table, {short(title)!r}")
+    return content
+
+
+def _without_lone_quotes(content: bytes, separation: Separation, path: Path, notes: Notes) -> bytes:
+    """The content in which a quote that is never closed is a letter."""
+    content, lone = mended(content, separation.separator, separation.width)
+    if lone:
+        where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
+        notes.warn(
+            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
+        )
     return content
 
 
@@ -257,8 +263,11 @@ def _checked(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
         table = table[~is_blank]
     if len(table) == 0:
         raise InputError(f"{path} has a header and no rows. Give a file with rows.")
+    return _without_unnamed(table, path, notes).reset_index(drop=True)
 
-    # Columns without a name are those of row numbers, and of separators at the ends of lines.
+
+def _without_unnamed(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
+    """A table without columns of row numbers, and of separators at the ends of lines."""
     for name in table.columns:
         if not str(name).startswith(UNNAMED):
             continue
@@ -269,7 +278,7 @@ def _checked(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
         elif name == table.columns[0] and is_integer_dtype(column) and column.is_unique:
             notes.note(f"{path.name}: left out the first column, which numbers the rows")
             table = table.drop(columns=name)
-    return table.reset_index(drop=True)
+    return table
 
 
 def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
