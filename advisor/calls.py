@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from advisor.errors import InputError, listing, near
@@ -27,13 +28,16 @@ def arguments_told(cls: C) -> C:
         try:
             signature.bind(self, *values, **named)
         except TypeError as problem:
-            unknown = [name for name in named if name not in names]
-            hint = near(unknown[0], names) if unknown else ""
-            raise InputError(
-                f"advisor.{cls.__name__}(…): {problem}.{hint} "
-                f"Its arguments are: {listing(names, len(names))}."
-            ) from None
+            told = which_there_are(named, names)
+            raise InputError(f"advisor.{cls.__name__}(…): {problem}.{told}") from None
         plain(self, *values, **named)
 
     cls.__init__ = checked  # type: ignore[misc]  # of this class, before anybody inherits from it
     return cls
+
+
+def which_there_are(given: Iterable[str], names: Sequence[str]) -> str:
+    """The arguments of a class, after the one that a name which it does not have looks like."""
+    unknown = [name for name in given if name not in names]
+    hint = near(unknown[0], names) if unknown else ""
+    return f"{hint} Its arguments are: {listing(names, len(names))}."
