@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from advisor.errors import InputError, listing, near
@@ -18,9 +18,9 @@ def arguments_told(cls: C) -> C:
 
     It raises `InputError` then, and not Python's `TypeError`, which names none of them.
     """
+    # The class makes its objects as before, once the arguments are its own.
     plain: Any = cls.__init__  # type: ignore[misc]  # this class, and none that inherits from it
     signature = inspect.signature(plain)
-    names = [name for name in signature.parameters if name != "self"]
 
     @functools.wraps(plain)
     def checked(self: Any, *values: Any, **named: Any) -> None:
@@ -28,7 +28,7 @@ def arguments_told(cls: C) -> C:
         try:
             signature.bind(self, *values, **named)
         except TypeError as problem:
-            told = which_there_are(named, names)
+            told = which_there_are(named, signature)
             raise InputError(f"advisor.{cls.__name__}(…): {problem}.{told}") from None
         plain(self, *values, **named)
 
@@ -36,8 +36,9 @@ def arguments_told(cls: C) -> C:
     return cls
 
 
-def which_there_are(given: Iterable[str], names: Sequence[str]) -> str:
+def which_there_are(given: Iterable[str], signature: inspect.Signature) -> str:
     """The arguments of a class, after the one that a name which it does not have looks like."""
+    _, *names = signature.parameters
     unknown = [name for name in given if name not in names]
     hint = near(unknown[0], names) if unknown else ""
     return f"{hint} Its arguments are: {listing(names, len(names))}."
