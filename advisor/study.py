@@ -25,7 +25,7 @@ from advisor.values import (
     shown,
 )
 
-KINDS = ("classification", "binary", "regression")
+KINDS = ("classification", "binary", "regression", "multilabel")
 """Kinds of tasks."""
 
 
@@ -51,8 +51,12 @@ class Task:
         vectors: a file of word vectors for the model's word tables: `.txt` or `.vec` (with or
             without a first line of sizes, as word2vec and GloVe write them), `.bin` (word2vec's or
             Facebook's fastText) or gensim's `.kv`.
-        target: what to predict: the column of a table, the key of items that are dictionaries, or
-            the position in items that are tuples (the last, if not said).
+        target: what to predict: the column of a table, or several columns (`["a", "b"]` or
+            `"a,b"`); the key of items that are dictionaries, or the position in items that are
+            tuples (the last, if not said).
+        weights: how much rows count in training: `balanced` (every class alike), a weight by class
+            (`{"no": 1, "yes": 20}`), the name of a column or key of weights, or an array with one
+            entry for each row to train on.
         loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and
             the target. It gets what the model returns, or the tensor that `output` chooses; losses
             of torch always get a tensor.
@@ -60,7 +64,8 @@ class Task:
             target) -> float` (higher is better unless it has `higher_is_better = False`), or None
             to infer it.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
-        kind: `classification`, `binary` or `regression`, or None to infer it.
+        kind: `classification`, `binary`, `regression` or `multilabel` (any number of labels a row:
+            columns of 0 and 1, or words as in `red|round`), or None to infer it.
         arguments: keyword arguments for `build`; what it requires and is not here is inferred by
             name from the data.
         output: which tensor is the prediction, of a model that returns several: its position, key
@@ -86,9 +91,10 @@ class Task:
     test: Any = field(default=None, kw_only=True)
     unlabeled: Any = field(default=None, kw_only=True)
     vectors: str | Path | None = field(default=None, kw_only=True)
-    target: str | None = field(default=None, kw_only=True)
+    target: str | Sequence[str] | None = field(default=None, kw_only=True)
     group: Any = field(default=None, kw_only=True)
     time: Any = field(default=None, kw_only=True)
+    weights: Any = field(default=None, kw_only=True)
     loss: Callable[..., Any] | None = field(default=None, kw_only=True)
     metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
@@ -127,6 +133,7 @@ TASK_RULES = (
     Rule("target", _is_key, "the name of a column or key, or a position"),
     Rule("group", _names_rows, COLUMN),
     Rule("time", _names_rows, COLUMN),
+    Rule("weights", _names_rows, f"'balanced', a weight by class, {COLUMN}"),
     Rule("loss", is_function, "a function (output, target) -> scalar tensor"),
     Rule(
         "metric",

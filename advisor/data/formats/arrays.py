@@ -237,12 +237,24 @@ def _array(x: Any, name: str) -> np.ndarray[Any, Any]:
 
 
 def _to_labels(y: Any, name: str) -> Any:
-    """Targets as a pandas Series, or as an array (N, k)."""
+    """Targets as a pandas Series, or as an array or a table (N, k)."""
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True)
+    if isinstance(y, pd.DataFrame) and y.shape[1] > 1:
+        return y.reset_index(drop=True)
+    # Lists of words are labels of a row, of which each row has its own number.
+    if isinstance(y, list | tuple) and len(y) and all(map(_is_list_of_words, y)):
+        return pd.Series(list(y))
     values = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2):
         raise InputError(f"{name}: y must be (N,) or (N, k), got shape {values.shape}.")
     return pd.Series(values) if values.ndim == 1 else values
+
+
+def _is_list_of_words(cell: object) -> bool:
+    """Whether a target is a list or a set of words, also an empty one."""
+    if not isinstance(cell, list | tuple | set | frozenset):
+        return False
+    return all(isinstance(word, str) for word in cell)
