@@ -9,6 +9,8 @@ from pathlib import Path
 
 MOST_LETTERS = 2000
 """Letters that are kept of a text by others, such as that of an error; the rest is cut."""
+LONGEST_WORD = 80
+"""Letters of a user's text, such as a cell of a table, that a sentence quotes."""
 LEFT_OUT = "_advisor_left_out"
 """Attribute of a module of which only the definitions are loaded: what was left out, by name, as
 `{name: "line 5 (why)"}`.
@@ -99,9 +101,15 @@ class MachineError(AdvisorError):
     """
 
 
+def short(text: object) -> str:
+    """A text by others as one line of at most `LONGEST_WORD` letters, for a sentence."""
+    line = one_line(str(text))
+    return line if len(line) <= LONGEST_WORD else f"{line[: LONGEST_WORD - 1]}…"
+
+
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """`a, b, c` for an error message, cut after `limit` names."""
-    words = [str(name) for name in names]
+    """`a, b, c` for an error message, cut after `limit` names; each long one is cut, too."""
+    words = [word if len(word) <= LONGEST_WORD else short(word) for word in map(str, names)]
     more = f", … ({len(words)} in all)" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from advisor.calls import arguments_told
-from advisor.errors import InputError
+from advisor.errors import InputError, near
+from advisor.values import (
+    LONGEST_NAME,
+    MOST_COUNTED,
+    Rule,
+    are_texts,
+    broken,
+    is_function,
+    is_name,
+    is_number,
+    is_path,
+    is_text,
+    is_whole,
+    shown,
+)
 
 KINDS = ("classification", "binary", "regression", "multilabel")
 """Kinds of tasks."""
@@ -94,44 +109,72 @@ class Task:
             raise InputError(fault)
 
 
+def _is_key(value: object) -> bool:
+    """Whether this can be a column, a key, or a position, or several columns."""
+    return is_text(value) or is_whole(value, -MOST_COUNTED) or (are_texts(value) and bool(value))
+
+
+def _are_arguments(value: object) -> bool:
+    """Whether this is a mapping of keywords."""
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _names_rows(value: object) -> bool:
+    """Whether this is the name of a column, or has entries for the rows."""
+    return hasattr(value, "__len__") and bool(len(value))
+
+
+PATTERNS = "a list of patterns"
+"""What `include` and `exclude` must be."""
+COLUMN = "the name of a column, or an array with one entry for each row"
+"""What `group`, `time` and, among others, `weights` must be."""
+TASK_RULES = (
+    Rule("build", callable, "a class or a function that returns a model", is_optional=False),
+    Rule("vectors", is_path, "the path of a file of word vectors"),
+    Rule("target", _is_key, "the name of a column or key, or a position"),
+    Rule("group", _names_rows, COLUMN),
+    Rule("time", _names_rows, COLUMN),
+    Rule("weights", _names_rows, f"'balanced', a weight by class, {COLUMN}"),
+    Rule("loss", is_function, "a function (output, target) -> scalar tensor"),
+    Rule(
+        "metric",
+        lambda value: is_text(value) or is_function(value),
+        "the name of a metric, or a function (output, target) -> float",
+    ),
+    Rule("batch", lambda value: is_whole(value, 1), "a whole number, at least one row"),
+    Rule("arguments", _are_arguments, "a mapping of keyword arguments", is_optional=False),
+    Rule(
+        "output",
+        lambda value: is_text(value) or is_whole(value, -MOST_COUNTED),
+        "the position or the name of one of the model's outputs",
+    ),
+    Rule("include", are_texts, PATTERNS, is_optional=False),
+    Rule("exclude", are_texts, PATTERNS, is_optional=False),
+)
+"""What the fields of a task may hold, as far as it shows before anything is opened."""
+
+
 def _task_faults(task: Task) -> Iterator[str]:
     """What is wrong with a task, a sentence each, as far as it shows before anything is opened."""
-    if not callable(task.build):
-        yield (
-            f"Task(build=…) needs a class or a function that returns a model, got {task.build!r}."
-        )
+    if task.kind is not None and task.kind not in KINDS:
+        hint = near(task.kind, KINDS) if isinstance(task.kind, str) else ""
+        yield f"Task(kind={shown(task.kind)}): the kinds are {', '.join(KINDS)}.{hint}"
+    for rule in broken(TASK_RULES, vars(task)):
+        value = vars(task)[rule.name]
+        yield f"Task({rule.name}={shown(value)}): give {rule.wanted}{_meant(rule, value)}."
     if (task.data is None) == (task.train is None):
         yield "Task needs either data=… or train=… (the user's own training split), and not both."
-    if task.kind is not None and task.kind not in KINDS:
-        yield f"Task(kind={task.kind!r}): the kinds are {', '.join(KINDS)}."
-    if task.batch is not None and not _is_whole(task.batch, at_least=1):
-        yield f"Task(batch={task.batch!r}): a mini-batch has at least one row."
-    if not isinstance(task.vectors, str | Path | None):
-        yield f"Task(vectors={task.vectors!r}): give the path of a file of word vectors."
-    for name, key in (("group", task.group), ("time", task.time)):
-        if key is not None and not (hasattr(key, "__len__") and len(key)):
-            yield (
-                f"Task({name}={key!r}): give the name of a column, or an array with one entry for "
-                "each row."
-            )
-    if task.weights is not None and not (hasattr(task.weights, "__len__") and len(task.weights)):
-        yield (
-            f"Task(weights={task.weights!r}): give 'balanced', a weight by class, the name of a "
-            "column, or an array with one entry for each row."
-        )
-    # True and False are numbers to Python, and no positions to a person.
-    if isinstance(task.output, bool) or not isinstance(task.output, int | str | None):
-        yield (
-            f"Task(output={task.output!r}): "
-            "give the position or the name of one of the model's outputs."
-        )
-    for name, patterns in (("include", task.include), ("exclude", task.exclude)):
-        if isinstance(patterns, str):
-            yield f"Task({name}={patterns!r}): give a list of patterns, [{patterns!r}]."
 
 
-def _is_whole(value: object, at_least: int) -> bool:
-    return isinstance(value, int) and value >= at_least
+def _meant(rule: Rule, value: object) -> str:
+    """What someone who gave this most likely means, as the end of a sentence."""
+    if isinstance(value, type):
+        return f", such as an object of the class: {value.__name__}()"
+    if rule.wanted == PATTERNS and isinstance(value, str):
+        return f", [{value!r}]"
+    if rule.name == "loss" and isinstance(value, str):
+        return ", such as torch.nn.functional.mse_loss, or leave it out"
+    return ""
 
 
 @arguments_told
@@ -184,33 +227,78 @@ class Study:
     def __post_init__(self) -> None:
         for fault in _study_faults(self):
             raise InputError(fault)
+        # NumPy's numbers are Python's from here on.
+        for rule in SETTING_RULES:
+            value = vars(self)[rule.name]
+            if isinstance(value, numbers.Integral):
+                object.__setattr__(self, rule.name, int(value))
+
+
+MOST_MINUTES = 10 * 365 * 24 * 60
+"""Ten years; a longer time is no limit, and no clock waits for it."""
+NAME = f"a text on one line, in UTF-8, of at most {LONGEST_NAME} letters"
+"""What the name of a study must be."""
+SEEDS = (-(2**63), 2**63 - 1)
+"""The smallest and the largest seed: whole numbers of 64 bits."""
+_MINUTES = "a number above 0 and at most ten years; for no limit leave it out"
+
+
+def _is_duration(value: object) -> bool:
+    """Whether this is a number of minutes that a clock can wait for."""
+    return is_number(value, 0, MOST_MINUTES) and value != 0
+
+
+def _count(name: str, least: int, is_optional: bool = False) -> Rule:
+    """The rule of a count."""
+    wanted = f"a whole number, at least {least} and at most {MOST_COUNTED}"
+    return Rule(name, lambda value: is_whole(value, least), wanted, is_optional)
+
+
+SETTING_RULES = (
+    Rule("name", is_name, NAME, is_optional=False),
+    _count("trials", 1),
+    _count("seeds", 3),
+    _count("epochs", 1, is_optional=True),
+    Rule("minutes", _is_duration, _MINUTES),
+    Rule("trial_minutes", _is_duration, _MINUTES),
+    Rule(
+        "seed",
+        lambda value: is_whole(value, *SEEDS),
+        "a whole number of 64 bits, from -2**63 to 2**63 - 1",
+        is_optional=False,
+    ),
+    Rule("min_gain", lambda value: is_number(value, 0), "a finite number, 0 or more"),
+    Rule("noise", lambda value: is_number(value, 0), "a finite number, 0 or more"),
+    Rule("reach", is_number, "a finite number"),
+)
+"""What the settings of a study may be, also those that the command line gives."""
+
+
+def setting_faults(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The settings that are wrong, by name, with what is wrong as the rest of a sentence."""
+    for rule in broken(SETTING_RULES, values):
+        yield rule.name, f"must be {rule.wanted}, got {shown(values[rule.name])}"
 
 
 def _study_faults(study: Study) -> Iterator[str]:
     """What is wrong with a study, a sentence each."""
-    if not isinstance(study.name, str) or not study.name.strip():
-        yield f"Study(name={study.name!r}): a study needs a name."
-    who = f"Study {study.name!r}"
+    if not is_name(study.name):
+        yield f"Study(name={shown(study.name)}): a study needs a name, {NAME}."
+    who = f"Study {shown(study.name)}"
+    for name, fault in setting_faults(vars(study)):
+        yield f"{who}: {name} {fault}."
     if not isinstance(study.task, Task):
-        yield f"{who}: task must be an advisor.Task, got {study.task!r}."
-
-    # The budget.
-    counts = (("trials", study.trials, 1), ("seeds", study.seeds, 3), ("epochs", study.epochs, 1))
-    for name, count, least in counts:
-        if count is not None and not _is_whole(count, least):
-            yield f"{who}: {name} must be at least {least}, got {count!r}."
-    for name, minutes in (("minutes", study.minutes), ("trial_minutes", study.trial_minutes)):
-        if minutes is not None and not minutes > 0:
-            yield f"{who}: {name} must be above 0, got {minutes}."
-
-    # What counts as a gain.
-    for name, number in (("min_gain", study.min_gain), ("noise", study.noise)):
-        if number is not None and not number >= 0:
-            yield f"{who}: {name} must be 0 or more, got {number}."
+        yield f"{who}: task must be an advisor.Task, got {shown(study.task)}."
 
     # Which techniques are tried; their names are checked when the plugins are loaded.
     if study.only is not None and not isinstance(study.only, Mapping):
-        yield (f"{who}: only maps a slot to names, {{'activation': ['elu']}}; got {study.only!r}.")
+        example = "{'activation': ['elu']}"
+        yield f"{who}: only maps a slot to names, {example}; got {shown(study.only)}."
+        return
     for slot, names in (study.only or {}).items():
-        if isinstance(names, str):
-            yield f"{who}: only[{slot!r}] must be a list of names, [{names!r}], got {names!r}."
+        example = names if isinstance(names, str) else "elu"
+        if not isinstance(slot, str) or not are_texts(names):
+            yield (
+                f"{who}: only[{shown(slot)}] must be a list of names, [{example!r}], "
+                f"got {shown(names)}."
+            )

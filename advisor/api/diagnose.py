@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
+from advisor.api.arguments import check_arguments
 from advisor.diagnosis.diagnose import Diagnosis
 from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, Signal
@@ -68,6 +69,8 @@ def diagnose(
     Raises:
         InputError: the task is at fault.
     """
+    given = {"study": study, "steps": steps, "device": device, "plugins": plugins}
+    check_arguments("diagnose", given)
     one_thread()
     prepared = study
     with interrupts_told_apart(), kept_from_exiting():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
@@ -39,6 +40,7 @@ from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
+from advisor.work.trust import Trust
 from advisor.work.waiting import long_waits_told
 
 CONFIRM_SHARE = 0.4
@@ -83,6 +85,8 @@ def tune(
         SearchError: no trial ended with a score.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
+    given = {"study": study, "storage": storage, "workers": workers}
+    check_arguments("tune", {**given, "device": device, "plugins": plugins, "on": on})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
     return open_and_tune(study, storage, workers, device, on)
@@ -168,12 +172,23 @@ def tune_prepared(
         return search_and_confirm(search)
 
 
-def recommendation(study: str, storage: str | None = None) -> Recommendation:
+def recommendation(
+    study: str,
+    storage: str | None = None,
+    *,
+    files: Sequence[str | Path] = (),
+    trust: bool = False,
+) -> Recommendation:
     """The last recommendation of a study in the database.
+
+    To change a model the study is opened again, and so the code that the database names is run. It
+    must be in a file that is named here, or of a module of yours that this process has imported.
 
     Arguments:
         study: the name of the study.
         storage: as for `tune`.
+        files: Python files of the study whose code may run.
+        trust: whether all may run that the database names.
 
     Example:
         >>> import advisor, torch
@@ -187,9 +202,18 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
         'small'
 
     Raises:
-        InputError: there is no recommendation for such a study.
+        InputError: there is no recommendation for such a study, or no such file.
     """
-    url = storage_url(storage)
+    check_arguments("recommendation", {"name": study, "storage": storage})
+    trusted = Trust.in_files(*files, everything=trust).with_loaded()
+    return stored_recommendation(study, storage_url(storage), trusted)
+
+
+def stored_recommendation(study: str, url: str, trust: Trust) -> Recommendation:
+    """The last recommendation of a study in the database at `url`, which may run what is trusted.
+
+    Raises `InputError` where there is none.
+    """
     text = last_recommendation(url, study)
     # With its reference the recommendation can change a model; a pickled study has none.
     _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
@@ -198,7 +222,7 @@ def recommendation(study: str, storage: str | None = None) -> Recommendation:
         ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
     with read_back(study, "plan", version_in(text)):
         content = Content.from_json(json.loads(plan).get("content"))
-    return Recommendation.from_json(text, ref, content)
+    return Recommendation.from_json(text, ref, content, trust)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:

@@ -18,7 +18,9 @@ import click
 
 from advisor import __version__
 from advisor.cli.signals import Signals
+from advisor.cli.words import check_words
 from advisor.errors import AdvisorError, MachineError, near, visible
+from advisor.loading.paths import current_folder
 from advisor.store.location import shown
 from advisor.streams import (
     ReaderGone,
@@ -79,8 +81,14 @@ class LazyGroup(click.Group):
         run_apart(command)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words that were typed, once they are words that can mean something."""
+        check_words(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        current_folder()  # on which every relative path depends
         with interrupts_told_apart(), kept_from_exiting():
             return super().invoke(ctx)
 

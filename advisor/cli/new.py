@@ -15,6 +15,10 @@ import click
 from advisor.errors import InputError, explain
 from advisor.host.host import load
 from advisor.streams import say
+from advisor.values import LONGEST_FILE, shown
+
+MOST_LETTERS = 200
+"""Letters of a plugin's name; a file's name has little more, with the ending."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ def plugin(name: str, package: bool) -> None:
 
 def check_name(name: str) -> None:
     """Raise `InputError` where a Python file cannot be called so."""
+    if len(name) > MOST_LETTERS:
+        raise InputError(
+            f"{shown(name)} has {len(name)} letters, and the name of a plugin's file has at most "
+            f"{MOST_LETTERS}, so that its ending has room in {LONGEST_FILE}."
+        )
     if is_module_name(name):
         return
     # The nearest name that would do.

@@ -24,8 +24,10 @@ def command(study: str | None, storage: str | None, page: str) -> None:
     """Write a study's recommendation with plots of its evidence as one HTML page; without a name,
     of the latest one.
     """
+    from advisor.report.html import check_page
     from advisor.verdict.recommendation import Recommendation
 
+    check_page(page)
     text = last_recommendation(storage_url(storage), study or None)
     write_page(Recommendation.from_json(text), storage, page)
 

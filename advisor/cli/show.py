@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import click
 
@@ -22,7 +23,24 @@ from advisor.streams import say_exactly, say_json
     is_flag=True,
     help="the change of activations as a diff of your file, for patch -p0 or git apply -p0",
 )
-def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -> None:
+@click.option(
+    "--file",
+    "files",
+    metavar="FILE.py",
+    multiple=True,
+    help="with --diff: a file of the study, whose code may run; repeatable",
+)
+@click.option(
+    "--trust", is_flag=True, help="with --diff: run whatever code the database names as the study's"
+)
+def command(
+    study: str | None,
+    storage: str | None,
+    as_json: bool,
+    diff: bool,
+    files: tuple[str, ...],
+    trust: bool,
+) -> None:
     """Show a study's recommendation; without a name, the latest one."""
     # The text in the database is the answer as it was given; it is not made anew.
     url = storage_url(storage)
@@ -30,7 +48,7 @@ def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -
     if diff:
         from advisor.verdict.recommendation import Recommendation
 
-        show_diff(url, Recommendation.from_json(text).study)
+        show_diff(url, Recommendation.from_json(text).study, files, trust)
     elif as_json:
         say_json(text)
     else:
@@ -40,12 +58,21 @@ def command(study: str | None, storage: str | None, as_json: bool, diff: bool) -
         show_recommendation(Recommendation.from_json(text))
 
 
-def show_diff(url: str, study: str) -> None:
-    """Print the change of activations as a diff; a line on stderr where nothing is changed."""
-    from advisor.api.tune import recommendation  # knows the study, and loads torch
+def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:
+    """Print the change of activations as a diff; a line on stderr where nothing is changed.
+
+    Arguments:
+        url: of the database.
+        study: the name of the study.
+        files: whose code may run.
+        trust: whether all may run that the database names.
+    """
+    from advisor.api.tune import stored_recommendation  # knows the study, and loads torch
+    from advisor.work.trust import Trust
 
     # The study's own model is opened again, and the change written into its file's text.
-    answer = recommendation(study, url)
+    trusted = Trust.in_files(*files, everything=trust)
+    answer = stored_recommendation(study, url, trusted)
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         text = answer.diff()

@@ -15,6 +15,7 @@ from advisor.cli.options import grouped, plugin, without
 from advisor.errors import InputError
 from advisor.loading.references import Reference
 from advisor.store.questions import flags_of
+from advisor.study import setting_faults
 
 if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
@@ -204,6 +205,8 @@ def study_ref(
     # What is given here overrules what the study says itself.
     changes = {**task.settings, **settings}
     changes = {name: value for name, value in changes.items() if value is not None}
+    for name, fault in setting_faults(changes):
+        raise InputError(f"--{name.replace('_', '-')} {fault}.")
     return StudyRef(
         file=None if task.study is None else absolute(task.study),
         flags=as_flags(task, url) if task.study is None else None,
@@ -329,9 +332,10 @@ def split_weights(text: str | None) -> str | dict[str, float] | None:
 def split_only(text: str) -> tuple[str, list[str]]:
     """Slot and names of an `--only`. Raises `InputError` where one of them is missing."""
     slot, equals, names = text.partition("=")
-    if not equals or not names:
+    words = [name.strip() for name in names.split(",")]
+    if not equals or not slot.strip() or not all(words):
         raise InputError(
             f"--only {text!r}: write SLOT=A,B with techniques of the slot, "
             "as advisor techniques lists them."
         )
-    return slot.strip(), [name.strip() for name in names.split(",")]
+    return slot.strip(), words

@@ -10,6 +10,7 @@ from advisor.cli.options import as_json, grouped, storage
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
 from advisor.store.location import storage_url
 from advisor.streams import say_json
+from advisor.values import MOST_WORKERS
 
 OPTIONS = (
     # How much is spent.
@@ -67,7 +68,7 @@ class BudgetOptions:
 @grouped("budget", BudgetOptions, OPTIONS)
 @click.option(
     "--workers",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=MOST_WORKERS),
     help="processes that train (one per core); 0 trains in this one, which user code can end",
 )
 @click.option("--device", default="cpu", help="torch device (cpu)")

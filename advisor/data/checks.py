@@ -38,7 +38,7 @@ def look_at_columns(
 ) -> None:
     """What the columns of a table say of the target, of time and of groups."""
     columns = inputs.known_columns
-    if not columns.names:
+    if not columns.names and not columns.dates:
         return
     # A row that stands there twice proves nothing twice.
     pool = layout.labelled_pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,8 @@ from pandas.api.types import is_float_dtype, is_object_dtype
 from advisor.data.labels import strata_of_labels
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, listing, short
+from advisor.readable import rounded
 
 # Rows below which the user is warned about a class or category.
 RARE = 10
@@ -82,10 +84,10 @@ class Target:
             scaled = (self.values.double() - values.mean(0)) / deviations
             return replace(self, values=scaled.float())
         mean, deviation = values.mean().item(), values.std(correction=0).item() or 1.0
-        notes.note(
-            f"target scaled to mean 0, deviation 1 (mean {mean:.6g}, deviation {deviation:.6g} "
-            "outside the test rows)"
-        )
+        # Digits beyond their standard errors would be other ones on other rows.
+        error = deviation / math.sqrt(values.numel())
+        of_rows = f"mean {rounded(mean, error)}, deviation {rounded(deviation, error)}"
+        notes.note(f"target scaled to mean 0, deviation 1 ({of_rows} outside the test rows)")
         scaled = ((self.values.double() - mean) / deviation).float()
         return replace(self, values=scaled, scale=(mean, deviation))
 
@@ -125,7 +127,7 @@ def _check_classes(
     rows = sum(len(column) for column in words.values())
     if len(classes) < 2:
         raise InputError(
-            f"{place} has one class only, {classes[0]!r}; there is nothing to tell apart."
+            f"{place} has one class only, {short(classes[0])!r}; there is nothing to tell apart."
         )
     if kind == "binary" and len(classes) != 2:
         raise InputError(

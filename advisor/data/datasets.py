@@ -13,9 +13,10 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset, default_co
 from advisor.data.items import LABEL_NAMES, describe_item, may_hold, split_item, words_in
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, explain, listing
 from advisor.nested import elements, gathered
 from advisor.randomness import preserved
+from advisor.values import MOST_COUNTED
 
 ItemSplit = partial[tuple[tuple[Any, ...], Any]]  # `split_item` for the items of one Dataset
 
@@ -73,7 +74,7 @@ def read_dataset(
         why = ""
         if size > MEMORY:
             why = f"larger than {MEMORY / 2**30:.0f} GiB"
-        elif _is_random(dataset, length):
+        elif _is_random(dataset, length, name):
             why = "random"
         if not why:
             notes.note(f"{name}: read all {plural(length, 'item')} of the Dataset into memory once")
@@ -108,7 +109,19 @@ def length_of(dataset: Dataset[Any], name: str) -> int:
             f"{name}: {type(dataset).__name__} is not a map-style Dataset; give one with a length "
             "and indexes."
         )
-    length = len(dataset)  # type: ignore[arg-type]  # the line above saw that it has a length
+    # The user's own method may raise anything, or give what is no whole number.
+    try:
+        length = len(dataset)  # type: ignore[arg-type]  # the lines above saw that it has a length
+    except Exception as error:
+        raise InputError(
+            f"{name}: len() of the {type(dataset).__name__} fails: {explain(error)}. Its __len__ "
+            "must return the number of items, a whole one."
+        ) from error
+    if length > MOST_COUNTED:
+        raise InputError(
+            f"{name}: the {type(dataset).__name__} says that it has {length} items, more than can "
+            f"be counted ({MOST_COUNTED}); its __len__ must return how many items there are."
+        )
     if length == 0:
         raise InputError(f"{name}: the Dataset has no items.")
     return length
@@ -167,9 +180,10 @@ def _probes(length: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, length - 1, PROBES)})
 
 
-def _is_random(dataset: Dataset[Any], length: int) -> bool:
+def _is_random(dataset: Dataset[Any], length: int, name: str) -> bool:
     """Whether an item differs when it is read again."""
-    return not all(_are_equal(dataset[i], dataset[i]) for i in _probes(length))
+    read = partial(item_at, dataset, name=name)
+    return not all(_are_equal(read(i), read(i)) for i in _probes(length))
 
 
 def _are_equal(one: Any, two: Any) -> bool:
@@ -197,9 +211,13 @@ def _read_labels(dataset: Dataset[Any], length: int, name: str, split: ItemSplit
     """
     targets: Any = getattr(dataset, "targets", None)
     has_one_each = targets is not None and len(targets) == length
-    if has_one_each and all(_are_equal(targets[i], split(dataset[i])[1]) for i in _probes(length)):
+
+    def label_at(row: int) -> Any:
+        return split(item_at(dataset, row, name))[1]
+
+    if has_one_each and all(_are_equal(targets[i], label_at(i)) for i in _probes(length)):
         return to_labels(torch.as_tensor(np.asarray(targets)))
-    return _stack_labels([split(dataset[i])[1] for i in range(length)], name)
+    return _stack_labels([label_at(i) for i in range(length)], name)
 
 
 def to_labels(values: torch.Tensor) -> Any:

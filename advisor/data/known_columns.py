@@ -21,7 +21,7 @@ class KnownColumns:
     Attributes:
         numbers: cells by name, float64 with NaN for gaps.
         levels: the number of each row's level by name, of columns of categories.
-        dates: names of the columns that hold dates, which are among `numbers`.
+        dates: names of the columns that hold dates; of a table, they are among `numbers`.
     """
 
     numbers: Mapping[str, Cells] = field(default_factory=dict)

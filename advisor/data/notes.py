@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from advisor.errors import InputError
 
 
 @dataclass
@@ -21,6 +25,19 @@ class Notes:
         """Say once what the user should know."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
+
+
+@contextmanager
+def told_beside_errors(notes: Notes) -> Iterator[None]:
+    """Adds what was read, dropped and guessed to the message of an `InputError`."""
+    try:
+        yield
+    except InputError as error:
+        told = [*notes.notes, *notes.warnings]
+        if told:
+            lines = "".join(f"\n  - {sentence}" for sentence in told)
+            error.args = (f"{error}\nWhat was read before that:{lines}",)
+        raise
 
 
 def plural(number: int, noun: str) -> str:

@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from advisor.data.dataloader import read_loader
 from advisor.data.datasets import read_dataset
-from advisor.data.formats.arrays import by_name, from_arrays, read_npz
-from advisor.data.formats.folders import SPLIT_NAMES, read_folder
-from advisor.data.formats.table_files import read_csv, read_parquet
+from advisor.data.formats.arrays import by_name, from_arrays
+from advisor.data.formats.files import read_path
+from advisor.data.formats.folders import SPLIT_NAMES
+from advisor.data.formats.table_files import with_index
 from advisor.data.inputs import count_inputs
 from advisor.data.item_keys import WithoutKeys, keys_of_items
 from advisor.data.notes import Notes
@@ -29,19 +30,12 @@ from advisor.loading.files import load_object
 
 RawSplits = dict[str, Raw]  # by split; `data` stands for the keyword that it was given for
 
-# What reads a file, by the end of its name.
-FILE_READERS: dict[str, Callable[[Path, Notes], RawSplits]] = {
-    ".csv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
-    ".tsv": lambda path, notes: {"data": Raw(path.name, read_csv(path, notes))},
-    ".parquet": lambda path, notes: {"data": Raw(path.name, read_parquet(path, notes))},
-    ".npz": lambda path, _: read_npz(path),
-}
-
 # All that can be read, for error messages.
 READABLE = (
-    "a path (.csv, .tsv, .parquet, .npz, or a folder with one sub-folder of images or .txt files "
-    "per class), FILE.py:NAME, a pair (x, y), a dict of splits or arrays, a pandas DataFrame, a "
-    "torch Dataset or DataLoader, or a function that returns one of these"
+    "a path (.csv, .tsv, .parquet, .npz, .jsonl, .json, .txt, an archive, or a folder with one "
+    "sub-folder of images or .txt files per class), FILE.py:NAME, a pair (x, y), a dict of splits "
+    "or arrays, a pandas DataFrame, a torch Dataset or DataLoader, or a function that returns one "
+    "of these"
 )
 
 
@@ -75,6 +69,13 @@ class Reader:
         Raises:
             InputError: it is none of the kinds that can be read, or it is at fault.
         """
+        # A class has the methods of its objects, and no rows.
+        if isinstance(value, type):
+            name = value.__name__
+            raise InputError(
+                f"{self.place or self.keyword} is the class {name}; give an object of it, such as "
+                f"{name}(…), or a function that returns one."
+            )
         # The type of the value says how it is read; what has no type of its own comes after.
         for kind, read in READERS.items():
             if isinstance(value, kind):
@@ -95,15 +96,7 @@ class Reader:
         if paths.is_reference(str(value)):
             return self.reference(str(value))
         path = paths.find_path(value, self.folder)
-        if path.is_dir():
-            return read_folder(path, self.notes)
-        suffix = path.suffix.lower()
-        if suffix not in FILE_READERS:
-            raise InputError(
-                f"{path} is of no kind that can be read ({listing(FILE_READERS)}); write a "
-                "function that returns arrays and give it as FILE.py:NAME."
-            )
-        return FILE_READERS[suffix](path, self.notes)
+        return read_path(path, self.notes)
 
     def reference(self, text: str) -> RawSplits:
         """An object in a Python file or module."""
@@ -119,7 +112,8 @@ class Reader:
     def mapping(self, value: Mapping[str, Any]) -> RawSplits:
         """A dictionary of splits, or of arrays by name."""
         if not value or any(str(key).lower() not in SPLIT_NAMES for key in value):
-            return by_name({str(key): item for key, item in value.items()}, self.keyword)
+            arrays = {str(key): item for key, item in value.items()}
+            return by_name(arrays, self.keyword, self.notes)
         # Train comes first, because unlabeled rows have as many inputs as its rows.
         by_split = {SPLIT_NAMES[str(key).lower()]: item for key, item in value.items()}
         raws: RawSplits = {}
@@ -169,7 +163,7 @@ class Reader:
 
     def table(self, value: pd.DataFrame) -> RawSplits:
         """A pandas DataFrame."""
-        return {"data": Raw(self.keyword, value.reset_index(drop=True))}
+        return {"data": Raw(self.keyword, with_index(value, self.keyword, self.notes))}
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""
@@ -190,6 +184,8 @@ class Reader:
             inspect.signature(value).bind()
         except TypeError as error:
             raise InputError(f"{name} must be callable without arguments: {error}.") from error
+        if inspect.iscoroutinefunction(value):
+            raise InputError(f"{name} is an async function; give one that returns the data.")
         try:
             returned = value()
         except InputError:

@@ -190,19 +190,23 @@ def _no_such_key(train: Raw, option: str, key: str) -> str:
 
 
 def _as_cells(values: Any) -> Any:
-    """An array, tensor, list or column as a pandas Series."""
+    """An array, tensor, list or column as a pandas Series.
+
+    Raises `InputError` where it has not one entry for each row.
+    """
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     if isinstance(values, pd.Series):
         return values.reset_index(drop=True)
-    array = np.asarray(values)
-    if array.ndim != 1:
-        array = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-        if array.shape[1] != 1:
-            raise InputError(
-                f"group=… and time=… need one entry per row, got an array of shape {array.shape}."
-            )
+    what = "group=… and time=… need one entry per row, got"
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what} lists of different lengths.") from error
+    if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(f"{what} {type(values).__name__} of shape {array.shape}.")
     return pd.Series(array)
 
 
@@ -211,7 +215,13 @@ def _groups(group: KeyColumn, sizes: Mapping[str, int], notes: Notes) -> RowNumb
     cells = []
     for split, size in sizes.items():
         cells.append(group.cells.get(split, pd.Series([None] * size, dtype=object)).astype(object))
-    numbers, distinct = pd.factorize(pd.concat(cells, ignore_index=True))
+    try:
+        numbers, distinct = pd.factorize(pd.concat(cells, ignore_index=True))
+    except TypeError as error:
+        what = f"group={group.name} holds lists or the like"
+        raise InputError(f"{what}; give words or numbers.") from error
+
+    # A gap is no group of all rows that have it.
     is_alone = numbers < 0
     numbers[is_alone] = len(distinct) + np.arange(int(is_alone.sum()))
 
@@ -233,9 +243,10 @@ def _times(time: KeyColumn, sizes: Mapping[str, int]) -> Times:
 
 def _numbers(time: KeyColumn, cells: Any) -> Times:
     """The times of one split as numbers, dates as days since 1970."""
-    kind = kind_of(cells)
+    is_complex = getattr(cells.dtype, "kind", "") == "c"
+    kind = ColumnKind.CATEGORY if is_complex else kind_of(cells)
     if kind not in (ColumnKind.NUMBER, ColumnKind.DATE):
-        shown = listing(map(repr, cells.dropna().unique()[:3]))
+        shown = listing(dict.fromkeys(map(repr, cells.dropna().head(3))))
         raise InputError(
             f"time={time.name} holds {shown}, which are neither numbers nor dates that can be "
             "read; give a column of one of them (2024-02-29 is read everywhere)."

@@ -15,6 +15,7 @@ from advisor.data.classes import Target
 from advisor.data.digests import digest_of_rows, digest_of_words
 from advisor.data.facts import Facts
 from advisor.data.formats.images import ImageInputs
+from advisor.data.formats.readings import read_columns
 from advisor.data.formats.tables import read_table
 from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
 from advisor.data.layout import Layout, RowNumbers, lay_out
@@ -203,7 +204,7 @@ def open_source(
     valid: Any = None,
     test: Any = None,
     unlabeled: Any = None,
-    target: str | Sequence[str] | None = None,
+    target: str | int | Sequence[str] | None = None,
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
@@ -211,6 +212,7 @@ def open_source(
     time: Any = None,
     weights: Any = None,
     definitions_only: bool = False,
+    notes: Notes | None = None,
 ) -> Source:
     """Read the data, fix their structure, draw the test rows.
 
@@ -233,6 +235,7 @@ def open_source(
         time: the column or key, or array, of the rows' times; later rows validate and test.
         weights: `balanced`, a weight by class, or the column, key or array of the rows' weights.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
+        notes: gets the sentences of the source as things happen, for what is told beside an error.
 
     Raises:
         InputError: the data are missing, cannot be read, or cannot be learned from.
@@ -241,12 +244,13 @@ def open_source(
         raise InputError(f"kind={kind!r}: the kinds are {listing(KINDS)}.")
 
     # Read everything, and take the labels out.
-    notes = Notes()
+    notes = Notes() if notes is None else notes
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
-    target = target if target is None or isinstance(target, str) else ",".join(target)
+    target = _as_text(target)
     of_rows = weights if is_of_rows(weights) else None
     names = names_of(group, time, of_rows)
     read = read_splits(values, folder, notes, target, definitions_only, names)
+    read = read_columns(read, notes)
     labelled = take_target(read, target, notes, kind)
     labelled, groups = take_column(labelled, GROUP, group)
     labelled, times = take_column(labelled, TIME, time)
@@ -295,6 +299,13 @@ def open_source(
         _layout=layout,
         _weights=row_weights,
     )
+
+
+def _as_text(target: str | int | Sequence[str] | None) -> str | None:
+    """A column, key or position as text, several columns with commas between them."""
+    if target is None or isinstance(target, str):
+        return target
+    return str(target) if isinstance(target, int) else ",".join(target)
 
 
 def _check_sizes(raws: Mapping[str, Raw]) -> None:

@@ -14,6 +14,7 @@ from advisor.diagnosis.measure import batch, gradients_kept, without_dropout
 from advisor.model import call
 from advisor.model.preserve import untouched
 from advisor.randomness import isolated, mix
+from advisor.readable import counted
 from advisor.training.objective import to_device
 from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run
@@ -43,11 +44,11 @@ class Steps:
     def findings(self) -> Iterator[Finding]:
         """Updates that are far too small or too large, and a loss that does not fall."""
         # Weights that hardly move: a frozen start, or a vanishing gradient.
-        steps = len(self.losses)
+        steps = counted(len(self.losses), "step")
         still = [name for name, ratio in self.ratios.items() if ratio < BOUNDS["no_update"].value]
         if still:
             weights = f"{len(still)} of {len(self.ratios)} weights"
-            sentence = f"{weights} did not move in {steps} steps, {still[0]} first."
+            sentence = f"{weights} did not move in {steps}, {still[0]} first."
             yield finding_of("no_update", still[0], self.ratios[still[0]], sentence)
 
         # A weight that moves by many times its size began far too small.
@@ -59,7 +60,7 @@ class Steps:
         # A loss that is not a number does not fall either.
         if not self.after < self.before:
             sentence = (
-                f"The loss does not fall in {steps} steps at learning rate {RATE:g}: "
+                f"The loss does not fall in {steps} at learning rate {RATE:g}: "
                 f"{self.before:.4g} before, {self.after:.4g} after, on the same rows."
             )
             yield finding_of("no_progress", "the loss", self.after - self.before, sentence)

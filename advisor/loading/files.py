@@ -24,7 +24,9 @@ from advisor.loading.own_modules import (
     note_source,
     source_of,
 )
+from advisor.loading.paths import current_folder
 from advisor.loading.references import Reference
+from advisor.values import fault_of_path, shown
 
 # What a user may load with `--definitions-only`, by its role in messages.
 _BY_DEFINITIONS = ("model", "data")
@@ -47,7 +49,7 @@ def load_object(
     place = reference.place
     if is_file(place):
         in_folder = (folder or Path()) / place
-        file = in_folder if in_folder.is_file() else place
+        file = in_folder if os.path.isfile(in_folder) else place
         module = load_file(file, role, definitions_only=definitions_only)
     else:
         module = _import_module(place, folder or Path.cwd(), role, definitions_only)
@@ -60,7 +62,7 @@ def load_object(
 
 def is_file(source: str) -> bool:
     """Whether the part before the colon names a file rather than a module."""
-    return source.endswith(".py") or os.sep in source or Path(source).is_file()
+    return source.endswith(".py") or os.sep in source or os.path.isfile(source)
 
 
 def load_file(
@@ -74,7 +76,11 @@ def load_file(
     It runs once per process, and again after it or a sibling that it imported was edited. Raises
     `error` for a missing file or one that fails.
     """
+    current_folder()  # on which a relative path depends
     path = Path(path).expanduser().resolve()
+    fault = fault_of_path(path)
+    if fault is not None:
+        raise error(f"{shown(str(path))} {fault}.")
     if not path.is_file():
         raise error(f"{path}: there is no such {role} file.{near_files(path)}")
     forget_edited([path.parent])

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from torch import nn
 
@@ -57,6 +58,9 @@ _ARGUMENT_NAMES: dict[str, tuple[str, ...]] = {
 # The fact that an argument asks for, by the name of the argument.
 _FACTS = {name: fact for fact, names in _ARGUMENT_NAMES.items() for name in names}
 
+# The models that were built and are still there, by their ids.
+_MADE: WeakValueDictionary[int, nn.Module] = WeakValueDictionary()
+
 # What a value is from that the data say.
 FROM_DATA = "the data"
 
@@ -101,6 +105,12 @@ def build_model(
         why = f"{type(error).__name__}{_raised_at(error)}: {text}"
         raise InputError(f"{call} raised {why}. {_advice(error, used)}") from error
     if isinstance(model, nn.Module):
+        if _MADE.get(id(model)) is model:
+            raise InputError(
+                f"{call} returned the same model again, and every trial needs a fresh one; build "
+                "it inside the function."
+            )
+        _MADE[id(model)] = model
         return model, used
     returned = f"{call} returned {type(model).__name__}"
     raise InputError(f"{returned}, and a torch.nn.Module is needed; return the model.")

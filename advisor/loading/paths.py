@@ -7,6 +7,7 @@ from pathlib import Path
 
 from advisor.errors import InputError, listing
 from advisor.loading.references import Reference
+from advisor.values import fault_of_path, shown
 
 
 def find_path(text: str | Path, folder: Path | None) -> Path:
@@ -18,15 +19,33 @@ def find_path(text: str | Path, folder: Path | None) -> Path:
     if not str(text).strip():
         raise InputError("a path is empty; give a file or a folder.")
     path = Path(text).expanduser()
-    candidates = [Path.cwd() / path]
+    candidates = [current_folder() / path]
     if folder is not None:
         candidates.insert(0, folder / path)
     for candidate in candidates:
+        refuse_odd(candidate)
         if candidate.exists():
             return candidate
     raise InputError(
         f"there is no file or folder {str(text)!r}{_searched(candidates)}. Check the path."
     )
+
+
+def refuse_odd(path: Path) -> None:
+    """Raise `InputError` for a path that no file can have, or where there is a pipe or a device."""
+    fault = fault_of_path(path)
+    if fault is not None:
+        raise InputError(f"{shown(str(path))} {fault}.")
+
+
+def current_folder() -> Path:
+    """The current folder. Raises `InputError` where it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError as problem:
+        raise InputError(
+            "The current folder has been deleted; go to one that is there (cd)."
+        ) from problem
 
 
 def _searched(candidates: list[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Reference:
         A module stays as it is, and so does a path where there is nothing.
         """
         is_file = self.place.endswith(".py")
-        if not is_file and (self.name or not self.place or not Path(self.place).exists()):
+        if not is_file and (self.name or not self.place or not os.path.exists(self.place)):
             return self
         return replace(self, place=str(Path(self.place).resolve()))
 

@@ -16,6 +16,7 @@ from advisor.diagnosis.rules import guessing
 from advisor.diagnosis.steps import Steps
 from advisor.diagnosis.units import Units
 from advisor.model import Site, Table
+from advisor.readable import counted
 from advisor.report.floors_text import floor_lines
 from advisor.report.text import console, number, print_section, print_wrapped
 
@@ -86,7 +87,7 @@ def show_model(out: Console, report: DiagnosisReport) -> None:
     measured = report.diagnosis.measured
     loss = loss_text(measured)
     seconds = f"{report.diagnosis.seconds:.2g} s"
-    line = f"{measured.rows} rows, before training · {loss} · {seconds}"
+    line = f"{counted(measured.rows, 'row')}, before training · {loss} · {seconds}"
     out.print(Text(f"{line}\n", style="dim"))
 
 
@@ -262,7 +263,8 @@ def table_lines(tables: Sequence[Table]) -> list[str]:
 
 def show_steps(out: Console, steps: Steps) -> None:
     """Show what the first steps of a training did to the loss and to the weights."""
-    title = f"The first {len(steps.losses)} steps"
+    count = len(steps.losses)
+    title = "The first step" if count == 1 else f"The first {count} steps"
     before = f"{steps.before:.4g}"
     after = f"{steps.after:.4g}"
     line = f"loss {before} → {after}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import jinja2
 
 from advisor.errors import AdvisorError, InputError, MachineError, explain, visible
 from advisor.report.text import cell, number
+from advisor.values import fault_of_path, shown
 
 
 def render(template: str, **values: Any) -> str:
@@ -38,15 +41,28 @@ def write_html(text: str, path: str) -> Path:
 
 
 def check_page(path: str) -> None:
-    """Raise `InputError` where a page cannot be written, before the work that it is to show."""
+    """Raise `InputError` where a page cannot be written, before the work that it is to show.
+
+    Nothing is left there.
+    """
     place = Path(path)
+    fault = fault_of_path(place)
+    # What a shell names by /dev/fd is a pipe that somebody reads.
+    if fault is not None and not path.startswith("/dev/"):
+        raise InputError(f"-o {shown(path)}: the page cannot be written (it {fault}).")
+    if path.endswith(("/", os.sep)) or place.is_dir():
+        raise InputError(
+            f"-o {path}: the page cannot be written (it is a folder); name a file in it, "
+            f"-o {place / 'page.html'}."
+        )
+
     with told(path):
-        # The folder of a page may be new.
-        place.parent.mkdir(parents=True, exist_ok=True)
-        was_there = place.exists()
-        place.open("ab").close()
-        if not was_there:
-            place.unlink()
+        if place.exists():
+            place.open("ab").close()
+            return
+        # The folders of a page may be new, so that a file is tried in the first that is there.
+        folder = next(above for above in place.absolute().parents if above.exists())
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 @contextmanager

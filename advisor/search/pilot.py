@@ -238,5 +238,6 @@ def estimate(prepared: Prepared, epochs: int) -> float:
     for handle in handles:
         handle.remove()
     # Every row takes its operations once an epoch, and every step its calls.
-    overhead = prepared.steps * costs.calls * CALL_SECONDS
+    # A model without such layers is called, too.
+    overhead = prepared.steps * max(1, costs.calls) * CALL_SECONDS
     return epochs * (prepared.facts.sizes["train"] * costs.seconds_a_row + overhead)

@@ -77,8 +77,9 @@ def why_outranked(
     own = criterion.sign * score
     last = criterion.sign * better[-1]
     tie = " with a lower training loss" if better[-1] == score else ""
+    were = "was" if len(better) == 1 else "were"
     return (
-        f"{criterion.name} {own:.4g} after epoch {rung}, and {len(better)} of {of} were better, "
+        f"{criterion.name} {own:.4g} after epoch {rung}, and {len(better)} of {of} {were} better, "
         f"the last of them {last:.4g}{tie}"
     )
 

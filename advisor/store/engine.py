@@ -129,7 +129,7 @@ def sqlite_file(url: str, path: Path) -> SqliteFile:
         return SqliteFile(f"{real.as_uri()}?{urlencode(options)}", True, seconds)
     if options:
         raise InputError(
-            f"{url}: there is no option {next(iter(options))!r} for an SQLite file; "
+            f"{shown(url)}: there is no option {next(iter(options))!r} for an SQLite file; "
             f"write sqlite:///{path}, or with ?timeout=SECONDS."
         )
     return SqliteFile(str(real), False, seconds)
@@ -144,7 +144,9 @@ def busy_seconds(url: str, given: str | None) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e6:  # NaN is not, either
-        raise InputError(f"{url}: timeout={given!r} is no number of seconds, such as timeout=60.")
+        raise InputError(
+            f"{shown(url)}: timeout={given!r} is no number of seconds, such as timeout=60."
+        )
     return seconds
 
 
@@ -152,14 +154,14 @@ def check_place(url: str, path: Path) -> None:
     """Raises `InputError` where no SQLite file with studies can be at `path`."""
     if path.is_dir():
         raise InputError(
-            f"The study database {url} cannot be opened: {path} is a folder. "
+            f"The study database {shown(url)} cannot be opened: {path} is a folder. "
             "Name a file with --storage sqlite:///FILE.db."
         )
     # SQLite keeps what is not yet in the file beside it, under the name by which it was opened.
     if path.is_file() and path.stat().st_nlink > 1:
         raise InputError(
-            f"The study database {url} cannot be opened: {path} has a second name (a hard link), "
-            "by which SQLite would lose what it writes. Make a copy (cp) or a symbolic link "
+            f"The study database {shown(url)} cannot be opened: {path} has a second name (a hard "
+            "link), by which SQLite would lose what it writes. Make a copy (cp) or a symbolic link "
             "(ln -s) of it instead, and remove the second name."
         )
 

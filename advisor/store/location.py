@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from advisor.errors import InputError
+from advisor.values import fault_of_path
 
 DEFAULT = "sqlite:///studies/advisor.db"
 """The database of a user who names none."""
@@ -16,9 +17,14 @@ _SQLITE = "sqlite:///"
 _ANY_SQLITE = re.compile(r"sqlite(\+(?P<driver>\w+))?://(?P<place>[^?]*)(\?(?P<options>.*))?")
 _YES = ("1", "on", "t", "true", "y", "yes")
 """The words by which an option of an URL is on."""
-_USER = re.compile(r"([a-z][\w+.-]*://[^\s:/?#@]*):(\S*)@")
-"""The user and the password of a URL; a password may have an @ of its own."""
-_OPTION = re.compile(r"([?&]\w*password=)([^\s&]*)")
+_USER = re.compile(
+    r"((?:[a-z][\w+.-]*://|(?:postgres|mysql|mariadb)[\w+]*:?/+)[^\s:/?#@]*):(\S*|[^\n]*)@",
+    re.IGNORECASE,
+)
+"""The user and the password of a URL, also of a server's whose first colon is forgotten. A password
+may have an @ of its own, and blanks.
+"""
+_OPTION = re.compile(r"([?&]\w*(?:password|passwd|pwd)=)([^\s&]*)", re.IGNORECASE)
 """A password among the options of a URL."""
 
 
@@ -26,7 +32,7 @@ def storage_url(storage: str | None) -> str:
     """The URL of the database to use: `storage`, else `ADVISOR_STORAGE`, else `DEFAULT`. A plain
     path is SQLite.
     """
-    url = storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT
+    url = str(storage or os.environ.get("ADVISOR_STORAGE") or DEFAULT)
     if "://" in url:
         return url
     # In the name of a file these two characters stand for themselves.
@@ -43,10 +49,12 @@ def sqlite_path(url: str) -> Path | None:
     if parts is None:
         return None
     if parts["driver"] not in (None, "pysqlite"):
-        raise InputError(f"{url}: advisor opens SQLite by no other driver; write {_SQLITE}FILE.db.")
+        raise InputError(
+            f"{shown(url)}: advisor opens SQLite by no other driver; write {_SQLITE}FILE.db."
+        )
     if parts["place"] and not parts["place"].startswith("/"):
         raise InputError(
-            f"{url}: three slashes come before an SQLite file; write {_SQLITE}FILE.db."
+            f"{shown(url)}: three slashes come before an SQLite file; write {_SQLITE}FILE.db."
         )
 
     # What follows a question mark are options, and %20 is a blank.
@@ -55,10 +63,17 @@ def sqlite_path(url: str) -> Path | None:
         place = urlsplit(place).path
     if place in ("", ":memory:") or sqlite_options(url).get("mode") == "memory":
         raise InputError(
-            f"{url} is the memory of one process, and a study must outlast its process; "
+            f"{shown(url)} is the memory of one process, and a study must outlast its process; "
             f"name a file: --storage {_SQLITE}FILE.db."
         )
-    return Path(unquote(place))
+    path = Path(unquote(place))
+    fault = fault_of_path(path)
+    if fault is not None:
+        raise InputError(
+            f"The study database {shown(url)} cannot be opened: {path} {fault}. "
+            f"Name one with --storage {_SQLITE}FILE.db."
+        )
+    return path
 
 
 def sqlite_options(url: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import threading
 import sqlalchemy as sa
 
 from advisor.errors import AdvisorError, MachineError, explain
+from advisor.store.location import without_password
 
 KEEP_ALIVE_SECONDS = 60.0
 """How often a lock's connection is used, so that nothing on the way takes it for forgotten."""
@@ -100,7 +101,8 @@ class ServerLock:
         """The error about a lock that is lost, or that could not be taken."""
         cause = "its session was exchanged for another, as a pool of connections may do"
         if problem is not None:
-            cause = explain(problem)
+            url = self._engine.url.render_as_string(hide_password=False)
+            cause = without_password(explain(problem), url)
         return MachineError(
             f"Study {self._study!r} has no lock in the database any more, so that another process "
             f"may run it: {cause}. What was written is kept."

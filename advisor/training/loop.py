@@ -19,6 +19,7 @@ from advisor.randomness import mix, start_from
 from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
+from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.recipe import parameter_groups
@@ -150,6 +151,9 @@ def evaluate(run: Run, part: Part, batch: int, answers: KeptFile | None = None) 
     metric = run.objective.metric
     score = metric.score(output, target)
     _require_finite(f"{metric.name} on the validation rows", score)
+    if abs(score) > LARGEST_SCORE:
+        sentence = f"{metric.name} on the validation rows became {score:g}, too large to compare"
+        raise StoppedEarly(Ended.NOT_FINITE, sentence)
     return score
 
 

@@ -181,6 +181,9 @@ DEFAULT = {
 }
 """The metric of a task that names none, by its kind."""
 
+LARGEST_SCORE = 1e100
+"""The largest score that can be compared: squares of differences must be numbers, too."""
+
 LOSS = "loss"
 """The name that asks for the task's own loss as its metric."""
 

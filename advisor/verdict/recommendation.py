@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from advisor.work.study_ref import StudyRef
+    from advisor.work.trust import Trust
 
 T = TypeVar("T")
 
@@ -113,6 +114,7 @@ class Recommendation:
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
         self._content: Content | None = None
+        self._trust: Trust | None = None
 
     def to_json(self) -> str:
         """The documented keys as JSON text."""
@@ -125,7 +127,11 @@ class Recommendation:
 
     @classmethod
     def from_json(
-        cls, text: str, ref: StudyRef | None = None, content: Content | None = None
+        cls,
+        text: str,
+        ref: StudyRef | None = None,
+        content: Content | None = None,
+        trust: Trust | None = None,
     ) -> Recommendation:
         """The recommendation that `to_json` wrote, also of another version.
 
@@ -133,6 +139,7 @@ class Recommendation:
             text: the JSON.
             ref: the study that it is about, which `apply` needs.
             content: what the study was made of, so that `apply` says what has changed.
+            trust: what the reference may run; None where the user has given the reference.
 
         Raises:
             InputError: the text is damaged, or a newer version wrote what this one does not know.
@@ -141,6 +148,7 @@ class Recommendation:
             recommendation = cls(**_parts_of(json_object(text)))
             check_types(recommendation)
         recommendation._ref, recommendation._content = ref, content
+        recommendation._trust = trust
         return recommendation
 
     @property
@@ -173,8 +181,8 @@ class Recommendation:
         part of the training are not. Where the study's code or data have changed since it was
         begun, a warning says what.
 
-        Raises `InputError` when the study was made in a notebook that is gone, or when a technique
-        raises.
+        Raises `InputError` when the study was made in a notebook that is gone, when a technique
+        raises, or when the study comes from a database that names code which the user has not.
         """
         from advisor.work.apply import apply_choices  # torch is needed only here
 
@@ -210,6 +218,8 @@ class Recommendation:
                 f"Study {self.study!r} does not know where its model and data are; "
                 "use what advisor.tune() returned."
             )
+        if self._trust is not None:
+            self._trust.check(self._ref, self.study)
         return self._ref
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from advisor.content.files_read import files_read
+from advisor.content.files_read import FilesRead, files_read
 from advisor.content.study_content import Content, ContentDigest
 from advisor.data.facts import Facts
+from advisor.data.notes import Notes, told_beside_errors
 from advisor.data.source import Source, open_source
-from advisor.data.splits import Splits
+from advisor.data.splits import Part, Splits
 from advisor.host.host import Host, load
 from advisor.loading.model import build_model, inferred_arguments
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
 from advisor.training.criterion import Criterion
+from advisor.training.first_values import check_loss, check_metric, check_parameters
 from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
@@ -39,6 +41,9 @@ from advisor.work.task_facts import (
     output_of,
     usable_device,
 )
+
+METRIC_ROWS = 1024
+"""Training rows on which a metric is tried that fails on a small batch."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +166,28 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     """
     with files_read() as loading:
         study = ref.load()
-    task = study.task
     host = load(ref.plugins, ref.without)
     place = usable_device(device)
-    source = read_data(ref, study)
+    notes = Notes()
+    with told_beside_errors(notes):
+        source = read_data(ref, study, notes)
+        return _put_together(ref, study, host, source, place, loading)
+
+
+def _put_together(
+    ref: StudyRef,
+    study: Study,
+    host: Host,
+    source: Source,
+    place: torch.device,
+    loading: FilesRead,
+) -> Prepared:
+    """The opened study, whose model is built once and looked at.
+
+    Raises:
+        InputError: the parts of the study do not fit together.
+    """
+    task = study.task
 
     # A first model shows how many words there may be.
     with files_read() as building, isolated(mix(study.seed, "model")):
@@ -177,18 +200,21 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     splits = source.splits(study.seed)
     train = splits.train
     rows = min(EXAMPLE_ROWS, len(train))
-    inputs, _ = train.take(torch.arange(rows))
-    inputs = to_device(inputs, place)
+    inputs, target = to_device(train.take(torch.arange(rows)), place)
     model = model.to(place)
     with isolated(0):
         anatomy = trace(model, inputs, task.output, rows)
         output = output_of(model, inputs)
+    check_parameters(model)
     check_patterns(task, anatomy)
 
     # Loss and metric follow from the output and the targets, where the user gives none.
     scale = source.target_scale[1] if source.target_scale else 1.0
     objective = infer(task, output, source.facts, anatomy, scale, rows)
     objective = noisy(objective, study.noise, inputs)
+    check_loss(model, inputs, target, objective)
+    if callable(task.metric):
+        check_metric(objective, first_outputs(model, train, place))
 
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
@@ -212,8 +238,20 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     )
 
 
-def read_data(ref: StudyRef, study: Study) -> Source:
-    """The data of a study, read anew. Raises `InputError` where they cannot be learned from."""
+def first_outputs(
+    model: nn.Module, train: Part, device: torch.device
+) -> Iterator[tuple[Any, torch.Tensor]]:
+    """What a model gives for few training rows, and then for more of all of them, with targets."""
+    for most in (EXAMPLE_ROWS, METRIC_ROWS):
+        rows = torch.linspace(0, len(train) - 1, min(most, len(train))).long()
+        inputs, target = to_device(train.take(rows), device)
+        yield output_of(model, inputs), target
+
+
+def read_data(ref: StudyRef, study: Study, notes: Notes | None = None) -> Source:
+    """The data of a study, read anew, with sentences for `notes`. Raises `InputError` where they
+    cannot be learned from.
+    """
     task = study.task
     return open_source(
         data=task.data,
@@ -229,6 +267,7 @@ def read_data(ref: StudyRef, study: Study) -> Source:
         seed=study.seed,
         folder=ref.folder(),
         definitions_only=ref.definitions_only,
+        notes=notes,
     )
 
 

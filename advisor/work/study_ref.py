@@ -14,7 +14,7 @@ from advisor.errors import InputError, listing
 from advisor.loading.arguments import read_arguments
 from advisor.loading.files import load_file, load_object
 from advisor.loading.model import load_model
-from advisor.loading.paths import find_path
+from advisor.loading.paths import current_folder, find_path
 from advisor.loading.references import Reference
 from advisor.study import Study, Task
 
@@ -75,6 +75,7 @@ class StudyRef:
         if isinstance(study, StudyRef):
             return study
         if not isinstance(study, Study):
+            current_folder()  # on which its path depends
             return cls(file=str(study), plugins=plugins)
         try:
             return cls(pickled=cloudpickle.dumps(study), plugins=plugins)
@@ -108,7 +109,7 @@ class StudyRef:
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""
         if self.file is None:
-            return Path.cwd()
+            return current_folder()
         return Path(Reference.parse(self.file).place).resolve().parent
 
     def to_json(self) -> str | None:
@@ -121,11 +122,21 @@ class StudyRef:
 
     @classmethod
     def from_json(cls, text: str) -> StudyRef:
-        """The reference that `to_json` wrote."""
+        """The reference that `to_json` wrote.
+
+        Raises `ValueError`, `TypeError` or `KeyError` for another text.
+        """
         plain = json.loads(text)
+        for options in (plain["flags"], plain["changes"]):
+            if options is not None and not isinstance(json.loads(options), dict):
+                raise TypeError(f"{options!r:.60} are no options")
         # JSON has lists where a reference, which does not change, has tuples.
-        lists = {key: tuple(plain[key]) for key in ("plugins", "without")}
-        return cls(**{**plain, **lists})
+        plugins, without = tuple(plain["plugins"]), tuple(plain["without"])
+        for name in (plain["file"], *plugins, *without):
+            if not isinstance(name, str | None):
+                raise TypeError(f"{name!r:.60} is no name")
+        changes = plain["changes"]
+        return cls(plain["file"], plain["flags"], None, changes, plugins, without)
 
 
 def study_in_file(text: str) -> Study:
@@ -166,7 +177,10 @@ def find_vectors(vectors: str, folder: Path) -> str:
     Raises `InputError` where there is no such file.
     """
     try:
-        return str(find_path(vectors, folder).resolve())
+        path = find_path(vectors, folder).resolve()
+        if not path.is_file():
+            raise InputError(f"{path} is a folder, and no file of word vectors; give a file.")
+        return str(path)
     except InputError as problem:
         option = "--vectors or Task(vectors=…)"
         raise InputError(f"The word vectors ({option}): {problem}") from None

@@ -13,6 +13,7 @@ from advisor.model.anatomy import Anatomy, unmatched
 from advisor.model.call import call, left_out
 from advisor.model.tracing.output import described, pick, predictions
 from advisor.study import Task
+from advisor.values import shown
 
 FULL_STEPS = 400
 """Steps of a training without a number of epochs: enough to rank techniques, and to try many."""
@@ -28,12 +29,13 @@ def usable_device(name: str) -> torch.device:
     """A device that can be computed on. Raises `InputError` where it cannot."""
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as problem:
+        # Numbers come back from a device that computes; `meta` only keeps shapes.
+        torch.zeros(1, device=device).cpu()
+    except Exception as problem:  # each backend has errors of its own, such as a missing module
         # The first line says what is wrong; torch adds many others.
         reason = explain(problem).split("\n")[0][:120]
         raise InputError(
-            f"--device {name!r} cannot be used here: {reason}. Use cpu, cuda or mps."
+            f"--device {shown(name)} cannot be used here: {reason}. Use cpu, cuda or mps."
         ) from problem
     return device
 

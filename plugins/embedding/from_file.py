@@ -13,7 +13,8 @@ import numpy as np
 import advisor
 
 from .gensims import Gensim
-from .reading import read
+from .reading import changes_of, read
+from .saved import files_of
 
 
 class FromFile(Gensim):
@@ -56,7 +57,7 @@ class FromFile(Gensim):
     def depends(self, run: advisor.Run, sentences: Sequence[Sequence[int]]) -> list[object]:
         """The file's contents and the words; not the training text."""
         path = Path(str(run.task.vectors))
-        return [_content_hash(path, path.stat().st_mtime_ns), run.data.facts.vocabulary]
+        return [_content_hash(path, changes_of(path)), run.data.facts.vocabulary]
 
     def learn(
         self, run: advisor.Run, sentences: Sequence[Sequence[int]], width: int, **params: Any
@@ -67,10 +68,13 @@ class FromFile(Gensim):
         return read(Path(str(run.task.vectors)), run.data.facts.vocabulary or ())
 
 
-# Keyed by the path and the time of the last change: a file that was written again is read again.
+# Keyed by the path and the times of the last changes: a file that was written again is read again.
 @functools.lru_cache(maxsize=4)
-def _content_hash(path: Path, changed: int) -> str:
-    """A hash of a file's contents."""
+def _content_hash(path: Path, changed: tuple[int, ...]) -> str:
+    """A hash of the contents of a file, and of the arrays that lie beside it."""
     del changed
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for each in files_of(path):
+        with each.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import pickle
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from advisor import InputError
 
 from .gensims import SPECIAL
+from .saved import SavedVectors, files_of
 
 FACEBOOK = struct.pack("<i", 793712314)
 """The first bytes of a model as Facebook's fastText writes it."""
@@ -31,13 +31,18 @@ def read(path: Path, vocabulary: Sequence[str]) -> Vectors:
     Raises:
         InputError: the file is of no format known here, or is not what its name says.
     """
-    return _read(path, path.stat().st_mtime_ns, tuple(vocabulary))
+    return _read(path, changes_of(path), tuple(vocabulary))
 
 
-# Keyed by the path, the time of the last change and the words: a file that was written again is
+def changes_of(path: Path) -> tuple[int, ...]:
+    """When a file, and each that belongs to it, was last changed, in nanoseconds."""
+    return tuple(each.stat().st_mtime_ns for each in files_of(path))
+
+
+# Keyed by the path, the times of the last changes and the words: a file that was written again is
 # read again.
 @functools.lru_cache(maxsize=2)
-def _read(path: Path, changed: int, vocabulary: tuple[str, ...]) -> Vectors:
+def _read(path: Path, changed: tuple[int, ...], vocabulary: tuple[str, ...]) -> Vectors:
     del changed
     suffix = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     reader = READERS.get(suffix)
@@ -126,39 +131,16 @@ def _binary(path: Path, ids: Mapping[str, int]) -> Vectors:
 
 
 def _saved(path: Path, ids: Mapping[str, int]) -> Vectors:
-    """What gensim's `KeyedVectors.save` wrote, which is a pickle: only what such a file needs is
-    let in.
-    """
-    from gensim.models import KeyedVectors
-
-    with path.open("rb") as file:
-        VectorUnpickler(path, file).load()
-    return _from_gensim(KeyedVectors.load(str(path)), ids)
-
-
-class VectorUnpickler(pickle.Unpickler):
-    """Reads a pickle and refuses all classes and functions but those of vectors, so that a file
-    cannot run code.
-    """
-
-    modules = ("gensim.models.keyedvectors", "gensim.models.fasttext")
-    names = {"KeyedVectors", "Word2VecKeyedVectors", "FastTextKeyedVectors", "Vocab", "CompatVocab"}
-    arrays = {"_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"}
-
-    def __init__(self, path: Path, file: Any) -> None:
-        super().__init__(file, encoding="latin1")
-        self.path = path
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The class or function, or an InputError where no word vectors need it."""
-        is_vectors = module in self.modules and name in self.names
-        is_array = module.split(".")[0] == "numpy" and name in self.arrays
-        if is_vectors or is_array:
-            return super().find_class(module, name)
-        raise InputError(
-            f"Vectors {self.path} would load {module}.{name}, which no word vectors need; a pickle "
-            "can run any code. Save `model.wv` as text: wv.save_word2vec_format('vectors.txt')."
-        )
+    """What gensim's `KeyedVectors.save` wrote, which is a pickle: no code of it is run."""
+    saved = SavedVectors(path)
+    rows = ((word, functools.partial(saved.row, number)) for word, number in saved.words.items())
+    whole = _matched(rows, ids)
+    composed = {}
+    for word, number in ids.items():
+        vector = None if number in whole else saved.from_parts(word)
+        if vector is not None:
+            composed[number] = vector
+    return whole, composed
 
 
 def _from_gensim(vectors: Any, ids: Mapping[str, int]) -> Vectors:

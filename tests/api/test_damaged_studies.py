@@ -187,7 +187,7 @@ def test_a_damaged_study_is_one_message_with_its_name_and_what_to_do(here, damag
     statement, words = DAMAGES[damage]
     spoil(here, statement)
     with pytest.raises(InputError) as told:
-        advisor.tune(str(here / "bad.py"), storage=str(here / "studies.db"))
+        advisor.tune(str(here / "bad.py"), storage=str(here / "studies.db"), workers=0)
     assert str(told.value).startswith("Study 'bad': its ")
     assert words in str(told.value)
     assert "--name" in str(told.value)
@@ -242,7 +242,7 @@ def test_what_reads_lists_the_good_study_and_says_what_is_wrong_with_the_bad_one
 def test_what_a_newer_version_wrote_asks_for_an_upgrade(here, statement, part):
     spoil(here, statement)
     with pytest.raises(InputError, match=f"'bad': its {part} cannot be read") as told:
-        advisor.tune(str(here / "bad.py"), storage=str(here / "studies.db"))
+        advisor.tune(str(here / "bad.py"), storage=str(here / "studies.db"), workers=0)
     assert "a newer advisor (99.1.0; this is " in str(told.value)
     assert "pip install -U torch-advisor" in str(told.value)
     assert "delete" not in str(told.value)
@@ -260,7 +260,7 @@ def test_a_newer_version_that_wrote_what_this_one_knows_can_be_read(here, advise
 def test_a_reference_that_cannot_be_read_is_told(here):
     spoil(here, f"UPDATE advisor_plans SET question = '{{\"wings\": 2}}' {BAD}")
     with pytest.raises(InputError, match="'bad': its reference cannot be read"):
-        advisor.recommendation("bad", storage=str(here / "studies.db"))
+        advisor.recommendation("bad", storage=str(here / "studies.db"), workers=0)
 
 
 def test_the_plan_says_which_version_wrote_it(here):

@@ -115,8 +115,9 @@ def forget_modules() -> None:
         sys.modules.pop(name.removesuffix(".py"), None)
 
 
-def tuned(folder: Path, on=lambda event: None):
-    return advisor.tune(folder / "study.py", storage=str(folder / "a.db"), on=on)
+def tuned(folder: Path, on=lambda event: None, workers=0):
+    storage = str(folder / "a.db")
+    return advisor.tune(folder / "study.py", storage=storage, on=on, workers=workers)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +253,7 @@ def test_a_study_that_means_the_same_is_answered_as_before(copied, begun, what):
 def test_a_stopped_study_that_means_the_same_goes_on(copied, what):
     folder = copied("stopped")
     edit(folder, *UNCHANGED[what])
-    assert tuned(folder).trials.total == 2
+    assert tuned(folder, workers=2).trials.total == 2
 
 
 def rewrite_plan(folder: Path, rewrite) -> None:

@@ -37,7 +37,10 @@ def study(build=None, data=None, **options):
 
 @pytest.fixture
 def tune(tmp_path):
-    return lambda study, **options: advisor.tune(study, storage=str(tmp_path / "a.db"), **options)
+    def tune(study, workers=0):
+        return advisor.tune(study, storage=str(tmp_path / "a.db"), workers=workers)
+
+    return tune
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_a_script_goes_on_with_any_workers_and_is_refused_when_it_is_edited(tmp_
 
 
 FLAGS = ("--data", "data.csv", "--target", "y", "--trials", "1", "--epochs", "1", "--seeds", "3",
-         "--workers", "1", "--storage", "a.db", "--quiet", "--only", "activation=keep",
+         "--workers", "0", "--storage", "a.db", "--quiet", "--only", "activation=keep",
          "--only", "initializer=keep", "--only", "pretraining=keep")  # fmt: skip
 BY_OPTIONS = """
 from torch import nn
@@ -172,7 +175,7 @@ def test_workers_that_draw_other_rows_end_the_command_and_are_no_score(write, tu
 def test_what_has_changed_since_the_answer_is_told_where_it_is_applied(write, tmp_path):
     code = UNSEEDED.replace("default_rng()", "default_rng(0)")
     file = write("study.py", code)
-    answer = advisor.tune(file, storage=str(tmp_path / "a.db"))
+    answer = advisor.tune(file, storage=str(tmp_path / "a.db"), workers=0)
     answer.choices = {**answer.choices, "activation": "elu"}
     answer.apply(Net())
     write("study.py", code.replace("rows[:, 0]", "rows[:, 1]"))

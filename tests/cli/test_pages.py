@@ -43,4 +43,4 @@ def test_the_check_of_a_page_leaves_no_file_and_changes_none(tmp_path):
     check_page(str(tmp_path / "old.html"))
     check_page(str(tmp_path / "new" / "page.html"))
     assert (tmp_path / "old.html").read_text() == "what was there"
-    assert os.listdir(tmp_path / "new") == []
+    assert os.listdir(tmp_path) == ["old.html"]

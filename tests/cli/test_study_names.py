@@ -17,7 +17,7 @@ def net(features, classes):
 """
 ROWS = "".join(f"{(7 * i) % 11},{(5 * i) % 13},{i % 2},{(i // 2) % 2}\n" for i in range(60))
 TUNE = ("tune", "--model", "net.py:net", "--data", "table.csv", "--trials", "1", "--epochs", "1",
-        "--seeds", "3", "--workers", "1", "--storage", "a.db", "--quiet",
+        "--seeds", "3", "--workers", "0", "--storage", "a.db", "--quiet",
         "--only", "activation=keep", "--only", "initializer=keep", "--only", "pretraining=keep")  # fmt: skip
 
 

@@ -327,7 +327,7 @@ class Ragged(Dataset):
         (X, ["no targets", "(x, y)"]),
         ((np.array([object()] * 40), Y), ["object"]),
         (([[1, 2], [3]] * 20, Y), ["different shapes"]),
-        ({"features": X, "y": Y}, ["features, y", "x_train"]),
+        ({"left": X, "right": Y}, ["left, right", "x_train"]),
         ({"test": (X, Y)}, ["test", "train on"]),
         (17, ["17", "DataFrame"]),
         (lambda: None, ["returned None"]),

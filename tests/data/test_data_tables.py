@@ -100,7 +100,13 @@ def test_a_file_is_read_once(tmp_path, monkeypatch):
     path, reads = written(tmp_path, text, encoding="latin-1"), []
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda self: (reads.append(self), read(self))[1])
-    monkeypatch.setattr("builtins.open", lambda *args, **options: pytest.fail("read again"))
+    opened = open
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda name, *args, **options: (
+            pytest.fail("read again") if str(name) == path else opened(name, *args, **options)
+        ),
+    )
     source = open_source(data=path, target="col2")
     source.splits(1)
     assert [str(read_path) for read_path in reads] == [path]

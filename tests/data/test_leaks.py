@@ -97,6 +97,15 @@ def test_rows_with_dates_are_told_that_the_split_is_random_unless_it_is_by_time(
     assert open_source(data=halves, target="y").warnings == ()
 
 
+def test_dates_beside_texts_are_told_too():
+    days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    words = np.random.default_rng(0).choice(["a", "good", "bad", "film", "plot"], (ROWS, 9))
+    table = pd.DataFrame({"said": [" ".join(row) for row in words], "day": days, "y": COINS})
+    found = open_source(data=table, target="y").warnings
+    assert any("the rows have times ('day')" in sentence for sentence in found)
+    assert open_source(data=table, target="y", time="day").facts.vocabulary is not None
+
+
 def test_a_year_that_is_a_number_is_a_time_too():
     assert "('sale_year')" in warned(y=COINS, sale_year=2000 + np.arange(ROWS) % 20)[0]
 

@@ -199,6 +199,11 @@ def test_groups_and_times_are_part_of_what_a_study_is_made_of():
         ({"time": [7] * ROWS}, ("too few different times", "--time")),
         ({"time": [None, *range(1, ROWS)]}, ("missing in 1 row", "row 1")),
         ({"time": np.zeros((ROWS, 2))}, ("one entry per row", "(240, 2)")),
+        ({"time": [[1, 2], [3]]}, ("one entry per row", "different lengths")),
+        ({"group": {"a": 1}}, ("one entry per row", "dict")),
+        ({"time": [1j] * ROWS}, ("1j", "neither numbers nor dates")),
+        ({"time": [{}] * ROWS}, ("{}", "neither numbers nor dates")),
+        ({"group": pd.Series([[1]] * ROWS)}, ("holds lists",)),
     ],
 )
 def test_a_group_or_time_that_cannot_split_rows_is_refused_with_what_to_do(keys, words):

@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState
 
-from advisor.store import tables
+from advisor.loading.files import load_file
 from advisor.store.database import Database
 from advisor.store.migrations import BY_NUMBER
-from advisor.store.rows import now, param_rows
 from advisor.store.views import SCHEMA
 
-SLOTS = ("activation", "initializer", "embedding", "pretraining")
-SPACE = {
-    **{slot: CategoricalDistribution(("keep", "a", "b")) for slot in SLOTS},
-    "training.lr": FloatDistribution(1e-5, 1.0, log=True),
-}
+benchmark = load_file(Path(__file__).parents[2] / "benchmarks" / "views.py")
+SLOTS = benchmark.SLOTS
 
 
-def fill(path, studies, trials, first=0):
-    """Write studies of so many trials each, with all that a search writes about a trial."""
-    database = Database(f"sqlite:///{path}", SLOTS)
-    params = {**dict.fromkeys(SLOTS, "a"), "training.lr": 0.1}
-    numbers = range(trials)
-    with database.engine.begin() as connection:
-        for study in range(first, first + studies):
-            name, begin = f"study {study}", study * 100_000 + 1
-            added = tables.STUDIES.insert().returning(tables.STUDIES.c.study_id)
-            mine = connection.execute(added, {"study_name": name}).scalar_one()
-            plan = {"study": name, "created": now(), "metric": "accuracy", "plan": "{}"}
-            connection.execute(tables.plans.insert(), {**plan, "direction": "maximize"})
-            trial = {"study_id": mine, "state": TrialState.COMPLETE, "datetime_start": now()}
-            rows = [{**trial, "trial_id": begin + number, "number": number} for number in numbers]
-            connection.execute(tables.TRIALS.insert(), rows)
-            drawn = param_rows(0, params, SPACE)
-            rows = [{**row, "trial_id": begin + number} for number in numbers for row in drawn]
-            connection.execute(tables.PARAMS.insert(), rows)
-            fact = {"key": "stage", "value_json": '"fair"'}
-            rows = [{**fact, "trial_id": begin + number} for number in numbers]
-            connection.execute(tables.FACTS.insert(), rows)
-            value = {"objective": 0, "value": 0.5, "value_type": "FINITE"}
-            rows = [{**value, "trial_id": begin + number} for number in numbers]
-            connection.execute(tables.VALUES.insert(), rows)
-            of_study = [{"study": name, "number": number, "seconds": 1.0} for number in numbers]
-            rows = [{**row, "part": "training"} for row in of_study]
-            connection.execute(tables.costs.insert(), rows)
-            rows = [{**row, "epoch": epoch} for row in of_study for epoch in (1, 2)]
-            connection.execute(tables.curves.insert(), rows)
-    database.close()
+def fill(path, studies, trials):
+    benchmark.fill(f"sqlite:///{path}", studies, trials, epochs=2)
 
 
 def steps(path, sql):
@@ -101,7 +68,7 @@ def test_four_times_the_trials_take_at_most_five_times_the_steps(databases, sql,
 @pytest.mark.parametrize("view", ["advisor_trials", "advisor_studies", "advisor_choices"])
 def test_one_study_among_forty_takes_the_steps_of_its_own_rows(databases, view):
     whole = steps(databases / "40 studies.db", f"SELECT * FROM {view}")
-    one = steps(databases / "40 studies.db", f"SELECT * FROM {view} WHERE study = 'study 7'")
+    one = steps(databases / "40 studies.db", f"SELECT * FROM {view} WHERE study = 'study 40x20 7'")
     assert one[0] == whole[0] / 40
     assert one[1] <= max(whole[1] / 20, 20)
 

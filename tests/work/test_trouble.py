@@ -333,7 +333,6 @@ def test_a_metric_that_returns_no_number_is_named(blobs, job, given, named):
     space = {}
     exec(f"def mine(output, target): return {given}", space)
     task = advisor.Task(build=Net, data=blobs, metric=space["mine"])
-    outcome = work(job(StudyRef.of(advisor.Study("own", task)), given))
-    assert outcome.ended is Ended.FAILED
-    assert outcome.why.startswith(f"TypeError: the metric 'mine' returned {named}")
-    assert "it must return one number" in outcome.why
+    with pytest.raises(advisor.InputError) as refused:
+        work(job(StudyRef.of(advisor.Study("own", task)), given))
+    assert f"the metric 'mine' returned {named}; it must return one number" in str(refused.value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,74 +13,159 @@ import numpy as np
 import pandas as pd
 import torch
 
+from advisor.data.formats.array_sizes import check_sizes
+from advisor.data.formats.folders import SPLIT_NAMES
 from advisor.data.items import LABEL_NAMES
-from advisor.data.notes import plural
-from advisor.data.raw import Raw
+from advisor.data.notes import Notes, plural
+from advisor.data.raw import SPLITS, Raw
 from advisor.errors import InputError, listing
 from advisor.nested import elements
 
-# The names of inputs and targets by split; `data` is not split yet, and "" is no target.
-PAIR_NAMES = {
-    "data": (("x", "y"), ("data", "target"), ("inputs", "targets"), ("images", "labels")),
-    "train": (("x_train", "y_train"),),
-    "valid": (("x_valid", "y_valid"), ("x_val", "y_val")),
-    "test": (("x_test", "y_test"),),
-    "unlabeled": (("x_unlabeled", ""), ("unlabeled", ""), ("x_unsup", "")),
-}
+INPUT_NAMES = (
+    "x",
+    "data",
+    "inputs",
+    "input",
+    "images",
+    "image",
+    "features",
+    "feature",
+    "texts",
+    "samples",
+)
+"""What arrays of inputs are called, in small letters."""
+
+TARGET_NAMES = (*LABEL_NAMES, "classes")
+"""What arrays of targets are called, in small letters."""
+
+IMAGE_NAMES = ("images", "image")
+"""Names of inputs that are images, whatever their shape."""
+
+SPLIT_WORDS = {**SPLIT_NAMES, "tr": "train", "te": "test"}
+"""The split that a word in an array's name stands for."""
+
+NO_CHANNEL, CHANNELS_LAST = 3, 4
+"""Dimensions of images without channels, (N, H, W), and of those that may have them last."""
+
+MOST_CHANNELS = 4
+"""Channels of an image: grey, grey and alpha, RGB, RGBA."""
 
 
-def read_npz(path: Path) -> dict[str, Raw]:
+@dataclass(frozen=True)
+class ArrayName:
+    """What the name of an array says: its split (`data` for none), and whether it is a target."""
+
+    split: str
+    is_target: bool
+    is_image: bool = False
+
+    @classmethod
+    def of(cls, name: str) -> ArrayName | None:
+        """What a name says, such as `x_train`, `train_images` or `XTest`; None for other names."""
+        spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=^[XY])(?=[A-Z])", "_", name).lower()
+        words = [word for word in re.split(r"[^a-z]+", spaced) if word]
+        # `xtrain` is written in one word.
+        if len(words) == 1 and words[0][0] in "xy" and words[0][1:] in SPLIT_WORDS:
+            words = [words[0][0], words[0][1:]]
+        splits = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
+        roles = [word for word in words if word in (*INPUT_NAMES, *TARGET_NAMES)]
+        if len(splits) + len(roles) != len(words) or len(splits) > 1 or len(roles) > 1:
+            return None
+        if not roles and splits != ["unlabeled"]:
+            return None
+        split = splits[0] if splits else "data"
+        role = roles[0] if roles else "x"
+        return cls(split, role in TARGET_NAMES, role in IMAGE_NAMES)
+
+
+def read_npz(path: Path, notes: Notes) -> dict[str, Raw]:
     """The arrays of an `.npz` file, by split.
 
     Raises:
         InputError: the file cannot be read, holds Python objects, or its names say nothing.
     """
     try:
+        check_sizes(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         is_pickle = "pickle" in str(error).lower()
         advice = "; save arrays of numbers, not of objects" if is_pickle else ""
         raise InputError(f"{path} cannot be read as .npz: {error}{advice}.") from error
-    return by_name(arrays, path.name)
+    return by_name(arrays, path.name, notes)
 
 
-def by_name(arrays: Mapping[str, Any], name: str) -> dict[str, Raw]:
-    """Arrays called `x` and `y`, or `x_train`, `y_train`, `x_test`, …, by split (`data` for a plain
-    pair).
+def by_name(arrays: Mapping[str, Any], name: str, notes: Notes) -> dict[str, Raw]:
+    """Arrays called `x` and `y`, `features` and `labels`, or `x_train`, `train_labels`, …, by split
+    (`data` for a plain pair).
 
     Several arrays beside one called `y` or `labels` are inputs by name.
 
     Raises:
         InputError: the names say nothing, or a `y` is missing.
     """
-    # The first pair of names that is there stands for its split.
-    lower = {key.lower(): value for key, value in arrays.items()}
+    # One array of inputs and one of targets stand for each split.
+    meanings = {key: ArrayName.of(key) for key in arrays}
+    places: dict[tuple[str, bool], str] = {}
+    extra = []
+    for key, meaning in meanings.items():
+        if meaning is None or (meaning.split, meaning.is_target) in places:
+            extra.append(key)
+        else:
+            places[meaning.split, meaning.is_target] = key
+    splits = [split for split in ("data", *SPLITS) if (split, False) in places]
     raws: dict[str, Raw] = {}
-    for split, pairs in PAIR_NAMES.items():
-        for x, y in pairs:
-            if x not in lower:
-                continue
-            if y and y not in lower:
-                raise InputError(
-                    f"{name} has {x!r} but no {y!r}; its arrays are {listing(arrays)}."
-                )
-            place = name if split == "data" else f"{split} of {name}"
-            raws[split] = from_arrays(lower[x], lower.get(y), place)
-            break
+    is_pair = splits != ["data"] or _is_pair(arrays, places["data", False], extra)
+    for split in splits if is_pair else []:
+        x, y = places[split, False], places.get((split, True))
+        if y is None and split != "unlabeled":
+            raise InputError(
+                f"{name} has {x!r} but no targets for it; its arrays are {listing(arrays)}."
+            )
+        place = name if split == "data" else f"{split} of {name}"
+        meaning = meanings[x]
+        is_image = meaning is not None and meaning.is_image
+        inputs = _with_channels(arrays[x], name, notes) if is_image else arrays[x]
+        raws[split] = from_arrays(inputs, None if y is None else arrays[y], place)
+    if raws and extra:
+        notes.note(f"{name}: not read: {listing(extra)}")
 
     # Without such names, all arrays but the one that is called like a label are inputs.
     label_keys = [key for key in arrays if key.lower() in LABEL_NAMES]
     if not raws and len(label_keys) == 1 and len(arrays) > 2:
-        inputs = dict(arrays)
-        labels = inputs.pop(label_keys[0])
-        raws["data"] = from_arrays(inputs, labels, name)
+        by_key = dict(arrays)
+        labels = by_key.pop(label_keys[0])
+        raws["data"] = from_arrays(by_key, labels, name)
     if not raws or ("data" in raws and "train" in raws):
         raise InputError(
             f"{name} has the arrays {listing(arrays)}; call them x and y, or x_train, y_train, "
             "x_valid, y_valid, …"
         )
     return raws
+
+
+def _is_pair(arrays: Mapping[str, Any], x: str, extra: list[str]) -> bool:
+    """Whether one array holds all inputs; another one with a row for each of its rows may be a
+    second input, beside a first one of an unusual name.
+    """
+    if x.lower() in ("x", "data", "inputs", "images"):
+        return True
+    rows = np.shape(arrays[x])[:1]
+    others = [np.asarray(arrays[key]) for key in extra]
+    return not any(other.shape[:1] == rows and other.dtype.kind in "biuf" for other in others)
+
+
+def _with_channels(images: Any, name: str, notes: Notes) -> Any:
+    """Images as (N, C, H, W), where they have no channels or have them last."""
+    shape = tuple(np.shape(images))
+    if len(shape) == NO_CHANNEL:
+        changed = np.asarray(images)[:, None]
+    elif len(shape) == CHANNELS_LAST and shape[3] <= MOST_CHANNELS < shape[1]:
+        changed = np.moveaxis(np.asarray(images), 3, 1)
+    else:
+        return images
+    notes.note(f"{name}: images of shape {shape[1:]} are read as {changed.shape[1:]}")
+    return changed
 
 
 def from_arrays(x: Any, y: Any, name: str) -> Raw:

@@ -125,5 +125,5 @@ def _read_files(files: list[Path], labels: list[str] | None, folder: Path, notes
     column = None if labels is None else pd.Series([labels[i] for i in kept])
     if images:
         return Raw(str(folder), kept_files, column)
-    table = pd.DataFrame({"text": [read_text(path) for path in kept_files]})
+    table = pd.DataFrame({"text": [read_text(path, notes) for path in kept_files]})
     return Raw(str(folder), table, column, texts=True)

@@ -56,7 +56,8 @@ def read_table(raws: Sequence[Raw], pool: RowNumbers, notes: Notes) -> Inputs:
     if others:
         notes.warn(f"column {name!r} holds texts and is the one input; not used: {listing(others)}")
     words = table[name].astype(object).where(table[name].notna(), "")
-    return TextInputs(words.map(str).tolist(), pool, notes)
+    dates = tuple(other for other in others if kinds[other] is ColumnKind.DATE)
+    return TextInputs(words.map(str).tolist(), pool, notes, dates)
 
 
 def _joined(raws: Sequence[Raw], notes: Notes) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import torch
 from advisor.data.dataset_rows import BatchInputs
 from advisor.data.digests import digest_of_rows, text_keys
 from advisor.data.inputs import Inputs
+from advisor.data.known_columns import KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.data.splits import Part, TensorPart
@@ -45,7 +46,11 @@ class TextInputs(Inputs):
     vocabulary: tuple[str, ...]
     ids: int
 
-    def __init__(self, texts: Sequence[str], pool: RowNumbers, notes: Notes) -> None:
+    def __init__(
+        self, texts: Sequence[str], pool: RowNumbers, notes: Notes, dates: tuple[str, ...] = ()
+    ) -> None:
+        # Columns of dates beside the texts are no inputs, and say that rows have an order.
+        self._dates = dates
         words = WordCounts(texts, pool)
         self._keys = text_keys(texts)
 
@@ -74,6 +79,11 @@ class TextInputs(Inputs):
     def digest(self, rows: slice) -> str:
         """A digest of some neighbouring texts as they were read."""
         return digest_of_rows(torch.from_numpy(self._keys), rows)
+
+    @property
+    def known_columns(self) -> KnownColumns:
+        """The columns of dates beside the texts."""
+        return KnownColumns(dates=self._dates)
 
     def padded_right(self) -> Inputs:
         """These texts with their padding behind the words."""
