@@ -129,7 +129,6 @@ PATTERNS = "a list of patterns"
 COLUMN = "the name of a column, or an array with one entry for each row"
 """What `group`, `time` and, among others, `weights` must be."""
 TASK_RULES = (
-    Rule("build", callable, "a class or a function that returns a model", is_optional=False),
     Rule("vectors", is_path, "the path of a file of word vectors"),
     Rule("target", _is_key, "the name of a column or key, or a position"),
     Rule("group", _names_rows, COLUMN),
@@ -156,6 +155,11 @@ TASK_RULES = (
 
 def _task_faults(task: Task) -> Iterator[str]:
     """What is wrong with a task, a sentence each, as far as it shows before anything is opened."""
+    if not callable(task.build):
+        yield (
+            "Task(build=…) needs a class or a function that returns a model, "
+            f"got {shown(task.build)}."
+        )
     if task.kind is not None and task.kind not in KINDS:
         hint = near(task.kind, KINDS) if isinstance(task.kind, str) else ""
         yield f"Task(kind={shown(task.kind)}): the kinds are {', '.join(KINDS)}.{hint}"
@@ -230,8 +234,9 @@ class Study:
         # NumPy's numbers are Python's from here on.
         for rule in SETTING_RULES:
             value = vars(self)[rule.name]
-            if isinstance(value, numbers.Integral):
-                object.__setattr__(self, rule.name, int(value))
+            if isinstance(value, numbers.Real):
+                plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+                object.__setattr__(self, rule.name, plain)
 
 
 MOST_MINUTES = 10 * 365 * 24 * 60
@@ -267,8 +272,8 @@ SETTING_RULES = (
         "a whole number of 64 bits, from -2**63 to 2**63 - 1",
         is_optional=False,
     ),
-    Rule("min_gain", lambda value: is_number(value, 0), "a finite number, 0 or more"),
-    Rule("noise", lambda value: is_number(value, 0), "a finite number, 0 or more"),
+    Rule("min_gain", lambda value: is_number(value, 0), "0 or more, a finite number"),
+    Rule("noise", lambda value: is_number(value, 0), "0 or more, a finite number"),
     Rule("reach", is_number, "a finite number"),
 )
 """What the settings of a study may be, also those that the command line gives."""
@@ -296,9 +301,8 @@ def _study_faults(study: Study) -> Iterator[str]:
         yield f"{who}: only maps a slot to names, {example}; got {shown(study.only)}."
         return
     for slot, names in (study.only or {}).items():
-        example = names if isinstance(names, str) else "elu"
+        example = f", [{names!r}]" if isinstance(names, str) else ""
         if not isinstance(slot, str) or not are_texts(names):
             yield (
-                f"{who}: only[{shown(slot)}] must be a list of names, [{example!r}], "
-                f"got {shown(names)}."
+                f"{who}: only[{shown(slot)}] must be a list of names{example}, got {shown(names)}."
             )

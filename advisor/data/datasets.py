@@ -193,7 +193,7 @@ def _are_equal(one: Any, two: Any) -> bool:
     def compare(pair: list[Any]) -> None:
         """Keep whether two elements are equal."""
         first, second = pair
-        if isinstance(first, torch.Tensor):
+        if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
             answers.append(torch.equal(first, second))
         else:
             answers.append(bool(np.array_equal(np.asarray(first), np.asarray(second))))

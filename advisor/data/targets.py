@@ -20,7 +20,7 @@ from advisor.data.labels import (
 )
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, listing, short
 
 # Distinct whole numbers that still look like classes.
 FEW = 20
@@ -80,8 +80,8 @@ def _to_numbers(column: Any, name: str) -> np.ndarray[Any, Any]:
     if np.isnan(values).any():
         row = int(np.argmax(np.isnan(values)))
         raise InputError(
-            f"{name} has the target {column.iloc[row]!r} in row {row + 1}, but the other targets "
-            "are numbers."
+            f"{name} has the target {short(column.iloc[row])!r} in row {row + 1}, but the other "
+            "targets are numbers."
         )
     return values
 

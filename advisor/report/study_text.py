@@ -273,15 +273,19 @@ def single_techniques(recommendation: Recommendation) -> list[str]:
             lines.append(f"{each.slot} {each.technique}: identical to your model")
 
     # How fair the comparison was, and which slot mattered.
-    tried = [each.trials for each in techniques if each.trials]
     if techniques:
-        count = counted(len(techniques), "technique")
-        fewest = f", each in at least {counted(min(tried), 'trial')}" if tried else ""
-        lines.append(f"{len(tried)} of {count} tried{fewest}")
+        lines.append(how_many_were_tried(techniques))
     shares = [f"{slot} {share:.0%}" for slot, share in recommendation.importance.items()]
     if shares:
         lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
     return lines
+
+
+def how_many_were_tried(techniques: Sequence[SingleTechnique]) -> str:
+    """How many techniques had a trial, and the fewest trials of one that had any."""
+    tried = [each.trials for each in techniques if each.trials]
+    text = f"{len(tried)} of {counted(len(techniques), 'technique')} tried"
+    return f"{text}, each in at least {counted(min(tried), 'trial')}" if tried else text
 
 
 def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:

@@ -226,14 +226,12 @@ def _error(url: str, place: str, sql: str, problem: Exception) -> AdvisorError:
 def _message(place: str, sql: str, problem: Exception) -> str:
     """What is wrong with a statement for the database at `place`, and what to do next."""
     # A server shows the place in the statement below the first line.
-    text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    text, *_ = str(problem).splitlines() or [type(problem).__name__]
     if any(word in text for word in _WRITE_REFUSED):
         return f"advisor query only reads, and this would write: {sql!r}. Nothing was changed."
     if any(words in text for words in _NO_QUESTION):
-        return (
-            "advisor query answers one SELECT at a time, and this is something else: "
-            f"{sql!r}. Nothing was changed."
-        )
+        one = "advisor query answers one SELECT at a time, and this is something else"
+        return f"{one}: {sql!r}. Nothing was changed."
 
     missing = _NO_TABLE.search(text)
     if missing:

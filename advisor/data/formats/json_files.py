@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from advisor.data.formats.folders import SPLIT_NAMES
 from advisor.data.formats.text_files import read_utf8
@@ -104,9 +105,11 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
         InputError: lists of numbers differ in length, or cells hold other things.
     """
     columns: dict[Any, Any] = {}
+    if not table.columns.is_unique:
+        return table
     for column in table.columns:
         cells = table[column]
-        lists = [cell for cell in cells if hasattr(cell, "__len__") and not isinstance(cell, str)]
+        lists = [cell for cell in cells if _is_list(cell)] if is_object_dtype(cells) else []
         if not lists:
             columns[column] = cells
             continue
@@ -127,6 +130,10 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
                 "length, or a function that returns arrays, as FILE.py:NAME."
             )
     return pd.DataFrame(columns, index=table.index)
+
+
+def _is_list(cell: Any) -> bool:
+    return hasattr(cell, "__len__") and not isinstance(cell, str | bytes)
 
 
 def _items(cell: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from advisor.data.formats.date_cells import WrittenDates, written_dates
 from advisor.data.formats.number_cells import DecimalSign, WrittenNumbers, written_numbers
 from advisor.data.notes import Notes
 from advisor.data.raw import Raw
-from advisor.errors import listing, short
+from advisor.errors import InputError, listing, short
 
 GAP_WORDS = {
     *("-", "--", "---", "—", "–", ".", "..", "*"),
@@ -70,8 +70,18 @@ def read_columns(raws: Mapping[str, Raw], notes: Notes) -> dict[str, Raw]:
 
     Each column is decided by its own cells in all splits but test. Only where they allow two
     readings, the other columns say which one it is.
+
+    Raises:
+        InputError: a column holds complex numbers.
     """
     tables = {split: raw.inputs for split, raw in raws.items() if _is_table(raw)}
+    for split, table in tables.items():
+        wrong = [name for name in table.columns if table[name].dtype.kind == "c"]
+        if wrong:
+            raise InputError(
+                f"{raws[split].name} has complex numbers in {listing(map(repr, wrong))}; give "
+                "their parts as columns."
+            )
     columns = []
     for name in _names(tables):
         column = _look_at(name, {split: _column(table, name) for split, table in tables.items()})

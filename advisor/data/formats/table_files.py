@@ -29,9 +29,16 @@ from advisor.data.formats.text_files import first_lines, read_utf8
 from advisor.data.notes import Notes, plural
 from advisor.errors import InputError, listing, one_line, short
 
+GAPS = (
+    *("", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "#N/A N/A", "<NA>"),
+    *("NaN", "nan", "-NaN", "-nan", "NULL", "null"),
+)
+"""What stands for a gap in every column; `None` may be the name of a class."""
+
 PARSER_OPTIONS: dict[str, Any] = {
     "skipinitialspace": True,
-    "na_values": ["?"],
+    "keep_default_na": False,
+    "na_values": GAPS,
     "index_col": False,
     "low_memory": False,
 }
@@ -277,10 +284,17 @@ def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
 
 def with_index(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     """A table whose index is a column, or columns, if it says more than row numbers do."""
+    table = table.copy(deep=False)
     index = table.index
+    if table.columns.nlevels > 1:
+        table.columns = ["_".join(filter(None, map(str, levels))) for levels in table.columns]
+        notes.note(f"{name}: the levels of its columns are read as {listing(table.columns)}")
     has_names = any(level is not None for level in index.names)
     if not has_names and (index.nlevels == 1 and is_integer_dtype(index.dtype)):
         return table.reset_index(drop=True)
+    repeated = [level for level in index.names if level in table.columns]
+    if repeated:
+        table.index = index.set_names([f"{level} (index)" for level in index.names])
     moved = table.reset_index()
     columns = [str(column) for column in moved.columns[: index.nlevels]]
     notes.note(f"{name}: its index is read as {listing(map(repr, columns))}")
