@@ -12,7 +12,7 @@ from advisor.data.notes import Notes, plural
 from advisor.errors import InputError, listing
 
 # What stands between the labels of one cell, in the order in which they are looked for.
-SEPARATORS = ("|", ";", ",")
+SEPARATORS = ("|", ";", ",", " ")
 
 # Words of columns that say yes or no, with their numbers.
 YES_OR_NO = {"yes": 1, "no": 0, "true": 1, "false": 0, "y": 1, "n": 0, "t": 1, "f": 0}

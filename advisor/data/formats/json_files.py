@@ -97,9 +97,9 @@ def _table(value: Any, name: str, path: Path, notes: Notes) -> Raw:
     return Raw(name, table)
 
 
-def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
+def spread(table: pd.DataFrame, name: str, notes: Notes, target: str | None = None) -> pd.DataFrame:
     """A table whose cells hold no lists: one of numbers is a column for each number, and one of
-    words is a text.
+    words is a text. Lists in the column `target` are labels, and stay.
 
     Raises:
         InputError: lists of numbers differ in length, or cells hold other things.
@@ -110,7 +110,7 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     for column in table.columns:
         cells = table[column]
         lists = [cell for cell in cells if _is_list(cell)] if is_object_dtype(cells) else []
-        if not lists:
+        if not lists or str(column) == target:
             columns[column] = cells
             continue
         lengths = {len(cell) for cell in lists}
