@@ -168,7 +168,8 @@ class Reader:
 
     def _plain(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table whose index is a column if it says something, without lists in cells."""
-        return spread(with_index(table, self.keyword, self.notes), self.keyword, self.notes)
+        indexed = with_index(table, self.keyword, self.notes)
+        return spread(indexed, self.keyword, self.notes, self.target)
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""

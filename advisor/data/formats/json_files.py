@@ -97,9 +97,9 @@ def _table(value: Any, name: str, path: Path, notes: Notes) -> Raw:
     return Raw(name, table)
 
 
-def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
+def spread(table: pd.DataFrame, name: str, notes: Notes, target: str | None = None) -> pd.DataFrame:
     """A table whose cells hold no lists: one of numbers is a column for each number, and one of
-    words is a text.
+    words is a text. Lists in the column `target` are labels, and stay.
 
     Raises:
         InputError: lists of numbers differ in length, or cells hold other things.
@@ -108,7 +108,8 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     if not table.columns.is_unique:
         return table
     for column, cells in table.items():
-        if is_object_dtype(cells) and any(map(_is_list, cells)):
+        is_label = str(column) == target
+        if not is_label and is_object_dtype(cells) and any(map(_is_list, cells)):
             columns |= _spread_column(cells, f"{name}: column {column!r}", notes)
         else:
             columns[column] = cells
