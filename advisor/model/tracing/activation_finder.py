@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -10,13 +10,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from advisor.model.anatomy import CallTarget, ModuleTarget
+from advisor.model.anatomy import CallTarget, ModuleTarget, NoTarget
+from advisor.model.nested_values import tensors
 from advisor.model.pointwise import Pointwise
 from advisor.model.references import Path, site_id
-from advisor.model.tracing import source_frames, torch_activations
+from advisor.model.tracing import scripted, source_frames, torch_activations
 from advisor.model.tracing.call_sites import METHOD, kind_put_there, located
 from advisor.model.tracing.elementwise import is_activation, out_of_place, value_range
 from advisor.model.tracing.graph import Call
+
+
+# Of a scripted function that does more than one tensor's activation.
+_OUT_OF_REACH = (
+    "{} is a scripted function that computes more than the activation of one tensor, and Python "
+    "cannot change its inside; call the activation in the method, or take @torch.jit.script away."
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +42,14 @@ class ActivationFinder:
 
     Arguments:
         paths: the modules that belong to the model.
-        paused: makes a context in which nothing is recorded, for trying the user's code.
+        paused: makes a context in which nothing is recorded, for trying the user's code, and after
+            which these objects hold what they held.
     """
 
     def __init__(
-        self, paths: dict[int, Path], paused: Callable[[], AbstractContextManager[None]]
+        self,
+        paths: dict[int, Path],
+        paused: Callable[[Iterable[object]], AbstractContextManager[None]],
     ) -> None:
         self._paths = paths
         self._paused = paused
@@ -72,6 +83,33 @@ class ActivationFinder:
             # The site keeps this function, and must not keep the frame of the operation.
             rest, kwargs = operation.args[1:], operation.kwargs
             _behaves(call, lambda x: function(x, *rest, **kwargs), sample)
+        return call
+
+    def of_scripted(self, scripted_call: TorchCall) -> Call | None:
+        """The candidate that a call of a scripted function is or belongs to."""
+        frames = source_frames.chain(scripted_call.caller, self._paths)
+        helper = self._helper(frames)
+        if helper is not None:
+            return helper
+        function, arguments = scripted_call.function, list(scripted_call.args)
+        kind = kind_put_there(frames, function)
+        alone = source_frames.with_one_tensor(
+            lambda *args: function(*args, **scripted_call.kwargs), arguments
+        )
+        if alone is not None and not any(tensors(dict(scripted_call.kwargs))):
+            with self._paused(()):
+                if kind or (alone[1].is_floating_point() and is_activation(*alone)):
+                    name = kind or f"custom:{scripted.name_of(function)}"
+                    call = located(frames, name, False, self._paths)
+                    _behaves(call, *alone)
+                    call.custom = True
+                    return call
+
+        # Its inside cannot be changed where it does more than that.
+        if not scripted.has_activation(function):
+            return None
+        call = located(frames, f"custom:{scripted.name_of(function)}", False, self._paths)
+        call.target, call.custom = NoTarget(_OUT_OF_REACH.format(call.place)), True
         return call
 
     def is_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> bool:
@@ -139,8 +177,10 @@ class ActivationFinder:
         if replayed is None:
             return None
         function, sample = replayed
-        with self._paused():
-            if not sample.is_floating_point() or not is_activation(function, sample):
+        if not sample.is_floating_point():
+            return None
+        with self._paused(source_frames.held_by(frame)):
+            if not is_activation(function, sample):
                 return None
             kind = f"custom:{source_frames.name_of(frame)}"
             call = located(callers, kind, False, self._paths)
@@ -151,15 +191,10 @@ class ActivationFinder:
     @contextmanager
     def _trying(self, module: nn.Module) -> Iterator[None]:
         """Run a module, in evaluation mode, only to see what it does."""
-        flags = [(part, part.training) for part in nn.Module.modules(module)]
-        with self._paused():
-            try:
-                for part, _ in flags:
-                    part.training = False
-                yield
-            finally:
-                for part, flag in flags:
-                    part.training = flag
+        with self._paused([module]):
+            for part in nn.Module.modules(module):
+                part.training = False
+            yield
 
 
 def _behaves(call: Call, function: Callable[[Tensor], Any], sample: Tensor) -> None:

@@ -28,6 +28,15 @@ SUMS = _words("add iadd radd sub isub rsub subtract addcmul")
 PARTS = _words("getitem select narrow index_select gather chunk split unbind tensor_split")
 """Operations that take a part of a tensor."""
 
+DIVISIONS = _words("div truediv itruediv divide true_divide")
+"""Quotients of the first operand by the second."""
+
+AVERAGES = _words("sum mean")
+"""Operations that add up the elements along some dimensions."""
+
+DETACH = "detach"
+"""The operation that lets no gradient pass."""
+
 NOISE = _words("randn randn_like normal")
 """Operations that draw from a normal distribution."""
 
@@ -37,6 +46,9 @@ _WEIGHTED = _words(
     "linear bilinear embedding embedding_bag multi_head_attention_forward conv1d conv2d conv3d "
     "conv_transpose1d conv_transpose2d conv_transpose3d lstm gru lstm_cell gru_cell"
 )
+
+# Those whose second operand holds the weights.
+_WEIGHTS_SECOND = frozenset(name for name in _WEIGHTED if name.startswith(("conv", "embed", "lin")))
 
 # Operations that only rearrange, copy or drop elements.
 _SHAPES = PARTS | _words(
@@ -70,12 +82,44 @@ def is_weighted(name: str) -> bool:
 
 
 def is_learned(node: Node) -> bool:
-    """Whether an operation has weights: a convolution, a product with a parameter, an RNN."""
+    """Whether an operation has weights: a convolution, a product with a parameter, an RNN. A
+    convolution with a buffer has none.
+    """
     if node.leaf or node.call is not None or not node.data:
         return False
     if is_weighted(node.name):
-        return True
+        return _has_computed_weights(node) or any(source.learned for source in node.inputs)
     return node.name not in _SCALING and any(source.learned for source in node.inputs)
+
+
+def is_trained(node: Node) -> bool:
+    """Whether an operation has weights that a training changes."""
+    if not is_learned(node):
+        return False
+    return _has_computed_weights(node) or any(source.trained for source in node.inputs)
+
+
+def is_filter(node: Node) -> bool:
+    """Whether an operation has weights that stay as they are, and is not that of a layer of
+    torch.
+    """
+    if not is_learned(node) or is_trained(node):
+        return False
+    return not node.running or not type(node.running[-1]).__module__.startswith("torch.nn")
+
+
+def scales(node: Node) -> bool:
+    """Whether an operation scales, shifts or normalizes a signal with trained parameters, and does
+    nothing else.
+    """
+    if node.leaf or not node.data or is_learned(node) or node.call is not None:
+        return False
+    return node.name not in _SHAPES and any(source.trained for source in node.inputs)
+
+
+def _has_computed_weights(node: Node) -> bool:
+    """Whether the weights of a layer's operation are computed from data."""
+    return node.name in _WEIGHTS_SECOND and len(node.inputs) > 1 and node.inputs[1].data
 
 
 def is_softmax(node: Node) -> bool:
