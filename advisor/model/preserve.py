@@ -91,9 +91,21 @@ def _states(modules: list[nn.Module]) -> Iterator[Restore]:
             continue  # it takes its shape now
         buffers = dict(module._buffers.items())
         copies = {name: tensor.clone() for name, tensor in buffers.items() if tensor is not None}
-        attributes = {name: value for name, value in vars(module).items() if name not in _OWN}
+        others = _OWN | _recomputed(module)
+        attributes = {name: value for name, value in vars(module).items() if name not in others}
         yield partial(_put_back, module, _built(module), buffers, copies, attributes)
         yield from steps_back(attributes.values())
+
+
+def _recomputed(module: nn.Module) -> set[str]:
+    """The attributes that hooks of torch compute anew before each run: normalized and pruned
+    weights.
+    """
+    names = set()
+    for hook in module._forward_pre_hooks.values():
+        if type(hook).__module__.startswith("torch.nn.utils"):
+            names.add(getattr(hook, "name", None) or getattr(hook, "_tensor_name", ""))
+    return names
 
 
 def _built(module: nn.Module) -> list[str]:
@@ -123,7 +135,8 @@ def _put_back(
             module._non_persistent_buffers_set.discard(name)
         elif buffers[name] is None:
             module._buffers[name] = None
-    own = {name: value for name, value in vars(module).items() if name in _OWN}
+    others = _OWN | _recomputed(module)
+    own = {name: value for name, value in vars(module).items() if name in others}
     restore_items(vars(module), own | attributes)
 
 

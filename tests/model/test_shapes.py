@@ -9,7 +9,9 @@ from advisor.model import trace
 
 KAN = torch.nn.Sequential
 CASES = {
-    "liquid cell": _case(shapes.LiquidNet, zoo.WAVES.transpose(1, 2), "sigmoid/gate*8 softplus/composite*8"),
+    "liquid cell": _case(
+        shapes.LiquidNet, zoo.WAVES.transpose(1, 2), "sigmoid/gate*8 softplus/composite*8"
+    ),
     "spiking net": _case(shapes.SpikingNet, zoo.ROWS, "custom:Spike/composite*3 custom:Spike*3"),
     "generator with a fixed blur": _case(
         shapes.Generator,
@@ -23,9 +25,7 @@ CASES = {
         "leaky_relu leaky_relu leaky_relu leaky_relu tanh/output",
         "raw",
     ),
-    "KAN": _case(
-        lambda: KAN(shapes.KANLayer(8, 5), shapes.KANLayer(5, 3)), zoo.ROWS, "silu silu"
-    ),
+    "KAN": _case(lambda: KAN(shapes.KANLayer(8, 5), shapes.KANLayer(5, 3)), zoo.ROWS, "silu silu"),
     "mixture of experts": _case(
         shapes.MoE, zoo.SEEN_BY_ALL, "relu softplus/gate gelu gelu gelu", cannot="vectorized"
     ),
@@ -35,7 +35,9 @@ CASES = {
         "silu softplus/gate silu/gate",
     ),
     "rotary positions and SwiGLU": _case(shapes.RotatedLM, zoo.TOKENS, "silu/gate"),
-    "graph attention by hand": _case(shapes.GAT, (zoo.NODES, zoo.LINKS), "leaky_relu/score elu leaky_relu/score"),
+    "graph attention by hand": _case(
+        shapes.GAT, (zoo.NODES, zoo.LINKS), "leaky_relu/score elu leaky_relu/score"
+    ),
     "graph convolution by hand": _case(
         shapes.GCN, (zoo.NODES, zoo.EDGES), "relu", "log_probabilities"
     ),
@@ -75,7 +77,9 @@ FALSE_REASONS = {
 
 @pytest.mark.parametrize("shape", FALSE_REASONS)
 def test_no_reason_says_what_is_not_so(shape):
-    reasons = {site.reason for site in trace(handling.built(CASES[shape]), CASES[shape].inputs).sites}
+    reasons = {
+        site.reason for site in trace(handling.built(CASES[shape]), CASES[shape].inputs).sites
+    }
     for words in FALSE_REASONS[shape]:
         assert not any(words in reason for reason in reasons)
 

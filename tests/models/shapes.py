@@ -330,7 +330,10 @@ class Attentive(nn.Module):
 
     def __init__(self, words=20, width=8):
         super().__init__()
-        self.embed, self.encoder = nn.Embedding(words, width), nn.GRU(width, width, batch_first=True)
+        self.embed, self.encoder = (
+            nn.Embedding(words, width),
+            nn.GRU(width, width, batch_first=True),
+        )
         self.cell = nn.GRUCell(2 * width, width)
         self.key, self.query, self.energy = (
             nn.Linear(width, width),

@@ -199,7 +199,9 @@ def _last(signal: _Signal) -> SiteLabel:
         return SiteLabel(OUTPUT, f"Only a learned scale or shift follows it ({describe(first)}).")
     if fixed:
         first = min(fixed, key=lambda after: after.operation)
-        return SiteLabel(OUTPUT, f"Only weights that are not trained follow it ({describe(first)}).")
+        return SiteLabel(
+            OUTPUT, f"Only weights that are not trained follow it ({describe(first)})."
+        )
     return _LAST
 
 
