@@ -101,10 +101,10 @@ def _recomputed(module: nn.Module) -> set[str]:
     """The attributes that hooks of torch compute anew before each run: normalized and pruned
     weights.
     """
-    names = set()
+    names: set[str] = set()
     for hook in module._forward_pre_hooks.values():
         if type(hook).__module__.startswith("torch.nn.utils"):
-            names.add(getattr(hook, "name", None) or getattr(hook, "_tensor_name", ""))
+            names.add(getattr(hook, "name", "") or getattr(hook, "_tensor_name", ""))
     return names
 
 

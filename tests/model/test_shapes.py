@@ -85,7 +85,7 @@ def test_no_reason_says_what_is_not_so(shape):
 
 
 def test_a_scripted_function_that_does_more_is_refused_with_a_reason():
-    model, report = handling.swapped(CASES["scripted functions"], lambda: torch.asinh, True)
+    _, report = handling.swapped(CASES["scripted functions"], lambda: torch.asinh, True)
     assert [site.kind for site in report.swapped] == ["custom:swish", "custom:leaky"]
     assert [site.kind for site, _ in report.refused] == ["custom:bias_gelu", "custom:gated"]
     assert all("scripted function" in why and "cannot" in why for _, why in report.refused)

@@ -19,7 +19,6 @@ from advisor.model.tracing.call_sites import METHOD, kind_put_there, located
 from advisor.model.tracing.elementwise import is_activation, out_of_place, value_range
 from advisor.model.tracing.graph import Call
 
-
 # Of a scripted function that does more than one tensor's activation.
 _OUT_OF_REACH = (
     "{} is a scripted function that computes more than the activation of one tensor, and Python "

@@ -60,8 +60,8 @@ def kind_put_there(frames: list[FrameType], function: Any) -> str | None:
 
 
 def name_of(function: Any) -> str:
-    """The name of an operation, without the underscores of `__add__`, `_softmax` and `add_`; `x.data`
-    is `detach`.
+    """The name of an operation, without the underscores of `__add__`, `_softmax` and `add_`; that
+    of `x.data` is `detach`.
     """
     if function == _DATA:
         return "detach"

@@ -15,12 +15,11 @@ def scaled_products(node: Node) -> list[Node]:
     if not node.summed or not node.data or not node.inputs:
         return []
     terms = node.inputs[0]
-    nearby = upstream(terms, lambda before: _is_term(before, terms))
     products = []
-    for product in chain([terms], nearby):
-        if product.name in PRODUCTS and product.shape == terms.shape:
-            if any(_differs(weights, product, node.summed) for weights in product.inputs):
-                products.append(product)
+    for product in chain([terms], upstream(terms, lambda before: _is_term(before, terms))):
+        is_product = product.name in PRODUCTS and product.shape == terms.shape
+        if is_product and any(_differs(each, product, node.summed) for each in product.inputs):
+            products.append(product)
     return products
 
 

@@ -9,12 +9,15 @@ from advisor.model.tracing.operations import (
     carries,
     is_shape,
     is_softmax,
+    words,
 )
 
 # Operations after which a sum is one no longer: squares, roots and deviations standardize.
-_CURVED = frozenset("pow square sqrt rsqrt std var exp log abs reciprocal".split())
-_DIFFERENCES = frozenset("sub isub rsub subtract".split())
-_INVERSES = frozenset("reciprocal rdiv rtruediv".split())
+_CURVED = words("pow square sqrt rsqrt std var exp log abs reciprocal")
+# A difference need not be positive.
+_DIFFERENCES = words("sub isub rsub subtract")
+# Operations that divide a number by their operand.
+_INVERSES = words("reciprocal rdiv rtruediv")
 
 
 def is_normalized(node: Node) -> bool:
@@ -24,9 +27,8 @@ def is_normalized(node: Node) -> bool:
     reached = list(downstream(node, _is_sum_of))
     sums = {node, *filter(_is_sum_of, reached)}
     for after in reached:
-        if after.name in DIVISIONS and len(after.inputs) > 1 and after.call is None:
-            if after.inputs[0] in sums and after.inputs[1] in sums:
-                return True
+        if after.name in DIVISIONS and len(after.inputs) > 1 and sums.issuperset(after.inputs[:2]):
+            return True
         # The same, written as a product with the inverse.
         if after.name in _INVERSES and after.inputs[0] in sums:
             for product in downstream(after, is_shape):

@@ -9,40 +9,41 @@ from __future__ import annotations
 from advisor.model.tracing.graph import Node
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The names in a text."""
     return frozenset(text.split())
 
 
-PRODUCTS = _words("mul imul rmul multiply addcmul lerp")
+PRODUCTS = words("mul imul rmul multiply addcmul lerp")
 """Elementwise products."""
 
-MATRIX_PRODUCTS = _words("matmul rmatmul bmm mm einsum baddbmm")
+MATRIX_PRODUCTS = words("matmul rmatmul bmm mm einsum baddbmm")
 """Products that sum: with weights between 0 and 1 as one operand they are weighted means."""
 
-MIXING = MATRIX_PRODUCTS | _words("mv dot scaled_dot_product_attention")
+MIXING = MATRIX_PRODUCTS | words("mv dot scaled_dot_product_attention")
 """Products in which two signals can meet, as queries and keys do in attention."""
 
-SUMS = _words("add iadd radd sub isub rsub subtract addcmul")
+SUMS = words("add iadd radd sub isub rsub subtract addcmul")
 """Elementwise sums, as at the end of a residual branch."""
 
-PARTS = _words("getitem select narrow index_select gather chunk split unbind tensor_split")
+PARTS = words("getitem select narrow index_select gather chunk split unbind tensor_split")
 """Operations that take a part of a tensor."""
 
-DIVISIONS = _words("div truediv itruediv divide true_divide")
+DIVISIONS = words("div truediv itruediv divide true_divide")
 """Quotients of the first operand by the second."""
 
-AVERAGES = _words("sum mean")
+AVERAGES = words("sum mean")
 """Operations that add up the elements along some dimensions."""
 
 DETACH = "detach"
 """The operation that lets no gradient pass."""
 
-NOISE = _words("randn randn_like normal")
+NOISE = words("randn randn_like normal")
 """Operations that draw from a normal distribution."""
 
 # Operations of layers: learned even if their weights are computed from data, and data even if they
 # work on constants.
-_WEIGHTED = _words(
+_WEIGHTED = words(
     "linear bilinear embedding embedding_bag multi_head_attention_forward conv1d conv2d conv3d "
     "conv_transpose1d conv_transpose2d conv_transpose3d lstm gru lstm_cell gru_cell"
 )
@@ -51,7 +52,7 @@ _WEIGHTED = _words(
 _WEIGHTS_SECOND = frozenset(name for name in _WEIGHTED if name.startswith(("conv", "embed", "lin")))
 
 # Operations that only rearrange, copy or drop elements.
-_SHAPES = PARTS | _words(
+_SHAPES = PARTS | words(
     "get view view_as reshape reshape_as squeeze unsqueeze flatten unflatten ravel transpose "
     "swapaxes movedim permute contiguous clone detach to type type_as float double half bfloat16 "
     "expand expand_as repeat cat concat stack hstack vstack concatenate alias identity dropout "
@@ -59,7 +60,7 @@ _SHAPES = PARTS | _words(
 )
 
 # Operations that are elementwise functions of their operands, besides activations.
-_ARITHMETIC = _words(
+_ARITHMETIC = words(
     "add sub rsub mul div truediv rtruediv rdiv neg pow square radd rmul iadd isub imul itruediv "
     "true_divide multiply subtract divide negative positive sqrt rsqrt reciprocal float to clone "
     "contiguous type"
@@ -67,7 +68,7 @@ _ARITHMETIC = _words(
 
 # With a parameter as operand these scale, shift, join or normalize; any other operation with a
 # parameter is learned.
-_SCALING = _ARITHMETIC | _words(
+_SCALING = _ARITHMETIC | words(
     "where cat concat concatenate stack batch_norm layer_norm group_norm instance_norm rms_norm "
     "native_batch_norm normalize lerp addcmul addcdiv maximum minimum max min clamp expand "
     "expand_as repeat view reshape getitem setitem copy index_copy index_add scatter "

@@ -17,8 +17,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 
 from advisor.model.nested_values import named_tensors, tensors
-from advisor.model.references import Path
 from advisor.model.probing import probing
+from advisor.model.references import Path
 from advisor.model.tracing import scripted, torch_activations
 from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
 from advisor.model.tracing.call_sites import name_of
