@@ -39,9 +39,7 @@ def steps_back(values: Iterable[object], copies: bool = True) -> Iterator[Restor
             continue
         seen[id(value)] = value
         if isinstance(value, Tensor):
-            if copies and not value.is_inference():
-                copy = value.detach().clone()
-                yield partial(_write_back, value, value._version, copy)
+            yield from _content(value) if copies else ()
             continue
         yield from _generator(value)
         yield from _container(value)
@@ -60,6 +58,12 @@ def restore_items(mapping: dict[Any, Any], old: dict[Any, Any]) -> None:
     if not same and not _holds_new_module(mapping.values(), old.values()):
         mapping.clear()
         mapping.update(old)
+
+
+def _content(tensor: Tensor) -> Iterator[Restore]:
+    """How a tensor gets its values back; those of inference mode do not count their changes."""
+    if not tensor.is_inference():
+        yield partial(_write_back, tensor, tensor._version, tensor.detach().clone())
 
 
 def _container(value: Any) -> Iterator[Restore]:

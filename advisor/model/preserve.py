@@ -128,16 +128,20 @@ def _put_back(
     if _built(module) != built:
         return
 
-    # A buffer that was not there, or was None.
+    _remove_buffers(module, buffers)
+    others = _OWN | _recomputed(module)
+    own = {name: value for name, value in vars(module).items() if name in others}
+    restore_items(vars(module), own | attributes)
+
+
+def _remove_buffers(module: nn.Module, buffers: dict[str, torch.Tensor | None]) -> None:
+    """Take away the buffers that were not there, or were None."""
     for name in list(module._buffers.keys()):
         if name not in buffers:
             del module._buffers[name]
             module._non_persistent_buffers_set.discard(name)
         elif buffers[name] is None:
             module._buffers[name] = None
-    others = _OWN | _recomputed(module)
-    own = {name: value for name, value in vars(module).items() if name in others}
-    restore_items(vars(module), own | attributes)
 
 
 def _parameters(modules: list[nn.Module]) -> Iterator[Restore]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -90,26 +91,21 @@ class ActivationFinder:
         helper = self._helper(frames)
         if helper is not None:
             return helper
-        function, arguments = scripted_call.function, list(scripted_call.args)
-        kind = kind_put_there(frames, function)
-        alone = source_frames.with_one_tensor(
-            lambda *args: function(*args, **scripted_call.kwargs), arguments
-        )
-        if alone is not None and not any(tensors(dict(scripted_call.kwargs))):
+        function = scripted_call.function
+        put_there = kind_put_there(frames, function)
+        kind = put_there or f"custom:{scripted.name_of(function)}"
+        call = located(frames, kind, False, self._paths)
+        call.custom = True
+        alone = _with_one_tensor(scripted_call)
+        if alone is not None:
             with self._paused(()):
-                if kind or (alone[1].is_floating_point() and is_activation(*alone)):
-                    name = kind or f"custom:{scripted.name_of(function)}"
-                    call = located(frames, name, False, self._paths)
+                if put_there or (alone[1].is_floating_point() and is_activation(*alone)):
                     _behaves(call, *alone)
-                    call.custom = True
                     return call
 
         # Its inside cannot be changed where it does more than that.
-        if not scripted.has_activation(function):
-            return None
-        call = located(frames, f"custom:{scripted.name_of(function)}", False, self._paths)
-        call.target, call.custom = NoTarget(_OUT_OF_REACH.format(call.place)), True
-        return call
+        call.target = NoTarget(_OUT_OF_REACH.format(call.place))
+        return call if scripted.has_activation(function) else None
 
     def is_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> bool:
         """Whether a module that ran, and did something, is an activation."""
@@ -194,6 +190,14 @@ class ActivationFinder:
             for part in nn.Module.modules(module):
                 part.training = False
             yield
+
+
+def _with_one_tensor(operation: TorchCall) -> tuple[Callable[[Tensor], Any], Tensor] | None:
+    """A call as a function of its only tensor, and that tensor; None where it has more."""
+    if any(tensors(operation.kwargs)):
+        return None
+    function = partial(operation.function, **operation.kwargs)
+    return source_frames.with_one_tensor(function, list(operation.args))
 
 
 def _behaves(call: Call, function: Callable[[Tensor], Any], sample: Tensor) -> None:

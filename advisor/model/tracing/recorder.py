@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -107,21 +108,14 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._paused:
             return func(*args, **kwargs)
-        caller = sys._getframe(1)
+        torch_call = TorchCall(func, args, kwargs, sys._getframe(1))
 
-        def candidate() -> Call | None:
-            """Inside an activation module of torch, the module is the candidate."""
-            if self._is_inside_activation():
-                return None
-            return self._finder.of_operation(TorchCall(func, args, kwargs, caller))
-
-        def run() -> Any:
-            """The operation."""
-            return func(*args, **kwargs)
-
+        # Inside an activation module of torch, the module is the candidate.
+        inside = self._is_inside_activation()
+        candidate = (lambda: None) if inside else partial(self._finder.of_operation, torch_call)
         first_node = len(self.nodes)
         operands = [*tensors(args), *tensors(kwargs)]
-        result = self._recorded(name_of(func), operands, run, candidate)
+        result = self._recorded(name_of(func), operands, partial(func, *args, **kwargs), candidate)
         kind = torch_activations.kind_of_function(func)
         for node in self.nodes[first_node:]:
             node.kind = kind

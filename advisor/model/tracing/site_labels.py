@@ -135,11 +135,14 @@ def label(node: Node, trained_after: Collection[Node]) -> SiteLabel:
     if prepares is not None:
         return prepares
     signal = _Signal(node, trained_after)
-    if signal.weighs and is_normalized(node):
-        return _NORMALIZES
+    normalizes = signal.weighs and is_normalized(node)
+    return _NORMALIZES if normalizes else _found_behind(signal)
 
+
+def _found_behind(signal: _Signal) -> SiteLabel:
+    """The label that follows from what the signal meets, nearest first."""
     nearest: dict[str, SiteLabel] = {}
-    for after in downstream(node, lambda later: _goes_on(signal, later)):
+    for after in downstream(signal.node, lambda later: _goes_on(signal, later)):
         met = _meets(signal, after)
         if met is None:
             continue
