@@ -170,7 +170,7 @@ def guessing(measured: Measured) -> float | None:
         mean = measured.target.float().mean(0).expand_as(measured.target)
         return _loss_of(measured, mean.reshape(out.shape))
     # Every class is as likely as the others.
-    if task == "binary":
+    if task in ("binary", "multilabel"):
         number = 0.5 if kind.startswith("probabilit") else 0.0
     elif out.ndim == 2:
         classes = out.shape[1]
@@ -190,9 +190,13 @@ def _lowest_loss(measured: Measured) -> float | None:
         if kind == "raw":
             return None
         return _loss_of(measured, target.float().reshape(out.shape).clamp(low, high))
-    if task == "binary":
-        sure = torch.where(target.reshape(out.shape) > 0, high, low)
-        return _loss_of(measured, sure.to(out))
+    if task in ("binary", "multilabel"):
+        truth = target.reshape(out.shape)
+        sure = torch.where(truth > 0, high, low).to(out)
+        # An error of numbers, which labels may be trained by, asks for 0 and 1 themselves.
+        outputs = (sure, truth.to(out)) if task == "multilabel" else (sure,)
+        losses = [_loss_of(measured, each) for each in outputs]
+        return min((loss for loss in losses if loss is not None), default=None)
     # Each row is sure of its class; one number a row and class is all that this can build.
     if target.ndim != 1 or out.ndim != 2 or int(target.max()) >= out.shape[1]:
         return None
