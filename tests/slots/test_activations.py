@@ -525,6 +525,8 @@ def test_selu_is_not_offered_where_its_package_cannot_be(host):
     assert "dropout as a function" in selu.unfit(run_of(Called(), torch.randn(16, 4)))
     assert selu.unfit(run_of(Called().eval(), torch.randn(16, 4))) is not None
     frozen = plain(8, 2).requires_grad_(False)
+    assert "no hidden activation" in selu.unfit(run_of(frozen, torch.randn(16, 8)))
+    frozen[-1].requires_grad_(True)
     assert "no layer" in selu.unfit(run_of(frozen, torch.randn(16, 8)))
     assert selu.unfit(run_of(plain(8, 2), torch.randn(16, 8))) is None
 
