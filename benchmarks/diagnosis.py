@@ -2,9 +2,9 @@
 
     python benchmarks/diagnosis.py
 
-The models are those of the tests (tests/models/faults.py, silent.py and well.py), most on
-scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it (`also`); a fault that is not reported
-is missed.
+The models are those of the tests (tests/models: faults.py, silent.py and well.py), most of them on
+scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it
+(`also`); a fault that is not reported is missed.
 """
 
 from __future__ import annotations

@@ -132,7 +132,9 @@ SILENT = {
     "softmax over the batch": wrong(
         with_gate(lambda m, x: m.b(F.relu(m.a(x)) * torch.softmax(m.g(x), 0) * 64)), "mixes_rows"
     ),
-    "LSTM without batch_first": wrong(time_first(nn.LSTM), "mixes_rows", shape=ROWS8),
+    "LSTM without batch_first": wrong(
+        time_first(nn.LSTM), "mixes_rows", "ignores_inputs", shape=ROWS8
+    ),
     "view in place of transpose": wrong(
         of(
             lambda m, x: m.b(m.r(x.view(8, len(x), 8))[0][-1]),
