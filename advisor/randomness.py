@@ -31,7 +31,7 @@ def isolated(seed: int) -> Iterator[torch.Generator]:
 def start_from(seed: int) -> None:
     """Start Python's, NumPy's and torch's global random states from `seed`."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed % 2**32)  # which takes no other seeds
     # Where there is no accelerator, torch notes for each call who asked to seed one.
     if torch.accelerator.is_available():
         torch.manual_seed(seed)

@@ -160,6 +160,12 @@ def say(text: str) -> None:
     answer_stream().write(visible(text) + "\n")
 
 
+def tell(text: str) -> None:
+    """Print a text beside the answer, on standard error."""
+    sys.stderr.write(visible(text) + "\n")
+    sys.stderr.flush()
+
+
 def say_exactly(text: str) -> None:
     """Print a text that a program reads, such as a diff: as it is, but in a terminal."""
     stream = answer_stream()

@@ -25,7 +25,7 @@ from advisor.values import (
     shown,
 )
 
-KINDS = ("classification", "binary", "regression")
+KINDS = ("classification", "binary", "regression", "multilabel")
 """Kinds of tasks."""
 
 
@@ -51,8 +51,12 @@ class Task:
         vectors: a file of word vectors for the model's word tables: `.txt` or `.vec` (with or
             without a first line of sizes, as word2vec and GloVe write them), `.bin` (word2vec's or
             Facebook's fastText) or gensim's `.kv`.
-        target: what to predict: the column of a table, the key of items that are dictionaries, or
-            the position in items that are tuples (the last, if not said).
+        target: what to predict: the column of a table, or several columns (`["a", "b"]` or
+            `"a,b"`); the key of items that are dictionaries, or the position in items that are
+            tuples (the last, if not said).
+        weights: how much rows count in training: `balanced` (every class alike), a weight by class
+            (`{"no": 1, "yes": 20}`), the name of a column or key of weights, or an array with one
+            entry for each row to train on.
         loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and
             the target. It gets what the model returns, or the tensor that `output` chooses; losses
             of torch always get a tensor.
@@ -60,7 +64,8 @@ class Task:
             target) -> float` (higher is better unless it has `higher_is_better = False`), or None
             to infer it.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
-        kind: `classification`, `binary` or `regression`, or None to infer it.
+        kind: `classification`, `binary`, `regression` or `multilabel` (any number of labels a row:
+            columns of 0 and 1, or words as in `red|round`), or None to infer it.
         arguments: keyword arguments for `build`; what it requires and is not here is inferred by
             name from the data.
         output: which tensor is the prediction, of a model that returns several: its position, key
@@ -86,9 +91,10 @@ class Task:
     test: Any = field(default=None, kw_only=True)
     unlabeled: Any = field(default=None, kw_only=True)
     vectors: str | Path | None = field(default=None, kw_only=True)
-    target: str | None = field(default=None, kw_only=True)
+    target: str | Sequence[str] | None = field(default=None, kw_only=True)
     group: Any = field(default=None, kw_only=True)
     time: Any = field(default=None, kw_only=True)
+    weights: Any = field(default=None, kw_only=True)
     loss: Callable[..., Any] | None = field(default=None, kw_only=True)
     metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
@@ -123,11 +129,11 @@ PATTERNS = "a list of patterns"
 COLUMN = "the name of a column, or an array with one entry for each row"
 """What `group` and `time` must be."""
 TASK_RULES = (
-    Rule("build", callable, "a class or a function that returns a model", is_optional=False),
     Rule("vectors", is_path, "the path of a file of word vectors"),
     Rule("target", _is_key, "the name of a column or key, or a position"),
     Rule("group", _names_rows, COLUMN),
     Rule("time", _names_rows, COLUMN),
+    Rule("weights", _names_rows, f"'balanced', a weight by class, {COLUMN}"),
     Rule("loss", is_function, "a function (output, target) -> scalar tensor"),
     Rule(
         "metric",
@@ -149,6 +155,11 @@ TASK_RULES = (
 
 def _task_faults(task: Task) -> Iterator[str]:
     """What is wrong with a task, a sentence each, as far as it shows before anything is opened."""
+    if not callable(task.build):
+        yield (
+            "Task(build=…) needs a class or a function that returns a model, "
+            f"got {shown(task.build)}."
+        )
     if task.kind is not None and task.kind not in KINDS:
         hint = near(task.kind, KINDS) if isinstance(task.kind, str) else ""
         yield f"Task(kind={shown(task.kind)}): the kinds are {', '.join(KINDS)}.{hint}"
@@ -223,8 +234,9 @@ class Study:
         # NumPy's numbers are Python's from here on.
         for rule in SETTING_RULES:
             value = vars(self)[rule.name]
-            if isinstance(value, numbers.Integral):
-                object.__setattr__(self, rule.name, int(value))
+            if isinstance(value, numbers.Real):
+                plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+                object.__setattr__(self, rule.name, plain)
 
 
 MOST_MINUTES = 10 * 365 * 24 * 60
@@ -260,8 +272,8 @@ SETTING_RULES = (
         "a whole number of 64 bits, from -2**63 to 2**63 - 1",
         is_optional=False,
     ),
-    Rule("min_gain", lambda value: is_number(value, 0), "a finite number, 0 or more"),
-    Rule("noise", lambda value: is_number(value, 0), "a finite number, 0 or more"),
+    Rule("min_gain", lambda value: is_number(value, 0), "0 or more, a finite number"),
+    Rule("noise", lambda value: is_number(value, 0), "0 or more, a finite number"),
     Rule("reach", is_number, "a finite number"),
 )
 """What the settings of a study may be, also those that the command line gives."""
@@ -282,16 +294,18 @@ def _study_faults(study: Study) -> Iterator[str]:
         yield f"{who}: {name} {fault}."
     if not isinstance(study.task, Task):
         yield f"{who}: task must be an advisor.Task, got {shown(study.task)}."
+    yield from _choice_faults(study, who)
 
-    # Which techniques are tried; their names are checked when the plugins are loaded.
+
+def _choice_faults(study: Study, who: str) -> Iterator[str]:
+    """What is wrong with the choice of techniques, whose names are checked with the plugins."""
     if study.only is not None and not isinstance(study.only, Mapping):
         example = "{'activation': ['elu']}"
         yield f"{who}: only maps a slot to names, {example}; got {shown(study.only)}."
         return
     for slot, names in (study.only or {}).items():
-        example = names if isinstance(names, str) else "elu"
+        example = f", [{names!r}]" if isinstance(names, str) else ""
         if not isinstance(slot, str) or not are_texts(names):
             yield (
-                f"{who}: only[{shown(slot)}] must be a list of names, [{example!r}], "
-                f"got {shown(names)}."
+                f"{who}: only[{shown(slot)}] must be a list of names{example}, got {shown(names)}."
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 import advisor
 from advisor.errors import InputError
 
-SECONDS = 5
+SECONDS = 30
 """How long a refusal may take on a busy machine."""
 LONG = "n" * 300
 """A name that no file can have."""
@@ -120,6 +121,15 @@ def opened(what: str, *said: str, **given: Any) -> Wrong:
 class WithoutLayers(nn.Module):
     def forward(self, x):
         return x[:, :2]
+
+
+class InAList(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(4, 2)]
+
+    def forward(self, x):
+        return self.layers[0](x)
 
 
 class Frozen(Net):
@@ -303,6 +313,15 @@ class FailsLateAndRandom(FailsLate):
     def __getitem__(self, row):
         x, y = super().__getitem__(row)
         return x + torch.randn(4), y
+
+
+class FailsBetween(FailsLateAndRandom):
+    targets = torch.arange(60) % 2
+
+    def __getitem__(self, row):
+        if row == 1:
+            raise RuntimeError("bad file")
+        return Rows.__getitem__(self, row)[0] + torch.randn(4), row % 2
 
 
 class UnevenItems(Rows):
@@ -491,6 +510,7 @@ MODELS = [
     opened("a model without a layer", "WithoutLayers", "parameter", build=WithoutLayers),
     opened("a model that is frozen", "Frozen", "parameter", build=Frozen),
     opened("a model whose output has no gradient", "Detached", "gradient", build=Detached),
+    opened("a model of plain lists", "nn.ModuleList", build=InAList),
     opened("a model that takes nothing", "Without", build=Without),
     opened("a model that gives nothing", "NoneType", build=GivesNothing),
     opened("a model that gives a text", "str", build=GivesText),
@@ -546,6 +566,7 @@ DATA = [
     opened("a Dataset with None in an item", "item", data=NoneInside()),
     opened("a Dataset with a bad item", "item 37", "bad file", data=FailsLate()),
     opened("a random Dataset with a bad item", "bad file", data=FailsLateAndRandom()),
+    opened("a random Dataset with labels and a bad item", "bad file", data=FailsBetween()),
     opened("a Dataset of uneven items", "do not fit together", data=UnevenItems()),
     opened("a Dataset that is a stream", "map-style", data=Stream()),
     opened("a Dataset class", "Rows(…)", "class", data=Rows),
@@ -909,3 +930,84 @@ def test_a_wrong_input_is_refused_in_one_message_and_leaves_nothing(
 def test_there_are_at_least_150_wrong_inputs_and_none_twice():
     names = [wrong.what for wrong in TABLE]
     assert len(names) == len(set(names)) >= 150
+
+
+# --- what is odd and right ----------------------------------------------------------------------
+
+
+class Scaled(nn.Module):
+    """A model that has a parameter, no layer, and hardly an operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        return x[:, :2] * self.scale
+
+
+def loss_in_a_list(output, target):
+    return nn.functional.cross_entropy(output, target).reshape(1)
+
+
+def metric_of_both_classes(output, target):
+    if len(target.unique()) < 2:
+        raise ValueError("one class only")
+    return (output.argmax(1) == target).float().mean()
+
+
+def sorted_pair() -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of the first class, and then those of the second."""
+    x, y = pair(80)
+    order = y.argsort()
+    return x[order], y[order]
+
+
+RIGHT = {
+    "a model without layers": {"task": task(Scaled)},
+    "a loss of one element": {"task": task(loss=loss_in_a_list)},
+    "a metric that wants all classes": {
+        "task": task(data=sorted_pair(), metric=metric_of_both_classes)
+    },
+    "the largest seed": {"seed": 2**63 - 1},
+    "the smallest seed": {"seed": -(2**63)},
+    "numbers of NumPy": {"trials": np.int64(1), "epochs": np.int32(1), "min_gain": np.float32(0.5)},
+    "a long name of all letters": {"name": "é" * 255},
+    "no technique but keep": {"only": {"activation": [], "initializer": ()}},
+}
+"""What studies may be, and once was refused or raised."""
+
+
+@pytest.mark.parametrize("given", RIGHT.values(), ids=RIGHT)
+def test_what_is_odd_and_right_is_taken(given, tmp_path):
+    asked = study(**{"seeds": 3, "only": {"activation": ["keep"]}, **given})
+    answer = tuned(asked, storage=str(tmp_path / "s.db"))
+    assert answer.verdict in ("keep", "change", "undecided")
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    made = study(trials=np.int64(3), seed=np.uint8(7))
+    assert [type(made.trials), type(made.seed)] == [int, int]
+    assert (made.trials, made.seed) == (3, 7)
+
+
+@pytest.mark.parametrize("words", [["tune", "one.py"], ["studies"], ["new", "plugin", "mine"]])
+def test_a_folder_that_was_deleted_is_told(words, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    line = f"import os, sys; os.rmdir({str(folder)!r}); from advisor.cli import main; main()"
+    code = [sys.executable, "-c", line, *words]
+    ended = subprocess.run(code, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (
+        ended.stderr
+        == "advisor: The current folder has been deleted; go to one that is there (cd).\n"
+    )
+
+
+def test_a_metric_that_grows_too_large_ends_its_training(tmp_path):
+    def grows(output, target):
+        return 1.0 if len(target) > 20 else 1e200
+
+    with pytest.raises(advisor.SearchError, match="1e\\+200, too large to compare"):
+        tuned(study(task=task(metric=grows)), storage=str(tmp_path / "s.db"))

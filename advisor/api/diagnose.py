@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -16,8 +17,12 @@ from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, Signal
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy
+from advisor.randomness import isolated
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
+from advisor.training.floor import Floor
+from advisor.training.floors import floors
+from advisor.training.loop import evaluate
 from advisor.training.run import Run
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.work.prepare import Prepared, prepare
@@ -122,6 +127,25 @@ class DiagnosisReport:
             return "raw" if self.prepared.objective.kind == "regression" else "logits"
         return OUTPUTS.get(kind, kind)
 
+    @cached_property
+    def floors(self) -> tuple[Floor, ...]:
+        """What simple models reach on the validation rows."""
+        prepared = self.prepared
+        valid = prepared.splits(prepared.study.seed).valid
+        return tuple(floors(self.run, valid, prepared.batch))
+
+    @cached_property
+    def score(self) -> float | None:
+        """What the model reaches there before it is trained; None where that is no number."""
+        prepared, seed = self.prepared, self.prepared.study.seed
+        try:
+            # A model of its own, as scoring one puts it into another mode.
+            with isolated(0):
+                run = prepared.run(seed, seed)
+                return evaluate(run, prepared.splits(seed).valid, prepared.batch)
+        except Exception:  # the user's own metric or forward may raise anything
+            return None
+
     @property
     def fits(self) -> dict[str, dict[str, str | None]]:
         """By slot, every technique with None where it fits, else why it does not."""
@@ -155,6 +179,13 @@ class DiagnosisReport:
             "unused": list(self.anatomy.unused),
             "raw": list(self.anatomy.raw),
             "signal": signal_keys(measured),
+            "shares": dict(self.prepared.facts.shares),
+            "floors": {
+                "metric": self.prepared.objective.metric.name,
+                "rows": self.prepared.facts.sizes["valid"],
+                "model": self.score,
+                "simple": [asdict(floor) for floor in self.floors],
+            },
             "steps": asdict(steps) if steps else None,
             "findings": [finding.to_json() for finding in self.findings],
             "fits": self.fits,

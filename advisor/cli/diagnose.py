@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 from advisor.cli.options import as_json
 from advisor.cli.task_options import TaskOptions, study_ref, task_options
-from advisor.streams import say_json
+from advisor.streams import say_json, tell
 from advisor.values import MOST_STEPS
 
 
@@ -48,7 +46,7 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     from advisor.work.waiting import long_waits_told
 
     # The study is opened once, and handed down. A long wait is told.
-    with long_waits_told(partial(click.echo, err=True), "the diagnosis"):
+    with long_waits_told(tell, "the diagnosis"):
         prepared = prepare(ref, device)
         report = diagnose(prepared, steps=steps)
     if as_json:
@@ -59,4 +57,4 @@ def command(task: TaskOptions, steps: int, device: str, page: str | None, as_jso
     if page:
         from advisor.report.diagnosis_page import write_diagnosis
 
-        click.echo(f"wrote {write_diagnosis(report, page)}", err=True)
+        tell(f"wrote {write_diagnosis(report, page)}")

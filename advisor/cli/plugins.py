@@ -8,10 +8,9 @@ from dataclasses import asdict
 import click
 
 from advisor.cli.options import as_json, plugin, without
-from advisor.errors import visible
 from advisor.host.host import Plugin, load
 from advisor.report.text import show_table
-from advisor.streams import say_json
+from advisor.streams import say_json, tell
 
 COLUMNS = ("plugin", "version", "slots", "techniques", "source")
 """The columns of the table."""
@@ -26,7 +25,7 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -
     # What could not be loaded does not stop the rest.
     host = load(plugins, without)
     for line in host.broken:
-        click.echo(visible(f"advisor: {line}"), err=True)
+        tell(f"advisor: {line}")
 
     if as_json:
         plain = [asdict(each) for each in host.plugins]

@@ -9,6 +9,7 @@ import click
 from advisor.cli.options import storage
 from advisor.store.location import storage_url
 from advisor.store.recommendations import last_recommendation
+from advisor.streams import tell
 
 if TYPE_CHECKING:
     from advisor.verdict.recommendation import Recommendation
@@ -37,4 +38,4 @@ def write_page(recommendation: Recommendation, storage: str | None, page: str) -
     from advisor.report.study_page import write_study  # loads Optuna
 
     place = write_study(recommendation, storage_url(storage), page)
-    click.echo(f"wrote {place}", err=True)
+    tell(f"wrote {place}")

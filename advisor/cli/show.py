@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import click
 
 from advisor.cli.options import as_json, storage
-from advisor.errors import visible
 from advisor.store.location import storage_url
 from advisor.store.recommendations import last_recommendation
-from advisor.streams import say_exactly, say_json
+from advisor.streams import say_exactly, say_json, tell
 
 
 @click.command("show")
@@ -77,8 +76,8 @@ def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:
         warnings.simplefilter("always")
         text = answer.diff()
     for each in raised:
-        click.echo(visible(str(each.message)), err=True)
+        tell(str(each.message))
     if not text:
         nothing = "no activation is changed, so there is nothing to edit."
-        click.echo(visible(f"{answer.study}: {nothing}"), err=True)
+        tell(f"{answer.study}: {nothing}")
     say_exactly(text)

@@ -41,7 +41,12 @@ OPTIONS = (
         help="CSV, Parquet, .npz, folder of images or texts, or FILE:NAME of a function",
     ),
     # Its data, where the tool should not split the rows itself, and more of them.
-    click.option("--target", metavar="COLUMN", help="column to predict"),
+    click.option("--target", metavar="COLUMN", help="column to predict, or several: A,B,C"),
+    click.option(
+        "--weights",
+        metavar="HOW",
+        help="balanced, a weight by class (no=1,yes=20), or the column of the rows' weights",
+    ),
     click.option("--valid", metavar="PATH", help="your own validation data"),
     click.option("--test", metavar="PATH", help="your own test data"),
     click.option("--unlabeled", metavar="PATH", help="inputs without targets"),
@@ -60,7 +65,7 @@ OPTIONS = (
     click.option(
         "--task",
         "kind",
-        type=click.Choice(["classification", "binary", "regression"]),
+        type=click.Choice(["classification", "binary", "regression", "multilabel"]),
         help="kind of task (inferred)",
     ),
     click.option(
@@ -121,6 +126,7 @@ class TaskOptions:
     unlabeled: str | None
     group: str | None
     time: str | None
+    weights: str | None
     vectors: str | None
     kind: str | None
     output: str | None
@@ -154,6 +160,7 @@ class TaskOptions:
             "target": self.target,
             "group": self.group,
             "time": self.time,
+            "weights": split_weights(self.weights),
             "metric": self.metric,
             "kind": self.kind,
             "output": self.output,
@@ -300,6 +307,26 @@ def split_argument(text: str) -> tuple[str, str]:
             f"--model-arg {text!r}: write KEY=VALUE, a Python literal, a dotted name or a word."
         )
     return key, value
+
+
+def split_weights(text: str | None) -> str | dict[str, float] | None:
+    """A weight by class from `no=1,yes=20`; `balanced` and the name of a column stay as they are.
+
+    Raises `InputError` where a weight is no number.
+    """
+    if text is None or "=" not in text:
+        return text
+    weights = {}
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            weights[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(
+                f"--weights {text!r}: write balanced, a number for each class (no=1,yes=20), or "
+                "the name of a column."
+            ) from None
+    return weights
 
 
 def split_only(text: str) -> tuple[str, list[str]]:

@@ -14,7 +14,7 @@ from advisor.errors import InputError, listing, near
 from advisor.host.host import Host, load
 from advisor.report.text import show_table
 from advisor.space import Choice, Parameter
-from advisor.streams import say, say_json
+from advisor.streams import say, say_json, tell
 from advisor.technique import Technique
 
 
@@ -126,7 +126,7 @@ def write_page(host: Host, listed: Sequence[OfferedTechnique], page: str) -> Non
     # The page shows whole slots, also where one technique is named.
     slots = dict.fromkeys(each.slot for each in listed)
     place = write_catalogue(host, list(slots), page)
-    click.echo(f"wrote {place}", err=True)
+    tell(f"wrote {place}")
 
 
 def named_techniques(host: Host, name: str | None) -> list[OfferedTechnique]:

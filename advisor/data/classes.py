@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from pandas.api.types import is_float_dtype, is_object_dtype
 
+from advisor.data.labels import strata_of_labels
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes, plural
 from advisor.errors import InputError, listing, short
@@ -23,31 +24,65 @@ RARE = 10
 
 @dataclass(frozen=True)
 class Target:
-    """All targets, train then valid then test: int64 (N,) with `classes`, or float32 (N,) or (N, k)
-    without.
+    """All targets, train then valid then test: int64 (N,) with `classes`, else float32 (N,) or
+    (N, k).
 
-    `scale` is the mean and the deviation by which numbers were standardized, or None.
+    Attributes:
+        values: the targets.
+        classes: the names of the classes, of which each row has one; else None.
+        scale: the mean and the deviation by which numbers were standardized, or None.
+        labels: the names of the k labels, of which a row has any number: 1 where it has one, else
+            0; None for classes and numbers.
     """
 
     values: torch.Tensor
     classes: tuple[str, ...] | None
     scale: tuple[float, float] | None = None
+    labels: tuple[str, ...] | None = None
 
     @property
-    def class_numbers(self) -> np.ndarray[Any, Any] | None:
-        """Class numbers as an array, None for a regression."""
-        return None if self.classes is None else self.values.numpy()
+    def what(self) -> str:
+        """`classes`, `labels` or `numbers`."""
+        if self.classes is not None:
+            return "classes"
+        return "numbers" if self.labels is None else "labels"
+
+    @property
+    def strata(self) -> np.ndarray[Any, Any] | None:
+        """A number for each row; rows of one number are split in proportion. None for numbers."""
+        if self.classes is not None:
+            return self.values.numpy()
+        return None if self.labels is None else strata_of_labels(self.values.numpy() > 0)
 
     @property
     def outputs(self) -> int:
-        """The number of classes, or of target columns for numbers."""
+        """The number of classes or labels, or of target columns for numbers."""
         if self.classes is not None:
             return len(self.classes)
         return self.values.shape[1] if self.values.ndim == 2 else 1
 
+    def shares(self, rows: RowNumbers) -> dict[str, float]:
+        """By class or label, the share of some rows that have it; empty for numbers."""
+        values = self.values[torch.as_tensor(rows)]
+        if self.classes is not None:
+            counts = torch.bincount(values, minlength=len(self.classes)).double() / len(values)
+            return dict(zip(self.classes, counts.tolist(), strict=True))
+        if self.labels is not None:
+            return dict(zip(self.labels, values.double().mean(0).tolist(), strict=True))
+        return {}
+
     def standardized(self, pool: RowNumbers, notes: Notes) -> Target:
-        """A copy whose values have mean 0 and deviation 1 on the rows `pool`."""
+        """A copy whose values have mean 0 and deviation 1 on the rows `pool`, column by column."""
         values = self.values[torch.as_tensor(pool)].double()
+        if values.ndim == 2:
+            notes.note(
+                f"the {values.shape[1]} target columns are each scaled to mean 0, deviation 1; "
+                "errors are in these deviations"
+            )
+            deviations = values.std(0, correction=0)
+            deviations = torch.where(deviations > 0, deviations, 1.0)
+            scaled = (self.values.double() - values.mean(0)) / deviations
+            return replace(self, values=scaled.float())
         mean, deviation = values.mean().item(), values.std(correction=0).item() or 1.0
         # Digits beyond their standard errors would be other ones on other rows.
         error = deviation / math.sqrt(values.numel())
@@ -101,8 +136,8 @@ def _check_classes(
     if len(classes) * 2 > rows:
         raise InputError(
             f"{place} has {len(classes):,} different labels in {plural(rows, 'row')} "
-            f"({listing(classes, 4)}); classes need more rows each, and a regression needs numbers "
-            "in every row."
+            f"({listing(classes, 4)}); classes need more rows each, a regression needs numbers in "
+            "every row, and --task multilabel takes cells such as a|b as labels."
         )
     # A class that only test rows have could never be predicted.
     unseen = _ordered(set(words.get("test", ())) - set(classes))

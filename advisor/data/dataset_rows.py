@@ -94,12 +94,17 @@ class RereadRows:
 
         Raises:
             DataError: the files of the items cannot be read.
-            InputError: items have different shapes.
+            InputError: an item cannot be read, or items have different shapes.
         """
         try:
             items = [split_item(self.dataset[row], self.inputs, self.target)[0] for row in rows]
         except OSError as problem:
             raise unreadable_rows(self.name, problem) from problem
+        except InputError:
+            raise
+        except Exception as problem:  # the user's Dataset may raise anything
+            what = f"{self.name}: an item of the Dataset cannot be read"
+            raise InputError(f"{what}: {explain(problem)}.") from problem
         return as_inputs(collate(items, self.name)), None
 
     def digest(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,15 @@ class Facts:
         inputs: shape of one row per input tensor, `((13,),)` or `((1, 28, 28),)`; those in
             dictionaries in their order.
         dtypes: dtype per input tensor, `float32`, `int64` or, among several, `bool`.
-        target: `classes` or `numbers`.
+        target: `classes`, `labels` or `numbers`.
         classes: labels in the order of their class numbers, or None for numbers.
-        outputs: number of classes, or of target columns for numbers.
+        outputs: number of classes or labels, or of target columns for numbers.
         vocabulary: token of each id, 0 is padding (`<pad>`) and 1 unknown (`<unk>`); None if the
             data are not text.
         ids: how many different ids an integer input may hold (its largest + 1), or None without
             integer inputs.
+        labels: names of the labels of which a row has any number; None for classes and numbers.
+        shares: by class or label, the share of the rows outside test that have it.
     """
 
     rows: int
@@ -35,6 +38,8 @@ class Facts:
     outputs: int
     vocabulary: tuple[str, ...] | None
     ids: int | None = None
+    labels: tuple[str, ...] | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def named(self) -> dict[str, int]:
         """Numbers that a model's constructor may ask for by name.
@@ -43,8 +48,9 @@ class Facts:
         holds rows of ids.
         """
         numbers = {"outputs": self.outputs}
-        if self.classes is not None:
-            numbers["classes"] = len(self.classes)
+        names = self.labels if self.classes is None else self.classes
+        if names is not None:
+            numbers["classes"] = len(names)
 
         # Single ids beside floats are no input of words.
         kinds = list(zip(self.inputs, self.dtypes, strict=True))

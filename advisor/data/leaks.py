@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from advisor.data.classes import Target
-from advisor.data.known_columns import MOST_COLUMNS, Cells, KnownColumns
+from advisor.data.known_columns import Cells, KnownColumns
 from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes
 from advisor.errors import listing
@@ -26,6 +26,9 @@ SUM_TOLERANCE = 1e-4
 ROUNDING = 2.0**-22
 # Effect of a column on a sum, as a share of the target's deviation, below which it is no part.
 LEAST_PART = 1e-3
+# Cells from here on are no part of a sum, for their squares may be infinite; nor are columns whose
+# cells differ by less than one divided by it.
+LARGEST = 1e100
 # How many columns a sum names.
 NAMED = 6
 
@@ -58,27 +61,29 @@ def warn_of_leaks(
             f"column {name!r} only counts the rows, which says nothing of new ones: leave it out, "
             f"or split by it, if it is a time, with time={name!r} (--time)"
         )
-    if target.values.ndim != 1:
-        return
+    if target.values.ndim == 1:
+        others = [name for name in columns.names if name not in counters]
+        _warn_of_telling(columns, others, target, pool, notes)
+
+
+def _warn_of_telling(
+    columns: KnownColumns, names: list[str], target: Target, pool: RowNumbers, notes: Notes
+) -> None:
+    """Warnings of those of some columns that tell one column of targets, or add up to it."""
     answers = target.values.numpy()
-    telling = []
-    for name in columns.names:
-        if name not in counters and _tells_in_all(columns, name, answers, target, pool):
-            telling.append(name)
+    telling = [name for name in names if _tells_in_all(columns, name, answers, target, pool)]
     equal = [name for name in telling if _equals(columns, name, answers, target, pool)]
     _warn_of_each(equal, "equals the target in", notes)
     told = [name for name in telling if name not in equal]
     _warn_of_each(told, "alone tells the target of", notes)
+    if target.classes is not None:
+        return
 
     # A column that tells the target by itself would be the whole sum.
-    others: dict[str, Cells] = {}
-    for name, cells in columns.numbers.items():
-        if name not in counters and name not in telling and len(others) < MOST_COLUMNS:
-            others[name] = cells
-    if target.classes is None:
-        text = _sum_of(others, answers, pool)
-        if text:
-            notes.warn(f"the target is {text} in every row: {ADVICE}")
+    others = [name for name in names if name in columns.numbers and name not in telling]
+    text = _sum_of({name: columns.numbers[name] for name in others}, answers, pool)
+    if text:
+        notes.warn(f"the target is {text} in every row: {ADVICE}")
 
 
 def _warn_of_each(names: list[str], what: str, notes: Notes) -> None:
@@ -137,6 +142,8 @@ def _counts(columns: KnownColumns, name: str, rows: int) -> bool:
         cells = columns.numbers[name][:count]
         if not np.isfinite(cells).all() or not (cells == np.floor(cells)).all():
             return False
+    if float(np.abs(cells).max()) >= LARGEST:
+        return False
     steps = np.diff(cells)
     if steps[0] and (steps == steps[0]).all():
         return True
@@ -226,35 +233,48 @@ def _follow(cells: Cells, labels: Cells, are_classes: bool) -> bool:
 
 
 def _sum_of(columns: Mapping[str, Cells], answers: Cells, pool: RowNumbers) -> str:
-    """Of which columns the answers are a sum, as a person writes it; empty where they are of none.
-
-    It is found on every other row and must hold on the rest.
-    """
+    """Of which columns the answers are a sum, as a person writes it; else the empty text."""
+    rows = pool[: 2 * SAMPLE]
     complete = {}
-    for name, cells in columns.items():
-        if np.isfinite(cells[pool]).all() and np.ptp(cells[pool]):
-            complete[name] = cells[pool].astype(np.float64)
-    rows = pool[: SAMPLE * 2]
+    for name, column in columns.items():
+        cells = column[rows].astype(np.float64)
+        if (
+            np.isfinite(cells).all()
+            and np.abs(cells).max() < LARGEST
+            and np.ptp(cells) > 1 / LARGEST
+        ):
+            complete[name] = cells
     if len(complete) < 2 or len(rows) < ROWS_FOR_EACH * (len(complete) + 1):
         return ""
-    cells = np.column_stack([column[: len(rows)] for column in complete.values()])
+    names, cells = list(complete), np.column_stack(list(complete.values()))
     target = answers[rows].astype(np.float64)
-    means, deviations, deviation = cells.mean(axis=0), cells.std(axis=0), target.std()
-    scaled = np.column_stack([(cells - means) / deviations, np.ones(len(rows))])
-    solution = np.linalg.lstsq(scaled[::2], target[::2], rcond=None)[0]
-    wrong = np.abs(scaled[1::2] @ solution - target[1::2]).max()
-    if wrong > SUM_TOLERANCE * deviation + ROUNDING * np.abs(target).max():
+    found = _linear(cells, target)
+    if found is None:
         return ""
 
     # Columns that stand for nothing in it are left out.
-    parts = np.flatnonzero(np.abs(solution[:-1]) > LEAST_PART * deviation)
-    factors = solution[parts] / deviations[parts]
-    names = [list(complete)[part] for part in parts]
-    offset = solution[-1] - float(np.dot(factors, means[parts]))
-    are_ones = np.allclose(np.abs(factors), 1, atol=1e-3)
-    if are_ones and abs(offset) <= LEAST_PART * deviation and len(parts) <= NAMED:
-        return _written(names, factors)
-    return f"a linear function of {listing(map(repr, names), NAMED)}"
+    factors, offset = found
+    least = LEAST_PART * target.std()
+    parts = np.flatnonzero(np.abs(factors * cells.std(axis=0)) > least)
+    are_ones = np.allclose(np.abs(factors[parts]), 1, atol=1e-3) and abs(offset) <= least
+    if are_ones and len(parts) <= NAMED:
+        return _written([names[part] for part in parts], factors[parts])
+    return f"a linear function of {listing([repr(names[part]) for part in parts], NAMED)}"
+
+
+def _linear(cells: Cells, target: Cells) -> tuple[Cells, float] | None:
+    """The factor of each column and the offset that give the target, float64; None where none do.
+
+    They are found on every other row and must hold on the rest.
+    """
+    means, deviations = cells.mean(axis=0), cells.std(axis=0)
+    scaled = np.column_stack([(cells - means) / deviations, np.ones(len(cells))])
+    solution = np.linalg.lstsq(scaled[::2], target[::2], rcond=None)[0]
+    wrong = np.abs(scaled[1::2] @ solution - target[1::2]).max()
+    if wrong > SUM_TOLERANCE * target.std() + ROUNDING * np.abs(target).max():
+        return None
+    factors = solution[:-1] / deviations
+    return factors, float(solution[-1] - np.dot(factors, means))
 
 
 def _written(names: Iterable[str], factors: Iterable[float]) -> str:

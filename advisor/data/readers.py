@@ -19,6 +19,7 @@ from advisor.data.datasets import read_dataset
 from advisor.data.formats.arrays import by_name, from_arrays
 from advisor.data.formats.files import read_path
 from advisor.data.formats.folders import SPLIT_NAMES
+from advisor.data.formats.json_files import spread
 from advisor.data.formats.table_files import with_index
 from advisor.data.inputs import count_inputs
 from advisor.data.item_keys import WithoutKeys, keys_of_items
@@ -163,7 +164,11 @@ class Reader:
 
     def table(self, value: pd.DataFrame) -> RawSplits:
         """A pandas DataFrame."""
-        return {"data": Raw(self.keyword, with_index(value, self.keyword, self.notes))}
+        return {"data": Raw(self.keyword, self._plain(value))}
+
+    def _plain(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table whose index is a column if it says something, without lists in cells."""
+        return spread(with_index(table, self.keyword, self.notes), self.keyword, self.notes)
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""

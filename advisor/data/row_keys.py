@@ -114,13 +114,19 @@ def note_times(
     else:
         notes.warn(f"{time.name} splits nothing, as you gave validation and test rows yourself")
 
-    # The user's own splits may not follow time.
-    for name, rows in (("validation", valid), ("test", layout.test)):
+    _warn_of_early(times, train, {"validation": valid, "test": layout.test}, time.name, notes)
+
+
+def _warn_of_early(
+    times: Times, train: RowNumbers, scored: Mapping[str, RowNumbers], name: str, notes: Notes
+) -> None:
+    """A warning of rows to be scored, of the user's own splits, that are no later than train."""
+    for split, rows in scored.items():
         early = int((times[rows] <= times[train].max()).sum())
         if early:
             notes.warn(
-                f"{plural(early, f'{name} row')} of {len(rows):,} are no later than the last row "
-                f"to train on, by {time.name}"
+                f"{plural(early, f'{split} row')} of {len(rows):,} are no later than the last row "
+                f"to train on, by {name}"
             )
 
 
@@ -143,13 +149,17 @@ def note_groups(
             "little about new groups"
         )
 
-    # Rows that are split by time, or by the user, may have their group on both sides.
+    _warn_of_shared(numbers, group.name, notes)
+
+
+def _warn_of_shared(numbers: Mapping[str, RowNumbers], name: str, notes: Notes) -> None:
+    """A warning of groups on both sides, where rows are split by time or by the user."""
     scored = np.union1d(numbers["valid"], numbers["test"])
     shared = np.intersect1d(numbers["train"], scored)
     if len(shared):
         notes.warn(
-            f"{plural(len(shared), 'group')} of {group.name} with rows to train on also have rows "
-            "to validate or test on, so the scores say little about new groups"
+            f"{plural(len(shared), 'group')} of {name} with rows to train on also have rows to "
+            "validate or test on, so the scores say little about new groups"
         )
 
 
@@ -243,9 +253,8 @@ def _times(time: KeyColumn, sizes: Mapping[str, int]) -> Times:
 
 def _numbers(time: KeyColumn, cells: Any) -> Times:
     """The times of one split as numbers, dates as days since 1970."""
-    is_complex = getattr(cells.dtype, "kind", "") == "c"
-    kind = ColumnKind.CATEGORY if is_complex else kind_of(cells)
-    if kind not in (ColumnKind.NUMBER, ColumnKind.DATE):
+    kind = kind_of(cells)
+    if kind not in (ColumnKind.NUMBER, ColumnKind.DATE) or cells.dtype.kind == "c":
         shown = listing(dict.fromkeys(map(repr, cells.dropna().head(3))))
         raise InputError(
             f"time={time.name} holds {shown}, which are neither numbers nor dates that can be "

@@ -34,6 +34,7 @@ from advisor.data.row_keys import (
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
+from advisor.data.weights import WEIGHTS, Weights, check_order, is_of_rows, weights_for
 from advisor.errors import InputError, listing
 from advisor.nested import tensors_in
 from advisor.randomness import preserved
@@ -76,6 +77,7 @@ class Source:
     _inputs: Inputs = field(repr=False)
     _target: Target = field(repr=False)
     _layout: Layout = field(repr=False)
+    _weights: Weights | None = field(repr=False, default=None)
 
     def splits(self, seed: int) -> Splits:
         """The four splits: train and valid drawn with `seed` unless the user gave valid, test
@@ -84,7 +86,7 @@ class Source:
         Means, deviations and medians are those of this seed's training rows. All splits of all
         seeds share the tensors of the source.
         """
-        return _split(self._inputs, self._target, self._layout, seed)
+        return _split(self._inputs, self._target, self._layout, seed, self._weights)
 
     def digests(self, splits: Splits) -> dict[str, str]:
         """Digests of the rows and of how they were split, by what messages call them.
@@ -108,9 +110,16 @@ class Source:
         digests["the targets"] = digest_of_words([targets, self.target_scale])
         if self.facts.classes is not None:
             digests["the class names"] = digest_of_words(self.facts.classes)
+        if self.facts.labels is not None:
+            digests["the label names"] = digest_of_words(self.facts.labels)
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
 
+        weights = self._weights
+        if weights is not None and weights.of_rows is not None:
+            digests["the weights of rows"] = digest_of_rows(weights.of_rows)
+        if weights is not None and weights.of_classes is not None:
+            digests["the weights of classes"] = digest_of_rows(weights.of_classes)
         if self._inputs.pads_right:
             digests["texts padded on the right"] = digest_of_words(["right"])
         keys = self._layout.keys
@@ -140,7 +149,7 @@ class Source:
         """
         if not self.redraws:
             return 0.0
-        train, valid = self._layout.draw(self._target.class_numbers, seed)
+        train, valid = self._layout.draw(self._target.strata, seed)
         groups = self._layout.keys.groups
         if groups is not None:
             train, valid = np.unique(groups[train]), np.unique(groups[valid])
@@ -195,12 +204,13 @@ def open_source(
     valid: Any = None,
     test: Any = None,
     unlabeled: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
     group: Any = None,
     time: Any = None,
+    weights: Any = None,
     definitions_only: bool = False,
     notes: Notes | None = None,
 ) -> Source:
@@ -214,14 +224,16 @@ def open_source(
         valid: the user's own; else a fifth of all rows, redrawn for each seed.
         test: the user's own; else a fifth of all rows, stratified, drawn with `seed`.
         unlabeled: inputs without targets; targets are ignored.
-        target: the column to predict, for tables; the label's key or position, for items of a
-            Dataset.
-        kind: `classification`, `binary`, `regression`, or None to infer it from the target.
+        target: the column to predict, or several, for tables; the label's key or position, for
+            items of a Dataset.
+        kind: `classification`, `binary`, `regression`, `multilabel`, or None to infer it from the
+            target.
         seed: draws the test rows.
         folder: where relative paths start; the current directory is tried too.
         group: the column or key whose equal values belong together, or an array with one entry for
             each row; groups are split as a whole.
         time: the column or key, or array, of the rows' times; later rows validate and test.
+        weights: `balanced`, a weight by class, or the column, key or array of the rows' weights.
         definitions_only: of Python files, run only the imports, functions, classes and constants.
         notes: gets the sentences of the source as things happen, for what is told beside an error.
 
@@ -234,22 +246,26 @@ def open_source(
     # Read everything, and take the labels out.
     notes = Notes() if notes is None else notes
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
-    names = names_of(group, time)
+    target = target if target is None or isinstance(target, str) else ",".join(target)
+    of_rows = weights if is_of_rows(weights) else None
+    names = names_of(group, time, of_rows)
     read = read_splits(values, folder, notes, target, definitions_only, names)
     read = read_columns(read, notes)
-    labelled = take_target(read, target, notes)
+    labelled = take_target(read, target, notes, kind)
     labelled, groups = take_column(labelled, GROUP, group)
     labelled, times = take_column(labelled, TIME, time)
+    labelled, weighed = take_column(labelled, WEIGHTS, of_rows)
     raws = {split: labelled[split] for split in SPLITS if split in labelled}
     del read, labelled
     _check_sizes(raws)
+    check_order(raws["train"], weighed)
 
     # Number the targets and lay out the rows; only a table's numbers are scaled.
     targets = encode(raws, kind, notes)
     sizes = {split: len(raw) for split, raw in raws.items()}
     keys = row_keys(raws, groups, times, notes)
-    layout = lay_out(sizes, targets.class_numbers, seed, keys)
-    drawn = layout.draw(targets.class_numbers, seed)
+    layout = lay_out(sizes, targets.strata, seed, keys)
+    drawn = layout.draw(targets.strata, seed)
     if times is not None:
         note_times(layout, drawn, times, notes)
     if groups is not None:
@@ -257,7 +273,7 @@ def open_source(
     as_given = targets
     is_table = raws["train"].kind is RawKind.TABLE
     target_name = raws["train"].target
-    if is_table and targets.classes is None and targets.values.ndim == 1:
+    if is_table and targets.what == "numbers":
         targets = targets.standardized(layout.labelled_pool, notes)
 
     # The raw rows are let go of as soon as there are tensors.
@@ -267,7 +283,9 @@ def open_source(
     if row_hashes is not None:
         warn_of_repeats(row_hashes, layout, notes)
         look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
-    facts = _facts(inputs, targets, _split(inputs, targets, layout, seed))
+    shares = targets.shares(layout.labelled_pool)
+    row_weights = weights_for(weights, weighed, targets, layout.labelled_pool, notes)
+    facts = _facts(inputs, targets, _split(inputs, targets, layout, seed), shares)
     warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
@@ -279,6 +297,7 @@ def open_source(
         _inputs=inputs,
         _target=targets,
         _layout=layout,
+        _weights=row_weights,
     )
 
 
@@ -313,9 +332,11 @@ def _to_inputs(splits: Mapping[str, Raw], layout: Layout, notes: Notes) -> Input
     )
 
 
-def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
+def _split(
+    inputs: Inputs, target: Target, layout: Layout, seed: int, weights: Weights | None = None
+) -> Splits:
     """The four splits of a seed, which share the tensors of `inputs`."""
-    train, valid = layout.draw(target.class_numbers, seed)
+    train, valid = layout.draw(target.strata, seed)
     rows = inputs.part(train)
     unlabeled = None if layout.unlabeled is None else rows.subset(layout.unlabeled)
 
@@ -324,10 +345,11 @@ def _split(inputs: Inputs, target: Target, layout: Layout, seed: int) -> Splits:
         values = target.values[torch.as_tensor(numbers)]
         return rows.subset(numbers).labelled(values)
 
-    return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled)
+    own_weights = None if weights is None else weights.subset(train)
+    return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled, own_weights)
 
 
-def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
+def _facts(inputs: Inputs, target: Target, splits: Splits, shares: Mapping[str, float]) -> Facts:
     """What is known of the data, with the shapes and dtypes of the first row."""
     sizes = {name: len(getattr(splits, name) or ()) for name in SPLITS}
     with preserved():
@@ -338,9 +360,11 @@ def _facts(inputs: Inputs, target: Target, splits: Splits) -> Facts:
         sizes=sizes,
         inputs=tuple(tuple(tensor.shape[1:]) for tensor in tensors),
         dtypes=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tensors),
-        target="numbers" if target.classes is None else "classes",
+        target=target.what,
         classes=target.classes,
         outputs=target.outputs,
+        labels=target.labels,
+        shares=shares,
         vocabulary=inputs.vocabulary,
         ids=inputs.ids,
     )

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from advisor.data.dataset_rows import BatchInputs, CollatedRows, RowReader
+from advisor.data.weights import Weights
 from advisor.nested import elements, mapped
 
 Batch = tuple[BatchInputs, torch.Tensor | None]
@@ -144,9 +145,12 @@ class DatasetPart(Part):
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows to train on, to choose by, to report on, and those without a target."""
+    """The rows to train on, to choose by, to report on, and those without a target; `weights` are
+    those of the rows to train on, None where all count alike.
+    """
 
     train: Part
     valid: Part
     test: Part
     unlabeled: Part | None
+    weights: Weights | None = None

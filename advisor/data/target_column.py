@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from advisor.data.formats.columns import stripped
+from advisor.data.labels import holds_collections
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw
 from advisor.errors import InputError, listing
@@ -21,13 +22,17 @@ from advisor.errors import InputError, listing
 USUAL = ("target", "label", "class", "y")
 
 
-def take_target(raws: Mapping[str, Raw], target: str | None, notes: Notes) -> dict[str, Raw]:
+def take_target(
+    raws: Mapping[str, Raw], target: str | None, notes: Notes, kind: str | None = None
+) -> dict[str, Raw]:
     """Tables without their target column, which becomes their labels; other rows as they are.
 
     Arguments:
         raws: the rows by split, with `train`.
-        target: the column to predict, or None to find it by its name.
+        target: the column to predict, or several with commas between them; None to find it by its
+            name.
         notes: gets a sentence on the column that was chosen.
+        kind: of task, where the user says it: rows of a `multilabel` task may have no label.
 
     Raises:
         InputError: there is no such column, it is there twice, or it has empty cells.
@@ -35,7 +40,12 @@ def take_target(raws: Mapping[str, Raw], target: str | None, notes: Notes) -> di
     train = raws["train"]
     if isinstance(train.inputs, pd.DataFrame) and train.labels is None:
         column = target if target is not None else _usual_column(train, notes)
-        return {split: _without_column(raw, column, split) for split, raw in raws.items()}
+        columns = _columns_named(column, train)
+        may_be_empty = kind == "multilabel" and len(columns) == 1
+        return {
+            split: _without_columns(raw, columns, split, may_be_empty)
+            for split, raw in raws.items()
+        }
     if target is not None and train.target != target:
         notes.warn(
             f"target={target!r} is not used: the data have no column to choose, they come with "
@@ -74,47 +84,74 @@ def _usual_column(raw: Raw, notes: Notes) -> str:
     return usual[0]
 
 
-def _without_column(raw: Raw, column: str, split: str) -> Raw:
-    """The rows with the cells of one column as their labels; unlabeled rows only lose it."""
+def _columns_named(target: str, train: Raw) -> tuple[str, ...]:
+    """The columns that are meant: that of the name, else those between the commas of it."""
+    if "," not in target or target in {str(name).strip() for name in train.inputs.columns}:
+        return (target,)
+    columns = tuple(name.strip() for name in target.split(",") if name.strip())
+    repeated = sorted(name for name in set(columns) if columns.count(name) > 1)
+    if repeated:
+        raise InputError(f"target={target!r} names {listing(repeated)} twice.")
+    return columns
+
+
+def _without_columns(raw: Raw, columns: Sequence[str], split: str, may_be_empty: bool) -> Raw:
+    """The rows with the cells of some columns as their labels; unlabeled rows only lose them."""
     table = raw.inputs
     if not isinstance(table, pd.DataFrame):
         return raw
     # Blanks around a column's name do not count.
     names = {str(name).strip(): name for name in table.columns}
-    if column not in names:
-        if split == "unlabeled" or raw.labels is not None:
-            return raw
-        close = difflib.get_close_matches(column, names, 1)
+    missing = [column for column in columns if column not in names]
+    if missing and split != "unlabeled" and raw.labels is None:
+        close = difflib.get_close_matches(missing[0], names, 1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise InputError(
-            f"{raw.name} has no column {column!r}{hint} Its columns are {listing(names, 30)}."
+            f"{raw.name} has no column {missing[0]!r}{hint} Its columns are {listing(names, 30)}."
         )
-    features = table.drop(columns=names[column])
+    present = [names[column] for column in columns if column in names]
+    if not present:
+        return raw
+    features = table.drop(columns=present)
     if split == "unlabeled":
         return Raw(raw.name, features)
 
-    # pandas reads a name that is there twice as `y` and `y.1`.
+    # Several columns stay a table.
+    taken = {}
+    for column in columns:
+        _check_repeats(column, names, raw.name)
+        cells = _as_numbers(table[names[column]])
+        if may_be_empty and not is_numeric_dtype(cells):
+            cells = cells.fillna("")
+        _check_complete(cells, column, raw.name)
+        taken[column] = cells.reset_index(drop=True)
+    labels = pd.DataFrame(taken) if len(columns) > 1 else taken[columns[0]].rename(columns[0])
+    return Raw(raw.name, features.reset_index(drop=True), labels, target=",".join(columns))
+
+
+def _check_repeats(column: str, names: Iterable[str], table: str) -> None:
+    """Raises `InputError` when a table has a column twice, which pandas reads as `y` and `y.1`."""
     repeat = re.compile(rf"{re.escape(column)}\.\d+")
     repeats = sum(repeat.fullmatch(name) is not None for name in names)
     if repeats:
         raise InputError(
-            f"{raw.name} has {repeats + 1} columns called {column!r}; which is the target? Rename "
+            f"{table} has {repeats + 1} columns called {column!r}; which is the target? Rename "
             "the others."
         )
-    labels = _complete(table[names[column]], column, raw.name)
-    labels = labels.reset_index(drop=True).rename(column)
-    return Raw(raw.name, features.reset_index(drop=True), labels, target=column)
 
 
-def _complete(column: Any, name: str, table: str) -> Any:
-    """The column with blanks stripped, as numbers if it holds only numbers. Raises `InputError`
-    when a row has no value.
-    """
-    if not is_numeric_dtype(column):
-        cells = stripped(column).infer_objects()
-        numbers = pd.to_numeric(cells, errors="coerce")
-        all_numbers = bool((numbers.notna() == cells.notna()).all())
-        column = numbers if all_numbers and not is_bool_dtype(cells) else cells
+def _as_numbers(column: Any) -> Any:
+    """The column with blanks stripped, as numbers if it holds only numbers."""
+    if is_numeric_dtype(column) or holds_collections(column):
+        return column
+    cells = stripped(column).infer_objects()
+    numbers = pd.to_numeric(cells, errors="coerce")
+    all_numbers = bool((numbers.notna() == cells.notna()).all())
+    return numbers if all_numbers and not is_bool_dtype(cells) else cells
+
+
+def _check_complete(column: Any, name: str, table: str) -> None:
+    """Raises `InputError` when a row has no value."""
     is_filled = column.notna()
     if not is_filled.all():
         row = int(np.argmin(is_filled.to_numpy())) + 1  # as a person counts
@@ -123,4 +160,3 @@ def _complete(column: Any, name: str, table: str) -> Any:
             f"column {name!r} of {table} has {count} (first in row {row}): remove or fill these "
             "rows, or give them as unlabeled data."
         )
-    return column

@@ -11,9 +11,16 @@ import torch
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 
 from advisor.data.classes import Target, encode_classes
+from advisor.data.labels import (
+    check_labels,
+    from_cells,
+    holds_collections,
+    note_several_words,
+    numbers_in,
+)
 from advisor.data.notes import Notes, plural
 from advisor.data.raw import Raw
-from advisor.errors import InputError, listing
+from advisor.errors import InputError, listing, short
 
 # Distinct whole numbers that still look like classes.
 FEW = 20
@@ -27,7 +34,7 @@ def encode(raws: Mapping[str, Raw], kind: str | None, notes: Notes) -> Target:
 
     Arguments:
         raws: the rows by split, with labels but for `unlabeled`.
-        kind: `classification`, `binary`, `regression`, or None to infer it.
+        kind: `classification`, `binary`, `regression`, `multilabel`, or None to infer it.
         notes: gets sentences on the classes.
 
     Raises:
@@ -35,12 +42,14 @@ def encode(raws: Mapping[str, Raw], kind: str | None, notes: Notes) -> Target:
             that no other row has.
     """
     # Several columns in one split are read as a matrix in all.
-    labels = {split: raws[split].labels for split in ("train", "valid", "test") if split in raws}
+    given = {split: raws[split].labels for split in ("train", "valid", "test") if split in raws}
+    labels = {split: _as_frame(column) for split, column in given.items()}
     for split, column in labels.items():
         _check_finite(column, raws[split].name)
     train_name = raws["train"].name
-    if any(isinstance(column, np.ndarray) for column in labels.values()):
-        return _encode_matrix(labels, train_name, kind, notes)
+    if any(isinstance(column, pd.DataFrame) for column in labels.values()):
+        frames = {split: pd.DataFrame(column) for split, column in labels.items()}
+        return _encode_matrix(frames, train_name, kind, notes)
 
     # What kind of target it is, the rows outside test decide.
     columns = [column for split, column in labels.items() if split != "test"]
@@ -49,7 +58,11 @@ def encode(raws: Mapping[str, Raw], kind: str | None, notes: Notes) -> Target:
     place = f"the target of {train_name}"
     if column_name is not None:
         place = f"target {column_name!r} of {train_name}"
+    if kind == "multilabel" or any(map(holds_collections, labels.values())):
+        return _of_labels(*from_cells(labels, place, notes), notes)
     if not _is_regression(pool, kind, place):
+        if kind is None:
+            note_several_words(pool, place, notes)
         return encode_classes(labels, kind, place, notes)
 
     # Numbers are as the user gave them; only a table's are scaled later.
@@ -67,15 +80,15 @@ def _to_numbers(column: Any, name: str) -> np.ndarray[Any, Any]:
     if np.isnan(values).any():
         row = int(np.argmax(np.isnan(values)))
         raise InputError(
-            f"{name} has the target {column.iloc[row]!r} in row {row + 1}, but the other targets "
-            "are numbers."
+            f"{name} has the target {short(column.iloc[row])!r} in row {row + 1}, but the other "
+            "targets are numbers."
         )
     return values
 
 
 def _check_finite(column: Any, name: str) -> None:
     """Raises `InputError` when there are NaN or infinite targets."""
-    values = column if isinstance(column, np.ndarray) else column.to_numpy()
+    values = column.to_numpy()
     if values.dtype.kind == "O":
         is_bad: Any = np.asarray(pd.isna(values))
     elif values.dtype.kind == "f":
@@ -92,32 +105,74 @@ def _check_finite(column: Any, name: str) -> None:
 
 
 def _encode_matrix(
-    labels: Mapping[str, Any], train_name: str, kind: str | None, notes: Notes
+    frames: Mapping[str, Any], train_name: str, kind: str | None, notes: Notes
 ) -> Target:
-    """Targets of several columns: one-hot rows are classes, everything else is numbers."""
-    widths = {column.shape[1] if column.ndim == 2 else 1 for column in labels.values()}
+    """Targets of several columns: one-hot rows are classes, other columns of 0 and 1 are labels,
+    everything else is numbers.
+    """
+    widths = {frame.shape[1] for frame in frames.values()}
     if len(widths) > 1:
         raise InputError(
             f"y has {listing(sorted(widths))} columns in different splits; give the same number "
             "in each."
         )
-    values = np.concatenate([np.asarray(column) for column in labels.values()])
-    if values.dtype.kind not in "biuf":
-        raise InputError(
-            f"y of {train_name} has {widths.pop()} columns of {values.dtype}; give numbers."
-        )
+    table: Any = pd.concat(list(frames.values()), ignore_index=True)
+    names = tuple(str(name) for name in table.columns)
+    what = f"of the {len(names)} columns of the target of {train_name}"
+    columns = [numbers_in(table[name], f"column {name!r} {what}") for name in table]
+    values = np.stack(columns, axis=1)
+    is_binary = bool(np.isin(values, (0, 1)).all())
+
     # One 1 in each row among zeros is a class, unless the user says otherwise.
-    is_one_hot = bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
-    if kind != "regression" and is_one_hot:
-        notes.note("the target is one-hot: taken as class numbers")
-        numbers = {split: pd.Series(column.argmax(axis=1)) for split, column in labels.items()}
-        return encode_classes(numbers, kind, "the target", notes)
+    is_one_hot = is_binary and bool((values.sum(axis=1) == 1).all())
+    if kind not in ("regression", "multilabel") and is_one_hot:
+        notes.note(
+            "the target is one-hot: taken as class numbers (--task multilabel takes its columns as "
+            "labels)"
+        )
+        classes = pd.Series(values.argmax(axis=1))
+        ends = np.cumsum([len(frame) for frame in frames.values()])[:-1]
+        by_split = dict(zip(frames, np.split(classes, ends), strict=True))
+        return encode_classes(by_split, kind, "the target", notes)
     if kind in ("classification", "binary"):
         raise InputError(
             f"kind={kind!r} needs one class per row, but y has shape {values.shape} and is not "
-            "one-hot."
+            "one-hot; --task multilabel takes any number of labels per row."
         )
+
+    # Any number of ones in a row: the row has these labels.
+    if kind == "multilabel" and not is_binary:
+        wrong = values[~np.isin(values, (0, 1))][0]
+        raise InputError(
+            f"kind='multilabel' needs columns of 0 and 1, but y of {train_name} holds {wrong:g}."
+        )
+    if kind != "regression" and is_binary:
+        notes.note(
+            f"the target is {len(names)} columns of 0 and 1: any number of labels a row "
+            "(multilabel); --task regression takes them as numbers"
+        )
+        return _of_labels(names, values, notes)
+    notes.note(f"the target is {len(names)} numbers a row")
     return Target(torch.from_numpy(values.astype(np.float32)), None)
+
+
+def _of_labels(names: tuple[str, ...], matrix: np.ndarray[Any, Any], notes: Notes) -> Target:
+    """A target of labels, 1 where a row has one. Raises `InputError` where none of them varies."""
+    check_labels(names, matrix, notes)
+    return Target(torch.from_numpy(matrix.astype(np.float32)), None, labels=names)
+
+
+def _as_frame(column: Any) -> Any:
+    """Several target columns as a table; one column stays as it is."""
+    if isinstance(column, pd.DataFrame):
+        return column.reset_index(drop=True)
+    if isinstance(column, np.ndarray):
+        return pd.DataFrame(column)
+    # Cells that are arrays of one length are columns, too.
+    is_matrix = holds_collections(column) and isinstance(column.iloc[0], np.ndarray)
+    if is_matrix and column.iloc[0].dtype.kind in "biuf" and column.map(len).nunique() == 1:
+        return pd.DataFrame(np.stack(list(column)))
+    return column
 
 
 def _is_regression(labels: Any, kind: str | None, place: str) -> bool:

@@ -55,7 +55,7 @@ def _share_out_of_reach(measured: Measured, reached: tuple[float, float]) -> flo
     if measured.run.objective.kind == "regression":
         target = measured.target.float()
         return float((target < reached[0]).float().mean())
-    if measured.run.objective.kind == "binary":
+    if measured.run.objective.kind in ("binary", "multilabel"):
         return float((measured.target == 0).float().mean()) if _takes_logits(measured) else 0.0
     classes = measured.output.shape[-1]
     return 1 - 1 / classes if _takes_logits(measured) else 0.0
@@ -64,7 +64,7 @@ def _share_out_of_reach(measured: Measured, reached: tuple[float, float]) -> flo
 def _takes_logits(measured: Measured) -> bool:
     """Whether a loss asks for numbers of both signs, as one of logits does."""
     out = measured.output
-    if measured.run.objective.kind == "binary":
+    if measured.run.objective.kind in ("binary", "multilabel"):
         # With logits, the best answer for a class is far below zero.
         right = torch.where(measured.target.reshape(out.shape) > 0, 3.0, -3.0).to(out)
         signed, unsigned = loss_of(measured, right), loss_of(measured, right.clamp_min(0))

@@ -194,7 +194,7 @@ def guessing(measured: Measured) -> float | None:
         mean = measured.target.float().mean(0).expand_as(measured.target)
         return loss_of(measured, mean.reshape(out.shape))
     # Every class is as likely as the others.
-    if task == "binary":
+    if task in ("binary", "multilabel"):
         number = 0.5 if kind.startswith("probabilit") else 0.0
     elif out.ndim == 2:
         classes = out.shape[1]
@@ -217,7 +217,7 @@ def _losses_by_size(measured: Measured) -> list[float]:
             return []
         closest = loss_of(measured, target.float().reshape(out.shape).clamp(low, high))
         return [] if closest is None else [closest]
-    if task == "binary":
+    if task in ("binary", "multilabel"):
         is_right = target.reshape(out.shape) > 0
     # Each row is sure of its class; one number a row and class is all that this can build.
     elif target.ndim != 1 or out.ndim != 2 or int(target.max()) >= out.shape[1]:
@@ -235,12 +235,14 @@ def _losses_by_size(measured: Measured) -> list[float]:
         if loss is None:
             return []
         losses.append(loss)
-    return losses
+    # An error of numbers, which labels may be trained by, asks for 0 and 1 themselves.
+    numbers = loss_of(measured, target.reshape(out.shape).to(out)) if task == "multilabel" else None
+    return losses if numbers is None else [*losses, numbers]
 
 
 def _even(kind: str, task: str, out: Tensor) -> float:
     """The number of an output of a kind that knows nothing."""
-    if kind == "probabilities" and task != "binary":
+    if kind == "probabilities" and task == "classification":
         return 1 / out.shape[1]
     return 0.5 if kind.startswith("probabilit") else 0.0
 

@@ -155,13 +155,8 @@ def inferred_arguments(
         return {}
     _refuse_unknown(name, parameters, arguments)
 
-    required = []
-    for key, parameter in parameters.items():
-        has_default = parameter.default is not parameter.empty
-        if key not in arguments and not has_default and parameter.kind not in _STAR:
-            required.append(key)
-
     # The data go first: a script may have been written for others.
+    required = [key for key in _required(parameters) if key not in arguments]
     inferred = {}
     for key in required:
         value = _fact_for(key, facts)
@@ -173,8 +168,24 @@ def inferred_arguments(
 
     # What is passed by position alone cannot be given by name.
     missing = [key for key in required if key not in inferred]
-    kinds = {key: parameters[key].kind for key in required}
-    missing += [key for key in inferred if kinds[key] is inspect.Parameter.POSITIONAL_ONLY]
+    for key in inferred:
+        if parameters[key].kind is inspect.Parameter.POSITIONAL_ONLY:
+            missing.append(key)
+    _refuse_missing(name, missing)
+    return inferred
+
+
+def _required(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    """The names of the parameters that must get an argument."""
+    required = []
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and parameter.kind not in _STAR:
+            required.append(key)
+    return required
+
+
+def _refuse_missing(name: str, missing: list[str]) -> None:
+    """Raise InputError where arguments are missing, with all of them."""
     if missing:
         what = "an argument" if len(missing) == 1 else "arguments"
         give = " ".join(f"--model-arg {key}=VALUE" for key in missing)
@@ -182,7 +193,6 @@ def inferred_arguments(
             f"{name} needs {what} {listing(map(repr, missing))} that cannot be inferred from the "
             f"data, and that its file does not say; give: {give}"
         )
-    return inferred
 
 
 def _refuse_unknown(

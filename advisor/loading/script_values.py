@@ -64,9 +64,8 @@ def script_values(build: Callable[..., Any], names: Sequence[str]) -> dict[str, 
     file = Path(str(module.__file__)).name
     found = {}
     for name in names:
-        value = _in_calls(build, name, script, module, file)
-        if value is None:
-            value = _by_name(name, script, module, file)
+        in_calls = _in_calls(build, name, script, module, file)
+        value = in_calls or _by_name(name, script, module, file)
         if value is not None:
             found[name] = value
     return found
@@ -96,14 +95,19 @@ def _read(text: str) -> Script:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             calls.append(node)
-            if isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
-                _note_option(node, options)
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                _note_constant(target, node.value, constants)
-        elif isinstance(node, ast.AnnAssign) and node.value is not None:
-            _note_constant(node.target, node.value, constants)
+            _note_option(node, options)
+        for target, value in _assigned(node):
+            _note_constant(target, value, constants)
     return Script(tuple(calls), _as_tuples(constants), _as_tuples(options))
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What a statement assigns, and to what."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield target, node.value
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
 
 
 def _as_tuples(values: Mapping[str, list[Any]]) -> dict[str, tuple[Any, ...]]:
@@ -121,7 +125,9 @@ def _note_constant(target: ast.expr, value: ast.expr, constants: dict[str, list[
 
 
 def _note_option(call: ast.Call, options: dict[str, list[Any]]) -> None:
-    """Keep the default of `add_argument("--hidden", default=128)`."""
+    """Keep the default of `add_argument("--hidden", default=128)`; other calls have none."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "add_argument":
+        return
     keywords = {word.arg: word.value for word in call.keywords}
     flags = [_literal(flag) for flag in call.args]
     names = [flag for flag in flags if isinstance(flag, str)]

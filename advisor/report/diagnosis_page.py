@@ -9,6 +9,7 @@ from pathlib import Path
 from advisor.api.diagnose import DiagnosisReport
 from advisor.diagnosis.finding import BOUNDS
 from advisor.diagnosis.measure import Signal
+from advisor.report.floors_text import floor_lines
 from advisor.report.html import render, write_html
 from advisor.report.plot import Plot, Scale
 
@@ -34,7 +35,8 @@ def diagnosis_page(report: DiagnosisReport) -> str:
     """The page as text; everything that comes from the user's model and data is escaped."""
     measured = report.diagnosis.measured
     plot = plot_signals(measured.signals)
-    return render("diagnosis.html", report=report, measured=measured, plot=plot)
+    simple = floor_lines(report.score, report.floors, report.prepared.facts.sizes)
+    return render("diagnosis.html", report=report, measured=measured, plot=plot, simple=simple)
 
 
 def plot_signals(signals: Sequence[Signal]) -> Plot | None:

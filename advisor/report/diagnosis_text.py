@@ -17,6 +17,7 @@ from advisor.diagnosis.steps import Steps
 from advisor.diagnosis.units import Units
 from advisor.model import Site, Table
 from advisor.readable import counted
+from advisor.report.floors_text import floor_lines
 from advisor.report.text import console, number, print_section, print_wrapped
 
 MOST = 16
@@ -65,6 +66,9 @@ def show_report(report: DiagnosisReport) -> None:
     if diagnosis.steps is not None:
         show_steps(out, diagnosis.steps)
     show_findings(out, report.findings)
+    metric, rows = report.prepared.objective.metric.name, report.prepared.facts.sizes
+    title = f"Simple models: {metric} on {rows['valid']:,} validation rows"
+    print_section(out, title, floor_lines(report.score, report.floors, rows))
     show_fits(out, report.fits)
 
 

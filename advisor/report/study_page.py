@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.readable import counted, mean_text, rate_text, rounded
+from advisor.report.floors_text import beside_the_scores
 from advisor.report.gain_plots import plot_costs, plot_gain, plot_pairs
 from advisor.report.html import render, write_html
 from advisor.report.search_plots import KINDS, plot_curves, plot_rates, plot_trials
@@ -127,6 +128,7 @@ def facts(recommendation: Recommendation) -> list[Fact]:
         *measured_gain(recommendation),
         (test_rows, tests, meaning_of_test_rows(recommendation)),
         ("cost", seconds, f"a training of {counted(recommendation.epochs, 'epoch')}"),
+        *[(name, "", line) for name, line in beside_the_scores(recommendation)],
         settings(recommendation.params),
     ]
 

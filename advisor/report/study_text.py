@@ -10,6 +10,7 @@ from rich.text import Text
 
 from advisor.errors import visible
 from advisor.readable import counted, mean_text, rate_text, rounded
+from advisor.report.floors_text import CLASSES, beside_the_scores
 from advisor.report.study_words import (
     error_of_score,
     gain_and_interval,
@@ -21,6 +22,7 @@ from advisor.report.study_words import (
 from advisor.report.text import MOST, cell, console, print_section, print_wrapped
 from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.training.ended import EARLY_STEPS, Ended
+from advisor.training.imbalance import shares_text
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import CutTrial, SingleTechnique, Verdict
 
@@ -78,6 +80,10 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
         epochs = counted(study.epochs, "epoch") if study.epochs else AS_NEEDED
         rows += [f"batch {prepared.batch}", epochs]
     out.print(Text("rows: " + " · ".join(rows)))
+    # What accuracy is worth depends on how many rows each class has.
+    shares = prepared.facts.shares
+    if shares:
+        out.print(Text(f"{CLASSES}: {shares_text(shares)} of the rows"))
 
     for note in prepared.notes:
         print_wrapped(out, "· ", note, indent=0)
@@ -92,7 +98,7 @@ def show_recommendation(recommendation: Recommendation) -> None:
     title = headline(recommendation)
     out.print(Text(f"\n{title}\n", style=f"bold {color}"))
     # The numbers stand in a column of their own.
-    for name, line in key_numbers(recommendation):
+    for name, line in [*key_numbers(recommendation), *beside_the_scores(recommendation)]:
         print_wrapped(out, name.ljust(NAME_COLUMNS), line)
     show_evidence(out, recommendation)
 
@@ -267,24 +273,28 @@ def single_techniques(recommendation: Recommendation) -> list[str]:
             lines.append(f"{each.slot} {each.technique}: identical to your model")
 
     # How fair the comparison was, and which slot mattered.
-    tried = [each.trials for each in techniques if each.trials]
     if techniques:
-        count = counted(len(techniques), "technique")
-        fewest = f", each in at least {counted(min(tried), 'trial')}" if tried else ""
-        lines.append(f"{len(tried)} of {count} tried{fewest}")
+        lines.append(how_many_were_tried(techniques))
     shares = [f"{slot} {share:.0%}" for slot, share in recommendation.importance.items()]
     if shares:
         lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
     return lines
 
 
+def how_many_were_tried(techniques: Sequence[SingleTechnique]) -> str:
+    """How many techniques had a trial, and the fewest trials of one that had any."""
+    tried = [each.trials for each in techniques if each.trials]
+    text = f"{len(tried)} of {counted(len(techniques), 'technique')} tried"
+    return f"{text}, each in at least {counted(min(tried), 'trial')}" if tried else text
+
+
 def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
     """A line for each of the best techniques that were trained to the end alone, and one for the
     user's model, in the order of their scores.
     """
+    width = max((each.gain.high - each.gain.low for each in techniques if each.gain), default=0.0)
     measured: list[tuple[float, str]] = []
     own: list[tuple[float, str]] = []
-    width = max((each.gain.high - each.gain.low for each in techniques if each.gain), default=0.0)
     for each in techniques:
         if each.alone is None:
             continue
@@ -292,14 +302,14 @@ def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
         if each.slot is None:
             own.append((0.0, f"{OWN}: {score}, {trials}"))
         elif each.gain is not None:
-            gain = gain_and_interval(each.gain)
-            line = f"{each.slot} {each.technique}: {score}, {gain}, {trials}"
+            line = (
+                f"{each.slot} {each.technique}: {score}, {gain_and_interval(each.gain)}, {trials}"
+            )
             measured.append((each.gain.mean, line))
 
     # Lines of equal gains stay in their order. The section keeps two lines for what follows them.
-    measured.sort(key=lambda pair: -pair[0])
-    best = [*measured[: MOST - 2], *own] if measured else []
-    best.sort(key=lambda pair: -pair[0])
+    best = sorted(measured, key=lambda pair: -pair[0])[: MOST - 2]
+    best = sorted([*best, *own], key=lambda pair: -pair[0]) if best else []
     return [line for _, line in best]
 
 

@@ -24,6 +24,7 @@ from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run
+from advisor.training.weighing import weigh
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
             if len(index) == 1 and steps > 1:
                 continue  # batch normalization cannot train on one row
             inputs, target = to_device(run.data.train.take(index), run.device)
-            loss = run.loss(call(model, inputs), target)
+            output = call(model, inputs)
+            if run.data.weights is not None:
+                weigh(output, run.task.output, run.data.weights.at(index, target))
+            loss = run.loss(output, target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

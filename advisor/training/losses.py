@@ -39,6 +39,18 @@ def binary_cross_entropy_with_logits(output: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(output.reshape(-1), truth)
 
 
+def labels_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy of a probability for each label `(N, k)` with 0 and 1 `(N, k)`."""
+    truth = target.to(output.dtype)
+    return F.binary_cross_entropy(output.reshape(target.shape), truth)
+
+
+def labels_cross_entropy_with_logits(output: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy of a logit for each label `(N, k)` with 0 and 1 `(N, k)`."""
+    truth = target.to(output.dtype)
+    return F.binary_cross_entropy_with_logits(output.reshape(target.shape), truth)
+
+
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
     """Mean squared error; the output is shaped like the target."""
     return F.mse_loss(output.reshape(target.shape), target)
@@ -64,6 +76,11 @@ def probability_of_logit(output: Tensor, _target: Tensor) -> Tensor:
     return output.reshape(-1).sigmoid()
 
 
+def probabilities_of_logits(output: Tensor, target: Tensor) -> Tensor:
+    """A probability for each label `(N, k)`, from a model that gives logits."""
+    return output.reshape(target.shape).sigmoid()
+
+
 @dataclass(frozen=True)
 class Head:
     """How a kind of output is trained and read.
@@ -84,6 +101,10 @@ _SOFTMAX = (
     "logits are more stable."
 )
 _PROBABILITY = Head(binary_cross_entropy, one_probability)
+_EXCLUSIVE = (
+    "The model ends in a softmax, so its labels exclude each other; "
+    "a row with several labels needs logits (no softmax at the end)."
+)
 
 # By the kind of task and by what `kind_of_output` says about the end of the model.
 _HEADS = {
@@ -91,12 +112,15 @@ _HEADS = {
     ("classification", "probabilities"): Head(nll_of_probabilities, unchanged, _SOFTMAX),
     ("binary", "probability"): _PROBABILITY,
     ("binary", "probabilities"): _PROBABILITY,
+    ("multilabel", "probability"): Head(labels_cross_entropy, shaped_like_target),
+    ("multilabel", "probabilities"): Head(labels_cross_entropy, shaped_like_target, _EXCLUSIVE),
 }
 # For every other output.
 _RAW_HEADS = {
     "classification": Head(cross_entropy, unchanged),
     "binary": Head(binary_cross_entropy_with_logits, probability_of_logit),
     "regression": Head(squared_error, shaped_like_target),
+    "multilabel": Head(labels_cross_entropy_with_logits, probabilities_of_logits),
 }
 
 

@@ -4,19 +4,24 @@ better.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sklearn.metrics
+import torch
 from torch import Tensor
 
 from advisor.errors import InputError, listing, near
 from advisor.study import KINDS
 
-_CLASS_KINDS = ("classification", "binary")
+CLASS_KINDS = ("classification", "binary")
 """Kinds of tasks whose target is classes."""
+
+_NAMED_KINDS = (*CLASS_KINDS, "multilabel")
+"""Kinds of tasks whose target is classes or labels."""
 
 
 @dataclass(frozen=True)
@@ -82,29 +87,49 @@ def right(output: Tensor, target: Tensor) -> Tensor:
 
 
 def macro_f1(output: Tensor, target: Tensor) -> float:
-    """Mean over classes of the F1 score, in [0, 1]."""
+    """Mean over classes of the F1 score, in [0, 1]; for labels `(N, k)` over those that are in the
+    target or in the answer.
+    """
+    if target.ndim == 2 and target.shape[1] > 1:
+        return float(_f1_of_labels(output, target).nanmean())
     truth = target.reshape(-1).numpy()
     guess = predicted_class(output).numpy()
     return float(sklearn.metrics.f1_score(truth, guess, average="macro", zero_division=0))
 
 
+def _f1_of_labels(output: Tensor, target: Tensor) -> Tensor:
+    """The F1 score of each label `(k,)`; NaN for one that is neither in the target nor in the
+    answer.
+    """
+    truth, guess = target > 0.5, output > 0.5
+    hits = (truth & guess).sum(0).double()
+    return 2 * hits / (truth.sum(0) + guess.sum(0))
+
+
 def auc(output: Tensor, target: Tensor) -> float:
     """Area under the ROC curve, in [0, 1]; for several classes the mean of one-against-rest over
-    the classes present.
+    the classes present, for labels `(N, k)` over those that only some rows have. NaN where there is
+    no such class or label.
     """
+    if target.ndim == 2 and target.shape[1] > 1:
+        return _mean_auc(target > 0.5, output)
     truth = target.reshape(-1).long()
     if output.ndim == 1 or output.shape[1] == 1:
         return _binary_auc(truth, output.reshape(-1))
     if output.shape[1] == 2:
         return _binary_auc(truth, output[:, 1])
 
-    # A class that no row has, or every row, has no curve.
+    every_class = torch.arange(output.shape[1])
+    return _mean_auc(truth[:, None] == every_class, output)
+
+
+def _mean_auc(truth: Tensor, scores: Tensor) -> float:
+    """The mean area over columns; what no row has, or every row, has no curve."""
     areas = []
-    for number in range(output.shape[1]):
-        of_class = truth == number
-        if 0 < int(of_class.sum()) < len(truth):
-            areas.append(_binary_auc(of_class, output[:, number]))
-    return float(sum(areas) / len(areas))
+    for has, column in zip(truth.T, scores.T, strict=True):
+        if 0 < int(has.sum()) < len(has):
+            areas.append(_binary_auc(has, column))
+    return sum(areas) / len(areas) if areas else math.nan
 
 
 def _binary_auc(truth: Tensor, scores: Tensor) -> float:
@@ -130,9 +155,9 @@ def rmse(output: Tensor, target: Tensor) -> float:
 
 
 _TABLE = (
-    Metric("accuracy", accuracy, kinds=_CLASS_KINDS, rows=right),
-    Metric("macro_f1", macro_f1, kinds=_CLASS_KINDS),
-    Metric("auc", auc, kinds=_CLASS_KINDS),
+    Metric("accuracy", accuracy, kinds=CLASS_KINDS, rows=right),
+    Metric("macro_f1", macro_f1, kinds=_NAMED_KINDS),
+    Metric("auc", auc, kinds=_NAMED_KINDS),
     Metric("r2", r2, min_gain=0.01, kinds=("regression",)),
     Metric(
         "rmse",
@@ -148,7 +173,12 @@ _TABLE = (
 METRICS = {metric.name: metric for metric in _TABLE}
 """The metrics that a user can name, besides `loss`."""
 
-DEFAULT = {"classification": "accuracy", "binary": "accuracy", "regression": "r2"}
+DEFAULT = {
+    "classification": "accuracy",
+    "binary": "accuracy",
+    "regression": "r2",
+    "multilabel": "macro_f1",
+}
 """The metric of a task that names none, by its kind."""
 
 LARGEST_SCORE = 1e100

@@ -4,21 +4,23 @@ and the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advisor.errors import InputError, listing
 from advisor.model.call import rows_of
 from advisor.model.tracing.output import described, pick, predictions
 from advisor.nested import mapped
 from advisor.study import Task
+from advisor.training.imbalance import imbalance
 from advisor.training.losses import Loss, head_of, unchanged
-from advisor.training.metrics import Metric, find_metric, in_units
+from advisor.training.metrics import CLASS_KINDS, Metric, find_metric, in_units
 
 if TYPE_CHECKING:
     from advisor.data import Facts
@@ -30,13 +32,14 @@ class Objective:
     """Loss and metric of a task, with what was inferred.
 
     Attributes:
-        kind: `classification`, `binary` or `regression`.
+        kind: `classification`, `binary`, `regression` or `multilabel`.
         loss_name: what the loss is called.
         loss: `(model output, target) -> scalar tensor`.
         answer: `(model output, target) -> Tensor`, what the metric reads: class scores `(N, C)`,
-            one probability a row `(N,)`, or numbers shaped like the target.
+            one probability a row `(N,)`, one for each label `(N, k)`, or numbers shaped like the
+            target.
         metric: how answers are scored.
-        classes: names of the classes, or None for numbers.
+        classes: names of the classes or labels, or None for numbers.
         warnings: what the user should know.
         noise: what is added to inputs when they are scored, in deviations of each number.
     """
@@ -52,7 +55,8 @@ class Objective:
 
     def sentence(self) -> str:
         """What was inferred, on one line."""
-        classes = f", {len(self.classes)} classes" if self.classes else ""
+        what = "labels" if self.kind == "multilabel" else "classes"
+        classes = f", {len(self.classes)} {what}" if self.classes else ""
         return f"{self.kind}{classes} · loss {self.loss_name} · metric {self.metric.name}"
 
 
@@ -91,7 +95,11 @@ def infer(
     # What the user wrote reads the model's own output; our metrics read class scores and the like.
     loss: Loss = task.loss or head.loss
     metric = find_metric(task.metric, kind, loss)
-    raw = metric.reads_raw_output or task.loss is not None
+    unequal = (
+        imbalance(facts.shares, metric.name, task.weights is None) if kind in CLASS_KINDS else None
+    )
+    warnings += [unequal] if unequal else []
+    raw = metric.reads_raw_output or (task.loss is not None and not _keeps_head(task.loss, kind))
     answer = unchanged if raw else head.answer
 
     # A loss of the user's own gets everything that the model returns, unless an output was chosen.
@@ -103,7 +111,7 @@ def infer(
         loss=loss if reads_everything else partial(_of_prediction, loss, task.output),
         answer=partial(_of_prediction, answer, task.output),
         metric=in_units(metric, scale),
-        classes=facts.classes if kind != "regression" else None,
+        classes=_names(kind, facts),
         warnings=tuple(warnings),
     )
 
@@ -111,6 +119,22 @@ def infer(
 def _of_prediction(function: Loss, output: int | str | None, result: Any, target: Tensor) -> Tensor:
     """`function` of the prediction in what the model returned."""
     return function(pick(result, len(target), output), target)
+
+
+def _names(kind: str, facts: Facts) -> tuple[str, ...] | None:
+    """The names of the classes or labels of a task, None for numbers."""
+    if kind == "regression":
+        return None
+    return facts.labels if kind == "multilabel" else facts.classes
+
+
+def _keeps_head(loss: Any, kind: str) -> bool:
+    """Whether the output of labels is read as with our loss, although the user brings one.
+
+    Losses of labels take logits, or probabilities where the model ends in a sigmoid; an error of
+    numbers takes the output as it is.
+    """
+    return kind == "multilabel" and not isinstance(loss, nn.MSELoss | nn.L1Loss | nn.HuberLoss)
 
 
 def _is_of_torch(loss: Any) -> bool:
@@ -121,8 +145,8 @@ def _is_of_torch(loss: Any) -> bool:
 
 def _kind(output: Tensor, facts: Facts) -> str:
     """The kind of task, where the user has not said it."""
-    if facts.target == "numbers":
-        return "regression"
+    if facts.target != "classes":
+        return "regression" if facts.target == "numbers" else "multilabel"
     single = output.ndim == 1 or (output.ndim > 1 and output[0].numel() == 1)
     return "binary" if single and facts.outputs <= 2 else "classification"
 
@@ -152,14 +176,26 @@ def _misfit(kind: str, output: Tensor, facts: Facts, rows: int | None) -> str | 
             f"Give the last layer {facts.outputs} output(s), "
             "or say what the target is with --task classification."
         )
+    if kind == "multilabel" and per_row != facts.outputs:
+        labels = f"{facts.outputs} labels ({listing(facts.labels or (), 6)})"
+        return f"{misfit}, and the target has {labels}. Give the last layer one output for each."
     if kind == "binary" and per_row != 1:
         return f"{misfit}; a binary task needs one number a row. Use --task classification."
     if kind == "classification" and (output.ndim != 2 or output.shape[1] < facts.outputs):
         classes = f"{facts.outputs} classes ({listing(facts.classes or (), 6)})"
-        return (
-            f"{misfit}, and the target has {classes}. Give the last layer {facts.outputs} outputs."
-        )
+        enough = f"Give the last layer {facts.outputs} outputs"
+        if per_row == 1 and _are_numbers(facts.classes or ()):
+            enough += ", or take the target as numbers with --task regression"
+        return f"{misfit}, and the target has {classes}. {enough}."
     return None
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    """Whether all names of classes are numbers."""
+    try:
+        return all(math.isfinite(float(name)) for name in names)
+    except ValueError:
+        return False
 
 
 def _other_predictions(task: Task, output: Any) -> str:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Facts, Part
+from advisor.data.weights import Weights
 from advisor.errors import one_line
 from advisor.model import Anatomy, SwapReport, trace
 from advisor.randomness import isolated, mix
@@ -40,11 +41,14 @@ LONGEST_PART = 128
 
 @dataclass(frozen=True)
 class Data:
-    """What training sees: the training split and the unlabeled inputs, never valid or test."""
+    """What training sees: the training split and the unlabeled inputs, never valid or test;
+    `weights` are those of the training rows, None where all count alike.
+    """
 
     train: Part
     unlabeled: Part | None
     facts: Facts
+    weights: Weights | None = None
 
     def sample(self, rows: int, generator: torch.Generator) -> tuple[Any, ...]:
         """Inputs of `rows` training rows drawn at random without repeats (all rows if there are

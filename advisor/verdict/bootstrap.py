@@ -41,17 +41,16 @@ def row_gain(
         groups: the group of each row `(rows,)`; None where each row stands alone.
     """
     rows = len(pairs[0][0][1])
+    number = None if groups is None else len(groups.unique())
+    if number == 1:
+        return None
     resamples = SLOW_RESAMPLES if metric.rows is None else RESAMPLES
     gain_on = gain_function(metric, pairs)
-    number = None
-    if groups is None:
-        indexes = resampled(rows, resamples, seed)
-    else:
-        members = [torch.nonzero(groups == group).flatten() for group in groups.unique()]
-        number = len(members)
-        if number < 2:
-            return None
-        indexes = resampled_groups(members, resamples, seed)
+    indexes = (
+        resampled(rows, resamples, seed)
+        if groups is None
+        else resampled_groups(groups, resamples, seed)
+    )
     drawn = [gain_on(index) for index in indexes]
 
     # With fewer than half of the resamples the interval would be biased.
@@ -78,8 +77,11 @@ def resampled(rows: int, resamples: int, seed: int) -> Iterator[Tensor]:
         yield torch.from_numpy(generator.integers(0, rows, rows))
 
 
-def resampled_groups(members: Sequence[Tensor], resamples: int, seed: int) -> Iterator[Tensor]:
-    """So many draws of as many groups with repeats, as the numbers of all their rows."""
+def resampled_groups(groups: Tensor, resamples: int, seed: int) -> Iterator[Tensor]:
+    """So many draws of as many groups with repeats, as the numbers of all their rows; `groups` is
+    the group of each row.
+    """
+    members = [torch.nonzero(groups == group).flatten() for group in groups.unique()]
     for drawn in resampled(len(members), resamples, seed):
         yield torch.cat([members[group] for group in drawn.tolist()])
 

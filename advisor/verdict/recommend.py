@@ -27,6 +27,8 @@ from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
 from advisor.training.epoch import Epoch
+from advisor.training.floor import MEANINGS, Floor
+from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.verdict.candidates import (
     Candidate,
@@ -90,6 +92,10 @@ def recommend(
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
         *explain_choice(evidence, criterion.name, trials, history.duplicates),
     ]
+    # Simple models on the test rows, of which everything else is decided by now.
+    test = prepared.splits(seed).test
+    simple = floors(prepared.run(seed, seed), test, prepared.batch)
+    tested = _arm_result(evidence, chosen).test
     # What was wrong with plugins comes before what limits this study.
     warnings = [
         *prepared.warnings,
@@ -98,6 +104,7 @@ def recommend(
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
+        *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric),
     ]
 
@@ -130,7 +137,21 @@ def recommend(
         warnings=warnings,
         apply_with=_apply_with(name, chosen, model, host.built_in_slots),
         test_metric=prepared.objective.metric.name,
+        shares=dict(prepared.facts.shares),
+        floors=simple,
     )
+
+
+def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
+    """A warning of the best simple model where it is better on the test rows than `score`."""
+    scored = [(metric.sign * floor.score, floor) for floor in simple if floor.score is not None]
+    if score is None or not scored:
+        return []
+    best, floor = max(scored, key=lambda pair: pair[0])
+    if best - metric.sign * score <= metric.worth(score):
+        return []
+    reached = f"{metric.name} {floor.score:.4g}, your model {score:.4g}"
+    return [f"A simple model does better on the test rows: {MEANINGS[floor.model]} {reached}."]
 
 
 # --- the evidence as records --------------------------------------------------------------------

@@ -14,6 +14,7 @@ from advisor.search.arm import Arm, Skip
 from advisor.store.read_back import check_types, json_object, read_back, study_in, version_in
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
+from advisor.training.floor import Floor, Simple
 from advisor.verdict.records import (
     Alternative,
     ArmResult,
@@ -65,6 +66,8 @@ class Recommendation:
         skipped: techniques that do not fit.
         trials, seconds, versions, warnings: what the answer cost and rests on.
         apply_with: lines of Python that apply it.
+        shares: by class or label, the share of the rows outside test that have it.
+        floors: what simple models reach on the test rows.
         test_metric: the metric that test rows are scored by; empty in answers of version 0.1.
 
     Example:
@@ -105,6 +108,8 @@ class Recommendation:
     warnings: list[str] = field(default_factory=list)
     apply_with: list[str] = field(default_factory=list)
     test_metric: str = ""
+    shares: dict[str, float] = field(default_factory=dict)
+    floors: list[Floor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
@@ -268,6 +273,10 @@ def _read_technique(plain: Mapping[str, Any]) -> SingleTechnique:
     return _read(SingleTechnique, plain, gain=gain and _read(Interval, gain))
 
 
+def _read_floor(plain: Mapping[str, Any]) -> Floor:
+    return _read(Floor, plain, model=Simple(plain["model"]))
+
+
 def _read_cut_trial(plain: Mapping[str, Any]) -> CutTrial:
     if "ended" in plain:
         return _read(CutTrial, plain, ended=Ended(plain["ended"]))
@@ -289,6 +298,7 @@ _LISTS: dict[str, Any] = {
     "isolation": _read_technique,
     "costs": lambda plain: _read(Cost, plain),
     "pruned": _read_cut_trial,
+    "floors": _read_floor,
     "findings": lambda plain: _read(Finding, plain),
     "skipped": lambda plain: _read(Skip, plain),
 }

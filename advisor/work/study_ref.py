@@ -26,6 +26,7 @@ TASK_WORDS = (
     "unlabeled",
     "group",
     "time",
+    "weights",
     "vectors",
     "target",
     "metric",

@@ -116,3 +116,9 @@ def test_a_column_that_names_patients_is_offered_as_the_group_of_rows():
     assert any(offered in sentence for sentence in open_source(data=table, target="y").notes)
     source = open_source(data=table, target="y", group="patient_id")
     assert not any(offered in sentence for sentence in source.notes)
+
+
+def test_huge_and_tiny_cells_are_looked_at_without_a_warning_of_the_machine():
+    huge = np.where(np.arange(ROWS) % 2, 1e150, -1e150)
+    tiny = np.arange(ROWS) * 5e-324
+    assert not any("the target is" in each for each in warned(y=NOISE, huge=huge, tiny=tiny))

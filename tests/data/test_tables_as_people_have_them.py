@@ -353,7 +353,7 @@ def test_records_may_nest_and_hold_lists(tmp_path):
     ]
     table, notes = table_of(tmp_path, json.dumps(records), "data.json")
     assert [*table.columns] == ["words", "y", "a.b", "a.c.0", "a.c.1"]
-    assert "'words' are read as texts" in told(notes)
+    assert "'words': lists of words are read as texts" in told(notes)
     for odd in ([1], [1, 2, 3], {"d": 1}):
         records[0] = {"a": {"b": 0, "c": odd}, "words": [], "y": 0}
         if isinstance(odd, list):
@@ -465,3 +465,31 @@ def test_a_folder_has_a_file_for_each_split(tmp_path):
         (tmp_path / name).write_text("a,y\n" + lines)
     source = open_source(data=str(tmp_path))
     assert (source.facts.rows, source.facts.sizes["test"]) == (42, 12)
+
+
+def test_frames_as_pandas_makes_them_are_read_or_told():
+    y = [0, 1] * 10
+    pivot = pd.DataFrame({("a", "mean"): range(20), ("y", ""): y})
+    assert open_source(data=pivot, target="y").facts.inputs == ((1,),)
+    index = pd.DataFrame({"a": range(20), "y": y}, index=pd.Index(y, name="y"))
+    assert "'y (index)'" in told(open_source(data=index, target="y"))
+    assert [*index.columns] == ["a", "y"], "the user's own frame is left as it is"
+    assert index.index.name == "y"
+    lists = pd.DataFrame({"a": [[i, 2, i % 3] for i in range(20)], "y": y})
+    assert open_source(data=lists, target="y").facts.inputs == ((2,),)
+    with pytest.raises(InputError, match="complex numbers in 'a'"):
+        open_source(data=pd.DataFrame({"a": np.arange(20) * 1j, "y": y}), target="y")
+
+
+def test_cells_of_several_lines_in_every_row_hide_no_separator(tmp_path):
+    lines = "".join(
+        f'"It was fine, ""really""\nand so on {i}",{i % 7},{i % 2}\n' for i in range(40)
+    )
+    table, notes = table_of(tmp_path, "comment,a,y\n" + lines)
+    assert table.shape == (40, 3)
+    assert "never closed" not in told(notes)
+
+
+def test_none_may_be_a_class(tmp_path):
+    lines = "".join(f"{i},{['None', 'some'][i % 2]}\n" for i in range(30))
+    assert opened(tmp_path, "a,y\n" + lines).facts.classes == ("None", "some")

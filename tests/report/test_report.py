@@ -185,10 +185,12 @@ def test_what_anybody_named_is_text_and_never_html(made):
     more = {
         "findings": [finding],
         "pruned": [{"number": 1, "arm": EVIL, "why": EVIL, "score": 0.5}],
+        "floors": [{"model": "linear", "score": None, "rows": 9, "why": EVIL}],
     }
     names = {
         "choices": {EVIL: EVIL},
         "importance": {EVIL: 1.0},
+        "shares": {EVIL: 1.0},
         "versions": {EVIL: EVIL},
         "params": {EVIL: EVIL},
     }

@@ -106,13 +106,7 @@ def by_name(arrays: Mapping[str, Any], name: str, notes: Notes) -> dict[str, Raw
     """
     # One array of inputs and one of targets stand for each split.
     meanings = {key: ArrayName.of(key) for key in arrays}
-    places: dict[tuple[str, bool], str] = {}
-    extra = []
-    for key, meaning in meanings.items():
-        if meaning is None or (meaning.split, meaning.is_target) in places:
-            extra.append(key)
-        else:
-            places[meaning.split, meaning.is_target] = key
+    places, extra = _places(meanings)
     splits = [split for split in ("data", *SPLITS) if (split, False) in places]
     raws: dict[str, Raw] = {}
     is_pair = splits != ["data"] or _is_pair(arrays, places["data", False], extra)
@@ -142,6 +136,20 @@ def by_name(arrays: Mapping[str, Any], name: str, notes: Notes) -> dict[str, Raw
             "x_valid, y_valid, …"
         )
     return raws
+
+
+def _places(
+    meanings: Mapping[str, ArrayName | None],
+) -> tuple[dict[tuple[str, bool], str], list[str]]:
+    """The array of inputs, and that of targets, of each split; and all other arrays."""
+    places: dict[tuple[str, bool], str] = {}
+    extra = []
+    for key, meaning in meanings.items():
+        if meaning is None or (meaning.split, meaning.is_target) in places:
+            extra.append(key)
+        else:
+            places[meaning.split, meaning.is_target] = key
+    return places, extra
 
 
 def _is_pair(arrays: Mapping[str, Any], x: str, extra: list[str]) -> bool:
@@ -237,12 +245,24 @@ def _array(x: Any, name: str) -> np.ndarray[Any, Any]:
 
 
 def _to_labels(y: Any, name: str) -> Any:
-    """Targets as a pandas Series, or as an array (N, k)."""
+    """Targets as a pandas Series, or as an array or a table (N, k)."""
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True)
+    if isinstance(y, pd.DataFrame) and y.shape[1] > 1:
+        return y.reset_index(drop=True)
+    # Lists of words are labels of a row, of which each row has its own number.
+    if isinstance(y, list | tuple) and len(y) and all(map(_is_list_of_words, y)):
+        return pd.Series(list(y))
     values = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2):
         raise InputError(f"{name}: y must be (N,) or (N, k), got shape {values.shape}.")
     return pd.Series(values) if values.ndim == 1 else values
+
+
+def _is_list_of_words(cell: object) -> bool:
+    """Whether a target is a list or a set of words, also an empty one."""
+    if not isinstance(cell, list | tuple | set | frozenset):
+        return False
+    return all(isinstance(word, str) for word in cell)

@@ -69,11 +69,27 @@ def rows_of(lines: Sequence[str], separator: str) -> list[list[str]]:
     return [next(csv.reader([line], **options), [""]) for line in lines]  # type: ignore[arg-type]  # options of two types
 
 
+def _records(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """The cells of each row, of which one may stand on several lines between quotes; a row for each
+    line where this explains more of them.
+    """
+    rows = rows_of(lines, separator)
+    if not any(line.count('"') % 2 for line in lines):
+        return rows
+    ended = (f"{line}\n" for line in lines)
+    whole = list(csv.reader(ended, delimiter=separator, skipinitialspace=True))
+    return max(rows, whole[:-1] or whole, key=lambda records: _share(records)[1])
+
+
+def _share(rows: Sequence[Sequence[str]]) -> tuple[int, float]:
+    """How many cells most rows have, and their share of all rows."""
+    width, count = Counter(map(len, rows)).most_common(1)[0]
+    return width, count / len(rows)
+
+
 def _width(lines: Sequence[str], separator: str) -> tuple[int, float]:
-    """How many cells most lines have, and their share of all lines."""
-    counts = Counter(len(row) for row in rows_of(lines, separator))
-    width, count = counts.most_common(1)[0]
-    return width, count / len(lines)
+    """How many cells most rows have, and their share of all rows."""
+    return _share(_records(lines, separator))
 
 
 def _score(lines: Sequence[str], separator: str) -> float:
@@ -81,7 +97,7 @@ def _score(lines: Sequence[str], separator: str) -> float:
     width, share = _width(lines, separator)
     if width == 1 or share < LEAST_SHARE:
         return 0.0
-    cells = [cell for row in rows_of(lines, separator) for cell in row]
+    cells = [cell for row in _records(lines, separator) for cell in row]
     whole = sum(not UNSPLIT.search(cell) or bool(NUMBER_CELL.fullmatch(cell)) for cell in cells)
     return share * whole / len(cells) * (1 - 1 / width)
 

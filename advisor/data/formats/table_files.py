@@ -29,9 +29,16 @@ from advisor.data.formats.text_files import first_lines, read_utf8
 from advisor.data.notes import Notes, plural
 from advisor.errors import InputError, listing, one_line, short
 
+GAPS = (
+    *("", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "#N/A N/A", "<NA>"),
+    *("NaN", "nan", "-NaN", "-nan", "NULL", "null"),
+)
+"""What stands for a gap in every column; `None` may be the name of a class."""
+
 PARSER_OPTIONS: dict[str, Any] = {
     "skipinitialspace": True,
-    "na_values": ["?"],
+    "keep_default_na": False,
+    "na_values": GAPS,
     "index_col": False,
     "low_memory": False,
 }
@@ -92,12 +99,7 @@ def table_of(
     if separation is None:
         separation = separation_of(lines)
     content = _without_titles(content, lines, separation, path, notes)
-    content, lone = mended(content, separation.separator, separation.width)
-    if lone:
-        where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
-        notes.warn(
-            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
-        )
+    content = _without_lone_quotes(content, separation, path, notes)
     content = _with_whole_header(content, separation)
 
     # The rows below the first one show whether it is a header.
@@ -124,6 +126,17 @@ def _without_titles(
         content = content[content.index(title.encode()) + len(title.encode()) :].lstrip(b"\n")
         if not title.startswith("sep="):
             notes.note(f"{path.name}: left out the line above the table, {short(title)!r}")
+    return content
+
+
+def _without_lone_quotes(content: bytes, separation: Separation, path: Path, notes: Notes) -> bytes:
+    """The content in which a quote that is never closed is a letter."""
+    content, lone = mended(content, separation.separator, separation.width)
+    if lone:
+        where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
+        notes.warn(
+            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
+        )
     return content
 
 
@@ -250,8 +263,11 @@ def _checked(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
         table = table[~is_blank]
     if len(table) == 0:
         raise InputError(f"{path} has a header and no rows. Give a file with rows.")
+    return _without_unnamed(table, path, notes).reset_index(drop=True)
 
-    # Columns without a name are those of row numbers, and of separators at the ends of lines.
+
+def _without_unnamed(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
+    """A table without columns of row numbers, and of separators at the ends of lines."""
     for name in table.columns:
         if not str(name).startswith(UNNAMED):
             continue
@@ -262,7 +278,7 @@ def _checked(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
         elif name == table.columns[0] and is_integer_dtype(column) and column.is_unique:
             notes.note(f"{path.name}: left out the first column, which numbers the rows")
             table = table.drop(columns=name)
-    return table.reset_index(drop=True)
+    return table
 
 
 def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
@@ -277,10 +293,17 @@ def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
 
 def with_index(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     """A table whose index is a column, or columns, if it says more than row numbers do."""
+    table = table.copy(deep=False)
     index = table.index
+    if table.columns.nlevels > 1:
+        table.columns = ["_".join(filter(None, map(str, levels))) for levels in table.columns]
+        notes.note(f"{name}: the levels of its columns are read as {listing(table.columns)}")
     has_names = any(level is not None for level in index.names)
     if not has_names and (index.nlevels == 1 and is_integer_dtype(index.dtype)):
         return table.reset_index(drop=True)
+    repeated = [level for level in index.names if level in table.columns]
+    if repeated:
+        table.index = index.set_names([f"{level} (index)" for level in index.names])
     moved = table.reset_index()
     columns = [str(column) for column in moved.columns[: index.nlevels]]
     notes.note(f"{name}: its index is read as {listing(map(repr, columns))}")
