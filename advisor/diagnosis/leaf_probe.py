@@ -20,6 +20,9 @@ ROWS = 16
 DEPTH = 3
 """How many lists and dictionaries inside each other are searched for a tensor."""
 
+OF_LOSS = "a tensor of the loss"
+"""The name of a tensor that the model does not hold."""
+
 
 @dataclass(frozen=True)
 class Stranger:
@@ -41,12 +44,12 @@ def unregistered(run: Run) -> tuple[Stranger, ...]:
         return ()
     # A tensor that each pass makes anew, such as a copy of an input, is none to be trained.
     again = {id(leaf) for leaf in strangers(run, _loss(run))}
-    names = _names(run.model)
-    found = []
-    for leaf in once:
-        if id(leaf) in again:
-            found.append(Stranger(names.get(id(leaf), "a tensor of the loss"), leaf.numel()))
-    return tuple(found)
+    held = _names(run.model)
+    lasting = [leaf for leaf in once if id(leaf) in again]
+    # They are given as the model holds them, and not as the loss came to them.
+    order = {key: place for place, key in enumerate(held)}
+    lasting.sort(key=lambda leaf: order.get(id(leaf), len(order)))
+    return tuple(Stranger(held.get(id(leaf), OF_LOSS), leaf.numel()) for leaf in lasting)
 
 
 def _loss(run: Run) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from advisor.diagnosis.input_probes import Unread, unread
 from advisor.diagnosis.leaf_probe import Stranger, unregistered
 from advisor.diagnosis.row_probes import Change, mixing, randomness
-from advisor.diagnosis.scale_probe import Raw, raw_inputs
+from advisor.diagnosis.scale_probe import RawInput, raw_inputs
 from advisor.diagnosis.time_probe import Memory, memories
 from advisor.training.run import Run
 
@@ -35,7 +35,7 @@ class Probed:
     unread: tuple[Unread, ...]
     unregistered: tuple[Stranger, ...]
     memories: tuple[Memory, ...]
-    raw: tuple[Raw, ...]
+    raw: tuple[RawInput, ...]
 
 
 def probe(run: Run) -> Probed:

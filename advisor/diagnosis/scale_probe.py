@@ -20,7 +20,7 @@ ROWS = 64
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawInput:
     """An input that reaches a layer as it is.
 
     Attributes:
@@ -34,7 +34,7 @@ class Raw:
     smallest: float
 
 
-def raw_inputs(run: Run) -> tuple[Raw, ...]:
+def raw_inputs(run: Run) -> tuple[RawInput, ...]:
     """The layers that read an input as it is, where no normalization follows at once."""
     layers = run.anatomy.layers
     generator = torch.Generator().manual_seed(mix(run.seed, "scale"))
@@ -42,7 +42,7 @@ def raw_inputs(run: Run) -> tuple[Raw, ...]:
     inputs = inputs_at(run, index)
     largest = [float(leaf.abs().max()) for leaf in tensors_in(inputs) if leaf.numel()]
 
-    found: list[Raw] = []
+    found: list[RawInput] = []
     handles = []
     for layer, following in zip(layers, (*layers[1:], None), strict=True):
         is_normalized = following is not None and following.kind == "norm"
@@ -58,7 +58,7 @@ def raw_inputs(run: Run) -> tuple[Raw, ...]:
     return tuple(found)
 
 
-def _hook(layer: Layer, largest: list[float], found: list[Raw]) -> Callable[..., None]:
+def _hook(layer: Layer, largest: list[float], found: list[RawInput]) -> Callable[..., None]:
     def look(_module: nn.Module, inputs: Any) -> None:
         """Note the size of what the layer reads, where it is an input."""
         values = inputs[0] if inputs else None
@@ -71,6 +71,6 @@ def _hook(layer: Layer, largest: list[float], found: list[Raw]) -> Callable[...,
             sizes = features.double().square().mean(0).sqrt()
             nonzero = sizes[sizes > 0]
             if len(nonzero):
-                found.append(Raw(layer.name, float(nonzero.max()), float(nonzero.min())))
+                found.append(RawInput(layer.name, float(nonzero.max()), float(nonzero.min())))
 
     return look

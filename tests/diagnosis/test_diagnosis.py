@@ -306,19 +306,12 @@ def test_a_page_that_cannot_be_written_is_an_error_with_a_name(advise, study, tm
     assert "Traceback" not in said.err
 
 
-class Nothing(nn.Module):
-    def forward(self, x):
-        return x[:, :10]
-
-
-def test_a_model_with_nothing_to_train_is_told_so(advise, write):
-    assert kinds(Patient(Nothing)) == {"no_gradient"}
+def test_a_model_with_nothing_to_train_is_refused_and_told_so(advise, write):
     code = "import advisor, torch\nfrom torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
     made = "x = torch.randn(60, 2)\nstudy = advisor.Study('n', advisor.Task(Net, (x, (x[:, 0] > 0).long())))\n"
     said = advise("diagnose", write("nothing.py", code + made))
-    assert said.code == 0
-    assert "no trainable parameters" in " ".join(said.out.split())
-    assert "no layer with weights ran" in said.out
+    assert said.code == 2
+    assert "there is nothing to train" in " ".join(said.err.split())
 
 
 def test_every_finding_is_documented_with_its_bound():

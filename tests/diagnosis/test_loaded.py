@@ -86,14 +86,14 @@ def test_no_technique_that_makes_a_start_fits_what_was_loaded(trained):
     for slot in ("initializer", "pretraining"):
         for name, why in report.fits[slot].items():
             assert why is not None, name
-    assert "loaded" in report.fits["initializer"]["he_normal"]
+    assert "loaded" in report.fits["initializer"]["he"]
 
 
 def test_an_initializer_fills_only_what_was_not_loaded(trained):
     run = told(trunk(trained))[1].run(3, 0)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     technique = advisor.diagnose(study_of(Patient(trunk(trained)))).prepared.host.find(
-        "initializer", "he_normal"
+        "initializer", "he"
     )
     assert "initialized 1 layer" in technique.apply(run)
     changed = {
