@@ -127,7 +127,7 @@ def _names_rows(value: object) -> bool:
 PATTERNS = "a list of patterns"
 """What `include` and `exclude` must be."""
 COLUMN = "the name of a column, or an array with one entry for each row"
-"""What `group` and `time` must be."""
+"""What `group`, `time` and, among others, `weights` must be."""
 TASK_RULES = (
     Rule("vectors", is_path, "the path of a file of word vectors"),
     Rule("target", _is_key, "the name of a column or key, or a position"),

@@ -219,8 +219,7 @@ def fitted(
     Raises:
         ValueError: the target has too many columns.
     """
-    target, weights = rows.target, rows.weights
-    kind = run.objective.kind
+    target, weights, kind = rows.target, rows.weights, run.objective.kind
     if whole is not None:
         whole.fit(table, target, sample_weight=weights)
         return lambda features: np.asarray(whole.predict(features))

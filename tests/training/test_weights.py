@@ -204,7 +204,9 @@ def test_texts_are_bags_of_words_to_simple_models():
 
 def test_a_simple_model_that_cannot_be_scored_says_why():
     def broken(output, target):
-        raise ValueError("no such number")
+        if len(target) == 80:  # the validation rows
+            raise ValueError("no such number")
+        return 0.0
 
     task = advisor.Task(net, (X, RARE), metric=broken)
     report = advisor.diagnose(advisor.Study("broken", task))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +92,15 @@ def _table(value: Any, name: str, path: Path, notes: Notes) -> Raw:
             'records like {"text": "…", "label": "…"}, or write a function that returns arrays and '
             "give it as FILE.py:NAME."
         )
-    table = spread(table, name, notes)
     notes.note(f"{name}: {plural(len(table), 'row')} and {plural(table.shape[1], 'column')}")
     return Raw(name, table)
 
 
-def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
+def spread(
+    table: pd.DataFrame, name: str, notes: Notes, targets: Collection[str] = ()
+) -> pd.DataFrame:
     """A table whose cells hold no lists: one of numbers is a column for each number, and one of
-    words is a text.
+    words is a text. Lists in the columns `targets` are labels, and stay.
 
     Raises:
         InputError: lists of numbers differ in length, or cells hold other things.
@@ -108,7 +109,8 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     if not table.columns.is_unique:
         return table
     for column, cells in table.items():
-        if is_object_dtype(cells) and any(map(_is_list, cells)):
+        is_label = str(column).strip() in targets
+        if not is_label and is_object_dtype(cells) and any(map(_is_list, cells)):
             columns |= _spread_column(cells, f"{name}: column {column!r}", notes)
         else:
             columns[column] = cells

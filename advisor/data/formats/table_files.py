@@ -14,7 +14,6 @@ from pandas.api.types import is_float_dtype, is_integer_dtype, is_numeric_dtype
 
 from advisor.data.formats.columns import words_per_cell
 from advisor.data.formats.headers import judge
-from advisor.data.formats.json_files import spread
 from advisor.data.formats.number_cells import DecimalSign, written_numbers
 from advisor.data.formats.quotes import mended
 from advisor.data.formats.readings import THOUSANDS
@@ -287,8 +286,7 @@ def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {one_line(str(error))}") from error
-    table = spread(with_index(table, path.name, notes), path.name, notes)
-    return _checked(table, path, notes)
+    return _checked(with_index(table, path.name, notes), path, notes)
 
 
 def with_index(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
