@@ -27,10 +27,15 @@ def mixes_rows(measured: Measured) -> Iterator[Finding]:
     mode = "in training mode, beyond batch statistics" if found.training else "in evaluation, too"
     sentence = (
         f"Rows of a batch influence each other ({mode}): with other rows beside it, the answer for "
-        f"a row changes by {found.share:.2g} of the largest; they meet in {found.place}. Look for "
+        f"a row changes by {found.share:.2g} of the largest; they meet in {_part(found.place)}. Look for "
         "a wrong dim, a missing batch_first, or a reshape across rows."
     )
     yield finding_of("mixes_rows", found.place, found.share, sentence)
+
+
+def _part(place: str) -> str:
+    """A module by its name, or the forward of the whole model."""
+    return "the model's own forward" if place == "model" else place
 
 
 def random_in_eval(measured: Measured) -> Iterator[Finding]:
@@ -40,7 +45,7 @@ def random_in_eval(measured: Measured) -> Iterator[Finding]:
         return
     sentence = (
         f"Two evaluations of the same rows differ by {found.share:.2g} of the largest answer; it "
-        f"begins in {found.place}. Make what is random depend on self.training."
+        f"begins in {_part(found.place)}. Make what is random depend on self.training."
     )
     yield finding_of("random_in_eval", found.place, found.share, sentence)
 
