@@ -92,6 +92,7 @@ class Run:
         later: parameters that begin to train after a share of a full training's epochs, and are
             frozen until then.
         cache: folder where `remember` keeps its files, or None to keep nothing.
+        loaded: names of the weights that the model's constructor loads; it may build the model.
 
     Example:
         >>> import advisor, torch
@@ -119,6 +120,7 @@ class Run:
     undecayed: list[nn.Parameter] = field(default_factory=list)
     later: list[tuple[nn.Parameter, float]] = field(default_factory=list)
     cache: Path | None = None
+    loaded: Callable[[], frozenset[str]] = frozenset
     _anatomy: Anatomy | None = None
 
     @property
@@ -131,6 +133,17 @@ class Run:
             rows = min(EXAMPLE_ROWS, len(self.data.train))
             self._anatomy = trace(self.model, self.example(), self.task.output, rows)
         return self._anatomy
+
+    def is_loaded(self, module: nn.Module) -> bool:
+        """Whether the model's constructor loads a weight of this module, which has no start of its
+        own then.
+        """
+        names = self.loaded()
+        if not names:
+            return False
+        own = {id(parameter) for parameter in nn.Module.parameters(module)}
+        parameters = nn.Module.named_parameters(self.model)
+        return any(name in names and id(parameter) in own for name, parameter in parameters)
 
     def changed(self) -> None:
         """Say that the model has another structure now, so that `anatomy` is traced anew."""
