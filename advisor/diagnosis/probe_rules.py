@@ -27,8 +27,8 @@ def mixes_rows(measured: Measured) -> Iterator[Finding]:
     mode = "in training mode, beyond batch statistics" if found.training else "in evaluation, too"
     sentence = (
         f"Rows of a batch influence each other ({mode}): with other rows beside it, the answer for "
-        f"a row changes by {found.share:.2g} of the largest; they meet in {_part(found.place)}. Look for "
-        "a wrong dim, a missing batch_first, or a reshape across rows."
+        f"a row changes by {found.share:.2g} of the largest; they meet in {_part(found.place)}. "
+        "Look for a wrong dim, a missing batch_first, or a reshape across rows."
     )
     yield finding_of("mixes_rows", found.place, found.share, sentence)
 
