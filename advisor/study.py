@@ -127,7 +127,7 @@ def _names_rows(value: object) -> bool:
 PATTERNS = "a list of patterns"
 """What `include` and `exclude` must be."""
 COLUMN = "the name of a column, or an array with one entry for each row"
-"""What `group` and `time` must be."""
+"""What `group`, `time` and, among others, `weights` must be."""
 TASK_RULES = (
     Rule("vectors", is_path, "the path of a file of word vectors"),
     Rule("target", _is_key, "the name of a column or key, or a position"),
@@ -294,8 +294,11 @@ def _study_faults(study: Study) -> Iterator[str]:
         yield f"{who}: {name} {fault}."
     if not isinstance(study.task, Task):
         yield f"{who}: task must be an advisor.Task, got {shown(study.task)}."
+    yield from _choice_faults(study, who)
 
-    # Which techniques are tried; their names are checked when the plugins are loaded.
+
+def _choice_faults(study: Study, who: str) -> Iterator[str]:
+    """What is wrong with the choice of techniques, whose names are checked with the plugins."""
     if study.only is not None and not isinstance(study.only, Mapping):
         example = "{'activation': ['elu']}"
         yield f"{who}: only maps a slot to names, {example}; got {shown(study.only)}."

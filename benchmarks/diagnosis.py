@@ -2,9 +2,9 @@
 
     python benchmarks/diagnosis.py
 
-The models are those of the tests (tests/models/faults.py), on scikit-learn's handwritten digits. A
-finding is right if it is the seeded fault or follows from it (`also`); a fault that is not reported
-is missed.
+The models are those of the tests (tests/models: faults.py, silent.py and well.py), most of them on
+scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it
+(`also`); a fault that is not reported is missed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from models.faults import FAULTS, HEALTHY, Patient, run_of
+from models.silent import SILENT
+from models.well import WELL
 
 from advisor.diagnosis.diagnose import diagnose
 from advisor.work.threads import one_thread
@@ -32,13 +34,14 @@ def diagnosed(patient: Patient) -> tuple[set[str], float]:
 
 def main() -> None:
     one_thread()
-    right = wrong = missed = 0
+    right = wrong = missed = blamed = 0
     seconds = []
-    for name, patient in {**FAULTS, **HEALTHY}.items():
+    for name, patient in {**FAULTS, **SILENT, **HEALTHY, **WELL}.items():
         kinds, took = diagnosed(patient)
         seconds.append(took)
         false = kinds - patient.truth - patient.also
         absent = patient.truth - kinds
+        blamed += bool(false and not patient.truth)
         right += len(kinds) - len(false)
         wrong += len(false)
         missed += len(absent)
@@ -48,7 +51,10 @@ def main() -> None:
         print(f"{name:<38} {took:5.2f} s  {', '.join(marks) or 'healthy'}")
 
     precision, recall = right / (right + wrong), right / (right + missed)
-    print(f"\n{len(FAULTS)} faults, {len(HEALTHY)} healthy models")
+    print(
+        f"\n{len(FAULTS)} faults that keep a model from training, {len(SILENT)} silent ones, "
+        f"{len(HEALTHY) + len(WELL)} healthy models; {blamed} healthy ones blamed"
+    )
     print(f"precision {precision:.3f}, recall {recall:.3f}")
     median = sorted(seconds)[len(seconds) // 2]
     print(f"seconds per model: median {median:.2f}, most {max(seconds):.2f}")

@@ -48,7 +48,7 @@ ARROWS = {
     "content": "loading",
     "data": "errors loading nested randomness readable study values",
     "training": "data errors faults model nested randomness study technique values",
-    "diagnosis": "errors model randomness readable record technique training user_code",
+    "diagnosis": "errors model nested randomness readable record technique training user_code",
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors training values",

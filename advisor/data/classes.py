@@ -71,18 +71,22 @@ class Target:
             return dict(zip(self.labels, values.double().mean(0).tolist(), strict=True))
         return {}
 
+    def _standardized_columns(self, pool: torch.Tensor, notes: Notes) -> Target:
+        """A copy whose columns have mean 0 and deviation 1 in the values `pool`."""
+        notes.note(
+            f"the {pool.shape[1]} target columns are each scaled to mean 0, deviation 1; "
+            "errors are in these deviations"
+        )
+        deviations = pool.std(0, correction=0)
+        deviations = torch.where(deviations > 0, deviations, 1.0)
+        scaled = (self.values.double() - pool.mean(0)) / deviations
+        return replace(self, values=scaled.float())
+
     def standardized(self, pool: RowNumbers, notes: Notes) -> Target:
         """A copy whose values have mean 0 and deviation 1 on the rows `pool`, column by column."""
         values = self.values[torch.as_tensor(pool)].double()
         if values.ndim == 2:
-            notes.note(
-                f"the {values.shape[1]} target columns are each scaled to mean 0, deviation 1; "
-                "errors are in these deviations"
-            )
-            deviations = values.std(0, correction=0)
-            deviations = torch.where(deviations > 0, deviations, 1.0)
-            scaled = (self.values.double() - values.mean(0)) / deviations
-            return replace(self, values=scaled.float())
+            return self._standardized_columns(values, notes)
         mean, deviation = values.mean().item(), values.std(correction=0).item() or 1.0
         # Digits beyond their standard errors would be other ones on other rows.
         error = deviation / math.sqrt(values.numel())

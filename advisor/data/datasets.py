@@ -109,7 +109,14 @@ def length_of(dataset: Dataset[Any], name: str) -> int:
             f"{name}: {type(dataset).__name__} is not a map-style Dataset; give one with a length "
             "and indexes."
         )
-    # The user's own method may raise anything, or give what is no whole number.
+    length = _counted(dataset, name)
+    if length == 0:
+        raise InputError(f"{name}: the Dataset has no items.")
+    return length
+
+
+def _counted(dataset: Dataset[Any], name: str) -> int:
+    """What the user's `__len__` gives, which may raise anything, or be no whole number."""
     try:
         length = len(dataset)  # type: ignore[arg-type]  # the lines above saw that it has a length
     except Exception as error:
@@ -122,8 +129,6 @@ def length_of(dataset: Dataset[Any], name: str) -> int:
             f"{name}: the {type(dataset).__name__} says that it has {length} items, more than can "
             f"be counted ({MOST_COUNTED}); its __len__ must return how many items there are."
         )
-    if length == 0:
-        raise InputError(f"{name}: the Dataset has no items.")
     return length
 
 

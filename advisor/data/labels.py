@@ -12,7 +12,7 @@ from advisor.data.notes import Notes, plural
 from advisor.errors import InputError, listing
 
 # What stands between the labels of one cell, in the order in which they are looked for.
-SEPARATORS = ("|", ";", ",")
+SEPARATORS = ("|", ";", ",", " ")
 
 # Words of columns that say yes or no, with their numbers.
 YES_OR_NO = {"yes": 1, "no": 0, "true": 1, "false": 0, "y": 1, "n": 0, "t": 1, "f": 0}
@@ -69,15 +69,7 @@ def from_cells(
     Raises:
         InputError: no cell holds several labels, or a label stands in test rows only.
     """
-    # Lists are taken as they are; texts are cut where a sign stands in any of them.
-    cells = {split: list(column) for split, column in columns.items()}
-    every_cell = [cell for split in cells for cell in cells[split]]
-    if not is_collection(every_cell[0]):
-        separator = _separator(every_cell, place)
-        notes.note(f"{place}: the labels of a row are cut at {separator!r}")
-        for split, texts in cells.items():
-            cells[split] = [str(text).split(separator) for text in texts]
-
+    cells = _as_lists(columns, place, notes)
     # A matrix has a column for each label, in the order of the alphabet.
     sets = {split: [_words(cell) for cell in rows] for split, rows in cells.items()}
     names = _names_in(sets, place)
@@ -87,6 +79,17 @@ def from_cells(
     for number, row in enumerate(every_row):
         matrix[number, [place_of[word] for word in row]] = 1
     return names, matrix
+
+
+def _as_lists(columns: Mapping[str, Any], place: str, notes: Notes) -> dict[str, list[Any]]:
+    """The cells of each split as lists: texts are cut where a sign stands in any of them."""
+    cells = {split: list(column) for split, column in columns.items()}
+    every_cell = [cell for split in cells for cell in cells[split]]
+    if is_collection(every_cell[0]):
+        return cells
+    separator = _separator(every_cell, place)
+    notes.note(f"{place}: the labels of a row are cut at {separator!r}")
+    return {split: [str(text).split(separator) for text in cells[split]] for split in cells}
 
 
 def _names_in(sets: Mapping[str, Iterable[set[str]]], place: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from advisor.data.inputs import count_inputs
 from advisor.data.item_keys import WithoutKeys, keys_of_items
 from advisor.data.notes import Notes
 from advisor.data.raw import SPLITS, Raw
+from advisor.data.target_column import USUAL
 from advisor.errors import InputError, listing
 from advisor.loading import paths
 from advisor.loading.files import load_object
@@ -97,7 +98,8 @@ class Reader:
         if paths.is_reference(str(value)):
             return self.reference(str(value))
         path = paths.find_path(value, self.folder)
-        return read_path(path, self.notes)
+        raws = read_path(path, self.notes)
+        return {split: self._without_lists(raw) for split, raw in raws.items()}
 
     def reference(self, text: str) -> RawSplits:
         """An object in a Python file or module."""
@@ -164,11 +166,15 @@ class Reader:
 
     def table(self, value: pd.DataFrame) -> RawSplits:
         """A pandas DataFrame."""
-        return {"data": Raw(self.keyword, self._plain(value))}
+        table = with_index(value, self.keyword, self.notes)
+        return {"data": self._without_lists(Raw(self.keyword, table))}
 
-    def _plain(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table whose index is a column if it says something, without lists in cells."""
-        return spread(with_index(table, self.keyword, self.notes), self.keyword, self.notes)
+    def _without_lists(self, raw: Raw) -> Raw:
+        """Rows whose cells hold no lists, other than lists of labels."""
+        if not isinstance(raw.inputs, pd.DataFrame):
+            return raw
+        targets = USUAL if self.target is None else (self.target, *self.target.split(","))
+        return replace(raw, inputs=spread(raw.inputs, raw.name, self.notes, targets))
 
     def dataset(self, value: Any) -> RawSplits:
         """A torch Dataset."""

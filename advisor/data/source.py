@@ -204,7 +204,7 @@ def open_source(
     valid: Any = None,
     test: Any = None,
     unlabeled: Any = None,
-    target: str | Sequence[str] | None = None,
+    target: str | int | Sequence[str] | None = None,
     kind: str | None = None,
     seed: int = 0,
     folder: Path | None = None,
@@ -246,7 +246,7 @@ def open_source(
     # Read everything, and take the labels out.
     notes = Notes() if notes is None else notes
     values = {"data": data, "train": train, "valid": valid, "test": test, "unlabeled": unlabeled}
-    target = target if target is None or isinstance(target, str) else ",".join(target)
+    target = _as_text(target)
     of_rows = weights if is_of_rows(weights) else None
     names = names_of(group, time, of_rows)
     read = read_splits(values, folder, notes, target, definitions_only, names)
@@ -299,6 +299,13 @@ def open_source(
         _layout=layout,
         _weights=row_weights,
     )
+
+
+def _as_text(target: str | int | Sequence[str] | None) -> str | None:
+    """A column, key or position as text, several columns with commas between them."""
+    if target is None or isinstance(target, str):
+        return target
+    return str(target) if isinstance(target, int) else ",".join(target)
 
 
 def _check_sizes(raws: Mapping[str, Raw]) -> None:

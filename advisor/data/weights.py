@@ -113,15 +113,7 @@ def weights_of_rows(column: KeyColumn, rows: int, pool: RowNumbers, notes: Notes
     Raises:
         InputError: a weight is no number, not finite or below 0, or all are 0.
     """
-    cells = column.cells["train"]
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
-    is_bad = ~np.isfinite(values) | (values < 0)
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise InputError(
-            f"weights={column.name} holds {cells.iloc[row]!r} in row {row + 1}; a weight is a "
-            "number from 0 on."
-        )
+    values = _numbers(column)
     # Only rows that are trained on need a weight.
     all_values = np.ones(rows)
     all_values[: len(values)] = values
@@ -133,6 +125,20 @@ def weights_of_rows(column: KeyColumn, rows: int, pool: RowNumbers, notes: Notes
         f"{values.max():.3g}; scores count every row alike"
     )
     return Weights(of_rows=torch.from_numpy(all_values / mean).float())
+
+
+def _numbers(column: KeyColumn) -> np.ndarray[Any, Any]:
+    """The weights of the training rows. Raises `InputError` for one that is no number from 0 on."""
+    cells = column.cells["train"]
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    is_bad = ~np.isfinite(values) | (values < 0)
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        raise InputError(
+            f"weights={column.name} holds {cells.iloc[row]!r} in row {row + 1}; a weight is a "
+            "number from 0 on."
+        )
+    return np.asarray(values)
 
 
 def weights_of_classes(
@@ -154,6 +160,19 @@ def weights_of_classes(
             f"weights={weights!r}: the target is numbers and has no classes; name a column with a "
             "weight for each row (--weights COLUMN)."
         )
+    own = _by_class(weights, target, shares)
+    pairs = [f"{name} {weight:.3g}" for name, weight in zip(shares, own.tolist(), strict=True)]
+    notes.note(
+        f"weights in training, by {'label' if target.what == 'labels' else 'class'}: "
+        f"{listing(pairs, 8)}; scores count every row alike"
+    )
+    return Weights(of_classes=own.float())
+
+
+def _by_class(
+    weights: str | Mapping[Any, Any], target: Target, shares: Mapping[str, float]
+) -> torch.Tensor:
+    """A weight for each class, with the mean 1 over rows; for each label that of its ones."""
     # A class without a row outside test counts as if it had one.
     least = 1 / max(2, len(target.values))
     share = torch.tensor([min(max(each, least), 1 - least) for each in shares.values()])
@@ -162,15 +181,7 @@ def weights_of_classes(
     else:
         given = _checked(weights, tuple(shares))
         own = torch.tensor([given.get(name, 1.0) for name in shares])
-    # Rows of a class count 1 on average; a label's weight is that of its ones beside its zeros.
-    if target.what == "classes":
-        own = own / (own * share).sum()
-    pairs = [f"{name} {weight:.3g}" for name, weight in zip(shares, own.tolist(), strict=True)]
-    notes.note(
-        f"weights in training, by {'label' if target.what == 'labels' else 'class'}: "
-        f"{listing(pairs, 8)}; scores count every row alike"
-    )
-    return Weights(of_classes=own.float())
+    return own if target.what == "labels" else own / (own * share).sum()
 
 
 def _checked(weights: Mapping[Any, Any], names: tuple[str, ...]) -> dict[str, float]:

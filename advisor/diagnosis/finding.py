@@ -51,6 +51,16 @@ BOUNDS = {
     "stacked_gates": Bound(
         0.1, "Saxe et al. 2013; Arjovsky et al. 2016: each gate is a map of its own", INITIALIZER
     ),
+    "mixes_rows": Bound(1e-4, "exact, but for rounding: the same row, other rows beside it"),
+    "random_in_eval": Bound(1e-4, "exact, but for rounding: the same rows twice"),
+    "ignores_inputs": Bound(0, "exact: other numbers, the same answer"),
+    "unregistered": Bound(0, "exact: a leaf of the loss that is no parameter"),
+    "ends_in_activation": Bound(0.01, "share of what the loss asks for that lies out of range"),
+    "unscaled_inputs": Bound(20, "inputs of mean 0 and deviation 1 (LeCun et al. 1998)"),
+    "forgets": Bound(
+        1e-6, "Hochreiter 1991; a gate of 1/2 halves the gradient in each step", INITIALIZER
+    ),
+    "loaded": Bound(0, "exact: the same values under two seeds"),
     "unused": Bound(0, "exact: it never ran"),
     "no_gradient": Bound(0, "exact: no path from the loss"),
     "frozen": Bound(0.5, "share of the layers' weights with requires_grad=False"),

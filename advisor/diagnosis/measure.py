@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advisor.diagnosis.leaf_probe import leaves
+from advisor.diagnosis.passes import WEIGHTED
+from advisor.diagnosis.probes import Probed, probe
 from advisor.diagnosis.signal_recorder import SignalRecorder
 from advisor.diagnosis.units import Units
 from advisor.errors import explain
@@ -27,8 +30,6 @@ dead.
 """
 NUMBERS = 2_000_000
 """Most input numbers in the batch, so that large images take seconds too."""
-WEIGHTED = ("linear", "conv", "conv_transpose", "rnn", "attention")
-"""Kinds of layers that map their input by weights; tables and normalizations do not."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Measured:
         failure: what the loss raised, or the empty text.
         gradients: norm by parameter name; None for a trainable one that got no gradient.
         equal_rows: names of weights whose units are equal and whose gradients are equal.
+        probed: what further passes showed, or None where only this batch was asked for.
     """
 
     run: Run
@@ -85,6 +87,7 @@ class Measured:
     failure: str
     gradients: Mapping[str, float | None]
     equal_rows: tuple[str, ...]
+    probed: Probed | None = None
 
     @property
     def output_std(self) -> float:
@@ -116,7 +119,7 @@ def measure(run: Run, sites: bool = True) -> Measured:
     """Run and differentiate `run.model` on one batch of training rows.
 
     Parameters, gradients, buffers, modes and random states are the same afterwards. Dropout modules
-    are off. `sites` also measures the units of the hidden activations.
+    are off. `sites` also measures the units of the hidden activations, and asks the probes.
     """
     inputs, target = batch(run)
     rows = len(target)
@@ -164,6 +167,7 @@ def measure(run: Run, sites: bool = True) -> Measured:
         failure=failure,
         gradients=gradients,
         equal_rows=equal_rows,
+        probed=probe(run) if sites else None,
     )
 
 
@@ -210,7 +214,13 @@ def _differentiate(run: Run, output: Any, target: Tensor) -> tuple[float, str]:
         return math.nan, explain(problem)
     value = float(loss.detach())
     if loss.requires_grad and math.isfinite(value):
+        # Tensors that are no parameters may get a gradient, too.
+        before = [(leaf, leaf.grad) for leaf in leaves(loss)]
+        known = {id(parameter) for parameter in nn.Module.parameters(run.model)}
         loss.backward()
+        for leaf, gradient in before:
+            if id(leaf) not in known:
+                leaf.grad = gradient
     return value, ""
 
 

@@ -14,6 +14,13 @@ from advisor.diagnosis.measure import Measured
 
 SURE = 30.0
 """A logit that leaves no doubt."""
+SIZES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.17, 0.12, 0.08, 0.05, 0.02)
+"""Shares of the largest size at which an output that is always right is tried: a smoothed or
+penalized loss asks for a smaller one.
+"""
+
+FLAT = 0.05
+"""Share of a loss by which it must still fall near its end to have none."""
 
 _RANGES = {"probabilities": (0.0, 1.0), "probability": (0.0, 1.0), "bounded": (-1.0, 1.0)}
 """Lowest and highest number that an output of a kind can hold; other kinds have no ends."""
@@ -37,6 +44,8 @@ def large_output(measured: Measured) -> Iterator[Finding]:
     else `large_output`.
     """
     layers = measured.output_layers
+    if any(measured.run.is_loaded(signal.layer.module) for signal in layers):
+        return  # what was trained may be sure
     place = layers[-1].layer.name if layers else "output"
     guess = guessing(measured)
     times = _worst_start(measured) / guess if guess else 0.0
@@ -59,7 +68,7 @@ def _worst_start(measured: Measured) -> float:
     """
     order = torch.randperm(len(measured.target), generator=torch.Generator().manual_seed(0))
     shuffled = measured.target[order.to(measured.target.device)]
-    return max(measured.loss, _loss_of(measured, measured.output, shuffled) or measured.loss)
+    return max(measured.loss, loss_of(measured, measured.output, shuffled) or measured.loss)
 
 
 def large_head(measured: Measured) -> Iterator[Finding]:
@@ -67,8 +76,8 @@ def large_head(measured: Measured) -> Iterator[Finding]:
     for signal in measured.output_layers:
         layer = signal.layer
         weight = getattr(layer.module, "weight", None)
-        if layer.tied:
-            continue  # a table's weights have another size
+        if layer.tied or measured.run.is_loaded(layer.module):
+            continue  # a table's weights have another size, and so have trained ones
         if not isinstance(weight, Tensor) or weight.ndim < 2:
             continue
         size = float(weight.detach().double().square().mean().sqrt())
@@ -104,8 +113,8 @@ def normalized_twice(measured: Measured) -> Iterator[Finding]:
     if measured.failure or reach is None or reach.misfits:
         return
     # Such a loss does not change when all numbers of a row grow alike.
-    loss_before = _loss_of(measured, measured.output)
-    loss_after = _loss_of(measured, measured.output + 1)
+    loss_before = loss_of(measured, measured.output)
+    loss_after = loss_of(measured, measured.output + 1)
     if loss_before is None or loss_after is None:
         return
     change = abs(loss_after - loss_before)
@@ -130,16 +139,18 @@ class Reach:
         lowest: the loss of an output that is as right and as sure as this kind can be.
         guess: the loss of a model that knows nothing.
         share: the lowest loss as a share of a guess's; negative for a loss without an end.
+        is_limit: whether it is the output that ends there, and not the loss.
     """
 
     lowest: float
     guess: float
     share: float
+    is_limit: bool
 
     @property
     def misfits(self) -> bool:
-        """Whether the lowest loss is not near zero."""
-        return abs(self.share) > BOUNDS["output_misfit"].value
+        """Whether the output keeps the loss from going lower, and it is not near zero."""
+        return self.is_limit and abs(self.share) > BOUNDS["output_misfit"].value
 
     @property
     def why(self) -> str:
@@ -152,12 +163,25 @@ class Reach:
 
 def reach_of(measured: Measured) -> Reach | None:
     """How low the loss can become, or None where it cannot be computed."""
-    lowest, guess = _lowest_loss(measured), guessing(measured)
-    if lowest is None or guess is None:
+    losses, guess = _losses_by_size(measured), guessing(measured)
+    if not losses or guess is None:
         return None
+    lowest = min(losses)
+    # Where a less sure output is better, the loss asks for no more than the output can give.
+    is_limit = losses[0] <= lowest
+    if lowest < 0:
+        is_limit = is_limit and _falls_on(measured, losses)
     # A guess's loss that is not above zero is no measure; that of even classes is one.
     classes = max(2, measured.run.data.facts.outputs)
-    return Reach(lowest, guess, lowest / (guess if guess > 0 else math.log(classes)))
+    share = lowest / (guess if guess > 0 else math.log(classes))
+    return Reach(lowest, guess, share, is_limit)
+
+
+def _falls_on(measured: Measured, losses: list[float]) -> bool:
+    """Whether a loss below zero is proportional to the size of the output, and so has no end."""
+    if _RANGES.get(measured.run.anatomy.output) is not None:
+        return True
+    return losses[0] < losses[1] - FLAT * abs(losses[0])
 
 
 def guessing(measured: Measured) -> float | None:
@@ -168,7 +192,7 @@ def guessing(measured: Measured) -> float | None:
     task = measured.run.objective.kind
     if task == "regression":
         mean = measured.target.float().mean(0).expand_as(measured.target)
-        return _loss_of(measured, mean.reshape(out.shape))
+        return loss_of(measured, mean.reshape(out.shape))
     # Every class is as likely as the others.
     if task in ("binary", "multilabel"):
         number = 0.5 if kind.startswith("probabilit") else 0.0
@@ -178,33 +202,52 @@ def guessing(measured: Measured) -> float | None:
         number = numbers.get(kind, 0.5 if kind == "probability" else 0.0)
     else:
         return None
-    return _loss_of(measured, torch.full_like(out, number))
+    return loss_of(measured, torch.full_like(out, number))
 
 
-def _lowest_loss(measured: Measured) -> float | None:
-    """The loss of an output that is as right and as sure as the model's kind of output can be."""
+def _losses_by_size(measured: Measured) -> list[float]:
+    """The loss of outputs that are always right, from as sure as the model's kind of output can be
+    to hardly sure; empty where it cannot be computed.
+    """
     out, target = measured.output, measured.target
     kind, task = measured.run.anatomy.output, measured.run.objective.kind
     low, high = _RANGES.get(kind, (-SURE, SURE))
     if task == "regression":
         if kind == "raw":
-            return None
-        return _loss_of(measured, target.float().reshape(out.shape).clamp(low, high))
+            return []
+        closest = loss_of(measured, target.float().reshape(out.shape).clamp(low, high))
+        return [] if closest is None else [closest]
     if task in ("binary", "multilabel"):
-        truth = target.reshape(out.shape)
-        sure = torch.where(truth > 0, high, low).to(out)
-        # An error of numbers, which labels may be trained by, asks for 0 and 1 themselves.
-        outputs = (sure, truth.to(out)) if task == "multilabel" else (sure,)
-        losses = [_loss_of(measured, each) for each in outputs]
-        return min((loss for loss in losses if loss is not None), default=None)
+        is_right = target.reshape(out.shape) > 0
     # Each row is sure of its class; one number a row and class is all that this can build.
-    if target.ndim != 1 or out.ndim != 2 or int(target.max()) >= out.shape[1]:
-        return None
-    right = torch.full_like(out, low).scatter(1, target[:, None], high)
-    return _loss_of(measured, right.log_softmax(1) if kind == "log_probabilities" else right)
+    elif target.ndim != 1 or out.ndim != 2 or int(target.max()) >= out.shape[1]:
+        return []
+    else:
+        is_right = torch.zeros_like(out).scatter(1, target[:, None], 1) > 0
+
+    # A smaller size is nearer to the output that knows nothing.
+    even = _even(kind, task, out)
+    losses = []
+    for size in SIZES:
+        answers = torch.where(is_right, even + size * (high - even), even + size * (low - even))
+        answers = answers.to(out)
+        loss = loss_of(measured, answers.log_softmax(1) if kind == "log_probabilities" else answers)
+        if loss is None:
+            return []
+        losses.append(loss)
+    # An error of numbers, which labels may be trained by, asks for 0 and 1 themselves.
+    numbers = loss_of(measured, target.reshape(out.shape).to(out)) if task == "multilabel" else None
+    return losses if numbers is None else [*losses, numbers]
 
 
-def _loss_of(measured: Measured, output: Tensor, target: Tensor | None = None) -> float | None:
+def _even(kind: str, task: str, out: Tensor) -> float:
+    """The number of an output of a kind that knows nothing."""
+    if kind == "probabilities" and task == "classification":
+        return 1 / out.shape[1]
+    return 0.5 if kind.startswith("probabilit") else 0.0
+
+
+def loss_of(measured: Measured, output: Tensor, target: Tensor | None = None) -> float | None:
     """The loss of another output, or None where it cannot be computed or is not finite."""
     try:
         with torch.no_grad():

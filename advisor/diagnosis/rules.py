@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from advisor.diagnosis import output_rules, signal_rules, unit_rules, weight_rules
+from advisor.diagnosis import (
+    end_rules,
+    output_rules,
+    probe_rules,
+    signal_rules,
+    unit_rules,
+    weight_rules,
+)
 from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured
 from advisor.diagnosis.output_rules import guessing
@@ -19,9 +26,16 @@ Rule = Callable[[Measured], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     signal_rules.not_finite,
+    probe_rules.unregistered,
+    probe_rules.mixes_rows,
+    probe_rules.random_in_eval,
+    probe_rules.ignores_inputs,
+    end_rules.ends_in_activation,
+    probe_rules.unscaled_inputs,
     signal_rules.collapsed,
     signal_rules.vanishing,
     signal_rules.exploding,
+    probe_rules.forgets,
     unit_rules.dead_units,
     unit_rules.saturated_units,
     output_rules.large_output,
@@ -33,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     weight_rules.identical_layers,
     weight_rules.default_start,
     weight_rules.stacked_gates,
+    weight_rules.loaded,
     weight_rules.unused,
     weight_rules.frozen,
 )

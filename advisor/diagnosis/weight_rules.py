@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from advisor.diagnosis.finding import BOUNDS, Finding, finding_of
-from advisor.diagnosis.measure import WEIGHTED, Measured
+from advisor.diagnosis.measure import Measured
+from advisor.diagnosis.passes import WEIGHTED
 from advisor.model import Layer
 
 SAMPLES = 64
@@ -77,7 +78,10 @@ def _some(names: Sequence[str], limit: int = 3) -> str:
 def default_start(measured: Measured) -> Iterator[Finding]:
     """PyTorch's default start in a deep plain net whose signal shrinks."""
     hidden = [signal for signal in measured.hidden if signal.layer.kind in ("linear", "conv")]
-    default = [signal for signal in hidden if is_default(signal.layer)]
+    default = []
+    for signal in hidden:
+        if is_default(signal.layer) and not measured.run.is_loaded(signal.layer.module):
+            default.append(signal)
     if measured.is_normalized or len(default) < BOUNDS["default_start"].value:
         return
 
@@ -139,6 +143,33 @@ def _orthogonality_error(weight: Tensor) -> float:
     return float((gram / scale - identity).abs().max())
 
 
+def loaded(measured: Measured) -> Iterator[Finding]:
+    """Weights that the constructor loads."""
+    weights: dict[int, Tensor] = {}  # by id: tied layers share one
+    names, numbers = [], 0
+    for layer in measured.run.anatomy.layers:
+        new = [p for p in layer.module.parameters() if p.ndim > 1 and id(p) not in weights]
+        weights.update((id(weight), weight) for weight in new)
+        if new and measured.run.is_loaded(layer.module):
+            names.append(layer.name)
+            numbers += sum(weight.numel() for weight in new)
+    if not names:
+        return
+    share = numbers / sum(weight.numel() for weight in weights.values())
+    sentence = (
+        f"{share:.0%} of the layers' weights begin with the same values under two seeds: "
+        f"{_some(names)}. They were loaded (or computed), and initializers, pretraining and word "
+        "vectors leave them as they are."
+    )
+    yield finding_of("loaded", _place_of(names), round(share, 4), sentence)
+
+
+def _place_of(names: Sequence[str]) -> str:
+    """The part of the model that layers share, such as a backbone, or the first of them."""
+    parts = {name.split(".")[0] for name in names}
+    return parts.pop() if len(names) > 1 and len(parts) == 1 else names[0]
+
+
 def unused(measured: Measured) -> Iterator[Finding]:
     """Modules with parameters that never ran."""
     for name in measured.run.anatomy.unused:
@@ -163,12 +194,9 @@ def frozen(measured: Measured) -> Iterator[Finding]:
     if not total or stopped / total <= BOUNDS["frozen"].value:
         return
 
-    # The place is the part of the model that the frozen layers share, such as a backbone.
     share = stopped / total
     sentence = (
         f"{share:.0%} of the layers' weights are frozen (requires_grad=False): "
         f"{_some(places)}. Techniques leave frozen layers alone."
     )
-    parts = {name.split(".")[0] for name in places}
-    place = parts.pop() if len(places) > 1 and len(parts) == 1 else places[0]
-    yield finding_of("frozen", place, share, sentence)
+    yield finding_of("frozen", _place_of(places), share, sentence)

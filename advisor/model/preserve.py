@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,25 +12,40 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-# A step that puts one thing back as it was.
-Restore = Callable[[], object]
+from advisor.model.plain_values import Restore, restore_items, steps_back
+from advisor.model.references import CALLS
+
+# What `nn.Module` itself keeps in an instance, and advisor, is not the user's.
+_OWN = frozenset(vars(nn.Module())) | {CALLS}
 
 
 @contextmanager
 def untouched(
     model: nn.Module, modules: list[nn.Module], parameters: bool = False
 ) -> Iterator[None]:
-    """Restore buffers and training flags of `modules` and every random state afterwards; the model
-    is in training mode.
+    """Restore buffers, plain attributes and training flags of `modules` and every random state
+    afterwards; the model is in training mode.
+
+    What a module builds at its first call stays, with the attributes that say so.
 
     `parameters` are restored too where nothing inside means to change them: some models renormalize
     theirs when they run.
     """
-    steps = [*_flags(modules), *_buffers(modules), *_random_states()]
+    steps = [*_flags(modules), *_states(modules), *_random_states()]
     if parameters:
         steps.extend(_parameters(modules))
     with _restored(steps):
         model.train()
+        yield
+
+
+@contextmanager
+def state_kept(modules: Iterable[nn.Module], others: Iterable[object]) -> Iterator[None]:
+    """Restore buffers, plain attributes and training flags of `modules`, and what `others` hold,
+    afterwards. Tensors that `others` hold are not copied.
+    """
+    parts = list(modules)
+    with _restored([*_flags(parts), *_states(parts), *steps_back(others, copies=False)]):
         yield
 
 
@@ -68,20 +83,65 @@ def _flags(modules: list[nn.Module]) -> Iterator[Restore]:
         yield partial(setattr, module, "training", module.training)
 
 
-def _buffers(modules: list[nn.Module]) -> Iterator[Restore]:
+def _states(modules: list[nn.Module]) -> Iterator[Restore]:
+    """Steps that restore what modules hold besides parameters and other modules."""
     for module in modules:
-        for name, buffer in module._buffers.items():
-            if buffer is not None and not is_lazy(buffer):
-                yield partial(_put_back, module._buffers, name, buffer, buffer.clone())
+        tensors = [*module._parameters.values(), *module._buffers.values()]
+        if any(tensor is not None and is_lazy(tensor) for tensor in tensors):
+            continue  # it takes its shape now
+        buffers = dict(module._buffers.items())
+        copies = {name: tensor.clone() for name, tensor in buffers.items() if tensor is not None}
+        others = _OWN | _recomputed(module)
+        attributes = {name: value for name, value in vars(module).items() if name not in others}
+        yield partial(_put_back, module, _built(module), buffers, copies, attributes)
+        yield from steps_back(attributes.values())
+
+
+def _recomputed(module: nn.Module) -> set[str]:
+    """The attributes that hooks of torch compute anew before each run: normalized and pruned
+    weights.
+    """
+    names: set[str] = set()
+    for hook in module._forward_pre_hooks.values():
+        if type(hook).__module__.startswith("torch.nn.utils"):
+            names.add(getattr(hook, "name", "") or getattr(hook, "_tensor_name", ""))
+    return names
+
+
+def _built(module: nn.Module) -> list[str]:
+    """The names of what a module is built of."""
+    return [*module._parameters.keys(), *module._modules.keys()]
 
 
 def _put_back(
-    buffers: dict[str, torch.Tensor | None], name: str, old: torch.Tensor, copy: torch.Tensor
+    module: nn.Module,
+    built: list[str],
+    buffers: dict[str, torch.Tensor | None],
+    copies: dict[str, torch.Tensor],
+    attributes: dict[str, object],
 ) -> None:
-    # The model may have put another tensor there, changed this one in place, or both.
-    buffers[name] = old
+    # The module may have put another tensor there, changed this one in place, or both.
     with torch.no_grad():
-        old.copy_(copy)
+        for name, copy in copies.items():
+            module._buffers[name] = buffers[name]
+            module._buffers[name].copy_(copy)  # type: ignore[union-attr]  # has a copy, so is no None
+    if _built(module) != built:
+        return
+
+    _remove_buffers(module, buffers)
+    others = _OWN | _recomputed(module)
+    own = {name: value for name, value in vars(module).items() if name in others}
+    restore_items(vars(module), own | attributes)
+
+
+def _remove_buffers(module: nn.Module, buffers: dict[str, torch.Tensor | None]) -> None:
+    """Take away the buffers that were not there, or were None."""
+    for name in list(module._buffers.keys()):
+        if name not in buffers:
+            del module._buffers[name]
+            module._non_persistent_buffers_set.discard(name)
+        elif buffers[name] is None:
+            module._buffers[name] = None
 
 
 def _parameters(modules: list[nn.Module]) -> Iterator[Restore]:

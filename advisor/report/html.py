@@ -46,6 +46,18 @@ def check_page(path: str) -> None:
     Nothing is left there.
     """
     place = Path(path)
+    refuse_page(path, place)
+    with told(path):
+        if place.exists():
+            place.open("ab").close()
+            return
+        # The folders of a page may be new, so that a file is tried in the first that is there.
+        folder = next(above for above in place.absolute().parents if above.exists())
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+def refuse_page(path: str, place: Path) -> None:
+    """Raise `InputError` for a path that is that of a folder or a pipe, or can be none."""
     fault = fault_of_path(place)
     # What a shell names by /dev/fd is a pipe that somebody reads.
     if fault is not None and not path.startswith("/dev/"):
@@ -55,14 +67,6 @@ def check_page(path: str) -> None:
             f"-o {path}: the page cannot be written (it is a folder); name a file in it, "
             f"-o {place / 'page.html'}."
         )
-
-    with told(path):
-        if place.exists():
-            place.open("ab").close()
-            return
-        # The folders of a page may be new, so that a file is tried in the first that is there.
-        folder = next(above for above in place.absolute().parents if above.exists())
-        tempfile.TemporaryFile(dir=folder).close()
 
 
 @contextmanager

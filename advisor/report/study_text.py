@@ -293,9 +293,9 @@ def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
     """A line for each of the best techniques that were trained to the end alone, and one for the
     user's model, in the order of their scores.
     """
+    width = max((each.gain.high - each.gain.low for each in techniques if each.gain), default=0.0)
     measured: list[tuple[float, str]] = []
     own: list[tuple[float, str]] = []
-    width = max((each.gain.high - each.gain.low for each in techniques if each.gain), default=0.0)
     for each in techniques:
         if each.alone is None:
             continue
@@ -303,14 +303,14 @@ def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
         if each.slot is None:
             own.append((0.0, f"{OWN}: {score}, {trials}"))
         elif each.gain is not None:
-            gain = gain_and_interval(each.gain)
-            line = f"{each.slot} {each.technique}: {score}, {gain}, {trials}"
+            line = (
+                f"{each.slot} {each.technique}: {score}, {gain_and_interval(each.gain)}, {trials}"
+            )
             measured.append((each.gain.mean, line))
 
     # Lines of equal gains stay in their order. The section keeps two lines for what follows them.
-    measured.sort(key=lambda pair: -pair[0])
-    best = [*measured[: MOST - 2], *own] if measured else []
-    best.sort(key=lambda pair: -pair[0])
+    best = sorted(measured, key=lambda pair: -pair[0])[: MOST - 2]
+    best = sorted([*best, *own], key=lambda pair: -pair[0]) if best else []
     return [line for _, line in best]
 
 

@@ -9,6 +9,9 @@ from advisor.errors import listing
 NAMES = 6
 """Most names in one part of a sentence; the others are counted."""
 
+LOADED = "loaded by the model's constructor"
+"""Why a technique leaves weights as they are that were trained before."""
+
 
 def count(number: int) -> str:
     """`1 layer`, `2 layers`."""

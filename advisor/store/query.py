@@ -152,12 +152,7 @@ def ask(url: str, sql: str, limits: Limits, params: Sequence[Any] = ()) -> Answe
 def _read_sqlite(
     url: str, path: Path, sql: str, params: Sequence[Any], count: int | None, stop: Stop
 ) -> Table:
-    # SQLite would make an empty database where there is none.
-    if not path.is_file():
-        raise InputError(
-            f"No study database at {path}.{near_files(path)} "
-            "Run advisor tune first, or name it with --storage sqlite:///FILE.db."
-        )
+    _check_there(path)
 
     # Three locks: the file is opened for reading, the connection only queries, and each action of
     # a statement is authorized.
@@ -174,6 +169,15 @@ def _read_sqlite(
             return columns, cursor.fetchall() if count is None else cursor.fetchmany(count)
     except (sqlite3.Error, sqlite3.Warning) as problem:
         raise _error(url, str(path), sql, problem) from problem
+
+
+def _check_there(path: Path) -> None:
+    """Raise `InputError` where no file is: SQLite would make an empty database there."""
+    if not path.is_file():
+        raise InputError(
+            f"No study database at {path}.{near_files(path)} "
+            "Run advisor tune first, or name it with --storage sqlite:///FILE.db."
+        )
 
 
 def _read_server(url: str, sql: str, params: Sequence[Any], count: int | None, stop: Stop) -> Table:

@@ -61,16 +61,21 @@ def check_loss(
     fault = fault_of_loss(loss)
     if fault is not None:
         raise InputError(f"The loss {objective.loss_name} returned {fault}; {BACK}.")
+    if not has_gradient or not loss.requires_grad:
+        raise without_gradient(type(model).__name__, objective.loss_name, has_gradient)
+
+
+def without_gradient(model: str, loss: str, has_gradient: bool) -> InputError:
+    """The error about a loss through which no gradient goes back; `has_gradient` has the output."""
     if not has_gradient:
-        raise InputError(
-            f"The output of {type(model).__name__} has no gradient, so it cannot be trained; leave "
+        return InputError(
+            f"The output of {model} has no gradient, so it cannot be trained; leave "
             "out detach(), no_grad() and the like in its forward."
         )
-    if not loss.requires_grad:
-        raise InputError(
-            f"The loss {objective.loss_name} returned a tensor without a gradient; {BACK}: leave "
-            "out item(), detach(), argmax() and the like."
-        )
+    return InputError(
+        f"The loss {loss} returned a tensor without a gradient; {BACK}: leave out item(), "
+        "detach(), argmax() and the like."
+    )
 
 
 def fault_of_loss(loss: object) -> str | None:

@@ -96,6 +96,10 @@ def training_rows(run: Run) -> Rows:
     return Rows(inputs, target.numpy(), weights)
 
 
+class TooSlow(Exception):  # noqa: N818  # it is no error: a simple model is left out
+    """A simple model would take longer than it is worth."""
+
+
 def floor_of(model: Simple, run: Run, rows: Rows, scored: Part, batch: int) -> Floor:
     """The score of one simple model, or why it has none."""
     used = rows
@@ -104,6 +108,8 @@ def floor_of(model: Simple, run: Run, rows: Rows, scored: Part, batch: int) -> F
             used = rows.first(rows_for_trees(run, rows))
         answer = FITTINGS[model](run, used)
         score = score_of(run, answer, scored, batch)
+    except TooSlow as problem:
+        return Floor(model, None, len(used.target), str(problem))
     except Exception as problem:  # the user's own metric and inputs may raise anything
         return Floor(model, None, len(used.target), explain(problem))
     if not np.isfinite(score):
@@ -144,10 +150,8 @@ def majority(run: Run, rows: Rows) -> Answer:
     target = rows.target.astype(np.float64)
     if run.objective.kind == "classification":
         target = np.eye(width_of(run))[rows.target]
-    weights = rows.weights
-    if weights is not None and weights.ndim < target.ndim:
-        weights = weights[:, None].repeat(target.shape[1], 1)
-    mean = np.average(target, axis=0, weights=weights)
+    # Scores count every row alike, whatever the weights in training.
+    mean = target.mean(axis=0)
     return lambda inputs: np.repeat(mean[None], len(elements(inputs)[0]), axis=0)
 
 
@@ -187,14 +191,14 @@ FITTINGS: dict[Simple, Fitting] = {
 
 
 def rows_for_trees(run: Run, rows: Rows) -> int:
-    """How many rows trees can be built on in time. Raises `ValueError` where they are too few."""
+    """How many rows trees can be built on in time. Raises `TooSlow` where they are too few."""
     columns = 0
     for element in elements(rows.inputs):
         columns += min(TREE_COLUMNS, element[0].numel())
     affordable = TREE_NUMBERS // (FEWEST_ROUNDS * max(1, columns) * trees_a_round(run))
     count = min(len(rows.target), affordable)
     if count < min(FEWEST_TREE_ROWS, len(rows.target)):
-        raise ValueError(f"{trees_a_round(run)} trees a round take too long")
+        raise TooSlow(f"{trees_a_round(run)} trees a round take too long")
     return count
 
 
@@ -219,8 +223,7 @@ def fitted(
     Raises:
         ValueError: the target has too many columns.
     """
-    target, weights = rows.target, rows.weights
-    kind = run.objective.kind
+    target, weights, kind = rows.target, rows.weights, run.objective.kind
     if whole is not None:
         whole.fit(table, target, sample_weight=weights)
         return lambda features: np.asarray(whole.predict(features))

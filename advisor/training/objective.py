@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from advisor.errors import InputError, listing
 from advisor.model.call import rows_of
@@ -19,7 +19,7 @@ from advisor.model.tracing.output import described, pick, predictions
 from advisor.nested import mapped
 from advisor.study import Task
 from advisor.training.imbalance import imbalance
-from advisor.training.losses import Loss, head_of, unchanged
+from advisor.training.losses import Loss, head_of, one_probability, unchanged
 from advisor.training.metrics import CLASS_KINDS, Metric, find_metric, in_units
 
 if TYPE_CHECKING:
@@ -99,15 +99,21 @@ def infer(
         imbalance(facts.shares, metric.name, task.weights is None) if kind in CLASS_KINDS else None
     )
     warnings += [unequal] if unequal else []
-    raw = metric.reads_raw_output or (task.loss is not None and not _keeps_head(task.loss, kind))
-    answer = unchanged if raw else head.answer
+    answer = head.answer
+    if metric.reads_raw_output or (task.loss is not None and kind not in ("binary", "multilabel")):
+        answer = unchanged
+    elif task.loss is not None and not _rewards_size(task.loss, kind, prediction):
+        answer = one_probability if kind == "binary" else unchanged
 
     # A loss of the user's own gets everything that the model returns, unless an output was chosen.
+    # Those of torch that read one number a row want the target in the same form.
     own = task.loss is not None and not _is_of_torch(task.loss)
     reads_everything = own and task.output is None
+    if task.loss is not None and not own and kind == "binary":
+        loss = partial(_of_numbers, task.loss)
     return Objective(
         kind=kind,
-        loss_name=getattr(loss, "__name__", type(loss).__name__),
+        loss_name=getattr(task.loss or loss, "__name__", type(task.loss or loss).__name__),
         loss=loss if reads_everything else partial(_of_prediction, loss, task.output),
         answer=partial(_of_prediction, answer, task.output),
         metric=in_units(metric, scale),
@@ -128,13 +134,27 @@ def _names(kind: str, facts: Facts) -> tuple[str, ...] | None:
     return facts.labels if kind == "multilabel" else facts.classes
 
 
-def _keeps_head(loss: Any, kind: str) -> bool:
-    """Whether the output of labels is read as with our loss, although the user brings one.
-
-    Losses of labels take logits, or probabilities where the model ends in a sigmoid; an error of
-    numbers takes the output as it is.
+def _rewards_size(loss: Loss, kind: str, prediction: Tensor) -> bool:
+    """Whether a loss of the user's is smaller for a yes of 4 than for one of 1, as a loss of logits
+    is; an error of numbers is smallest where the answer is the target.
     """
-    return kind == "multilabel" and not isinstance(loss, nn.MSELoss | nn.L1Loss | nn.HuberLoss)
+    form = prediction.shape if kind == "multilabel" else prediction.shape[:1]
+    target = torch.ones(form, dtype=torch.float32 if kind == "multilabel" else torch.int64)
+    asked = partial(_of_numbers, loss) if kind == "binary" and _is_of_torch(loss) else loss
+    try:
+        with torch.no_grad():
+            one, four = (
+                asked(torch.full_like(prediction, size), target.to(prediction.device))
+                for size in (1.0, 4.0)
+            )
+        return not bool(torch.as_tensor(four) > torch.as_tensor(one))
+    except Exception:  # it reads something else, such as several outputs, or probabilities
+        return True
+
+
+def _of_numbers(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+    """A loss of one number a row, with classes 0 and 1 as numbers in the form of the output."""
+    return loss(output, target.to(output.dtype).reshape(output.shape))
 
 
 def _is_of_torch(loss: Any) -> bool:

@@ -94,6 +94,7 @@ class Run:
             frozen until then.
         cache: folder where `remember` keeps its files, or None to keep nothing.
         no_effect: slots whose techniques left the run as it was, so that it trains as without them.
+        loaded: names of the weights that the model's constructor loads; it may build the model.
 
     Example:
         >>> import advisor, torch
@@ -122,6 +123,7 @@ class Run:
     later: list[tuple[nn.Parameter, float]] = field(default_factory=list)
     cache: Path | None = None
     no_effect: list[str] = field(default_factory=list)
+    loaded: Callable[[], frozenset[str]] = frozenset
     _anatomy: Anatomy | None = None
 
     @property
@@ -134,6 +136,17 @@ class Run:
             rows = min(EXAMPLE_ROWS, len(self.data.train))
             self._anatomy = trace(self.model, self.example(), self.task.output, rows)
         return self._anatomy
+
+    def is_loaded(self, module: nn.Module) -> bool:
+        """Whether the model's constructor loads a weight of this module, which has no start of its
+        own then.
+        """
+        names = self.loaded()
+        if not names:
+            return False
+        own = {id(parameter) for parameter in nn.Module.parameters(module)}
+        parameters = nn.Module.named_parameters(self.model)
+        return any(name in names and id(parameter) in own for name, parameter in parameters)
 
     def changed(self) -> None:
         """Say that the model has another structure now, so that `anatomy` is traced anew."""

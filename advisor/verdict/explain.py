@@ -297,9 +297,8 @@ def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str,
 def why_not_chosen(evidence: Evidence, other: Candidate, criterion: Criterion) -> str:
     """How an arm compares with the best one on the seeds that chose."""
     best, results = evidence.best, evidence.selected
-    broke = breakage(results[other.label])
-    if other is (evidence.unmeasured or best):
-        broke = evidence.best_broke
+    is_best = other is (evidence.unmeasured or best)
+    broke = evidence.best_broke if is_best else breakage(results[other.label])
     if broke.times:
         return f"broke on {broke}"
     mine, tops = scores_in(results[other.label]), scores_in(results[best.label])

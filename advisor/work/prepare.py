@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
+from advisor.work.loaded import loaded_names
 from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
@@ -131,6 +133,11 @@ class Prepared:
         materialize(model, to_device(inputs, self.device))
         return model
 
+    @cached_property
+    def loaded(self) -> frozenset[str]:
+        """Names of the weights that the model's constructor loads."""
+        return loaded_names(self.build, self.device)
+
     def run(self, seed: int, split: int, cache: Path | None = None) -> Run:
         """A run of the user's model as it is, ready for techniques.
 
@@ -151,6 +158,7 @@ class Prepared:
             device=self.device,
             objective=self.objective,
             cache=cache,
+            loaded=lambda: self.loaded,
         )
 
 

@@ -260,7 +260,7 @@ def test_a_newer_version_that_wrote_what_this_one_knows_can_be_read(here, advise
 def test_a_reference_that_cannot_be_read_is_told(here):
     spoil(here, f"UPDATE advisor_plans SET question = '{{\"wings\": 2}}' {BAD}")
     with pytest.raises(InputError, match="'bad': its reference cannot be read"):
-        advisor.recommendation("bad", storage=str(here / "studies.db"), workers=0)
+        advisor.recommendation("bad", storage=str(here / "studies.db"))
 
 
 def test_the_plan_says_which_version_wrote_it(here):

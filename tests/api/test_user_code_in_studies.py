@@ -1,5 +1,6 @@
 """Code of the user's that ends processes, raises anything or never returns, in whole studies."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -40,6 +41,10 @@ study = advisor.Study("small", advisor.Task(build=Net, data=data), trials=3, epo
                       only={{"activation": ["elu", "tanh"], "initializer": [], "embedding": [],
                             "pretraining": []}}, trial_minutes={minutes})
 """
+
+
+LATER = "setattr(sys, 'calls', getattr(sys, 'calls', 0) + 1) or sys.calls > 1 and {}"
+"""A statement that is run by trainings, and not by the opening, which calls the model once."""
 
 
 @pytest.fixture
@@ -154,7 +159,7 @@ def test_a_plugin_that_ends_the_process_is_refused_with_the_line(file, write, tm
 def test_a_model_that_ends_every_training_cannot_be_trained(file, tmp_path):
     url = str(tmp_path / "a.db")
     with pytest.raises(SearchError, match="cannot be trained: its worker process ended 3 times"):
-        advisor.tune(file(training="os._exit(0)"), storage=url)
+        advisor.tune(file(training=LATER.format("os._exit(0)")), storage=url)
     assert read(f"sqlite:///{url}", "SELECT * FROM advisor_deaths")[1] == []
 
 
@@ -223,9 +228,11 @@ def test_an_interrupt_ends_the_study_and_is_no_failed_trial(file, tmp_path, work
 
 def test_where_every_worker_is_killed_the_command_can_go_on(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    study = file(training='os.path.exists("stop") and os.kill(os.getpid(), signal.SIGKILL)')
+    is_worker = 'pathlib.Path("stop").read_text() != str(os.getpid())'
+    kill = f'os.path.exists("stop") and {is_worker} and os.kill(os.getpid(), signal.SIGKILL)'
+    study = file(training=LATER.format(kill))
     advisor.tune(study, storage="a.db", workers=0)
-    (tmp_path / "stop").touch()
+    (tmp_path / "stop").write_text(str(os.getpid()))
     more = write_more_trials(tmp_path / "small.py")
     with pytest.raises(MachineError, match="Nothing of it counts"):
         advisor.tune(more, storage="a.db", workers=1)

@@ -70,7 +70,7 @@ def task(write):
     return (
         *("--model", f"{write('net.py', NET)}:net"),
         *("--data", f"{write('rows.py', DATA)}:data"),
-        *("--workers", "1"),
+        *("--workers", "0"),
     )
 
 

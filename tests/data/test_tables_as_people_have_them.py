@@ -353,7 +353,7 @@ def test_records_may_nest_and_hold_lists(tmp_path):
     ]
     table, notes = table_of(tmp_path, json.dumps(records), "data.json")
     assert [*table.columns] == ["words", "y", "a.b", "a.c.0", "a.c.1"]
-    assert "'words' are read as texts" in told(notes)
+    assert "'words': lists of words are read as texts" in told(notes)
     for odd in ([1], [1, 2, 3], {"d": 1}):
         records[0] = {"a": {"b": 0, "c": odd}, "words": [], "y": 0}
         if isinstance(odd, list):

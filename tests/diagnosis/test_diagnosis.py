@@ -312,13 +312,13 @@ class Nothing(nn.Module):
 
 
 def test_a_model_with_nothing_to_train_is_told_so(advise, write):
-    assert kinds(Patient(Nothing)) == {"no_gradient"}
+    with pytest.raises(advisor.InputError, match="there is nothing to train"):
+        kinds(Patient(Nothing))
     code = "import advisor, torch\nfrom torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
     made = "x = torch.randn(60, 2)\nstudy = advisor.Study('n', advisor.Task(Net, (x, (x[:, 0] > 0).long())))\n"
     said = advise("diagnose", write("nothing.py", code + made))
-    assert said.code == 0
-    assert "no trainable parameters" in " ".join(said.out.split())
-    assert "no layer with weights ran" in said.out
+    assert said.code == 2
+    assert "Net has no parameter, so there is nothing to train" in said.err
 
 
 def test_every_finding_is_documented_with_its_bound():

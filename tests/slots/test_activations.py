@@ -515,6 +515,17 @@ NORMS = [
 ]
 
 
+class WeightedSum(nn.Module):
+    """A head that is no layer: a product with parameters, and a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(8, 2))
+
+    def forward(self, x):
+        return (x.unsqueeze(-1) * self.scale).sum(1)
+
+
 def test_selu_is_not_offered_where_its_package_cannot_be(host):
     selu = host.find("activation", "selu")
     for norm in NORMS:
@@ -525,7 +536,10 @@ def test_selu_is_not_offered_where_its_package_cannot_be(host):
     assert "dropout as a function" in selu.unfit(run_of(Called(), torch.randn(16, 4)))
     assert selu.unfit(run_of(Called().eval(), torch.randn(16, 4))) is not None
     frozen = plain(8, 2).requires_grad_(False)
-    assert "no layer" in selu.unfit(run_of(frozen, torch.randn(16, 8)))
+    assert "no hidden activation" in selu.unfit(run_of(frozen, torch.randn(16, 8)))
+    trunk = nn.Sequential(nn.Linear(8, 8), nn.ReLU()).requires_grad_(False)
+    headed = nn.Sequential(trunk, WeightedSum())
+    assert "no layer" in selu.unfit(run_of(headed, torch.randn(16, 8)))
     assert selu.unfit(run_of(plain(8, 2), torch.randn(16, 8))) is None
 
 

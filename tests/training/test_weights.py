@@ -177,10 +177,12 @@ def test_simple_models_are_scored_by_the_metric_of_every_kind_of_task(target, ou
     assert sign * floors[Simple.TREES] > sign * floors[Simple.LINEAR]
 
 
-def test_the_majority_has_the_accuracy_of_its_share_and_weights_hold_for_simple_models():
-    assert floors_of((X, RARE), 2)[Simple.MAJORITY] > 0.9
+def test_the_majority_has_the_accuracy_of_its_share_and_weights_hold_for_fitted_models():
+    plain = floors_of((X, RARE), 2)
+    assert plain[Simple.MAJORITY] > 0.9
     weighed = floors_of((X, RARE), 2, weights={1: 1000})
-    assert weighed[Simple.MAJORITY] < 0.1
+    assert weighed[Simple.MAJORITY] == plain[Simple.MAJORITY]
+    assert weighed[Simple.LINEAR] < plain[Simple.LINEAR] - 0.2
 
 
 class Words(nn.Module):
@@ -204,7 +206,9 @@ def test_texts_are_bags_of_words_to_simple_models():
 
 def test_a_simple_model_that_cannot_be_scored_says_why():
     def broken(output, target):
-        raise ValueError("no such number")
+        if len(target) == 80:  # the validation rows
+            raise ValueError("no such number")
+        return 0.0
 
     task = advisor.Task(net, (X, RARE), metric=broken)
     report = advisor.diagnose(advisor.Study("broken", task))

@@ -26,12 +26,12 @@ def check_sizes(path: Path) -> None:
         for member in archive.infolist():
             with archive.open(member) as file:
                 needed = bytes_of(file)
-            if needed is not None and needed > member.file_size:
+            if needed > member.file_size:
                 raise InputError(
                     f"{path} is damaged: {member.filename} says that it has {in_gigabytes(needed)} "
                     f"of numbers, and holds {member.file_size:,} bytes. Save it again."
                 )
-            total += max(needed or 0, member.file_size)
+            total += member.file_size
     if total > free_memory():
         raise InputError(
             f"{path} has {in_gigabytes(total)} of numbers, more than this machine has memory free "
@@ -40,15 +40,15 @@ def check_sizes(path: Path) -> None:
         )
 
 
-def bytes_of(file: IO[bytes]) -> int | None:
-    """The bytes of an array, by its header; None for objects, and for what is no array."""
+def bytes_of(file: IO[bytes]) -> int:
+    """The bytes of an array, by its header; 0 for objects, and for what is no array."""
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(file)
     except (ValueError, EOFError):
-        return None
-    return None if dtype.hasobject else math.prod(shape) * dtype.itemsize
+        return 0
+    return 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
 
 
 def free_memory() -> float:

@@ -106,13 +106,7 @@ def by_name(arrays: Mapping[str, Any], name: str, notes: Notes) -> dict[str, Raw
     """
     # One array of inputs and one of targets stand for each split.
     meanings = {key: ArrayName.of(key) for key in arrays}
-    places: dict[tuple[str, bool], str] = {}
-    extra = []
-    for key, meaning in meanings.items():
-        if meaning is None or (meaning.split, meaning.is_target) in places:
-            extra.append(key)
-        else:
-            places[meaning.split, meaning.is_target] = key
+    places, extra = _places(meanings)
     splits = [split for split in ("data", *SPLITS) if (split, False) in places]
     raws: dict[str, Raw] = {}
     is_pair = splits != ["data"] or _is_pair(arrays, places["data", False], extra)
@@ -142,6 +136,20 @@ def by_name(arrays: Mapping[str, Any], name: str, notes: Notes) -> dict[str, Raw
             "x_valid, y_valid, …"
         )
     return raws
+
+
+def _places(
+    meanings: Mapping[str, ArrayName | None],
+) -> tuple[dict[tuple[str, bool], str], list[str]]:
+    """The array of inputs, and that of targets, of each split; and all other arrays."""
+    places: dict[tuple[str, bool], str] = {}
+    extra = []
+    for key, meaning in meanings.items():
+        if meaning is None or (meaning.split, meaning.is_target) in places:
+            extra.append(key)
+        else:
+            places[meaning.split, meaning.is_target] = key
+    return places, extra
 
 
 def _is_pair(arrays: Mapping[str, Any], x: str, extra: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,15 +139,20 @@ def _read_days(days: Any, is_day_first: bool | None) -> tuple[Any, tuple[str, ..
     # The format of most of the cells that are left comes next; a sample shows which one that is.
     while len(used) < MOST_FORMATS:
         rest = plain[dates.isna()]
-        sample = rest.iloc[:: max(1, len(rest) // SAMPLE)]
-        counts = {name: int(_parsed(sample, name).notna().sum()) for name in formats}
-        best = max(formats, key=lambda name: counts[name])
-        if not counts[best]:
+        best = _most_frequent(rest.iloc[:: max(1, len(rest) // SAMPLE)], formats)
+        if best is None:
             break
         dates.loc[rest.index] = _parsed(rest, best)
         used.append(best)
     by_day = dates.set_axis(pd.Index(distinct))
     return by_day.reindex(days).set_axis(days.index), tuple(used), is_ambiguous
+
+
+def _most_frequent(days: Any, formats: Sequence[str]) -> str | None:
+    """The format of most of the days, None where no format fits."""
+    counts = {name: int(_parsed(days, name).notna().sum()) for name in formats}
+    best = max(formats, key=lambda name: counts[name])
+    return best if counts[best] else None
 
 
 def _order(days: Any, is_day_first: bool | None) -> tuple[bool, bool]:

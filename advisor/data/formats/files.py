@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,14 +84,19 @@ def _read_folder(folder: Path, notes: Notes) -> dict[str, Raw]:
     by_split = {_split_of(path): path for path in readable}
     if "train" in by_split and None not in by_split and len(by_split) == len(readable):
         notes.note(f"{folder.name}: read {listing(path.name for path in by_split.values())}")
-        raws = {}
-        for split, path in by_split.items():
-            for name, raw in read_path(path, notes).items():
-                raws[str(split) if name == "data" else name] = raw
-        return raws
+        return _read_splits({str(split): path for split, path in by_split.items()}, notes)
     tables = [path for path in readable if path.suffix.lower() != ".txt"]
     tables = tables or [path for path in files if is_archive(path)]
     return read_path(tables[0], notes) if len(tables) == 1 else read_folder(folder, notes)
+
+
+def _read_splits(files: Mapping[str, Path], notes: Notes) -> dict[str, Raw]:
+    """The rows of a file for each split."""
+    raws = {}
+    for split, path in files.items():
+        for name, raw in read_path(path, notes).items():
+            raws[split if name == "data" else name] = raw
+    return raws
 
 
 def _split_of(path: Path) -> str | None:

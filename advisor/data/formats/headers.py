@@ -57,16 +57,12 @@ def judge(first: Sequence[str], columns: Sequence[Any]) -> Header:
         return Header(is_header=True, is_sure=True)
     kinds = [_kind(cell, column) for cell, column in zip(cells, columns, strict=False)]
     names, values = kinds.count(FirstCell.NAME), kinds.count(FirstCell.VALUE)
-    numbers = kinds.count(FirstCell.NUMBER_AS_NAME)
 
     # What stands above numbers and dates says most.
     if names or values:
         is_header = names > values or (names > 0 and _is_run(cells))
         is_header = is_header or (values > 0 and FirstCell.LEVEL not in kinds and _is_run(cells))
         return Header(is_header, is_sure=names == 0 or values == 0)
-    if numbers:
-        return Header(FirstCell.LEVEL not in kinds, is_sure=False)
-
     # Among words, one that is repeated below is a cell.
     return Header(FirstCell.LEVEL not in kinds, is_sure=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,11 @@ def read_json(path: Path, notes: Notes) -> dict[str, Raw]:
         # Many files of one record a line are called `.json`.
         return read_json_lines(path, notes)
     if isinstance(value, dict) and value and all(key.lower() in SPLIT_NAMES for key in value):
-        raws = {}
-        for key, part in value.items():
-            split = SPLIT_NAMES[key.lower()]
-            raws[split] = _table(part, f"{key} of {path.name}", path, notes)
-        return raws
+        by_split = {SPLIT_NAMES[key.lower()]: (key, part) for key, part in value.items()}
+        return {
+            split: _table(part, f"{key} of {path.name}", path, notes)
+            for split, (key, part) in by_split.items()
+        }
     # One list of records may stand under a key of its own.
     if isinstance(value, dict):
         lists = [part for part in value.values() if _are_records(part)]
@@ -92,14 +92,15 @@ def _table(value: Any, name: str, path: Path, notes: Notes) -> Raw:
             'records like {"text": "…", "label": "…"}, or write a function that returns arrays and '
             "give it as FILE.py:NAME."
         )
-    table = spread(table, name, notes)
     notes.note(f"{name}: {plural(len(table), 'row')} and {plural(table.shape[1], 'column')}")
     return Raw(name, table)
 
 
-def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
+def spread(
+    table: pd.DataFrame, name: str, notes: Notes, targets: Collection[str] = ()
+) -> pd.DataFrame:
     """A table whose cells hold no lists: one of numbers is a column for each number, and one of
-    words is a text.
+    words is a text. Lists in the columns `targets` are labels, and stay.
 
     Raises:
         InputError: lists of numbers differ in length, or cells hold other things.
@@ -107,29 +108,33 @@ def spread(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     columns: dict[Any, Any] = {}
     if not table.columns.is_unique:
         return table
-    for column in table.columns:
-        cells = table[column]
-        lists = [cell for cell in cells if _is_list(cell)] if is_object_dtype(cells) else []
-        if not lists:
-            columns[column] = cells
-            continue
-        lengths = {len(cell) for cell in lists}
-        kinds = {type(item) for cell in lists for item in _items(cell)}
-        if kinds <= {str}:
-            columns[column] = cells.map(lambda cell: " ".join(_items(cell)))
-            notes.note(f"{name}: the lists of words in {column!r} are read as texts")
-        elif len(lengths) == 1 and len(lists) == len(cells) and kinds <= set(LISTS_HOLD):
-            width = lengths.pop()
-            for place in range(width):
-                columns[f"{column}.{place}"] = [_items(cell)[place] for cell in lists]
-            notes.note(f"{name}: the lists in {column!r} are read as {plural(width, 'column')}")
+    for column, cells in table.items():
+        is_label = str(column).strip() in targets
+        if not is_label and is_object_dtype(cells) and any(map(_is_list, cells)):
+            columns |= _spread_column(cells, f"{name}: column {column!r}", notes)
         else:
-            raise InputError(
-                f"{name}: column {column!r} holds {short(lists[0])!r}, and lists of "
-                f"{listing(sorted(lengths), 4)} elements; give numbers, words or lists of one "
-                "length, or a function that returns arrays, as FILE.py:NAME."
-            )
+            columns[column] = cells
     return pd.DataFrame(columns, index=table.index)
+
+
+def _spread_column(cells: Any, place: str, notes: Notes) -> dict[Any, Any]:
+    """The columns of which each holds one element of a column's lists, or one of texts."""
+    lists = [cell for cell in cells if _is_list(cell)]
+    lengths = {len(cell) for cell in lists}
+    kinds = {type(item) for cell in lists for item in _items(cell)}
+    if kinds <= {str}:
+        notes.note(f"{place}: lists of words are read as texts")
+        return {cells.name: cells.map(lambda cell: " ".join(_items(cell)))}
+    if len(lengths) == 1 and len(lists) == len(cells) and kinds <= set(LISTS_HOLD):
+        rows = [_items(cell) for cell in lists]
+        notes.note(f"{place}: its lists are read as {plural(len(rows[0]), 'column')}")
+        names = [f"{cells.name}.{number}" for number in range(len(rows[0]))]
+        return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    raise InputError(
+        f"{place} holds {short(lists[0])!r}, and lists of {listing(sorted(lengths), 4)} elements; "
+        "give numbers, words or lists of one length, or a function that returns arrays, as "
+        "FILE.py:NAME."
+    )
 
 
 def _is_list(cell: Any) -> bool:

@@ -75,13 +75,7 @@ def read_columns(raws: Mapping[str, Raw], notes: Notes) -> dict[str, Raw]:
         InputError: a column holds complex numbers.
     """
     tables = {split: raw.inputs for split, raw in raws.items() if _is_table(raw)}
-    for split, table in tables.items():
-        wrong = [name for name in table.columns if table[name].dtype.kind == "c"]
-        if wrong:
-            raise InputError(
-                f"{raws[split].name} has complex numbers in {listing(map(repr, wrong))}; give "
-                "their parts as columns."
-            )
+    _check_cells(raws, tables)
     columns = []
     for name in _names(tables):
         column = _look_at(name, {split: _column(table, name) for split, table in tables.items()})
@@ -96,6 +90,17 @@ def read_columns(raws: Mapping[str, Raw], notes: Notes) -> dict[str, Raw]:
     for split, table in tables.items():
         changed[split] = replace(raws[split], inputs=_converted(table, decided))
     return changed
+
+
+def _check_cells(raws: Mapping[str, Raw], tables: Mapping[str, Any]) -> None:
+    """Raises `InputError` when a column holds complex numbers."""
+    for split, table in tables.items():
+        wrong = [name for name in table.columns if table[name].dtype.kind == "c"]
+        if wrong:
+            raise InputError(
+                f"{raws[split].name} has complex numbers in {listing(map(repr, wrong))}; give "
+                "their parts as columns."
+            )
 
 
 def _is_table(raw: Raw) -> bool:
@@ -188,16 +193,22 @@ def _fits(reading: WrittenNumbers | WrittenDates, known: Any, share: float) -> b
     return bool(enough and count >= share * (whole - are_gaps.sum()))
 
 
-def _decided(columns: list[Column], notes: Notes) -> list[Column]:
-    """The columns, of which each has one reading."""
-    orders, signs = set(), set()
+def _evidence(columns: list[Column]) -> tuple[set[str], set[DecimalSign]]:
+    """The orders of day and month, and the decimal signs, that columns show beyond doubt."""
+    orders: set[str] = set()
+    signs: set[DecimalSign] = set()
     for column in columns:
         reading = column.read_as()
         if isinstance(reading, WrittenDates):
             orders |= {reading.order} if reading.order and not reading.is_ambiguous else set()
         elif len(column.readings) == 1 and _depends_on_sign(column, reading):
             signs.add(reading.sign)
+    return orders, signs
 
+
+def _decided(columns: list[Column], notes: Notes) -> list[Column]:
+    """The columns, of which each has one reading."""
+    orders, signs = _evidence(columns)
     decided = []
     for column in columns:
         reading = column.read_as()
@@ -255,9 +266,8 @@ def _tell(columns: list[Column], notes: Notes) -> None:
         if isinstance(reading, WrittenNumbers):
             told.append(f"{column.name!r} ({short(example)!r} → {values[example]:.10g})")
         elif reading.formats:
-            order = f", {reading.order}" if reading.order else ""
-            day = f"{values[example]:%Y-%m-%d}"
-            notes.note(f"column {column.name!r}: dates, {short(example)!r} is {day}{order}")
+            day = ", ".join(filter(None, (f"{values[example]:%Y-%m-%d}", reading.order)))
+            notes.note(f"column {column.name!r}: dates, {short(example)!r} is {day}")
         else:
             notes.note(f"column {column.name!r}: times of day, such as {short(example)!r}")
         _tell_gaps(column, notes)

@@ -14,7 +14,6 @@ from pandas.api.types import is_float_dtype, is_integer_dtype, is_numeric_dtype
 
 from advisor.data.formats.columns import words_per_cell
 from advisor.data.formats.headers import judge
-from advisor.data.formats.json_files import spread
 from advisor.data.formats.number_cells import DecimalSign, written_numbers
 from advisor.data.formats.quotes import mended
 from advisor.data.formats.readings import THOUSANDS
@@ -99,12 +98,7 @@ def table_of(
     if separation is None:
         separation = separation_of(lines)
     content = _without_titles(content, lines, separation, path, notes)
-    content, lone = mended(content, separation.separator, separation.width)
-    if lone:
-        where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
-        notes.warn(
-            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
-        )
+    content = _without_lone_quotes(content, separation, path, notes)
     content = _with_whole_header(content, separation)
 
     # The rows below the first one show whether it is a header.
@@ -131,6 +125,17 @@ def _without_titles(
         content = content[content.index(title.encode()) + len(title.encode()) :].lstrip(b"\n")
         if not title.startswith("sep="):
             notes.note(f"{path.name}: left out the line above the table, {short(title)!r}")
+    return content
+
+
+def _without_lone_quotes(content: bytes, separation: Separation, path: Path, notes: Notes) -> bytes:
+    """The content in which a quote that is never closed is a letter."""
+    content, lone = mended(content, separation.separator, separation.width)
+    if lone:
+        where = f"{plural(len(lone), 'line')} ({listing(lone, 4)})"
+        notes.warn(
+            f"{path.name}: {where} open a quote that is never closed; it is read as a letter"
+        )
     return content
 
 
@@ -257,8 +262,11 @@ def _checked(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
         table = table[~is_blank]
     if len(table) == 0:
         raise InputError(f"{path} has a header and no rows. Give a file with rows.")
+    return _without_unnamed(table, path, notes).reset_index(drop=True)
 
-    # Columns without a name are those of row numbers, and of separators at the ends of lines.
+
+def _without_unnamed(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
+    """A table without columns of row numbers, and of separators at the ends of lines."""
     for name in table.columns:
         if not str(name).startswith(UNNAMED):
             continue
@@ -269,7 +277,7 @@ def _checked(table: pd.DataFrame, path: Path, notes: Notes) -> pd.DataFrame:
         elif name == table.columns[0] and is_integer_dtype(column) and column.is_unique:
             notes.note(f"{path.name}: left out the first column, which numbers the rows")
             table = table.drop(columns=name)
-    return table.reset_index(drop=True)
+    return table
 
 
 def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
@@ -278,8 +286,7 @@ def read_parquet(path: Path, notes: Notes) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {one_line(str(error))}") from error
-    table = spread(with_index(table, path.name, notes), path.name, notes)
-    return _checked(table, path, notes)
+    return _checked(with_index(table, path.name, notes), path, notes)
 
 
 def with_index(table: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:

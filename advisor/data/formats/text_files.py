@@ -68,7 +68,11 @@ def decoded(content: bytes) -> tuple[str, str]:
         return content.decode(encoding, "replace"), encoding.upper()
     if _is_utf8(content):
         return content.decode(), ""
+    return _without_utf8(content)
 
+
+def _without_utf8(content: bytes) -> tuple[str, str]:
+    """A text that is not all UTF-8, and the name of its encoding."""
     # A few wrong bytes among letters of UTF-8 are no other encoding of the whole.
     valid = re.findall(r"[^\x00-\x7f]+", content.decode("utf-8", "ignore"))
     good = sum(len(letters.encode()) for letters in valid)

@@ -89,7 +89,7 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
     # A replacement changes what holds what, so the model is searched anew after each. The new
     # module may contain the old one, and keeps it.
     inside_new = {id(module) for module in nn.Module.modules(new)}
-    undos: list[Undo] = []
+    undos = _keep_state(new, old)
     while new is not old:
         places = [place for place in holdings(replacement.model) if place.module is old]
         outside = [place for place in places if id(place.holder) not in inside_new]
@@ -103,6 +103,19 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
             holding.put(new)
             undos.append(partial(holding.put, old))
     return Installed({site.id: new}, site.id, undos)
+
+
+def _keep_state(new: nn.Module, old: nn.Module) -> list[Undo]:
+    """Let a module hold the parameters and buffers of another one, untrained, under the names that
+    it has no use for itself: the `state_dict` keeps its keys.
+    """
+    undos: list[Undo] = []
+    for name, tensor in {**old._parameters, **old._buffers}.items():
+        is_kept = tensor is not None and name not in old._non_persistent_buffers_set
+        if is_kept and new is not old and not hasattr(new, name):
+            new.register_buffer(name, tensor.detach().clone())  # type: ignore[union-attr]  # kept, so not None
+            undos.append(partial(delattr, new, name))
+    return undos
 
 
 def _take_hooks(new: nn.Module, old: nn.Module) -> None:

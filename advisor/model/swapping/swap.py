@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from advisor.errors import InputError
@@ -75,20 +75,19 @@ def _swap_one(
 ) -> None:
     """Put an activation at a site, and note in the report whether that was possible."""
     model = report.before.model
+    start: dict[str, Tensor] = {}
     try:
         if isinstance(activation, nn.Module):
             _refuse_untrained(site, activation)
             activation.to(**_device_and_dtype(model, site.target)).train(model.training)
+            start = {name: each.detach().clone() for name, each in activation.state_dict().items()}
         installed[site.id] = install(site.target, Replacement(model, site, activation))
     except InputError as error:
         report.refused.append((site, str(error)))
         return
     report.swapped.append(site)
     report.activations[site.id] = activation
-    report.starting_states[site.id] = {}
-    if isinstance(activation, nn.Module):
-        for name, tensor in activation.state_dict().items():
-            report.starting_states[site.id][name] = tensor.detach().clone()
+    report.starting_states[site.id] = start
     report.undos.extend(installed[site.id].undos)
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from advisor.errors import InputError, listing
 from advisor.model.anatomy import Anatomy, Site
 from advisor.model.pointwise import Activation
+from advisor.model.probing import is_probing
 from advisor.model.swapping.replace import Installed, set_in
 from advisor.model.swapping.report import Undo
-from advisor.model.tracing.recorder import Recorder
 from advisor.model.tracing.trace import trace
 
 
@@ -128,7 +128,7 @@ def _runs_counted(model: nn.Module, installed: Mapping[str, Installed]) -> Itera
 
 def _count(runs: Counter[str], ident: str, *_hook_arguments: Any) -> None:
     """Count a run, unless the tracer calls the activation only to learn what it does."""
-    if not Recorder.probes:
+    if not is_probing():
         runs[ident] += 1
 
 

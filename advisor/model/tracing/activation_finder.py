@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from torch import Tensor, nn
 
-from advisor.model.anatomy import CallTarget, ModuleTarget
+from advisor.model.anatomy import CallTarget, ModuleTarget, NoTarget
+from advisor.model.nested_values import tensors
 from advisor.model.pointwise import Pointwise
 from advisor.model.references import Path, site_id
-from advisor.model.tracing import source_frames, torch_activations
+from advisor.model.tracing import scripted, source_frames, torch_activations
 from advisor.model.tracing.call_sites import METHOD, kind_put_there, located
 from advisor.model.tracing.elementwise import is_activation, out_of_place, value_range
 from advisor.model.tracing.graph import Call
+
+# Of a scripted function that does more than one tensor's activation.
+_OUT_OF_REACH = (
+    "{} is a scripted function that computes more than the activation of one tensor, and Python "
+    "cannot change its inside; call the activation in the method, or take @torch.jit.script away."
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +42,14 @@ class ActivationFinder:
 
     Arguments:
         paths: the modules that belong to the model.
-        paused: makes a context in which nothing is recorded, for trying the user's code.
+        paused: makes a context in which nothing is recorded, for trying the user's code, and after
+            which these objects hold what they held.
     """
 
     def __init__(
-        self, paths: dict[int, Path], paused: Callable[[], AbstractContextManager[None]]
+        self,
+        paths: dict[int, Path],
+        paused: Callable[[Iterable[object]], AbstractContextManager[None]],
     ) -> None:
         self._paths = paths
         self._paused = paused
@@ -73,6 +84,28 @@ class ActivationFinder:
             rest, kwargs = operation.args[1:], operation.kwargs
             _behaves(call, lambda x: function(x, *rest, **kwargs), sample)
         return call
+
+    def of_scripted(self, scripted_call: TorchCall) -> Call | None:
+        """The candidate that a call of a scripted function is or belongs to."""
+        frames = source_frames.chain(scripted_call.caller, self._paths)
+        helper = self._helper(frames)
+        if helper is not None:
+            return helper
+        function = scripted_call.function
+        put_there = kind_put_there(frames, function)
+        kind = put_there or f"custom:{scripted.name_of(function)}"
+        call = located(frames, kind, False, self._paths)
+        call.custom = True
+        alone = _with_one_tensor(scripted_call)
+        if alone is not None:
+            with self._paused(()):
+                if put_there or (alone[1].is_floating_point() and is_activation(*alone)):
+                    _behaves(call, *alone)
+                    return call
+
+        # Its inside cannot be changed where it does more than that.
+        call.target = NoTarget(_OUT_OF_REACH.format(call.place))
+        return call if scripted.has_activation(function) else None
 
     def is_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> bool:
         """Whether a module that ran, and did something, is an activation."""
@@ -139,8 +172,10 @@ class ActivationFinder:
         if replayed is None:
             return None
         function, sample = replayed
-        with self._paused():
-            if not sample.is_floating_point() or not is_activation(function, sample):
+        if not sample.is_floating_point():
+            return None
+        with self._paused(source_frames.held_by(frame)):
+            if not is_activation(function, sample):
                 return None
             kind = f"custom:{source_frames.name_of(frame)}"
             call = located(callers, kind, False, self._paths)
@@ -151,15 +186,18 @@ class ActivationFinder:
     @contextmanager
     def _trying(self, module: nn.Module) -> Iterator[None]:
         """Run a module, in evaluation mode, only to see what it does."""
-        flags = [(part, part.training) for part in nn.Module.modules(module)]
-        with self._paused():
-            try:
-                for part, _ in flags:
-                    part.training = False
-                yield
-            finally:
-                for part, flag in flags:
-                    part.training = flag
+        with self._paused([module]):
+            for part in nn.Module.modules(module):
+                part.training = False
+            yield
+
+
+def _with_one_tensor(operation: TorchCall) -> tuple[Callable[[Tensor], Any], Tensor] | None:
+    """A call as a function of its only tensor, and that tensor; None where it has more."""
+    if any(tensors(operation.kwargs)):
+        return None
+    function = partial(operation.function, **operation.kwargs)
+    return source_frames.with_one_tensor(function, list(operation.args))
 
 
 def _behaves(call: Call, function: Callable[[Tensor], Any], sample: Tensor) -> None:

@@ -15,6 +15,9 @@ from advisor.model.tracing.graph import Call
 METHOD = type(torch.Tensor.add)
 """The type of torch's tensor methods, which are called as `x.f()`."""
 
+# What `x.data` calls, which lets no gradient pass.
+_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]  # torch does not say that it is a descriptor
+
 
 def located(frames: list[FrameType], kind: str, receiver: bool, paths: dict[int, Path]) -> Call:
     """The call that `frames[0]` makes, as its place in the source says: in the method `frames[-1]`,
@@ -57,7 +60,11 @@ def kind_put_there(frames: list[FrameType], function: Any) -> str | None:
 
 
 def name_of(function: Any) -> str:
-    """The name of an operation, without the underscores of `__add__`, `_softmax` and `add_`."""
+    """The name of an operation, without the underscores of `__add__`, `_softmax` and `add_`; that
+    of `x.data` is `detach`.
+    """
+    if function == _DATA:
+        return "detach"
     return str(getattr(function, "__name__", function)).strip("_")
 
 

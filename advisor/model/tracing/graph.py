@@ -51,6 +51,11 @@ class Node:
     data: bool = False
     # Whether it is computed from parameters, and not from inputs.
     learned: bool = False
+    # Whether it is learned, and a gradient reaches one of these parameters.
+    trained: bool = False
+    shape: tuple[int, ...] = ()
+    # The dimensions of its operand that a sum or a mean adds up.
+    summed: tuple[int, ...] = ()
     # The modules that were running, outermost first.
     running: tuple[nn.Module, ...] = ()
     call: Call | None = None

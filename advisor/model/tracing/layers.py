@@ -23,7 +23,13 @@ from advisor.model.tracing.graph import (
     upstream,
 )
 from advisor.model.tracing.lookalike import storage
-from advisor.model.tracing.operations import MIXING, carries, is_learned, is_softmax
+from advisor.model.tracing.operations import (
+    MIXING,
+    carries,
+    is_filter,
+    is_learned,
+    is_softmax,
+)
 from advisor.model.tracing.parameter_owners import Owner, Owners
 
 # The kinds of layers of torch; a module is of the first kind that fits.
@@ -215,7 +221,8 @@ def _is_output(nodes: list[Node], outputs: Collection[Node]) -> bool:
     """Whether a layer's results reach the model's output, and nothing learned comes after them."""
     # Two passes: in the first, mostly the nearest operation answers, and the graph is not searched.
     for node in nodes:
-        if any(is_learned(after) for after in downstream(node, lambda later: later.floating)):
+        after = downstream(node, lambda later: later.floating)
+        if any(is_learned(later) and not is_filter(later) for later in after):
             return False
     for node in nodes:
         reached = downstream(node, lambda later: later.floating)
@@ -240,7 +247,7 @@ def _follows(
             site = sites[node.call]
             return ("none", None) if site.label == COMPOSITE else (site.kind, site)
     reaches_output = any(node in outputs for node in (*first_run, *after))
-    if reaches_output and not any(is_learned(node) for node in after):
+    if reaches_output and not any(is_learned(node) and not is_filter(node) for node in after):
         return "output", None
     return "none", None
 
@@ -261,7 +268,7 @@ def _mixes(node: Node) -> bool:
 
 
 def _carries_to_activation(node: Node) -> bool:
-    return carries(node) and node.call is None
+    return (carries(node) or (node.floating and is_filter(node))) and node.call is None
 
 
 def _is_computed(node: Node) -> bool:

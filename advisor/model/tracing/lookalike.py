@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from advisor.model.probing import probing
+
 
 def storage(module: nn.Module) -> str | None:
     """How the weight lies in a module that computes `x W + b` and nothing else: `in, out` or `out,
@@ -33,7 +35,7 @@ def _computes(module: nn.Module, matrix: Tensor, bias: Tensor | None) -> bool:
     """Whether a module computes `x @ matrix + bias`."""
     rows = torch.randn(3, len(matrix), device=matrix.device).to(matrix.dtype)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), probing([module]):
             result = module.forward(rows)
     except Exception:  # it wants something other than rows of numbers, in whatever way it says so
         return False

@@ -41,6 +41,7 @@ class Origins:
             leaf = PARAMETER  # of a module in a plain list
         node = Node(leaf, -1, leaf=leaf, label=label, floating=tensor.is_floating_point())
         node.data, node.learned = leaf == INPUT, leaf == PARAMETER
+        node.trained, node.shape = node.learned and tensor.requires_grad, tuple(tensor.shape)
         self.bind(tensor, node)
         return node
 

@@ -5,22 +5,26 @@ module.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from types import FrameType
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from advisor.model.nested_values import named_tensors, tensors
+from advisor.model.probing import probing
 from advisor.model.references import Path
-from advisor.model.tracing import torch_activations
+from advisor.model.tracing import scripted, torch_activations
 from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
 from advisor.model.tracing.call_sites import name_of
-from advisor.model.tracing.graph import BUFFER, Graph, Node
-from advisor.model.tracing.operations import is_weighted
+from advisor.model.tracing.graph import BUFFER, Call, Graph, Node
+from advisor.model.tracing.operations import AVERAGES, DETACH, is_weighted
 from advisor.model.tracing.origins import Origins
 
 
@@ -43,9 +47,6 @@ class Recorder(TorchFunctionMode):
         paths: the modules that belong to the model.
     """
 
-    # While this is not zero, what runs is no part of a forward pass.
-    probes: ClassVar[int] = 0
-
     def __init__(self, inputs: tuple[Any, ...], paths: dict[int, Path]) -> None:
         super().__init__()
         torch_activations.fill_caches()
@@ -63,21 +64,23 @@ class Recorder(TorchFunctionMode):
         before = register_module_forward_pre_hook(self._enter)
         after = register_module_forward_hook(self._leave)
         try:
-            yield
+            with scripted.script_calls(self._scripted):
+                yield
         finally:
             before.remove()
             after.remove()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Run the user's code without recording it, only to see what it does."""
+    def paused(self, touched: Iterable[object] = ()) -> Iterator[None]:
+        """Run the user's code without recording it, only to see what it does, and put back what it
+        changes in `touched`.
+        """
         was_paused, self._paused = self._paused, True
-        Recorder.probes += 1
         try:
-            yield
+            with probing(touched):
+                yield
         finally:
             self._paused = was_paused
-            Recorder.probes -= 1
 
     def graph(self, output: Any) -> Graph:
         """The recorded graph, when the model has returned `output`."""
@@ -105,9 +108,51 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._paused:
             return func(*args, **kwargs)
+        torch_call = TorchCall(func, args, kwargs, sys._getframe(1))
+
+        # Inside an activation module of torch, the module is the candidate.
+        inside = self._is_inside_activation()
+        candidate = (lambda: None) if inside else partial(self._finder.of_operation, torch_call)
+        first_node = len(self.nodes)
         operands = [*tensors(args), *tensors(kwargs)]
+        result = self._recorded(name_of(func), operands, partial(func, *args, **kwargs), candidate)
+        kind = torch_activations.kind_of_function(func)
+        for node in self.nodes[first_node:]:
+            node.kind = kind
+            node.summed = _summed(node.name, args, kwargs)
+        return result
+
+    def _scripted(
+        self,
+        function: Any,
+        run: Callable[[], Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        caller: FrameType,
+    ) -> Any:
+        """Run a function or method of TorchScript, and record it as one operation."""
+        # What a ScriptModule calls as its forward is seen as the module.
+        inside = self.stack and isinstance(self.stack[-1].module, torch.jit.ScriptModule)
+        if self._paused or inside:
+            return run()
+        operands = [*tensors(args), *tensors(kwargs), *scripted.parameters_of(function)]
+        return self._recorded(
+            scripted.name_of(function),
+            operands,
+            run,
+            lambda: self._finder.of_scripted(TorchCall(function, args, kwargs, caller)),
+        )
+
+    def _recorded(
+        self,
+        name: str,
+        operands: list[Tensor],
+        run: Callable[[], Any],
+        candidate: Callable[[], Call | None],
+    ) -> Any:
+        """Run an operation, and make nodes of what it puts out and of what it changes in place."""
         versions = [_version(operand) for operand in operands]
-        result = func(*args, **kwargs)
+        result = run()
 
         # The new tensors in the result, then the operands that were changed in place. A buffer that
         # is updated stays a buffer.
@@ -123,14 +168,9 @@ class Recorder(TorchFunctionMode):
         if written or changed:
             sources = [self.origins.leaf(operand) for operand in operands]
             self._operations += 1
-            # Inside an activation module of torch, the module is the candidate.
-            call = None
-            if not self._is_inside_activation():
-                call = self._finder.of_operation(TorchCall(func, args, kwargs, sys._getframe(1)))
-            name, kind = name_of(func), torch_activations.kind_of_function(func)
+            call = candidate()
             for tensor in (*written, *changed):
-                node = self._add_node(name, sources, tensor)
-                node.call, node.kind = call, kind
+                self._add_node(name, sources, tensor).call = call
             for tensor in changed:
                 self.origins.rebind_aliases(tensor)
         return result
@@ -149,8 +189,12 @@ class Recorder(TorchFunctionMode):
             values = values[:1]  # takes the shape of the second
         floating = tensor.is_floating_point() or tensor.is_complex()
         node = Node(name, self._operations, values, floating=floating)
-        node.data = is_weighted(name) or any(source.data for source in values)
-        node.learned = not node.data and any(source.learned for source in values)
+        # A layer's result is data even if it works on constants.
+        learned = any(source.learned for source in values)
+        node.data = any(source.data for source in values) or (learned and is_weighted(name))
+        node.learned = learned and not node.data
+        node.trained = node.learned and name != DETACH and any(each.trained for each in values)
+        node.shape = tuple(tensor.shape)
         node.running = tuple(running.module for running in self.stack)
         self.nodes.append(node)
         self.origins.bind(tensor, node)
@@ -183,6 +227,21 @@ class Recorder(TorchFunctionMode):
             self._operations += 1
             for tensor in unseen:
                 self._add_node(type(module).__name__, sources, tensor)
+
+
+def _summed(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, ...]:
+    """The dimensions that a sum or a mean of the first argument adds up; none for other
+    operations.
+    """
+    if name not in AVERAGES or not args or not isinstance(args[0], Tensor):
+        return ()
+    dims = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else None))
+    if isinstance(dims, int):
+        dims = (dims,)
+    every = range(args[0].dim())
+    if not isinstance(dims, (tuple, list)) or not dims:
+        return tuple(every)
+    return tuple(every[dim] for dim in dims if isinstance(dim, int))
 
 
 def _version(tensor: Tensor) -> int:

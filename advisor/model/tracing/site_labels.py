@@ -1,9 +1,11 @@
 """Which non-linearities are hidden activations: decided by what their results meet.
 
 `label` starts at the result of an activation and goes on, nearest operation first, through
-everything that is not learned. The rules are those of the table in docs/model.md, in its order:
+everything that is not learned; only what a training changes is learned, and what comes before that.
+The rules are those of the table in docs/model.md, in its order:
 
 - nothing learned comes before a hand-written function: `_prepares_input`
+- a division by its own sum: `is_normalized`
 - a learned operation: `_meets_learned`
 - a softmax: `_meets_softmax`
 - a matrix product with another branch: `_meets_matrix_product`
@@ -16,7 +18,7 @@ activations are swapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -25,7 +27,10 @@ from typing import NamedTuple
 from advisor.model.anatomy import COMPOSITE, GATE, HIDDEN, LABELS, OUTPUT, SCORE
 from advisor.model.tracing.elementwise import saturates
 from advisor.model.tracing.graph import Node, downstream, upstream
+from advisor.model.tracing.learned_sums import scaled_products
+from advisor.model.tracing.normalizing import is_normalized
 from advisor.model.tracing.operations import (
+    DETACH,
     MATRIX_PRODUCTS,
     NOISE,
     PRODUCTS,
@@ -35,6 +40,8 @@ from advisor.model.tracing.operations import (
     is_learned,
     is_shape,
     is_softmax,
+    is_trained,
+    scales,
 )
 
 
@@ -45,8 +52,16 @@ class SiteLabel(NamedTuple):
     reason: str
 
 
+_ON_CONSTANTS = SiteLabel(COMPOSITE, "It works on constants or parameters, and on no signal.")
 _PREPARES = SiteLabel(
     COMPOSITE, "Nothing learned precedes it: a hand-written function that prepares the input."
+)
+_PREPARES_SCALED = SiteLabel(
+    COMPOSITE,
+    "Only a learned scale or shift precedes it: a hand-written function that prepares the input.",
+)
+_PREPARES_DETACHED = SiteLabel(
+    COMPOSITE, "Its input is detached, so that nothing before this hand-written function learns."
 )
 _INLINE = SiteLabel(COMPOSITE, "It is multiplied with its own input: an activation written inline.")
 _SCALES_NOISE = SiteLabel(GATE, "It scales random noise, as a standard deviation does.")
@@ -54,6 +69,7 @@ _BOUNDED = SiteLabel(GATE, "It is bounded and its output multiplies another bran
 # This one decides only where the activation is used for nothing else: the product of two ordinary
 # branches is met by many activations that are also used as such.
 _MULTIPLIED = SiteLabel(GATE, "Its output is multiplied with another branch.")
+_NORMALIZES = SiteLabel(GATE, "It is bounded, and what it weighs is divided by the sum of it.")
 _LAST = SiteLabel(OUTPUT, "Nothing learned follows it.")
 
 # Which operands are multiplied with which, in products of more than two.
@@ -65,14 +81,24 @@ _FACTORS = {
 
 @dataclass
 class _Signal:
-    """What an activation call puts out, and where that goes."""
+    """What an activation call puts out, and where that goes.
+
+    Arguments:
+        node: the last operation of the call.
+        trained_after: what comes before a trained operation, and these operations themselves.
+    """
 
     node: Node
+    trained_after: Collection[Node]
+
+    def passes(self, node: Node) -> bool:
+        """Whether it goes on through an operation: nothing is learned there, or later."""
+        return carries(node) or (node.floating and node not in self.trained_after)
 
     @cached_property
     def carried(self) -> set[Node]:
         """Nodes that it reaches unlearned, itself among them."""
-        return {self.node, *downstream(self.node, carries)}
+        return {self.node, *downstream(self.node, self.passes)}
 
     @cached_property
     def reached(self) -> set[Node]:
@@ -95,13 +121,28 @@ class _Signal:
         return self.bounded and self.node.call is not None and self.node.call.values[0] >= 0
 
 
-def label(node: Node) -> SiteLabel:
-    """The label of one activation call."""
-    if _prepares_input(node):
-        return _PREPARES
-    signal = _Signal(node)
+def trained_after(nodes: Iterable[Node]) -> set[Node]:
+    """The trained operations among these nodes, and all that their operands are computed from."""
+    trained = [node for node in nodes if is_trained(node) or scaled_products(node)]
+    return {*trained, *upstream(Node("end", -1, trained), lambda node: node.floating)}
+
+
+def label(node: Node, trained_after: Collection[Node]) -> SiteLabel:
+    """The label of one activation call, given what comes before a trained operation."""
+    if not node.data:
+        return _ON_CONSTANTS
+    prepares = _prepares_input(node)
+    if prepares is not None:
+        return prepares
+    signal = _Signal(node, trained_after)
+    normalizes = signal.weighs and is_normalized(node)
+    return _NORMALIZES if normalizes else _found_behind(signal)
+
+
+def _found_behind(signal: _Signal) -> SiteLabel:
+    """The label that follows from what the signal meets, nearest first."""
     nearest: dict[str, SiteLabel] = {}
-    for after in downstream(node, lambda later: carries(later) and not is_softmax(later)):
+    for after in downstream(signal.node, lambda later: _goes_on(signal, later)):
         met = _meets(signal, after)
         if met is None:
             continue
@@ -110,7 +151,7 @@ def label(node: Node) -> SiteLabel:
         if met.name in (GATE, COMPOSITE):
             return met
         nearest.setdefault(met.name, met)
-    return nearest.get(HIDDEN) or nearest.get(SCORE) or _LAST
+    return nearest.get(HIDDEN) or nearest.get(SCORE) or _last(signal)
 
 
 def strictest(labels: Iterable[str]) -> str:
@@ -121,11 +162,50 @@ def strictest(labels: Iterable[str]) -> str:
 # ---------------------------------------------------------------- the rules
 
 
-def _prepares_input(node: Node) -> bool:
-    """Whether this is a hand-written function that works on inputs before any layer does."""
+def _prepares_input(node: Node) -> SiteLabel | None:
+    """What is said of a hand-written function that works on inputs before any layer does, or on
+    what layers cannot learn from.
+    """
     if node.call is None or not node.call.custom:
-        return False
-    return not any(is_learned(before) for before in upstream(node, lambda _: True))
+        return None
+    if any(is_learned(earlier) for earlier in _before(node)):
+        return None
+    if any(is_learned(earlier) for earlier in upstream(node, lambda _: True)):
+        return _PREPARES_DETACHED
+    return _PREPARES_SCALED if any(each.trained for each in _before(node)) else _PREPARES
+
+
+def _before(node: Node) -> Iterator[Node]:
+    """What a gradient goes back to from a node."""
+    return upstream(node, lambda earlier: earlier.name != DETACH)
+
+
+def _goes_on(signal: _Signal, later: Node) -> bool:
+    """Whether what comes behind an operation may still decide about the signal."""
+    return signal.passes(later) and not is_softmax(later) and not _is_summed(signal, later)
+
+
+def _is_summed(signal: _Signal, after: Node) -> bool:
+    """Whether an operation sums the signal with trained weights."""
+    return any(product in signal.carried for product in scaled_products(after))
+
+
+def _last(signal: _Signal) -> SiteLabel:
+    """What is said of a signal that meets nothing which decides."""
+    if not signal.carried.isdisjoint(signal.trained_after):
+        return _LAST
+    behind = signal.carried - {signal.node}
+    scaled = [after for after in behind if scales(after)]
+    fixed = [after for after in behind if is_learned(after)]
+    if scaled:
+        first = min(scaled, key=lambda after: after.operation)
+        return SiteLabel(OUTPUT, f"Only a learned scale or shift follows it ({describe(first)}).")
+    if fixed:
+        first = min(fixed, key=lambda after: after.operation)
+        return SiteLabel(
+            OUTPUT, f"Only weights that are not trained follow it ({describe(first)})."
+        )
+    return _LAST
 
 
 def _meets(signal: _Signal, after: Node) -> SiteLabel | None:
@@ -139,10 +219,17 @@ def _meets(signal: _Signal, after: Node) -> SiteLabel | None:
     return None
 
 
-def _meets_learned(_signal: _Signal, after: Node) -> SiteLabel | None:
-    if not is_learned(after):
-        return None
-    return SiteLabel(HIDDEN, f"Its output reaches a learned operation ({describe(after)}).")
+def _meets_learned(signal: _Signal, after: Node) -> SiteLabel | None:
+    where = describe(after)
+    if is_trained(after):
+        return SiteLabel(HIDDEN, f"Its output reaches a learned operation ({where}).")
+    if is_learned(after) and after in signal.trained_after:
+        return SiteLabel(
+            HIDDEN, f"Its output reaches a learned operation behind weights that stay ({where})."
+        )
+    if _is_summed(signal, after):
+        return SiteLabel(HIDDEN, f"Its output is summed with learned weights ({where}).")
+    return None
 
 
 def _meets_softmax(_signal: _Signal, after: Node) -> SiteLabel | None:
@@ -183,8 +270,10 @@ def _meets_product(signal: _Signal, after: Node) -> SiteLabel | None:
 
 def _is_used_elsewhere(signal: _Signal) -> bool:
     """Whether an activation also reaches a learned operation past all that the rules are about."""
-    past = downstream(signal.node, lambda node: carries(node) and _meets(signal, node) is None)
-    return any(after.floating and is_learned(after) for after in past)
+    past = downstream(
+        signal.node, lambda node: signal.passes(node) and _meets(signal, node) is None
+    )
+    return any(after.floating and _meets_learned(signal, after) for after in past)
 
 
 # ---------------------------------------------------------------- what the rules ask

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from advisor.model.anatomy import Site
 from advisor.model.tracing.graph import Call, Graph, Node, upstream
-from advisor.model.tracing.site_labels import SiteLabel, label, strictest
+from advisor.model.tracing.site_labels import SiteLabel, label, strictest, trained_after
 
 
 def sites_of(graph: Graph) -> dict[Call, Site]:
@@ -14,9 +14,10 @@ def sites_of(graph: Graph) -> dict[Call, Site]:
     seen as its calls, where they can be reached.
     """
     labels: dict[Call, SiteLabel] = {}
+    before_trained = trained_after(graph.nodes)
     for node in graph.nodes:
         if node.call is not None:
-            labels[node.call] = label(node)
+            labels[node.call] = label(node, before_trained)
 
     dropped = _dropped(graph)
     sites: dict[Call, Site] = {}
@@ -35,14 +36,14 @@ def sites_of(graph: Graph) -> dict[Call, Site]:
 
 
 def _dropped(graph: Graph) -> set[Call]:
-    """Calls whose results the model throws away, as the last turn of a loop may: they say nothing
-    about their site.
+    """Calls that say nothing about their site: those whose results the model throws away, as the
+    last turn of a loop may, and those on constants, as its first turn may.
     """
     end = Node("output", -1, graph.outputs)
     used = set(upstream(end, lambda _: True))
     dropped = set()
     for node in graph.nodes:
-        if node.call is not None and node not in used:
+        if node.call is not None and (node not in used or not node.data):
             dropped.add(node.call)
     return dropped
 

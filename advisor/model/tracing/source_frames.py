@@ -122,7 +122,7 @@ def replay(frame: FrameType) -> tuple[Callable[[Tensor], Any], Tensor] | None:
     """
     code, values = frame.f_code, frame.f_locals
     if code is _APPLY:
-        return _with_one_tensor(values["cls"].apply, list(values["args"]))
+        return with_one_tensor(values["cls"].apply, list(values["args"]))
     if code.co_flags & _NOT_PLAIN or code.co_kwonlyargcount:
         return None
     names = code.co_varnames[: code.co_argcount]
@@ -130,10 +130,18 @@ def replay(frame: FrameType) -> tuple[Callable[[Tensor], Any], Tensor] | None:
         return None
     cells = tuple(CellType(values[name]) for name in code.co_freevars)
     function = FunctionType(code, frame.f_globals, code.co_name, None, cells)
-    return _with_one_tensor(function, [values[name] for name in names])
+    return with_one_tensor(function, [values[name] for name in names])
 
 
-def _with_one_tensor(
+def held_by(frame: FrameType) -> list[object]:
+    """What a function that runs in a frame is given besides tensors, and may change."""
+    code, values = frame.f_code, frame.f_locals
+    names = (*code.co_varnames[: code.co_argcount], *code.co_freevars)
+    given = [values[name] for name in names if name in values]
+    return [value for value in given if not isinstance(value, Tensor)]
+
+
+def with_one_tensor(
     function: Callable[..., Any], arguments: list[Any]
 ) -> tuple[Callable[[Tensor], Any], Tensor] | None:
     """A function with all arguments but its only tensor filled in, and that tensor."""

@@ -103,6 +103,11 @@ def kind_of_function(function: Any) -> str | None:
         return None
 
 
+def is_kind(name: str) -> bool:
+    """Whether this is torch's name of an activation, in any spelling."""
+    return plain(name) in _spellings()
+
+
 def class_of(function: Any) -> type[nn.Module] | None:
     """The class of torch that computes the same activation as a function of torch, or None."""
     kind = kind_of_function(function)

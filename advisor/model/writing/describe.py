@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
@@ -138,7 +138,7 @@ def describe(activation: Activation, state: Mapping[str, Tensor]) -> Description
         description = _describe_module(activation, state)
     else:
         description = _describe_function(activation)
-    if description is None or not _is_faithful(description, activation):
+    if description is None or not _is_faithful(description, activation, state):
         return None
     return description
 
@@ -218,15 +218,20 @@ def _is_plain(value: Any) -> bool:
 # ---------------------------------------------------------------- checking
 
 
-def _is_faithful(description: Description, activation: Any) -> bool:
-    """Whether what is built from a description does the same as the activation itself."""
+def _is_faithful(description: Description, activation: Any, own: Collection[str]) -> bool:
+    """Whether what is built from a description does the same as the activation itself, whose `own`
+    state leaves out what it keeps of the one before.
+    """
     try:
         rebuilt = description.build()
     except InputError:
         return False
     if not isinstance(activation, nn.Module):
         return True
-    state = activation.state_dict()
+    present = copy.deepcopy(activation)
+    for name in set(present._buffers) - set(own):
+        del present._buffers[name]
+    state = present.state_dict()
     if rebuilt.state_dict().keys() != state.keys():
         return False
     for tensor in state.values():
@@ -234,10 +239,7 @@ def _is_faithful(description: Description, activation: Any) -> bool:
     rebuilt.load_state_dict(state)
 
     # Dropout and the like do something else in training.
-    for training in (True, False):
-        if not _agree(copy.deepcopy(activation).train(training), rebuilt.train(training)):
-            return False
-    return True
+    return all(_agree(present.train(mode), rebuilt.train(mode)) for mode in (True, False))
 
 
 def _agree(one: nn.Module, two: nn.Module) -> bool:

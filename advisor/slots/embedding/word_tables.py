@@ -12,6 +12,7 @@ from advisor.model import Table
 from advisor.model.nested_values import named_tensors
 from advisor.slots.embedding.lookups import Lookups, looked_up_in_all_rows, texts
 from advisor.slots.forward import forward, quiet
+from advisor.slots.sentences import LOADED
 from advisor.training.run import Run
 
 FEWEST = 8
@@ -87,7 +88,8 @@ def word_tables(run: Run) -> tuple[list[WordTable], list[tuple[str, str]]]:
     skipped = []
     for table in run.anatomy.tables:
         weight_id = id(table.module.weight)
-        why = _why_not(table, inputs, looked_up.get(weight_id, []))
+        why = LOADED if run.is_loaded(table.module) else None
+        why = why or _why_not(table, inputs, looked_up.get(weight_id, []))
         if why:
             skipped.append((table.name, why))
             continue

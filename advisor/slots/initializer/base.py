@@ -19,7 +19,7 @@ from advisor.slots.initializer.blocks import Fans, blocks, reset_biases
 from advisor.slots.initializer.initial_weights import is_zero, own_start
 from advisor.slots.initializer.visiting import Visit, visiting_hook
 from advisor.slots.layer_weight import editing, frozen, refusal, sources, weight_of
-from advisor.slots.sentences import NAMES, count, grouped
+from advisor.slots.sentences import LOADED, NAMES, count, grouped
 from advisor.technique import Technique
 from advisor.training.run import Run
 
@@ -237,7 +237,7 @@ class Initializer(Technique):
         owners = {id(table.module.weight): f"tied to {table.name}" for table in run.anatomy.tables}
         for layer in run.anatomy.layers:
             weights = [id(parameter) for parameter in sources(layer).values()]
-            why = _why_not(layer)
+            why = _why_not(layer) or (LOADED if run.is_loaded(layer.module) else None)
             for weight in weights:
                 why = why or owners.get(weight)
             why = why or self.refuses(layer)

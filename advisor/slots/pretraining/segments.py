@@ -13,6 +13,7 @@ from advisor.model.tracing.elementwise import saturates, value_range
 from advisor.slots.layer_weight import frozen
 from advisor.slots.operations import Operation
 from advisor.slots.pretraining.uses import first_uses, input_weight
+from advisor.slots.sentences import LOADED
 from advisor.training.run import EXAMPLE_ROWS, Run
 
 KINDS = ("linear", "conv", "conv_transpose")
@@ -120,7 +121,9 @@ def segments(
     """
     # The model runs once, and only with layers that the trace does not rule out.
     layers = [layer for layer in run.anatomy.layers if layer.kind in kinds]
-    why_not = {layer.name: _why_not(layer) for layer in layers}
+    why_not = {}
+    for layer in layers:
+        why_not[layer.name] = _why_not(layer) or (LOADED if run.is_loaded(layer.module) else None)
     uses = first_uses(run, [layer for layer in layers if why_not[layer.name] is None])
     usable, skipped = [], []
     for layer in layers:
