@@ -127,14 +127,15 @@ def test_a_trial_without_the_technique_is_one_that_was_not_tried_before(tuned):
 
 def test_a_technique_that_never_changes_anything_is_told_identical_and_is_in_no_arm(tuned):
     answer, rows = tuned("effects")
-    told = {(row.slot, row.technique): row for row in answer.techniques}
+    told = {(row.slot, row.technique): row for row in answer.isolation}
     assert told["third", "hollow"].identical
     assert told["third", "hollow"].best is None
     assert not told["second", "shy"].identical
-    labels = [arm.label for arm in answer.alternatives]
-    assert not any("hollow" in label for label in labels)
-    assert not any("marks" in label and "shy" in label for label in labels)
-    (alone,) = [row for row in answer.cut if row.arm == "third=hollow"]
+    confirmed = [arm.choices for arm in answer.alternatives]
+    assert confirmed
+    assert not any(arm["third"] == "hollow" for arm in confirmed)
+    assert not any((arm["first"], arm["second"]) == ("marks", "shy") for arm in confirmed)
+    (alone,) = [row for row in answer.pruned if row.arm == "third=hollow"]
     assert alone.why == "third hollow changed nothing (scaled 1 layer)"
     assert (alone.ended, alone.epochs) == ("no_effect", 0)
 
@@ -143,7 +144,7 @@ def test_where_nothing_has_an_effect_the_answer_says_identical(tuned):
     only = {"first": [], "second": [], "third": ["hollow"]}
     answer, rows = tuned("hollow", trials=5, only=only)
     assert answer.verdict == "keep"
-    assert "third hollow: identical to your model" in answer.because[0]
+    assert "third hollow: identical to your model" in answer.reasons[0]
     trained = [row for row in rows.values() if row["params"].get("third", 0) > 0 and row["value"]]
     assert not trained
 

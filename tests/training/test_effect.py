@@ -63,7 +63,7 @@ CHANGES = {
     "a number of its file": lambda run: globals().update(SLOPE=0.3),
     "the loss": lambda run: setattr(run, "loss", functools.partial(smoothed, loss=run.loss)),
     "the optimizer": lambda run: setattr(run, "optimizer", lambda *given: None),
-    "the data": lambda run: setattr(run, "data", copy.copy(run.data)),
+    "the data": lambda run: setattr(run, "data", other_rows(run.data)),
     "a row": lambda run: run.data.train.inputs[0].mul_(2),
     "what is not decayed": lambda run: run.undecayed.append(run.model.first.weight),
     "what trains later": lambda run: run.later.append((run.model.first.weight, 0.5)),
@@ -71,11 +71,21 @@ CHANGES = {
 NOTHING = {
     "nothing": lambda run: None,
     "equal weights": lambda run: run.model.first.weight.copy_(run.model.first.weight.clone()),
+    "the same rows in another object": lambda run: setattr(run, "data", copy.copy(run.data)),
     "a trace": lambda run: run.changed() or run.anatomy,
     "a measurement": lambda run: measured(run),
     "what it costs": lambda run: run.costs.update(looking=1.0),
     "a draw": lambda run: torch.randn(3, generator=run.generator),
 }
+
+
+def other_rows(data):
+    """The data with the inputs of its training rows in other memory."""
+    train = copy.copy(data.train)
+    object.__setattr__(train, "inputs", [each.clone() for each in train.inputs])
+    data = copy.copy(data)
+    object.__setattr__(data, "train", train)
+    return data
 
 
 def measured(run):
