@@ -54,7 +54,7 @@ def state_of(run: Run) -> list[object]:
     Weights, buffers, modules, hooks, functions and the values that they hold count by content; the
     data, which all runs share, by identity. What a run has cost is left out.
     """
-    reader = _Reader()
+    reader = _StateReader()
     reader.read(run.data, shared=True)
     own = (run.model, run.loss, run.optimizer, run.undecayed, run.later, run.seed, run.device)
     for part in (*own, run.objective):
@@ -63,7 +63,7 @@ def state_of(run: Run) -> list[object]:
     return reader.tokens
 
 
-class _Reader:
+class _StateReader:
     """Reads objects and all that they hold, each once, into a list of tokens."""
 
     def __init__(self) -> None:

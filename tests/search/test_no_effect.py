@@ -110,7 +110,7 @@ def has_both(row):
 
 
 def test_no_trial_is_trained_with_a_technique_that_changes_nothing(tuned):
-    answer, rows = tuned("effects")
+    _, rows = tuned("effects")
     taken = [row for row in rows.values() if "shy" in row.get("no_effect", "")]
     assert taken
     assert not any(has_both(row) for row in rows.values())
@@ -126,7 +126,7 @@ def test_a_trial_without_the_technique_is_one_that_was_not_tried_before(tuned):
 
 
 def test_a_technique_that_never_changes_anything_is_told_identical_and_is_in_no_arm(tuned):
-    answer, rows = tuned("effects")
+    answer, _ = tuned("effects")
     told = {(row.slot, row.technique): row for row in answer.isolation}
     assert told["third", "hollow"].identical
     assert told["third", "hollow"].best is None
