@@ -37,6 +37,8 @@ _HOME = {
     "Learnt": "advisor.slots.pretraining.base",
     "Embedding": "advisor.slots.embedding.base",
     "Recommendation": "advisor.verdict.recommendation",
+    "Comparison": "advisor.comparing.comparison",
+    "compare": "advisor.api.compare",
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "recommendation": "advisor.api.tune",
@@ -68,14 +70,18 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "Learnt",
     "Embedding",
     "Recommendation",
+    "Comparison",
+    "compare",
     "diagnose",
     "tune",
     "recommendation",
 ]
 
 if TYPE_CHECKING:
+    from advisor.api.compare import compare
     from advisor.api.diagnose import diagnose
     from advisor.api.tune import recommendation, tune
+    from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl

@@ -58,11 +58,13 @@ ARROWS = {
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store study technique training "
     "user_code work",
-    "api": "content diagnosis errors model randomness readable search store study training user_code "
+    "comparing": "content diagnosis errors loading model randomness record search store training user_code "
+    "verdict work",
+    "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "
     "values verdict work",
-    "report": "api diagnosis errors host model randomness readable "
+    "report": "api comparing diagnosis errors host model randomness readable "
     "search slots space store streams technique training values verdict",
-    "cli": "api errors host loading report space store streams study technique testing user_code "
+    "cli": "api comparing errors host loading report space store streams study technique testing user_code "
     "values verdict work",
     "testing": "data diagnosis errors host model randomness slots space study technique training",
 }

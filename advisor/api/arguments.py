@@ -44,6 +44,8 @@ RULES = (
     Rule("storage", is_path, "the URL or path of a database"),
     Rule("device", is_text, "the name of a torch device, such as 'cpu'", is_optional=False),
     Rule("plugins", are_texts, "a list of plugin files", is_optional=False),
+    Rule("tune", lambda value: is_whole(value, 1), "a whole number of learning rates, at least 1"),
+    Rule("seeds", lambda value: is_whole(value, 3), "a whole number of pairs, at least 3"),
     Rule("on", callable, "a function of an event", is_optional=False),
 )
 """What each argument may be."""

@@ -33,6 +33,7 @@ from advisor.user_code import interrupts_told_apart, kept_from_exiting
 
 COMMANDS = {
     "tune": "search, confirm, recommend; resumes where it stopped",
+    "compare": "two or more models in pairs on fresh seeds, without a search",
     "diagnose": "what the model is made of, what is wrong, what fits; no search",
     "show": "a study's recommendation again, from the database",
     "report": "a study's recommendation as a page with plots of its evidence",
@@ -182,7 +183,7 @@ def words_after(number: int) -> str:
 
 def resume_line() -> str:
     """The command that goes on, where that is a thing to say of this command, in two lines."""
-    if sys.argv[1:2] != ["tune"]:
+    if sys.argv[1:2] not in (["tune"], ["compare"]):
         return ""
     same = shlex.join([*program(), *sys.argv[1:]])
     text = f"The same command goes on where it stopped:\n  {fit_to_show(same)}\n"

@@ -35,7 +35,7 @@ def grouped(name: str, kind: type, options: Sequence[Option]) -> Option:
 
     Arguments:
         name: the command's argument for the value.
-        kind: a dataclass with a field for each option.
+        kind: a dataclass with a field for each option; it is None without its option.
         options: in the order of the help.
     """
     names = [field.name for field in fields(kind)]
@@ -46,7 +46,7 @@ def grouped(name: str, kind: type, options: Sequence[Option]) -> Option:
         @functools.wraps(command)
         def with_group(**values: Any) -> Any:
             """Run the command with its options as one value."""
-            group = {each: values.pop(each) for each in names}
+            group = {each: values.pop(each, None) for each in names}
             return command(**values, **{name: kind(**group)})
 
         # Decorators apply from the last to the first.

@@ -9,7 +9,7 @@ import click
 
 from advisor.cli.options import as_json, storage
 from advisor.store.location import storage_url
-from advisor.store.recommendations import last_recommendation
+from advisor.store.recommendations import last_comparison, last_recommendation
 from advisor.streams import say_exactly, say_json, tell
 
 
@@ -40,9 +40,13 @@ def command(
     files: tuple[str, ...],
     trust: bool,
 ) -> None:
-    """Show a study's recommendation; without a name, the latest one."""
+    """Show a study's recommendation, or a comparison; without a name, the latest one."""
     # The text in the database is the answer as it was given; it is not made anew.
     url = storage_url(storage)
+    compared = None if diff else last_comparison(url, study or None)
+    if compared is not None:
+        show_compared(compared, as_json)
+        return
     text = last_recommendation(url, study or None)
     if diff:
         from advisor.verdict.recommendation import Recommendation
@@ -55,6 +59,17 @@ def command(
         from advisor.verdict.recommendation import Recommendation
 
         show_recommendation(Recommendation.from_json(text))
+
+
+def show_compared(text: str, as_json: bool) -> None:
+    """Print a comparison from its JSON."""
+    if as_json:
+        say_json(text)
+        return
+    from advisor.comparing.comparison import Comparison
+    from advisor.report.comparison_text import show_comparison
+
+    show_comparison(Comparison.from_json(text))
 
 
 def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:

@@ -20,9 +20,10 @@ from advisor.study import setting_faults
 if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
 
-OPTIONS = (
+STUDY = click.argument("study", required=False, metavar="[STUDY.py]")
+"""The study file, where the task is not described by options."""
+DESCRIPTIONS = (
     # What is studied.
-    click.argument("study", required=False, metavar="[STUDY.py]"),
     click.option(
         "--model",
         metavar="FILE:NAME",
@@ -107,7 +108,7 @@ OPTIONS = (
     plugin,
     without,
 )
-"""The options that describe a task, as the help lists them. `TaskOptions` has a field for each."""
+"""The options that describe a task, as the help lists them."""
 NAMES = {"kind": "task", "definitions_only": "definitions-only"}
 """Options that are called otherwise than their values."""
 
@@ -181,7 +182,7 @@ class TaskOptions:
         }
 
 
-task_options = grouped("task", TaskOptions, OPTIONS)
+task_options = grouped("task", TaskOptions, (STUDY, *DESCRIPTIONS))
 """Adds the options that describe a task to a command, which gets them as `task`."""
 
 

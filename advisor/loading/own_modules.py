@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -118,6 +119,55 @@ def imports_noted(folders: Sequence[Path]) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+@dataclass
+class Surroundings:
+    """What one study's code finds by name, where a process has several studies open.
+
+    Two studies may each have a `layers.py` that they import while they run.
+
+    Attributes:
+        folder: the current one of the study.
+        own: folders whose modules are the study's.
+        modules: its own modules, by their names.
+        path: where it imports from; None before it was entered.
+    """
+
+    folder: Path
+    own: Sequence[Path]
+    modules: dict[str, ModuleType] = field(default_factory=dict)
+    path: list[str] | None = None
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """While this is open, names are looked up as in the study; afterwards as before."""
+        modules, path, folder = own_modules(), sys.path[:], Path.cwd()
+        self._set(self.modules, self.path or path, self.folder)
+        try:
+            with imports_noted(self.own):
+                yield
+        finally:
+            # What was imported meanwhile is the study's.
+            self.modules, self.path = own_modules(), sys.path[:]
+            self._set(modules, path, folder)
+
+    @staticmethod
+    def _set(modules: dict[str, ModuleType], path: list[str], folder: Path) -> None:
+        for name in own_modules():
+            del sys.modules[name]
+        sys.modules.update(modules)
+        sys.path[:] = path
+        os.chdir(folder)
+
+
+def own_modules() -> dict[str, ModuleType]:
+    """The modules that advisor has run and that are current, by their names."""
+    modules = {}
+    for module, source in list(_loaded_sources.items()):
+        if sys.modules.get(source.name) is module:
+            modules[source.name] = module
+    return modules
 
 
 class _OwnModuleFinder(MetaPathFinder):

@@ -94,6 +94,8 @@ class Database:
         studies = sa.select(tables.STUDIES.c.study_id).where(tables.STUDIES.c.study_name == study)
         with self.engine.begin() as connection:
             for table in tables.METADATA.sorted_tables:
+                if "study" not in table.c:
+                    continue  # verdicts count also when their study is gone
                 connection.execute(table.delete().where(table.c.study == study))
 
             # What belongs to a trial goes before the trial, and trials before the study.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from advisor.errors import InputError, listing, near
 from advisor.store.location import shown
 from advisor.store.query import read
@@ -13,8 +15,19 @@ LAST_OF_STUDY = (
     "SELECT study, json FROM advisor_recommendations WHERE study = ? ORDER BY created DESC LIMIT 1"
 )
 """The query for the last recommendation of one study."""
+LAST_COMPARISON = (
+    "SELECT study, json, answered FROM advisor_comparisons WHERE json IS NOT NULL "
+    "ORDER BY answered DESC LIMIT 1"
+)
+"""The query for the last answer of all comparisons."""
+COMPARISON = "SELECT study, json, answered FROM advisor_comparisons WHERE study = ?"
+"""The query for one comparison."""
+LAST_TIME = "SELECT MAX(created) FROM advisor_recommendations"
+"""The query for when the last recommendation was given."""
 NAMES = "SELECT study FROM advisor_plans"
 """The query for the names of all studies."""
+COMPARED = "SELECT study FROM advisor_comparisons"
+"""The query for the names of all comparisons."""
 
 
 def last_recommendation(url: str, study: str | None) -> str:
@@ -42,6 +55,42 @@ def last_recommendation(url: str, study: str | None) -> str:
     return str(text)
 
 
+def last_comparison(url: str, name: str | None) -> str | None:
+    """The JSON of a comparison, as it was written; None where a study is meant.
+
+    Arguments:
+        url: of the database.
+        name: of the comparison; None for the last one, if nothing was recommended after it.
+
+    Raises:
+        InputError: the comparison has no answer yet, or it is damaged.
+    """
+    rows = compared(url, LAST_COMPARISON) if name is None else compared(url, COMPARISON, (name,))
+    if not rows:
+        return None
+    study, text, answered = rows[0]
+    if text is None:
+        raise InputError(
+            f"Comparison {study!r} has no answer yet; the command that began it goes on."
+        )
+    if name is None:
+        _, [(recommended,)] = read(url, LAST_TIME)
+        if recommended is not None and str(recommended) > str(answered):
+            return None
+    with read_back(str(study), "comparison", version_in(text)):
+        json_object(text)
+    return str(text)
+
+
+def compared(url: str, sql: str, params: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+    """Rows of the table of comparisons, which a database of an older version does not have."""
+    try:
+        _, rows = read(url, sql, params)
+    except InputError:  # what else is wrong with the database is said where studies are read
+        return []
+    return rows
+
+
 def not_there(what: str, study: str, url: str) -> InputError:
     """The error about something that is missing in a database, with the studies that are there.
 
@@ -57,6 +106,6 @@ def not_there(what: str, study: str, url: str) -> InputError:
 
 
 def study_names(url: str) -> list[str]:
-    """The names of the studies in a database."""
+    """The names of the studies and comparisons in a database."""
     _, rows = read(url, NAMES)
-    return [str(name) for (name,) in rows]
+    return [str(name) for (name,) in [*rows, *compared(url, COMPARED)]]

@@ -27,6 +27,7 @@ from advisor.store.tables import (
     STUDIES,
     TRIALS,
     VALUES,
+    comparisons,
     confirmations,
     costs,
     curves,
@@ -106,13 +107,16 @@ class StudyRecords:
             ref: the reference of the study as JSON, or None where it means nothing elsewhere.
 
         Raises:
-            InputError: the database has an Optuna study of this name.
+            InputError: the database has an Optuna study, or a comparison, of this name.
         """
         if self.name in optuna.get_all_study_names(self._storage):
             raise InputError(
                 f"The database {shown(self._url)} has an Optuna study {self.name!r} that is not "
                 "advisor's; use --name."
             )
+        compared = sa.select(comparisons.c.study).where(comparisons.c.study == self.name)
+        if self._first(compared) is not None:
+            raise InputError(f"The database has a comparison {self.name!r}; use another --name.")
         row = {
             "study": self.name,
             "created": now(),

@@ -62,6 +62,29 @@ recommendations = sa.Table(
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("json", sa.Text, nullable=False),
 )
+comparisons = sa.Table(
+    "advisor_comparisons",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("created", sa.DateTime, nullable=False),
+    sa.Column("metric", sa.String(64), nullable=False),
+    sa.Column("direction", sa.String(16), nullable=False),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False, default=0.0),
+    sa.Column("answered", sa.DateTime),
+    sa.Column("verdict", sa.String(16)),
+    sa.Column("evidence", sa.String(16)),
+    sa.Column("json", sa.Text),
+)
+verdicts = sa.Table(
+    "advisor_verdicts",
+    METADATA,
+    sa.Column("rows", sa.String(64), primary_key=True),
+    sa.Column("question", sa.String(64), primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("name", NAME, nullable=False),
+    sa.Column("created", sa.DateTime, nullable=False),
+)
 deaths = sa.Table(
     "advisor_deaths",
     METADATA,

@@ -98,6 +98,31 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "why": "how the last one died",
         },
     ),
+    "advisor_comparisons": (
+        "one row per comparison, whose trainings are in advisor_confirmations under its name",
+        {
+            "study": "name of the comparison",
+            "created": "when it began (UTC)",
+            "metric": "what score measures",
+            "direction": "maximize or minimize",
+            "plan": "what is compared, as JSON",
+            "seconds": "time spent",
+            "answered": "when it was answered (UTC); NULL until then",
+            "verdict": "change, keep or undecided; NULL until there is an answer",
+            "evidence": "better, worse, equivalent, not_better or open",
+            "json": "the whole answer, as advisor show --json prints it",
+        },
+    ),
+    "advisor_verdicts": (
+        "one row per verdict that some rows have given; it stays when its study is deleted",
+        {
+            "rows": "digest of the rows that may be measured",
+            "question": "digest of what was asked; asked again it is the same verdict",
+            "place": "the how-manieth verdict of these rows it is, from 1",
+            "name": "name of the study or comparison",
+            "created": "when (UTC)",
+        },
+    ),
     "advisor_recommendations": (
         "one row per recommendation that was given; the last one counts",
         {

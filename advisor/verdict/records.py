@@ -22,6 +22,21 @@ class Verdict(StrEnum):
     """Another arm may be, and more seeds or more rows would tell."""
 
 
+class Evidence(StrEnum):
+    """What a comparison showed. The value is what JSON and the database keep."""
+
+    BETTER = "better"
+    """The gain is real, and at least the smallest that is worth having."""
+    WORSE = "worse"
+    """It loses."""
+    EQUIVALENT = "equivalent"
+    """The difference is smaller than any that is worth having."""
+    NOT_BETTER = "not_better"
+    """It does not gain what is worth having, and does not lose as much."""
+    OPEN = "open"
+    """None of these is shown."""
+
+
 # --- gains ----------------------------------------------------------------------------------------
 
 

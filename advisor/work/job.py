@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from advisor.content.study_content import ContentDigest
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
@@ -19,6 +21,7 @@ from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, evaluate, train
+from advisor.training.precise import make_precise
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.opened import check_device, explain_with_place, prepared_for
@@ -54,6 +57,8 @@ class Job:
         cache: folder of shared artefacts.
         test: file for the output on the test rows, which are scored at the end; None leaves them.
         device: a torch device.
+        precise: train in double precision, in which equal functions give equal numbers.
+        begin: values that the parameters begin with instead of their own draws, by name.
     """
 
     study: StudyRef
@@ -76,6 +81,8 @@ class Job:
     epochs: int | None = None
     name: str = "a training"
     seconds: float | None = None
+    precise: bool = False
+    begin: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,11 @@ def work(job: Job) -> Outcome:
     """
     outcome = Outcome()
     try:
-        prepared = prepared_for(job.study, job.device, job.opening_id, job.content)
-        check_device(prepared)
-        tell_begun()
         # The next job in this process must not notice what this one has set.
-        with settings_kept():
+        opening = prepared_for(job.study, job.device, job.opening_id, job.content)
+        with opening as prepared, settings_kept():
+            check_device(prepared)
+            tell_begun()
             train_into(outcome, job, prepared)
     except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
@@ -235,6 +242,9 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
         state = kept_file(job, job.load, job.from_epoch).read("cpu")
     if job.precheck and state is None:
         check_signal(outcome, run)
+
+    if job.precise:
+        make_precise(run, job.begin or {})
 
     # The losses of another loss function cannot be compared with those of the study's own.
     loss_was_replaced = run.loss is not prepared.objective.loss

@@ -1,11 +1,11 @@
-"""The one study that a process has open, for all jobs of its opening."""
+"""The studies that a process has open for one command: one, or the sides of a comparison."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,9 +13,13 @@ import torch
 import advisor
 from advisor.content.study_content import ContentDigest
 from advisor.errors import MachineError, explain
+from advisor.loading.own_modules import Surroundings
+from advisor.loading.paths import current_folder
+from advisor.loading.references import Reference
 from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
+from advisor.work.trust import code_named_by
 
 OWN_FOLDERS = ("site-packages", str(Path(advisor.__file__).parent))
 """Parts of the paths of files that are not the user's: a line of theirs explains less."""
@@ -31,11 +35,47 @@ OTHER_CONTENT = {
 }
 """What a worker says whose study is made of something else than the coordinator's, by its kind."""
 
-_prepared: list[Prepared] = []
-"""The one study that this process has open. A job of another opening replaces it."""
+
+@dataclass(frozen=True)
+class Opening:
+    """A study that is open in this process.
+
+    Attributes:
+        prepared: the study.
+        surroundings: what its code finds by name; None where it is the only study of its command.
+    """
+
+    prepared: Prepared
+    surroundings: Surroundings | None = None
+
+    @contextmanager
+    def entered(self) -> Iterator[Prepared]:
+        """While this is open, code of the study finds what is its own."""
+        if self.surroundings is None:
+            yield self.prepared
+            return
+        with self.surroundings.entered():
+            yield self.prepared
 
 
-def prepared_for(ref: StudyRef, device: str, opening_id: str, content: ContentDigest) -> Prepared:
+_openings: list[Opening] = []
+"""The studies of one command that this process has open. A job of another command closes them."""
+
+
+def side_id(command: str, place: int) -> str:
+    """The name of the opening of one of several studies that a command opens."""
+    return f"{command}.{place}"
+
+
+def command_of(opening_id: str) -> str:
+    """What all openings of one command begin with."""
+    return opening_id.partition(".")[0]
+
+
+@contextmanager
+def prepared_for(
+    ref: StudyRef, device: str, opening_id: str, content: ContentDigest
+) -> Iterator[Prepared]:
     """The study of a job, made of `content`; opened once in each process for each opening by a
     coordinator.
 
@@ -43,22 +83,50 @@ def prepared_for(ref: StudyRef, device: str, opening_id: str, content: ContentDi
     not the arm of the job that is at fault; and where it is made of something else.
     """
     try:
-        prepared = open_once(ref, device, opening_id)
+        opening = open_once(ref, device, opening_id)
     except user_faults() as problem:  # files of the user's may raise anything
         raise MachineError(
             "The study was opened when the command began, and a worker cannot open it again: "
             f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
         ) from problem
-    refuse_other_content(content, prepared.digest)
-    return prepared
+    refuse_other_content(content, opening.prepared.digest)
+    with opening.entered() as prepared:
+        yield prepared
 
 
-def open_once(ref: StudyRef, device: str, opening_id: str) -> Prepared:
-    """A study, which this process opens where the one that it has open is of another opening."""
-    if not _prepared or _prepared[0].opening_id != opening_id:
-        _prepared.clear()  # first, so that two studies never share the memory
-        _prepared.append(replace(prepare(ref, device), opening_id=opening_id))
-    return _prepared[0]
+def open_once(ref: StudyRef, device: str, opening_id: str) -> Opening:
+    """A study, which this process opens where it has not done so for this opening."""
+    for opening in _openings:
+        if opening.prepared.opening_id == opening_id:
+            return opening
+    # First, so that studies of two commands never share the memory.
+    command = command_of(opening_id)
+    _openings[:] = [each for each in _openings if command_of(each.prepared.opening_id) == command]
+    others = [each.prepared for each in _openings]
+    _openings.append(opened(ref, device, opening_id, others))
+    return _openings[-1]
+
+
+def opened(ref: StudyRef, device: str, opening_id: str, others: Sequence[Prepared] = ()) -> Opening:
+    """A study, opened anew; `others` are those that the command has open.
+
+    Raises `InputError` where its parts do not fit together.
+    """
+    if opening_id == command_of(opening_id):
+        return Opening(replace(prepare(ref, device), opening_id=opening_id))
+    # Each side of a comparison finds its own modules and files.
+    folder = current_folder() if ref.home is None else Path(ref.home)
+    around = Surroundings(folder, folders_of(ref, folder))
+    with around.entered():
+        prepared = prepare(ref, device, others)
+    return Opening(replace(prepared, opening_id=opening_id), around)
+
+
+def folders_of(ref: StudyRef, folder: Path) -> list[Path]:
+    """The folders whose modules are a study's own."""
+    named = [folder / Reference.parse(text).place for text in code_named_by(ref)]
+    parents = [place.resolve().parent for place in named if place.suffix == ".py"]
+    return list(dict.fromkeys([folder.resolve(), *parents]))
 
 
 def refuse_other_content(wanted: ContentDigest, found: ContentDigest) -> None:
@@ -84,15 +152,15 @@ def check_device(prepared: Prepared) -> None:
 
 
 @contextmanager
-def in_this_process(prepared: Prepared) -> Iterator[None]:
-    """Let jobs of this opening that run in this process use what it has prepared already."""
+def in_this_process(*studies: Prepared | Opening) -> Iterator[None]:
+    """Let jobs of these studies that run in this process use what it has prepared already."""
     # What this process had open before is put back, however the block ends.
-    before = list(_prepared)
-    _prepared[:] = [prepared]
+    before = list(_openings)
+    _openings[:] = [each if isinstance(each, Opening) else Opening(each) for each in studies]
     try:
         yield
     finally:
-        _prepared[:] = before
+        _openings[:] = before
 
 
 def explain_with_place(problem: BaseException) -> str:

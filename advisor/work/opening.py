@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from uuid import uuid4
 
 from advisor.errors import AdvisorError, InputError, MachineError, explain
@@ -11,8 +11,8 @@ from advisor.randomness import isolated
 from advisor.technique import Technique, is_asked
 from advisor.user_code import kept_from_exiting
 from advisor.work.executors import DEATHS, Crew
-from advisor.work.opened import open_once
-from advisor.work.prepare import Prepared, prepare
+from advisor.work.opened import Opening, open_once, opened
+from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef
 from advisor.work.waiting import long_waits_told
 from advisor.work.worker_process import WorkerDied
@@ -33,18 +33,36 @@ def open_study(ref: StudyRef, device: str, crew: Crew) -> Prepared:
         InputError: the parts of the study do not fit together, or end the process that opens it.
         MachineError: no worker can be started, or each of them is killed.
     """
-    opening_id = uuid4().hex
+    return open_beside(ref, device, crew, uuid4().hex).prepared
+
+
+def open_beside(
+    ref: StudyRef, device: str, crew: Crew, opening_id: str, others: Sequence[Prepared] = ()
+) -> Opening:
+    """Open a study as `open_study` does, beside those that the command has open.
+
+    Arguments:
+        ref: where the study comes from.
+        device: a torch device.
+        crew: the workers; where they are this process, it is opened here alone.
+        opening_id: what the opening is called.
+        others: studies of the command that are open here.
+
+    Raises:
+        InputError: the parts of the study do not fit together, or end the process that opens it.
+        MachineError: no worker can be started, or each of them is killed.
+    """
     problem = None
     if not crew.is_this_process:
         problem = try_opening(ref, device, opening_id, crew)
     with long_waits_told(crew.on_wait, WHAT), kept_from_exiting():
-        prepared = prepare(ref, device)
+        opening = opened(ref, device, opening_id, others)
     if problem is not None:
         raise InputError(
             f"The study can be opened here and not in a worker process ({explain(problem)}). "
             "Put it in a study file, or give --workers 0 (workers=0), which trains here."
         ) from problem
-    return replace(prepared, opening_id=opening_id)
+    return opening
 
 
 def try_opening(ref: StudyRef, device: str, opening_id: str, crew: Crew) -> Exception | None:
@@ -70,8 +88,7 @@ def try_opening(ref: StudyRef, device: str, opening_id: str, crew: Crew) -> Exce
 
 def rehearse(ref: StudyRef, device: str, opening_id: str) -> None:
     """Open a study in this worker, and ask the plugins of others what will be asked of them."""
-    with kept_from_exiting():
-        prepared = open_once(ref, device, opening_id)
+    with kept_from_exiting(), open_once(ref, device, opening_id).entered() as prepared:
         techniques = foreign_techniques(prepared)
         if not techniques:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from advisor.training.objective import Objective, infer, to_device
 from advisor.training.recipe import adamw
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
+from advisor.work.initial_draws import shared_draws
 from advisor.work.loaded import loaded_names
 from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
@@ -65,6 +66,7 @@ class Prepared:
         notes: what was understood and done, one sentence each.
         warnings: what the user should know, one sentence each.
         content: what identifies the study.
+        read: the data as they were read, before the model said how many words there may be.
         opening_id: a name for this opening of the study, which its jobs carry.
     """
 
@@ -80,6 +82,7 @@ class Prepared:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     content: Content
+    read: Source = field(repr=False)
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -124,13 +127,14 @@ class Prepared:
         # A user's constructor draws from global random states.
         start_from(mix(seed, "model"))
         task = self.study.task
-        model, _ = build_model(task.build, self.facts.named(), task.arguments)
-        make_dense(model)
-        model = model.to(self.device)
-        # Layers that learn their sizes from a batch get one of the study's own split.
-        rows = torch.arange(min(2, self.facts.sizes["train"]))
-        inputs, _ = self.splits(self.study.seed).train.take(rows)
-        materialize(model, to_device(inputs, self.device))
+        with shared_draws(seed, self.ref.shares_draws):
+            model, _ = build_model(task.build, self.facts.named(), task.arguments)
+            make_dense(model)
+            model = model.to(self.device)
+            # Layers that learn their sizes from a batch get one of the study's own split.
+            rows = torch.arange(min(2, self.facts.sizes["train"]))
+            inputs, _ = self.splits(self.study.seed).train.take(rows)
+            materialize(model, to_device(inputs, self.device))
         return model
 
     @cached_property
@@ -162,12 +166,13 @@ class Prepared:
         )
 
 
-def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
+def prepare(ref: StudyRef, device: str = "cpu", others: Sequence[Prepared] = ()) -> Prepared:
     """Load the study and its plugins, read the data, build the model once and look at it.
 
     Arguments:
         ref: where the study comes from.
         device: a torch device.
+        others: studies that are open; data that one of them has read are not read again.
 
     Raises:
         InputError: the parts of the study do not fit together.
@@ -178,7 +183,7 @@ def prepare(ref: StudyRef, device: str = "cpu") -> Prepared:
     place = usable_device(device)
     notes = Notes()
     with told_beside_errors(notes):
-        source = read_data(ref, study, notes)
+        source = read_before(ref, study, others) or read_data(ref, study, notes)
         return _put_together(ref, study, host, source, place, loading)
 
 
@@ -201,6 +206,7 @@ def _put_together(
     with files_read() as building, isolated(mix(study.seed, "model")):
         named = source.facts.named()
         model, arguments = build_model(task.build, named, task.arguments)
+    read = source
     source = with_words_for(model, source)
     source = with_padding_for(model, source, study.seed, task.output)
 
@@ -243,6 +249,7 @@ def _put_together(
         notes=(*source.notes, *note_on_padding(model, source), *notes),
         warnings=(*source.warnings, *objective.warnings),
         content=content_of(files, task, source, splits, model, arguments),
+        read=read,
     )
 
 
@@ -254,6 +261,27 @@ def first_outputs(
         rows = torch.linspace(0, len(train) - 1, min(most, len(train))).long()
         inputs, target = to_device(train.take(rows), device)
         yield output_of(model, inputs), target
+
+
+def read_before(ref: StudyRef, study: Study, others: Sequence[Prepared]) -> Source | None:
+    """The data of a study that another one has read from the same files; None where none has."""
+    words = words_of_data(ref, study)
+    for other in others:
+        if words is not None and words == words_of_data(other.ref, other.study):
+            return other.read
+    return None
+
+
+def words_of_data(ref: StudyRef, study: Study) -> tuple[object, ...] | None:
+    """What names the data of a study; None where they are given as values or by a function."""
+    task = study.task
+    values = [task.data, task.train, task.valid, task.test, task.unlabeled, task.group, task.time]
+    if not all(value is None or isinstance(value, (str, Path)) for value in values):
+        return None
+    if not isinstance(task.weights, (str, dict, type(None))):
+        return None
+    settings = (repr(task.target), repr(task.weights), task.kind, study.seed)
+    return (*values, *settings, ref.definitions_only, ref.folder())
 
 
 def read_data(ref: StudyRef, study: Study, notes: Notes | None = None) -> Source:

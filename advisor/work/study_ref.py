@@ -50,6 +50,10 @@ class StudyRef:
         changes: the options that overrule the study's own budget, as JSON.
         plugins: plugin files that are loaded besides the installed plugins.
         without: installed plugins that are left out.
+        home: the folder that is the current one wherever the study is opened; None for that of the
+            command.
+        shares_draws: whether its initial draws are those of the other side of a comparison,
+            wherever both draw for a tensor of the same shape.
     """
 
     file: str | None = None
@@ -58,6 +62,8 @@ class StudyRef:
     changes: str = "{}"
     plugins: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    home: str | None = None
+    shares_draws: bool = False
 
     @classmethod
     def of(cls, study: Study | StudyRef | str | Path, plugins: tuple[str, ...] = ()) -> StudyRef:

@@ -434,7 +434,7 @@ def test_the_json_of_every_command_is_tested_here():
     with_json = {
         name for name in COMMANDS if any("--json" in option.opts for option in command(name).params)
     }
-    assert with_json == {*KEYS, "tune", "show"} & set(COMMANDS)
+    assert with_json == {*KEYS, "tune", "compare", "show"} & set(COMMANDS)
 
 
 def test_studies_lists_the_study_with_its_counts(advise, here):

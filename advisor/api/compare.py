@@ -1,0 +1,261 @@
+"""`advisor.compare`: open the sides, train them in pairs on fresh seeds, say what that shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from advisor.api.arguments import check_arguments
+from advisor.api.named_sides import side_of
+from advisor.comparing.comparison import Comparison
+from advisor.comparing.findings import findings_of
+from advisor.comparing.first_trainings import FirstTrainings, first_trainings
+from advisor.comparing.measured import MeasuredSides, Runs, measured, tuned
+from advisor.comparing.question import (
+    Question,
+    check_begun,
+    default_name,
+    plan_of,
+    still_answers,
+)
+from advisor.comparing.same_data import check_same, digest_of_measured
+from advisor.comparing.sides import OpenSide, distinct, open_sides, rates_to_try
+from advisor.comparing.written import written
+from advisor.search.search import NOTE, Event, Listener
+from advisor.store.comparison_records import ComparisonRecords, count_verdict
+from advisor.store.database import Database
+from advisor.store.deaths import StoredDeaths
+from advisor.store.folder import study_folder
+from advisor.store.location import storage_url
+from advisor.study import Study
+from advisor.user_code import interrupts_told_apart
+from advisor.work.executors import Crew, crew
+from advisor.work.opened import in_this_process
+from advisor.work.prepare import Prepared
+from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
+from advisor.work.trust import Trust
+
+
+def compare(
+    old: Study | StudyRef | str | Path,
+    new: Study | StudyRef | str | Path,
+    *more: Study | StudyRef | str | Path,
+    name: str | None = None,
+    tune: int | None = None,
+    seeds: int | None = None,
+    min_gain: float | None = None,
+    storage: str | None = None,
+    workers: int = 1,
+    device: str = "cpu",
+    plugins: Sequence[str] = (),
+    files: Sequence[str | Path] = (),
+    trust: bool = False,
+    on: Listener = lambda event: None,
+) -> Comparison:
+    """Train two or more models in pairs on fresh seeds, without a search.
+
+    The verdict speaks of training sets drawn from this data, new rows of the same kind, averaged
+    over seeds. What was stopped goes on where it stopped; what is done answers at once.
+
+    Arguments:
+        old: the side that the others are compared with: an `advisor.Study`, a study file, or an arm
+            of a study in the database (`NAME:baseline`, `NAME:recommended`).
+        new: another side on the same data, whose model, loss and recipe may differ.
+        more: further sides, each compared with the first; their intervals hold for all at once.
+        name: of the comparison in the database; None for one that follows from its content.
+        tune: learning rates that are tried for each side before; None for each side's own.
+        seeds: pairs that measure, at least 3; None for as many as the first pairs ask for.
+        min_gain: the smallest gain worth a change, in units of the metric.
+        storage: as for `advisor.tune`.
+        workers: processes that train; 0 trains in this one.
+        device: a torch device.
+        plugins: plugin files to load besides the installed plugins.
+        files: of studies that the database names: files whose code may run.
+        trust: whether all may run that the database names.
+        on: called with an `Event` whenever there is something to show.
+
+    Example:
+        >>> import advisor, torch
+        >>> from torch import nn
+        >>> def narrow():
+        ...     return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+        >>> def wide():
+        ...     return nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
+        >>> data = (torch.randn(60, 4), torch.arange(60) % 3)
+        >>> old, new = (
+        ...     advisor.Study(net.__name__, advisor.Task(net, data), epochs=1)
+        ...     for net in (narrow, wide)
+        ... )
+        >>> advisor.compare(old, new, seeds=3).verdict in ("change", "keep", "undecided")
+        True
+
+    Raises:
+        InputError: a side is at fault, or they have other data.
+        SearchError: the first side cannot be trained.
+        MachineError: the machine is at fault; the same call goes on where it stopped.
+    """
+    given = {"storage": storage, "workers": workers, "device": device, "plugins": plugins}
+    check_arguments("compare", {**given, "on": on, "tune": tune, "seeds": seeds})
+    url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust)
+    sides = [side_of(each, url, trusted, tuple(plugins)) for each in (old, new, *more)]
+    question = Question(sides, name, tune, seeds, min_gain)
+    return open_and_compare(question, storage, workers, device, on)
+
+
+def open_and_compare(
+    question: Question,
+    storage: str | None,
+    workers: int,
+    device: str,
+    on: Listener,
+    opened: Callable[[Prepared], None] | None = None,
+) -> Comparison:
+    """Open each side once in each process that works on it, and compare them.
+
+    Arguments are those of `compare`; `opened` is called with the study of the first side.
+    """
+
+    def tell(text: str) -> None:
+        """Show a sentence, such as one about a long wait."""
+        on(Event(NOTE, 0, 0, text))
+
+    with interrupts_told_apart(), crew(workers, tell) as workforce:
+        one_thread()
+        labels = distinct([side.label for side in question.sides])
+        named = [
+            replace(side, label=label) for side, label in zip(question.sides, labels, strict=True)
+        ]
+        sides = open_sides(named, device, workforce, uuid4().hex)
+        check_same(sides)
+        if opened is not None:
+            opened(sides[0].prepared)
+        workforce.baseline = {**sides[0].side.choices, **sides[0].params}
+        return compare_opened(replace(question, sides=named), sides, storage, workforce, on)
+
+
+def compare_opened(
+    question: Question,
+    sides: Sequence[OpenSide],
+    storage: str | None,
+    workforce: Crew,
+    on: Listener,
+) -> Comparison:
+    """Compare sides that are open; or the answer that is there, where it still answers.
+
+    Arguments:
+        question: what is asked.
+        sides: all of them.
+        storage: as for `compare`.
+        workforce: runs the trainings.
+        on: called with every event.
+    """
+    asked = plan_of(question, sides)
+    name = question.name or default_name(sides, asked["digest"])
+    slots = sides[0].prepared.host.built_in_slots
+    with (
+        Database(storage_url(storage), slots) as database,
+        study_folder(database, name) as folder,
+        workforce,  # no worker writes into the folder when it is not held any more
+        in_this_process(*[side.opening for side in sides]),
+    ):
+        records = ComparisonRecords(database, name)
+        clock = Clock(records)
+        workforce.deaths = StoredDeaths(database.engine, name)
+        found = begun(records, sides, asked, folder, workforce, on)
+        last = records.answer()
+        if last is not None:
+            answered = Comparison.from_json(last)
+            if still_answers(answered, question):
+                return answered
+
+        # From here on each training is kept, so that a command that is stopped goes on.
+        runs = Runs(workforce, database.study(name), folder, on, clock.book)
+        trained = []
+        for side, epochs in zip(sides, found.epochs, strict=True):
+            trained.append(replace(side, epochs=epochs))
+        trained, result = measure_sides(question, trained, found, runs)
+
+        findings = [findings_of(side) for side in trained]
+        answer = written(name, trained, found.parameters, found.identical, findings, result)
+        rows = digest_of_measured(sides[0].prepared)
+        # What is known to be the same has asked nothing of the rows.
+        place = 0
+        if result.others:
+            place = count_verdict(database.engine, rows, asked["digest"], name)
+        clock.book()
+        answer = replace(answer, measured_rows=rows, verdicts=place, seconds=records.spent())
+
+        # What is returned is read back, so that it is what `show` will say.
+        text = answer.to_json()
+        records.save(answer.verdict, answer.evidence, text)
+        return Comparison.from_json(text)
+
+
+class Clock:
+    """Books the time that a comparison takes."""
+
+    def __init__(self, records: ComparisonRecords) -> None:
+        self._records = records
+        self._booked = time.monotonic()
+
+    def book(self) -> None:
+        """Add the time since the last call to that of the comparison."""
+        now = time.monotonic()
+        self._records.spend(now - self._booked)
+        self._booked = now
+
+
+def begun(
+    records: ComparisonRecords,
+    sides: Sequence[OpenSide],
+    asked: Mapping[str, Any],
+    folder: Path,
+    workforce: Crew,
+    on: Listener,
+) -> FirstTrainings:
+    """What the first trainings of a comparison said, which are done where it begins now.
+
+    Raises `InputError` where its name is taken.
+    """
+    plan = records.plan()
+    if plan is None:
+        records.check_free()
+        workforce.deaths.forget()  # they were another comparison's
+        found = first_trainings(sides, folder, workforce, on)
+        criterion = sides[0].prepared.criterion
+        records.begin(criterion.name, criterion.direction, {**asked, **found.to_json()})
+        return found
+    with records.reading("plan"):
+        check_begun(records.name, plan, asked)
+        return FirstTrainings.from_json(plan)
+
+
+def measure_sides(
+    question: Question, sides: Sequence[OpenSide], found: FirstTrainings, runs: Runs
+) -> tuple[list[OpenSide], MeasuredSides]:
+    """The sides with the rates that they were measured at, and what the pairs showed.
+
+    What is known to be the same as the first side is not measured.
+    """
+    others = []
+    for side, same in zip(sides[1:], found.identical, strict=True):
+        if same is None:
+            others.append(side)
+    min_gain = question.min_gain
+    if min_gain is None:
+        min_gain = sides[0].prepared.study.min_gain
+    if not others:
+        least = sides[0].prepared.criterion.metric.min_gain if min_gain is None else min_gain
+        return list(sides), MeasuredSides({}, [], least, 0)
+
+    paired = [sides[0], *others]
+    if question.trials is not None:
+        paired = tuned(runs, paired, [rates_to_try(side, question.trials) for side in paired])
+    result = measured(runs, paired, question.pairs, min_gain)
+    by_label = {side.label: side for side in paired}
+    return [by_label.get(side.label, side) for side in sides], result

@@ -1,0 +1,266 @@
+"""`advisor compare`: two or more models in pairs on fresh seeds, without a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli.options import as_json, grouped, storage
+from advisor.cli.task_options import DESCRIPTIONS, TaskOptions, study_ref
+from advisor.errors import InputError
+from advisor.store.location import storage_url
+from advisor.streams import say_json
+from advisor.values import MOST_WORKERS
+
+if TYPE_CHECKING:
+    from advisor.comparing.revision import Revision
+    from advisor.comparing.sides import Side
+    from advisor.work.trust import Trust
+
+FORMS = (
+    "advisor compare OLD.py:NET NEW.py:NET --data PATH, advisor compare STUDY_A.py STUDY_B.py, "
+    "advisor compare --git REVISION -- --model FILE:NAME --data PATH, "
+    "or advisor compare STUDY:baseline STUDY:recommended"
+)
+"""How a comparison is asked for."""
+NOT_MET = 3
+"""The exit code where a side is not what `--require` asks."""
+OPTIONS = (
+    click.option(
+        "--git",
+        "revision",
+        metavar="REVISION",
+        help="compare with the files of a git revision; the task follows after --",
+    ),
+    click.option(
+        "--tune",
+        "trials",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="try N learning rates for each side before (each side's own rate)",
+    ),
+    click.option(
+        "--seeds",
+        "pairs",
+        type=click.IntRange(min=3),
+        help="pairs that measure (as many as the first pairs ask for)",
+    ),
+    click.option(
+        "--min-gain",
+        type=click.FloatRange(min=0),
+        help="smallest gain worth a change, in units of the metric",
+    ),
+    click.option(
+        "--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score"
+    ),
+    click.option(
+        "--noise",
+        type=click.FloatRange(min=0),
+        help="score under noise on the inputs, in deviations",
+    ),
+    click.option(
+        "--trial-minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        help="time of one training, then it has failed",
+    ),
+    click.option(
+        "--require",
+        type=click.Choice(["better", "not-worse"]),
+        help="exit with 3 unless every side beside the first is that",
+    ),
+    click.option(
+        "--file",
+        "files",
+        metavar="FILE.py",
+        multiple=True,
+        help="with an arm of a study: a file of it elsewhere, whose code may run; repeatable",
+    ),
+    click.option(
+        "--trust", is_flag=True, help="with an arm of a study: run whatever code the database names"
+    ),
+)
+"""The options that say what is asked of the sides. `ComparisonOptions` has a field for each."""
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """The values of these options; None or empty where one is not given."""
+
+    revision: str | None
+    trials: int | None
+    pairs: int | None
+    min_gain: float | None
+    reach: float | None
+    noise: float | None
+    trial_minutes: float | None
+    require: str | None
+    files: tuple[str, ...]
+    trust: bool
+
+    @property
+    def settings(self) -> dict[str, float | None]:
+        """The options that overrule what the sides say themselves."""
+        return {"reach": self.reach, "noise": self.noise, "trial_minutes": self.trial_minutes}
+
+
+class AfterGit(click.Command):
+    """A command whose `--git` may be followed by `--` and the task, as in git's own commands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, of which those after `--` are options, too."""
+        has_git = any(word == "--git" or word.startswith("--git=") for word in args)
+        if has_git and "--" in args:
+            place = args.index("--")
+            args = args[:place] + args[place + 1 :]
+        return super().parse_args(ctx, args)
+
+
+@click.command("compare", cls=AfterGit)
+@click.argument("sides", nargs=-1, metavar="OLD NEW [MORE…]")
+@grouped("asked", ComparisonOptions, OPTIONS)
+@grouped("task", TaskOptions, DESCRIPTIONS)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0, max=MOST_WORKERS),
+    help="processes that train (one per core); 0 trains in this one, which user code can end",
+)
+@click.option("--device", default="cpu", help="torch device (cpu)")
+@storage
+@as_json
+@click.option(
+    "-o", "--output-file", "page", metavar="FILE.html", help="also write a page with the evidence"
+)
+@click.option("--quiet", is_flag=True, help="no progress")
+def command(
+    sides: tuple[str, ...],
+    asked: ComparisonOptions,
+    task: TaskOptions,
+    workers: int | None,
+    device: str,
+    storage: str | None,
+    as_json: bool,
+    page: str | None,
+    quiet: bool,
+) -> int:
+    """Train OLD and NEW in pairs on fresh seeds, without a search, and say which is better.
+
+    The sides are models (FILE:NAME) with the options of one task, study files, or arms of a study
+    (NAME:baseline, NAME:recommended). With --git REVISION -- the old side is the same task with the
+    files of that revision. The same command again goes on where it stopped.
+    """
+    check_sides(sides, task, asked)
+    if page:
+        from advisor.report.html import check_page
+
+        check_page(page)
+
+    from advisor.work.processes import warm_up
+
+    # The server that forks workers loads torch beside this process, which does that from here on.
+    if workers != 0:
+        warm_up()
+    from advisor.api.compare import open_and_compare
+    from advisor.comparing.question import Question
+    from advisor.report.comparison_text import show_comparison
+    from advisor.report.progress import progress
+    from advisor.report.study_text import show_task
+    from advisor.work.executors import default_workers
+    from advisor.work.trust import Trust
+
+    trusted = Trust.in_files(*asked.files, everything=asked.trust)
+    workers = default_workers() if workers is None else workers
+    with old_files(asked.revision) as old, progress(quiet) as on:
+        named = named_sides(sides, task, asked, old, storage_url(storage), trusted)
+        question = Question(named, task.name, asked.trials, asked.pairs, asked.min_gain)
+        opened = None if quiet else show_task
+        comparison = open_and_compare(question, storage, workers, device, on, opened)
+
+    # The answer is on stdout, everything else on stderr.
+    if as_json:
+        say_json(comparison.to_json())
+    else:
+        show_comparison(comparison)
+    if page:
+        from advisor.cli.report import write_comparison_page
+
+        write_comparison_page(comparison, page)
+    return 0 if asked.require is None or comparison.meets(asked.require) else NOT_MET
+
+
+def check_sides(sides: Sequence[str], task: TaskOptions, asked: ComparisonOptions) -> None:
+    """Raise `InputError` unless the words name at least two sides."""
+    # With a revision the one side that is named is there twice.
+    if asked.revision is not None:
+        if len(sides) + (task.model is not None) != 1:
+            raise InputError(
+                f"--git compares one study file or --model with itself at {asked.revision!r}: "
+                "advisor compare --git REVISION -- --model FILE:NAME --data PATH."
+            )
+        return
+    if task.model is not None:
+        raise InputError(
+            "--model names one side; name the models without it, one after the other "
+            "(advisor compare OLD.py:NET NEW.py:NET --data PATH), or add --git REVISION."
+        )
+    if len(sides) < 2:
+        raise InputError(f"A comparison needs two sides, and {len(sides)} is named: {FORMS}.")
+
+
+@contextmanager
+def old_files(revision: str | None) -> Iterator[Revision | None]:
+    """The files of a revision while they are needed; None where none is asked for."""
+    if revision is None:
+        with nullcontext():
+            yield None
+        return
+    from advisor.comparing.revision import exported
+
+    with exported(revision) as old:
+        yield old
+
+
+def named_sides(
+    sides: Sequence[str],
+    task: TaskOptions,
+    asked: ComparisonOptions,
+    old: Revision | None,
+    url: str,
+    trusted: Trust,
+) -> list[Side]:
+    """The sides that the words name, the one that is compared with first.
+
+    Raises `InputError` where one of them is none.
+    """
+    from advisor.api.named_sides import is_arm, label_of, side_of
+
+    task = replace(task, name=None)
+    if old is not None:
+        one = replace(task, study=sides[0]) if sides else task
+        new = study_ref(one, asked.settings)
+        label = label_of(new)
+        return [old_side(one, asked, old, label), replace(side_of(new, url, trusted), label=label)]
+
+    named = []
+    for word in sides:
+        if task.data is None and is_arm(word):
+            named.append(side_of(word, url, trusted))
+            continue
+        one = replace(task, study=word) if task.data is None else replace(task, model=word)
+        named.append(side_of(study_ref(one, asked.settings), url, trusted))
+    return named
+
+
+def old_side(task: TaskOptions, asked: ComparisonOptions, old: Revision, label: str) -> Side:
+    """The side of a revision: its own code, and data from the user's working tree."""
+    from advisor.comparing.sides import Side
+
+    if task.study is not None:
+        moved = replace(task, study=old.moved(task.study))
+    else:
+        moved = replace(task, model=old.moved(task.model or ""))
+    ref = replace(study_ref(moved, asked.settings), home=old.home)
+    return Side(f"{label} at {old.name}", ref)

@@ -1,0 +1,138 @@
+"""The comparison, written from what was measured."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Sequence
+
+import torch
+
+from advisor import __version__
+from advisor.comparing.comparison import (
+    Comparison,
+    Sameness,
+    SideGain,
+    SideResult,
+    deciding,
+)
+from advisor.comparing.findings import only_in
+from advisor.comparing.measured import MeasuredSide, MeasuredSides
+from advisor.comparing.sides import OpenSide
+from advisor.diagnosis.finding import Finding
+from advisor.verdict.candidates import FreshScore, breakage, scores_in
+from advisor.verdict.records import Evidence, Verdict
+
+VERDICTS = {Evidence.BETTER: Verdict.CHANGE, Evidence.OPEN: Verdict.UNDECIDED}
+"""What is to be done by what is shown; the first side is kept for all else."""
+
+
+def written(
+    name: str,
+    sides: Sequence[OpenSide],
+    parameters: Sequence[int],
+    identical: Sequence[Sameness | None],
+    findings: Sequence[Sequence[Finding]],
+    result: MeasuredSides,
+) -> Comparison:
+    """What is said of some sides.
+
+    Arguments:
+        name: of the comparison.
+        sides: all of them, with the rates and epochs that they were trained with.
+        parameters: how many numbers the model of each trains.
+        identical: of each side but the first, how it is known to be the same as that one.
+        findings: of each side's model before it is trained.
+        result: what was measured, of those that are not known to be the same.
+    """
+    first = sides[0]
+    criterion = first.prepared.criterion
+    measured = iter(result.others)
+    gains = []
+    for place, same in enumerate(identical, start=1):
+        label = sides[place].label
+        came = only_in(findings[place], findings[0])
+        went = only_in(findings[0], findings[place])
+        if same is None:
+            broke = breakage(result.scored[first.label]).times
+            gain = gain_of(label, next(measured), broke, result.rows)
+        else:
+            gain = no_gain(label, same)
+        gains.append(SideGain(**{**gain, "came": came, "went": went}))
+
+    shown = []
+    for side, count, each in zip(sides, parameters, findings, strict=True):
+        scored = result.scored.get(side.label, ())
+        shown.append(side_result(side, count, scored, each))
+    warnings = [f"{side.label}: {each}" for side in sides for each in side.prepared.warnings]
+    about = deciding(gains)
+    return Comparison(
+        comparison=name,
+        metric=criterion.name,
+        direction=criterion.direction,
+        verdict=about.verdict,
+        evidence=about.evidence,
+        min_gain=result.min_gain,
+        sides=shown,
+        gains=gains,
+        versions={
+            "advisor": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        warnings=warnings,
+    )
+
+
+def gain_of(label: str, side: MeasuredSide, first_broke: int, rows: int) -> SideGain:
+    """The gain of a side that was measured on so many rows."""
+    return SideGain(
+        label=label,
+        evidence=side.evidence,
+        verdict=VERDICTS.get(side.evidence, Verdict.KEEP),
+        mean=side.mean,
+        low=side.low,
+        high=side.high,
+        p=side.p,
+        seeds=side.seeds,
+        rows=rows,
+        detectable=side.detectable,
+        needed=side.needed,
+        broken=[first_broke, side.broke.times],
+    )
+
+
+def no_gain(label: str, same: Sameness) -> SideGain:
+    """The gain of a side that computes the same as the first: none, whatever the seeds and rows."""
+    return SideGain(
+        label=label,
+        evidence=Evidence.EQUIVALENT,
+        verdict=Verdict.KEEP,
+        mean=0.0,
+        low=0.0,
+        high=0.0,
+        p=1.0,
+        seeds=0,
+        rows=0,
+        identical=same,
+    )
+
+
+def side_result(
+    side: OpenSide, parameters: int, scored: Sequence[FreshScore], findings: Sequence[Finding]
+) -> SideResult:
+    """What a side is, costs and reached on the seeds that measured; nothing where none did."""
+    scores, tests = scores_in(scored), [each.test for each in scored if each.test is not None]
+    return SideResult(
+        label=side.label,
+        params=dict(side.params),
+        choices=dict(side.side.choices),
+        epochs=side.epochs,
+        batch=side.batch,
+        parameters=parameters,
+        seconds=statistics.fmean([each.seconds for each in scored]) if scored else None,
+        scores=[each.score for each in scored],
+        mean=statistics.fmean(scores) if scores else None,
+        test=statistics.fmean(tests) if tests else None,
+        findings=[finding.sentence for finding in findings],
+    )

@@ -1,0 +1,40 @@
+"""A comparison on one screen of 80 columns."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from advisor.comparing.comparison import Comparison
+from advisor.report.comparison_words import (
+    ESTIMAND,
+    SIDE_COLUMNS,
+    changed_findings,
+    counted_verdicts,
+    gain_text,
+    headline,
+    shown_of,
+    side_cells,
+    what_would_tell,
+)
+from advisor.report.study_text import COLOR
+from advisor.report.text import console, print_section, print_wrapped, show_table
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Show verdict, gains, what each side costs, and findings that came or went."""
+    out = console()
+    out.print(Text(f"\n{headline(comparison)}\n", style=f"bold {COLOR[comparison.verdict]}"))
+    for gain in comparison.gains:
+        print_wrapped(out, "evidence  ", shown_of(comparison, gain))
+        print_wrapped(out, "gain      ", gain_text(comparison, gain))
+    for line in (what_would_tell(comparison), counted_verdicts(comparison)):
+        if line:
+            print_wrapped(out, "! ", line)
+    out.print()
+    show_table(SIDE_COLUMNS, [side_cells(side) for side in comparison.sides], "no sides")
+
+    changed = [line for gain in comparison.gains for line in changed_findings(gain)]
+    print_section(out, "Findings that came or went", changed)
+    print_section(out, "Warnings", comparison.warnings)
+    out.print(Text(f"\n{ESTIMAND}"), soft_wrap=True)
+    out.print(Text(f"{comparison.seconds:.1f} s; advisor show {comparison.comparison}"))

@@ -1,0 +1,196 @@
+"""`advisor compare` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+NET = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, in_features, num_classes):
+        super().__init__()
+        self.body = nn.Linear(in_features, 8)
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, x):
+        from layers import act  # when it runs, as some do
+
+        return self.head(act(self.body(x)))
+"""
+ACT = "import torch\n\n\ndef act(x):\n    return {}\n"
+TASK = ("--data", "people.csv", "--target", "income")
+SMALL = ("--epochs", "2", "--workers", "0", "--storage", "studies.db", "--seeds", "3", "--quiet")
+
+
+def people() -> str:
+    draw = random.Random(0)
+    rows = [(draw.gauss(0, 1), draw.gauss(0, 1)) for _ in range(60)]
+    lines = [f"{a:.4f},{b:.4f},{'high' if a + b > 0 else 'low'}" for a, b in rows]
+    return "a,b,income\n" + "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a net, its sibling and data."""
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "layers.py").write_text(ACT.format("torch.relu(x)"))
+    (tmp_path / "people.csv").write_text(people())
+    # what git is told is that of this test
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def repository(folder):
+    """The folder as a repository whose data are not tracked, with one commit."""
+    (folder / ".gitignore").write_text("people.csv\ntemporary\nstudies.db\n")
+    commit(folder, "init", "-q")
+    commit(folder, "add", "-A")
+    commit(folder, "commit", "-qm", "one")
+    return folder
+
+
+def commit(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    ended = subprocess.run(
+        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return ended.stdout
+
+
+def test_two_models_with_the_flags_of_one_task(folder, advise):
+    (folder / "other.py").write_text(NET.replace("8", "16"))
+    said = advise("compare", "net.py:Net", "other.py:Net", *TASK, *SMALL, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert found["schema"] == 1
+    assert [side["label"] for side in found["sides"]] == ["net.py:Net", "other.py:Net"]
+    assert [side["parameters"] for side in found["sides"]] == [42, 82]
+    assert found["evidence"] in ("better", "worse", "equivalent", "not_better", "open")
+    assert found["verdict"] in ("change", "keep", "undecided")
+
+    # the database shows it again, and a page has it
+    name = found["comparison"]
+    again = advise("show", name, "--storage", "studies.db", "--json")
+    assert json.loads(again.out) == found
+    assert advise("show", "--storage", "studies.db").out.count("other.py:Net") >= 2
+    assert advise("report", name, "--storage", "studies.db", "-o", "page.html").code == 0
+    assert "other.py:Net" in (folder / "page.html").read_text()
+    rows = advise("query", "advisor_comparisons", "--storage", "studies.db", "--json")
+    assert json.loads(rows.out)[0]["evidence"] == found["evidence"]
+    assert advise("studies", "delete", name, "--yes", "--storage", "studies.db").code == 0
+    assert advise("show", name, "--storage", "studies.db").code == 2
+
+
+def test_a_revision_is_compared_with_the_working_tree_which_stays_as_it_is(repository, advise):
+    (repository / "layers.py").write_text(ACT.format("x.clamp(min=0)"))
+    before = commit(repository, "status", "--porcelain")
+    words = ("--git", "HEAD", "--", "--model", "net.py:Net", *TASK, *SMALL, "--json")
+    said = advise("compare", *words, "--require", "not-worse")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert found["gains"][0]["identical"] == "numbers"
+    assert found["evidence"] == "equivalent"
+
+    # code that is imported while a side runs is that side's own
+    (repository / "layers.py").write_text(ACT.format("0 * x"))
+    said = advise("compare", *words, "--require", "better")
+    assert said.code == 3, said.err
+    changed = json.loads(said.out)
+    assert changed["comparison"] != found["comparison"]
+    assert changed["gains"][0]["identical"] is None
+    assert changed["sides"][0]["scores"] != changed["sides"][1]["scores"]
+
+    assert commit(repository, "status", "--porcelain") == before
+    assert not list((repository / "temporary").iterdir())
+
+
+def test_a_study_file_at_a_revision_reads_the_data_that_are_not_tracked(repository, advise):
+    study = (
+        "import advisor\nfrom net import Net\n"
+        "task = advisor.Task(Net, 'people.csv', target='income')\n"
+        "study = advisor.Study('people', task, epochs=2)\n"
+    )
+    (repository / "study.py").write_text(study)
+    commit(repository, "add", "-A")
+    commit(repository, "commit", "-qm", "two")
+    said = advise("compare", "--git", "HEAD", "--", "study.py", *SMALL, "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["gains"][0]["identical"] == "content"
+
+
+def test_what_is_interrupted_leaves_no_files_of_a_revision(repository, monkeypatch):
+    from advisor.comparing.revision import exported
+
+    monkeypatch.chdir(repository)
+
+    def interrupted():
+        with exported("HEAD") as old:
+            assert Path(old.moved("net.py")).read_text() == NET
+            assert (old.folder / "people.csv").is_symlink()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list((repository / "temporary").iterdir())
+    assert (repository / "people.csv").exists()
+
+
+def test_arms_of_a_study_in_the_database(folder, advise):
+    study = (
+        "import advisor\nfrom torch import nn\n\n\n"
+        "def net():\n    return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))\n\n\n"
+        "task = advisor.Task(net, 'people.csv', target='income')\n"
+        "study = advisor.Study('people', task, trials=2, epochs=2, seeds=3)\n"
+    )
+    (folder / "study.py").write_text(study)
+    common = ("--workers", "0", "--quiet", "--storage", "studies.db")
+    assert advise("tune", "study.py", *common).code == 0
+    sides = ("people:baseline", "people:recommended")
+    said = advise("compare", *sides, "--seeds", "3", *common, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert [side["label"] for side in found["sides"]] == list(sides)
+    said = advise("compare", "people:baseline", "people:recomended", *common)
+    assert said.code == 2
+    assert "Did you mean 'recommended'?" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("net.py:Net",), "needs two sides, and 1 is named"),
+        (("net.py:Net", "net.py:Net", "--model", "net.py:Net"), "--model names one side"),
+        (("--git", "HEAD", "--", "a.py", "b.py"), "--git compares one study file or --model"),
+        (("--git", "HEAD", "--", "study.py"), "--git: "),
+        (("nothing:baseline", "nothing:recommended"), "No study database"),
+        (("net.py:Net", "gone.py:Net", *TASK), "gone.py"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_message(folder, advise, words, said):
+    ended = advise("compare", *words, *SMALL)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_revision_or_file_that_is_not_there_is_one_message(repository, advise):
+    said = advise("compare", "--git", "HEAD~7", "--", "--model", "net.py:Net", *TASK, *SMALL)
+    assert said.code == 2
+    assert "there is no such revision" in said.err
+    (repository / "new.py").write_text(NET)
+    said = advise("compare", "--git", "HEAD", "--", "--model", "new.py:Net", *TASK, *SMALL)
+    assert said.code == 2
+    assert "has no new.py" in said.err
