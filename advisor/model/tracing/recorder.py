@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from advisor.model.nested_values import named_tensors, tensors
 from advisor.model.probing import probing
 from advisor.model.references import Path
-from advisor.model.tracing import scripted, torch_activations
+from advisor.model.tracing import scripted, source_frames, torch_activations
 from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
 from advisor.model.tracing.call_sites import name_of
 from advisor.model.tracing.graph import BUFFER, Call, Graph, Node
@@ -64,7 +64,7 @@ class Recorder(TorchFunctionMode):
         before = register_module_forward_pre_hook(self._enter)
         after = register_module_forward_hook(self._leave)
         try:
-            with scripted.script_calls(self._scripted):
+            with scripted.script_calls(self._scripted), source_frames.function_calls():
                 yield
         finally:
             before.remove()
