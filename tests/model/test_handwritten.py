@@ -1,0 +1,56 @@
+"""Layers written as products with parameters: which they are, and how their weights lie."""
+
+import pytest
+import torch
+from models.handwritten import LAYERS, NO_LAYERS
+
+from advisor.model import trace
+from advisor.slots.initializer.blocks import blocks
+
+
+def own(anatomy):
+    return [layer for layer in anatomy.layers if layer.name not in ("head", "first")]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_product_with_a_parameter_is_a_layer_with_its_true_axes(name):
+    make, batch, truth = LAYERS[name]
+    model = make()
+    anatomy = trace(model, batch())
+    found = {layer.name: layer for layer in own(anatomy)}
+    assert set(found) == set(truth) and not anatomy.raw
+    for key, shapes in truth.items():
+        made = list(blocks(found[key], 1.0))
+        assert [tuple(block.weight.shape) for block in made] == shapes
+        for block, shape in zip(made, shapes, strict=True):
+            assert block.fans.fan_in == torch.Size(shape[1:]).numel()
+            assert block.fans.fan_out == shape[0] * torch.Size(shape[2:]).numel()
+        # The blocks are all of the parameter, and each number once.
+        for number, block in enumerate(made):
+            block.weight.fill_(number + 1)
+        counts = torch.bincount(model.get_parameter(key).detach().flatten().long())[1:]
+        assert counts.tolist() == [torch.Size(shape).numel() for shape in shapes]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_units_weights_are_what_its_block_holds(name):
+    make, batch, truth = LAYERS[name]
+    if name in ("heads that are chunks", "tied to its transpose", "graph convolution"):
+        return  # a unit's output depends on more than its own weights there
+    model, inputs = make(), batch()
+    for layer in own(trace(model, inputs)):
+        # Without its first block's unit a column of what follows is as if its weights were zero.
+        before = model.compute(model, inputs).detach().clone()
+        next(blocks(layer, 1.0)).weight[0] = 0
+        changed = (model.compute(model, inputs) != before).any(0).reshape(-1)
+        assert changed.any()
+        if layer.name != "u" and layer.name != "ws.0" and layer.name != "w" or "list" not in name:
+            expected = 8 if name == "recurrent cell" else 1
+            if name not in ("list of parameters",):
+                assert int(changed.sum()) <= expected
+
+
+@pytest.mark.parametrize("name", NO_LAYERS)
+def test_other_parameters_are_no_layers(name):
+    make, batch = NO_LAYERS[name]
+    assert not own(trace(make(), batch()))
