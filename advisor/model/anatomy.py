@@ -118,8 +118,8 @@ class Layer:
         closes_branch: it is the last layer of a residual branch: its result, with no activation and
             no other layer between, is added to a value that went past the branch. A normalization
             at the end of a branch closes it.
-        matrices: of a hand-written layer, how the weights of its units lie in its parameter; several
-            for stacked weights, as of experts or heads. Empty for modules.
+        matrices: of a hand-written layer, how the weights of its units lie in its parameter;
+            several for stacked weights, as of experts or heads. Empty for modules.
 
     Example:
         >>> import advisor, torch

@@ -18,7 +18,8 @@ def test_a_product_with_a_parameter_is_a_layer_with_its_true_axes(name):
     model = make()
     anatomy = trace(model, batch())
     found = {layer.name: layer for layer in own(anatomy)}
-    assert set(found) == set(truth) and not anatomy.raw
+    assert set(found) == set(truth)
+    assert not anatomy.raw
     for key, shapes in truth.items():
         made = list(blocks(found[key], 1.0))
         assert [tuple(block.weight.shape) for block in made] == shapes

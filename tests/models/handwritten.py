@@ -87,7 +87,9 @@ LAYERS = {
         {"w": [(8, 6)]},
     ),
     "mm of a transposed weight": (
-        lambda: Net(lambda n, x: torch.relu(torch.mm(x, n.w.t()) + n.b), w=random(8, 6), b=random(8)),
+        lambda: Net(
+            lambda n, x: torch.relu(torch.mm(x, n.w.t()) + n.b), w=random(8, 6), b=random(8)
+        ),
         rows,
         {"w": [(8, 6)]},
     ),

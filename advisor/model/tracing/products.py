@@ -64,7 +64,9 @@ def roles_of(product: Product, number: int) -> Roles | None:
     for other, labels in enumerate(product.labels):
         if other != number:
             theirs.update(labels)
-    summed, units, stacked = [], [], []
+    summed: list[int] = []
+    units: list[int] = []
+    stacked: list[int] = []
     for axis, label in enumerate(mine):
         if label in product.result:
             (stacked if label in theirs else units).append(axis)
@@ -82,17 +84,17 @@ def roles_of(product: Product, number: int) -> Roles | None:
     return Roles(tuple(summed), tuple(units), tuple(sorted(stacked)), is_unit)
 
 
-def _matmul(input: Tensor, other: Tensor, **_: Any) -> Product:
+def _matmul(input: Tensor, other: Tensor, **_: Any) -> Product:  # noqa: A002  # torch's name
     return Product((input, other), *_matmul_labels(input, other))
 
 
-def _rmatmul(input: Tensor, other: Tensor) -> Product:
-    return _matmul(other, input)
+def _rmatmul(other: Tensor, one: Tensor) -> Product:
+    return _matmul(one, other)
 
 
 def _matmul_labels(one: Tensor, other: Tensor) -> tuple[tuple[Labels, Labels], Labels]:
     """Labels of the operands and of the result of `one @ other`."""
-    first: list[object] = ["row", "sum"][-one.ndim :] if one.ndim < 2 else ["row", "sum"]
+    first: list[object] = ["row", "sum"] if one.ndim > 1 else ["sum"]
     second: list[object] = ["sum", "column"] if other.ndim > 1 else ["sum"]
     result: list[object] = [label for label in (*first, *second) if label != "sum"]
     # The dimensions before are aligned from the right; one of size 1 is repeated.
@@ -110,21 +112,23 @@ def _size(tensor: Tensor, back: int) -> int:
     return tensor.shape[-back] if back <= tensor.ndim else 0
 
 
-def _addmm(input: Tensor, one: Tensor, other: Tensor, **_: Any) -> Product:
-    return Product((one, other), *_matmul_labels(one, other), input)
+def _addmm(added: Tensor, one: Tensor, other: Tensor, **_: Any) -> Product:
+    return Product((one, other), *_matmul_labels(one, other), added)
 
 
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Product:
+def _linear(
+    input: Tensor,  # noqa: A002  # torch's name
+    weight: Tensor,
+    bias: Tensor | None = None,
+) -> Product:
     rows: list[object] = list(range(input.ndim - 1))
     units: list[object] = ["unit"] if weight.ndim > 1 else []
-    return Product(
-        (input, weight), ((*rows, "sum"), (*units, "sum")), (*rows, *units), added=bias
-    )
+    return Product((input, weight), ((*rows, "sum"), (*units, "sum")), (*rows, *units), added=bias)
 
 
-def _inner(input: Tensor, other: Tensor) -> Product:
-    first, second = list(range(input.ndim - 1)), [(axis, 2) for axis in range(other.ndim - 1)]
-    return Product((input, other), ((*first, "sum"), (*second, "sum")), (*first, *second))
+def _inner(one: Tensor, other: Tensor) -> Product:
+    first, second = list(range(one.ndim - 1)), [(axis, 2) for axis in range(other.ndim - 1)]
+    return Product((one, other), ((*first, "sum"), (*second, "sum")), (*first, *second))
 
 
 def _bilinear(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None = None) -> Product:
@@ -133,7 +137,7 @@ def _bilinear(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None = 
     return Product((one, other, weight), labels, (*rows, "unit"), added=bias)
 
 
-def _tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Product:
+def _tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Product:
     if isinstance(dims, int):
         dims = (range(a.ndim - dims, a.ndim), range(dims))
     first, second = ([dims_of] if isinstance(dims_of, int) else list(dims_of) for dims_of in dims)
@@ -190,7 +194,7 @@ _READERS: dict[str, Callable[..., Product]] = {
 """By the name of an operation, what reads its arguments."""
 
 
-def convolution_of(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Product | None:
+def convolution_of(_name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Product | None:
     """A convolution as the product of its signal and its kernel; the labels stay empty."""
     given = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
     signal, weight = given.get("input"), given.get("weight")

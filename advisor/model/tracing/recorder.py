@@ -21,8 +21,8 @@ from advisor.model.nested_values import named_tensors, tensors
 from advisor.model.probing import probing
 from advisor.model.references import Path
 from advisor.model.tracing import scripted, torch_activations
-from advisor.model.tracing.arranged import Places
 from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
+from advisor.model.tracing.arranged import Places
 from advisor.model.tracing.call_sites import name_of
 from advisor.model.tracing.graph import BUFFER, Call, Graph, Node
 from advisor.model.tracing.operations import AVERAGES, DETACH, is_weighted

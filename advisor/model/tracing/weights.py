@@ -112,9 +112,7 @@ def _kernels(
     for group in range(groups):
         offset = slab.offset + group * rows * slab.stride[0]
         matrices.append(Matrix(tuple(size), tuple(steps), offset, fan_in, fan_out))
-    return (
-        Weight(parameter, tuple(matrices), kind, operands.added, False, True, tuple(strides)),
-    )
+    return (Weight(parameter, tuple(matrices), kind, operands.added, False, True, tuple(strides)),)
 
 
 def _argument(

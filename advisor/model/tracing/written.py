@@ -107,7 +107,9 @@ def _is_layer(parameter: nn.Parameter, nodes: Sequence[Node]) -> bool:
         return False
     for node in nodes:
         weights = [weight for weight in node.weights if weight.parameter is parameter]
-        if not weights or not any(each.trained or not parameter.requires_grad for each in node.inputs if each.learned):
+        # Of a frozen parameter nothing is trained; of another, a detached copy is not.
+        trained = any(each.trained for each in node.inputs)
+        if not weights or not (trained or not parameter.requires_grad):
             return False
         if not weights[0].units_last and _scores(node):
             return False
