@@ -111,9 +111,7 @@ def test_everything_that_is_left_alone_has_its_reason_and_keeps_its_bits(host, r
         "stored.weight",
         "graph.weight",
     }
-    assert (
-        "initialized 2 layers; replaced the model's own start in 1 layer: stored (std 0.0" in said
-    )
+    assert "initialized 3 layers; replaced the model's own start in 2 layers: graph.weight" in said
     assert "frozen, stuck (frozen)" in said
 
 

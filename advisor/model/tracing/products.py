@@ -137,7 +137,7 @@ def _bilinear(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None = 
     return Product((one, other, weight), labels, (*rows, "unit"), added=bias)
 
 
-def _tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Product:
+def _tensordot(a: Tensor, b: Tensor, dims: Any = 2, **_: Any) -> Product:
     if isinstance(dims, int):
         dims = (range(a.ndim - dims, a.ndim), range(dims))
     first, second = ([dims_of] if isinstance(dims_of, int) else list(dims_of) for dims_of in dims)
