@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advisor.diagnosis.finding import BOUNDS, Finding, finding_of
 from advisor.diagnosis.measure import Measured
+from advisor.diagnosis.weight_rules import inputs_of_a_unit
 
 SURE = 30.0
 """A logit that leaves no doubt."""
@@ -81,7 +82,7 @@ def large_head(measured: Measured) -> Iterator[Finding]:
         if not isinstance(weight, Tensor) or weight.ndim < 2:
             continue
         size = float(weight.detach().double().square().mean().sqrt())
-        times = size * math.sqrt(weight[0].numel())
+        times = size * math.sqrt(inputs_of_a_unit(layer, weight))
         if times > BOUNDS["large_head"].value:
             sentence = (
                 f"The weights of {layer.name}, the last layer, are {times:.0f} times as large "
