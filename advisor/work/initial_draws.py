@@ -21,14 +21,16 @@ class DrawsByShape(TorchDispatchMode):
     """Gives every tensor that is drawn a random stream of its own.
 
     The stream depends on the seed, the shape, and how many tensors of that shape were drawn before.
-    So a layer that an edit adds or moves does not give all layers after it other draws.
+    So a layer that an edit adds or moves does not give all layers after it other draws. A bias has
+    the stream of its layer's weights, too, as layers of other inputs have biases of its shape.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's class has no types
         self._seed = seed
-        self._counts: Counter[Shape] = Counter()
-        self._places: dict[tuple[int, Shape], int] = {}
+        self._weights: Shape = ()  # of the last tensor of several dimensions
+        self._counts: Counter[tuple[Shape, Shape]] = Counter()
+        self._streams: dict[tuple[int, Shape], int] = {}
         self._held: list[Tensor] = []  # so that no other tensor gets the address of one of them
 
     def __torch_dispatch__(
@@ -41,23 +43,26 @@ class DrawsByShape(TorchDispatchMode):
         """Run an operation, with the stream of its tensor where it draws."""
         given = dict(kwargs or {})
         if is_drawn(func) and given.get("generator") is None:
-            shape = shape_of(args)
-            place = self._place(args, shape)
             # Where there is no accelerator, torch notes for each call who asked to seed one.
-            torch.default_generator.manual_seed(mix(self._seed, "draw", shape, place))
+            torch.default_generator.manual_seed(self._stream(args))
         return func(*args, **given)
 
-    def _place(self, args: Sequence[Any], shape: Shape) -> int:
-        """Which tensor of its shape this is; one that is drawn again keeps its place."""
-        target = args[0] if args else None
-        if isinstance(target, Tensor):
-            key = (target.data_ptr(), shape)
-            if key in self._places:
-                return self._places[key]
+    def _stream(self, args: Sequence[Any]) -> int:
+        """The seed for what is drawn; a tensor that is drawn again has the one that it had."""
+        shape = shape_of(args)
+        target = args[0] if args and isinstance(args[0], Tensor) else None
+        known = None if target is None else (target.data_ptr(), shape)
+        if known in self._streams:
+            return self._streams[known]
+        if len(shape) > 1:
+            self._weights = shape
+        kind = (self._weights, shape)
+        stream = mix(self._seed, "draw", kind, self._counts[kind])
+        self._counts[kind] += 1
+        if target is not None and known is not None:
             self._held.append(target)
-            self._places[key] = self._counts[shape]
-        self._counts[shape] += 1
-        return self._counts[shape] - 1
+            self._streams[known] = stream
+        return stream
 
 
 def is_drawn(func: Any) -> bool:
