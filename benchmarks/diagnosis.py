@@ -2,8 +2,8 @@
 
     python benchmarks/diagnosis.py
 
-The models are those of the tests (tests/models: faults.py, silent.py and well.py), most of them on
-scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it
+The models are those of the tests (tests/models: faults.py, silent.py, mistaken.py, well.py and
+sound.py), many of them on scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it
 (`also`); a fault that is not reported is missed.
 """
 
@@ -18,7 +18,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from models.faults import FAULTS, HEALTHY, Patient, run_of
+from models.mistaken import MISTAKEN
 from models.silent import SILENT
+from models.sound import SOUND
 from models.well import WELL
 
 from advisor.diagnosis.diagnose import diagnose
@@ -36,7 +38,7 @@ def main() -> None:
     one_thread()
     right = wrong = missed = blamed = 0
     seconds = []
-    for name, patient in {**FAULTS, **SILENT, **HEALTHY, **WELL}.items():
+    for name, patient in {**FAULTS, **SILENT, **MISTAKEN, **HEALTHY, **WELL, **SOUND}.items():
         kinds, took = diagnosed(patient)
         seconds.append(took)
         false = kinds - patient.truth - patient.also
