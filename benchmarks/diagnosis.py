@@ -3,8 +3,8 @@
     python benchmarks/diagnosis.py
 
 The models are those of the tests (tests/models: faults.py, silent.py, mistaken.py, well.py and
-sound.py), many of them on scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it
-(`also`); a fault that is not reported is missed.
+sound.py), many of them on scikit-learn's handwritten digits. A finding is right if it is the seeded
+fault or follows from it (`also`); a fault that is not reported is missed.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ def main() -> None:
         print(f"{name:<38} {took:5.2f} s  {', '.join(marks) or 'healthy'}")
 
     precision, recall = right / (right + wrong), right / (right + missed)
-    print(
-        f"\n{len(FAULTS)} faults that keep a model from training, {len(SILENT)} silent ones, "
-        f"{len(HEALTHY) + len(WELL)} healthy models; {blamed} healthy ones blamed"
-    )
+    faulty, healthy = (FAULTS, SILENT, MISTAKEN), (HEALTHY, WELL, SOUND)
+    print(f"\n{sum(map(len, faulty))} models that are wrong, {missed} faults missed")
+    print(f"{sum(map(len, healthy))} healthy models, {blamed} blamed")
     print(f"precision {precision:.3f}, recall {recall:.3f}")
     median = sorted(seconds)[len(seconds) // 2]
     print(f"seconds per model: median {median:.2f}, most {max(seconds):.2f}")

@@ -118,14 +118,16 @@ class FirstWord(nn.Module):
 
 
 class Root(nn.Module):
-    """The root of a rectified number has no slope at zero."""
+    """The root has no slope at zero, the distance of a step to itself."""
 
     def __init__(self):
         super().__init__()
-        self.a, self.b = nn.Linear(64, 64), nn.Linear(64, 10)
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(64, 10)
 
     def forward(self, x):
-        return self.b(torch.sqrt(F.relu(self.a(x))))
+        x = self.a(x)
+        apart = (x[:, :, None] - x[:, None]).square().sum(-1)
+        return self.b(apart.sqrt().flatten(1))
 
 
 class Cut(nn.Module):
@@ -199,7 +201,7 @@ MISTAKEN = {
     ),
     "convolution born dead": wrong(dead_cnn, "dead_units", "vanishing collapsed", shape=IMAGE),
     "logarithm of a rectified number": wrong(infinite, "not_finite", "ends_in_activation"),
-    "root of a rectified number": wrong(Root, "not_finite"),
+    "distances by a root": wrong(Root, "not_finite", shape=ROWS8),
     "trunk without gradient": wrong(Cut, "no_gradient"),
     "probability fed to logits": wrong(
         of(
