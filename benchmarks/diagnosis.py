@@ -3,8 +3,8 @@
     python benchmarks/diagnosis.py
 
 The models are those of the tests (tests/models: faults.py, silent.py, mistaken.py, well.py,
-sound.py and fresh.py), many of them on scikit-learn's handwritten digits. A finding is right if it is the seeded
-fault or follows from it (`also`); a fault that is not reported is missed.
+sound.py and fresh.py), many of them on scikit-learn's handwritten digits. A finding is right if it
+is the seeded fault or follows from it (`also`); a fault that is not reported is missed.
 """
 
 from __future__ import annotations
