@@ -11,6 +11,7 @@ import importlib.util
 import re
 import shlex
 import shutil
+import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,10 +25,20 @@ from advisor.cli import COMMANDS, cli
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
     *sorted((ROOT / "studies").glob("**/README.md")),
 ]
 BUDGET = ["--trials", "1", "--epochs", "1", "--seeds", "3", "--workers", "0", "--quiet"]
+OF_SIDES = ["--epochs", "1", "--seeds", "3", "--workers", "0", "--quiet"]
+NET = (
+    "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
+    "    def __init__(self, in_features, num_classes):\n"
+    "        super().__init__(nn.Linear(in_features, num_classes))\n"
+)
+SIDE = (
+    "import advisor\nfrom net import Net\n\n"
+    "task = advisor.Task(Net, 'people.csv', target='income')\nstudy = advisor.Study('side', task)\n"
+)
 STANDS_FOR = {
     "FILE.py": "studies/digits.py",
     "STUDY.py": "studies/digits.py",
@@ -36,9 +47,11 @@ STANDS_FOR = {
     "SELECT …": "SELECT 1",
 }
 FILES = {
-    "net.py": "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
-    "    def __init__(self, in_features, num_classes):\n"
-    "        super().__init__(nn.Linear(in_features, num_classes))\n",
+    "net.py": NET,
+    "old.py": NET,
+    "new.py": NET,
+    "study_a.py": SIDE,
+    "study_b.py": SIDE,
     "people.csv": "age,income\n"
     + "".join(f"{20 + i},{'low' if i % 3 else 'high'}\n" * 2 for i in range(40)),
 }
@@ -93,8 +106,14 @@ def run_advisor(shown: Shown, advise: Callable) -> None:
         words = [*words, "--help"]
     elif words[0] == "tune" and "--help" not in words:
         words = [*words, *BUDGET]
+    elif words[0] == "compare" and "--help" not in words:
+        words = [
+            *words,
+            *(OF_SIDES if "--data" in words or "study_a.py" in words else OF_SIDES[2:]),
+        ]
     said = advise(*words)
-    assert said.code == 0, f"{shown}: {said.err}"
+    # What is required is not shown by sides that are the same.
+    assert said.code == (3 if "better" in words else 0), f"{shown}: {said.err}"
     assert said.out or said.err, f"{shown} says nothing"
 
 
@@ -152,6 +171,16 @@ KINDS = {
 }
 
 
+def make_repository(folder: Path) -> None:
+    """Make a folder a repository of git with two commits."""
+    who = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*who, *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [*who, "commit", "-qm", "two", "--allow-empty"], cwd=folder, check=True, capture_output=True
+    )
+
+
 # --- the tests ------------------------------------------------------------------------------------
 
 
@@ -161,6 +190,8 @@ def test_every_command_of_a_document_works(path, advise, tmp_path):
     shutil.copytree(ROOT / "studies", tmp_path / "studies", ignore=shutil.ignore_patterns("*.db*"))
     for name, content in FILES.items():
         (tmp_path / name).write_text(content)
+    if "--git" in text:
+        make_repository(tmp_path)
     # A plugin that the text shows as a whole is saved under the name that its commands give it.
     plugins = [
         block
