@@ -106,4 +106,4 @@ def still_answers(answered: Comparison, question: Question) -> bool:
         return False
     measured = max(len(side.scores) for side in answered.sides)
     is_measured = any(gain.identical is None for gain in answered.gains)
-    return not is_measured or question.pairs in (None, measured)
+    return not is_measured or question.pairs is None or question.pairs <= measured

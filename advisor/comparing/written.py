@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -19,6 +19,7 @@ from advisor.comparing.comparison import (
 from advisor.comparing.findings import only_in
 from advisor.comparing.measured import MeasuredSide, MeasuredSides
 from advisor.comparing.sides import OpenSide
+from advisor.content.difference import difference, listed
 from advisor.diagnosis.finding import Finding
 from advisor.verdict.candidates import FreshScore, breakage, scores_in
 from advisor.verdict.records import Evidence, Verdict
@@ -64,7 +65,6 @@ def written(
     for side, count, each in zip(sides, parameters, findings, strict=True):
         scored = result.scored.get(side.label, ())
         shown.append(side_result(side, count, scored, each))
-    warnings = [f"{side.label}: {each}" for side in sides for each in side.prepared.warnings]
     about = deciding(gains)
     return Comparison(
         comparison=name,
@@ -80,8 +80,24 @@ def written(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        warnings=warnings,
+        warnings=list(warnings_of(sides)),
     )
+
+
+def warnings_of(sides: Sequence[OpenSide]) -> Iterator[str]:
+    """What the user should know of the sides: first of all of them, then of each."""
+    for warning in sides[0].prepared.warnings:
+        if all(warning in side.prepared.warnings for side in sides):
+            yield warning
+    for side in sides:
+        for warning in side.prepared.warnings:
+            if not all(warning in other.prepared.warnings for other in sides):
+                yield f"{side.label}: {warning}"
+        # The arm of a study is trained with the code that its files have now.
+        if side.side.content is not None:
+            changed = difference(side.side.content, side.prepared.content).sentences
+            if changed:
+                yield f"{side.label}: its study changed since it was begun: {listed(changed)}"
 
 
 def gain_of(label: str, side: MeasuredSide, first_broke: int, rows: int) -> SideGain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from advisor.data.source import Source, open_source
 from advisor.data.splits import Part, Splits
 from advisor.host.host import Host, load
 from advisor.loading.model import build_model, inferred_arguments
+from advisor.loading.references import Reference
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
@@ -278,13 +280,17 @@ def read_before(ref: StudyRef, study: Study, others: Sequence[Prepared]) -> Sour
 def words_of_data(ref: StudyRef, study: Study) -> tuple[object, ...] | None:
     """What names the data of a study; None where they are given as values or by a function."""
     task = study.task
-    values = [task.data, task.train, task.valid, task.test, task.unlabeled, task.group, task.time]
+    places = [task.data, task.train, task.valid, task.test, task.unlabeled]
+    values = [*places, task.group, task.time]
     if not all(value is None or isinstance(value, (str, Path)) for value in values):
         return None
     if not isinstance(task.weights, (str, dict, type(None))):
         return None
+    # Whole paths are the same files from every folder.
+    named = [Reference.parse(str(place)).place for place in places if place is not None]
+    folder = None if all(map(os.path.isabs, named)) else ref.folder()
     settings = (repr(task.target), repr(task.weights), task.kind, study.seed)
-    return (*values, *settings, ref.definitions_only, ref.folder())
+    return (*map(str, values), *settings, ref.definitions_only, folder)
 
 
 def read_data(ref: StudyRef, study: Study, notes: Notes | None = None) -> Source:

@@ -79,6 +79,8 @@ def test_a_comparison_that_is_done_answers_at_once_and_more_pairs_go_on(compare)
     assert more.sides[1].scores[:3] == first.sides[1].scores
     assert len(more.sides[1].scores) == 4
     assert (more.comparison, more.verdicts) == (first.comparison, 1)
+    # what has been measured is not judged again by less of it
+    assert compare(seeds=3) == more
 
 
 def test_verdicts_are_counted_by_the_rows_whatever_the_name_and_the_seed(compare):

@@ -148,7 +148,7 @@ def test_what_is_interrupted_leaves_no_files_of_a_revision(repository, monkeypat
     assert (repository / "people.csv").exists()
 
 
-def test_arms_of_a_study_in_the_database(folder, advise):
+def test_arms_of_a_study_in_the_database(folder, advise, monkeypatch):
     study = (
         "import advisor\nfrom torch import nn\n\n\n"
         "def net():\n    return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))\n\n\n"
@@ -166,6 +166,14 @@ def test_arms_of_a_study_in_the_database(folder, advise):
     said = advise("compare", "people:baseline", "people:recomended", *common)
     assert said.code == 2
     assert "Did you mean 'recommended'?" in said.err
+
+    # the user means files in the folder where they are; of others the database says nothing
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    said = advise("compare", *sides, *common[:-1], "../studies.db")
+    assert said.code == 2
+    assert "--file ../study.py" in said.err
 
 
 @pytest.mark.parametrize(
