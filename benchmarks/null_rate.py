@@ -41,7 +41,7 @@ from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
 from advisor.verdict.candidates import Candidate
-from advisor.verdict.confirm import Evidence, confirm
+from advisor.verdict.confirm import Measurement, confirm
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome, kept_file
 from advisor.work.prepare import prepare
@@ -230,7 +230,7 @@ def simulate(world: World) -> Answer:
             return answer_of(world, search.history.trials, confirm(search))
 
 
-def answer_of(world: World, trials: list[Trial], evidence: Evidence) -> Answer:
+def answer_of(world: World, trials: list[Trial], evidence: Measurement) -> Answer:
     """What a study said, from its trials and its confirmation."""
     gain, baseline, best = evidence.gain, evidence.baseline, evidence.best
     searched = None

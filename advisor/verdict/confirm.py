@@ -57,7 +57,7 @@ TEST_ERRORS = 0.84
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Measurement:
     """What the confirmation measured.
 
     Attributes:
@@ -153,7 +153,7 @@ class Selection:
         return paired_gain(baseline, best, self.overlap, [seeds[i].split for i in places])
 
 
-def confirm(search: Search, trainings: float = math.inf) -> Evidence:
+def confirm(search: Search, trainings: float = math.inf) -> Measurement:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others.
 
     One arm enters the seeds that measure, so nothing is chosen there. The test rows are scored
@@ -216,7 +216,7 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     counted = {}
     for arm, every in zip(pair, scored, strict=True):
         counted[arm.label] = [every[place] for place in places]
-    return Evidence(
+    return Measurement(
         start=candidates.start,
         baseline=selection.baseline,
         best=selection.best,

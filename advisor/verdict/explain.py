@@ -23,7 +23,7 @@ from advisor.verdict.candidates import (
     mean_seconds,
     scores_in,
 )
-from advisor.verdict.confirm import Evidence
+from advisor.verdict.confirm import Measurement
 from advisor.verdict.records import Alternative, SelectedGain, Verdict
 from advisor.verdict.statistics import Gain, holm, paired_gain
 
@@ -34,7 +34,7 @@ SIGNAL = "collapsed"
 
 
 def explain_choice(
-    evidence: Evidence,
+    evidence: Measurement,
     metric: str,
     trials: Sequence[Trial],
     duplicates: Collection[tuple[str, str]] = (),
@@ -70,7 +70,7 @@ def explain_choice(
     return why_kept(evidence, metric)
 
 
-def why_less_sound(evidence: Evidence) -> str:
+def why_less_sound(evidence: Measurement) -> str:
     """That the best other arm breaks more often than the model as it is."""
     arm = evidence.unmeasured or evidence.best
     own, other = evidence.baseline_broke, evidence.best_broke
@@ -80,7 +80,7 @@ def why_less_sound(evidence: Evidence) -> str:
     )
 
 
-def left_out(evidence: Evidence) -> Iterator[str]:
+def left_out(evidence: Measurement) -> Iterator[str]:
     """Which fresh seeds the numbers of the answer leave out, where a training broke."""
     own, other = evidence.baseline_broke, evidence.best_broke
     arm = evidence.unmeasured or evidence.best
@@ -114,7 +114,7 @@ def why_nothing_was_compared(
     )
 
 
-def what_changes_bring(evidence: Evidence, metric: str) -> Iterator[str]:
+def what_changes_bring(evidence: Measurement, metric: str) -> Iterator[str]:
     """What each change brings: the arm with it against the arm without it, on the same seeds."""
     best = evidence.best
     for slot, name in techniques_in(best.arm):
@@ -141,7 +141,7 @@ def actions_of(arm: Arm, trials: Sequence[Trial]) -> list[str]:
     return []
 
 
-def why_identical(evidence: Evidence, metric: str) -> str:
+def why_identical(evidence: Measurement, metric: str) -> str:
     """That the best other arm scores exactly as the model as it is does."""
     return (
         f"{evidence.best.label}, the best other arm, is identical: the same {metric} as your model "
@@ -149,7 +149,7 @@ def why_identical(evidence: Evidence, metric: str) -> str:
     )
 
 
-def measured_gain(evidence: Evidence, metric: str) -> str:
+def measured_gain(evidence: Measurement, metric: str) -> str:
     """`initializer=he gains +0.020 accuracy [+0.011, +0.029] over your model on 5 fresh seeds`."""
     gain = evidence.gain
     interval = interval_text(gain.mean, gain.low, gain.high, metric)
@@ -158,7 +158,7 @@ def measured_gain(evidence: Evidence, metric: str) -> str:
     return f"{evidence.best.label} {gains} {interval} over your model on {seeds}"
 
 
-def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
+def why_not_borne_out(evidence: Measurement, metric: str) -> list[str]:
     """Why a gain that fresh seeds show is not recommended: the test rows contradict it."""
     on_rows = ""
     if (gain := evidence.row_gain) is not None:
@@ -172,7 +172,7 @@ def why_not_borne_out(evidence: Evidence, metric: str) -> list[str]:
     ]
 
 
-def why_not_proven(evidence: Evidence, metric: str) -> list[str]:
+def why_not_proven(evidence: Measurement, metric: str) -> list[str]:
     """Why a gain is undecided, and how many seeds would decide."""
     more = max(2 * evidence.gain.seeds, evidence.gain.needed or 0)
     return [
@@ -181,7 +181,7 @@ def why_not_proven(evidence: Evidence, metric: str) -> list[str]:
     ]
 
 
-def why_kept(evidence: Evidence, metric: str) -> list[str]:
+def why_kept(evidence: Measurement, metric: str) -> list[str]:
     """Why the model is to be kept, and how large a gain would have been seen."""
     gain, least = evidence.gain, evidence.min_gain
     result = f"The best other arm, {measured_gain(evidence, metric)}"
@@ -239,7 +239,7 @@ def signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
 
 
 def explain_alternatives(
-    evidence: Evidence, criterion: Criterion, overlap: float
+    evidence: Measurement, criterion: Criterion, overlap: float
 ) -> list[Alternative]:
     """The other confirmed arms, best first, with why they were not chosen.
 
@@ -269,7 +269,7 @@ def explain_alternatives(
     return sorted(alternatives, key=rank)
 
 
-def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str, SelectedGain]:
+def selected_gains(evidence: Measurement, sign: float, overlap: float) -> dict[str, SelectedGain]:
     """The gain of every arm over the user's model on the seeds that chose, by label.
 
     Arms that broke on most of these seeds have none.
@@ -294,7 +294,7 @@ def selected_gains(evidence: Evidence, sign: float, overlap: float) -> dict[str,
     return by_label
 
 
-def why_not_chosen(evidence: Evidence, other: Candidate, criterion: Criterion) -> str:
+def why_not_chosen(evidence: Measurement, other: Candidate, criterion: Criterion) -> str:
     """How an arm compares with the best one on the seeds that chose."""
     best, results = evidence.best, evidence.selected
     is_best = other is (evidence.unmeasured or best)

@@ -37,7 +37,7 @@ from advisor.verdict.candidates import (
     mean_seconds,
     scores_in,
 )
-from advisor.verdict.confirm import Evidence
+from advisor.verdict.confirm import Measurement
 from advisor.verdict.explain import (
     explain_alternatives,
     explain_choice,
@@ -67,7 +67,7 @@ It is a share of the rate itself; the search widens its range from farther away,
 
 
 def recommend(
-    search: Search, evidence: Evidence, searched_seconds: float, confirmed_seconds: float
+    search: Search, evidence: Measurement, searched_seconds: float, confirmed_seconds: float
 ) -> Recommendation:
     """What the evidence says, with everything that a reader needs to trust it.
 
@@ -157,7 +157,7 @@ def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | 
 # --- the evidence as records --------------------------------------------------------------------
 
 
-def _arm_result(evidence: Evidence, candidate: Candidate) -> ArmResult:
+def _arm_result(evidence: Measurement, candidate: Candidate) -> ArmResult:
     """What an arm reached on the seeds that measured it."""
     results = evidence.results[candidate.label]
     # The test rows are scored with the first of these seeds only.
@@ -172,12 +172,12 @@ def _arm_result(evidence: Evidence, candidate: Candidate) -> ArmResult:
     )
 
 
-def _baseline_result(evidence: Evidence) -> BaselineResult:
+def _baseline_result(evidence: Measurement) -> BaselineResult:
     start = Start(dict(evidence.start.params), evidence.start.searched)
     return BaselineResult(**vars(_arm_result(evidence, evidence.baseline)), given=start)
 
 
-def _measured_gain(evidence: Evidence, sign: float) -> MeasuredGain:
+def _measured_gain(evidence: Measurement, sign: float) -> MeasuredGain:
     # What the search had promised stands beside what fresh seeds gave.
     own, other = evidence.baseline.searched, evidence.best.searched
     searched = None
@@ -193,7 +193,7 @@ def _measured_gain(evidence: Evidence, sign: float) -> MeasuredGain:
     )
 
 
-def _reach_of_one_seed(evidence: Evidence) -> float | None:
+def _reach_of_one_seed(evidence: Measurement) -> float | None:
     """Half the 95 % interval of a gain on one seed, which is what the search has.
 
     It is known from the fresh seeds: from the paired differences of confirmed arms with the
@@ -205,7 +205,7 @@ def _reach_of_one_seed(evidence: Evidence) -> float | None:
     return float(scipy.stats.t(noise.freedom).ppf(0.975)) * noise.deviation
 
 
-def _costs(evidence: Evidence, sign: float) -> list[Cost]:
+def _costs(evidence: Measurement, sign: float) -> list[Cost]:
     """Score and seconds of all confirmed arms, best first, on the seeds that chose among them."""
     # Labels order the arms that have the same score.
     costs = []

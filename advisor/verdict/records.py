@@ -22,6 +22,21 @@ class Verdict(StrEnum):
     """Another arm may be, and more seeds or more rows would tell."""
 
 
+class Evidence(StrEnum):
+    """What the measured gain shows. The value is what JSON and the database keep."""
+
+    BETTER = "better"
+    """The other arm is better, by enough to be worth it."""
+    WORSE = "worse"
+    """It is worse."""
+    EQUIVALENT = "equivalent"
+    """Any difference is smaller than what is worth having."""
+    NOT_BETTER = "not_better"
+    """Any gain is smaller than what is worth having; it may be worse."""
+    OPEN = "open"
+    """It may be better by enough, or not; more seeds or more rows would tell."""
+
+
 # --- gains ----------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from advisor.store.query import read
 from advisor.training.criterion import Criterion
 from advisor.training.metrics import METRICS
 from advisor.verdict.candidates import Candidate, FreshScore, choose
-from advisor.verdict.confirm import Evidence, final_verdict
+from advisor.verdict.confirm import Measurement, final_verdict
 from advisor.verdict.explain import explain_alternatives, explain_choice
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.statistics import paired_gain, verdict
@@ -63,7 +63,7 @@ def results(scores, seconds=1.0):
 
 def measured(best, gain, verdict, others=(), selected=None):
     own = candidate()
-    return Evidence(own, own, best, others, selected or {}, {}, gain, 0.005, verdict)
+    return Measurement(own, own, best, others, selected or {}, {}, gain, 0.005, verdict)
 
 
 def test_a_tie_goes_to_fewer_changes_then_to_the_cheaper_arm_and_a_clear_winner_wins():
