@@ -222,7 +222,7 @@ class Study:
     trial_minutes: float | None = field(default=None, kw_only=True)
     epochs: int | None = field(default=None, kw_only=True)
     seed: int = field(default=0, kw_only=True)
-    seeds: int = field(default=5, kw_only=True)
+    seeds: int | None = field(default=None, kw_only=True)
     only: Mapping[str, Sequence[str]] | None = field(default=None, kw_only=True)
     min_gain: float | None = field(default=None, kw_only=True)
     reach: float | None = field(default=None, kw_only=True)
