@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 """Numbers; leading dimensions are studies."""
 
-CONFLICT = 2.6
-"""Standard errors by which the gain on the test rows may differ from that on the other rows."""
+CONFLICT_ALPHA = 0.0093
+"""How often test rows and other rows are said to differ by chance: 2.6 standard errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class CrossedGain:
         row_error: squared error that stays however many pairs there are, because rows are few.
         noise: the part of `seed_variance` that more rows would remove.
         test, rest: the gain on the test rows, and on rows that pairs held out; None without them.
-        conflict: standard errors by which these two differ; 0 where there is one.
+        conflict: p-value of no difference between these two; 1 where there is one.
         identical: every pair has the same score on every row.
     """
 
@@ -78,12 +78,12 @@ class CrossedGain:
     noise: Any
     test: Any = None
     rest: Any = None
-    conflict: Any = 0.0
+    conflict: Any = 1.0
     identical: Any = False
 
     def reach(self, level: float) -> Any:
         """Half the width of the interval at a level such as .95, by Student's t."""
-        return self.error * scipy.stats.t.ppf(0.5 + level / 2, self.freedom)
+        return self.error * scipy.special.stdtrit(self.freedom, 0.5 + level / 2)
 
     def interval(self, level: float = 0.95) -> tuple[Any, Any]:
         """The two ends of the interval at a level such as .95."""
@@ -94,13 +94,13 @@ class CrossedGain:
     def p(self) -> Any:
         """Two-sided p-value of no difference; 1 where nothing differs."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2 * scipy.stats.t.sf(np.abs(self.mean) / self.error, self.freedom)
+            p = 2 * scipy.special.stdtr(self.freedom, -np.abs(self.mean) / self.error)
         return np.where(np.isnan(p), 1.0, p)[()]
 
     @property
     def conflicts(self) -> Any:
-        """Whether test rows and other rows differ by more than chance allows."""
-        return np.abs(self.conflict) > CONFLICT
+        """Whether the gains on test rows and on other rows differ by more than chance allows."""
+        return self.conflict < CONFLICT_ALPHA
 
 
 def part_of(values: Any, groups: Any = None) -> Part:
@@ -118,7 +118,7 @@ def part_of(values: Any, groups: Any = None) -> Part:
     Raises:
         ValueError: there are fewer than two pairs, or a pair scored no row.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(values)
     scored = np.isfinite(values)
     rows = scored.sum(-1)
     if values.shape[-2] < 2 or not rows.all():
@@ -219,7 +219,7 @@ def crossed_gain(test: Part | None, rest: Part | None = None) -> CrossedGain:
         noise=noise,
         test=None if test is None else test.means.mean(-1),
         rest=None if rest is None else rest.means.mean(-1),
-        conflict=0.0 if test is None or rest is None else _conflict(test, rest, shared),
+        conflict=1.0 if test is None or rest is None else _conflict(test, rest, shared),
         identical=np.all(both == 0, -1) & (total == 0),
     )
 
@@ -251,15 +251,19 @@ def _mean_total(parts: list[Part]) -> Any:
 
 
 def _conflict(test: Part, rest: Part, shared: Any) -> Any:
-    """How many standard errors the gain on the test rows is above that on the other rows.
+    """Two-sided p-value that the gain on the test rows is that on the other rows.
 
     What a seed does to both of them cancels, pair by pair.
     """
     differences = test.means - rest.means
     pairs = differences.shape[-1]
-    squared = differences.var(-1, ddof=1) / pairs + shared * (test.overlap + rest.overlap)
-    difference = differences.mean(-1)
-    return np.where(squared > 0, difference / np.sqrt(np.where(squared > 0, squared, 1.0)), 0.0)[()]
+    seen = differences.var(-1, ddof=1) / pairs
+    squared = seen + shared * (test.overlap + rest.overlap)
+    freedom = (pairs - 1) * (squared / np.maximum(seen, 1e-300)) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        standardized = differences.mean(-1) / np.sqrt(squared)
+    p = 2 * scipy.special.stdtr(np.minimum(freedom, 1e6), -np.abs(standardized))
+    return np.where(np.isnan(p), 1.0, p)[()]
 
 
 def gain_of_scores(gains: Any) -> CrossedGain:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.special
 import scipy.stats
 
 from advisor.verdict.crossed import CrossedGain
@@ -56,9 +57,8 @@ def evidence_of(gain: CrossedGain, min_gain: float, level: float = CHANGE_LEVEL)
         level: that of the interval which must be above zero for `better`.
     """
     low, high = gain.interval(PRINTED_LEVEL)
-    # Test rows and other rows that contradict each other never recommend a change.
     is_above = gain.interval(level)[0] > 0 and gain.mean >= min_gain
-    if is_above and not gain.conflicts:
+    if is_above and not contradicts(gain, min_gain):
         return Evidence.BETTER
     if high < 0:
         return Evidence.WORSE
@@ -67,6 +67,17 @@ def evidence_of(gain: CrossedGain, min_gain: float, level: float = CHANGE_LEVEL)
     if high < min_gain:
         return Evidence.NOT_BETTER
     return Evidence.OPEN
+
+
+def contradicts(gain: CrossedGain, min_gain: float) -> Any:
+    """Whether test rows and other rows contradict each other, which never recommends a change.
+
+    They differ by more than chance allows, and by one of them the gain is not worth having. Where
+    both say that it is, how large it is does not matter.
+    """
+    if gain.test is None or gain.rest is None:
+        return False
+    return gain.conflicts & (np.minimum(gain.test, gain.rest) < min_gain)
 
 
 # --- what would tell ------------------------------------------------------------------------------
@@ -104,10 +115,10 @@ def _is_settled(
     varying = of_seeds + gain.noise / times_rows
     error = math.sqrt(varying / pairs + gain.row_error / times_rows)
     freedom = max(gain.freedom, pairs - 1)
-    reach = error * float(scipy.stats.t.ppf(0.5 + PRINTED_LEVEL / 2, freedom))
+    reach = error * float(scipy.special.stdtrit(freedom, 0.5 + PRINTED_LEVEL / 2))
     if gain.mean < min_gain:
         return bool(gain.mean + reach < min_gain)
-    return bool(gain.mean > error * float(scipy.stats.t.ppf(0.5 + level / 2, freedom)))
+    return bool(gain.mean > error * float(scipy.special.stdtrit(freedom, 0.5 + level / 2)))
 
 
 # --- levels ---------------------------------------------------------------------------------------

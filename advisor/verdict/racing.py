@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from numpy.typing import NDArray
 
 NUMBERS_OF_PAIRS = ((4.0, 5), (2.0, 10), (0.0, 20))
@@ -68,7 +68,7 @@ def still_possible(scores: Any, baselines: Collection[int]) -> list[int]:
     spread = pooled_spread(scores)
     if seeds < LEAST_SEEDS or not spread.freedom:
         return possible
-    allowed = spread.sd * float(scipy.stats.t.isf(RACE_ALPHA / 2, spread.freedom))
+    allowed = spread.sd * float(scipy.special.stdtrit(spread.freedom, 1 - RACE_ALPHA / 2))
     left: list[int] = []
     for race in (set(baselines), set(range(arms)) - set(baselines)):
         runners = [i for i in possible if i in race]
@@ -98,7 +98,7 @@ def pairs_for(scores: Any, baseline: int, best: int) -> int:
     spread = pooled_spread(scores)
     if not seeds or not spread.freedom:
         return NUMBERS_OF_PAIRS[-1][1]
-    quantile = float(scipy.stats.chi2.ppf(CAUTION, spread.freedom))
+    quantile = float(scipy.special.chdtri(spread.freedom, 1 - CAUTION))
     sd = spread.sd * math.sqrt(spread.freedom / quantile)
     gain = float(np.nanmean(differences))
     shrunk = abs(gain) * max(0.0, 1 - sd**2 / seeds / gain**2) if gain else 0.0

@@ -179,11 +179,16 @@ def test_test_rows_that_contradict_the_rest_are_told_and_never_change():
     assert gain.interval(0.99)[0] > 0
     assert evidence_of(gain, 0.01) is Evidence.OPEN
 
+    # Where both say that it is worth having, its size does not matter.
+    gain = crossed_gain(part_of(test + 0.1), part_of(rest + 0.1))
+    assert gain.conflicts
+    assert evidence_of(gain, 0.01) is Evidence.BETTER
+
 
 def test_test_rows_conflict_as_rarely_as_chance_allows():
     gain = crossed(3000, 10, 80, 0.3, 0.5, 0.5, held=200)
     assert np.mean(gain.conflicts) < 0.018
-    assert gain.conflict.std() == pytest.approx(1, abs=0.08)
+    assert np.mean(gain.conflict < 0.5) == pytest.approx(0.5, abs=0.04)
 
 
 # --- evidence -------------------------------------------------------------------------------------
