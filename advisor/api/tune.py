@@ -329,7 +329,8 @@ def still_answers(
         return False
     # Seeds on which a training broke were asked for, too.
     seeds = answered.gain.seeds + answered.gain.left_out
-    return is_late or (len(trials) >= study.trials and seeds >= study.seeds)
+    is_measured = study.seeds is None or seeds >= study.seeds
+    return is_late or (len(trials) >= study.trials and is_measured)
 
 
 def first_reason(trials: Sequence[Trial]) -> str:

@@ -1,4 +1,4 @@
-"""The seeds that choose: one arm is left of the candidates, and one pair of rates of the baseline."""
+"""The seeds that choose one of the candidates, and one pair of rates of the baseline."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def choose_arm(
     at_its_rates = baseline.with_rates_of(best)
     if at_its_rates.params != baseline.params:
         both = [baseline, at_its_rates]
-        found = race(runs, both, len(both), sign)
-        baseline, results[baseline.label] = _best_rates(both, found, sign)
+        baseline, own_results = _best_rates(both, race(runs, both, len(both), sign), sign)
+        results[baseline.label] = own_results
     return Choice(
         criterion, baseline, best, results, min_gain, _pairs(results, baseline, best, sign)
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
+from advisor.search.arm import count_changes, techniques_in
 from advisor.search.pilot import estimate
 from advisor.search.search import Search
 from advisor.training.floor import Simple
@@ -21,16 +23,24 @@ from advisor.verdict.candidates import (
     Results,
     breakage,
     complete_pairs,
+    each_change_undone,
     find_candidates,
+    paired_differences,
     scores_in,
 )
 from advisor.verdict.choosing import CHOOSING_SEEDS, Choice, broken_baseline, choose_arm
-from advisor.verdict.crossed import CrossedGain
 from advisor.verdict.evidence import LOOK_LEVELS, VERDICT_OF
 from advisor.verdict.fresh_seeds import FreshSeedRuns
-from advisor.verdict.measuring import FEWEST_PAIRS, Measured, Rows, constant_to_beat, measure
+from advisor.verdict.measuring import (
+    FEWEST_PAIRS,
+    Measured,
+    Rows,
+    constant_to_beat,
+    gain_record,
+    measure,
+)
 from advisor.verdict.racing import NUMBERS_OF_PAIRS
-from advisor.verdict.records import Evidence, Verdict
+from advisor.verdict.records import Evidence, MeasuredGain, Verdict
 
 BASELINE_RATES = 2
 """Pairs of rates at which the baseline is expected to be trained on the seeds that choose: its best
@@ -64,6 +74,8 @@ class Measurement:
         wanted: pairs that the gain needed, where there was time for fewer; None where there was.
         identical: whether all techniques are what the user's model does already.
         unmeasured: the arm that was chosen to be compared, and broke too often to have a gain.
+        importance: what leaving each change of the best arm out costs, by slot, in units of the
+            metric; it has no part in the verdict.
     """
 
     start: Candidate
@@ -77,6 +89,7 @@ class Measurement:
     wanted: int | None = None
     identical: bool = False
     unmeasured: Candidate | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def evidence(self) -> Evidence:
@@ -89,13 +102,18 @@ class Measurement:
         return VERDICT_OF[self.evidence]
 
     @property
-    def gain(self) -> CrossedGain | None:
-        """Of the best arm over the baseline; None where there is none."""
-        return None if self.measured is None else self.measured.gain
+    def gain(self) -> MeasuredGain:
+        """Of the best arm over the baseline, which gains nothing over itself."""
+        measured = None if self.measured is None else gain_record(self.measured)
+        broken = [each.times for each in self.broke]
+        if measured is None:
+            nothing = MeasuredGain(0.0, 0.0, 0.0, p=1.0, seeds=self.seeds, detectable=0.0)
+            return replace(nothing, identical=self.identical, broken=broken, left_out=self.left_out)
+        return measured
 
     @property
     def seeds(self) -> int:
-        """Pairs that measured, or seeds of the baseline where it was alone."""
+        """Pairs that count, or seeds of the baseline where it was alone."""
         return len(self.results[self.baseline.label])
 
     @property
@@ -113,6 +131,18 @@ class Measurement:
     def left_out(self) -> int:
         """Pairs of seeds that do not count because one of their trainings broke."""
         return max(0, self.broke[0].seeds - self.seeds)
+
+    @property
+    def is_less_sound(self) -> bool:
+        """Whether the arm that was measured is shown to break more often than the baseline."""
+        measured = self.measured
+        return measured is not None and measured.by_breaking and not self.is_sounder
+
+    @property
+    def is_sounder(self) -> bool:
+        """Whether the arm that was measured is shown to break less often than the baseline."""
+        measured = self.measured
+        return measured is not None and measured.by_breaking and self.verdict is Verdict.CHANGE
 
     @property
     def chosen(self) -> Candidate:
@@ -184,6 +214,9 @@ def confirm(
     if measured.gain is None:
         check_baseline(study.name, measured.results)
         places = [i for i, one in enumerate(measured.results[0]) if one.score is not None]
+    importance = {}
+    if trainings == MANY_TRAININGS and measured.evidence is Evidence.BETTER:
+        importance = what_changes_cost(runs, choice, measured)
     return Measurement(
         *parts,
         best=choice.baseline if measured.gain is None else choice.best,
@@ -194,7 +227,28 @@ def confirm(
         min_gain=choice.min_gain,
         wanted=wanted,
         unmeasured=choice.best if measured.gain is None else None,
+        importance=importance,
     )
+
+
+def what_changes_cost(runs: FreshSeedRuns, choice: Choice, measured: Measured) -> dict[str, float]:
+    """What leaving each change of the best arm out costs, by slot, in units of the metric.
+
+    It is measured on the first of the measuring seeds, at the rates of the arm.
+    """
+    best, criterion = choice.best, choice.criterion
+    undone = list(each_change_undone(best.arm)) or [choice.baseline.arm]
+    slots = [slot for slot, _ in techniques_in(best.arm)]
+    seeds = min(FEW_PAIRS, len(measured.results[1]))
+    costs = {}
+    for slot, arm in zip(slots, undone, strict=True):
+        kept = {slot: best.arm[slot]}
+        left = best.without(kept) if count_changes(arm) else choice.baseline
+        (results,) = runs.score("measure", [left], range(seeds))
+        lost = paired_differences(results, measured.results[1][:seeds])
+        if lost:
+            costs[slot] = criterion.sign * statistics.fmean(lost)
+    return costs
 
 
 def counted_results(

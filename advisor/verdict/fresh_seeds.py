@@ -130,7 +130,8 @@ class FreshSeedRuns:
     ) -> list[list[FreshScore]]:
         """What each arm reached, one result per seed in order.
 
-        The seeds are the first ones of so many, which is told with each. What the model or a technique broke has no score but a reason, and is not trained again.
+        `of` is how many seeds there will be. What the model or a technique broke has no score but a
+        reason, and is not trained again.
         """
         # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
@@ -192,7 +193,7 @@ class FreshSeedRuns:
     # --------------------------------------------------------------------------------------------
 
     def _is_missing(self, phase: Phase, arm: Candidate, seed: int) -> bool:
-        """Whether a training is to be done; one that measured and lost its answers is done again."""
+        """Whether a training is to be done; also one that measured, and lost its answers."""
         known = self._scores.get(self._run(phase, arm, seed))
         if known is None:
             return True

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.stats
 import torch
 from torch import Tensor
 
@@ -27,12 +28,13 @@ from advisor.verdict.crossed import CrossedGain, Part, crossed_gain, gain_of_sco
 from advisor.verdict.evidence import (
     CHANGE_LEVEL,
     breaks_more,
+    contradicts,
     evidence_of,
     shared_levels,
     tell,
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns
-from advisor.verdict.records import Evidence, RowGain
+from advisor.verdict.records import Evidence, MeasuredGain, RowGain
 from advisor.work.job import HELD_OUT, TEST
 
 FEWEST_PAIRS = 3
@@ -41,6 +43,8 @@ CLEARLY_BETTER = 10
 """Smallest gains worth having by which an arm is usually better than one answer for all rows, where
 a training that is not counts as broken.
 """
+POWER = 0.8
+"""The probability with which a difference that is called detectable is found."""
 NO_BETTER = "no better than one answer for all rows"
 """Why such a training is broken."""
 
@@ -75,6 +79,8 @@ class Measured:
             no number that can be asked for would.
         broke: how often each arm broke.
         by_breaking: whether it is the breaking that decides.
+        contradicted: whether a gain is no `better` because the test rows and the other rows that
+            measure contradict each other.
     """
 
     results: Sequence[Sequence[FreshScore]]
@@ -86,6 +92,7 @@ class Measured:
     needed_rows: int | None = None
     broke: tuple[Breakage, Breakage] = (NEVER, NEVER)
     by_breaking: bool = False
+    contradicted: bool = False
 
 
 def measure(
@@ -138,10 +145,43 @@ def measure(
     if evidence is Evidence.OPEN and gain is not None:
         more = tell(gain, min_gain, gain_level)
         measured = replace(measured, needed=more.pairs, needed_rows=more.rows)
-    return replace(measured, by_breaking=is_sounder or is_less_sound)
+    contradicted = gain is not None and bool(contradicts(gain, min_gain))
+    return replace(measured, by_breaking=is_sounder or is_less_sound, contradicted=contradicted)
 
 
 # --- the gain -------------------------------------------------------------------------------------
+
+
+def gain_record(measured: Measured) -> MeasuredGain | None:
+    """What the pairs say of the gain, in plain numbers; None where there are too few of them."""
+    gain = measured.gain
+    if gain is None:
+        return None
+    (low, high), (least, _) = gain.interval(), gain.interval(measured.level)
+    # A difference is found where its interval of that level is above zero.
+    power = scipy.stats.t.ppf(0.5 + measured.level / 2, gain.freedom) + scipy.stats.t.ppf(
+        POWER, gain.freedom
+    )
+    return MeasuredGain(
+        mean=float(gain.mean),
+        low=float(low),
+        high=float(high),
+        p=float(gain.p),
+        seeds=gain.pairs,
+        detectable=float(gain.error * power),
+        needed=measured.needed,
+        identical=bool(gain.identical),
+        error=float(gain.error),
+        level=measured.level,
+        least=float(least),
+        rows=gain.rows,
+        rest=None if gain.rest is None else float(gain.rest),
+        conflict=float(gain.conflict),
+        needed_rows=measured.needed_rows,
+        test=measured.test,
+        broken=[each.times for each in measured.broke],
+        left_out=measured.broke[0].seeds - gain.pairs,
+    )
 
 
 def gain_over(

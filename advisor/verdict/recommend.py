@@ -6,11 +6,10 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import scipy.stats
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
@@ -32,7 +31,6 @@ from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.verdict.candidates import (
     Candidate,
-    gain_noise,
     mean_score,
     mean_seconds,
     scores_in,
@@ -54,7 +52,7 @@ from advisor.verdict.records import (
     Start,
     TrialCounts,
 )
-from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
+from advisor.verdict.single_techniques import cut_trials, single_techniques
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -104,6 +102,7 @@ def recommend(
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
+        *too_few_pairs(evidence),
         *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric),
     ]
@@ -114,6 +113,7 @@ def recommend(
     return Recommendation(
         study=name,
         verdict=evidence.verdict,
+        evidence=evidence.evidence,
         metric=criterion.name,
         direction=criterion.direction,
         choices=dict(chosen.arm),
@@ -123,9 +123,9 @@ def recommend(
         recommended=_arm_result(evidence, chosen),
         gain=_measured_gain(evidence, criterion.sign),
         min_gain=evidence.min_gain,
-        alternatives=explain_alternatives(evidence, criterion, prepared.overlap),
-        isolation=single_techniques(history, _reach_of_one_seed(evidence)),
-        importance=importance(plan, trials, criterion.direction),
+        alternatives=explain_alternatives(evidence, criterion),
+        isolation=single_techniques(history),
+        importance=dict(evidence.importance),
         costs=_costs(evidence, criterion.sign),
         pruned=cut_trials(trials),
         reasons=reasons,
@@ -152,6 +152,16 @@ def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | 
         return []
     reached = f"{metric.name} {floor.score:.4g}, your model {score:.4g}"
     return [f"A simple model does better on the test rows: {MEANINGS[floor.model]} {reached}."]
+
+
+def too_few_pairs(evidence: Measurement) -> Iterator[str]:
+    """That there was time for fewer pairs than the gain needs."""
+    if evidence.wanted is not None:
+        yield (
+            f"{evidence.wanted} pairs of seeds were wanted to measure the gain, and there was time "
+            f"for {evidence.seeds + evidence.left_out}; to have them, ask with --seeds "
+            f"{evidence.wanted}."
+        )
 
 
 # --- the evidence as records --------------------------------------------------------------------
@@ -183,26 +193,8 @@ def _measured_gain(evidence: Measurement, sign: float) -> MeasuredGain:
     searched = None
     if own is not None and other is not None:
         searched = sign * (other - own)
-    return MeasuredGain(
-        **asdict(evidence.gain),
-        arm=dict(techniques_in(evidence.best.arm)),
-        searched=searched,
-        test=evidence.row_gain,
-        broken=[evidence.baseline_broke.times, evidence.best_broke.times],
-        left_out=evidence.left_out,
-    )
-
-
-def _reach_of_one_seed(evidence: Measurement) -> float | None:
-    """Half the 95 % interval of a gain on one seed, which is what the search has.
-
-    It is known from the fresh seeds: from the paired differences of confirmed arms with the
-    baseline. None where there are none.
-    """
-    noise = gain_noise(evidence.selected, evidence.baseline, evidence.others)
-    if not noise.freedom:
-        return None
-    return float(scipy.stats.t(noise.freedom).ppf(0.975)) * noise.deviation
+    arm = dict(techniques_in(evidence.best.arm))
+    return replace(evidence.gain, arm=arm, searched=searched)
 
 
 def _costs(evidence: Measurement, sign: float) -> list[Cost]:

@@ -90,14 +90,22 @@ class RowGain(Record):
 class MeasuredGain(Interval):
     """The gain of the best other arm over the model as it is, on the seeds that measured it.
 
+    The mean is over the pairs in which neither training broke; the interval is for training sets
+    drawn from this data, new rows of the same kind, averaged over seeds.
+
     Attributes:
         p: two-sided p-value of no difference.
         seeds: number of pairs.
-        detectable: the smallest true difference that so many pairs find with 80 % power.
-        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
-            number would.
-        identical: every pair has the same score twice.
-        error: standard error of the mean.
+        detectable: the smallest true difference that so many pairs and rows find with 80 % power.
+        needed: pairs that would tell, where the question is open; None where no number would.
+        identical: every pair has the same scores twice.
+        error: standard error of the mean, over pairs and rows.
+        level: that of the interval that decides.
+        least: the lower end of that interval, which a change needs above zero.
+        rows: rows that measured; 0 where seeds are the only error.
+        rest: the gain on the measured rows that are no test rows; None where there are none.
+        conflict: p-value that it is that on the test rows; 1 where there is none.
+        needed_rows: rows that would tell, where the question is open; None where no number would.
         arm: what the other arm changes; empty where there was none.
         searched: the same gain as the search saw it, too good by selection.
         test: the gain on the test rows; None where they say nothing.
@@ -111,6 +119,12 @@ class MeasuredGain(Interval):
     needed: int | None = None
     identical: bool = False
     error: float = 0.0
+    level: float = 0.95
+    least: float | None = None
+    rows: int = 0
+    rest: float | None = None
+    conflict: float = 1.0
+    needed_rows: int | None = None
     arm: Arm = field(default_factory=dict)
     searched: float | None = None
     test: RowGain | None = None

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from advisor.content.study_content import ContentDigest
+from advisor.data.splits import Splits
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
 from advisor.faults import causes_of, is_out_of_memory, machine_fault
-from advisor.data.splits import Splits
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
 from advisor.training.answers import Answering
@@ -29,7 +29,6 @@ from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
-
 
 TEST, HELD_OUT = "test", "held out"
 """What the rows that measure are called in a file of answers."""
