@@ -81,11 +81,11 @@ class CrossedGain:
     conflict: Any = 1.0
     identical: Any = False
 
-    def reach(self, level: float) -> Any:
+    def reach(self, level: Any) -> Any:
         """Half the width of the interval at a level such as .95, by Student's t."""
         return self.error * scipy.special.stdtrit(self.freedom, 0.5 + level / 2)
 
-    def interval(self, level: float = 0.95) -> tuple[Any, Any]:
+    def interval(self, level: Any = 0.95) -> tuple[Any, Any]:
         """The two ends of the interval at a level such as .95."""
         reach = self.reach(level)
         return self.mean - reach, self.mean + reach

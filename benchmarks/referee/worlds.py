@@ -32,6 +32,8 @@ MANY_ROWS = 4000
 """From so many rows on, sums over rows are drawn from their normal limit."""
 SCRIPT_TRIALS = 20
 """Trials of the script, of three seeds each."""
+ROW_SCALE = 0.15
+"""Deviation of what a row adds to a score that is a number."""
 CELLS = 20_000_000
 """Numbers held in memory at once."""
 
@@ -166,9 +168,9 @@ def draw_studies(world: World, gain: float, studies: int, rng: np.random.Generat
 def row_variances(world: World) -> tuple[float, float]:
     """The variance of a row's gain that all pairs have, and that in one pair, without a gain."""
     if world.number:
-        return world.own_rows * 2, (world.own_rows + world.noise) * 2 * 0.5
+        scale = 2 * ROW_SCALE**2
+        return scale * world.own_rows, scale * (world.own_rows + world.noise)
     rng = np.random.default_rng(0)
-    right = 0.0
     row = rng.normal(size=(200_000, 1)) * math.sqrt(1 - world.own_rows - world.noise)
     own = rng.normal(size=(200_000, 2)) * math.sqrt(world.own_rows)
     middle = scipy.stats.norm.ppf(world.level) + row + own
@@ -355,10 +357,6 @@ def rows_of(
     seed = (middle[..., None] + effects / slope).astype(np.float32)
     right = value > -seed[..., None]
     return right[:, 1].astype(np.float32) - right[:, 0], groups
-
-
-ROW_SCALE = 0.15
-"""Deviation of what a row adds to a score that is a number."""
 
 
 def latent(studies: Studies, both: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
