@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from advisor.verdict.crossed import Part, part_of
+from advisor.verdict.crossed import MeasuredRows, part_of
 from advisor.verdict.racing import pairs_for, still_possible
 
 SD = 0.007
@@ -283,7 +283,7 @@ def measured(
     truth: np.ndarray,
     splits: list[int],
     rng: np.random.Generator,
-) -> tuple[Part | None, Part | None]:
+) -> tuple[MeasuredRows | None, MeasuredRows | None]:
     """What pairs say of the test rows and of the rows that they held out.
 
     Arguments:
@@ -374,12 +374,12 @@ def limits(
     effects: np.ndarray,
     truth: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[Part | None, Part | None]:
+) -> tuple[MeasuredRows | None, MeasuredRows | None]:
     """The same for many rows, from the normal limit of sums over rows."""
     world = studies.world
     number = len(effects)
     gain = (truth[:, 1] - truth[:, 0])[:, None] + effects[:, 1] - effects[:, 0]
-    parts: list[Part | None] = []
+    parts: list[MeasuredRows | None] = []
     for rows, share in ((world.test, 1.0), (world.pool, world.share)):
         if not rows:
             parts.append(None)
@@ -400,7 +400,7 @@ def part_in_the_limit(
     rows: int,
     share: float,
     rng: np.random.Generator,
-) -> Part:
+) -> MeasuredRows:
     """A part of many rows, its estimates with the noise that so many rows leave."""
     number, pairs = means.shape
     mine = studies.total - studies.shared
@@ -410,7 +410,7 @@ def part_in_the_limit(
     shared = studies.shared + math.sqrt(variance) * rng.normal(size=number)
     full = np.ones(number)
     weight = rows * (times - 1)
-    return Part(
+    return MeasuredRows(
         means,
         studies.total * full,
         shared,
