@@ -24,7 +24,7 @@ CONFLICT_ALPHA = 0.0093
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class MeasuredRows:
     """What pairs say of one set of rows. A unit is a row, or a group of rows that belong together.
 
     Attributes:
@@ -81,11 +81,11 @@ class CrossedGain:
     conflict: Any = 1.0
     identical: Any = False
 
-    def reach(self, level: float) -> Any:
+    def reach(self, level: Any) -> Any:
         """Half the width of the interval at a level such as .95, by Student's t."""
         return self.error * scipy.special.stdtrit(self.freedom, 0.5 + level / 2)
 
-    def interval(self, level: float = 0.95) -> tuple[Any, Any]:
+    def interval(self, level: Any = 0.95) -> tuple[Any, Any]:
         """The two ends of the interval at a level such as .95."""
         reach = self.reach(level)
         return self.mean - reach, self.mean + reach
@@ -103,7 +103,7 @@ class CrossedGain:
         return self.conflict < CONFLICT_ALPHA
 
 
-def part_of(values: Any, groups: Any = None) -> Part:
+def part_of(values: Any, groups: Any = None) -> MeasuredRows:
     """What pairs say of one set of rows.
 
     Two pairs share the rows that both scored, and only what these rows do in both of them stays
@@ -142,7 +142,7 @@ def part_of(values: Any, groups: Any = None) -> Part:
     own = (share**2).sum(-1).mean(-1)
     pairs = values.shape[-2]
     overlap = ((share.sum(-2) ** 2).sum(-1) - pairs * own) / (pairs * (pairs - 1))
-    return Part(
+    return MeasuredRows(
         means=means,
         total=total,
         shared=shared,
@@ -171,7 +171,7 @@ def _shared(centered: Floats, held: NDArray[np.bool_]) -> tuple[Floats, Floats, 
     return shared, (off**2).sum(-1) / weight**2, weight
 
 
-def crossed_gain(test: Part | None, rest: Part | None = None) -> CrossedGain:
+def crossed_gain(test: MeasuredRows | None, rest: MeasuredRows | None = None) -> CrossedGain:
     """The gain over pairs and rows, with an error for new ones of both.
 
     The mean over pairs has the variance s²/J + C: what varies from pair to pair, and the covariance
@@ -224,7 +224,7 @@ def crossed_gain(test: Part | None, rest: Part | None = None) -> CrossedGain:
     )
 
 
-def _weights(parts: list[Part], pairs: int) -> list[Any]:
+def _weights(parts: list[MeasuredRows], pairs: int) -> list[Any]:
     """How much each set of rows counts: by the variance of its mean that is its rows' alone."""
     if len(parts) == 1:
         return [np.ones(np.shape(parts[0].total))]
@@ -236,7 +236,7 @@ def _weights(parts: list[Part], pairs: int) -> list[Any]:
     return [weight, 1 - weight]
 
 
-def _pooled(parts: list[Part]) -> tuple[Any, Any]:
+def _pooled(parts: list[MeasuredRows]) -> tuple[Any, Any]:
     """The shared variance of a unit over all parts, at least 0, and that of the estimate."""
     weight = sum(part.weight for part in parts)
     shared = sum(part.weight * part.shared for part in parts) / weight
@@ -244,13 +244,13 @@ def _pooled(parts: list[Part]) -> tuple[Any, Any]:
     return np.maximum(shared, 0.0), variance
 
 
-def _mean_total(parts: list[Part]) -> Any:
+def _mean_total(parts: list[MeasuredRows]) -> Any:
     """The variance of a unit within one pair, over all parts; never below what pairs share."""
     weight = sum(part.weight for part in parts)
     return sum(part.weight * part.total for part in parts) / weight
 
 
-def _conflict(test: Part, rest: Part, shared: Any) -> Any:
+def _conflict(test: MeasuredRows, rest: MeasuredRows, shared: Any) -> Any:
     """Two-sided p-value that the gain on the test rows is that on the other rows.
 
     What a seed does to both of them cancels, pair by pair.

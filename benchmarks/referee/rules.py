@@ -282,7 +282,7 @@ def report(world: World, studies: int, old: int, seed: int) -> None:
         theirs = before(draw_studies(world, gain, old, rng), rng)
         if not gain:
             sure = np.where(theirs.change, theirs.gain, -np.inf)
-            bar = max(0.0, float(np.quantile(sure, 1 - mine.change.mean())))
+            bar = max(0.0, float(np.quantile(sure, 1 - mine.change.mean(), method="higher")))
         hit = theirs.change & (theirs.better | (gain == 0))
         print(f"      before, raised: {percent(hit & (theirs.gain > bar))}")
         print_line(gain, mine, theirs, (hand.claimed > margin) & (hand.better | (gain == 0)))

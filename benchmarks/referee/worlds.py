@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from advisor.verdict.crossed import Part, part_of
+from advisor.verdict.crossed import MeasuredRows, part_of
 from advisor.verdict.racing import pairs_for, still_possible
 
 SD = 0.007
@@ -32,6 +32,8 @@ MANY_ROWS = 4000
 """From so many rows on, sums over rows are drawn from their normal limit."""
 SCRIPT_TRIALS = 20
 """Trials of the script, of three seeds each."""
+ROW_SCALE = 0.15
+"""Deviation of what a row adds to a score that is a number."""
 CELLS = 20_000_000
 """Numbers held in memory at once."""
 
@@ -166,9 +168,9 @@ def draw_studies(world: World, gain: float, studies: int, rng: np.random.Generat
 def row_variances(world: World) -> tuple[float, float]:
     """The variance of a row's gain that all pairs have, and that in one pair, without a gain."""
     if world.number:
-        return world.own_rows * 2, (world.own_rows + world.noise) * 2 * 0.5
+        scale = 2 * ROW_SCALE**2
+        return scale * world.own_rows, scale * (world.own_rows + world.noise)
     rng = np.random.default_rng(0)
-    right = 0.0
     row = rng.normal(size=(200_000, 1)) * math.sqrt(1 - world.own_rows - world.noise)
     own = rng.normal(size=(200_000, 2)) * math.sqrt(world.own_rows)
     middle = scipy.stats.norm.ppf(world.level) + row + own
@@ -281,7 +283,7 @@ def measured(
     truth: np.ndarray,
     splits: list[int],
     rng: np.random.Generator,
-) -> tuple[Part | None, Part | None]:
+) -> tuple[MeasuredRows | None, MeasuredRows | None]:
     """What pairs say of the test rows and of the rows that they held out.
 
     Arguments:
@@ -357,10 +359,6 @@ def rows_of(
     return right[:, 1].astype(np.float32) - right[:, 0], groups
 
 
-ROW_SCALE = 0.15
-"""Deviation of what a row adds to a score that is a number."""
-
-
 def latent(studies: Studies, both: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
     """The middle of each arm's latent number `(studies, 2)`, and how fast a score follows it."""
     world = studies.world
@@ -376,12 +374,12 @@ def limits(
     effects: np.ndarray,
     truth: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[Part | None, Part | None]:
+) -> tuple[MeasuredRows | None, MeasuredRows | None]:
     """The same for many rows, from the normal limit of sums over rows."""
     world = studies.world
     number = len(effects)
     gain = (truth[:, 1] - truth[:, 0])[:, None] + effects[:, 1] - effects[:, 0]
-    parts: list[Part | None] = []
+    parts: list[MeasuredRows | None] = []
     for rows, share in ((world.test, 1.0), (world.pool, world.share)):
         if not rows:
             parts.append(None)
@@ -402,7 +400,7 @@ def part_in_the_limit(
     rows: int,
     share: float,
     rng: np.random.Generator,
-) -> Part:
+) -> MeasuredRows:
     """A part of many rows, its estimates with the noise that so many rows leave."""
     number, pairs = means.shape
     mine = studies.total - studies.shared
@@ -412,7 +410,7 @@ def part_in_the_limit(
     shared = studies.shared + math.sqrt(variance) * rng.normal(size=number)
     full = np.ones(number)
     weight = rows * (times - 1)
-    return Part(
+    return MeasuredRows(
         means,
         studies.total * full,
         shared,

@@ -28,7 +28,7 @@ def test_the_mean_is_the_score_and_the_spread_that_of_a_bootstrap(name):
 
     generator = np.random.default_rng(1)
     resampled = []
-    for _ in range(400):
+    for _ in range(250):
         index = torch.from_numpy(generator.integers(0, 400, 400))
         resampled.append(metric.score(output[index], target[index]))
     assert float(added.std()) / 20 == pytest.approx(np.std(resampled), rel=0.15)

@@ -34,7 +34,7 @@ def crossed(studies, pairs, rows, seed_sd, row_sd, noise_sd, held=0, share=0.2):
     rest = None
     if held:
         values = part(held)
-        order = generator.random((studies, pairs, held)).argsort(-1)
+        order = generator.random((studies, pairs, held), dtype=np.float32).argsort(-1)
         values[order >= share * held] = np.nan
         rest = part_of(values)
     return crossed_gain(test, rest)
