@@ -96,11 +96,6 @@ class Layout:
         kept, held_out = hold_out(rest, classes, self.keys, share, seed, parts=1)
         return np.sort(np.concatenate([kept, choosing])), held_out
 
-    @property
-    def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows."""
-        return self.valid is None and self.keys.times is None
-
 
 def lay_out(
     counts: Mapping[str, int],

@@ -194,7 +194,8 @@ def _measured_gain(evidence: Measurement, sign: float) -> MeasuredGain:
     if own is not None and other is not None:
         searched = sign * (other - own)
     arm = dict(techniques_in(evidence.best.arm))
-    return replace(evidence.gain, arm=arm, searched=searched)
+    params = dict(evidence.best.params) if arm else {}
+    return replace(evidence.gain, arm=arm, params=params, searched=searched)
 
 
 def _costs(evidence: Measurement, sign: float) -> list[Cost]:
