@@ -91,10 +91,12 @@ class Source:
     def measuring_splits(self, chose: int, seed: int) -> Splits:
         """The four splits of a seed that measures, whose `valid` are the rows that it holds out.
 
-        The validation rows of the seed `chose`, by which arms were chosen, are trained on. There
-        may be no rows to hold out (`Layout.draw_measuring`).
+        The validation rows of the seed `chose`, by which arms were chosen, are trained on, but for
+        the user's own that no batch can have beside rows to train on. There may be no rows to hold
+        out (`Layout.draw_measuring`).
         """
-        drawn = self._layout.draw_measuring(self._target.strata, chose, seed)
+        mixes = self._inputs.mixes_splits
+        drawn = self._layout.draw_measuring(self._target.strata, chose, seed, mixes)
         return _split(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def digests(self, splits: Splits) -> dict[str, str]:
