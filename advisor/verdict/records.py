@@ -112,6 +112,8 @@ class MeasuredGain(Interval):
         test: the gain on the test rows; None where they say nothing.
         broken: seeds on which the model as it is broke, and on which the other arm did.
         left_out: pairs that do not count because one of their trainings broke.
+        looks: pairs of each look at these two arms so far, this one last; empty in answers of
+            versions before 0.3.
     """
 
     p: float
@@ -132,6 +134,7 @@ class MeasuredGain(Interval):
     test: RowGain | None = None
     broken: list[int] = field(default_factory=lambda: [0, 0])
     left_out: int = 0
+    looks: list[int] = field(default_factory=list)
 
 
 # --- arms on fresh seeds --------------------------------------------------------------------------
