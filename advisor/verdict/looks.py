@@ -36,7 +36,7 @@ def is_at(pair: Sequence[Candidate], answer: Mapping[str, Any]) -> bool:
     baseline, other = pair
     gain, own = answer["gain"], answer["baseline"]
     is_same = gain["arm"] == dict(techniques_in(other.arm)) and gain["params"] == other.params
-    return is_same and own["params"] == baseline.params
+    return bool(is_same and own["params"] == baseline.params)
 
 
 def with_look(looks: Sequence[int], pairs: int) -> list[int]:
