@@ -79,27 +79,24 @@ class Layout:
         return hold_out(self.train, classes, self.keys, VALID, seed, parts=1)
 
     def draw_measuring(
-        self, classes: RowNumbers | None, chose: int, seed: int
+        self, classes: RowNumbers | None, chose: int, seed: int, mixes_splits: bool = True
     ) -> tuple[RowNumbers, RowNumbers]:
         """Rows that a measuring seed trains on, and those that it holds out.
 
         What the seed `chose` validates on has chosen between arms, so that it never measures: it is
-        always trained on. Nothing is held out where rows are split by time, and where the others
-        are of one group; only the test rows measure then.
+        always trained on, unless it is the user's own and `mixes_splits` is false. Nothing is held
+        out where rows are split by time, and where the others are of one group; only the test rows
+        measure then.
         """
         rest, choosing = self.draw(classes, chose)
+        joined = choosing if self.valid is None or mixes_splits else choosing[:0]
         groups = self.keys.groups
         is_whole = groups is not None and len(np.unique(groups[rest])) < 2
         if self.keys.times is not None or is_whole:
-            return np.sort(np.concatenate([rest, choosing])), rest[:0]
+            return np.sort(np.concatenate([rest, joined])), rest[:0]
         share = min(MOST_HELD_OUT, len(choosing) / len(rest))
         kept, held_out = hold_out(rest, classes, self.keys, share, seed, parts=1)
-        return np.sort(np.concatenate([kept, choosing])), held_out
-
-    @property
-    def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows."""
-        return self.valid is None and self.keys.times is None
+        return np.sort(np.concatenate([kept, joined])), held_out
 
 
 def lay_out(

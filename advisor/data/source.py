@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from advisor.data.checks import look_at_columns, warn_of_missing_classes, warn_of_repeats
@@ -92,10 +91,12 @@ class Source:
     def measuring_splits(self, chose: int, seed: int) -> Splits:
         """The four splits of a seed that measures, whose `valid` are the rows that it holds out.
 
-        The validation rows of the seed `chose`, by which arms were chosen, are trained on. There
-        may be no rows to hold out (`Layout.draw_measuring`).
+        The validation rows of the seed `chose`, by which arms were chosen, are trained on, but for
+        the user's own that no batch can have beside rows to train on. There may be no rows to hold
+        out (`Layout.draw_measuring`).
         """
-        drawn = self._layout.draw_measuring(self._target.strata, chose, seed)
+        mixes = self._inputs.mixes_splits
+        drawn = self._layout.draw_measuring(self._target.strata, chose, seed, mixes)
         return _split(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def digests(self, splits: Splits) -> dict[str, str]:
@@ -145,25 +146,6 @@ class Source:
     def readers(self) -> Mapping[str, Sequence[object]]:
         """The user's code that reads rows anew for every batch, by what it is."""
         return self._inputs.readers
-
-    @property
-    def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows: the user gave no valid, and rows
-        are not split by time.
-        """
-        return self._layout.redraws
-
-    def overlap(self, seed: int) -> float:
-        """Validation rows for each training row, or groups for each group, where every seed draws
-        both from the same ones; 0 where they are the same for every seed.
-        """
-        if not self.redraws:
-            return 0.0
-        train, valid = self._layout.draw(self._target.strata, seed)
-        groups = self._layout.keys.groups
-        if groups is not None:
-            train, valid = np.unique(groups[train]), np.unique(groups[valid])
-        return len(valid) / len(train)
 
     @property
     def groups(self) -> RowNumbers | None:

@@ -26,6 +26,7 @@ TITLES = {
     "open": "each technique alone",
     "join": "techniques in pairs",
     "fair": "as many trials for each technique",
+    "whole": "a training to its end for each technique that was cut",
     "explore": "combinations",
     "tune": "learning rates of the leaders",
     "confirm": "fresh seeds",

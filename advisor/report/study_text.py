@@ -118,6 +118,9 @@ def headline(recommendation: Recommendation) -> str:
         return f"{study}: CHANGE {', '.join(changes)}"
     if recommendation.verdict == Verdict.KEEP:
         return f"{study}: KEEP your model as it is"
+    # An arm that broke too often to be measured has no gain to be named with.
+    if not recommendation.gain.arm:
+        return f"{study}: UNDECIDED; keep your model for now"
     other = arm_label(recommendation.gain.arm)
     return f"{study}: UNDECIDED between your model and {other}"
 

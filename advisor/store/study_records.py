@@ -360,6 +360,15 @@ class StudyRecords:
         with self._engine.begin() as connection:
             connection.execute(recommendations.insert().values(**row))
 
+    def recommendations(self) -> list[dict[str, Any]]:
+        """All recommendations as JSON, the oldest first."""
+        select = sa.select(recommendations.c.json).where(recommendations.c.study == self.name)
+        found = []
+        for (text,) in self._rows(select.order_by(recommendations.c.created)):
+            with read_back(self.name, "recommendation", version_in(text)):
+                found.append(json_object(text))
+        return found
+
     def recommendation(self) -> str | None:
         """The last recommendation as JSON, or None."""
         select = sa.select(recommendations.c.json).where(recommendations.c.study == self.name)

@@ -79,11 +79,11 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
         "one row per arm and fresh seed",
         {
             "study": "name of the study",
-            "phase": "select (which arm) or estimate (how much it gains)",
+            "phase": "choose (which arm) or measure (its gain); before 0.3 select or estimate",
             "arm": "what is changed, as slot=technique, or keep",
             "seed": "fresh seed; the same seed is paired over arms",
             "score": "validation metric; NULL where the training broke",
-            "test": "test metric, read once, after the seeds that measure; NULL for other seeds",
+            "test": "test metric, of the seeds that measure; NULL for other seeds",
             "seconds": "techniques and training",
             "params": "parameters as JSON",
             "why": "why the training, or the scoring of the test rows, broke; else NULL",

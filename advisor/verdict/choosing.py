@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,9 +165,3 @@ def _pairs(results: Results, baseline: Candidate, best: Candidate, sign: float) 
     labels = list(results)
     matrix = _matrix(list(results.values()), sign)
     return pairs_for(matrix, labels.index(baseline.label), labels.index(best.label))
-
-
-def limited(choice: Choice, most: float) -> Choice:
-    """The choice with as many pairs as there is time for, and never fewer than are the least."""
-    fitting = [pairs for _, pairs in NUMBERS_OF_PAIRS if pairs <= most]
-    return replace(choice, pairs=min(choice.pairs, max(fitting, default=NUMBERS_OF_PAIRS[0][1])))

@@ -31,6 +31,7 @@ from advisor.verdict.candidates import (
 from advisor.verdict.choosing import CHOOSING_SEEDS, Choice, broken_baseline, choose_arm
 from advisor.verdict.evidence import LOOK_LEVELS, VERDICT_OF
 from advisor.verdict.fresh_seeds import FreshSeedRuns
+from advisor.verdict.looks import level_of, looks_at, with_look
 from advisor.verdict.measuring import (
     FEWEST_PAIRS,
     Measured,
@@ -76,6 +77,7 @@ class Measurement:
         unmeasured: the arm that was chosen to be compared, and broke too often to have a gain.
         importance: what leaving each change of the best arm out costs, by slot, in units of the
             metric; it has no part in the verdict.
+        looks: pairs of each look at these two arms so far, this one last.
     """
 
     start: Candidate
@@ -90,6 +92,7 @@ class Measurement:
     identical: bool = False
     unmeasured: Candidate | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
+    looks: Sequence[int] = ()
 
     @property
     def evidence(self) -> Evidence:
@@ -109,7 +112,7 @@ class Measurement:
         if measured is None:
             nothing = MeasuredGain(0.0, 0.0, 0.0, p=1.0, seeds=self.seeds, detectable=0.0)
             return replace(nothing, identical=self.identical, broken=broken, left_out=self.left_out)
-        return measured
+        return replace(measured, looks=list(self.looks))
 
     @property
     def seeds(self) -> int:
@@ -150,15 +153,13 @@ class Measurement:
         return self.best if self.verdict == Verdict.CHANGE else self.baseline
 
 
-def confirm(
-    search: Search, trainings: float = math.inf, level: float = LOOK_LEVELS[0]
-) -> Measurement:
+def confirm(search: Search, trainings: float = math.inf) -> Measurement:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others.
 
     One arm enters the seeds that measure, so nothing is chosen there, and their number is fixed
     before the first of them. With a time limit there are `trainings` full trainings at most: then
-    fewer arms and pairs, but never fewer than three pairs. The interval of `level` must be above
-    zero for a change.
+    fewer arms and pairs, but never fewer than three pairs. More pairs of two arms that were
+    measured before are a second look, which has a level of its own.
     """
     prepared, study = search.prepared, search.prepared.study
     trainings = min(trainings, MANY_TRAININGS)
@@ -199,16 +200,22 @@ def confirm(
             identical=bool(candidates.duplicates),
         )
 
+    # Pairs that were looked at are looked at again; more of them are a new look.
+    looks = with_look(looks_at(choice.pair, search.records.recommendations()), pairs)
+    has_next = len(looks) < len(LOOK_LEVELS)
     measured = measure(
         runs,
         choice.pair,
-        pairs,
+        looks[-1],
         rows_of(search),
         criterion,
         choice.min_gain,
-        level,
+        level_of(len(looks)),
         constant_of(search, choice),
+        level_of(len(looks) + 1) if has_next else None,
     )
+    if not has_next:
+        measured = replace(measured, needed=None)
     # An arm that broke on nearly all of them has no gain.
     places = complete_pairs(*measured.results)
     if measured.gain is None:
@@ -228,6 +235,7 @@ def confirm(
         wanted=wanted,
         unmeasured=choice.best if measured.gain is None else None,
         importance=importance,
+        looks=looks,
     )
 
 

@@ -143,6 +143,18 @@ def level_of_each(sides: int, level: float) -> float:
     return 1 - (1 - level) / max(sides, 1)
 
 
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of several comparisons, adjusted so that all of them hold at once (Holm 1979)."""
+    # The smallest of n is multiplied by n, the next by n - 1, and none gets below a smaller one.
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    adjusted = [0.0] * len(p)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
 # --- broken trainings -----------------------------------------------------------------------------
 
 

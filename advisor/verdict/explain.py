@@ -28,8 +28,8 @@ from advisor.verdict.candidates import (
     scores_in,
 )
 from advisor.verdict.confirm import Measurement
+from advisor.verdict.evidence import holm
 from advisor.verdict.records import Alternative, Evidence, SelectedGain, Verdict
-from advisor.verdict.statistics import holm
 
 FINDINGS_AS_REASONS = 2
 """Findings that are given as reasons; the others are among the findings."""

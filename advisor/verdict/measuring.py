@@ -104,6 +104,7 @@ def measure(
     min_gain: float,
     level: float,
     constant: float | None = None,
+    next_level: float | None = None,
 ) -> Measured:
     """Train two arms on measuring seeds, and say what their gain shows.
 
@@ -117,6 +118,7 @@ def measure(
         level: that of the interval which must be above zero for a change.
         constant: the score of one answer for all rows, which a training must be better than; None
             where only numbers that are not finite are broken.
+        next_level: that of a look with more pairs; None where it is the same.
     """
     seeds = range(pairs)
     results = with_broken(runs.score("measure", pair, seeds), criterion.sign, constant)
@@ -143,7 +145,8 @@ def measure(
         evidence = Evidence.WORSE
     measured = Measured(results, gain, on_test, evidence, gain_level, broke=broke)
     if evidence is Evidence.OPEN and gain is not None:
-        more = tell(gain, min_gain, gain_level)
+        next_gain_level = gain_level if next_level is None else 1 - (1 - next_level) * share
+        more = tell(gain, min_gain, next_gain_level)
         measured = replace(measured, needed=more.pairs, needed_rows=more.rows)
     contradicted = gain is not None and bool(contradicts(gain, min_gain))
     return replace(measured, by_breaking=is_sounder or is_less_sound, contradicted=contradicted)

@@ -25,6 +25,7 @@ from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
+from advisor.training.criterion import Criterion
 from advisor.training.epoch import Epoch
 from advisor.training.floor import MEANINGS, Floor
 from advisor.training.floors import floors
@@ -42,6 +43,7 @@ from advisor.verdict.explain import (
     explain_findings,
     left_out,
 )
+from advisor.verdict.looks import told_of_look
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -89,6 +91,7 @@ def recommend(
     reasons = [
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
         *explain_choice(evidence, criterion.name, trials, history.identical),
+        *told_of_look(evidence.gain),
     ]
     # Simple models on the test rows, of which everything else is decided by now.
     test = prepared.splits(seed).test
@@ -103,6 +106,7 @@ def recommend(
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
         *too_few_pairs(evidence),
+        *seeds_alone(evidence, criterion),
         *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric),
     ]
@@ -164,6 +168,16 @@ def too_few_pairs(evidence: Measurement) -> Iterator[str]:
         )
 
 
+def seeds_alone(evidence: Measurement, criterion: Criterion) -> Iterator[str]:
+    """That the interval says nothing of new rows, where scores cannot be taken apart by rows."""
+    gain = None if evidence.measured is None else evidence.measured.gain
+    if gain is not None and not gain.rows:
+        yield (
+            f"The interval of the gain is for new seeds on these rows, and not for new rows: "
+            f"{criterion.name} cannot be taken apart into what each row adds to it."
+        )
+
+
 # --- the evidence as records --------------------------------------------------------------------
 
 
@@ -194,7 +208,8 @@ def _measured_gain(evidence: Measurement, sign: float) -> MeasuredGain:
     if own is not None and other is not None:
         searched = sign * (other - own)
     arm = dict(techniques_in(evidence.best.arm))
-    return replace(evidence.gain, arm=arm, searched=searched)
+    params = dict(evidence.best.params) if arm else {}
+    return replace(evidence.gain, arm=arm, params=params, searched=searched)
 
 
 def _costs(evidence: Measurement, sign: float) -> list[Cost]:

@@ -107,10 +107,13 @@ class MeasuredGain(Interval):
         conflict: p-value that it is that on the test rows; 1 where there is none.
         needed_rows: rows that would tell, where the question is open; None where no number would.
         arm: what the other arm changes; empty where there was none.
+        params: the parameters of that arm; empty in answers of versions before 0.3.
         searched: the same gain as the search saw it, too good by selection.
         test: the gain on the test rows; None where they say nothing.
         broken: seeds on which the model as it is broke, and on which the other arm did.
         left_out: pairs that do not count because one of their trainings broke.
+        looks: pairs of each look at these two arms so far, this one last; empty in answers of
+            versions before 0.3.
     """
 
     p: float
@@ -126,10 +129,12 @@ class MeasuredGain(Interval):
     conflict: float = 1.0
     needed_rows: int | None = None
     arm: Arm = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
     searched: float | None = None
     test: RowGain | None = None
     broken: list[int] = field(default_factory=lambda: [0, 0])
     left_out: int = 0
+    looks: list[int] = field(default_factory=list)
 
 
 # --- arms on fresh seeds --------------------------------------------------------------------------

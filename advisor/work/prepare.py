@@ -107,14 +107,6 @@ class Prepared:
         """Steps in an epoch."""
         return math.ceil(self.facts.sizes["train"] / self.batch)
 
-    @property
-    def overlap(self) -> float:
-        """Validation rows for each training row, where every seed draws both from the same rows.
-
-        0 where the user fixed them, or time does. Rows that belong together count once.
-        """
-        return self.source.overlap(self.study.seed)
-
     def splits(self, seed: int) -> Splits:
         """The splits of one seed."""
         return self.source.splits(seed)

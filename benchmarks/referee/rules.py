@@ -23,7 +23,7 @@ from advisor.verdict.evidence import (
     shared_levels,
 )
 from advisor.verdict.records import Evidence, Verdict
-from advisor.verdict.statistics import chosen_overlap, paired_gain, precise_enough, verdict
+from benchmarks.referee.old_rule import chosen_overlap, paired_gain, precise_enough, verdict
 from benchmarks.referee.worlds import (
     BUILD,
     CELLS,

@@ -112,7 +112,7 @@ def epoch(number, score, early_loss=None):
 
 
 def confirmed(arm="keep", seed=1, score=0.5, params="{}", test=None):
-    return Confirmation("estimate", arm, params, seed, score, 1.5, test)
+    return Confirmation("measure", arm, params, seed, score, 1.5, test)
 
 
 def rows(url, sql):
