@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from advisor.errors import visible
+from advisor.errors import listing, visible
 from advisor.readable import counted, mean_text, rate_text, rounded
 from advisor.report.floors_text import CLASSES, beside_the_scores
 from advisor.report.study_words import (
@@ -269,8 +269,11 @@ def single_techniques(recommendation: Recommendation) -> list[str]:
     for each in techniques:
         if each.identical:
             lines.append(f"{each.slot} {each.technique}: {IDENTICAL}")
-        elif each.alone is None:
+        elif each.alone is None and each.trials:
             lines.append(f"{each.slot} {each.technique}: {why_not_judged(recommendation, each)}")
+    untried = [f"{each.slot} {each.technique}" for each in techniques if not each.trials]
+    if untried:
+        lines.append(f"not judged, without a trial: {listing(untried)}")
     if techniques:
         lines.append(how_many_were_tried(techniques))
     return lines

@@ -149,6 +149,5 @@ def costs_of_changes(recommendation: Recommendation) -> list[Line]:
     costs = recommendation.importance
     if recommendation.evidence is None or len(costs) < 2:
         return []
-    gain = recommendation.gain
-    width = (gain.high - gain.low) / 2
-    return [(slot, rounded(cost, width, sign=True)) for slot, cost in costs.items()]
+    error = recommendation.gain.error
+    return [(slot, rounded(cost, error / 2, sign=True)) for slot, cost in costs.items()]

@@ -165,8 +165,8 @@ def _shown(mended: Mended) -> str:
     """What the arms that were tried say of a finding."""
     if mended.by is None:
         return "Nothing else that mends it was trained to its end."
-    share = min(max(mended.share, 0.0), 1.0)
-    return f"{mended.by}, which mends it and changes nothing else, has {share:.0%} of the gain."
+    share = f"{100 * min(max(mended.share, 0.0), 1.0):.0f} %"
+    return f"{mended.by}, which mends it and changes nothing else, has {share} of the gain."
 
 
 def signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
