@@ -35,7 +35,8 @@ from advisor.verdict.confirm import confirm
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.work.executors import Crew, crew
-from advisor.work.job import Outcome, in_this_process
+from advisor.work.job import Outcome
+from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef

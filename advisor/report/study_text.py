@@ -49,6 +49,7 @@ BEATEN = "beaten on the few seeds that chose; the verdict rests on others"
 """What is said beside the user's model where the seeds that chose an arm prefer another one."""
 GROUPS = {
     Ended.NOT_TRAINED: "before training",
+    Ended.NO_EFFECT: "before training, as a technique changed nothing",
     Ended.NOT_FINITE: "with numbers that are not finite",
     Ended.EARLY_LOSS: f"after {EARLY_STEPS} steps",
     Ended.OUTRANKED: "after epoch {epochs}",

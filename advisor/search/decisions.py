@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 from advisor.search.arm import Arm
 from advisor.search.history import History
@@ -129,7 +129,15 @@ def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
         if trial.could_not_train and trial.stage != Stage.EXPLORE:
             limit = min(limit, rate)
 
-    space = plan.space[RATE]
+    return untried_rate(plan.space[RATE], tried, start, limit)
+
+
+def untried_rate(
+    space: BaseDistribution, tried: Sequence[float], start: float, limit: float = math.inf
+) -> Decision:
+    """The next learning rate around `start` that is not tried, in the range `space` and below
+    `limit`; empty where there is none.
+    """
     for step in STEPS:
         rate = start * 10**step
         is_new = all(abs(math.log(rate / other)) > SAME_RATE for other in tried)

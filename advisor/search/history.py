@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from advisor.search.arm import Arm, count_changes
+from advisor.search.arm import Arm, count_changes, techniques_in
 from advisor.search.plan import RATE, Plan
 from advisor.search.trial import Trial
+from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
 
 ArmKey = tuple[str, ...]
@@ -27,6 +29,7 @@ class History:
         criterion: what arms are compared by.
         trials: all trials, by number.
         duplicates: slot and name of techniques that compute what the user's model does already.
+        no_effect: by arm, the slots in which it was seen to change nothing.
         tried_rates: the lowest and highest learning rate of all trials; None before the first.
     """
 
@@ -35,6 +38,7 @@ class History:
         self.criterion = criterion
         self.trials: list[Trial] = []
         self.duplicates: set[tuple[str, str]] = set()
+        self.no_effect: dict[ArmKey, list[str]] = {}
         self.tried_rates: tuple[float, float] | None = None
 
         # The trials of each arm, and of each technique how many were asked for and how many are
@@ -58,7 +62,8 @@ class History:
         self.trials.append(trial)
         key = self._key(trial.arm)
         self._by_arm[key].append(trial)
-        self._asked.update(trial.techniques)
+        self._asked.update(techniques_in(trial.asked_arm))
+        self._note_no_effect(trial)
 
         rate = trial.params[RATE]
         low, high = self.tried_rates or (rate, rate)
@@ -66,6 +71,7 @@ class History:
 
     def close(self, trial: Trial) -> None:
         """Take in what became of a trial; its state and value are set."""
+        self._note_no_effect(trial)
         if trial.is_duplicate:
             self.duplicates.update(trial.techniques)
         if trial.is_final:
@@ -78,6 +84,23 @@ class History:
         rank = (-self.sign * trial.score, changes, trial.number)
         bisect.insort(self._ranked, (rank, trial))
         self._replace_best(trial, rank)
+
+    def move(self, trial: Trial, arm: Arm, params: Mapping[str, Any]) -> None:
+        """Take a trial whose techniques changed nothing as one of the arm without them.
+
+        `no_effect` of the trial names them.
+        """
+        mine = self._by_arm[self._key(trial.arm)]
+        mine[:] = [other for other in mine if other.number != trial.number]
+        trial.arm, trial.params = arm, params
+        trial.distributions = {name: trial.distributions[name] for name in params}
+        bisect.insort(self._by_arm[self._key(arm)], trial, key=lambda other: other.number)
+        self._note_no_effect(trial)
+
+    def _note_no_effect(self, trial: Trial) -> None:
+        """Note the arm that a trial was asked with, where a technique of it changed nothing."""
+        if trial.no_effect:
+            self.no_effect[self._key(trial.asked_arm)] = list(trial.no_effect)
 
     def _replace_best(self, trial: Trial, rank: Rank) -> None:
         """Put a full trial in the place of its arm's best one, if its score is better."""
@@ -94,6 +117,15 @@ class History:
 
     def _key(self, arm: Mapping[str, str]) -> ArmKey:
         return tuple(arm[slot] for slot in self.plan.options)
+
+    @property
+    def identical(self) -> set[tuple[str, str]]:
+        """The duplicates, and the techniques that alone changed nothing in the user's model."""
+        alone = set(self.duplicates)
+        for slot, name in self.plan.techniques:
+            if self.without_effect({**self.plan.baseline, slot: name}):
+                alone.add((slot, name))
+        return alone
 
     @property
     def sign(self) -> float:
@@ -146,5 +178,30 @@ class History:
         return asked > 0 and asked == final
 
     def can_be_asked(self, arm: Arm) -> bool:
-        """Whether the plugins of all of an arm's techniques are loaded."""
-        return self.plan.absent.isdisjoint(arm.items())
+        """Whether the plugins of all of an arm's techniques are loaded, and it is not known as
+        another name of an arm with fewer of them.
+        """
+        return self.plan.absent.isdisjoint(arm.items()) and not self.without_effect(arm)
+
+    def without_effect(self, arm: Mapping[str, str]) -> list[str]:
+        """The slots of an arm whose techniques changed nothing whenever it was tried."""
+        key = self._key(arm)
+        trials = self._by_arm.get(key, [])
+        # With other values of its parameters a technique may have changed something.
+        had_effect = any(not trial.no_effect for trial in trials)
+        return [] if had_effect else self.no_effect.get(key, [])
+
+    def kept_without_effect(self, arm: Mapping[str, str], fixed: Collection[str]) -> Arm:
+        """The slots that an arm must keep so that it is not known to change nothing in one.
+
+        Arguments:
+            arm: one technique per slot.
+            fixed: slots whose techniques stay where the others can be kept instead.
+        """
+        empty = self.without_effect(arm)
+        if not empty:
+            return {}
+        others = [slot for slot, _ in techniques_in(arm) if slot not in fixed]
+        if others and not set(others) & set(empty):
+            return dict.fromkeys(others, KEEP)
+        return dict.fromkeys([slot for slot in empty if slot in others] or empty, KEEP)

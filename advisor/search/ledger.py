@@ -9,12 +9,14 @@ from typing import Any
 from optuna.trial import TrialState
 
 from advisor.search.arm import techniques_in
+from advisor.search.decisions import untried_rate
 from advisor.search.history import History
-from advisor.search.plan import Plan
+from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import is_same_training
-from advisor.search.trial import DUPLICATE_KEY, Round, Stage, Trial
+from advisor.search.trial import DUPLICATE_KEY, NO_EFFECT_KEY, Round, Stage, Trial
 from advisor.store.study_records import StudyRecords
+from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.work.job import Outcome
 
@@ -72,7 +74,7 @@ class Ledger:
             trial.number,
             outcome.curve,
             trial.costs,
-            facts_of(outcome),
+            facts_of(trial, outcome),
         )
 
         # Epochs that a job has trained again replace the old ones.
@@ -81,6 +83,33 @@ class Ledger:
         trial.curve = before + outcome.curve
         if trial.ended is not None or trial.epochs == self._epochs:
             self.close(trial)
+
+    def take_without(self, trial: Trial, outcome: Outcome) -> None:
+        """Make a trial whose techniques changed nothing one of the arm without them.
+
+        Where that was tried with these parameters, it gets the next learning rate; where none is
+        left, it is closed as it is.
+        """
+        arm = {**trial.arm, **dict.fromkeys(outcome.no_effect, KEEP)}
+        params: dict[str, Any] = dict(arm)
+        for name in self.history.plan.parameters_of(arm):
+            params[name] = trial.params[name]
+        others = self.history.of_arm(arm)
+        if any(dict(other.params) == params for other in others):
+            tried = [other.params[RATE] for other in others]
+            rate = untried_rate(trial.distributions[RATE], tried, params[RATE])
+            if not rate:
+                self.record(trial, outcome)
+                return
+            params |= rate
+
+        # The codes of what changed nothing stay: with other code it may change something.
+        no_effect = {slot: trial.arm[slot] for slot in outcome.no_effect}
+        distributions = {name: trial.distributions[name] for name in params}
+        facts = {NO_EFFECT_KEY: no_effect}
+        self._records.change_params(trial.storage_id, params, distributions, facts)
+        trial.no_effect = no_effect
+        self.history.move(trial, arm, params)
 
     def close(self, trial: Trial, ended: Ended | None = None, why: str = "") -> None:
         """Close a trial with what it reached, if it is still open.
@@ -117,6 +146,11 @@ class Ledger:
         """Whether a technique without parameters trained as the model as it is, epoch by epoch."""
         if trial.number == 0 or trial.stage != Stage.OPEN:
             return False
+        # What changed nothing is told by its content, and has no curve.
+        plan = self.history.plan
+        has_own = plan.parameters_of(trial.arm) != plan.parameters_of(plan.baseline)
+        if trial.ended == Ended.NO_EFFECT:
+            return not has_own
 
         # Where no signal arrives all models train alike, whatever is in them.
         features = trial.signal.features if trial.signal else None
@@ -124,10 +158,9 @@ class Ledger:
             return False
 
         # What has parameters of its own may train otherwise at other values of them.
-        plan = self.history.plan
-        baseline = self.history.trials[0]
-        if plan.parameters_of(trial.arm) != plan.parameters_of(plan.baseline):
+        if has_own:
             return False
+        baseline = self.history.trials[0]
         return is_same_training(trial.curve, baseline.curve)
 
 
@@ -144,15 +177,19 @@ def take_in(trial: Trial, outcome: Outcome) -> None:
         trial.actions = outcome.actions
     if outcome.signal is not None:
         trial.signal = outcome.signal
+    if outcome.no_effect:
+        trial.no_effect = {slot: trial.arm[slot] for slot in outcome.no_effect}
 
 
-def facts_of(outcome: Outcome) -> dict[str, object]:
+def facts_of(trial: Trial, outcome: Outcome) -> dict[str, object]:
     """What the database keeps of an outcome as user attributes of its trial."""
     facts: dict[str, object] = {}
     if outcome.actions:
         facts["did"] = outcome.actions
     if outcome.signal is not None:
         facts["signal"] = asdict(outcome.signal)
+    if outcome.no_effect:
+        facts[NO_EFFECT_KEY] = trial.no_effect
     if outcome.ended is not None:
         facts.update(why=outcome.why, ended=outcome.ended)
     return facts

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from advisor.content.tokens import is_other
-from advisor.search.arm import arm_label
+from advisor.search.arm import arm_label, techniques_in
 from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
-from advisor.search.trial import DUPLICATE_KEY, Trial, read_trials
+from advisor.search.trial import DUPLICATE_KEY, NO_EFFECT_KEY, Trial, read_trials
 from advisor.store.study_records import Confirmation, StudyRecords
 
-FORGOTTEN = ("why", "ended", "did", "signal", DUPLICATE_KEY)
+FORGOTTEN = ("why", "ended", "did", "signal", DUPLICATE_KEY, NO_EFFECT_KEY)
 """The user attributes in which the database has what a trial brought."""
 
 
@@ -58,9 +58,11 @@ def reopen_changed(
 
 def changed_in(trial: Trial, plan: Plan, marks: PluginMarks) -> list[str]:
     """The techniques (`slot.name`) of a trial whose code is another one now."""
-    if not plan.absent.isdisjoint(trial.techniques):
+    # The code of what changed nothing decided, too, which arm the trial is of.
+    techniques = techniques_in(trial.asked_arm)
+    if not plan.absent.isdisjoint(techniques):
         return []
-    now: Mapping[str, str] = marks.codes_of(trial.techniques) if trial.codes else {}
+    now: Mapping[str, str] = marks.codes_of(techniques) if trial.codes else {}
     return [name for name, code in trial.codes.items() if is_other(code, now[name])]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -20,6 +20,8 @@ from advisor.search.trial import Trial
 
 STARTUP = 8
 """Finished trials before TPE is trusted; until then parameters are drawn at random."""
+KeptIn = Callable[[Mapping[str, str], Collection[str]], Mapping[str, str]]
+"""Gives the slots that an arm must keep, with `keep`; also takes the slots that are fixed."""
 
 
 class Sampler:
@@ -40,12 +42,15 @@ class Sampler:
         self._running: list[tuple[Trial, optuna.Trial]] = []
         self._proposals: list[optuna.Trial] = []  # not yet seen as trials of the search
 
-    def propose(self, seed: int, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    def propose(
+        self, seed: int, fixed: Mapping[str, Any], kept_in: KeptIn | None = None
+    ) -> dict[str, Any]:
         """One technique per slot, and every free parameter by its full name, for a new trial.
 
         Arguments:
             seed: of this proposal.
             fixed: techniques by slot and values by parameter that are not the sampler's choice.
+            kept_in: the slots that an arm must keep besides those that the plan names.
         """
         asked = self._ask(seed, fixed)
         arm = {}
@@ -53,9 +58,11 @@ class Sampler:
             arm[slot] = str(_suggest(asked, slot, CategoricalDistribution(names)))
         # Where it chose techniques that cannot be asked, it is asked again without them.
         kept = self.plan.absent_in(arm) | self.plan.conflicts(arm, fixed)
+        if kept_in is not None:
+            kept |= kept_in(arm, fixed)
         if kept:
             self._study.tell(asked, state=TrialState.FAIL)
-            return self.propose(seed, {**fixed, **kept})
+            return self.propose(seed, {**fixed, **kept}, kept_in)
 
         params: dict[str, Any] = dict(arm)
         for name in self.plan.parameters_of(arm):

@@ -124,7 +124,7 @@ class Search:
         for number in range(len(self.history.trials), current.end):
             seed = mix(self.prepared.study.seed, "ask", number)
             decision = decide(self.history, current, plan)
-            params = self._sampler.propose(seed, decision)
+            params = self._sampler.propose(seed, decision, self.history.kept_without_effect)
             self._ledger.ask(plan, params, current)
 
     def train(self, current: Round) -> None:
@@ -137,9 +137,7 @@ class Search:
         alive = self._trials_of(current)
         limit = loss_limit(self.history, current)
         for from_epoch, rung in pairwise([0, *self.plan.rungs]):
-            jobs = self._jobs(alive, from_epoch, rung, limit)
-            for number, outcome in self.crew.run(jobs, self.is_late):
-                self._record(self.history.trials[number], outcome)
+            self._train_to(rung, alive, from_epoch, limit)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():
                 return
@@ -148,6 +146,39 @@ class Search:
             alive = [trial for trial in alive if trial.ended is None or trial.epochs >= rung]
             if rung < self.plan.epochs:
                 alive = self._survivors(current, alive, rung)
+
+    def _train_to(
+        self, rung: int, alive: Sequence[Trial], from_epoch: int, limit: float | None
+    ) -> None:
+        """Train trials up to a rung.
+
+        One whose techniques change nothing becomes a trial of the arm without them, and is trained
+        as that.
+        """
+        while jobs := self._jobs(alive, from_epoch, rung, limit):
+            empty: dict[int, Outcome] = {}
+            for number, outcome in self.crew.run(jobs, self.is_late):
+                trial = self.history.trials[number]
+                # A technique that is tried alone shows by its trial that it changes nothing.
+                if outcome.no_effect and trial.stage != Stage.OPEN:
+                    empty[number] = outcome
+                else:
+                    self._record(trial, outcome)
+
+            # In the order of their numbers, whichever worker was first.
+            for number in sorted(empty):
+                self._take_without(self.history.trials[number], empty[number])
+            if not empty or self.is_late():
+                return
+
+    def _take_without(self, trial: Trial, outcome: Outcome) -> None:
+        """Make a trial one of the arm without its techniques that changed nothing, and show it."""
+        before = arm_label(trial.arm)
+        self._ledger.take_without(trial, outcome)
+        # The sampler learns of the trials what a resumed search would read of them.
+        self._sampler = Sampler(self._sampler.plan, self.history.criterion.direction)
+        text = f"trial {trial.number}: {before}: {outcome.why}; taken as {arm_label(trial.arm)}"
+        self._report(trial.stage, text)
 
     def end(self, current: Round) -> None:
         """Close the trials of a round that are still open, and forget the training states."""
@@ -210,6 +241,7 @@ class Search:
             save=None if is_full else self._state_file(trial, last),
             loss_limit=limit,
             precheck=bool(trial.techniques),
+            needs_effect=bool(trial.techniques) and from_epoch == 0,
             cache=str(self.folder / "cache"),
             device=str(prepared.device),
             name=trial_name(trial.number),

@@ -19,6 +19,8 @@ from advisor.work.job import LastSignal
 
 DUPLICATE_KEY = "twin"  # as version 0.1 wrote it
 """Key in the database that says of a trial that its technique is a duplicate of the model's own."""
+NO_EFFECT_KEY = "no_effect"
+"""Key in the database for the techniques of a trial that changed nothing, by slot."""
 
 
 class Stage(StrEnum):
@@ -73,6 +75,8 @@ class Trial:
         plugins: what was loaded, each plugin's version or its file's hash by its name; empty where
             an older version asked for the trial.
         codes: a digest of the code of each of its techniques, by `slot.name`.
+        no_effect: by slot, the techniques that it was asked with and that changed nothing; `arm` is
+            without them, unless the trial ended by it.
         again: techniques (`slot.name`) whose code had changed, so that the trial was run again.
     """
 
@@ -93,6 +97,7 @@ class Trial:
     costs: dict[str, float] = field(default_factory=dict)
     plugins: Mapping[str, str] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
+    no_effect: Mapping[str, str] = field(default_factory=dict)
     again: Sequence[str] = ()
 
     @property
@@ -140,10 +145,16 @@ class Trial:
     @property
     def is_final(self) -> bool:
         """Whether no learning rate can change what it showed: it raised an error, its model's
-        signal dies before training, or its technique is a duplicate of the model's own.
+        signal dies before training, its technique is a duplicate of the model's own, or it changed
+        nothing.
         """
-        died = self.value is None and self.ended == Ended.NOT_TRAINED
+        died = self.value is None and self.ended in (Ended.NOT_TRAINED, Ended.NO_EFFECT)
         return died or self.is_duplicate or self.ended == Ended.FAILED
+
+    @property
+    def asked_arm(self) -> Arm:
+        """The arm that it was asked with, also where a technique of it changed nothing."""
+        return {**self.arm, **self.no_effect}
 
     @property
     def techniques(self) -> list[tuple[str, str]]:
@@ -204,6 +215,7 @@ def read_trial(
         costs=costs,
         plugins=attributes.get("plugins", {}),
         codes=attributes.get("codes", {}),
+        no_effect=attributes.get(NO_EFFECT_KEY, {}),
         again=attributes.get("again", ()),
     )
 

@@ -185,6 +185,26 @@ class StudyRecords:
             write_facts(connection, trial_id, facts)
         return trial_id
 
+    def change_params(
+        self,
+        trial_id: int,
+        params: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Give a running trial other parameters than it was asked with, in one transaction.
+
+        Arguments:
+            trial_id: in Optuna's tables.
+            params: one technique per slot, and every parameter by its full name.
+            distributions: what each of them was drawn from.
+            facts: user attributes.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(PARAMS.delete().where(PARAMS.c.trial_id == trial_id))
+            connection.execute(PARAMS.insert(), param_rows(trial_id, params, distributions))
+            write_facts(connection, trial_id, facts)
+
     def save_progress(
         self,
         trial_id: int,

@@ -15,6 +15,8 @@ class Ended(StrEnum):
 
     NOT_TRAINED = "not_trained"
     """The signal never reaches the changed model's last layer, so it was not trained at all."""
+    NO_EFFECT = "no_effect"
+    """A technique changed nothing, so it would have trained as the arm without that technique."""
     NOT_FINITE = "not_finite"
     """The loss, the output or the score became infinite or NaN."""
     EARLY_LOSS = "early_loss"

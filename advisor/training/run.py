@@ -21,6 +21,7 @@ from advisor.model import Anatomy, SwapReport, trace
 from advisor.randomness import isolated, mix
 from advisor.study import Task
 from advisor.technique import Technique
+from advisor.training.effect import state_of
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.kept_file import KeptFile
 from advisor.training.objective import Objective, to_device
@@ -92,6 +93,7 @@ class Run:
         later: parameters that begin to train after a share of a full training's epochs, and are
             frozen until then.
         cache: folder where `remember` keeps its files, or None to keep nothing.
+        no_effect: slots whose techniques left the run as it was, so that it trains as without them.
         loaded: names of the weights that the model's constructor loads; it may build the model.
 
     Example:
@@ -120,6 +122,7 @@ class Run:
     undecayed: list[nn.Parameter] = field(default_factory=list)
     later: list[tuple[nn.Parameter, float]] = field(default_factory=list)
     cache: Path | None = None
+    no_effect: list[str] = field(default_factory=list)
     loaded: Callable[[], frozenset[str]] = frozenset
     _anatomy: Anatomy | None = None
 
@@ -207,8 +210,9 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
     """Apply techniques in order, each with a generator of its own and without touching others'
     random state.
 
-    Returns what each slot's technique did, by slot. The seconds go to `run.costs`. A technique in a
-    slot that another one fills as a package is not applied. Raises `StoppedEarly` where a technique
+    Returns what each slot's technique did, by slot. The seconds go to `run.costs`, the slots whose
+    techniques changed nothing to `run.no_effect`. A technique in a slot that another one fills as a
+    package is not applied. Raises `StoppedEarly` where a technique
     gives back what it should not.
     """
     # A package fills other slots besides its own.
@@ -219,11 +223,13 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             packages[slot] = technique
 
     actions: dict[str, str] = {}
+    before = state_of(run) if chosen else []
     for technique, params in chosen:
         package = packages.get(technique.slot)
         if package is not None:
             owner = f"{package.slot} {package.name}"
             actions[technique.slot] = f"not applied: {owner} brings its own"
+            run.no_effect.append(technique.slot)
             continue
 
         # The generator depends on seed and slot only, so other slots' techniques cannot move it.
@@ -239,6 +245,12 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
         # Work that an earlier trial did is part of what the technique costs.
         seconds = time.perf_counter() - started
         run.costs[technique.slot] = seconds + run.costs.pop(_REMEMBERED, 0.0)
+
+        # What a technique says that it did decides nothing here.
+        after = state_of(run)
+        if after == before:
+            run.no_effect.append(technique.slot)
+        before = after
     return actions
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -69,6 +69,13 @@ class Candidate:
         """
         rates = {name: other.params[name] for name in NUISANCE}
         return replace(self, params={**self.params, **rates})
+
+    def without(self, slots: Collection[str]) -> Candidate:
+        """The arm with these slots kept, and without the parameters of their techniques."""
+        arm = {**self.arm, **dict.fromkeys(slots, KEEP)}
+        gone = tuple(f"{slot}.{self.arm[slot]}." for slot in slots)
+        params = {name: each for name, each in self.params.items() if not name.startswith(gone)}
+        return Candidate(arm, params, searched=None)
 
     def json_params(self) -> str:
         """Its parameters as the database has them."""
@@ -204,7 +211,12 @@ def find_candidates(history: History) -> Candidates:
     arms = [candidate_of(plan, trial) for trial in history.best_of_other_arms()]
     others = {candidate.label: candidate for candidate in arms[:LEADERS]}
     by_label = {candidate.label: candidate for candidate in arms}
-    for arm in each_change_undone(arms[0].arm if arms else {}):
+    for undone in each_change_undone(arms[0].arm if arms else {}):
+        # What is known to change nothing beside the others is no change of its own.
+        empty = history.without_effect(undone)
+        arm = {**undone, **dict.fromkeys(empty, KEEP)}
+        if not count_changes(arm):
+            continue
         label = arm_label(arm)
         if label not in others:
             params = {name: arms[0].params[name] for name in plan.parameters_of(arm)}
@@ -217,7 +229,7 @@ def find_candidates(history: History) -> Candidates:
         baseline=baseline,
         others=list(others.values()),
         best_scores=[trial.score for trial in changed],
-        duplicates=sorted(history.duplicates),
+        duplicates=sorted(history.identical),
     )
 
 

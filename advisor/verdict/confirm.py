@@ -169,7 +169,8 @@ def confirm(search: Search, trainings: float = math.inf) -> Evidence:
     candidates = find_candidates(search.history)
     most = max(1, int((trainings - 2 * first) // SELECT_SEEDS - BASELINE_PAIRS))
     candidates = replace(candidates, others=candidates.others[:most])
-    others = candidates.others
+    others = runs.with_effect(candidates.others)
+    candidates = replace(candidates, others=others)
     criterion = search.history.criterion
     selection = choose_pair(runs, candidates, criterion, study, prepared.overlap)
 

@@ -100,8 +100,8 @@ def why_nothing_was_compared(
     if duplicates:
         names = listing([f"{slot} {name}" for slot, name in sorted(duplicates)])
         return (
-            f"{names}: identical to your model, the same numbers epoch by epoch from the same "
-            "seed. Nothing else was left."
+            f"{names}: identical to your model. Each changes nothing in it, or trains to the same "
+            "numbers epoch by epoch from the same seed. Nothing else was left."
         )
     if any(trial.techniques for trial in trials):
         return (

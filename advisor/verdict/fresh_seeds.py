@@ -141,6 +141,33 @@ class FreshSeedRuns:
             self._save(run, FreshScore(score, sum(outcome.costs.values()), why=why))
         return self._scores_of(phase, arms, seeds)
 
+    def with_effect(self, arms: Sequence[Candidate]) -> list[Candidate]:
+        """The arms without what changes nothing in them, each once.
+
+        An arm that the search has trained had its effect there. The techniques of every other one
+        are applied here, on the first of the seeds that select.
+        """
+        jobs: dict[FreshRun, Job] = {}
+        asked: dict[FreshRun, Candidate] = {}
+        for arm in arms:
+            if arm.searched is None:
+                run = self._run("select", arm, Seed(0))
+                job = self._training("select", arm, Seed(0), None)
+                jobs[run] = replace(
+                    job, to_epoch=0, needs_effect=True, name=f"the start of {run.name}"
+                )
+                asked[run] = arm
+
+        kept = {arm.label: arm for arm in arms}
+        lines = {run: f"{arm.label}: techniques applied" for run, arm in asked.items()}
+        for run, outcome in self._train("confirm", jobs, lines):
+            if outcome.no_effect:
+                del kept[run.label]
+                less = asked[run].without(outcome.no_effect)
+                if less.changes:
+                    kept.setdefault(less.label, less)
+        return list(kept.values())
+
     def score_test_rows(
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[Seed]
     ) -> list[list[FreshScore]]:

@@ -90,7 +90,7 @@ def recommend(
     mending = [loaded[pair] for pair in techniques_in(chosen.arm) if pair in loaded]
     reasons = [
         *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
-        *explain_choice(evidence, criterion.name, trials, history.duplicates),
+        *explain_choice(evidence, criterion.name, trials, history.identical),
     ]
     # Simple models on the test rows, of which everything else is decided by now.
     test = prepared.splits(seed).test

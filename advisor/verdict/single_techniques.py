@@ -45,7 +45,7 @@ def single_techniques(history: History, reach: float | None = None) -> list[Sing
         if len(techniques) == 1:
             alone.setdefault(techniques[0], trial)
 
-    baseline = history.best_of_baseline()
+    baseline, identical = history.best_of_baseline(), history.identical
     rows = []
     for slot, name in [BASELINE, *plan.techniques]:
         own, top = alone.get((slot, name)), best.get((slot, name))
@@ -61,7 +61,7 @@ def single_techniques(history: History, reach: float | None = None) -> list[Sing
             alone=own.score if own else None,
             best=top.score if top else None,
             arm=arm_label(top.arm) if top else None,
-            identical=(slot, name) in history.duplicates,
+            identical=(slot, name) in identical,
             params=free_params(plan, own) if own else {},
             gain=gain,
         )
@@ -73,7 +73,7 @@ def count_trials(history: History, slot: str | None, name: str) -> int:
     """How many trials had a technique; without a slot, how many were of the model as it is."""
     if slot is None:
         return len(history.of_arm(history.plan.baseline))
-    return history.times_asked(slot, name)
+    return sum((slot, name) in trial.techniques for trial in history.trials)
 
 
 def importance(

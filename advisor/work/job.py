@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import advisor
 from advisor.content.study_content import ContentDigest
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
@@ -26,13 +21,11 @@ from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.user_code import user_faults
-from advisor.work.prepare import Prepared, prepare
-from advisor.work.process_settings import settings_kept
+from advisor.work.opened import check_device, explain_with_place, prepared_for
+from advisor.work.prepare import Prepared
+from advisor.work.process_settings import process_settings, settings_kept
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
-
-OWN_FOLDERS = ("site-packages", str(Path(advisor.__file__).parent))
-"""Parts of the paths of files that are not the user's: a line of theirs explains less."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +43,14 @@ class Job:
         split: of the train and validation rows.
         batch: rows in a mini-batch.
         from_epoch, to_epoch: what part of the training; `load` holds the state at `from_epoch`.
+            Up to epoch 0 the techniques are applied, and nothing is trained.
         epochs: of a full training; None where it ends at `to_epoch`.
         name: what it is called in messages, and where deaths of its workers are counted.
         seconds: that it may take, without the opening of the study; None for no limit.
         load, save: files of the training state; training starts anew where `load` is missing.
         loss_limit: training loss before step 20 above which the run gives up, or None.
         precheck: check the signal before training, and do not train a model where it dies.
+        needs_effect: do not train where a technique changed nothing.
         cache: folder of shared artefacts.
         test: file for the output on the test rows, which are scored at the end; None leaves them.
         device: a torch device.
@@ -74,6 +69,7 @@ class Job:
     save: str | None = None
     loss_limit: float | None = None
     precheck: bool = False
+    needs_effect: bool = False
     cache: str | None = None
     test: str | None = None
     device: str = "cpu"
@@ -105,6 +101,7 @@ class Outcome:
         curve: the epochs that were trained.
         costs: seconds by part: a slot, `training`, or `look` (the check before training).
         actions: what each slot's technique said it did.
+        no_effect: slots whose techniques changed nothing, in a job that needs an effect.
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where they were scored.
         ended: why it ended before its last epoch; None where it did not.
@@ -116,6 +113,7 @@ class Outcome:
     curve: list[Epoch] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
+    no_effect: tuple[str, ...] = ()
     signal: LastSignal | None = None
     test: float | None = None
     ended: Ended | None = None
@@ -130,7 +128,7 @@ def work(job: Job) -> Outcome:
     """
     outcome = Outcome()
     try:
-        prepared = prepared_for(job)
+        prepared = prepared_for(job.study, job.device, job.opening_id, job.content)
         check_device(prepared)
         tell_begun()
         # The next job in this process must not notice what this one has set.
@@ -160,79 +158,6 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
         gc.collect()
 
 
-OTHER_CONTENT = {
-    "code": "The study's code was edited while the study runs. Bring back what it was.",
-    "files": "A file that the study reads was edited while it runs. Bring back what it was.",
-    "plugins": "A plugin was edited, or installed anew, while the study runs. Bring back what it "
-    "was.",
-    "rows": "The data are other rows in each process: they were edited while the study runs, or a "
-    "data function draws at random and needs a seed.",
-}
-"""What a worker says whose study is made of something else than the coordinator's, by its kind."""
-
-_prepared: list[Prepared] = []
-"""The one study that this process has open. A job of another opening replaces it."""
-
-
-def prepared_for(job: Job) -> Prepared:
-    """The study of a job, opened once in each process for each opening by a coordinator.
-
-    Raises `MachineError` where it cannot be opened: the coordinator has opened it, so that it is
-    not the arm of the job that is at fault; and where it is made of something else.
-    """
-    try:
-        prepared = open_once(job.study, job.device, job.opening_id)
-    except user_faults() as problem:  # files of the user's may raise anything
-        raise MachineError(
-            "The study was opened when the command began, and a worker cannot open it again: "
-            f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
-        ) from problem
-    refuse_other_content(job.content, prepared.digest)
-    return prepared
-
-
-def open_once(ref: StudyRef, device: str, opening_id: str) -> Prepared:
-    """A study, which this process opens where the one that it has open is of another opening."""
-    if not _prepared or _prepared[0].opening_id != opening_id:
-        _prepared.clear()  # first, so that two studies never share the memory
-        _prepared.append(replace(prepare(ref, device), opening_id=opening_id))
-    return _prepared[0]
-
-
-def refuse_other_content(wanted: ContentDigest, found: ContentDigest) -> None:
-    """Raise `MachineError` where a worker found another study than its coordinator."""
-    kind = wanted.differs_in(found)
-    if kind:
-        raise MachineError(OTHER_CONTENT[kind])
-
-
-def check_device(prepared: Prepared) -> None:
-    """Raise `MachineError` where nothing can be computed on a device that this process has used.
-
-    An error on a GPU makes all that follows in the same process fail, in other jobs, too.
-    """
-    if prepared.device.type == "cpu":
-        return
-    try:
-        torch.zeros(1, device=prepared.device).item()
-    except RuntimeError as problem:
-        raise MachineError(
-            f"The device {prepared.device} does not answer any more: {explain(problem)}."
-        ) from problem
-
-
-@contextmanager
-def in_this_process(prepared: Prepared) -> Iterator[None]:
-    """Let jobs of this opening that run in this process use what it has prepared already."""
-    # What this process had open before is put back, however the block ends.
-    before = list(_prepared)
-    _prepared[:] = [prepared]
-    try:
-        yield
-    finally:
-        _prepared[:] = before
-
-
 def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     """Do a job, and note in `outcome` what was reached even where it ends by an exception.
 
@@ -241,12 +166,27 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
     """
     run = built_run(job, prepared)
     try:
+        settings = process_settings()
         outcome.actions = applied(run, job, prepared)
-        train_run(outcome, job, prepared, run)
+        # What is set for the whole process is an effect, too, whoever has set it.
+        if job.needs_effect and run.no_effect and process_settings() == settings:
+            outcome.no_effect = tuple(run.no_effect)
+            raise StoppedEarly(Ended.NO_EFFECT, why_no_effect(outcome, job))
+        if job.to_epoch > 0:
+            train_run(outcome, job, prepared, run)
         # Code that training calls may have entered something, too.
         check_costs("the training", run.costs)
     finally:
         outcome.costs = writable_costs(run.costs)
+
+
+def why_no_effect(outcome: Outcome, job: Job) -> str:
+    """Which techniques changed nothing, each with what it says that it did."""
+    parts = []
+    for slot in outcome.no_effect:
+        said = outcome.actions.get(slot)
+        parts.append(f"{slot} {job.params[slot]} changed nothing" + (f" ({said})" if said else ""))
+    return "; ".join(parts)
 
 
 def built_run(job: Job, prepared: Prepared) -> Run:
@@ -380,17 +320,3 @@ def own_parameters(technique: Technique, params: Mapping[str, Any]) -> dict[str,
         if name.startswith(prefix):
             own[name.removeprefix(prefix)] = value
     return own
-
-
-def explain_with_place(problem: BaseException) -> str:
-    """The exception with the last line of the user's own code, else the last line of all."""
-    sentence = explain(problem)
-    if isinstance(problem, SystemExit):
-        sentence = f"it asked Python to exit ({sentence})"
-    # A line of torch says less than the user's line that called it.
-    frames = traceback.extract_tb(problem.__traceback__)
-    own = [each for each in frames if not any(part in each.filename for part in OWN_FOLDERS)]
-    if not frames:
-        return sentence
-    last = (own or frames)[-1]
-    return f"{sentence} ({Path(last.filename).name}:{last.lineno} in {last.name})"

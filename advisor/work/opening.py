@@ -11,7 +11,7 @@ from advisor.randomness import isolated
 from advisor.technique import Technique, is_asked
 from advisor.user_code import kept_from_exiting
 from advisor.work.executors import DEATHS, Crew
-from advisor.work.job import open_once
+from advisor.work.opened import open_once
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.waiting import long_waits_told

@@ -52,6 +52,11 @@ def settings_kept() -> Iterator[None]:
                 setting.write(value)
 
 
+def process_settings() -> list[Any]:
+    """What is set for the whole process now, to be compared."""
+    return [setting.read() for setting in SETTINGS]
+
+
 # --- torch --------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import advisor
 from advisor.errors import MachineError
 from advisor.search.search import NOTE
 from advisor.store.database import Database
-from advisor.work.job import refuse_other_content
+from advisor.work.opened import refuse_other_content
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 

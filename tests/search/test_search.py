@@ -8,7 +8,7 @@ from advisor.search.plan import RATE, make_plan
 from advisor.search.search import Search
 from advisor.store.database import Database
 from advisor.work.executors import Crew, Serial
-from advisor.work.job import in_this_process
+from advisor.work.opened import in_this_process
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 

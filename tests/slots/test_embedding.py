@@ -1,5 +1,7 @@
 """Word vectors for the tables of a model."""
 
+from collections import Counter
+
 import pytest
 import torch
 from models.runs import plain, put, run_of
@@ -7,6 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import advisor
+from advisor.slots.embedding.coverage import telling_words
+from advisor.slots.embedding.word_tables import word_tables
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -165,3 +169,77 @@ def test_sparse_tables_are_trained_dense_and_said_to_be():
     prepared = prepare(StudyRef.of(study))
     assert any("words: trained with dense gradients" in note for note in prepared.notes)
     assert not prepared.build(0).words.sparse
+
+
+class Columns(nn.Module):
+    """A table for each column, as tabular models have them; `texts` columns more are a text."""
+
+    def __init__(self, sizes=(12, 40), texts=0):
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(size, 4) for size in sizes)
+        self.words = nn.Embedding(30, 4) if texts else None
+        self.last = nn.Linear(4 * (len(sizes) + bool(texts)), 2)
+
+    def forward(self, ids):
+        parts = [table(ids[:, i]) for i, table in enumerate(self.tables)]
+        if self.words is not None:
+            parts.append(self.words(ids[:, len(parts) :]).mean(1))
+        return self.last(torch.cat(parts, 1))
+
+
+class Stepwise(nn.Module):
+    """Reads a text step by step, and the rows of its batches in the second dimension."""
+
+    def __init__(self, stepwise=True):
+        super().__init__()
+        self.words, self.last, self.stepwise = nn.Embedding(30, 12), nn.Linear(12, 2), stepwise
+
+    def forward(self, ids):
+        if not self.stepwise:
+            return self.last(self.words(ids.T).mean(0))
+        return self.last(sum(self.words(ids[:, step]) for step in range(ids.shape[1])))
+
+
+def test_the_columns_of_a_table_are_no_sentences_of_the_tables_of_single_columns(host):
+    columns = torch.stack([torch.arange(400) % 12, torch.arange(400) % 40], 1)
+    run = run_of(Columns(), columns)
+    cbow = host.find("embedding", "cbow")
+    assert "one id in a row: words without neighbours" in cbow.unfit(run)
+    assert len(cbow.skips(run)) == 2
+
+
+def test_the_tokens_of_a_table_are_those_that_reach_it(host):
+    torch.manual_seed(0)
+    columns = torch.stack([torch.arange(400) % 12, torch.arange(400) % 40], 1)
+    run = run_of(Columns(texts=8), torch.cat([columns, pairs()], 1))
+    found, skipped = word_tables(run)
+    assert [words.table.name for words in found] == ["words"]
+    assert [name for name, _ in skipped] == ["tables.0", "tables.1"]
+    assert found[0].sentences(run) == pairs()[: len(run.data.train)].tolist()
+
+
+@pytest.mark.parametrize("stepwise", [True, False])
+def test_a_text_is_one_sentence_however_the_model_reads_it(stepwise):
+    run = run_of(Stepwise(stepwise), pairs())
+    (words,), _ = word_tables(run)
+    assert words.sentences(run) == pairs()[: len(run.data.train)].tolist()
+
+
+def test_nothing_is_computed_behind_the_last_look_up_of_a_text():
+    run = run_of(Reader(), pairs())
+    (words,), _ = word_tables(run)
+    rows_read = []
+    run.model.last.register_forward_pre_hook(lambda _, args: rows_read.append(len(args[0])))
+    words.sentences(run)
+    assert sum(rows_read) < len(run.data.train) / 4
+
+
+def test_the_words_that_say_something_are_found_in_one_pass_over_the_counts(monkeypatch):
+    totals = []
+    monkeypatch.setattr(Counter, "total", lambda self: totals.append(1) or sum(self.values()))
+    assert telling_words(Counter(dict.fromkeys(range(2000), 1)), range(2000)) == [
+        1000,
+        1001,
+        1002,
+    ]
+    assert len(totals) == 1

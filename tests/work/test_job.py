@@ -9,7 +9,8 @@ import advisor
 from advisor.search.plan import make_plan
 from advisor.training.ended import Ended
 from advisor.work import prepare as prepare_module
-from advisor.work.job import Job, in_this_process, work
+from advisor.work.job import Job, work
+from advisor.work.opened import in_this_process
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 

@@ -21,6 +21,7 @@ from advisor.training.epoch import Epoch
 from advisor.work import job as job_module
 from advisor.work.executors import Crew, Serial
 from advisor.work.job import work
+from advisor.work.opened import in_this_process
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -190,7 +191,7 @@ def test_images_that_are_gone_while_a_study_runs_are_trouble(tmp_path, job):
 
     ref = StudyRef.of(advisor.Study("pictures", advisor.Task(build=net, data=Lazy())))
     prepared = prepare(ref)
-    with job_module.in_this_process(prepared):
+    with in_this_process(prepared):
         first = job(ref, prepared.opening_id)
         assert work(first).trouble == ""
         for file in Lazy.files[::2]:
@@ -216,7 +217,7 @@ def test_a_file_that_the_model_is_built_from_is_missed_as_the_machines(blobs, tm
     build = type("Reader", (Reader,), {"file": str(file)})
     ref = StudyRef.of(advisor.Study("reads", advisor.Task(build=lambda: build(), data=blobs)))
     prepared = prepare(ref)
-    with job_module.in_this_process(prepared):
+    with in_this_process(prepared):
         file.unlink()
         outcome = work(job(ref, prepared.opening_id, prepared.digest))
     assert "cannot be built now: FileNotFoundError" in outcome.trouble

@@ -85,10 +85,13 @@ def telling_words(counts: Counter[int], among: Iterable[int], most: int = SHOWN)
     `the`.
     """
     candidates = set(among)
+    half = counts.total() / 2
     tokens_before = 0
-    words = []
+    words: list[int] = []
     for word, times in by_frequency(counts):
-        if 2 * tokens_before >= counts.total() and word in candidates:
+        if len(words) == most:
+            break
+        if tokens_before >= half and word in candidates:
             words.append(word)
         tokens_before += times
-    return words[:most]
+    return words

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from advisor.model import Table
 from advisor.model.nested_values import named_tensors
+from advisor.slots.embedding.lookups import Lookups, looked_up_in_all_rows, texts
 from advisor.slots.forward import forward, quiet
-from advisor.slots.operations import Operation, WeightUses
 from advisor.slots.sentences import LOADED
 from advisor.training.run import Run
 
@@ -38,20 +39,23 @@ class WordTable:
         return self.table.module  # type: ignore[return-value]  # typed as any module
 
     def sentences(self, run: Run) -> list[list[int]]:
-        """The ids in every row of every input that holds ids of this table, from training and
-        unlabeled rows, unpadded.
+        """The ids by which the model looks this table up in every row, from training and unlabeled
+        rows, unpadded: one sentence for each look-up of several ids.
         """
         no_words = {padding_of(run, self.table)}
         if run.data.facts.vocabulary is not None:
             no_words.add(1)  # the id of every word that is not in the vocabulary
         sentences = []
-        for inputs in run.data.inputs():
-            tensors = dict(named_tensors(inputs, "args"))
-            for source in self.sources:
-                ids = tensors[source]
-                for row in ids.reshape(len(ids), -1).tolist():
+        for inputs, asked in looked_up_in_all_rows(run, self.weight):
+            for rows in texts(asked, self._given(inputs)):
+                for row in rows.tolist():
                     sentences.append([word for word in row if word not in no_words])
         return sentences
+
+    def _given(self, inputs: tuple[Any, ...]) -> list[Tensor]:
+        """The ids among a batch of inputs from which this table is looked up."""
+        tensors = dict(named_tensors(inputs, "args"))
+        return [tensors[source] for source in self.sources]
 
 
 def padding_of(run: Run, table: Table) -> int | None:
@@ -108,26 +112,21 @@ def _why_not(table: Table, inputs: dict[str, Tensor], looked_up: list[Tensor]) -
     ids = inputs.get(table.source or "")
     if ids is None:
         return "no input holds its ids"
-    computed = f"its ids are computed from {table.source}"
-    if ids.is_floating_point():
-        return computed
     # A table of many fields is looked up by ids that are shifted, which are no words.
-    if not any(bool(torch.isin(asked, ids).all()) for asked in looked_up):
-        return computed
+    found = [] if ids.is_floating_point() else texts(looked_up, [ids])
+    if not found:
+        return f"its ids are computed from {table.source}"
     if table.rows < FEWEST:
         return f"it has only {table.rows} rows"
-    return None if ids[0].numel() > 1 else "one id in a row: words without neighbours"
+    # A column that is looked up twice has no neighbours, either.
+    has_neighbours = any(bool((rows != rows[:, :1]).any()) for rows in found)
+    return None if has_neighbours else "one id in a row: words without neighbours"
 
 
 def lookups(run: Run) -> dict[int, list[Tensor]]:
     """The ids by which each table is looked up, by the object id of its weight."""
-    ids_by_weight: dict[int, list[Tensor]] = {}
-
-    def note(weight: Tensor, _: Operation, ids: Tensor) -> None:
-        """Keep the ids of one look-up."""
-        ids_by_weight.setdefault(id(weight), []).append(ids.detach().clone())
-
     weights = [table.module.weight for table in run.anatomy.tables]
-    with quiet(run.model), WeightUses(weights, note):  # type: ignore[arg-type]  # tensors
+    seen = Lookups(weights)  # type: ignore[arg-type]  # tensors
+    with quiet(run.model), seen:
         forward(run, run.example())
-    return ids_by_weight
+    return seen.ids
