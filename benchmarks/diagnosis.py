@@ -2,9 +2,9 @@
 
     python benchmarks/diagnosis.py
 
-The models are those of the tests (tests/models: faults.py, silent.py and well.py), most of them on
-scikit-learn's handwritten digits. A finding is right if it is the seeded fault or follows from it
-(`also`); a fault that is not reported is missed.
+The models are those of the tests (tests/models: faults.py, silent.py, mistaken.py, well.py,
+sound.py and fresh.py), many of them on scikit-learn's handwritten digits. A finding is right if it
+is the seeded fault or follows from it (`also`); a fault that is not reported is missed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from models.faults import FAULTS, HEALTHY, Patient, run_of
+from models.fresh import FRESH_SOUND, FRESH_WRONG
+from models.mistaken import MISTAKEN
 from models.silent import SILENT
+from models.sound import SOUND
 from models.well import WELL
 
 from advisor.diagnosis.diagnose import diagnose
@@ -36,7 +39,9 @@ def main() -> None:
     one_thread()
     right = wrong = missed = blamed = 0
     seconds = []
-    for name, patient in {**FAULTS, **SILENT, **HEALTHY, **WELL}.items():
+    faulty = {**FAULTS, **SILENT, **MISTAKEN, **FRESH_WRONG}
+    healthy = {**HEALTHY, **WELL, **SOUND, **FRESH_SOUND}
+    for name, patient in {**faulty, **healthy}.items():
         kinds, took = diagnosed(patient)
         seconds.append(took)
         false = kinds - patient.truth - patient.also
@@ -51,10 +56,8 @@ def main() -> None:
         print(f"{name:<38} {took:5.2f} s  {', '.join(marks) or 'healthy'}")
 
     precision, recall = right / (right + wrong), right / (right + missed)
-    print(
-        f"\n{len(FAULTS)} faults that keep a model from training, {len(SILENT)} silent ones, "
-        f"{len(HEALTHY) + len(WELL)} healthy models; {blamed} healthy ones blamed"
-    )
+    print(f"\n{len(faulty)} models that are wrong, {missed} faults missed")
+    print(f"{len(healthy)} healthy models, {blamed} blamed")
     print(f"precision {precision:.3f}, recall {recall:.3f}")
     median = sorted(seconds)[len(seconds) // 2]
     print(f"seconds per model: median {median:.2f}, most {max(seconds):.2f}")

@@ -75,6 +75,10 @@ BOUNDS = {
 """Every kind of finding. A number crosses its bound upwards or downwards, as the kind says."""
 
 
+HARMLESS = frozenset({"loaded", "frozen", "normalized_twice"})
+"""Kinds that say how a model is made, and not that something is wrong with it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Finding(Record):
     """Something diagnosed about a model.
@@ -106,6 +110,11 @@ class Finding(Record):
     source: str
     slot: str | None
     sentence: str
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it is to be known only, and nothing is wrong."""
+        return self.kind in HARMLESS
 
     def to_json(self) -> dict[str, Any]:
         """The documented keys."""

@@ -36,11 +36,13 @@ class Unread:
         name: of the input, as `args[0]`.
         mask: which numbers of a row, in the shape of a row.
         whole: whether none of its numbers is read.
+        is_only: whether the model has no other input.
     """
 
     name: str
     mask: Tensor
     whole: bool
+    is_only: bool
 
     @property
     def share(self) -> float:
@@ -54,17 +56,29 @@ def unread(run: Run) -> tuple[Unread, ...]:
     index = torch.randperm(len(run.data.train), generator=generator)[:ROWS]
     inputs = inputs_at(run, index)
     found, some_is_read = [], False
-    for name, leaf in _leaves(run, inputs, len(index)):
+    leaves = _leaves(run, inputs, len(index))
+    for name, leaf in leaves:
         probe = _Probe(run, inputs, leaf, len(index))
         candidates, is_connected = probe.candidates()
         mask, movable = probe.unread_among(candidates), probe.movable()
         whole = bool(movable.any()) and bool(mask[movable].all())
         some_is_read = some_is_read or not whole
         if bool(mask.any()):
-            part = Unread(name, mask.reshape(leaf.shape[1:]), whole)
+            mask = _with_constants(mask, movable, candidates)
+            part = Unread(name, mask.reshape(leaf.shape[1:]), whole, len(leaves) == 1)
             found.append((part, whole and is_connected))
     # An input that only seems unread may stand before layers that are dead, as all others do then.
     return tuple(part for part, doubtful in found if some_is_read or not doubtful)
+
+
+def _with_constants(mask: Tensor, movable: Tensor, candidates: Tensor) -> Tensor:
+    """Also those numbers that are the same in every row and lie between unread ones."""
+    places = movable.nonzero().flatten()
+    number = torch.arange(len(mask), device=mask.device)
+    after = torch.searchsorted(places, number).clamp_max(len(places) - 1)
+    before = (torch.searchsorted(places, number, right=True) - 1).clamp_min(0)
+    between = mask[places[before]] & mask[places[after]]
+    return mask | (between & candidates & ~movable)
 
 
 def _leaves(run: Run, inputs: tuple[Any, ...], rows: int) -> list[tuple[str, Tensor]]:
@@ -110,9 +124,9 @@ class _Probe:
         return ~gradient.reshape(self._rows, -1).ne(0).any(0), True
 
     def movable(self) -> Tensor:
-        """The numbers that differ between rows, or that any value may take."""
+        """The numbers that differ between rows, or are no whole numbers, and so no ids."""
         varies = (self._flat != self._flat[:1]).any(0)
-        return varies if self._is_whole() else torch.ones_like(varies)
+        return varies | ~self._whole()
 
     def unread_among(self, candidates: Tensor) -> Tensor:
         """Those of the candidates whose change changes no answer."""
@@ -161,18 +175,18 @@ class _Probe:
     def _moved(self, shift: int) -> Tensor:
         """The values of other rows; with noise where they are not whole numbers."""
         moved = self._flat.roll(shift, 0)
-        if self._is_whole():
+        ids = self._whole()
+        if bool(ids.all()):
             return moved
         generator = torch.Generator().manual_seed(shift)
         noise = torch.randn(moved.shape, generator=generator).to(moved)
-        return moved + noise * self._flat.float().std().to(moved)
+        return torch.where(ids, moved, moved + noise * self._flat.float().std().to(moved))
 
-    def _is_whole(self) -> bool:
-        """Whether all values are whole numbers, which may be ids."""
-        return bool((self._flat == self._flat.round()).all()) if self._has_fractions() else True
-
-    def _has_fractions(self) -> bool:
-        return self._flat.is_floating_point()
+    def _whole(self) -> Tensor:
+        """The numbers that are whole in every row, and so may be ids."""
+        if not self._flat.is_floating_point():
+            return torch.ones_like(self._flat[0], dtype=torch.bool)
+        return (self._flat == self._flat.round()).all(0)
 
     def _changed_rows(self, values: Tensor) -> Tensor:
         """In which rows the answer is another one."""
@@ -187,7 +201,10 @@ class _Probe:
         """The answer with other values of the input."""
         with passing(self._run):
             _jitter(self._run.model)
-            return answer(self._run, self._inputs_with(leaf), self._rows)
+            try:
+                return answer(self._run, self._inputs_with(leaf), self._rows)
+            except (IndexError, ValueError, RuntimeError):
+                return None  # a number that the model refuses is one that it reads
 
     def _inputs_with(self, leaf: Tensor) -> tuple[Any, ...]:
         """The inputs with another tensor in the place of this one."""

@@ -17,7 +17,8 @@ from advisor.diagnosis.probes import Probed, probe
 from advisor.diagnosis.signal_recorder import SignalRecorder
 from advisor.diagnosis.units import Units
 from advisor.errors import explain
-from advisor.model import Layer, call
+from advisor.model import Layer, call, called
+from advisor.model.handwritten import HandWritten
 from advisor.model.preserve import untouched
 from advisor.model.tracing.output import pick
 from advisor.randomness import isolated, mix
@@ -138,6 +139,7 @@ def measure(run: Run, sites: bool = True) -> Measured:
         if sites:
             recording.enter_context(recorder.sites_recorded(run.model, run.anatomy))
         recording.enter_context(recorder.layers_recorded())
+        recording.enter_context(called(layer.module for layer in layers))
 
         # Forward and backward; the recorder sees the forward pass only.
         with torch.enable_grad():
@@ -152,7 +154,7 @@ def measure(run: Run, sites: bool = True) -> Measured:
             if parameter.requires_grad:
                 gradient = parameter.grad
                 gradients[name] = None if gradient is None else float(gradient.norm())
-        equal_rows = _weights_with_equal_rows(run.model)
+        equal_rows = _weights_with_equal_units(run.model, layers)
         signals = _signals(layers, recorder)
     return Measured(
         run=run,
@@ -224,22 +226,46 @@ def _differentiate(run: Run, output: Any, target: Tensor) -> tuple[float, str]:
     return value, ""
 
 
-def _weights_with_equal_rows(model: nn.Module) -> tuple[str, ...]:
-    """Names of weights whose units (rows) are equal and are pushed equally, so that they stay equal
-    for ever.
+def _weights_with_equal_units(model: nn.Module, layers: list[Layer]) -> tuple[str, ...]:
+    """Names of weights whose units are equal and are pushed equally, so that they stay equal for
+    ever.
     """
     names = []
+    by_weight = {id(layer.module._parameters.get("weight")): layer for layer in layers}
     for name, weight in nn.Module.named_parameters(model):
         gradient = weight.grad
         if not weight.requires_grad or gradient is None or gradient.is_sparse:
             continue
-        if weight.ndim < 2 or weight.shape[0] < 2:
+        # Units are the rows, where the layer's own class or code does not say otherwise.
+        if weight.ndim < 2:
             continue
-        # Gradients are sums in an order that differs from unit to unit, hence the tolerance.
-        equal = bool((weight == weight[:1]).all())
-        if equal and torch.allclose(gradient, gradient[:1].expand_as(weight), rtol=1e-4):
+        layer = by_weight.get(id(weight))
+        parts = zip(_units_of(weight, layer), _units_of(gradient, layer), strict=True)
+        if all(_all_equal(own) and _all_nearly_equal(pushed) for own, pushed in parts):
             names.append(name)
     return tuple(names)
+
+
+def _units_of(weight: Tensor, layer: Layer | None) -> list[Tensor]:
+    """The matrices of a weight, or of its gradient, with the units as rows."""
+    if layer is not None and layer.matrices:
+        strides = layer.module._parameters["weight"].stride()  # type: ignore[union-attr]  # it has one
+        # A gradient may lie otherwise in memory than its parameter.
+        if weight.stride() != strides:
+            weight = torch.empty_strided(weight.shape, strides).to(weight).copy_(weight)
+        return [matrix.of(weight) for matrix in layer.matrices]
+    is_turned = layer is not None and layer.transposed
+    return [weight.detach().T if is_turned else weight.detach()]
+
+
+def _all_equal(units: Tensor) -> bool:
+    """Whether there are several units, and all are equal."""
+    return len(units) > 1 and bool((units == units[:1]).all())
+
+
+def _all_nearly_equal(units: Tensor) -> bool:
+    # Gradients are sums in an order that differs from unit to unit, hence the tolerance.
+    return torch.allclose(units, units[:1].expand_as(units), rtol=1e-4)
 
 
 def _signals(layers: list[Layer], recorder: SignalRecorder) -> tuple[Signal, ...]:
@@ -263,5 +289,9 @@ def _gradient_norm(module: nn.Module) -> float | None:
 
 
 def weights_of(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters of a module with two or more dimensions."""
+    """The parameters of a module with two or more dimensions; a bias of several matrices is none of
+    them.
+    """
+    if isinstance(module, HandWritten):
+        return [module.weight]
     return [parameter for parameter in nn.Module.parameters(module) if parameter.ndim > 1]

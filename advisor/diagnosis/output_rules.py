@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advisor.diagnosis.finding import BOUNDS, Finding, finding_of
 from advisor.diagnosis.measure import Measured
+from advisor.diagnosis.weight_rules import inputs_of_a_unit
 
 SURE = 30.0
 """A logit that leaves no doubt."""
@@ -19,6 +20,8 @@ SIZES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.17, 0.12, 0.08, 0.05, 0.02)
 penalized loss asks for a smaller one.
 """
 
+TOGETHER = 1e-4
+"""Share of a loss beyond rounding that two halves of a batch have together."""
 FLAT = 0.05
 """Share of a loss by which it must still fall near its end to have none."""
 
@@ -46,6 +49,8 @@ def large_output(measured: Measured) -> Iterator[Finding]:
     layers = measured.output_layers
     if any(measured.run.is_loaded(signal.layer.module) for signal in layers):
         return  # what was trained may be sure
+    if not measured.failure and not math.isfinite(measured.loss):
+        return  # that is a finding of its own
     place = layers[-1].layer.name if layers else "output"
     guess = guessing(measured)
     times = _worst_start(measured) / guess if guess else 0.0
@@ -81,7 +86,7 @@ def large_head(measured: Measured) -> Iterator[Finding]:
         if not isinstance(weight, Tensor) or weight.ndim < 2:
             continue
         size = float(weight.detach().double().square().mean().sqrt())
-        times = size * math.sqrt(weight[0].numel())
+        times = size * math.sqrt(inputs_of_a_unit(layer, weight))
         if times > BOUNDS["large_head"].value:
             sentence = (
                 f"The weights of {layer.name}, the last layer, are {times:.0f} times as large "
@@ -102,9 +107,25 @@ def output_misfit(measured: Measured) -> Iterator[Finding]:
         return
 
     reach = reach_of(measured)
+    # A raw output has no end, so the end is the loss's; of one that compares rows it may be any.
+    if measured.run.anatomy.output == "raw" and _compares_rows(measured):
+        return
     if reach is not None and reach.misfits:
         sentence = f"{output} does not fit {loss}: {reach.why}. {mend}"
         yield finding_of("output_misfit", "output", reach.share, sentence)
+
+
+def _compares_rows(measured: Measured) -> bool:
+    """Whether the outputs for different rows act on the loss together, as in a contrastive one."""
+    out, half = measured.output, len(measured.output) // 2
+    noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(0)).to(out)
+    other = out + noise * out.std()
+    first, second = torch.cat([other[:half], out[half:]]), torch.cat([out[:half], other[half:]])
+    losses = [loss_of(measured, each) for each in (out, first, second, other)]
+    if any(loss is None for loss in losses):
+        return False
+    none, one, two, both = (loss or 0.0 for loss in losses)
+    return abs(both - one - two + none) > TOGETHER * max(map(abs, (none, one, two, both)))
 
 
 def normalized_twice(measured: Measured) -> Iterator[Finding]:

@@ -134,6 +134,6 @@ def difference(one: Tensor, other: Tensor) -> float:
     """The largest difference as a share of the largest number; 0 where it is not finite."""
     if not one.numel():
         return 0.0
-    largest = float(one.abs().max())
-    apart = float((one - other).abs().max())
+    largest = float(one.detach().abs().max())
+    apart = float((one - other).detach().abs().max())
     return apart / largest if largest > 0 and apart < float("inf") else 0.0

@@ -28,7 +28,8 @@ def mixes_rows(measured: Measured) -> Iterator[Finding]:
     sentence = (
         f"Rows of a batch influence each other ({mode}): with other rows beside it, the answer for "
         f"a row changes by {found.share:.2g} of the largest; they meet in {_part(found.place)}. "
-        "Look for a wrong dim, a missing batch_first, or a reshape across rows."
+        "Unless that is meant, look for a wrong dim, a missing batch_first, or a reshape across "
+        "rows."
     )
     yield finding_of("mixes_rows", found.place, found.share, sentence)
 
@@ -45,7 +46,8 @@ def random_in_eval(measured: Measured) -> Iterator[Finding]:
         return
     sentence = (
         f"Two evaluations of the same rows differ by {found.share:.2g} of the largest answer; it "
-        f"begins in {_part(found.place)}. Make what is random depend on self.training."
+        f"begins in {_part(found.place)}. Unless that is meant, make what is random depend on "
+        "self.training."
     )
     yield finding_of("random_in_eval", found.place, found.share, sentence)
 
@@ -57,9 +59,17 @@ def ignores_inputs(measured: Measured) -> Iterator[Finding]:
         if not where:
             continue
         numbers = f"{int(part.mask.sum()):,} of the {part.mask.numel():,} numbers of a row"
-        what = f"Nothing reads {part.name}{where}" + ("" if part.whole else f" ({numbers})")
-        sentence = f"{what}: the answers stay the same, whatever stands there."
+        what = f"Nothing reads {_input(part)}{where}" + ("" if part.whole else f" ({numbers})")
+        sentence = (
+            f"{what}: the answers stay the same, whatever stands there. Look for a wrong slice or "
+            "index, or leave these numbers out of the data."
+        )
         yield finding_of("ignores_inputs", part.name, round(part.share, 4), sentence)
+
+
+def _input(part: Unread) -> str:
+    """An input in words, with its name in brackets."""
+    return "the input" if part.is_only else f"the input {part.name}"
 
 
 def _places(part: Unread, anatomy: Anatomy) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.diagnosis.passes import WEIGHTED, answer, inputs_at, passing
-from advisor.model import Layer
+from advisor.model import Layer, called
 from advisor.nested import tensors_in
 from advisor.randomness import mix
 from advisor.training.run import Run
@@ -50,7 +50,7 @@ def raw_inputs(run: Run) -> tuple[RawInput, ...]:
             hook = _hook(layer, largest, found)
             handles.append(layer.module.register_forward_pre_hook(hook))
     try:
-        with torch.no_grad(), passing(run):
+        with torch.no_grad(), passing(run), called(layer.module for layer in layers):
             answer(run, inputs, len(index))
     finally:
         for handle in handles:
@@ -67,6 +67,9 @@ def _hook(layer: Layer, largest: list[float], found: list[RawInput]) -> Callable
         # An input as it is has the same largest number, however it is arranged.
         if float(values.abs().max()) in largest:
             axis = 1 if layer.kind.startswith("conv") else -1
+            # What a hand-written layer sums up may be another axis than that of the features.
+            if layer.matrices and values.shape[axis] != layer.matrices[0].size[1]:
+                return
             features = values.detach().movedim(axis, -1).reshape(-1, values.shape[axis])
             sizes = features.double().square().mean(0).sqrt()
             nonzero = sizes[sizes > 0]

@@ -36,7 +36,10 @@ layer.
 
 def not_finite(measured: Measured) -> Iterator[Finding]:
     """NaN or infinity in a layer, the loss or a gradient."""
-    if math.isfinite(measured.loss) or measured.failure:
+    if measured.failure:
+        return
+    if math.isfinite(measured.loss):
+        yield from _gradients_not_finite(measured)
         return
     place = _first_layer_where(
         measured.signals, lambda std: not math.isfinite(std), default="the loss"
@@ -46,6 +49,22 @@ def not_finite(measured: Measured) -> Iterator[Finding]:
         f"the first number that is not finite is in {place}."
     )
     yield finding_of("not_finite", place, measured.loss, sentence)
+
+
+def _gradients_not_finite(measured: Measured) -> Iterator[Finding]:
+    """Gradients that are not finite although the loss is, in one finding."""
+    names, worst = [], 0.0
+    for name, norm in measured.gradients.items():
+        if norm is not None and not math.isfinite(norm):
+            names.append(name)
+            worst = norm
+    if names:
+        sentence = (
+            f"The loss is finite, and its gradient is {worst} in {len(names)} of "
+            f"{len(measured.gradients)} parameter tensors (first in {names[0]}): the first step "
+            "ends the training. Look for a root, a logarithm, a norm or a division at zero."
+        )
+        yield finding_of("not_finite", names[0], worst, sentence)
 
 
 def collapsed(measured: Measured) -> Iterator[Finding]:
@@ -181,10 +200,13 @@ def _is_zero(weight: Tensor) -> bool:
 
 def no_gradient(measured: Measured) -> Iterator[Finding]:
     """Parameters of layers that ran and that the loss does not reach."""
+    # Of a loss that is not finite, no gradient was computed.
+    if not math.isfinite(measured.loss):
+        return
     # One finding says it all where nothing of the model is reached.
     gradients = measured.gradients
     reached = any(norm is not None for norm in gradients.values())
-    if not reached and math.isfinite(measured.loss):
+    if not reached:
         what = "nothing: the model has no trainable parameters"
         if gradients:
             what = f"none of {len(gradients)} trainable tensors"
@@ -202,7 +224,8 @@ def no_gradient(measured: Measured) -> Iterator[Finding]:
         tensors = len(list(group))
         sentence = (
             f"{module or 'the model'} ran, and no gradient of the loss reaches its {tensors} "
-            "parameter tensors: they stay as they are."
+            "parameter tensors: they stay as they are. Look for detach(), no_grad() or argmax() "
+            "behind it."
         )
         yield finding_of("no_gradient", module or "model", tensors, sentence)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from advisor.diagnosis.passes import inputs_at, passing
-from advisor.model import Layer, call
+from advisor.model import Layer, call, called
 from advisor.randomness import mix
 from advisor.training.run import Run
 
@@ -77,7 +77,8 @@ def _all_recorded(recorders: list[_Recorder]) -> Iterator[None]:
     for recorder in recorders:
         handles.append(recorder.layer.module.register_forward_pre_hook(recorder.add_zero))
     try:
-        yield
+        with called(recorder.layer.module for recorder in recorders):
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -72,10 +72,14 @@ def symmetric_units(measured: Measured) -> Iterator[Finding]:
     weights = set()
     for signal in measured.weighted:
         for name, _ in signal.layer.module.named_parameters():
-            weights.add(f"{signal.layer.name}.{name}".lstrip("."))
+            weights.add(signal.layer.parameter(name))
 
     # Where all hidden layers are equal, none gets a gradient, and none begins to move.
-    hidden = {f"{signal.layer.name}.weight".lstrip(".") for signal in measured.hidden}
+    hidden = {signal.layer.parameter("weight") for signal in measured.hidden}
+    units = {}
+    for signal in measured.weighted:
+        matrices = signal.layer.matrices
+        units[signal.layer.parameter("weight")] = sum(matrix.size[0] for matrix in matrices)
     nothing_moves = hidden <= set(measured.equal_rows)
 
     for name in measured.equal_rows:
@@ -83,7 +87,7 @@ def symmetric_units(measured: Measured) -> Iterator[Finding]:
             continue
         if not measured.gradients[name] and not nothing_moves:
             continue  # a zero layer behind another: it begins to move when that one does
-        count = len(measured.run.model.get_parameter(name))
+        count = units.get(name) or len(measured.run.model.get_parameter(name))
         sentence = (
             f"All {count} units of {name} are equal and get equal gradients: no optimizer that "
             "looks at one number at a time can ever make them differ. Any random start can."

@@ -103,12 +103,19 @@ def is_default(layer: Layer) -> bool:
     weight = getattr(layer.module, "weight", None)
     if not isinstance(weight, Tensor) or weight.numel() < SAMPLES or weight.ndim < 2:
         return False
-    bound = 1 / math.sqrt(weight[0].numel())
+    bound = 1 / math.sqrt(inputs_of_a_unit(layer, weight))
     values = weight.detach().double()
     if float(values.abs().max()) > bound * 1.0001:
         return False
     # The deviation of U(±bound) is bound / √3.
     return abs(float(values.std()) * math.sqrt(3) / bound - 1) < 0.1
+
+
+def inputs_of_a_unit(layer: Layer, weight: Tensor) -> float:
+    """How many numbers each unit of a layer with this weight sums up."""
+    if layer.matrices:
+        return layer.matrices[0].fan_in
+    return len(weight) if layer.transposed else weight[0].numel()
 
 
 def stacked_gates(measured: Measured) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from advisor.model.anatomy import Anatomy, Layer, Site, Table, select
 from advisor.model.call import call
+from advisor.model.handwritten import called
 from advisor.model.swapping.report import SwapReport
 from advisor.model.swapping.swap import swap
 from advisor.model.tracing.trace import materialize, trace
@@ -16,6 +17,7 @@ __all__ = [
     "Table",
     "apply_recipe",
     "call",
+    "called",
     "diff",
     "materialize",
     "recipe",

@@ -9,6 +9,8 @@ from types import CodeType
 
 from torch import Tensor, nn
 
+from advisor.model.matrix import Matrix
+
 # The first line, last line, first column and last column of a call in its source file.
 Span = tuple[int, int, int, int]
 
@@ -92,11 +94,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Layer:
-    """A module with parameters (or a normalization) that ran.
+    """A module with parameters (or a normalization) that ran, or a parameter that the author's own
+    code multiplies a signal by.
 
     Arguments:
-        name: the module's path.
-        module: the module that owns the parameters.
+        name: the module's path, or the full name of the parameter.
+        module: the module that owns the parameters; for a hand-written layer one outside the model
+            that holds its `weight` and its `bias`.
         kind: `linear`, `conv`, `conv_transpose`, `rnn`, `attention`, `embedding` or `norm`.
         followed_by: the kind of the nearest activation after it, `output` or `none`.
         site: that activation, or None.
@@ -114,6 +118,8 @@ class Layer:
         closes_branch: it is the last layer of a residual branch: its result, with no activation and
             no other layer between, is added to a value that went past the branch. A normalization
             at the end of a branch closes it.
+        matrices: of a hand-written layer, how the weights of its units lie in its parameter;
+            several for stacked weights, as of experts or heads. Empty for modules.
 
     Example:
         >>> import advisor, torch
@@ -140,6 +146,12 @@ class Layer:
     transposed: bool = False
     branch: int | None = None
     closes_branch: bool = False
+    matrices: tuple[Matrix, ...] = field(default=(), repr=False)
+
+    def parameter(self, name: str) -> str:
+        """The full name in the model of one of the parameters of `module`."""
+        names: dict[str, str] = getattr(self.module, "names", {}) if self.matrices else {}
+        return names.get(name) or f"{self.name}.{name}".lstrip(".")
 
 
 @dataclass(frozen=True)

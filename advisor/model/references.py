@@ -79,12 +79,7 @@ def paths(model: nn.Module) -> dict[int, Path]:
 
 
 def own_parameters(path: Path) -> Iterator[tuple[str, nn.Parameter]]:
-    """The parameters that a module itself holds, with their full names.
-
-    A `ParameterList` or `ParameterDict` stores parameters for the module around it, and has none.
-    """
-    if isinstance(path.module, (nn.ParameterList, nn.ParameterDict)):
-        return
+    """The parameters that a module itself holds, with their full names."""
     for name, parameter in path.module._parameters.items():
         if parameter is not None:
             yield _join(path.name, name), parameter

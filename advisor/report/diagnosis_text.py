@@ -278,13 +278,23 @@ def show_steps(out: Console, steps: Steps) -> None:
 
 
 def show_findings(out: Console, findings: Sequence[Finding]) -> None:
-    """Show what is wrong, each with its number, its bound and where the bound comes from."""
-    if not findings:
+    """Show what is wrong, then what is to be known, each with its number, its bound and where the
+    bound comes from.
+    """
+    wrong = [finding for finding in findings if not finding.is_harmless]
+    if wrong:
+        _show_titled(out, "What is wrong", wrong)
+    else:
         nothing = "Nothing that a look before training can tell."
         print_section(out, "What is wrong", [nothing])
-        return
+    harmless = [finding for finding in findings if finding.is_harmless]
+    if harmless:
+        _show_titled(out, "What is to be known", harmless)
+
+
+def _show_titled(out: Console, title: str, findings: Sequence[Finding]) -> None:
     # The sentence comes first, then what it rests on.
-    out.print(Text("\nWhat is wrong", style="bold"))
+    out.print(Text(f"\n{title}", style="bold"))
     for finding in findings:
         evidence = evidence_of(finding)
         print_wrapped(out, "· ", finding.sentence)

@@ -12,6 +12,7 @@ from torch import nn
 
 from advisor.model.anatomy import Layer
 from advisor.model.call import call
+from advisor.model.handwritten import called
 from advisor.nested import tensors_in
 from advisor.randomness import isolated, mix
 from advisor.search.limits import asked_seconds, trial_name
@@ -233,7 +234,8 @@ def estimate(prepared: Prepared, epochs: int) -> float:
             hook = partial(costs.count, layer)
             handles.append(layer.module.register_forward_hook(hook))
     # One batch passes through the model; no other random stream notices it.
-    with torch.no_grad(), isolated(0):
+    modules = [layer.module for layer in run.anatomy.layers]
+    with torch.no_grad(), isolated(0), called(modules):
         call(run.model.eval(), run.example())
     for handle in handles:
         handle.remove()

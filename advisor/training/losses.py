@@ -98,7 +98,7 @@ class Head:
 
 _SOFTMAX = (
     "The model ends in a softmax, so its output is trained as log(probability); "
-    "logits are more stable."
+    "nn.CrossEntropyLoss would apply a second softmax. Better return logits."
 )
 _PROBABILITY = Head(binary_cross_entropy, one_probability)
 _EXCLUSIVE = (

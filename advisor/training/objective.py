@@ -109,7 +109,7 @@ def infer(
     # Those of torch that read one number a row want the target in the same form.
     own = task.loss is not None and not _is_of_torch(task.loss)
     reads_everything = own and task.output is None
-    if task.loss is not None and not own and kind == "binary":
+    if task.loss is not None and not own and kind in ("binary", "regression"):
         loss = partial(_of_numbers, task.loss)
     return Objective(
         kind=kind,
@@ -153,7 +153,7 @@ def _rewards_size(loss: Loss, kind: str, prediction: Tensor) -> bool:
 
 
 def _of_numbers(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
-    """A loss of one number a row, with classes 0 and 1 as numbers in the form of the output."""
+    """A loss of numbers, with targets (classes 0 and 1, too) in the form of the output."""
     return loss(output, target.to(output.dtype).reshape(output.shape))
 
 

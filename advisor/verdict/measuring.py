@@ -24,7 +24,7 @@ from advisor.verdict.candidates import (
     complete_pairs,
     scores_in,
 )
-from advisor.verdict.crossed import CrossedGain, Part, crossed_gain, gain_of_scores, part_of
+from advisor.verdict.crossed import CrossedGain, MeasuredRows, crossed_gain, gain_of_scores, part_of
 from advisor.verdict.evidence import (
     CHANGE_LEVEL,
     breaks_more,
@@ -197,7 +197,7 @@ def gain_over(
 ) -> tuple[CrossedGain, RowGain | None]:
     """The gain on all rows that measure, and that on the test rows alone."""
     answers = [[runs.answers(arm, place) for arm in pair] for place in places]
-    parts: dict[str, Part] = {}
+    parts: dict[str, MeasuredRows] = {}
     for name in (TEST, HELD_OUT) if rows.drew_test else (TEST,):
         both = [(one[name], other[name]) for one, other in answers if name in one]
         part = part_on(criterion.metric, both, rows) if both else None
@@ -215,7 +215,7 @@ def gain_over(
     return crossed_gain(parts[TEST], parts.get(HELD_OUT)), told
 
 
-def part_on(metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: Rows) -> Part | None:
+def part_on(metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: Rows) -> MeasuredRows | None:
     """What pairs say of one set of rows; None where the metric cannot be taken apart on them."""
     blocks = blocks_of(rows.total, rows.groups)
     numbers = torch.cat([answers.rows for both in pairs for answers in both]).unique()

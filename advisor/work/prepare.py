@@ -24,6 +24,7 @@ from advisor.loading.model import build_model, inferred_arguments
 from advisor.model.tracing.trace import materialize, trace
 from advisor.randomness import isolated, mix, start_from
 from advisor.study import Study
+from advisor.training.columns import in_columns
 from advisor.training.criterion import Criterion
 from advisor.training.first_values import check_loss, check_metric, check_parameters
 from advisor.training.noise import noisy
@@ -215,6 +216,8 @@ def _put_together(
     # Loss and metric follow from the output and the targets, where the user gives none.
     scale = source.target_scale[1] if source.target_scale else 1.0
     objective = infer(task, output, source.facts, anatomy, scale, rows)
+    if task.loss is not None:
+        objective = in_columns(objective, output, target, task.output)
     objective = noisy(objective, study.noise, inputs)
     check_loss(model, inputs, target, objective)
     if callable(task.metric):

@@ -9,6 +9,9 @@ from torch import nn
 
 import advisor
 from advisor.diagnosis.diagnose import diagnose
+from advisor.report.diagnosis_page import diagnosis_page
+from advisor.report.diagnosis_text import show_findings
+from advisor.report.text import console
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -79,6 +82,16 @@ def test_loaded_weights_are_told_and_their_size_is_no_finding(trained, make, sha
     assert not wrong & {"default_start", "large_head"}
     if share == 1:
         assert "large_logits" not in wrong
+
+
+def test_what_was_loaded_is_shown_as_known_and_not_as_wrong(trained, capsys):
+    report = advisor.diagnose(study_of(Patient(whole(trained))))
+    show_findings(console(), report.findings)
+    said = capsys.readouterr().out
+    page = diagnosis_page(report)
+    for text in (said, page):
+        wrong, known = text.index("Nothing that a look"), text.index("What is to be known")
+        assert wrong < known < text.index("under two seeds")
 
 
 def test_no_technique_that_makes_a_start_fits_what_was_loaded(trained):

@@ -5,7 +5,9 @@ blamed, and looking changes nothing. benchmarks/diagnosis.py has all of the mode
 import pytest
 import torch
 from models.faults import FAULTS, HEALTHY, run_of
+from models.mistaken import MISTAKEN
 from models.silent import SILENT, colours, of, two_layers, wrong
+from models.sound import SOUND
 from models.well import WELL
 from torch import nn
 
@@ -30,11 +32,44 @@ SOME_WELL = (
 )
 
 
+SOME_MISTAKEN = (
+    "logarithm of a rectified number",
+    "distances by a root",
+    "a column of a mixed table",
+    "statistics that are not kept",
+    "layer in a closure",
+    "rectified labels",
+    "cells of a GRU over 64 steps",
+)
+SOME_SOUND = (
+    "supervised contrast",
+    "evidence",
+    "categories and measures in one table",
+    "largest over a long text",
+    "codes that follow the features",
+    "GRU over 64 steps with attention",
+    "LSTM over 64 steps, both ends",
+    "prices, absolute error",
+)
+
+
 @pytest.mark.parametrize("name", SILENT)
 def test_a_silent_fault_is_named_and_nothing_besides_what_follows_from_it(name):
     patient = SILENT[name]
     found = {finding.kind for finding in diagnose(run_of(patient)).findings}
     assert patient.truth <= found <= patient.truth | patient.also
+
+
+@pytest.mark.parametrize("name", SOME_MISTAKEN)
+def test_a_mistake_in_an_unusual_place_is_named(name):
+    patient = MISTAKEN[name]
+    found = {finding.kind for finding in diagnose(run_of(patient)).findings}
+    assert patient.truth <= found <= patient.truth | patient.also
+
+
+@pytest.mark.parametrize("name", SOME_SOUND)
+def test_what_is_meant_so_is_not_blamed(name):
+    assert diagnose(run_of(SOUND[name])).findings == ()
 
 
 @pytest.mark.parametrize("name", SOME_WELL)

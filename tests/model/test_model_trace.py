@@ -87,8 +87,10 @@ def test_weight_norm_keeps_the_layer_and_unused_layers_are_listed():
     assert found.unused == ("spare",)
 
 
-def test_raw_parameters_are_listed():
-    assert trace(text.GraphAttention(), (zoo.NODES, zoo.EDGES)).raw == ("W", "a")
+def test_parameters_that_a_signal_is_multiplied_by_are_layers_and_no_raw_parameters():
+    found = trace(text.GraphAttention(), (zoo.NODES, zoo.EDGES))
+    assert [layer.name for layer in found.layers] == ["W", "a", "out"]
+    assert found.raw == ()
 
 
 def test_tables_know_their_rows_and_where_their_indices_come_from():

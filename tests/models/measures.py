@@ -14,6 +14,7 @@ import advisor
 from advisor.data import Facts
 from advisor.data.splits import Part
 from advisor.host.host import load
+from advisor.model.handwritten import called
 from advisor.model.tracing.output import pick
 from advisor.slots.forward import forward, quiet
 from advisor.slots.pretraining import base as pretraining
@@ -118,7 +119,7 @@ def lsuv(case: Case) -> Scaled:
         if isinstance(found.get(layer.name), float)
     ]
     torch.manual_seed(0)
-    with quiet(run.model):
+    with quiet(run.model), called(layer.module for layer in layers):
         forward(run, run.example())
     for handle in handles:
         handle.remove()

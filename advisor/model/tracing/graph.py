@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from advisor.model.anatomy import Target
+from advisor.model.matrix import Weight
 from advisor.model.tracing.elementwise import UNBOUNDED, Function, Range
 
 INPUT, PARAMETER, BUFFER, CONSTANT = "input", "parameter", "buffer", "constant"
@@ -56,6 +57,8 @@ class Node:
     shape: tuple[int, ...] = ()
     # The dimensions of its operand that a sum or a mean adds up.
     summed: tuple[int, ...] = ()
+    # The parameters that a product multiplies a signal by.
+    weights: tuple[Weight, ...] = ()
     # The modules that were running, outermost first.
     running: tuple[nn.Module, ...] = ()
     call: Call | None = None

@@ -31,6 +31,7 @@ from advisor.model.tracing.operations import (
     is_softmax,
 )
 from advisor.model.tracing.parameter_owners import Owner, Owners
+from advisor.model.tracing.written import Written, written_layers
 
 # The kinds of layers of torch; a module is of the first kind that fits.
 _KINDS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
@@ -56,6 +57,8 @@ class Use:
     kind: str
     nodes: list[Node] = field(default_factory=list)
     owners: dict[str, Owner] = field(default_factory=dict)
+    # What makes it a layer, where the author wrote it as a product.
+    written: Written | None = None
 
     @property
     def first_run(self) -> list[Node]:
@@ -98,8 +101,8 @@ def kind_of(module: nn.Module) -> str | None:
 def uses(graph: Graph, owners: Owners, paths: Mapping[int, Path]) -> Uses:
     """The layers and raw parameters that ran."""
     by_name: dict[str, Use] = {}
-    raw: set[str] = set()
     ran: set[str] = set()
+    own_products: dict[str, list[Node]] = {}
     for node in graph.nodes:
         if not node.data:
             continue
@@ -112,14 +115,24 @@ def uses(graph: Graph, owners: Owners, paths: Mapping[int, Path]) -> Uses:
                 use.nodes.append(node)
                 use.owners[owner.parameter] = owner
             elif node.call is None:
-                raw.add(owner.parameter)
+                own_products.setdefault(owner.parameter, []).append(node)
 
         # A normalization without parameters is a layer, too.
         module = node.running[-1] if node.running else None
         if module is not None and id(module) in paths and kind_of(module) == "norm":
             name = paths[id(module)].name
             by_name.setdefault(name, Use(name, module, "norm")).nodes.append(node)
-    return Uses(list(by_name.values()), raw, ran)
+
+    # What belongs to no module may be multiplied by in the author's own code.
+    raw = set(own_products)
+    for written in written_layers(own_products, owners):
+        raw -= set(written.layer.names.values())
+        name = written.owner.parameter
+        use = Use(name, written.layer, written.kind, written.nodes, {name: written.owner}, written)
+        by_name[name] = use
+    order = {node: number for number, node in enumerate(graph.nodes)}
+    layers = sorted(by_name.values(), key=lambda use: order[use.nodes[0]])
+    return Uses(layers, raw, ran)
 
 
 def branches_of(layers: Iterable[Use], outputs: Collection[Node]) -> dict[Node, Branch]:
@@ -156,12 +169,15 @@ def layer_of(
         calls=len({node.operation for node in use.nodes}),
         is_output=_is_output(use.nodes, outputs),
         tied=tuple(dict.fromkeys(use.tied(owners))),
-        callable=any(_runs(use.module, node) for node in use.nodes),
+        callable=_is_called(use),
         mixes=any(_mixes(node) for node in use.nodes),
-        transposed=use.kind == "linear" and storage(use.module) == "in, out",
+        transposed=use.kind == "linear"
+        and use.written is None
+        and storage(use.module) == "in, out",
         branch=_innermost(use.last, branches.values()),
         # The branch that an attention layer ends is closed by its output projection.
         closes_branch=use.last in branches and use.kind != "attention",
+        matrices=() if use.written is None else use.written.matrices,
     )
 
 
@@ -206,6 +222,13 @@ def _owner_used(group: list[Owner], node: Node) -> list[Owner]:
 def _runs(module: nn.Module, node: Node) -> bool:
     """Whether an operation is a part of a module's forward."""
     return any(module is running for running in node.running)
+
+
+def _is_called(use: Use) -> bool:
+    """Whether hooks see a layer run."""
+    if use.written is not None:
+        return use.written.is_called
+    return any(_runs(use.module, node) for node in use.nodes)
 
 
 def _innermost(node: Node, branches: Iterable[Branch]) -> int | None:

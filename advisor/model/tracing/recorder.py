@@ -20,12 +20,14 @@ from torch.overrides import TorchFunctionMode
 from advisor.model.nested_values import named_tensors, tensors
 from advisor.model.probing import probing
 from advisor.model.references import Path
-from advisor.model.tracing import scripted, torch_activations
+from advisor.model.tracing import scripted, source_frames, torch_activations
 from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
+from advisor.model.tracing.arranged import Places
 from advisor.model.tracing.call_sites import name_of
 from advisor.model.tracing.graph import BUFFER, Call, Graph, Node
 from advisor.model.tracing.operations import AVERAGES, DETACH, is_weighted
 from advisor.model.tracing.origins import Origins
+from advisor.model.tracing.weights import weights_in
 
 
 @dataclass(eq=False)
@@ -54,6 +56,7 @@ class Recorder(TorchFunctionMode):
         self.nodes: list[Node] = []
         self.stack: list[Running] = []
         self.origins = Origins(inputs, paths)
+        self.places = Places()
         self._finder = ActivationFinder(paths, self.paused)
         self._paused = False
         self._operations = 0
@@ -64,7 +67,7 @@ class Recorder(TorchFunctionMode):
         before = register_module_forward_pre_hook(self._enter)
         after = register_module_forward_hook(self._leave)
         try:
-            with scripted.script_calls(self._scripted):
+            with scripted.script_calls(self._scripted), source_frames.function_calls():
                 yield
         finally:
             before.remove()
@@ -117,9 +120,15 @@ class Recorder(TorchFunctionMode):
         operands = [*tensors(args), *tensors(kwargs)]
         result = self._recorded(name_of(func), operands, partial(func, *args, **kwargs), candidate)
         kind = torch_activations.kind_of_function(func)
+        name = name_of(func)
+        weights = weights_in(name, args, kwargs, self.places)
         for node in self.nodes[first_node:]:
             node.kind = kind
             node.summed = _summed(node.name, args, kwargs)
+            node.weights = weights
+        # Where the numbers of a parameter go is found by doing the same with their places.
+        if any(node.learned for node in self.nodes[first_node:]):
+            self.places.follow(name, func, args, kwargs, result)
         return result
 
     def _scripted(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import linecache
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from types import CellType, CodeType, FrameType, FunctionType
 from typing import Any
@@ -37,8 +38,8 @@ _PLUMBING = frozenset(
     )
 )
 
-# The code that runs the forward of every `torch.autograd.Function`.
-_APPLY: CodeType = Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method
+# What runs the forward of every `torch.autograd.Function`: a class method, of C from torch 2.14 on.
+_OWN_APPLY = Function.__dict__["apply"]
 
 # The attribute where torch's transformer layers keep their activation.
 _ATTRIBUTE = "activation"
@@ -70,6 +71,26 @@ def chain(frame: FrameType | None, paths: dict[int, Path]) -> list[FrameType]:
     return frames[:up_to_any_module]
 
 
+@contextmanager
+def function_calls() -> Iterator[None]:
+    """Give every call of a `torch.autograd.Function` a frame, where torch gives it none."""
+    if _APPLY is not _apply.__code__:
+        yield
+        return
+    setattr(Function, "apply", classmethod(_apply))  # noqa: B010  # mypy takes it for a constant
+    try:
+        yield
+    finally:
+        setattr(Function, "apply", _OWN_APPLY)  # noqa: B010  # mypy takes it for a constant
+
+
+def _apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
+    return _OWN_APPLY.__get__(None, cls)(*args, **kwargs)
+
+
+_APPLY: CodeType = getattr(_OWN_APPLY, "__func__", _apply).__code__
+
+
 def is_library(filename: str) -> bool:
     """Whether a file belongs to torch or to `advisor.model`."""
     return filename.startswith((TORCH, _HERE))
@@ -77,6 +98,8 @@ def is_library(filename: str) -> bool:
 
 def _is_plumbing(code: CodeType) -> bool:
     filename = code.co_filename
+    if code is _APPLY:
+        return False
     if filename in _PLUMBING or filename.startswith(_HERE):
         return True
     return code in torch_activations.forwards()
@@ -122,7 +145,9 @@ def replay(frame: FrameType) -> tuple[Callable[[Tensor], Any], Tensor] | None:
     """
     code, values = frame.f_code, frame.f_locals
     if code is _APPLY:
-        return with_one_tensor(values["cls"].apply, list(values["args"]))
+        # It is looked up when it runs, when `function_calls` is over.
+        cls = values["cls"]
+        return with_one_tensor(lambda *args: cls.apply(*args), list(values["args"]))
     if code.co_flags & _NOT_PLAIN or code.co_kwonlyargcount:
         return None
     names = code.co_varnames[: code.co_argcount]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.errors import listing
-from advisor.model import Layer
+from advisor.model import Layer, called
 from advisor.slots.forward import affordable_rows, forward, quiet
 from advisor.slots.gain import LINEAR, Moments, moments_at
 from advisor.slots.initializer.blocks import Fans, blocks, reset_biases
@@ -81,7 +81,7 @@ class Initializer(Technique):
         for layer in layers:
             bias = self.start(layer, run.generator, **params)
             if bias:
-                kept_biases.append(f"{layer.name}.{bias}")
+                kept_biases.append(layer.parameter(bias))
 
         # What a person must know of: what was overruled, and what was not touched.
         actions = [f"initialized {count(len(layers))}"]
@@ -225,7 +225,7 @@ class Initializer(Technique):
             hook = visiting_hook(layer, visit)
             handles.append(layer.module.register_forward_hook(hook, with_kwargs=True))
         try:
-            with quiet(run.model):
+            with quiet(run.model), called(layer.module for layer in layers):
                 yield lambda inputs: forward(run, inputs)
         finally:
             for handle in handles:

@@ -63,6 +63,8 @@ def blocks(layer: Layer, gain: float, weight: Tensor | None = None) -> Iterator[
         return iter(())
     if weight is None:
         weight = module.weight.detach()  # type: ignore[operator]  # these kinds have one
+    if layer.matrices:
+        return _written_blocks(layer, weight, gain)
     return _matrix_blocks(layer, weight, gain)
 
 
@@ -85,6 +87,13 @@ def _matrix_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]
         parts = list(weight.chunk(groups))
     for part in parts:
         yield Block(part, Fans(fan_in, fan_out, gain, kind=layer.kind))
+
+
+def _written_blocks(layer: Layer, weight: Tensor, gain: float) -> Iterator[Block]:
+    """The matrices of a hand-written layer: one, or one for each expert, head or part."""
+    for matrix in layer.matrices:
+        fans = Fans(matrix.fan_in, matrix.fan_out, gain, kind=layer.kind)
+        yield Block(matrix.of(weight), fans)
 
 
 def _recurrent_blocks(module: nn.RNNBase | RNNCellBase) -> Iterator[Block]:

@@ -67,6 +67,12 @@ def _torch_bounds(layer: Layer) -> list[tuple[Tensor, float]]:
         own = module.named_parameters(recurse=False)
         weights = [weight.detach() for name, weight in own if name.endswith("proj_weight")]
         return [(weight, math.sqrt(6 / sum(weight.shape))) for weight in weights]
+    if layer.matrices:
+        own_weight = weight_of(layer)
+        return [
+            (matrix.of(own_weight), 1 / math.sqrt(max(1, matrix.fan_in)))
+            for matrix in layer.matrices
+        ]
     weight = weight_of(layer).T if layer.transposed else weight_of(layer)
     fan_in = weight.shape[1] if isinstance(module, nn.Bilinear) else weight[0].numel()
     return [(weight, 1 / math.sqrt(max(1, fan_in)))]

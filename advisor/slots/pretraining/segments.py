@@ -148,6 +148,8 @@ def _why_not(layer: Layer) -> str | None:
     module = layer.module
     if layer.is_output:
         return "output layer"
+    if layer.matrices:
+        return "written by hand: its weight is no module's"
     if layer.site is not None and layer.site.label != "hidden":
         return "feeds a gate or a probability"
     if layer.tied:
