@@ -215,7 +215,9 @@ def gain_over(
     return crossed_gain(parts[TEST], parts.get(HELD_OUT)), told
 
 
-def part_on(metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: Rows) -> MeasuredRows | None:
+def part_on(
+    metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: Rows
+) -> MeasuredRows | None:
     """What pairs say of one set of rows; None where the metric cannot be taken apart on them."""
     blocks = blocks_of(rows.total, rows.groups)
     numbers = torch.cat([answers.rows for both in pairs for answers in both]).unique()
