@@ -28,6 +28,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import numpy as np
 import pandas as pd
 import torch
 from gensim.models import Word2Vec
@@ -37,7 +38,7 @@ import advisor
 from advisor.host.host import load
 from advisor.training.loop import Fit, evaluate, train
 from advisor.training.run import apply
-from advisor.verdict.statistics import paired_gain
+from advisor.verdict.crossed import gain_of_scores
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
@@ -175,8 +176,9 @@ def labels(texts: Texts, test: Texts) -> None:
         if not start:
             start = scores
             continue
-        gain = paired_gain(start, scores)
-        interval = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+        gain = gain_of_scores(np.subtract(scores, start))
+        low, high = gain.interval()
+        interval = f"{gain.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
         print(f"{'':26} gain over a random start {interval}, p {gain.p:.2g}")
 
 

@@ -12,7 +12,11 @@ must answer:
     absent     a kind of finding that must not be reported
     identical  True where the techniques are the model itself under another name: the gain is 0, or
                the answer says that they are
+    fixes      what the truth depends on beside what `Study` and `Task` say
+    fitted     what was expected before an answer was seen; not there where nothing was changed
     source     where the truth comes from
+
+Where nothing helps, `keep` is right, and so is an `undecided` that names no change.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +39,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FOLDER = Path(__file__).parents[1] / "studies" / "known_answers"
 """Where the cases are."""
-KEYS = {"verdict", "choices", "gain", "finding", "absent", "identical", "source"}
+KEYS = {
+    "verdict",
+    "choices",
+    "gain",
+    "finding",
+    "absent",
+    "identical",
+    "fixes",
+    "fitted",
+    "source",
+}
 """What `EXPECTED` may say."""
+NULL = ["keep"]
+"""The verdict that is expected where nothing helps."""
 WORKERS = 2
 """Processes that train."""
 COLUMNS = "{:<18} {:>4} {:<9} {:<35} {:<22} {:>4} {}"
@@ -84,7 +101,7 @@ def ask(asked: Case, seed: int, storage: str, workers: int = WORKERS) -> dict[st
 def wrongs(expected: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with an answer, one sentence each."""
     verdict, gain = answer["verdict"], answer["gain"]
-    if verdict not in expected["verdict"]:
+    if verdict not in expected["verdict"] and not keeps_the_model(expected, answer):
         yield f"the verdict is {verdict}, not {' or '.join(expected['verdict'])}"
     elif verdict == "change":
         for slot, right in expected.get("choices", {}).items():
@@ -113,6 +130,12 @@ def wrongs(expected: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[s
         )
 
 
+def keeps_the_model(expected: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
+    """Whether nothing helps, and the answer is undecided and names no change."""
+    names_none = set(answer["choices"].values()) <= {"keep"}
+    return expected["verdict"] == NULL and answer["verdict"] == "undecided" and names_none
+
+
 def row(
     name: str,
     seed: int,
@@ -137,23 +160,59 @@ def row(
     )
 
 
-def judge(name: str, seed: int, folder: Path) -> bool:
+@dataclass(frozen=True)
+class Judged:
+    """How a case was answered.
+
+    Attributes:
+        expected: the verdicts that are right, and what else `EXPECTED` says.
+        verdict: what was answered; `raised` where nothing was.
+        right: whether nothing about it is wrong.
+    """
+
+    expected: Mapping[str, Any]
+    verdict: str
+    right: bool
+
+
+def judge(name: str, seed: int, folder: Path) -> Judged:
     """Ask a case with a seed and print its line, and below it what is wrong."""
     began = time.perf_counter()
+    asked = case(name)
     try:
-        asked = case(name)
         answer = ask(asked, seed, f"sqlite:///{folder / 'known_answers.db'}")
     except Exception:  # one case that breaks is a wrong answer, and no reason to skip the others
         print(COLUMNS.format(name[:18], seed, "", "raised", "", "", "✗"))
         traceback.print_exc(limit=-3, file=sys.stdout)
-        return False
+        return Judged(asked.expected, "raised", False)
     sentences = list(wrongs(asked.expected, answer))
     seconds = time.perf_counter() - began
     print(row(name, seed, asked.expected, answer, seconds, not sentences))
     for sentence in sentences:
         print(f"  {sentence}")
     sys.stdout.flush()
-    return not sentences
+    return Judged(asked.expected, answer["verdict"], not sentences)
+
+
+def summary(judged: list[Judged]) -> Iterator[str]:
+    """The share of right answers and of each verdict: where nothing helps, elsewhere, and of cases
+    that are fitted.
+    """
+    fitted = [each for each in judged if "fitted" in each.expected]
+    whole = [each for each in judged if "fitted" not in each.expected]
+    blocks = {
+        "nothing helps": [each for each in whole if each.expected["verdict"] == NULL],
+        "something helps": [each for each in whole if each.expected["verdict"] != NULL],
+        "fitted": fitted,
+    }
+    for title, block in blocks.items():
+        if block:
+            shares = ", ".join(
+                f"{verdict} {count}"
+                for verdict, count in sorted(Counter(each.verdict for each in block).items())
+            )
+            right = sum(each.right for each in block)
+            yield f"{title}: {right} of {len(block)} right ({shares})"
 
 
 def main() -> None:
@@ -174,9 +233,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.storage or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        right = [judge(name, seed, folder) for name in chosen for seed in options.seed]
-    print(f"\n{sum(right)} of {len(right)} right in {time.perf_counter() - began:.0f} s")
-    sys.exit(0 if all(right) else 1)
+        judged = [judge(name, seed, folder) for name in chosen for seed in options.seed]
+    right = sum(each.right for each in judged)
+    print(f"\n{right} of {len(judged)} right in {time.perf_counter() - began:.0f} s")
+    for sentence in summary(judged):
+        print(sentence)
+    sys.exit(0 if right == len(judged) else 1)
 
 
 if __name__ == "__main__":

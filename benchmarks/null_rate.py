@@ -8,13 +8,13 @@ a training is a formula. An arm's score is its level, less a parabola in the log
 learning rate, plus noise: a part that all arms of a seed share, one that a split gives an arm (and,
 because splits overlap, partly every split), one that a draw of weights gives it. Beside it stands
 what a script does that takes the best of the same trials. Real: techniques that are the same under
-two names, and activations on shallow nets, on data of scikit-learn.
+two names, and rectifiers on shallow nets whose truth was measured (known_truths.py), on data of
+scikit-learn.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import math
 import statistics
 import sys
@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from known_problems import NULLS, Problem, problem_of
 from scipy.stats import beta
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from torch import nn
 
 import advisor
@@ -41,7 +41,7 @@ from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
 from advisor.verdict.candidates import Candidate
-from advisor.verdict.confirm import Evidence, confirm
+from advisor.verdict.confirm import Measurement, confirm
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome, kept_file
 from advisor.work.prepare import prepare
@@ -56,6 +56,8 @@ LEVEL = 0.95
 """The score of the model as it is at its best learning rate."""
 FAILURE = 0.3
 """What a training that fails loses of its score."""
+EPOCHS = 12
+"""Epochs of a training."""
 TEST_ROWS = 1000
 """Rows of the simulated test set."""
 BETTER = "activation=t0"
@@ -138,6 +140,7 @@ class Simulator(Executor):
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.epochs = 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -148,6 +151,7 @@ class Simulator(Executor):
         """What became of a job: a curve that comes closer to its score by half each epoch."""
         arm, rate = arm_label({"activation": job.params["activation"]}), job.params[RATE]
         last = self.world.score(arm, rate, job.seed, job.split)
+        self.epochs += job.to_epoch - job.from_epoch
         curve = []
         for epoch in range(job.from_epoch, job.to_epoch):
             score = last - 0.2 * 0.5**epoch
@@ -156,7 +160,7 @@ class Simulator(Executor):
         if job.test:
             right = self.world.right_answers(arm, rate, job.seed)
             output = nn.functional.one_hot(right, 2).float()
-            target = torch.ones(TEST_ROWS, dtype=torch.long)
+            target = torch.ones(len(right), dtype=torch.long)
             kept_file(job, job.test, job.to_epoch).write({"output": output, "target": target})
             outcome.test = float(right.double().mean())
         return outcome
@@ -168,6 +172,8 @@ class Answer:
 
     Attributes:
         verdict: of the study.
+        choice: the arm whose gain was measured.
+        trainings: how many were spent, those that were cut by their share of the epochs.
         gain, low, high: the gain of the best arm over the model as it is, with its interval.
         truth: the true gain of this arm on new rows.
         row_effect: what the study's own rows add to the true gain.
@@ -179,6 +185,8 @@ class Answer:
     """
 
     verdict: str
+    choice: str
+    trainings: float
     gain: float
     low: float
     high: float
@@ -203,8 +211,8 @@ def net() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
 
 
-def simulate(world: World) -> Answer:
-    """One study from its first trial to its verdict."""
+def simulate(world: World, trials: int | None = None) -> Answer:
+    """One study from its first trial to its verdict, with so many trials."""
     one_thread()
     with tempfile.TemporaryDirectory() as place:
         plugin = Path(place, "arms.py")
@@ -213,8 +221,8 @@ def simulate(world: World) -> Answer:
         study = advisor.Study(
             "null",
             advisor.Task(build=net, data=data),
-            trials=16 + 3 * world.arms,
-            epochs=12,
+            trials=trials or 16 + 3 * world.arms,
+            epochs=EPOCHS,
             seed=world.number,
             only={"activation": names, "initializer": [], "pretraining": [], "embedding": []},
         )
@@ -224,13 +232,15 @@ def simulate(world: World) -> Answer:
             records = database.study(study.name)
             criterion = prepared.criterion
             records.begin(criterion.name, criterion.direction, plan.to_json(), None)
-            crew = Crew(lambda: Simulator(world), 1)
+            simulator = Simulator(world)
+            crew = Crew(lambda: simulator, 1)
             search = Search(prepared, plan, records, crew, Path(place), lambda event: None)
             search.run()
-            return answer_of(world, search.history.trials, confirm(search))
+            evidence = confirm(search)
+            return answer_of(world, search.history.trials, evidence, simulator.epochs / EPOCHS)
 
 
-def answer_of(world: World, trials: list[Trial], evidence: Evidence) -> Answer:
+def answer_of(world: World, trials: list[Trial], evidence: Measurement, trainings: float) -> Answer:
     """What a study said, from its trials and its confirmation."""
     gain, baseline, best = evidence.gain, evidence.baseline, evidence.best
     searched = None
@@ -244,6 +254,8 @@ def answer_of(world: World, trials: list[Trial], evidence: Evidence) -> Answer:
     own = max(kept, key=lambda trial: trial.score)
     return Answer(
         verdict=evidence.verdict,
+        choice=best.label,
+        trainings=trainings,
         gain=gain.mean,
         low=gain.low,
         high=gain.high,
@@ -309,14 +321,6 @@ def share(hits: list[bool]) -> str:
 
 # --- real studies without a difference ----------------------------------------------------------
 
-SETS = {
-    "digits": load_digits,
-    "wine": load_wine,
-    "breast_cancer": load_breast_cancer,
-    "iris": load_iris,
-    "diabetes": load_diabetes,
-}
-"""Data sets of scikit-learn, in the order in which studies use them."""
 TWINS = """import advisor
 from torch import nn
 
@@ -327,40 +331,43 @@ def techniques():
 """A plugin with four techniques that are ReLU under another name."""
 
 
-def shallow(in_features: int, num_outputs: int, width: int) -> nn.Module:
-    """A net with one hidden layer of rectifiers."""
-    return nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Linear(width, num_outputs))
-
-
 def real(number: int, folder: Path) -> tuple[str, advisor.Recommendation]:
     """The title and the answer of a real study in which no technique is better.
 
-    Even numbers try the model's own activation under other names, odd ones other rectifiers on a
-    shallow net.
+    Even numbers try the model's own activation under other names, odd ones rectifiers of which
+    known_truths.py measured that they bring nothing.
     """
-    data_set = list(SETS)[number // 2 % len(SETS)]
-    x, y = SETS[data_set](return_X_y=True)
-    x = ((x - x.mean(0)) / (x.std(0) + 1e-9)).astype("float32")
-    outputs = len(np.unique(y))
-    if data_set == "diabetes":
-        outputs, y = 1, y.astype("float32")
-
+    problem = problem_of(NULLS[number // 2 % len(NULLS)])
     plugin = folder / "twins.py"
     plugin.write_text(TWINS, encoding="utf-8")
-    kind, names = "rectifiers", ["leaky_relu", "gelu", "silu"]
+    kind, names = "rectifiers", list(problem.arms)
     if number % 2 == 0:
         kind, names = "twins", [f"twin{i}" for i in range(4)]
-    build = functools.partial(shallow, x.shape[1], outputs, 128)
-    study = advisor.Study(
-        f"{data_set}-{number}",
-        advisor.Task(build=build, data=(x, y)),
-        trials=16,
-        seed=number,
-        only={"activation": names, "initializer": [], "pretraining": [], "embedding": []},
-    )
+    data_set = problem.name.partition(":")[2]
+    study = study_of(problem, f"{data_set}-{number}", names, number)
     storage = str(folder / "real.db")
     answer = advisor.tune(study, storage=storage, plugins=[str(plugin)], workers=2)
     return f"{data_set} ({kind})", answer
+
+
+def study_of(problem: Problem, name: str, activations: list[str], seed: int) -> advisor.Study:
+    """A study of a measured problem, which fixes all that its truth depends on."""
+    task = advisor.Task(
+        build=problem.build,
+        data=(problem.x.numpy(), problem.y.numpy()),
+        loss=problem.loss,
+        metric=problem.metric,
+        batch=problem.batch,
+    )
+    return advisor.Study(
+        name,
+        task,
+        trials=16,
+        epochs=problem.epochs,
+        min_gain=problem.min_gain,
+        seed=seed,
+        only={"activation": activations, "initializer": [], "pretraining": [], "embedding": []},
+    )
 
 
 def main() -> int:

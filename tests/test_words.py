@@ -93,7 +93,7 @@ def test_a_study_has_the_budget_of_the_documentation_unless_told_otherwise():
         None,
         None,
         0,
-        5,
+        None,
     )
     assert study.only is None
     assert study.min_gain is None

@@ -26,13 +26,15 @@ from advisor.comparing.same_data import check_same, digest_of_measured
 from advisor.comparing.sides import OpenSide, distinct, open_sides, rates_to_try
 from advisor.comparing.written import written
 from advisor.search.search import NOTE, Event, Listener
-from advisor.store.comparison_records import ComparisonRecords, count_verdict
+from advisor.store.comparison_records import ComparisonRecords, count_verdict, earlier_verdicts
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
 from advisor.study import Study
 from advisor.user_code import interrupts_told_apart
+from advisor.verdict.evidence import level_after
+from advisor.verdict.records import Evidence
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.prepare import Prepared
@@ -168,25 +170,30 @@ def compare_opened(
         workforce.deaths = StoredDeaths(database.engine, name)
         found = begun(records, sides, asked, folder, workforce, on)
         last = records.answer()
+        looks: list[int] = []
         if last is not None:
             answered = Comparison.from_json(last)
             if still_answers(answered, question):
                 return answered
+            looks = answered.looks
 
         # From here on each training is kept, so that a command that is stopped goes on.
         runs = Runs(workforce, database.study(name), folder, on, clock.book)
         trained = []
         for side, epochs in zip(sides, found.epochs, strict=True):
             trained.append(replace(side, epochs=epochs))
-        trained, result = measure_sides(question, trained, found, runs)
+        rows = digest_of_measured(sides[0].prepared)
+        before = earlier_verdicts(database.engine, rows, asked["digest"])
+        level = level_after([Evidence(each) for each in before])
+        trained, result = measure_sides(question, trained, found, runs, level, looks)
 
         findings = [findings_of(side) for side in trained]
         answer = written(name, trained, found.parameters, found.identical, findings, result)
-        rows = digest_of_measured(sides[0].prepared)
         # What is known to be the same has asked nothing of the rows.
         place = 0
         if result.others:
-            place = count_verdict(database.engine, rows, asked["digest"], name)
+            shown = answer.evidence
+            place = count_verdict(database.engine, rows, asked["digest"], name, shown)
         clock.book()
         answer = replace(answer, measured_rows=rows, verdicts=place, seconds=records.spent())
 
@@ -236,11 +243,24 @@ def begun(
 
 
 def measure_sides(
-    question: Question, sides: Sequence[OpenSide], found: FirstTrainings, runs: Runs
+    question: Question,
+    sides: Sequence[OpenSide],
+    found: FirstTrainings,
+    runs: Runs,
+    level: float,
+    looks: Sequence[int],
 ) -> tuple[list[OpenSide], MeasuredSides]:
     """The sides with the rates that they were measured at, and what the pairs showed.
 
     What is known to be the same as the first side is not measured.
+
+    Arguments:
+        question: what is asked.
+        sides: all of them.
+        found: what their first trainings said.
+        runs: what the trainings need.
+        level: of this verdict, among all that the same rows have given.
+        looks: numbers of pairs of the looks that there were at these sides.
     """
     others = []
     for side, same in zip(sides[1:], found.identical, strict=True):
@@ -251,11 +271,11 @@ def measure_sides(
         min_gain = sides[0].prepared.study.min_gain
     if not others:
         least = sides[0].prepared.criterion.metric.min_gain if min_gain is None else min_gain
-        return list(sides), MeasuredSides({}, [], least, 0)
+        return list(sides), MeasuredSides({}, [], least)
 
     paired = [sides[0], *others]
     if question.trials is not None:
         paired = tuned(runs, paired, [rates_to_try(side, question.trials) for side in paired])
-    result = measured(runs, paired, question.pairs, min_gain)
+    result = measured(runs, paired, question.pairs, min_gain, level, looks)
     by_label = {side.label: side for side in paired}
     return [by_label.get(side.label, side) for side in sides], result

@@ -32,6 +32,8 @@ from advisor.study import Study
 from advisor.training.ended import Ended
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.verdict.confirm import confirm
+from advisor.verdict.evidence import LOOK_LEVELS
+from advisor.verdict.looks import refused_look
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.work.executors import Crew, crew
@@ -263,7 +265,8 @@ def search_and_confirm(search: Search) -> Recommendation:
         if still_answers(answered, study, history.trials, is_late):
             # What could not be compared since then is said with the old answer, too.
             known = answered.warnings
-            answered.warnings = [*known, *(new for new in warnings if new not in known)]
+            now = [*warnings, *refused_look(answered, study.seeds)]
+            answered.warnings = [*known, *(new for new in now if new not in known)]
             return answered
 
     # A study that is resumed has used up a part of its time.
@@ -284,7 +287,7 @@ def search_and_confirm(search: Search) -> Recommendation:
     # What is returned is read back, so that it is what `show` will say.
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
-    records.save_recommendation(recommendation.verdict, text)
+    records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
     return Recommendation.from_json(text, ref, search.plan.content)
 
 
@@ -324,12 +327,17 @@ def still_answers(
     """
     if study.min_gain not in (None, answered.min_gain):
         return False
+    # Versions before 0.3 measured on rows that had chosen, and said less.
+    if answered.evidence is None:
+        return False
     # A trial that was stopped is trained to its end first.
     if any(trial.is_running for trial in trials):
         return False
     # Seeds on which a training broke were asked for, too.
     seeds = answered.gain.seeds + answered.gain.left_out
-    return is_late or (len(trials) >= study.trials and seeds >= study.seeds)
+    is_looked_at = len(answered.gain.looks) >= len(LOOK_LEVELS)
+    is_measured = study.seeds is None or seeds >= study.seeds or is_looked_at
+    return is_late or (len(trials) >= study.trials and is_measured)
 
 
 def first_reason(trials: Sequence[Trial]) -> str:

@@ -86,7 +86,10 @@ class SideGain(Record):
         seeds: pairs in which neither training broke.
         rows: how many rows were measured.
         detectable: the smallest true difference that so many pairs find with 80 % power.
-        needed: pairs that would find a difference of `mean`; None where no number would.
+        needed, needed_rows: pairs, and rows, that would tell where the evidence is `open`; None
+            where no number that can be asked for would.
+        level: of the interval that must be above zero for `better`.
+        least: the lower end of that interval.
         identical: how it is known that both compute the same; None where they do not.
         broken: pairs in which the first side broke, and in which this one did.
         came, went: findings that this side has and the first has not, and the other way round.
@@ -103,6 +106,9 @@ class SideGain(Record):
     rows: int
     detectable: float | None = None
     needed: int | None = None
+    needed_rows: int | None = None
+    level: float | None = None
+    least: float | None = None
     identical: Sameness | None = None
     broken: list[int] = field(default_factory=lambda: [0, 0])
     came: list[str] = field(default_factory=list)
@@ -122,6 +128,7 @@ class Comparison:
         sides: all of them, the first one first.
         gains: of each other side over the first, in their order.
         measured_rows: a digest of the rows that may be measured.
+        looks: numbers of pairs of each look at these sides, this one last.
         verdicts: the how-manieth verdict of these rows this is; 0 where none was measured.
         seconds: that the comparison took, over all resumes.
         versions: of advisor, torch and Python.
@@ -154,6 +161,7 @@ class Comparison:
     sides: list[SideResult]
     gains: list[SideGain]
     measured_rows: str = ""
+    looks: list[int] = field(default_factory=list)
     verdicts: int = 0
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)

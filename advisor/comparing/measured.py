@@ -6,27 +6,26 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import scipy.stats
+import torch
 
 from advisor.comparing.sides import OpenSide
-from advisor.search.search import Listener, Search
+from advisor.search.search import Listener
 from advisor.store.study_records import StudyRecords
-from advisor.training.criterion import Criterion
-from advisor.verdict.candidates import Breakage, Candidate, FreshScore, breakage, complete_pairs
-from advisor.verdict.fresh_seeds import FreshSeedRuns, Phase, Seed, first_draws
-from advisor.verdict.records import Evidence
-from advisor.verdict.statistics import paired_gain
+from advisor.training.floor import Simple
+from advisor.training.floors import floors
+from advisor.verdict.candidates import Candidate, FreshScore
+from advisor.verdict.evidence import CHANGE_LEVEL, PRINTED_LEVEL, level_of_each
+from advisor.verdict.fresh_seeds import FOLDER, FreshSeedRuns, Site
+from advisor.verdict.looks import level_of, with_look
+from advisor.verdict.measuring import Measured, Rows, constant_to_beat, measure
+from advisor.verdict.racing import pairs_for
 from advisor.work.executors import Crew
 from advisor.work.job import Job
 
-FEWEST_PAIRS = 3
-"""Pairs in which neither training broke that a gain is measured on at least."""
 CHOOSING_PAIRS = 3
-"""Pairs that only set how many pairs measure."""
-LARGE, CLEAR = 4.0, 2.0
-"""Deviations of the paired differences from which a gain needs 5 pairs, and from which 10."""
+"""Pairs that only set how many pairs measure; they are not measured."""
 
 
 @dataclass(frozen=True)
@@ -63,28 +62,21 @@ class Runs:
     on: Listener
     book_time: Callable[[], None]
 
+    def of(self, sides: Sequence[OpenSide]) -> FreshSeedRuns:
+        """The trainings of some sides, each by its own study."""
+        first = sides[0].prepared
+        by_label = {side.label: side for side in sides}
+        cache = str(self.folder / "cache")
 
-@dataclass(frozen=True)
-class MeasuredSide:
-    """What the pairs of one side and the first show; numbers are None where too many broke.
+        def job_of(arm: Candidate) -> Job:
+            """A whole training of a side, at the rates of its arm."""
+            job = by_label[arm.label].job("a fresh seed")
+            return replace(job, params={**arm.arm, **arm.params}, cache=cache)
 
-    Attributes:
-        evidence: what they show.
-        mean, low, high, p: of the gain, with its 95 % interval for all sides at once.
-        seeds: pairs in which neither training broke.
-        detectable, needed: as in `SideGain`.
-        broke: how often the side broke.
-    """
-
-    evidence: Evidence
-    seeds: int
-    broke: Breakage
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    detectable: float | None = None
-    needed: int | None = None
+        parts = (self.crew, self.records, self.on, self.book_time)
+        return FreshSeedRuns(
+            Site(first.study.seed, first.criterion, self.folder / FOLDER, *parts), job_of
+        )
 
 
 @dataclass(frozen=True)
@@ -95,57 +87,15 @@ class MeasuredSides:
         scored: results by label, one for each seed that measured.
         others: of each side but the first, in their order.
         min_gain: the smallest gain worth a change.
-        rows: how many rows were measured.
+        looks: numbers of pairs of each look at these sides, this one last.
+        printed: the level of each printed interval, so that all hold at once.
     """
 
     scored: Mapping[str, Sequence[FreshScore]]
-    others: Sequence[MeasuredSide]
+    others: Sequence[Measured]
     min_gain: float
-    rows: int
-
-
-class PairRuns(FreshSeedRuns):
-    """Trains sides, each by its own study, on fresh seeds."""
-
-    def __init__(self, runs: Runs, sides: Sequence[OpenSide]) -> None:
-        self._jobs = {side.label: side.job("a fresh seed") for side in sides}
-        first = sides[0].prepared
-        super().__init__(cast(Search, _SearchOfSides(runs, sides[0], first.criterion)))
-
-    def _training(self, phase: Phase, arm: Candidate, seed: Seed, save: str | None) -> Job:
-        own = self._jobs[arm.label]
-        general = super()._training(phase, arm, seed, save)
-        return replace(
-            own,
-            params={**arm.arm, **arm.params},
-            seed=general.seed,
-            split=general.split,
-            save=save,
-            cache=general.cache,
-            name=general.name,
-        )
-
-
-class _SearchOfSides:
-    """What `FreshSeedRuns` reads of a search, for sides that have none."""
-
-    def __init__(self, runs: Runs, first: OpenSide, criterion: Criterion) -> None:
-        self.prepared, self.folder, self.crew = first.prepared, runs.folder, runs.crew
-        self.records, self.on, self.book_time = runs.records, runs.on, runs.book_time
-        self.plan = _Length(first.batch, first.epochs)
-        self.history = _NoTrials(criterion)
-
-
-@dataclass(frozen=True)
-class _Length:
-    batch: int
-    epochs: int
-
-
-@dataclass(frozen=True)
-class _NoTrials:
-    criterion: Criterion
-    trials: Sequence[Any] = ()
+    looks: Sequence[int] = ()
+    printed: float = PRINTED_LEVEL
 
 
 def candidate_of(side: OpenSide, params: Mapping[str, Any]) -> SideCandidate:
@@ -160,11 +110,11 @@ def tuned(
 
     A side that broke at each of them keeps its own.
     """
-    own, sign = PairRuns(runs, sides), sides[0].prepared.criterion.sign
+    own, sign = runs.of(sides), sides[0].prepared.criterion.sign
     best = []
     for side, rates in zip(sides, tried, strict=True):
         arms = [candidate_of(side, params) for params in rates]
-        results = own.score("select", arms, first_draws(1))
+        results = own.score("choose", arms, range(1))
         scores = [each[0].score for each in results]
         reached = [(sign * score, -i) for i, score in enumerate(scores) if score is not None]
         place = -max(reached)[1] if reached else 0
@@ -173,7 +123,12 @@ def tuned(
 
 
 def measured(
-    runs: Runs, sides: Sequence[OpenSide], pairs: int | None, min_gain: float | None
+    runs: Runs,
+    sides: Sequence[OpenSide],
+    pairs: int | None,
+    min_gain: float | None,
+    level: float,
+    looks: Sequence[int],
 ) -> MeasuredSides:
     """Train all sides on fresh seeds in pairs, and say what they show.
 
@@ -182,84 +137,60 @@ def measured(
         sides: the first one, and those that are compared with it.
         pairs: how many measure; None for a number by the choosing pairs.
         min_gain: the smallest gain worth a change; None for the metric's own.
+        level: of this verdict, among all that the same rows have given.
+        looks: numbers of pairs of the looks that there were at these sides.
     """
-    own, criterion = PairRuns(runs, sides), sides[0].prepared.criterion
+    own, criterion = runs.of(sides), sides[0].prepared.criterion
     arms = [candidate_of(side, side.params) for side in sides]
-    chosen = own.score("select", arms, first_draws(CHOOSING_PAIRS))
+    chosen = own.score("choose", arms, range(CHOOSING_PAIRS))
     if min_gain is None:
         scores = [each.score for each in chosen[0] if each.score is not None]
         min_gain = criterion.worth(statistics.fmean(scores)) if scores else 0.0
-    many = pairs or pairs_by(chosen, criterion.sign)
+    looks = with_look(looks, pairs or pairs_by(chosen, criterion.sign))
 
-    seeds = first_draws(many)
-    results = own.score("estimate", arms, seeds, keep=many)
-    results = own.score_test_rows("estimate", arms, seeds)
-    overlap = sides[0].prepared.overlap
-    level = 1 - 0.05 / (len(sides) - 1)
-    others = [judged(results[0], each, criterion, min_gain, overlap, level) for each in results[1:]]
-    facts = sides[0].prepared.facts
-    scored = {arm.label: each for arm, each in zip(arms, results, strict=True)}
-    return MeasuredSides(scored, others, min_gain, facts.sizes["test"] + facts.sizes["valid"])
+    # The sides, and the looks at them, share what this verdict may be wrong by.
+    others = len(sides) - 1
+    share = (1 - level_of(len(looks))) / (1 - CHANGE_LEVEL)
+    deciding = level_of_each(others, 1 - (1 - level) * share)
+    printed = level_of_each(others, PRINTED_LEVEL)
+    constant = constant_of(sides[0])
+    scored: dict[str, Sequence[FreshScore]] = {}
+    shown = []
+    for arm, result in zip(arms[1:], chosen[1:], strict=True):
+        beaten = constant_to_beat([chosen[0], result], criterion.sign, constant, min_gain)
+        pair, rows = (arms[0], arm), rows_of(sides[0])
+        each = measure(
+            own, pair, looks[-1], rows, criterion, min_gain, deciding, beaten, printed=printed
+        )
+        shown.append(each)
+        scored.setdefault(arms[0].label, each.results[0])
+        scored[arm.label] = each.results[1]
+    return MeasuredSides(scored, shown, min_gain, looks, printed)
 
 
 def pairs_by(chosen: Sequence[Sequence[FreshScore]], sign: float) -> int:
     """How many pairs measure, by the least clear of the sides on the choosing seeds."""
-    clearness = []
-    for other in chosen[1:]:
-        places = complete_pairs(chosen[0], other)
-        differences = [
-            sign * ((other[i].score or 0.0) - (chosen[0][i].score or 0.0)) for i in places
-        ]
-        if len(differences) < CHOOSING_PAIRS:
-            return 10
-        deviation = statistics.stdev(differences)
-        mean = abs(statistics.fmean(differences))
-        clearness.append(mean / deviation if deviation else LARGE)
-    least = min(clearness)
-    return 5 if least >= LARGE else 10 if least >= CLEAR else 20
+    scores = []
+    for results in chosen:
+        row = [float("nan") if each.score is None else sign * each.score for each in results]
+        scores.append(row)
+    return max(pairs_for(scores, 0, other) for other in range(1, len(scores)))
 
 
-def judged(
-    first: Sequence[FreshScore],
-    other: Sequence[FreshScore],
-    criterion: Criterion,
-    min_gain: float,
-    overlap: float,
-    level: float,
-) -> MeasuredSide:
-    """What the pairs of one side and the first show."""
-    places, broke = complete_pairs(first, other), breakage(other)
-    if len(places) < FEWEST_PAIRS:
-        evidence = Evidence.WORSE if broke.times > breakage(first).times else Evidence.OPEN
-        return MeasuredSide(evidence, len(places), broke)
-    one = [criterion.sign * (first[i].score or 0.0) for i in places]
-    two = [criterion.sign * (other[i].score or 0.0) for i in places]
-    gain = paired_gain(one, two, overlap)
-    t = scipy.stats.t(max(1, gain.seeds - 1))
-    reach = float(t.ppf(0.5 + level / 2)) * gain.error
-    surely = float(t.ppf(0.5 + (0.8 + level / 5) / 2)) * gain.error
-    low, high = gain.mean - reach, gain.mean + reach
-    return MeasuredSide(
-        evidence=evidence_of(gain.mean, low, high, gain.mean - surely, min_gain),
-        seeds=gain.seeds,
-        broke=broke,
-        mean=gain.mean,
-        low=low,
-        high=high,
-        p=gain.p,
-        detectable=gain.detectable,
-        needed=gain.needed,
-    )
+def rows_of(side: OpenSide) -> Rows:
+    """What is known of the rows that measure."""
+    source = side.prepared.source
+    groups = None if source.groups is None else torch.from_numpy(source.groups)
+    return Rows(source.total, groups, source.drew_test)
 
 
-def evidence_of(mean: float, low: float, high: float, surely: float, min_gain: float) -> Evidence:
-    """What a gain with its 95 % interval shows; `surely` is the low end of the 99 % interval."""
-    if surely > 0 and mean >= min_gain:
-        return Evidence.BETTER
-    if high < 0:
-        return Evidence.WORSE
-    if -min_gain < low and high < min_gain:
-        return Evidence.EQUIVALENT
-    if high < min_gain and low > -min_gain:
-        return Evidence.NOT_BETTER
-    return Evidence.OPEN
+def constant_of(side: OpenSide) -> float | None:
+    """The score of one answer for all rows, on the rows that choose; None where it says nothing."""
+    with side.entered() as prepared:
+        if prepared.criterion.reach is not None:
+            return None
+        seed = prepared.study.seed
+        chose = prepared.splits(seed).valid
+        run = prepared.run(seed, seed)
+        (floor,) = floors(run, chose, prepared.batch, [Simple.MAJORITY])
+    return floor.score

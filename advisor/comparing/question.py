@@ -14,6 +14,7 @@ from advisor.comparing.sides import OpenSide, Side
 from advisor.content.difference import difference, listed
 from advisor.content.study_content import Content
 from advisor.errors import InputError
+from advisor.verdict.evidence import LOOK_LEVELS
 
 DIGITS = 6
 """Letters of a digest that make a comparison's own name another one than that of the next edit."""
@@ -101,9 +102,11 @@ def changes_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def still_answers(answered: Comparison, question: Question) -> bool:
-    """Whether an answer is what is asked now: no other smallest gain, and not more pairs."""
+    """Whether an answer is what is asked now: no other smallest gain, and no more pairs."""
     if question.min_gain not in (None, answered.min_gain):
         return False
     measured = max(len(side.scores) for side in answered.sides)
     is_measured = any(gain.identical is None for gain in answered.gains)
-    return not is_measured or question.pairs is None or question.pairs <= measured
+    if not is_measured or question.pairs is None or question.pairs <= measured:
+        return True
+    return len(answered.looks) >= len(LOOK_LEVELS)  # no level is left for another look

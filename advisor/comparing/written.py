@@ -17,15 +17,14 @@ from advisor.comparing.comparison import (
     deciding,
 )
 from advisor.comparing.findings import only_in
-from advisor.comparing.measured import MeasuredSide, MeasuredSides
+from advisor.comparing.measured import MeasuredSides
 from advisor.comparing.sides import OpenSide
 from advisor.content.difference import difference, listed
 from advisor.diagnosis.finding import Finding
-from advisor.verdict.candidates import FreshScore, breakage, scores_in
+from advisor.verdict.candidates import FreshScore, scores_in
+from advisor.verdict.evidence import VERDICT_OF
+from advisor.verdict.measuring import Measured, gain_record
 from advisor.verdict.records import Evidence, Verdict
-
-VERDICTS = {Evidence.BETTER: Verdict.CHANGE, Evidence.OPEN: Verdict.UNDECIDED}
-"""What is to be done by what is shown; the first side is kept for all else."""
 
 
 def written(
@@ -55,8 +54,7 @@ def written(
         came = only_in(findings[place], findings[0])
         went = only_in(findings[0], findings[place])
         if same is None:
-            broke = breakage(result.scored[first.label]).times
-            gain = gain_of(label, next(measured), broke, result.rows)
+            gain = gain_of(label, next(measured), result.printed)
         else:
             gain = no_gain(label, same)
         gains.append(SideGain(**{**gain, "came": came, "went": went}))
@@ -73,6 +71,7 @@ def written(
         verdict=about.verdict,
         evidence=about.evidence,
         min_gain=result.min_gain,
+        looks=list(result.looks),
         sides=shown,
         gains=gains,
         versions={
@@ -100,21 +99,31 @@ def warnings_of(sides: Sequence[OpenSide]) -> Iterator[str]:
                 yield f"{side.label}: its study changed since it was begun: {listed(changed)}"
 
 
-def gain_of(label: str, side: MeasuredSide, first_broke: int, rows: int) -> SideGain:
-    """The gain of a side that was measured on so many rows."""
+def gain_of(label: str, side: Measured, printed: float) -> SideGain:
+    """The gain of a side that was measured; `printed` is the level of its interval."""
+    plain = {
+        "label": label,
+        "evidence": side.evidence,
+        "verdict": VERDICT_OF[side.evidence],
+        "broken": [each.times for each in side.broke],
+    }
+    gain = gain_record(side)
+    if gain is None or side.gain is None:
+        return SideGain(**plain, mean=None, low=None, high=None, p=None, seeds=0, rows=0)
+    low, high = side.gain.interval(printed)
     return SideGain(
-        label=label,
-        evidence=side.evidence,
-        verdict=VERDICTS.get(side.evidence, Verdict.KEEP),
-        mean=side.mean,
-        low=side.low,
-        high=side.high,
-        p=side.p,
-        seeds=side.seeds,
-        rows=rows,
-        detectable=side.detectable,
-        needed=side.needed,
-        broken=[first_broke, side.broke.times],
+        **plain,
+        mean=gain.mean,
+        low=float(low),
+        high=float(high),
+        p=gain.p,
+        seeds=gain.seeds,
+        rows=gain.rows,
+        detectable=gain.detectable,
+        needed=gain.needed,
+        needed_rows=gain.needed_rows,
+        level=gain.level,
+        least=gain.least,
     )
 
 

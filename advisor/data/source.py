@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from advisor.data.checks import look_at_columns, warn_of_missing_classes, warn_of_repeats
@@ -86,7 +85,19 @@ class Source:
         Means, deviations and medians are those of this seed's training rows. All splits of all
         seeds share the tensors of the source.
         """
-        return _split(self._inputs, self._target, self._layout, seed, self._weights)
+        drawn = self._layout.draw(self._target.strata, seed)
+        return _split(self._inputs, self._target, self._layout, drawn, self._weights)
+
+    def measuring_splits(self, chose: int, seed: int) -> Splits:
+        """The four splits of a seed that measures, whose `valid` are the rows that it holds out.
+
+        The validation rows of the seed `chose`, by which arms were chosen, are trained on, but for
+        the user's own that no batch can have beside rows to train on. There may be no rows to hold
+        out (`Layout.draw_measuring`).
+        """
+        mixes = self._inputs.mixes_splits
+        drawn = self._layout.draw_measuring(self._target.strata, chose, seed, mixes)
+        return _split(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def digests(self, splits: Splits) -> dict[str, str]:
         """Digests of the rows and of how they were split, by what messages call them.
@@ -137,35 +148,19 @@ class Source:
         return self._inputs.readers
 
     @property
-    def redraws(self) -> bool:
-        """Whether every seed draws its own train and valid rows: the user gave no valid, and rows
-        are not split by time.
-        """
-        return self._layout.redraws
+    def groups(self) -> RowNumbers | None:
+        """The group of each row, by its number; int64 (N,), None where each row stands alone."""
+        return self._layout.keys.groups
 
-    def overlap(self, seed: int) -> float:
-        """Validation rows for each training row, or groups for each group, where every seed draws
-        both from the same ones; 0 where they are the same for every seed.
-        """
-        if not self.redraws:
-            return 0.0
-        train, valid = self._layout.draw(self._target.strata, seed)
-        groups = self._layout.keys.groups
-        if groups is not None:
-            train, valid = np.unique(groups[train]), np.unique(groups[valid])
-        return len(valid) / len(train)
+    @property
+    def total(self) -> int:
+        """How many rows there are, over all splits."""
+        return sum(self._sizes.values())
 
-    def test_groups(self, batch: int) -> torch.Tensor | None:
-        """The group of each test row, in the order in which batches of `batch` rows are taken;
-        int64 (N,), None where each row stands alone.
-        """
-        groups = self._layout.keys.groups
-        if groups is None:
-            return None
-        part = self._inputs.part(self._layout.train).subset(self._layout.test)
-        with preserved():
-            order = [part.order(index) for index in torch.arange(len(part)).split(batch)]
-        return torch.from_numpy(groups[self._layout.test])[torch.cat(order)]
+    @property
+    def drew_test(self) -> bool:
+        """Whether the test rows were drawn from the others, and not given by the user."""
+        return self._layout.drew_test
 
     @property
     def pads_right(self) -> bool:
@@ -285,7 +280,7 @@ def open_source(
         look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
     shares = targets.shares(layout.labelled_pool)
     row_weights = weights_for(weights, weighed, targets, layout.labelled_pool, notes)
-    facts = _facts(inputs, targets, _split(inputs, targets, layout, seed), shares)
+    facts = _facts(inputs, targets, _split(inputs, targets, layout, drawn), shares)
     warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
@@ -340,10 +335,14 @@ def _to_inputs(splits: Mapping[str, Raw], layout: Layout, notes: Notes) -> Input
 
 
 def _split(
-    inputs: Inputs, target: Target, layout: Layout, seed: int, weights: Weights | None = None
+    inputs: Inputs,
+    target: Target,
+    layout: Layout,
+    drawn: tuple[RowNumbers, RowNumbers],
+    weights: Weights | None = None,
 ) -> Splits:
-    """The four splits of a seed, which share the tensors of `inputs`."""
-    train, valid = layout.draw(target.strata, seed)
+    """The four splits, of which train and valid were drawn; they share the tensors of `inputs`."""
+    train, valid = drawn
     rows = inputs.part(train)
     unlabeled = None if layout.unlabeled is None else rows.subset(layout.unlabeled)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,7 +12,7 @@ import torch
 
 from advisor.data.dataset_rows import BatchInputs, CollatedRows, RowReader
 from advisor.data.weights import Weights
-from advisor.nested import elements, mapped
+from advisor.nested import elements, gathered, mapped
 
 Batch = tuple[BatchInputs, torch.Tensor | None]
 
@@ -93,9 +92,7 @@ class TensorPart(Part):
 
 
 class DatasetPart(Part):
-    """Rows that come from one or several Datasets, one after the other; a batch comes from one of
-    them.
-    """
+    """Rows that come from one or several Datasets, one after the other."""
 
     rows: torch.Tensor
 
@@ -120,16 +117,20 @@ class DatasetPart(Part):
     def order(self, index: torch.Tensor) -> torch.Tensor:
         """`index` as a `collate_fn` orders the rows, which are read for that."""
         may_move = any(isinstance(source, CollatedRows) for source in self.sources)
-        return self._read(index)[1] if may_move else index
+        return self._read(index)[1] if may_move or len(self.sources) > 1 else index
 
     def _read(self, index: torch.Tensor) -> tuple[BatchInputs, torch.Tensor]:
         """The inputs of the rows at `index`, and `index` in their order."""
-        at = self.rows[index].tolist()
-        # All rows of a batch belong to the source of the first.
-        place = bisect_right(self.ends, at[0])
-        source = self.sources[place]
-        start = self.ends[place] - len(source)
-        inputs, order = source.take([row - start for row in at])
+        rows = self.rows[index]
+        places = torch.bucketize(rows, torch.tensor(self.ends), right=True)
+        if len(places.unique()) > 1:
+            # Rows of several Datasets stand one Dataset after the other.
+            taken = [self._read(index[places == place]) for place in places.unique()]
+            inputs = gathered(torch.cat, [inputs for inputs, _ in taken])
+            return inputs, torch.cat([order for _, order in taken])
+        source = self.sources[int(places[0])]
+        start = self.ends[int(places[0])] - len(source)
+        inputs, order = source.take((rows - start).tolist())
         return inputs, index if order is None else index[torch.tensor(order)]
 
     def subset(self, index: Any) -> DatasetPart:

@@ -19,6 +19,10 @@ from advisor.model.references import CALLS
 _OWN = frozenset(vars(nn.Module())) | {CALLS}
 
 
+# How the names of the dictionaries end in which a module keeps its hooks.
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
 @contextmanager
 def untouched(
     model: nn.Module, modules: list[nn.Module], parameters: bool = False
@@ -93,8 +97,21 @@ def _states(modules: list[nn.Module]) -> Iterator[Restore]:
         copies = {name: tensor.clone() for name, tensor in buffers.items() if tensor is not None}
         others = _OWN | _recomputed(module)
         attributes = {name: value for name, value in vars(module).items() if name not in others}
+        yield from _hooks(module)
         yield partial(_put_back, module, _built(module), buffers, copies, attributes)
         yield from steps_back(attributes.values())
+
+
+def _hooks(module: nn.Module) -> Iterator[Restore]:
+    """Steps that take away the hooks that a run registers: the attribute that says so goes, too."""
+    for name, hooks in vars(module).items():
+        if name.endswith(_HOOKS):
+            yield partial(_keep_only, hooks, set(hooks))
+
+
+def _keep_only(hooks: dict[int, object], before: set[int]) -> None:
+    for key in [key for key in hooks if key not in before]:
+        del hooks[key]
 
 
 def _recomputed(module: nn.Module) -> set[str]:

@@ -13,7 +13,7 @@ MEANINGS = {
     Evidence.BETTER: "is better",
     Evidence.WORSE: "is worse",
     Evidence.EQUIVALENT: "is equivalent: any difference is smaller than {worth}",
-    Evidence.NOT_BETTER: "is not better by {worth}, and not worse by as much",
+    Evidence.NOT_BETTER: "is not better by {worth}",
     Evidence.OPEN: "may be better or worse: this is not shown",
 }
 """What each evidence says of a side beside the first one."""
@@ -27,8 +27,6 @@ ESTIMAND = (
     "seeds."
 )
 """What a gain speaks of."""
-MOST_PAIRS = 200
-"""More pairs than this are not asked of anybody."""
 
 
 def headline(comparison: Comparison) -> str:
@@ -87,11 +85,14 @@ def what_would_tell(comparison: Comparison) -> str:
     about = comparison.deciding
     if about.evidence is not Evidence.OPEN:
         return ""
-    if about.needed is not None and about.seeds < about.needed <= MOST_PAIRS:
-        return (
-            f"about {about.needed} pairs would tell: the same command with --seeds {about.needed}"
-        )
-    return "more seeds would not tell; more rows would"
+    told = []
+    if about.needed is not None:
+        told.append(f"{about.needed} pairs (the same command with --seeds {about.needed})")
+    if about.needed_rows is not None:
+        told.append(f"{about.needed_rows} measured rows")
+    if not told:
+        return "no number of pairs or rows that can be asked for would tell"
+    return f"what would tell: {' or '.join(told)}"
 
 
 def counted_verdicts(comparison: Comparison) -> str:

@@ -26,13 +26,13 @@ TITLES = {
     "open": "each technique alone",
     "join": "techniques in pairs",
     "fair": "as many trials for each technique",
+    "whole": "a training to its end for each technique that was cut",
     "explore": "combinations",
     "tune": "learning rates of the leaders",
     "confirm": "fresh seeds",
-    "test": "held-out test",
 }
 """What each stage is called on the screen."""
-OWN_BAR = ("pilot", "confirm", "test")
+OWN_BAR = ("pilot", "confirm")
 """Stages that have a bar of their own; those of the search share one."""
 EVERY = 5.0
 """Seconds between plain lines."""

@@ -36,7 +36,8 @@ PLANS = 'SELECT "plan" FROM advisor_plans WHERE study = ?'
 """The query for the plan of a study."""
 FRESH_SEEDS = (
     "SELECT seed, score, params FROM advisor_confirmations"
-    " WHERE study = ? AND phase = 'estimate' AND arm = ? AND score IS NOT NULL ORDER BY seed"
+    " WHERE study = ? AND phase IN ('measure', 'estimate') AND arm = ? AND score IS NOT NULL"
+    " ORDER BY seed"
 )
 """The query for the scores of an arm on the fresh seeds that measured it."""
 
@@ -193,9 +194,9 @@ def measured_pairs(url: str, recommendation: Recommendation) -> Pairs:
     own = baseline_scores(url, recommendation)
     arm = arm_label(recommendation.gain.arm)
     others = _fresh_scores(url, recommendation.study, arm)
-    for scores in others.values():
+    for params, scores in others.items():
         pairs = [(own[seed], score) for seed, score in scores.items() if seed in own]
-        if is_gain_of(recommendation, pairs):
+        if is_gain_of(recommendation, json.loads(params), pairs):
             return pairs
     return []
 
@@ -219,15 +220,18 @@ def _fresh_scores(url: str, study: str, arm: str) -> dict[str, dict[int, float]]
     return by_params
 
 
-def is_gain_of(recommendation: Recommendation, pairs: Pairs) -> bool:
-    """Whether the recommendation's gain is that of these pairs."""
+def is_gain_of(recommendation: Recommendation, params: Mapping[str, Any], pairs: Pairs) -> bool:
+    """Whether the recommendation's gain is that of these pairs, of an arm with these parameters."""
     gain = recommendation.gain
     if len(pairs) != gain.seeds:
         return False
+    if gain.params:
+        own = sorted(score for score, _ in pairs)
+        return gain.params == params and own == sorted(recommendation.baseline.scores)
+    # Versions before 0.3 did not keep the parameters, and their gain was the mean of the pairs.
     sign = recommendation.sign
     differences = [sign * (other - own) for own, other in pairs]
     mean = sum(differences) / len(differences)
-    # The recommendation has its gain rounded.
     return math.isclose(mean, gain.mean, rel_tol=1e-6, abs_tol=1e-9)
 
 

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from advisor.search.arm import Arm
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE, Plan
-from advisor.search.stages import arms_by_trials, joined_arms, leaders
+from advisor.search.stages import arms_by_trials, joined_arms, leaders, unfinished_arms
 from advisor.search.trial import Round, Stage, Trial
 
 STEPS = (0, 0.5, -0.5, 0.25, -0.25, 1, -1, 0.75, -0.75, 1.5, -1.5)
@@ -40,6 +40,8 @@ def decide(history: History, current: Round, plan: Plan | None = None) -> Decisi
         return first_of_each(history)
     if current.stage == Stage.FAIR:
         return further_rate(history, current, plan)
+    if current.stage == Stage.WHOLE:
+        return best_of_unfinished(history, current)
     if current.stage == Stage.TUNE:
         return climb(history, plan)
 
@@ -68,6 +70,15 @@ def further_rate(history: History, current: Round, plan: Plan) -> Decision:
     decision = at_defaults(plan, arm)
     rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])
     return decision | rate
+
+
+def best_of_unfinished(history: History, current: Round) -> Decision:
+    """The best parameters so far of the next of the arms that had no training to its end when the
+    round began.
+    """
+    arms = unfinished_arms(history, before=current.start)
+    arm = arms[len(history.trials) - current.start]
+    return {**arm, **best_params(history, arm)}
 
 
 def at_defaults(plan: Plan, arm: Arm) -> Decision:

@@ -43,8 +43,11 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     In an exploration the best third goes on, else the better half; two at least. Outside
     explorations the model as it is goes on, too: all its trials while techniques are judged, its
     best one while rates are tuned. While techniques are judged, so does the best of each slot: a
-    slow starter is not cut by another's curve.
+    slow starter is not cut by another's curve. Trainings that were asked for to their end all go
+    on.
     """
+    if current.stage == Stage.WHOLE:
+        return {trial.number for trial, _ in trials}
     share = 3 if current.stage == Stage.EXPLORE else 2
     most = max(2, math.ceil(len(trials) / share))
     kept = {trial.number for trial, _ in trials[:most]}

@@ -1,7 +1,8 @@
 """Which round of a search comes next, and which arms it is about: pure functions of the history.
 
 A search opens with the model as it is and each technique alone. It gives every technique as many
-trials as the model, explores combinations, and tunes the learning rates of the leading arms.
+trials as the model, and a training to its end, explores combinations, and tunes the learning rates
+of the leading arms.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
     behind = [arm for arm, count in arms_by_trials(history) if count < quota]
     yield Stage.FAIR, len(behind)
 
+    # A technique that was cut each time would be judged by its first epochs.
+    yield Stage.WHOLE, len(unfinished_arms(history))
+
     # Combinations, until only the trials are left that tune.
     left = total - tuning_trials(history, total) - start
     yield Stage.EXPLORE, min(EXPLORED, left)
@@ -114,6 +118,21 @@ def arms_by_trials(history: History, before: int | None = None) -> list[tuple[Ar
             arms.append((arm, len(trials)))
     # Arms with equally many trials stay in the order of the plan.
     arms.sort(key=lambda arm_and_count: arm_and_count[1])
+    return arms
+
+
+def unfinished_arms(history: History, before: int | None = None) -> list[Arm]:
+    """Judged arms that train, and that no trial has trained to its end.
+
+    Only trials with a number below `before` count; None counts all.
+    """
+    arms = []
+    for arm, count in arms_by_trials(history, before):
+        trials = history.of_arm(arm)[:count]
+        is_trained = any(trial.value is not None for trial in trials)
+        had_its_turn = any(trial.is_complete or trial.stage is Stage.WHOLE for trial in trials)
+        if is_trained and not had_its_turn:
+            arms.append(arm)
     return arms
 
 

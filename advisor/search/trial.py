@@ -32,6 +32,8 @@ class Stage(StrEnum):
     """Techniques that cannot train alone, each with the best technique of another slot."""
     FAIR = "fair"
     """As many trials for each technique as for the model as it is."""
+    WHOLE = "whole"
+    """A training to its end for each technique that was cut in every trial."""
     EXPLORE = "explore"
     """Combinations of techniques."""
     TUNE = "tune"

@@ -358,11 +358,21 @@ class StudyRecords:
                 seeds.append(Confirmation(**columns))
         return seeds
 
-    def save_recommendation(self, verdict: str, text: str) -> None:
-        """Write a recommendation as JSON; the last one counts."""
-        row = {"study": self.name, "created": now(), "verdict": verdict, "json": text}
+    def save_recommendation(self, verdict: str, text: str, evidence: str | None = None) -> None:
+        """Write a recommendation as JSON, with what it says and shows; the last one counts."""
+        said = {"verdict": verdict, "evidence": evidence, "json": text}
+        row = {"study": self.name, "created": now(), **said}
         with self._engine.begin() as connection:
             connection.execute(recommendations.insert().values(**row))
+
+    def recommendations(self) -> list[dict[str, Any]]:
+        """All recommendations as JSON, the oldest first."""
+        select = sa.select(recommendations.c.json).where(recommendations.c.study == self.name)
+        found = []
+        for (text,) in self._rows(select.order_by(recommendations.c.created)):
+            with read_back(self.name, "recommendation", version_in(text)):
+                found.append(json_object(text))
+        return found
 
     def recommendation(self) -> str | None:
         """The last recommendation as JSON, or None."""

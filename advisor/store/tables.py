@@ -60,6 +60,7 @@ recommendations = sa.Table(
     sa.Column("study", NAME, primary_key=True),
     sa.Column("created", sa.DateTime, primary_key=True),
     sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("evidence", sa.String(16)),
     sa.Column("json", sa.Text, nullable=False),
 )
 comparisons = sa.Table(
@@ -83,6 +84,7 @@ verdicts = sa.Table(
     sa.Column("question", sa.String(64), primary_key=True),
     sa.Column("place", sa.Integer, nullable=False),
     sa.Column("name", NAME, nullable=False),
+    sa.Column("evidence", sa.String(16), nullable=False),
     sa.Column("created", sa.DateTime, nullable=False),
 )
 deaths = sa.Table(

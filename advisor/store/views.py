@@ -11,6 +11,8 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
         {
             "study": "name",
             "verdict": "change, keep or undecided; NULL until there is a recommendation",
+            "evidence": "what the last answer shows: better, worse, equivalent, not_better or open;"
+            " NULL without one, and before 0.3",
             "trials": "search trials that have ended",
             "complete": "of these, trained to the last epoch",
             "pruned": "of these, stopped early",
@@ -79,11 +81,11 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
         "one row per arm and fresh seed",
         {
             "study": "name of the study",
-            "phase": "select (which arm) or estimate (how much it gains)",
+            "phase": "choose (which arm) or measure (its gain); before 0.3 select or estimate",
             "arm": "what is changed, as slot=technique, or keep",
             "seed": "fresh seed; the same seed is paired over arms",
             "score": "validation metric; NULL where the training broke",
-            "test": "test metric, read once, after the seeds that measure; NULL for other seeds",
+            "test": "test metric, of the seeds that measure; NULL for other seeds",
             "seconds": "techniques and training",
             "params": "parameters as JSON",
             "why": "why the training, or the scoring of the test rows, broke; else NULL",
@@ -120,6 +122,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "question": "digest of what was asked; asked again it is the same verdict",
             "place": "the how-manieth verdict of these rows it is, from 1",
             "name": "name of the study or comparison",
+            "evidence": "better, worse, equivalent, not_better or open",
             "created": "when (UTC)",
         },
     ),
@@ -129,6 +132,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "study": "name of the study",
             "created": "when (UTC)",
             "verdict": "change, keep or undecided",
+            "evidence": "better, worse, equivalent, not_better or open; NULL before 0.3",
             "json": "the whole recommendation, as advisor show --json prints it",
         },
     ),
@@ -220,6 +224,8 @@ _STUDIES = """
 SELECT r.study AS study,
   (SELECT a.verdict FROM advisor_recommendations a
    WHERE a.study = r.study ORDER BY a.created DESC LIMIT 1) AS verdict,
+  (SELECT a.evidence FROM advisor_recommendations a
+   WHERE a.study = r.study ORDER BY a.created DESC LIMIT 1) AS evidence,
   (SELECT COUNT(*) FROM advisor_trials t
    WHERE t.study = r.study AND t.state <> 'RUNNING') AS trials,
   (SELECT COUNT(*) FROM advisor_trials t

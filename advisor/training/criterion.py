@@ -64,10 +64,16 @@ class Criterion:
         if self.reach is not None:
             rising = [self.metric.sign * score for score in scores]
             return epochs_to_reach(rising, self.metric.sign * self.reach)
-        # A short training is scored by its last epoch.
-        count = max(1, min(LAST_EPOCHS, len(scores) // 3))
-        last = scores[-count:]
+        last = scores[-count_last(len(scores)) :]
         return float(sum(last) / len(last))
+
+
+def count_last(epochs: int) -> int:
+    """How many epochs at the end of a training of so many its score is the mean over.
+
+    A short training is scored by its last one.
+    """
+    return max(1, min(LAST_EPOCHS, epochs // 3))
 
 
 def epochs_to_reach(scores: Sequence[float], reach: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,9 @@ Fitting = Callable[[Run, Rows], Answer]
 """Trains a simple model."""
 
 
-def floors(run: Run, scored: Part, batch: int) -> list[Floor]:
+def floors(
+    run: Run, scored: Part, batch: int, models: Sequence[Simple] = tuple(Simple)
+) -> list[Floor]:
     """What simple models reach on the rows `scored`, in batches of `batch` rows.
 
     They are trained on the run's training rows, with their weights, and scored by its metric. One
@@ -79,8 +81,8 @@ def floors(run: Run, scored: Part, batch: int) -> list[Floor]:
         try:
             rows = training_rows(run)
         except Exception as problem:  # the user's Dataset may raise anything
-            return [Floor(model, None, 0, explain(problem)) for model in Simple]
-        return [floor_of(model, run, rows, scored, batch) for model in Simple]
+            return [Floor(model, None, 0, explain(problem)) for model in models]
+        return [floor_of(model, run, rows, scored, batch) for model in models]
 
 
 def training_rows(run: Run) -> Rows:

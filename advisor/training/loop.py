@@ -135,16 +135,16 @@ def _go_on_from(
         ) from problem
 
 
-def evaluate(run: Run, part: Part, batch: int, answers: KeptFile | None = None) -> float:
+def evaluate(run: Run, part: Part, batch: int) -> float:
     """The run's metric over all rows of `part`, in evaluation mode, `batch` rows at a time.
 
-    What the metric read, and the targets, are saved in the file `answers` where one is named.
     Raises `StoppedEarly` when an output or the score is not finite.
     """
-    # The file comes first, so that a model whose output is not finite has one, too.
-    output, target = predict(run, part, batch)
-    if answers is not None:
-        answers.write({"output": output, "target": target})
+    return score_of(run, *predict(run, part, batch))
+
+
+def score_of(run: Run, output: Tensor, target: Tensor) -> float:
+    """The run's metric of what it reads. Raises `StoppedEarly` where it is not finite."""
     if not bool(torch.isfinite(output).all()):
         sentence = "the model's output on the validation rows is not finite"
         raise StoppedEarly(Ended.NOT_FINITE, sentence)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from advisor.errors import InputError, listing, near
 from advisor.study import KINDS
+from advisor.training.row_influence import by_jackknife, of_auc, of_macro_f1, of_r2, of_rmse
 
 CLASS_KINDS = ("classification", "binary")
 """Kinds of tasks whose target is classes."""
@@ -36,6 +37,7 @@ class Metric:
         relative: `min_gain` is a share of the baseline's score.
         kinds: kinds of tasks that it fits.
         rows: one number a row `(N,)` whose mean is the score, where there is such a thing.
+        influence: the same for a score that is no mean, where its influence is known.
         in_target_units: the score is in units of the target, so a target that was divided by a
             scale divides the score, too.
         reads_raw_output: `score` reads the model's own output, not class scores or probabilities.
@@ -48,6 +50,7 @@ class Metric:
     relative: bool = False
     kinds: tuple[str, ...] = KINDS
     rows: Callable[[Tensor, Tensor], Tensor] | None = None
+    influence: Callable[[Tensor, Tensor], Tensor] | None = None
     in_target_units: bool = False
     reads_raw_output: bool = False
 
@@ -154,11 +157,31 @@ def rmse(output: Tensor, target: Tensor) -> float:
     return float((error**2).mean().sqrt())
 
 
+def _influence_on_macro_f1(output: Tensor, target: Tensor) -> Tensor:
+    if target.ndim == 2 and target.shape[1] > 1:
+        return of_macro_f1(target > 0.5, output > 0.5)
+    truth, guess = target.reshape(-1).long(), predicted_class(output)
+    every_class = torch.arange(int(torch.maximum(truth.max(), guess.max())) + 1)
+    return of_macro_f1(truth[:, None] == every_class, guess[:, None] == every_class)
+
+
+def _influence_on_auc(output: Tensor, target: Tensor) -> Tensor:
+    if target.ndim == 2 and target.shape[1] > 1:
+        truth = target > 0.5
+    elif output.ndim == 1 or output.shape[1] <= 2:
+        truth, output = target.reshape(-1, 1) > 0, output.reshape(len(output), -1)[:, -1:]
+    else:
+        truth = target.reshape(-1, 1).long() == torch.arange(output.shape[1])
+    # What no row has, or every row, has no curve and does not count.
+    columns = [of_auc(*pair) for pair in zip(truth.T, output.T, strict=True)]
+    return torch.stack(columns).nanmean(0)
+
+
 _TABLE = (
     Metric("accuracy", accuracy, kinds=CLASS_KINDS, rows=right),
-    Metric("macro_f1", macro_f1, kinds=_NAMED_KINDS),
-    Metric("auc", auc, kinds=_NAMED_KINDS),
-    Metric("r2", r2, min_gain=0.01, kinds=("regression",)),
+    Metric("macro_f1", macro_f1, kinds=_NAMED_KINDS, influence=_influence_on_macro_f1),
+    Metric("auc", auc, kinds=_NAMED_KINDS, influence=_influence_on_auc),
+    Metric("r2", r2, min_gain=0.01, kinds=("regression",), influence=of_r2),
     Metric(
         "rmse",
         rmse,
@@ -167,6 +190,7 @@ _TABLE = (
         relative=True,
         kinds=("regression",),
         in_target_units=True,
+        influence=of_rmse,
     ),
 )
 
@@ -264,4 +288,34 @@ def in_units(metric: Metric, scale: float) -> Metric:
     """
     if not metric.in_target_units or scale == 1.0:
         return metric
-    return replace(metric, score=lambda output, target: scale * metric.score(output, target))
+    influence = metric.influence
+    return replace(
+        metric,
+        score=lambda output, target: scale * metric.score(output, target),
+        influence=influence and (lambda output, target: scale * influence(output, target)),
+    )
+
+
+def has_row_scores(metric: Metric) -> bool:
+    """Whether each row has a number of its own; else a block of rows has one (`row_scores`)."""
+    return metric.rows is not None or metric.influence is not None
+
+
+def row_scores(metric: Metric, output: Tensor, target: Tensor, blocks: Tensor) -> Tensor:
+    """What each row adds to the score, so that the mean is the score `(N,)`.
+
+    Arguments:
+        metric: that scores.
+        output: what the metric reads of every row.
+        target: of every row.
+        blocks: the block of each row `(N,)`, see `blocks_of`. Where `has_row_scores` is false, all
+            rows of a block have one number and are one unit.
+
+    Returns:
+        NaN in every row where the metric cannot be taken apart on these rows.
+    """
+    if metric.rows is not None:
+        return metric.rows(output, target)
+    if metric.influence is not None:
+        return metric.influence(output, target)
+    return by_jackknife(metric.score, output, target, blocks)

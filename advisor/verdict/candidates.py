@@ -90,14 +90,12 @@ class Candidates:
         start: the model as it is, at the rates that the search began with.
         baseline: the model as it is, at the best rates that the search found.
         others: the arms worth confirming, the most promising first.
-        best_scores: the best score in the search of every arm that changes something.
         duplicates: slot and name of techniques that compute what the user's model does already.
     """
 
     start: Candidate
     baseline: Candidate
     others: list[Candidate]
-    best_scores: list[float]
     duplicates: list[tuple[str, str]]
 
     @property
@@ -222,13 +220,10 @@ def find_candidates(history: History) -> Candidates:
             params = {name: arms[0].params[name] for name in plan.parameters_of(arm)}
             others[label] = by_label.get(label) or Candidate(arm, params, searched=None)
 
-    # Duplicates count among the scores: they, too, could have been the best by another seed.
-    changed = [trial for trial in history.best_of_each_arm() if trial.techniques]
     return Candidates(
         start=start,
         baseline=baseline,
         others=list(others.values()),
-        best_scores=[trial.score for trial in changed],
         duplicates=sorted(history.identical),
     )
 
@@ -315,9 +310,12 @@ def gain_noise(results: Results, baseline: Candidate, others: Sequence[Candidate
 
 
 def paired_differences(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[float]:
-    """How much more `other` scored than `one`, on each seed where neither broke."""
+    """How much more `other` scored than `one`, on each seed where neither broke.
+
+    An arm that was dropped on the way has the first seeds only.
+    """
     differences = []
-    for a, b in zip(one, other, strict=True):
+    for a, b in zip(one, other, strict=False):
         if a.score is not None and b.score is not None:
             differences.append(b.score - a.score)
     return differences
@@ -325,16 +323,5 @@ def paired_differences(one: Sequence[FreshScore], other: Sequence[FreshScore]) -
 
 def complete_pairs(one: Sequence[FreshScore], other: Sequence[FreshScore]) -> list[int]:
     """The places of the seeds on which neither of two arms broke."""
-    both = enumerate(zip(one, other, strict=True))
+    both = enumerate(zip(one, other, strict=False))
     return [place for place, (a, b) in both if a.score is not None and b.score is not None]
-
-
-def count_close(scores: Sequence[float], best: Candidate, sign: float, deviation: float) -> int:
-    """How many arms did so well in the search that another seed could have made them the best.
-
-    The best one itself counts, too. `deviation` is that of a gain from seed to seed.
-    """
-    # On another seed a gain lies within two deviations of its mean nineteen times in twenty.
-    rising = [sign * score for score in scores]
-    top = max(rising, default=0.0) if best.searched is None else sign * best.searched
-    return max(1, sum(top - score <= 2 * deviation for score in rising))

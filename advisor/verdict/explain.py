@@ -6,31 +6,29 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from statistics import fmean
 
-from advisor.diagnosis.finding import Finding
+import scipy.stats
+
 from advisor.errors import listing
 from advisor.readable import counted, interval_text, mean_text, rate_text
 from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.search.plan import RATE
 from advisor.search.trial import Trial
-from advisor.technique import KEEP, Technique
+from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
 from advisor.verdict.candidates import (
     Candidate,
     are_tied,
     breakage,
     complete_pairs,
+    gain_noise,
     mean_score,
     mean_seconds,
+    paired_differences,
     scores_in,
 )
 from advisor.verdict.confirm import Measurement
-from advisor.verdict.records import Alternative, SelectedGain, Verdict
-from advisor.verdict.statistics import Gain, holm, paired_gain
-
-FINDINGS_AS_REASONS = 2
-"""Findings that are given as reasons; the others are among the findings."""
-SIGNAL = "collapsed"
-"""The kind of finding beside which the signal of the changed model is given."""
+from advisor.verdict.evidence import holm
+from advisor.verdict.records import Alternative, Evidence, SelectedGain, Verdict
 
 
 def explain_choice(
@@ -47,7 +45,9 @@ def explain_choice(
         trials: those of the search.
         duplicates: slot and name of techniques that compute what the user's model does already.
     """
-    best, gain = evidence.best, evidence.gain
+    best = evidence.best
+    if evidence.is_sounder:
+        return [why_sounder(evidence), *actions_of(best.arm, trials)]
     if evidence.unmeasured is not None or evidence.is_less_sound:
         return [why_less_sound(evidence)]
     if best is evidence.baseline:
@@ -57,23 +57,32 @@ def explain_choice(
         ]
         return broken or [why_nothing_was_compared(trials, duplicates)]
     if evidence.verdict == Verdict.CHANGE:
-        return [*what_changes_bring(evidence, metric), *actions_of(best.arm, trials)]
+        brings = what_changes_bring(evidence, metric)
+        return [*brings, *why_simpler(evidence), *actions_of(best.arm, trials)]
 
-    # Why the best other arm is not recommended: it is the same model, the test rows contradict its
-    # gain, more seeds are needed, or the gain is too small or may be chance.
-    if gain.identical:
+    # Why the best other arm is not recommended.
+    if evidence.gain.identical:
         return [why_identical(evidence, metric)]
-    if gain.low > 0 and gain.mean >= evidence.min_gain:
-        return why_not_borne_out(evidence, metric)
-    if evidence.verdict == Verdict.UNDECIDED:
-        return why_not_proven(evidence, metric)
+    if evidence.measured is not None and evidence.measured.contradicted:
+        return why_contradicted(evidence, metric)
+    if evidence.evidence is Evidence.OPEN:
+        return why_open(evidence, metric)
     return why_kept(evidence, metric)
+
+
+def why_sounder(evidence: Measurement) -> str:
+    """That the best other arm breaks less often than the model as it is."""
+    own, other = evidence.broke
+    return (
+        f"Your model as it is broke on {own}; {evidence.best.label} broke on {other.times}. So "
+        "many in one direction are no chance (exact McNemar test)."
+    )
 
 
 def why_less_sound(evidence: Measurement) -> str:
     """That the best other arm breaks more often than the model as it is."""
     arm = evidence.unmeasured or evidence.best
-    own, other = evidence.baseline_broke, evidence.best_broke
+    own, other = evidence.broke
     return (
         f"{arm.label}, the best other arm, broke on {other}; your model as it is broke on "
         f"{own.times}. What breaks more often is not recommended, whatever it gains elsewhere."
@@ -82,7 +91,7 @@ def why_less_sound(evidence: Measurement) -> str:
 
 def left_out(evidence: Measurement) -> Iterator[str]:
     """Which fresh seeds the numbers of the answer leave out, where a training broke."""
-    own, other = evidence.baseline_broke, evidence.best_broke
+    own, other = evidence.broke
     arm = evidence.unmeasured or evidence.best
     if not own.times and not other.times:
         return
@@ -133,6 +142,21 @@ def what_changes_bring(evidence: Measurement, metric: str) -> Iterator[str]:
             )
 
 
+def why_simpler(evidence: Measurement) -> Iterator[str]:
+    """That the arm is taken for costing less, where it ties with others on the seeds that chose."""
+    best, selected = evidence.best, evidence.selected
+    tied = [
+        other.label
+        for other in evidence.others
+        if what_costs_more(other, best) and is_a_tie(evidence, other)
+    ]
+    if tied:
+        yield (
+            f"A tie on the {counted(len(selected[best.label]), 'seed')} that chose: "
+            f"{listing(tied)}. The simpler one is taken."
+        )
+
+
 def actions_of(arm: Arm, trials: Sequence[Trial]) -> list[str]:
     """What the techniques of an arm say they changed, from the first of its trials that has it."""
     for trial in trials:
@@ -158,89 +182,50 @@ def measured_gain(evidence: Measurement, metric: str) -> str:
     return f"{evidence.best.label} {gains} {interval} over your model on {seeds}"
 
 
-def why_not_borne_out(evidence: Measurement, metric: str) -> list[str]:
-    """Why a gain that fresh seeds show is not recommended: the test rows contradict it."""
-    on_rows = ""
-    if (gain := evidence.row_gain) is not None:
-        interval = interval_text(gain.mean, gain.low, gain.high)
-        on_rows = f": {interval} over {gain.sample}"
+def why_contradicted(evidence: Measurement, metric: str) -> list[str]:
+    """Why a gain is not recommended whose parts contradict each other."""
+    gain = evidence.gain
+    test = "" if gain.test is None else f"{gain.test.mean:+.3g} on the test rows"
+    rest = "" if gain.rest is None else f"{gain.rest:+.3g} on the other rows that measured"
     return [
-        f"{measured_gain(evidence, metric)}, but the test rows, which were not used to choose, "
-        f"do not confirm it{on_rows}.",
-        f"The gain may be specific to the train and validation rows; only more {evidence.sampled}, "
-        "not more seeds, can show it.",
+        f"{measured_gain(evidence, metric)}, but the rows contradict each other: {test} and "
+        f"{rest} (p {gain.conflict:.1g} that both are one gain).",
+        "Look whether the test rows are of the same kind as the others; more of them would tell.",
     ]
 
 
-def why_not_proven(evidence: Measurement, metric: str) -> list[str]:
-    """Why a gain is undecided, and how many seeds would decide."""
-    more = max(2 * evidence.gain.seeds, evidence.gain.needed or 0)
+def why_open(evidence: Measurement, metric: str) -> list[str]:
+    """Why a gain is undecided, and how many pairs or rows would decide."""
+    gain = evidence.gain
+    tells = []
+    if gain.needed is not None:
+        tells.append(f"about {gain.needed} pairs of seeds (ask again with --seeds {gain.needed})")
+    if gain.needed_rows is not None:
+        tells.append(f"about {gain.needed_rows:,} {evidence.sampled} that measure")
+    would = " or ".join(tells) or f"neither seeds nor {evidence.sampled} in a number to ask for"
     return [
-        f"{measured_gain(evidence, metric)}: it looks worth it and is not proven.",
-        f"About {more} seeds would tell: ask again with --seeds {more}.",
+        f"{measured_gain(evidence, metric)}: that may be worth a change (from "
+        f"{evidence.min_gain:.3g}), and may be nothing.",
+        f"To tell, it takes {would}. Until then, keep your model.",
     ]
 
 
 def why_kept(evidence: Measurement, metric: str) -> list[str]:
-    """Why the model is to be kept, and how large a gain would have been seen."""
-    gain, least = evidence.gain, evidence.min_gain
+    """What of the three reasons to keep the model was shown."""
+    least = f"{evidence.min_gain:.3g}"
+    shown = {
+        Evidence.WORSE: "it is worse.",
+        Evidence.EQUIVALENT: f"no difference that is worth a change (from {least}), either way.",
+        Evidence.NOT_BETTER: f"a gain that is worth a change (from {least}) is ruled out.",
+    }
     result = f"The best other arm, {measured_gain(evidence, metric)}"
-    power = f"A true gain of {gain.detectable:.2g} would have been seen with 80 % probability"
-    if gain.mean < least:
-        return [f"{result}; a change is worth it from {least:.3g}.", f"{power}."]
-    more = f"more {evidence.sampled}, not more seeds,"
-    needed = f"about {gain.needed} seeds" if gain.needed else more
-    return [f"{result}: that may be chance.", f"{power}; to tell, {needed} would be needed."]
-
-
-# --- what was wrong with the model --------------------------------------------------------------
-
-
-def explain_findings(
-    findings: Sequence[Finding],
-    arm: Arm,
-    techniques: Sequence[Technique],
-    trials: Sequence[Trial],
-) -> list[str]:
-    """What was wrong with the user's model that the recommended arm mends.
-
-    A signal that collapses is followed by what it is with the change.
-
-    Arguments:
-        findings: about the user's model.
-        arm: the recommended one.
-        techniques: those of the arm whose plugins are loaded.
-        trials: those of the search.
-    """
-    # A technique mends what names its slot, and the kinds of findings that it declares.
-    slots = [slot for slot, _ in techniques_in(arm)]
-    kinds = {kind for technique in techniques for kind in technique.mends}
-    sentences = []
-    for finding in findings:
-        if finding.slot in slots or finding.kind in kinds:
-            after = signal_after(arm, trials) if finding.kind == SIGNAL else ""
-            sentences.append(f"{' and '.join(slots)}: {finding.sentence}{after}")
-    return sentences[:FINDINGS_AS_REASONS]
-
-
-def signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
-    """The signal of the changed model, from the first trial of the arm that measured it."""
-    for trial in trials:
-        signal = trial.signal
-        if trial.arm != arm or signal is None:
-            continue
-        if signal.features is None or signal.cosine is None:
-            return ""
-        return f" With the change it is {signal.features:.2g} (cosine {signal.cosine:.2f})."
-    return ""
+    return [f"{result}: {shown[evidence.evidence]}"]
 
 
 # --- the arms that were not chosen --------------------------------------------------------------
 
 
-def explain_alternatives(
-    evidence: Measurement, criterion: Criterion, overlap: float
-) -> list[Alternative]:
+def explain_alternatives(evidence: Measurement, criterion: Criterion) -> list[Alternative]:
     """The other confirmed arms, best first, with why they were not chosen.
 
     They are compared on the seeds that chose the best one. `gain` is over the user's model on these
@@ -248,7 +233,7 @@ def explain_alternatives(
     it was not chosen because it broke.
     """
     selected = evidence.selected
-    gains = selected_gains(evidence, criterion.sign, overlap)
+    gains = selected_gains(evidence, criterion.sign)
     alternatives = []
     for other in evidence.others:
         is_measured = other is evidence.best and not evidence.is_less_sound
@@ -269,28 +254,33 @@ def explain_alternatives(
     return sorted(alternatives, key=rank)
 
 
-def selected_gains(evidence: Measurement, sign: float, overlap: float) -> dict[str, SelectedGain]:
+def selected_gains(evidence: Measurement, sign: float) -> dict[str, SelectedGain]:
     """The gain of every arm over the user's model on the seeds that chose, by label.
 
-    Arms that broke on most of these seeds have none.
+    Its deviation is pooled over arms, as few seeds show little of it. Arms that broke on these
+    seeds have none.
     """
-    # The gains are paired by seed, as the results of all arms are in the order of the seeds.
-    labels: list[str] = []
-    gains: list[Gain] = []
+    noise = gain_noise(evidence.selected, evidence.baseline, evidence.others)
+    if not noise.freedom:
+        return {}
+    spread = scipy.stats.t(noise.freedom)
+    gains: dict[str, tuple[float, float, int]] = {}
     own = evidence.selected.get(evidence.baseline.label, ())
     for other in evidence.others:
-        results = evidence.selected.get(other.label, ())
-        places = complete_pairs(own, results) if results else []
-        if len(places) > 1:
-            before = [sign * score for score in scores_in([own[place] for place in places])]
-            after = [sign * score for score in scores_in([results[place] for place in places])]
-            labels.append(other.label)
-            gains.append(paired_gain(before, after, overlap))
+        each = paired_differences(own, evidence.selected.get(other.label, ()))
+        if each:
+            error = noise.deviation / math.sqrt(len(each))
+            gains[other.label] = (sign * fmean(each), error, len(each))
 
-    adjusted = holm([gain.p for gain in gains])
+    # No error at all makes the smallest gain sure, and no gain no difference.
+    p_values = [
+        2 * float(spread.sf(abs(mean) / error)) if error else float(mean == 0)
+        for mean, error, _ in gains.values()
+    ]
     by_label = {}
-    for label, gain, p in zip(labels, gains, adjusted, strict=True):
-        by_label[label] = SelectedGain(gain.mean, gain.low, gain.high, p, gain.seeds)
+    for (label, (mean, error, seeds)), p in zip(gains.items(), holm(p_values), strict=True):
+        reach = error * float(spread.ppf(0.975))
+        by_label[label] = SelectedGain(mean, mean - reach, mean + reach, p, seeds)
     return by_label
 
 
@@ -298,7 +288,7 @@ def why_not_chosen(evidence: Measurement, other: Candidate, criterion: Criterion
     """How an arm compares with the best one on the seeds that chose."""
     best, results = evidence.best, evidence.selected
     is_best = other is (evidence.unmeasured or best)
-    broke = evidence.best_broke if is_best else breakage(results[other.label])
+    broke = evidence.broke[1] if is_best else breakage(results[other.label])
     if broke.times:
         return f"broke on {broke}"
     mine, tops = scores_in(results[other.label]), scores_in(results[best.label])
@@ -306,9 +296,10 @@ def why_not_chosen(evidence: Measurement, other: Candidate, criterion: Criterion
         f"{criterion.name} {mean_text(mine)} against {mean_text(tops)} of {best.label} "
         f"on {len(results[other.label])} fresh seeds (lr {rate_text(other.params[RATE])})"
     )
-    pairs = len(complete_pairs(results[best.label], results[other.label]))
-    if pairs > 1 and are_tied(results, best, other, evidence.min_gain):
-        return f"a tie: {comparison}{what_costs_more(other, best)}"
+    if is_a_tie(evidence, other):
+        costs = what_costs_more(other, best)
+        taken = f"the simpler one is taken ({costs} here)" if costs else "the better mean is taken"
+        return f"a tie; {taken}: {comparison}"
     is_worse = criterion.sign * (fmean(mine) - fmean(tops)) < 0
     return f"{'worse' if is_worse else 'better there'}: {comparison}"
 
@@ -322,4 +313,13 @@ def what_costs_more(other: Candidate, best: Candidate) -> str:
         costs.append(counted(more, "more change"))
     if other.cost_step > best.cost_step:
         costs.append("more time before training")
-    return f"; {' and '.join(costs)}" if costs else ""
+    return " and ".join(costs)
+
+
+def is_a_tie(evidence: Measurement, other: Candidate) -> bool:
+    """Whether an arm ties with the best one on the seeds that chose, on which neither broke."""
+    best, results = evidence.best, evidence.selected
+    mine, tops = results.get(other.label, ()), results.get(best.label, ())
+    if other is best or breakage(mine).times or len(complete_pairs(tops, mine)) < 2:
+        return False
+    return are_tied(results, best, other, evidence.min_gain)

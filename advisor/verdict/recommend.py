@@ -6,11 +6,10 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import scipy.stats
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
@@ -26,24 +25,25 @@ from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.technique import Technique
+from advisor.training.criterion import Criterion
 from advisor.training.epoch import Epoch
 from advisor.training.floor import MEANINGS, Floor
 from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.verdict.candidates import (
     Candidate,
-    gain_noise,
     mean_score,
     mean_seconds,
     scores_in,
 )
+from advisor.verdict.causes import explain_findings, explain_rate
 from advisor.verdict.confirm import Measurement
 from advisor.verdict.explain import (
     explain_alternatives,
     explain_choice,
-    explain_findings,
     left_out,
 )
+from advisor.verdict.looks import told_of_look
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -54,7 +54,7 @@ from advisor.verdict.records import (
     Start,
     TrialCounts,
 )
-from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
+from advisor.verdict.single_techniques import cut_trials, single_techniques
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -87,10 +87,11 @@ def recommend(
     diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
 
     # What was wrong and is mended comes before what the change brings.
-    mending = [loaded[pair] for pair in techniques_in(chosen.arm) if pair in loaded]
     reasons = [
-        *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
+        *explain_findings(diagnosis.findings, evidence, loaded, history),
         *explain_choice(evidence, criterion.name, trials, history.identical),
+        *told_of_look(evidence.gain),
+        *explain_rate(history, evidence.min_gain),
     ]
     # Simple models on the test rows, of which everything else is decided by now.
     test = prepared.splits(seed).test
@@ -104,6 +105,8 @@ def recommend(
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
+        *too_few_pairs(evidence),
+        *seeds_alone(evidence, criterion),
         *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric),
     ]
@@ -114,6 +117,7 @@ def recommend(
     return Recommendation(
         study=name,
         verdict=evidence.verdict,
+        evidence=evidence.evidence,
         metric=criterion.name,
         direction=criterion.direction,
         choices=dict(chosen.arm),
@@ -123,9 +127,9 @@ def recommend(
         recommended=_arm_result(evidence, chosen),
         gain=_measured_gain(evidence, criterion.sign),
         min_gain=evidence.min_gain,
-        alternatives=explain_alternatives(evidence, criterion, prepared.overlap),
-        isolation=single_techniques(history, _reach_of_one_seed(evidence)),
-        importance=importance(plan, trials, criterion.direction),
+        alternatives=explain_alternatives(evidence, criterion),
+        isolation=single_techniques(history),
+        importance=dict(evidence.importance),
         costs=_costs(evidence, criterion.sign),
         pruned=cut_trials(trials),
         reasons=reasons,
@@ -152,6 +156,26 @@ def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | 
         return []
     reached = f"{metric.name} {floor.score:.4g}, your model {score:.4g}"
     return [f"A simple model does better on the test rows: {MEANINGS[floor.model]} {reached}."]
+
+
+def too_few_pairs(evidence: Measurement) -> Iterator[str]:
+    """That there was time for fewer pairs than the gain needs."""
+    if evidence.wanted is not None:
+        yield (
+            f"{evidence.wanted} pairs of seeds were wanted to measure the gain, and there was time "
+            f"for {evidence.seeds + evidence.left_out}; to have them, ask with --seeds "
+            f"{evidence.wanted}."
+        )
+
+
+def seeds_alone(evidence: Measurement, criterion: Criterion) -> Iterator[str]:
+    """That the interval says nothing of new rows, where scores cannot be taken apart by rows."""
+    gain = None if evidence.measured is None else evidence.measured.gain
+    if gain is not None and not gain.rows:
+        yield (
+            f"The interval of the gain is for new seeds on these rows, and not for new rows: "
+            f"{criterion.name} cannot be taken apart into what each row adds to it."
+        )
 
 
 # --- the evidence as records --------------------------------------------------------------------
@@ -183,26 +207,9 @@ def _measured_gain(evidence: Measurement, sign: float) -> MeasuredGain:
     searched = None
     if own is not None and other is not None:
         searched = sign * (other - own)
-    return MeasuredGain(
-        **asdict(evidence.gain),
-        arm=dict(techniques_in(evidence.best.arm)),
-        searched=searched,
-        test=evidence.row_gain,
-        broken=[evidence.baseline_broke.times, evidence.best_broke.times],
-        left_out=evidence.left_out,
-    )
-
-
-def _reach_of_one_seed(evidence: Measurement) -> float | None:
-    """Half the 95 % interval of a gain on one seed, which is what the search has.
-
-    It is known from the fresh seeds: from the paired differences of confirmed arms with the
-    baseline. None where there are none.
-    """
-    noise = gain_noise(evidence.selected, evidence.baseline, evidence.others)
-    if not noise.freedom:
-        return None
-    return float(scipy.stats.t(noise.freedom).ppf(0.975)) * noise.deviation
+    arm = dict(techniques_in(evidence.best.arm))
+    params = dict(evidence.best.params) if arm else {}
+    return replace(evidence.gain, arm=arm, params=params, searched=searched)
 
 
 def _costs(evidence: Measurement, sign: float) -> list[Cost]:

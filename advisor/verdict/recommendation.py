@@ -21,6 +21,7 @@ from advisor.verdict.records import (
     BaselineResult,
     Cost,
     CutTrial,
+    Evidence,
     Interval,
     MeasuredGain,
     RowGain,
@@ -49,6 +50,8 @@ class Recommendation:
     Attributes:
         study, metric, direction: of the study.
         verdict: `change`, `keep` or `undecided`.
+        evidence: what was shown: `better`, `worse`, `equivalent`, `not_better` or `open`; None in
+            answers of versions that did not say so.
         choices: the recommended technique per slot; all `keep` unless the verdict is `change`.
         params: learning rate, weight decay and the techniques' own parameters for the choices.
         epochs: of a training; the answer holds for trainings of about this length.
@@ -58,7 +61,9 @@ class Recommendation:
         min_gain: the smallest gain worth a change, in units of the metric.
         alternatives: other arms that were confirmed.
         isolation: what each technique reached alone in the search; the model as it is comes first.
-        importance: of each slot for being among the best trials (PED-ANOVA).
+        importance: what leaving each change of the chosen arm out costs, by slot, in units of the
+            metric; it has no part in the verdict. In answers of versions before 0.3, the share of
+            each slot in being among the best trials.
         costs: score and seconds of every confirmed arm and of the model as it is.
         pruned: trials that were cut or failed.
         reasons: why, in sentences that rest on this study's numbers.
@@ -110,6 +115,7 @@ class Recommendation:
     test_metric: str = ""
     shares: dict[str, float] = field(default_factory=dict)
     floors: list[Floor] = field(default_factory=list)
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
@@ -286,6 +292,7 @@ def _read_cut_trial(plain: Mapping[str, Any]) -> CutTrial:
 
 _SINGLE: dict[str, Any] = {
     "verdict": Verdict,
+    "evidence": lambda plain: plain and Evidence(plain),
     "baseline": _read_baseline,
     "recommended": lambda plain: _read(ArmResult, plain),
     "gain": _read_gain,

@@ -23,21 +23,24 @@ class Verdict(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What a comparison showed. The value is what JSON and the database keep."""
+    """What the measured gain shows. The value is what JSON and the database keep."""
 
     BETTER = "better"
-    """The gain is real, and at least the smallest that is worth having."""
+    """The other arm is better, by enough to be worth it."""
     WORSE = "worse"
-    """It loses."""
+    """It is worse."""
     EQUIVALENT = "equivalent"
-    """The difference is smaller than any that is worth having."""
+    """Any difference is smaller than what is worth having."""
     NOT_BETTER = "not_better"
-    """It does not gain what is worth having, and does not lose as much."""
+    """Any gain is smaller than what is worth having; it may be worse."""
     OPEN = "open"
-    """None of these is shown."""
+    """It may be better by enough, or not; more seeds or more rows would tell."""
 
 
 # --- gains ----------------------------------------------------------------------------------------
+
+CONFLICT_ALPHA = 0.0093
+"""How often test rows and other rows are said to differ by chance: 2.6 standard errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +93,30 @@ class RowGain(Record):
 class MeasuredGain(Interval):
     """The gain of the best other arm over the model as it is, on the seeds that measured it.
 
+    The mean is over the pairs in which neither training broke; the interval is for training sets
+    drawn from this data, new rows of the same kind, averaged over seeds.
+
     Attributes:
         p: two-sided p-value of no difference.
         seeds: number of pairs.
-        detectable: the smallest true difference that so many pairs find with 80 % power.
-        needed: pairs that would find a true difference of `mean` with 80 % power; None where no
-            number would.
-        identical: every pair has the same score twice.
-        error: standard error of the mean.
+        detectable: the smallest true difference that so many pairs and rows find with 80 % power.
+        needed: pairs that would tell, where the question is open; None where no number would.
+        identical: every pair has the same scores twice.
+        error: standard error of the mean, over pairs and rows.
+        level: that of the interval that decides.
+        least: the lower end of that interval, which a change needs above zero.
+        rows: rows that measured; 0 where seeds are the only error.
+        rest: the gain on the measured rows that are no test rows; None where there are none.
+        conflict: p-value that it is that on the test rows; 1 where there is none.
+        needed_rows: rows that would tell, where the question is open; None where no number would.
         arm: what the other arm changes; empty where there was none.
+        params: the parameters of that arm; empty in answers of versions before 0.3.
         searched: the same gain as the search saw it, too good by selection.
         test: the gain on the test rows; None where they say nothing.
         broken: seeds on which the model as it is broke, and on which the other arm did.
         left_out: pairs that do not count because one of their trainings broke.
+        looks: pairs of each look at these two arms so far, this one last; empty in answers of
+            versions before 0.3.
     """
 
     p: float
@@ -111,11 +125,24 @@ class MeasuredGain(Interval):
     needed: int | None = None
     identical: bool = False
     error: float = 0.0
+    level: float = 0.95
+    least: float | None = None
+    rows: int = 0
+    rest: float | None = None
+    conflict: float = 1.0
+    needed_rows: int | None = None
     arm: Arm = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
     searched: float | None = None
     test: RowGain | None = None
     broken: list[int] = field(default_factory=lambda: [0, 0])
     left_out: int = 0
+    looks: list[int] = field(default_factory=list)
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether the test rows and the other rows that measured differ by more than chance."""
+        return self.conflict < CONFLICT_ALPHA
 
 
 # --- arms on fresh seeds --------------------------------------------------------------------------
@@ -197,7 +224,8 @@ class SingleTechnique(Record):
         arm: that arm in words.
         identical: it computes what the user's model computes already.
         params: of its best trial alone.
-        gain: of `alone` over the model's best, with the interval that one seed allows.
+        gain: of `alone` over the model's best, in answers of versions before 0.3; its interval is
+            of one trial and not of the best of several, and is not shown.
     """
 
     slot: str | None

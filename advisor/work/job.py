@@ -12,15 +12,18 @@ from typing import Any
 from torch import Tensor
 
 from advisor.content.study_content import ContentDigest
+from advisor.data.splits import Splits
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
 from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
+from advisor.training.answers import Answering
+from advisor.training.criterion import count_last
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, evaluate, train
+from advisor.training.loop import Fit, train
 from advisor.training.precise import make_precise
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.user_code import user_faults
@@ -29,6 +32,9 @@ from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
+
+TEST, HELD_OUT = "test", "held out"
+"""What the rows that measure are called in a file of answers."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Job:
         precheck: check the signal before training, and do not train a model where it dies.
         needs_effect: do not train where a technique changed nothing.
         cache: folder of shared artefacts.
-        test: file for the output on the test rows, which are scored at the end; None leaves them.
+        measured: file for the answers on the rows that measure: the test rows, and those that the
+            split holds out. None where the job measures nothing, and reads no test rows.
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
         begin: values that the parameters begin with instead of their own draws, by name.
@@ -76,7 +83,7 @@ class Job:
     precheck: bool = False
     needs_effect: bool = False
     cache: str | None = None
-    test: str | None = None
+    measured: str | None = None
     device: str = "cpu"
     epochs: int | None = None
     name: str = "a training"
@@ -110,7 +117,7 @@ class Outcome:
         actions: what each slot's technique said it did.
         no_effect: slots whose techniques changed nothing, in a job that needs an effect.
         signal: what reached the last layer, where that was checked.
-        test: score of the test rows, where they were scored.
+        test: score of the test rows, where the job measures.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
@@ -204,7 +211,7 @@ def built_run(job: Job, prepared: Prepared) -> Run:
     """
     cache = Path(job.cache) if job.cache else None
     try:
-        return prepared.run(job.seed, job.split, cache)
+        return prepared.run(job.seed, splits_of(job, prepared), cache)
     except Exception as problem:  # the user's constructor may raise anything
         missing = [each for each in causes_of(problem) if isinstance(each, OSError)]
         if not missing or machine_fault(problem) or is_out_of_memory(problem):
@@ -260,16 +267,28 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
         epochs=job.epochs,
     )
 
-    # The test rows are read last.
-    splits = prepared.splits(job.split)
+    # Only a training that measures reads the test rows, after the epochs that its score is of.
+    splits = splits_of(job, prepared)
+    parts = {TEST: splits.test, HELD_OUT: splits.valid}
+    answering = Answering(run, parts, job.batch) if job.measured else None
+    counted_from = job.to_epoch - count_last(job.to_epoch)
     seconds = 0.0
-    for epoch in train(run, fit, splits.valid):
+    for epoch in train(run, fit, splits.valid if len(splits.valid) else splits.test):
         outcome.curve.append(epoch)
         seconds += epoch.seconds
         run.costs["training"] = seconds
-    if job.test:
-        answers = kept_file(job, job.test, job.to_epoch)
-        outcome.test = evaluate(run, splits.test, job.batch, answers)
+        if answering is not None and epoch.epoch > counted_from:
+            answering.take()
+    if answering is not None and job.measured:
+        outcome.test = answering.mean_score(TEST)
+        kept_file(job, job.measured, job.to_epoch).write(answering.plain())
+
+
+def splits_of(job: Job, prepared: Prepared) -> Splits:
+    """The rows of a job."""
+    if job.measured:
+        return prepared.measuring_splits(job.split)
+    return prepared.splits(job.split)
 
 
 def kept_file(job: Job, path: str, epoch: int) -> KeptFile:

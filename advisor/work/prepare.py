@@ -113,17 +113,13 @@ class Prepared:
         """Steps in an epoch."""
         return math.ceil(self.facts.sizes["train"] / self.batch)
 
-    @property
-    def overlap(self) -> float:
-        """Validation rows for each training row, where every seed draws both from the same rows.
-
-        0 where the user fixed them, or time does. Rows that belong together count once.
-        """
-        return self.source.overlap(self.study.seed)
-
     def splits(self, seed: int) -> Splits:
         """The splits of one seed."""
         return self.source.splits(seed)
+
+    def measuring_splits(self, seed: int) -> Splits:
+        """The splits of one seed that measures; the rows that chose are trained on."""
+        return self.source.measuring_splits(self.study.seed, seed)
 
     def build(self, seed: int) -> nn.Module:
         """The user's model, with the initial draws of `seed`."""
@@ -145,15 +141,15 @@ class Prepared:
         """Names of the weights that the model's constructor loads."""
         return loaded_names(self.build, self.device)
 
-    def run(self, seed: int, split: int, cache: Path | None = None) -> Run:
+    def run(self, seed: int, split: int | Splits, cache: Path | None = None) -> Run:
         """A run of the user's model as it is, ready for techniques.
 
         Arguments:
             seed: of the initial draws, the batch order and dropout.
-            split: seed of the rows that are trained on and scored.
+            split: the rows that are trained on and scored, or their seed.
             cache: folder of shared artefacts, or None.
         """
-        splits = self.splits(split)
+        splits = self.splits(split) if isinstance(split, int) else split
         return Run(
             task=self.study.task,
             model=self.build(seed),

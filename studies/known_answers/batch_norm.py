@@ -4,6 +4,7 @@ tie (exact; Ioffe 2015).
 
 from known_data import digits
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import advisor
 
@@ -18,9 +19,10 @@ def net() -> nn.Module:
 
 study = advisor.Study(
     "batch_norm",
-    advisor.Task(build=net, data=digits),
+    advisor.Task(build=net, data=digits, loss=cross_entropy, metric="accuracy", batch=64),
     trials=16,
     epochs=16,
+    min_gain=0.005,
     only={
         "activation": [],
         "initializer": ["xavier", "he", "lecun"],
@@ -31,5 +33,6 @@ study = advisor.Study(
 EXPECTED = {
     "verdict": ["keep"],
     "gain": (-0.01, 0.01),
+    "fixes": "model, start, splits by seed; AdamW at a constant rate, tuned in every arm",
     "source": "exact up to the rate; Ioffe & Szegedy 2015; van Laarhoven 2017",
 }

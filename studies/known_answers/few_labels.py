@@ -7,6 +7,7 @@ from functools import partial
 from known_data import labelled_digits
 from known_nets import plain
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import advisor
 
@@ -18,9 +19,16 @@ def net() -> nn.Module:
 
 study = advisor.Study(
     "few_labels",
-    advisor.Task(build=net, data=partial(labelled_digits, 30)),
+    advisor.Task(
+        build=net,
+        data=partial(labelled_digits, 30),
+        loss=cross_entropy,
+        metric="accuracy",
+        batch=32,
+    ),
     trials=10,
     epochs=150,
+    min_gain=0.005,
     only={
         "activation": [],
         "initializer": [],
@@ -32,5 +40,6 @@ EXPECTED = {
     "verdict": ["change"],
     "choices": {"pretraining": ["rbm", "denoising"]},
     "gain": (0.05, 0.5),
+    "fixes": "model, start, the splits given; AdamW at a constant rate, tuned in every arm",
     "source": "Erhan et al. 2010; Paine et al. 2014",
 }

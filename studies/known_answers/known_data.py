@@ -1,9 +1,20 @@
 """Data that several cases share; it ships with scikit-learn or is generated."""
 
+import ast
+import re
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -12,6 +23,42 @@ def digits() -> Pair:
     """1,797 images of 8 x 8 pixels in 0..16, scaled to mean 0 and deviation 1, with the digit."""
     x, y = load_digits(return_X_y=True)
     return ((x - x.mean()) / x.std()).astype("float32"), y
+
+
+def eights(count: int) -> Pair:
+    """All digits that are no eight, and the first `count` eights; the classes are these two."""
+    x, y = digits()
+    is_eight = y == 8
+    chosen = ~is_eight | (np.cumsum(is_eight) <= count)
+    return x[chosen], is_eight[chosen].astype("int64")
+
+
+def wines() -> Pair:
+    """178 wines of three growers, thirteen measurements each, in deviations."""
+    return _scaled(*load_wine(return_X_y=True))
+
+
+def tumours() -> Pair:
+    """569 tumours, thirty measurements each, in deviations, and whether they are benign."""
+    return _scaled(*load_breast_cancer(return_X_y=True))
+
+
+def irises() -> Pair:
+    """150 irises of three species, four measurements each, in deviations."""
+    return _scaled(*load_iris(return_X_y=True))
+
+
+def patients() -> Pair:
+    """442 patients, ten measurements each, and the progression of the disease a year later, in
+    deviations.
+    """
+    x, y = load_diabetes(return_X_y=True)
+    return _scaled(x, ((y - y.mean()) / y.std()).astype("float32"))
+
+
+def _scaled(x: np.ndarray, y: np.ndarray) -> Pair:
+    """Columns of mean 0 and deviation 1, beside the target."""
+    return ((x - x.mean(axis=0)) / x.std(axis=0)).astype("float32"), y
 
 
 def labelled_digits(count: int, seed: int = 0) -> dict[str, object]:
@@ -91,3 +138,52 @@ def _spell(numbers: np.ndarray) -> str:
         spelt = [letters[number // 26**place % 26] for place in range(3)]
         words.append("".join(spelt) + "o")
     return " ".join(words)
+
+
+PARTS = ("pandas/io", "scipy/optimize", "sqlalchemy/orm", "torch/nn")
+"""Parts of libraries whose documentation is text with a label."""
+
+
+def docstrings(count: int) -> dict[str, object]:
+    """`count` paragraphs of docstrings with the library that they document, 300 to validate and 300
+    to test; all others have no label. The classes are equally frequent.
+    """
+    rng = np.random.default_rng(0)
+    each = (count + 600) // len(PARTS)
+    labelled: list[tuple[str, str]] = []
+    others: list[str] = []
+    for part in PARTS:
+        texts = [str(text) for text in rng.permutation(_paragraphs(part))]
+        labelled += [(text, part) for text in texts[:each]]
+        others += texts[each:]
+    texts, labels = zip(*(labelled[i] for i in rng.permutation(len(labelled))), strict=True)
+    ends = {"train": (0, count), "valid": (count, count + 300), "test": (count + 300, count + 600)}
+    split = {
+        name: (list(texts[start:end]), list(labels[start:end]))
+        for name, (start, end) in ends.items()
+    }
+    return {**split, "unlabeled": others}
+
+
+@lru_cache
+def _paragraphs(part: str) -> tuple[str, ...]:
+    """The paragraphs of 12 to 80 words in the docstrings of a part of an installed library, which
+    is read, not imported; without the words that name a part.
+    """
+    library, _, folder = part.partition("/")
+    names = "|".join({name for part in PARTS for name in part.split("/")})
+    spec = find_spec(library)
+    assert spec is not None
+    assert spec.origin is not None
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    texts = set()
+    for file in sorted((Path(spec.origin).parent / folder).rglob("*.py")):
+        if "tests" in file.parts:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            text = ast.get_docstring(node) if isinstance(node, documented) else None
+            for paragraph in re.split(r"\n\s*\n", text or ""):
+                words = re.sub(rf"\b({names})\b", "", paragraph).split()
+                if 12 <= len(words) <= 80 and ">>>" not in words and "---" not in paragraph:
+                    texts.add(" ".join(words))
+    return tuple(sorted(texts))

@@ -49,6 +49,11 @@ def lecun(weight: Tensor) -> Tensor:
     return nn.init.kaiming_normal_(weight, nonlinearity="linear")
 
 
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of numbers, in whatever shape the target comes."""
+    return nn.functional.mse_loss(output.reshape(target.shape), target)
+
+
 class Residual(nn.Module):
     """Blocks of two layers whose result is added to what went past them; no normalization, He's
     start everywhere.

@@ -5,6 +5,7 @@ et al. 1998).
 from known_data import digits
 from known_nets import plain
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import advisor
 
@@ -16,9 +17,10 @@ def net() -> nn.Module:
 
 study = advisor.Study(
     "large_start",
-    advisor.Task(build=net, data=digits),
+    advisor.Task(build=net, data=digits, loss=cross_entropy, metric="accuracy", batch=64),
     trials=14,
     epochs=12,
+    min_gain=0.005,
     only={
         "activation": [],
         "initializer": ["xavier", "lecun", "orthogonal"],
@@ -31,5 +33,6 @@ EXPECTED = {
     "choices": {"initializer": ["xavier", "lecun", "orthogonal"]},
     "gain": (0.03, 0.9),
     "finding": "large_logits",
+    "fixes": "model, start, splits by seed; AdamW at a constant rate, tuned in every arm",
     "source": "LeCun et al. 1998; Glorot & Bengio 2010",
 }

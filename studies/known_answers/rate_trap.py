@@ -5,6 +5,7 @@ as well (Choi et al. 2019).
 from known_data import digits
 from known_nets import plain
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import advisor
 
@@ -18,9 +19,10 @@ def net() -> nn.Module:
 
 study = advisor.Study(
     "rate_trap",
-    advisor.Task(build=net, data=digits, batch=128),
+    advisor.Task(build=net, data=digits, batch=128, loss=cross_entropy, metric="accuracy"),
     trials=16,
     epochs=6,
+    min_gain=0.005,
     only={
         "activation": [],
         "initializer": [],
@@ -32,5 +34,6 @@ study = advisor.Study(
 EXPECTED = {
     "verdict": ["keep"],
     "gain": (-0.01, 0.01),
+    "fixes": "model, start, splits by seed; AdamW at a constant rate, tuned in every arm",
     "source": "exact once rates are tuned; Choi et al. 2019",
 }

@@ -5,6 +5,7 @@ learns (exact; Zhang 2019).
 from known_data import digits
 from known_nets import he, plain
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import advisor
 
@@ -18,9 +19,10 @@ def net() -> nn.Module:
 
 study = advisor.Study(
     "zero_head",
-    advisor.Task(build=net, data=digits),
+    advisor.Task(build=net, data=digits, loss=cross_entropy, metric="accuracy", batch=64),
     trials=12,
     epochs=16,
+    min_gain=0.005,
     only={
         "activation": [],
         "initializer": ["he", "orthogonal"],
@@ -31,5 +33,6 @@ study = advisor.Study(
 EXPECTED = {
     "verdict": ["keep"],
     "absent": "symmetric_units",
+    "fixes": "model, start, splits by seed; AdamW at a constant rate, tuned in every arm",
     "source": "exact; Zhang et al. 2019, Fixup",
 }

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from advisor.data import Source, open_source
 from advisor.errors import InputError
+from advisor.training.answers import numbers_of
 
 ROWS = 240
 
@@ -96,8 +97,6 @@ def test_rows_in_time_are_trained_on_the_past_for_every_seed_whatever_holds_the_
     }[form]
     source = open_source(**given)
     assert source.facts.inputs == ((2,),)
-    assert not source.redraws
-    assert source.overlap(0) == 0.0
     for seed in (0, 7):
         train, valid, test = rows_of(source, seed)
         assert number[train].max() < number[valid].min()
@@ -147,18 +146,10 @@ def test_rows_of_one_time_are_on_one_side_of_a_cut():
 def test_time_and_groups_together_split_by_time_and_say_which_groups_are_on_both_sides():
     source = open_source(data=table(), target="ill", group="patient", time="day")
     assert said(source, "24 groups of 'patient'", "say little about new groups")
-    assert source.test_groups(16).unique().numel() > 10
+    assert len(set(source.groups[rows_of(source, 0)[2]])) > 10
 
 
-def test_the_overlap_of_seeds_counts_groups_and_not_rows():
-    data = table().drop(columns="day")
-    source = open_source(data=data, target="ill", group="patient")
-    patients = data["patient"].to_numpy()
-    train, valid, _ = rows_of(source, 0)
-    assert source.overlap(0) == len(set(patients[valid])) / len(set(patients[train]))
-
-
-def test_the_groups_of_test_rows_follow_a_collate_fn_that_sorts_them():
+def test_the_numbers_of_rows_follow_a_collate_fn_that_sorts_them():
     lengths = torch.arange(40) % 7 + 1
     group = torch.arange(40) % 20
 
@@ -171,11 +162,11 @@ def test_the_groups_of_test_rows_follow_a_collate_fn_that_sorts_them():
     source = open_source(data=loader, group=group)
     test, seen = source.splits(0).test, []
     for index in torch.arange(len(test)).split(4):
-        seen.append(test.take(index)[0][0][:, 1])
-    taken = torch.cat(seen)
-    numbers = source.test_groups(4)
-    assert len(set(zip(taken.tolist(), numbers.tolist(), strict=True))) == len(set(taken.tolist()))
-    assert not torch.equal(numbers, source.test_groups(1))
+        seen.append(test.take(index)[0][0])
+    taken, numbers = torch.cat(seen), numbers_of(test, 4)
+    assert torch.equal(x[numbers], taken)
+    assert torch.equal(torch.from_numpy(source.groups)[numbers], group[numbers])
+    assert not torch.equal(numbers, numbers_of(test, 1))
 
 
 def test_groups_and_times_are_part_of_what_a_study_is_made_of():

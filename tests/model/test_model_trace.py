@@ -193,3 +193,31 @@ def test_what_only_lends_its_shape_is_no_input():
 def test_a_failure_with_gradients_is_told_as_any_other():
     with pytest.raises(InputError, match="linear1 .Linear. got .4, 5., expects 8 inputs"):
         trace(generative.Hamiltonian(), (zoo.SERIES[:, 0],))
+
+
+class Collecting(nn.Module):
+    """Hooks its layers at its first run, and remembers that; collects what they give."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.last = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(16, 2)
+        self.is_hooked = False
+
+    def forward(self, x):
+        self.seen = []
+        if not self.is_hooked:
+            for layer in (self.a, self.b):
+                layer.register_forward_hook(lambda _, __, output: self.seen.append(output))
+            self.is_hooked = True
+        self.b(torch.relu(self.a(x)))
+        return self.last(torch.cat(self.seen, 1))
+
+
+def test_hooks_that_a_first_run_registers_go_with_the_attribute_that_says_so():
+    model = Collecting()
+    inputs = torch.randn(3, 4)
+    for _ in range(2):
+        trace(model, inputs)
+    assert not model.is_hooked
+    assert not model.a._forward_hooks
+    assert model(inputs).shape == (3, 2)

@@ -265,3 +265,38 @@ def test_only_an_exploration_has_a_limit_for_the_early_loss_and_only_from_earlie
     assert pruning.loss_limit(past, exploration) == pytest.approx(1.1 * worst_of_better_half)
     assert pruning.loss_limit(past, Round(Stage.TUNE, 8, 8)) is None
     assert pruning.loss_limit(past, Round(Stage.EXPLORE, 5, 8)) is None, "too few before trial 5"
+
+
+def test_a_technique_that_was_cut_each_time_gets_a_training_to_its_end_at_its_best_rate(plan):
+    few = narrowed(plan, 3)
+    openers, cut = few.each_technique(), {"state": PRUNED, "ended": Ended.OUTRANKED}
+    trials = [finished(few, arm, 0.5) for arm in openers[:2] for _ in range(3)]
+    trials += [finished(few, openers[2], 0.3, **cut), finished(few, openers[2], 0.4, 0.01, **cut)]
+    trials += [finished(few, openers[2], 0.35, 0.003, **cut)]
+    trials += [finished(few, openers[3], None, state=FAIL, ended=Ended.FAILED)]
+    # The opening comes first, in the order of the plan.
+    trials = [trials[0], trials[3], trials[6], trials[9], *trials[1:3], *trials[4:6], *trials[7:9]]
+    past = history(few, trials)
+    current = stages.next_round(past, 60)
+    assert (current.stage, current.start, current.size) == (Stage.WHOLE, 10, 1)
+    decision = decisions.decide(past, current)
+    assert decision.items() >= {**openers[2], RATE: 0.01}.items()
+
+    # While the round is asked, and when it is over, whatever came of it.
+    for state, value in ((TrialState.COMPLETE, 0.4), (PRUNED, None)):
+        whole = finished(few, openers[2], value, 0.01, state=state, stage=Stage.WHOLE)
+        after = history(few, [*trials, whole])
+        assert stages.unfinished_arms(after, before=10) == [openers[2]]
+        assert stages.unfinished_arms(after) == []
+        assert stages.next_round(after, 60).stage is Stage.EXPLORE
+    assert stages.next_round(past, 10) is None, "what the budget does not reach is not judged"
+
+
+def test_a_training_to_its_end_is_not_cut(plan):
+    arms = plan.each_technique()
+    trials = [finished(plan, arm, 0.1, stage=Stage.WHOLE) for arm in arms]
+    past = history(plan, trials)
+    ranking = [(trial, 0.1) for trial in past.trials]
+    everyone = set(range(len(trials)))
+    assert pruning.survivors(plan, Round(Stage.WHOLE, 0, len(trials)), ranking) == everyone
+    assert pruning.survivors(plan, Round(Stage.FAIR, 0, len(trials)), ranking) != everyone

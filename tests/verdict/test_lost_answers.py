@@ -1,4 +1,4 @@
-"""What models answered on the test rows is kept in files, and files can be lost."""
+"""What models answered on the rows that measure is kept in files, and files can be lost."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from torch import nn
 import advisor
 from advisor.api.tune import tune
 from advisor.errors import MachineError
+from advisor.verdict.fresh_seeds import FOLDER
 
 
 @pytest.fixture
 def answered(blobs, tmp_path):
-    """The answer about a small study whose test answers are damaged at these events."""
+    """The answer about a small study whose answers are damaged at these events."""
 
-    def answered(name, damaged_at):
+    def answered(name, damaged_at, stopped_at=None):
         def damage(event):
             nonlocal seen
-            seen += event.stage == "test"
-            if event.stage == "test" and damaged_at(seen):
-                files = list(tmp_path.rglob("*-test.pt"))
+            is_measured = "measuring seed" in event.text
+            seen += is_measured
+            if is_measured and damaged_at(seen):
+                files = list(tmp_path.rglob(f"{FOLDER}/*.pt"))
                 assert files
                 for file in files:
                     file.write_bytes(b"something else")
+            if is_measured and seen == stopped_at:
+                raise KeyboardInterrupt
 
         seen = 0
         only = {"activation": ["elu"], "initializer": [], "pretraining": []}
@@ -35,12 +39,14 @@ def answered(blobs, tmp_path):
     return answered
 
 
-def test_answers_that_are_damaged_while_others_are_made_are_made_again(answered):
+def test_answers_that_are_damaged_while_a_study_is_stopped_are_made_again(answered):
     whole = answered("whole", lambda seen: False)
     assert whole[-1].test is not None
-    assert answered("damaged", lambda seen: seen == 3) == whole
+    with pytest.raises(KeyboardInterrupt):
+        answered("damaged", lambda seen: seen == 5, stopped_at=5)
+    assert answered("damaged", lambda seen: False) == whole
 
 
 def test_answers_that_do_not_stay_whole_end_the_command(answered):
-    with pytest.raises(MachineError, match=r"-test\.pt, and is gone or damaged"):
+    with pytest.raises(MachineError, match=r"rows that measure .*\.pt, and is gone or damaged"):
         answered("damaged", lambda seen: True)

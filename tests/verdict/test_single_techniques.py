@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 
-import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
@@ -13,8 +12,8 @@ from advisor.training.criterion import Criterion
 from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.training.metrics import METRICS
-from advisor.verdict.records import CutTrial, Interval
-from advisor.verdict.single_techniques import cut_trials, importance, single_techniques
+from advisor.verdict.records import CutTrial
+from advisor.verdict.single_techniques import cut_trials, single_techniques
 
 SPACE = {
     RATE: FloatDistribution(1e-4, 1e-1, log=True),
@@ -82,14 +81,6 @@ def test_each_row_counts_its_trials_and_takes_the_best_full_one_alone_and_anywhe
     assert [row.alone for row in lower] == [0.5, 0.65, None, None]
 
 
-def test_a_gain_alone_is_over_the_best_of_the_model_as_it_is_with_the_interval_of_one_seed():
-    gains = [row.gain for row in single_techniques(History(PLAN, HIGHER, TRIALS), 0.25)]
-    mean = 0.7 - 0.6
-    assert gains == [None, Interval(mean, mean - 0.25, mean + 0.25), None, None]
-    lower = single_techniques(History(PLAN, LOWER, TRIALS), 0.25)
-    assert lower[1].gain.mean == 0.5 - 0.65
-
-
 def test_a_technique_that_is_the_model_itself_is_called_identical():
     same = trial("two", "keep", 0.5, is_duplicate=True)
     rows = single_techniques(History(PLAN, HIGHER, numbered([*TRIALS[:2], same])))
@@ -101,27 +92,3 @@ def test_what_was_cut_is_given_with_the_number_that_decided():
         CutTrial(4, "a=one", "accuracy 0.99 after epoch 1", 0.99, Ended.OUTRANKED, 1),
         CutTrial(6, "a=two", "ValueError: no", None, Ended.FAILED, 0),
     ]
-
-
-@pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
-def test_the_slot_that_decides_has_the_importance(direction, sign):
-    trials = [
-        trial(a, b, sign * ((a == "one") + i / 1000))
-        for i in range(5)
-        for a in ("keep", "one", "two")
-        for b in ("keep", "three")
-    ]
-    found = importance(PLAN, trials, direction)
-    assert found == importance(PLAN, trials, direction)
-    assert sum(found.values()) == pytest.approx(1, abs=2e-4)
-    assert found["a"] > 0.9 > found["b"]
-
-
-def test_too_few_full_trials_or_equal_scores_have_no_importance():
-    assert importance(PLAN, TRIALS, "maximize") == {}
-    assert (
-        importance(
-            PLAN, [trial(a, "keep", 0.5) for a in ("keep", "one") for _ in range(5)], "maximize"
-        )
-        == {}
-    )

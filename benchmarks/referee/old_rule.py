@@ -1,4 +1,7 @@
-"""How large a gain is and how sure: paired differences, and what splits that overlap do to them."""
+"""The rule of the code before: paired differences, and what splits that overlap do to them.
+
+It is kept to be compared with.
+"""
 
 from __future__ import annotations
 
@@ -201,49 +204,6 @@ def chosen_overlap(overlap: float, arms: int) -> float:
         return overlap
     largest = float(scipy.stats.norm.ppf((arms - 0.375) / (arms + 0.25)))
     return overlap * (1 + largest**2 / 2)
-
-
-def published_gain(one: tuple[float, float, int], other: tuple[float, float, int]) -> Gain:
-    """The gain of `other` over `one` from published tables, unpaired (Welch 1947).
-
-    Each of them is a mean, a standard deviation and a number of runs.
-    """
-    (mean, sd, runs), (other_mean, other_sd, other_runs) = one, other
-    test = scipy.stats.ttest_ind_from_stats(
-        other_mean, other_sd, other_runs, mean, sd, runs, equal_var=False
-    )
-    # Welch's error and degrees of freedom, for the interval that scipy does not give.
-    gain = other_mean - mean
-    variance, other_variance = sd**2 / runs, other_sd**2 / other_runs
-    both = variance + other_variance
-    error = math.sqrt(both)
-    freedom = both**2 / (variance**2 / (runs - 1) + other_variance**2 / (other_runs - 1))
-
-    t = scipy.stats.t(freedom)
-    reach = float(t.ppf(0.975)) * error
-    squared = (gain / ERRORS_NEEDED) ** 2
-    return Gain(
-        mean=gain,
-        low=gain - reach,
-        high=gain + reach,
-        p=float(test.pvalue),
-        seeds=min(runs, other_runs),
-        detectable=reach + float(t.ppf(0.8)) * error,
-        needed=math.ceil((sd**2 + other_sd**2) / squared) if squared else None,
-        error=error,
-    )
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values of several comparisons, adjusted so that all of them hold at once (Holm 1979)."""
-    # The smallest of n is multiplied by n, the next by n - 1, and none gets below a smaller one.
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    adjusted = [0.0] * len(p)
-    largest = 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
-        adjusted[i] = largest
-    return adjusted
 
 
 def verdict(gain: Gain, min_gain: float, reachable: int = REACHABLE_SEEDS) -> Verdict:

@@ -1,0 +1,75 @@
+"""Looks at one pair of arms: a planned second one, with more pairs, has a level of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from advisor.readable import counted
+from advisor.search.arm import techniques_in
+from advisor.verdict.candidates import Candidate
+from advisor.verdict.evidence import LOOK_LEVELS
+from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import MeasuredGain
+
+ORDINALS = ("first", "second")
+"""What looks are called."""
+
+
+def looks_at(pair: Sequence[Candidate], answers: Iterable[Mapping[str, Any]]) -> list[int]:
+    """The numbers of pairs of all looks that earlier answers had at two arms, in order.
+
+    Arguments:
+        pair: the baseline and the other arm.
+        answers: the JSON of a study's answers, the oldest first.
+    """
+    looks: list[int] = []
+    for answer in answers:
+        gain = answer["gain"]
+        if gain.get("looks") and is_at(pair, answer):
+            looks = list(gain["looks"])
+    return looks
+
+
+def is_at(pair: Sequence[Candidate], answer: Mapping[str, Any]) -> bool:
+    """Whether an answer is about these two arms, at these rates."""
+    baseline, other = pair
+    gain, own = answer["gain"], answer["baseline"]
+    is_same = gain["arm"] == dict(techniques_in(other.arm)) and gain["params"] == other.params
+    return bool(is_same and own["params"] == baseline.params)
+
+
+def with_look(looks: Sequence[int], pairs: int) -> list[int]:
+    """The looks with one at so many pairs; no new one where no level is left, or no pair is new."""
+    if len(looks) == len(LOOK_LEVELS) or pairs <= max(looks, default=0):
+        return list(looks)
+    return [*looks, pairs]
+
+
+def level_of(look: int) -> float:
+    """The level of the interval that decides in a look, counted from 1."""
+    return LOOK_LEVELS[look - 1]
+
+
+def told_of_look(gain: MeasuredGain) -> Iterator[str]:
+    """Which look an answer is, where it is not the first."""
+    looks = gain.looks
+    if len(looks) > 1:
+        yield (
+            f"This is the {ORDINALS[len(looks) - 1]} look at these two arms, after one with "
+            f"{counted(looks[-2], 'pair')} of seeds. Two looks share one level, so that this one "
+            f"decides by the {100 * level_of(len(looks)):g} % interval."
+        )
+
+
+def refused_look(answered: Recommendation, seeds: int | None) -> list[str]:
+    """That more seeds than an answer has are not trained, where no level is left for a look."""
+    looks = answered.gain.looks
+    if seeds is None or len(looks) < len(LOOK_LEVELS) or seeds <= looks[-1]:
+        return []
+    each = " and ".join(str(pairs) for pairs in looks)
+    return [
+        f"{seeds} pairs of seeds were asked for, and these two arms were looked at "
+        f"{len(looks)} times, with {each} pairs. No level is left for another look, which would "
+        "find something by chance; more rows would tell, or a new study under another --name."
+    ]

@@ -1,0 +1,105 @@
+"""How many pairs measure, and which arms go on being trained while arms are chosen.
+
+`still_possible(scores, baselines)` after each choosing seed, `pairs_for(scores, baseline, best)`
+after the last. Both read choosing seeds alone, which say nothing of measuring seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+NUMBERS_OF_PAIRS = ((4.0, 5), (2.0, 10), (0.0, 20))
+"""A shrunk gain of at least so many paired deviations, and how many pairs measure it then."""
+LEAST_SEEDS = 2
+"""After so many choosing seeds arms may be dropped; one seed shows no deviation."""
+RACE_ALPHA = 0.01
+"""How often the best of two arms may be dropped."""
+CAUTION = 0.3
+"""The deviation is taken as large as it is with this probability, given what few seeds show."""
+
+
+class PairedSpread(NamedTuple):
+    """The deviation of a paired difference between two arms, with its degrees of freedom."""
+
+    sd: float
+    freedom: int
+
+
+def pooled_spread(scores: NDArray[np.float64]) -> PairedSpread:
+    """The deviation of a paired difference, pooled over all arms.
+
+    Two arms and three seeds alone would show .16 to 1.9 times the truth.
+
+    Arguments:
+        scores: one for each arm and seed `(arms, seeds)`, NaN where an arm has none. Arms without
+            a score on every seed say nothing.
+    """
+    whole = scores[np.isfinite(scores).all(1)]
+    arms, seeds = whole.shape
+    freedom = (arms - 1) * (seeds - 1)
+    if freedom < 1:
+        return PairedSpread(math.inf, 0)
+    # What is left when the means of arms and of seeds are taken away is half of a difference.
+    residual = whole - whole.mean(1, keepdims=True) - whole.mean(0) + whole.mean()
+    return PairedSpread(math.sqrt(2 * float((residual**2).sum()) / freedom), freedom)
+
+
+def still_possible(scores: Any, baselines: Collection[int]) -> list[int]:
+    """The arms that go on to the next choosing seed, by their rows in `scores`.
+
+    An arm is dropped where its paired differences to the leading one say that it is not the best.
+    The rates of the baseline race among themselves, and so do the other arms, so that one of each
+    always stays.
+
+    Arguments:
+        scores: one for each arm and choosing seed `(arms, seeds)`, higher is better; NaN where an
+            arm was dropped before, or broke.
+        baselines: the rows of the baseline, one for each of its rates.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    arms, seeds = scores.shape
+    possible = [i for i in range(arms) if np.isfinite(scores[i, -1])]
+    spread = pooled_spread(scores)
+    if seeds < LEAST_SEEDS or not spread.freedom:
+        return possible
+    allowed = spread.sd * float(scipy.special.stdtrit(spread.freedom, 1 - RACE_ALPHA / 2))
+    left: list[int] = []
+    for race in (set(baselines), set(range(arms)) - set(baselines)):
+        runners = [i for i in possible if i in race]
+        left += [i for i in runners if _gap(scores, i, runners) <= allowed / math.sqrt(seeds)]
+    return sorted(left)
+
+
+def _gap(scores: NDArray[np.float64], arm: int, runners: list[int]) -> float:
+    """How much better the best of the runners is than an arm, over the seeds that both have."""
+    return max(float(np.nanmean(scores[other] - scores[arm])) for other in runners)
+
+
+def pairs_for(scores: Any, baseline: int, best: int) -> int:
+    """How many pairs measure the gain of one arm: 5, 10 or 20, fixed before the first of them.
+
+    It comes from choosing seeds, which are independent of measuring ones, so that it biases
+    nothing. The gain is shrunk by what noise alone makes of it (James & Stein 1961).
+
+    Arguments:
+        scores: one for each arm and choosing seed `(arms, seeds)`, NaN where an arm has none.
+        baseline: the row of the baseline.
+        best: the row of the arm that is to be measured beside it.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    differences = scores[best] - scores[baseline]
+    seeds = int(np.isfinite(differences).sum())
+    spread = pooled_spread(scores)
+    if not seeds or not spread.freedom:
+        return NUMBERS_OF_PAIRS[-1][1]
+    quantile = float(scipy.special.chdtri(spread.freedom, 1 - CAUTION))
+    sd = spread.sd * math.sqrt(spread.freedom / quantile)
+    gain = float(np.nanmean(differences))
+    shrunk = abs(gain) * max(0.0, 1 - sd**2 / seeds / gain**2) if gain else 0.0
+    return next(pairs for deviations, pairs in NUMBERS_OF_PAIRS if shrunk >= deviations * sd)
