@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -57,7 +58,7 @@ def written(
             gain = gain_of(label, next(measured), result.printed)
         else:
             gain = no_gain(label, same)
-        gains.append(SideGain(**{**gain, "came": came, "went": went}))
+        gains.append(replace(gain, came=came, went=went))
 
     shown = []
     for side, count, each in zip(sides, parameters, findings, strict=True):
@@ -101,18 +102,25 @@ def warnings_of(sides: Sequence[OpenSide]) -> Iterator[str]:
 
 def gain_of(label: str, side: Measured, printed: float) -> SideGain:
     """The gain of a side that was measured; `printed` is the level of its interval."""
-    plain = {
-        "label": label,
-        "evidence": side.evidence,
-        "verdict": VERDICT_OF[side.evidence],
-        "broken": [each.times for each in side.broke],
-    }
+    plain = SideGain(
+        label=label,
+        evidence=side.evidence,
+        verdict=VERDICT_OF[side.evidence],
+        mean=None,
+        low=None,
+        high=None,
+        p=None,
+        seeds=0,
+        rows=0,
+        broken=[each.times for each in side.broke],
+    )
     gain = gain_record(side)
+    # Too many of the pairs broke to have a gain.
     if gain is None or side.gain is None:
-        return SideGain(**plain, mean=None, low=None, high=None, p=None, seeds=0, rows=0)
+        return plain
     low, high = side.gain.interval(printed)
-    return SideGain(
-        **plain,
+    return replace(
+        plain,
         mean=gain.mean,
         low=float(low),
         high=float(high),
