@@ -57,7 +57,7 @@ ARROWS = {
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store study technique training "
-    "user_code work",
+    "work",
     "api": "content diagnosis errors model randomness readable search store study training user_code "
     "values verdict work",
     "report": "api diagnosis errors host model randomness readable "

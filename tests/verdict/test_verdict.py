@@ -19,7 +19,7 @@ from advisor.verdict.confirm import Measurement
 from advisor.verdict.crossed import CrossedGain
 from advisor.verdict.evidence import evidence_of
 from advisor.verdict.explain import explain_alternatives, explain_choice
-from advisor.verdict.measuring import Measured
+from advisor.verdict.measuring import PairedResult
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
 
@@ -86,7 +86,7 @@ def results(scores, seconds=1.0):
 
 def measured(best, gain, evidence, others=(), selected=None, contradicted=False):
     own = candidate()
-    pair = Measured([], gain, None, evidence, 0.99, contradicted=contradicted)
+    pair = PairedResult([], gain, None, evidence, 0.99, contradicted=contradicted)
     scores = {"keep": results([0.5] * 3)}
     return Measurement(own, own, best, others, selected or {}, scores, pair, 0.005)
 
