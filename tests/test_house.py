@@ -57,7 +57,7 @@ ARROWS = {
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store study technique training "
-    "user_code work",
+    "work",
     "comparing": "content diagnosis errors loading model randomness record search store training user_code "
     "verdict work",
     "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "

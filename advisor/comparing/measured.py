@@ -19,7 +19,7 @@ from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.verdict.evidence import CHANGE_LEVEL, PRINTED_LEVEL, level_of_each
 from advisor.verdict.fresh_seeds import FOLDER, FreshSeedRuns, Site
 from advisor.verdict.looks import level_of, with_look
-from advisor.verdict.measuring import Measured, Rows, constant_to_beat, measure
+from advisor.verdict.measuring import PairedResult, Rows, constant_to_beat, measure
 from advisor.verdict.racing import pairs_for
 from advisor.work.executors import Crew
 from advisor.work.job import Job
@@ -92,7 +92,7 @@ class MeasuredSides:
     """
 
     scored: Mapping[str, Sequence[FreshScore]]
-    others: Sequence[Measured]
+    others: Sequence[PairedResult]
     min_gain: float
     looks: Sequence[int] = ()
     printed: float = PRINTED_LEVEL

@@ -24,7 +24,7 @@ from advisor.content.difference import difference, listed
 from advisor.diagnosis.finding import Finding
 from advisor.verdict.candidates import FreshScore, scores_in
 from advisor.verdict.evidence import VERDICT_OF
-from advisor.verdict.measuring import Measured, gain_record
+from advisor.verdict.measuring import PairedResult, gain_record
 from advisor.verdict.records import Evidence, Verdict
 
 
@@ -100,7 +100,7 @@ def warnings_of(sides: Sequence[OpenSide]) -> Iterator[str]:
                 yield f"{side.label}: its study changed since it was begun: {listed(changed)}"
 
 
-def gain_of(label: str, side: Measured, printed: float) -> SideGain:
+def gain_of(label: str, side: PairedResult, printed: float) -> SideGain:
     """The gain of a side that was measured; `printed` is the level of its interval."""
     plain = SideGain(
         label=label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,8 @@ def show_recommendation(recommendation: Recommendation) -> None:
     out = console()
     color = COLOR[recommendation.verdict]
     title = f"{recommendation.study}: {headline(recommendation, recommendation.verdict.upper())}"
-    out.print(Text(f"\n{title}\n", style=f"bold {color}"))
+    lines = textwrap.wrap(title, out.width, break_long_words=False, break_on_hyphens=False)
+    out.print(Text("\n".join(["", *lines, ""]), style=f"bold {color}"))
     # The numbers stand in a column of their own.
     for name, line in [*key_numbers(recommendation), *beside_the_scores(recommendation)]:
         print_wrapped(out, name.ljust(NAME_COLUMNS), line)

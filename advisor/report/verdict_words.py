@@ -26,7 +26,7 @@ SHOWN = {
     Evidence.WORSE: "worse: {arm} is worse",
     Evidence.EQUIVALENT: "equivalent: no difference worth a change",
     Evidence.NOT_BETTER: "not better: no gain worth a change",
-    Evidence.OPEN: "open: {arm} may be worth a change, or not",
+    Evidence.OPEN: "open: it may be worth a change, or not",
 }
 """What evidence says beside a verdict; that of a change is the change itself."""
 

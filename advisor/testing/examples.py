@@ -129,6 +129,23 @@ class TiedAndFrozen(nn.Module):
         return torch.as_tensor(self.head(torch.relu(self.hidden(hidden))))
 
 
+class Handwritten(nn.Module):
+    """A perceptron whose layers are products with parameters, one of which lies transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(6, WIDTH) / 6**0.5)
+        self.v = nn.Parameter(torch.randn(WIDTH, WIDTH) / WIDTH**0.5)
+        self.bias = nn.Parameter(torch.zeros(WIDTH))
+        self.head = nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, CLASSES)."""
+        hidden = torch.relu(x @ self.w + self.bias)
+        hidden = torch.tanh(torch.einsum("nk,hk->nh", hidden, self.v))
+        return torch.as_tensor(self.head(hidden))
+
+
 def _factors(*shape: int) -> Tensor:
     """Rows of a shape that three numbers explain, but for a little noise: there is something to
     learn.
@@ -173,6 +190,7 @@ EXAMPLES = (
     Example("a transformer layer", OneEncoderLayer, lambda: _factors(5, WIDTH)),
     Example("a text classifier", TextClassifier, _texts),
     Example("a model with tied and frozen weights", TiedAndFrozen, _texts),
+    Example("a perceptron written by hand", Handwritten, lambda: _factors(6)),
 )
 """The models on which a technique is tried, in this order."""
 

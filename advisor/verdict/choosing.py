@@ -33,7 +33,7 @@ MOST_PAIRS = NUMBERS_OF_PAIRS[-1][1]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """What the seeds that choose have chosen.
 
     Attributes:
@@ -72,7 +72,7 @@ def choose_arm(
     criterion: Criterion,
     min_gain: float | None,
     study: str,
-) -> Choice:
+) -> Selection:
     """Race all candidates, the baseline at each of its rates, and choose the two to be measured.
 
     Raises `SearchError` where the baseline broke on all seeds. `study` is its name, for that.
@@ -81,7 +81,7 @@ def choose_arm(
     if not others:
         own = candidates.baseline
         least = criterion.metric.min_gain if min_gain is None else min_gain
-        return Choice(criterion, own, own, {}, least, NUMBERS_OF_PAIRS[0][1])
+        return Selection(criterion, own, own, {}, least, NUMBERS_OF_PAIRS[0][1])
 
     # The baseline is the better of those that the search has.
     sign = criterion.sign
@@ -99,7 +99,7 @@ def choose_arm(
     whole = [arm for arm in others if len(results[arm.label]) == CHOOSING_SEEDS]
     trained = [arm for arm in whole if scores_in(results[arm.label])]
     if not trained:
-        return Choice(criterion, baseline, baseline, results, min_gain, MOST_PAIRS)
+        return Selection(criterion, baseline, baseline, results, min_gain, MOST_PAIRS)
     best = choose(trained, results, sign, min_gain)
 
     # The baseline also gets the best arm's rates: else a change could win by a rate that the
@@ -109,7 +109,7 @@ def choose_arm(
         both = [baseline, at_its_rates]
         baseline, own_results = _best_rates(both, race(runs, both, len(both), sign), sign)
         results[baseline.label] = own_results
-    return Choice(
+    return Selection(
         criterion, baseline, best, results, min_gain, _pairs(results, baseline, best, sign)
     )
 

@@ -28,14 +28,14 @@ from advisor.verdict.candidates import (
     paired_differences,
     scores_in,
 )
-from advisor.verdict.choosing import CHOOSING_SEEDS, Choice, broken_baseline, choose_arm
+from advisor.verdict.choosing import CHOOSING_SEEDS, Selection, broken_baseline, choose_arm
 from advisor.verdict.evidence import LOOK_LEVELS, VERDICT_OF
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.looks import level_of, looks_at, with_look
 from advisor.verdict.measuring import (
     FEWEST_PAIRS,
-    Measured,
-    Rows,
+    PairedResult,
+    RowFacts,
     constant_to_beat,
     gain_record,
     measure,
@@ -86,7 +86,7 @@ class Measurement:
     others: Sequence[Candidate]
     selected: Results
     results: Results
-    measured: Measured | None
+    measured: PairedResult | None
     min_gain: float
     wanted: int | None = None
     identical: bool = False
@@ -239,7 +239,9 @@ def confirm(search: Search, trainings: float = math.inf) -> Measurement:
     )
 
 
-def what_changes_cost(runs: FreshSeedRuns, choice: Choice, measured: Measured) -> dict[str, float]:
+def what_changes_cost(
+    runs: FreshSeedRuns, choice: Selection, measured: PairedResult
+) -> dict[str, float]:
     """What leaving each change of the best arm out costs, by slot, in units of the metric.
 
     It is measured on the first of the measuring seeds, at the rates of the arm.
@@ -260,7 +262,7 @@ def what_changes_cost(runs: FreshSeedRuns, choice: Choice, measured: Measured) -
 
 
 def counted_results(
-    choice: Choice, results: Sequence[Sequence[FreshScore]], places: Sequence[int]
+    choice: Selection, results: Sequence[Sequence[FreshScore]], places: Sequence[int]
 ) -> dict[str, list[FreshScore]]:
     """The results by label on the seeds that count."""
     counted = {}
@@ -279,14 +281,14 @@ def check_baseline(study: str, results: Sequence[Sequence[FreshScore]]) -> None:
         raise broken_baseline(study, own)
 
 
-def rows_of(search: Search) -> Rows:
+def rows_of(search: Search) -> RowFacts:
     """What is known of the rows that measure."""
     source = search.prepared.source
     groups = None if source.groups is None else torch.from_numpy(source.groups)
-    return Rows(source.total, groups, source.drew_test)
+    return RowFacts(source.total, groups, source.drew_test)
 
 
-def constant_of(search: Search, choice: Choice) -> float | None:
+def constant_of(search: Search, choice: Selection) -> float | None:
     """The score of one answer for all rows, on the rows that chose; None where it says nothing."""
     prepared, criterion = search.prepared, choice.criterion
     if criterion.reach is not None:

@@ -59,7 +59,7 @@ def check_phase(phase: str) -> None:
 
 
 @dataclass(frozen=True)
-class Site:
+class SeedPlace:
     """Where fresh seeds are trained and kept.
 
     Attributes:
@@ -91,7 +91,7 @@ class FreshSeedRuns:
         job_of: the job of a full training of a candidate, but for its seeds, rows and files.
     """
 
-    def __init__(self, site: Site, job_of: Callable[[Candidate], Job]) -> None:
+    def __init__(self, site: SeedPlace, job_of: Callable[[Candidate], Job]) -> None:
         self._site, self._job_of = site, job_of
         # The one reading of what the database has; from here on it follows what is written.
         self._scores: dict[FreshRun, FreshScore] = {}
@@ -122,7 +122,7 @@ class FreshSeedRuns:
         )
         folder = search.folder / FOLDER
         parts = (search.crew, search.records, search.on, search.book_time)
-        site = Site(prepared.study.seed, history.criterion, folder, *parts)
+        site = SeedPlace(prepared.study.seed, history.criterion, folder, *parts)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
     def score(

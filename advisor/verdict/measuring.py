@@ -51,7 +51,7 @@ NO_BETTER = "no better than one answer for all rows"
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowFacts:
     """What is known of the rows that measure.
 
     Attributes:
@@ -67,7 +67,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Measured:
+class PairedResult:
     """What pairs of trainings say of an arm.
 
     Attributes:
@@ -100,14 +100,14 @@ def measure(
     runs: FreshSeedRuns,
     pair: Sequence[Candidate],
     pairs: int,
-    rows: Rows,
+    rows: RowFacts,
     criterion: Criterion,
     min_gain: float,
     level: float,
     constant: float | None = None,
     next_level: float | None = None,
     printed: float = PRINTED_LEVEL,
-) -> Measured:
+) -> PairedResult:
     """Train two arms on measuring seeds, and say what their gain shows.
 
     Arguments:
@@ -146,7 +146,7 @@ def measure(
         evidence = Evidence.BETTER
     elif is_less_sound:
         evidence = Evidence.WORSE
-    measured = Measured(results, gain, on_test, evidence, gain_level, broke=broke)
+    measured = PairedResult(results, gain, on_test, evidence, gain_level, broke=broke)
     if evidence is Evidence.OPEN and gain is not None:
         next_gain_level = gain_level if next_level is None else 1 - (1 - next_level) * share
         more = tell(gain, min_gain, next_gain_level)
@@ -158,7 +158,7 @@ def measure(
 # --- the gain -------------------------------------------------------------------------------------
 
 
-def gain_record(measured: Measured) -> MeasuredGain | None:
+def gain_record(measured: PairedResult) -> MeasuredGain | None:
     """What the pairs say of the gain, in plain numbers; None where there are too few of them."""
     gain = measured.gain
     if gain is None:
@@ -195,7 +195,7 @@ def gain_over(
     pair: Sequence[Candidate],
     places: Sequence[int],
     results: Sequence[Sequence[FreshScore]],
-    rows: Rows,
+    rows: RowFacts,
     criterion: Criterion,
 ) -> tuple[CrossedGain, RowGain | None]:
     """The gain on all rows that measure, and that on the test rows alone."""
@@ -219,7 +219,7 @@ def gain_over(
 
 
 def part_on(
-    metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: Rows
+    metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: RowFacts
 ) -> MeasuredRows | None:
     """What pairs say of one set of rows; None where the metric cannot be taken apart on them."""
     blocks = blocks_of(rows.total, rows.groups)

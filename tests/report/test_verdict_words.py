@@ -108,8 +108,8 @@ def everywhere(url, capsys):
         (
             Evidence.OPEN,
             "undecided",
-            "undecided between your model and activation=selu (open: activation=selu may be worth "
-            "a change, or not)",
+            "undecided between your model and activation=selu (open: it may be worth a "
+            "change, or not)",
         ),
         (None, "keep", "keep your model as it is"),
     ],

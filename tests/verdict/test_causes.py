@@ -128,9 +128,10 @@ def test_a_collapse_is_named_with_what_the_signal_is_after_the_change(answered):
 
 def test_rare_rows_are_named_where_counting_them_more_helps(answered):
     weights = {"weighting": ["balanced", "nearly"]}
-    data = rows(share=0.1)
-    found = answered(lambda: Net(nn.Tanh), weights, [BALANCED], data, metric="macro_f1", trials=5)
-    assert found.verdict == "change"
+    data = rows(600, share=0.15)
+    more = {"metric": "macro_f1", "trials": 5, "epochs": 2, "seeds": 8}
+    found = answered(lambda: Net(nn.Tanh), weights, [BALANCED], data, **more)
+    assert found.verdict == "change", found.gain
     assert found.reasons[0].startswith("weighting, because: Class 1 has ")
 
 
