@@ -56,7 +56,7 @@ ARROWS = {
     "streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors randomness readable record search store study technique training "
+    "verdict": "content diagnosis errors randomness readable record search store technique training "
     "work",
     "comparing": "content diagnosis errors loading model randomness record search store training user_code "
     "verdict work",

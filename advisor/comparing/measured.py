@@ -17,9 +17,9 @@ from advisor.training.floor import Simple
 from advisor.training.floors import floors
 from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.verdict.evidence import CHANGE_LEVEL, PRINTED_LEVEL, level_of_each
-from advisor.verdict.fresh_seeds import FOLDER, FreshSeedRuns, Site
+from advisor.verdict.fresh_seeds import FOLDER, FreshSeedRuns, SeedPlace
 from advisor.verdict.looks import level_of, with_look
-from advisor.verdict.measuring import PairedResult, Rows, constant_to_beat, measure
+from advisor.verdict.measuring import PairedResult, RowFacts, constant_to_beat, measure
 from advisor.verdict.racing import pairs_for
 from advisor.work.executors import Crew
 from advisor.work.job import Job
@@ -75,7 +75,7 @@ class Runs:
 
         parts = (self.crew, self.records, self.on, self.book_time)
         return FreshSeedRuns(
-            Site(first.study.seed, first.criterion, self.folder / FOLDER, *parts), job_of
+            SeedPlace(first.study.seed, first.criterion, self.folder / FOLDER, *parts), job_of
         )
 
 
@@ -177,11 +177,11 @@ def pairs_by(chosen: Sequence[Sequence[FreshScore]], sign: float) -> int:
     return max(pairs_for(scores, 0, other) for other in range(1, len(scores)))
 
 
-def rows_of(side: OpenSide) -> Rows:
+def rows_of(side: OpenSide) -> RowFacts:
     """What is known of the rows that measure."""
     source = side.prepared.source
     groups = None if source.groups is None else torch.from_numpy(source.groups)
-    return Rows(source.total, groups, source.drew_test)
+    return RowFacts(source.total, groups, source.drew_test)
 
 
 def constant_of(side: OpenSide) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json
 
-from advisor.store.tables import FACTS
+from advisor.store.tables import FACTS, comparisons
 
 
 def param_rows(
@@ -54,3 +54,10 @@ def now() -> datetime:
     """The time of a row, in UTC."""
     # Optuna's columns of times have no zone, either.
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def has_comparison(engine: sa.Engine, name: str) -> bool:
+    """Whether the database has a comparison of this name."""
+    named = sa.select(comparisons.c.study).where(comparisons.c.study == name)
+    with engine.connect() as connection:
+        return connection.execute(named).first() is not None

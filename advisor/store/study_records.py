@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from advisor.errors import InputError
 from advisor.store.location import shown
 from advisor.store.read_back import json_object, read_back, version_in
-from advisor.store.rows import now, param_rows, stored_score, write_facts
+from advisor.store.rows import has_comparison, now, param_rows, stored_score, write_facts
 from advisor.store.tables import (
     DIRECTIONS,
     FACTS,
@@ -27,7 +27,6 @@ from advisor.store.tables import (
     STUDIES,
     TRIALS,
     VALUES,
-    comparisons,
     confirmations,
     costs,
     curves,
@@ -114,8 +113,7 @@ class StudyRecords:
                 f"The database {shown(self._url)} has an Optuna study {self.name!r} that is not "
                 "advisor's; use --name."
             )
-        compared = sa.select(comparisons.c.study).where(comparisons.c.study == self.name)
-        if self._first(compared) is not None:
+        if has_comparison(self._engine, self.name):
             raise InputError(f"The database has a comparison {self.name!r}; use another --name.")
         row = {
             "study": self.name,
