@@ -284,7 +284,7 @@ def search_and_confirm(search: Search) -> Recommendation:
     # What is returned is read back, so that it is what `show` will say.
     recommendation = recommend(search, evidence, searched, records.spent() - searched)
     text = recommendation.to_json()
-    records.save_recommendation(recommendation.verdict, text)
+    records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
     return Recommendation.from_json(text, ref, search.plan.content)
 
 

@@ -11,7 +11,7 @@ from advisor.store.query import read
 from advisor.store.recommendations import not_there, study_names
 from advisor.streams import say, say_json
 
-SHOWN = ("study", "verdict", "trials", "best", "metric", "seconds", "created")
+SHOWN = ("study", "verdict", "evidence", "trials", "best", "metric", "seconds", "created")
 """Columns of the table; --json has them all."""
 
 
@@ -35,7 +35,8 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
     from advisor.report.text import show_table
 
     studies = [dict(zip(columns, row, strict=True)) for row in rows]
-    cells = [[study[column] for column in SHOWN] for study in studies]
+    # A database that no newer version has written to has no evidence.
+    cells = [[study.get(column) for column in SHOWN] for study in studies]
     show_table(SHOWN, cells, "no studies yet; run advisor tune")
 
 

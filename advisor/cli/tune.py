@@ -30,7 +30,7 @@ OPTIONS = (
     click.option(
         "--seeds",
         type=click.IntRange(min=3),
-        help="fresh seeds that the answer rests on, to begin with (5)",
+        help="pairs of fresh seeds that measure the gain (5, 10 or 20, as it needs)",
     ),
     # What counts as better.
     click.option(

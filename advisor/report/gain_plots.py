@@ -113,7 +113,8 @@ def plot_gain(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
     differences = [sign * (other - own) for own, other in pairs]
     promised = [] if gain.searched is None else [gain.searched]
     columns = Scale(0, END)
-    scale = around([0, gain.low, gain.high, *differences, *promised])
+    least = gain.low if gain.least is None else gain.least
+    scale = around([0, gain.low, gain.high, least, *differences, *promised])
     plot = narrow_plot("Gain", columns, scale, "gain", right=THRESHOLD_ROOM)
     draw_thresholds(plot, recommendation.min_gain)
 
@@ -124,6 +125,7 @@ def plot_gain(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
     interval = gain_and_interval(gain)
     low = (MEAN, gain.low)
     high = (MEAN, gain.high)
+    plot.line([(MEAN, least), low], "one thin", f"at least {least:+.4g}")
     plot.line([low, high], "one thick", interval)
     plot.dot(MEAN, gain.mean, "one", interval)
     plot.name_below(SEED, "each seed")

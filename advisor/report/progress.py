@@ -29,10 +29,9 @@ TITLES = {
     "explore": "combinations",
     "tune": "learning rates of the leaders",
     "confirm": "fresh seeds",
-    "test": "held-out test",
 }
 """What each stage is called on the screen."""
-OWN_BAR = ("pilot", "confirm", "test")
+OWN_BAR = ("pilot", "confirm")
 """Stages that have a bar of their own; those of the search share one."""
 EVERY = 5.0
 """Seconds between plain lines."""

@@ -24,14 +24,22 @@ from advisor.report.study_data import (
 )
 from advisor.report.study_words import (
     arm_name,
-    gain_and_interval,
     group_skips,
     metric_of_test_rows,
-    paired_seeds,
     test_text,
 )
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.report.text import cell
+from advisor.report.verdict_words import (
+    ESTIMAND,
+    broken_trainings,
+    costs_of_changes,
+    gain_and_least,
+    headline,
+    interval_and_sample,
+    on_test_and_rest,
+    what_would_tell,
+)
 from advisor.search.arm import arm_label
 from advisor.store.read_back import read_back
 from advisor.technique import KEEP
@@ -70,7 +78,9 @@ def study_page(recommendation: Recommendation, url: str) -> str:
         front=recommendation.front(),
         arm_label=arm_label,
         arm_name=arm_name,
+        headline=headline(recommendation, recommendation.verdict.capitalize()),
         facts=facts(recommendation),
+        undone=costs_of_changes(recommendation),
         pairs=plot_pairs(recommendation, pairs),
         gain=plot_gain(recommendation, pairs),
         techniques=plot_techniques(recommendation),
@@ -147,22 +157,23 @@ def meaning_of_scores(recommendation: Recommendation) -> str:
 def meaning_of_test_rows(recommendation: Recommendation) -> str:
     """What test rows are, and the gain on them."""
     text, gain = "which nothing else looked at", recommendation.gain
-    if not gain.arm or gain.test is None:
-        return text
-    interval = gain_and_interval(gain.test)
-    return f"{text}; gain {interval} over {gain.test.sample}"
+    on_rows = on_test_and_rest(gain) if gain.arm else ""
+    return f"{text}; gain {on_rows}" if on_rows else text
 
 
 def measured_gain(recommendation: Recommendation) -> list[Fact]:
     """The gain, what the search had promised, and what would be enough."""
     gain = recommendation.gain
+    broken = [(name, "", line) for name, line in broken_trainings(recommendation)]
     if not gain.arm:
-        return []
+        return broken
     # Where nothing is changed, it must be said whose gain this is.
-    interval = f"95 % interval, p {gain.p:.2g}, {paired_seeds(gain)}"
+    interval = interval_and_sample(gain)
     if recommendation.verdict != Verdict.CHANGE:
         interval = f"of {arm_label(gain.arm)}, the best other arm; {interval}"
-    rows = [("gain", gain_and_interval(gain), interval)]
+    rows = [("gain", gain_and_least(recommendation), f"{interval}; {ESTIMAND}")]
+    rows += [(name, "", line) for name, line in what_would_tell(recommendation)]
+    rows += broken
     if gain.searched is not None:
         warning = "on the one seed that chose it; on average too good, by selection"
         promised = rounded(gain.searched, gain.error, sign=True)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from advisor.errors import visible
+from advisor.errors import listing, visible
 from advisor.readable import counted, mean_text, rate_text, rounded
 from advisor.report.floors_text import CLASSES, beside_the_scores
 from advisor.report.study_words import (
+    IDENTICAL,
     error_of_score,
-    gain_and_interval,
     group_skips,
     metric_of_test_rows,
-    paired_seeds,
+    own_score_alone,
     test_text,
+    why_not_judged,
 )
 from advisor.report.text import MOST, cell, console, print_section, print_wrapped
+from advisor.report.verdict_words import (
+    Line,
+    broken_trainings,
+    costs_of_changes,
+    gain_and_least,
+    headline,
+    interval_and_sample,
+    on_test_and_rest,
+    what_would_tell,
+    worth_a_change,
+)
 from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.training.ended import EARLY_STEPS, Ended
 from advisor.training.imbalance import shares_text
@@ -96,8 +109,9 @@ def show_recommendation(recommendation: Recommendation) -> None:
     """Show verdict, gain, cost, why, what was not chosen or does not fit, and how to apply it."""
     out = console()
     color = COLOR[recommendation.verdict]
-    title = headline(recommendation)
-    out.print(Text(f"\n{title}\n", style=f"bold {color}"))
+    title = f"{recommendation.study}: {headline(recommendation, recommendation.verdict.upper())}"
+    lines = textwrap.wrap(title, out.width, break_long_words=False, break_on_hyphens=False)
+    out.print(Text("\n".join(["", *lines, ""]), style=f"bold {color}"))
     # The numbers stand in a column of their own.
     for name, line in [*key_numbers(recommendation), *beside_the_scores(recommendation)]:
         print_wrapped(out, name.ljust(NAME_COLUMNS), line)
@@ -110,52 +124,43 @@ def show_recommendation(recommendation: Recommendation) -> None:
     show_spent(out, recommendation)
 
 
-def headline(recommendation: Recommendation) -> str:
-    """The verdict in words."""
-    study = recommendation.study
-    if recommendation.verdict == Verdict.CHANGE:
-        changes = [f"{slot} → {name}" for slot, name in recommendation.changed.items()]
-        return f"{study}: CHANGE {', '.join(changes)}"
-    if recommendation.verdict == Verdict.KEEP:
-        return f"{study}: KEEP your model as it is"
-    # An arm that broke too often to be measured has no gain to be named with.
-    if not recommendation.gain.arm:
-        return f"{study}: UNDECIDED; keep your model for now"
-    other = arm_label(recommendation.gain.arm)
-    return f"{study}: UNDECIDED between your model and {other}"
-
-
 # --- numbers ------------------------------------------------------------------------------------
 
 
-def key_numbers(recommendation: Recommendation) -> list[tuple[str, str]]:
+def key_numbers(recommendation: Recommendation) -> list[Line]:
     """Name and value of what was measured, the most important first."""
     if recommendation.verdict == Verdict.CHANGE:
         return numbers_of_a_change(recommendation)
     # Nothing changes, so there is one model, and another that was as near as any.
-    baseline = recommendation.baseline
+    baseline, gain = recommendation.baseline, recommendation.gain
     score = mean_text(baseline.scores)
     test = with_metric(recommendation, test_text(baseline.test, recommendation))
     rate, decay, *_ = settings(recommendation)
+    label = f"{arm_label(gain.arm)}: gain " if gain.arm else ""
+    on_rows = on_test_and_rest(gain)
     return [
         (recommendation.metric, f"{score} (test {test})"),
-        ("best other", best_other_arm(recommendation)),
+        ("best other", f"{label}{measured_gain(recommendation)}" if label else "none"),
+        *([("on test", f"gain {on_rows}")] if on_rows else []),
+        *what_would_tell(recommendation),
+        *broken_trainings(recommendation),
         *promised_gain(recommendation),
         ("with", f"{rate}, {decay}, {counted(recommendation.epochs, 'epoch')}"),
     ]
 
 
-def numbers_of_a_change(recommendation: Recommendation) -> list[tuple[str, str]]:
+def numbers_of_a_change(recommendation: Recommendation) -> list[Line]:
     """What was measured where another arm is recommended: each number of both arms."""
     baseline = recommendation.baseline
     recommended = recommendation.recommended
     scores = f"{mean_text(baseline.scores)} → {mean_text(recommended.scores)}"
     seconds = f"{baseline.seconds:.2g} s → {recommended.seconds:.2g} s"
     return [
-        (recommendation.metric, scores),
         ("gain", measured_gain(recommendation)),
-        *promised_gain(recommendation),
+        (recommendation.metric, scores),
         ("test", scores_on_test_rows(recommendation)),
+        *broken_trainings(recommendation),
+        *promised_gain(recommendation),
         ("cost", f"{seconds} a training of {counted(recommendation.epochs, 'epoch')}"),
         ("with", ", ".join(settings(recommendation))),
     ]
@@ -167,21 +172,8 @@ def scores_on_test_rows(recommendation: Recommendation) -> str:
     after = test_text(recommendation.recommended.test, recommendation)
     scores = with_metric(recommendation, f"{before} → {after}")
     # Without a gain on these rows, the two scores are all that can be said.
-    gain = recommendation.gain.test
-    if gain is None:
-        return scores
-    interval = gain_and_interval(gain)
-    return f"{scores}, {interval} over {gain.sample} that nothing else looked at"
-
-
-def best_other_arm(recommendation: Recommendation) -> str:
-    """The best arm but the model as it is, with its gain."""
-    arm = recommendation.gain.arm
-    if not arm:
-        return "none"
-    label = arm_label(arm)
-    gain = measured_gain(recommendation)
-    return f"{label}: gain {gain}"
+    on_rows = on_test_and_rest(recommendation.gain)
+    return f"{scores}, {on_rows}" if on_rows else scores
 
 
 def with_metric(recommendation: Recommendation, numbers: str) -> str:
@@ -192,12 +184,9 @@ def with_metric(recommendation: Recommendation, numbers: str) -> str:
 
 def measured_gain(recommendation: Recommendation) -> str:
     """The gain with its interval, what it rests on, and what would be enough."""
-    gain = recommendation.gain
-    interval = gain_and_interval(gain)
-    p = f"{gain.p:.2g}"
-    enough = cell(recommendation.min_gain)
-    evidence = f"{interval} (95 %), p {p}, {paired_seeds(gain)}"
-    return f"{evidence}; worth a change from {enough}"
+    gain = gain_and_least(recommendation)
+    rests = interval_and_sample(recommendation.gain)
+    return f"{gain}; {rests}; {worth_a_change(recommendation)}"
 
 
 def promised_gain(recommendation: Recommendation) -> list[tuple[str, str]]:
@@ -232,8 +221,10 @@ def settings(recommendation: Recommendation) -> list[str]:
 def show_evidence(out: Console, recommendation: Recommendation) -> None:
     """Show why, what else was tried, and what to mind; a section without lines is left out."""
     answer = recommendation
-    single = "Each technique alone, at its best rate (search; one seed)"
+    single = "Each technique alone: its best score in the search, on one seed"
+    undone = "What leaving a change out costs"
     print_section(out, "Why", answer.reasons)
+    print_section(out, f"{undone} ({answer.metric})", lines_of(costs_of_changes(answer)))
     print_section(out, "Diagnosed before training", diagnosed(answer))
     print_section(out, "Not chosen", not_chosen(answer))
     print_section(out, single, single_techniques(answer), most=2 * MOST)
@@ -241,6 +232,11 @@ def show_evidence(out: Console, recommendation: Recommendation) -> None:
     print_section(out, "Score against cost", pareto_front(answer))
     print_section(out, "Not applicable", not_applicable(answer))
     print_section(out, "Mind", answer.warnings, most=len(answer.warnings))
+
+
+def lines_of(pairs: Sequence[Line]) -> list[str]:
+    """Names with their numbers, a line each."""
+    return [f"{name}: {number}" for name, number in pairs]
 
 
 def not_chosen(recommendation: Recommendation) -> list[str]:
@@ -271,17 +267,17 @@ def single_techniques(recommendation: Recommendation) -> list[str]:
     """A line for each of the best techniques, and what can be said of all of them."""
     # The user's model is among them; it has no slot, and what beats it here is seen beside it.
     techniques = [each for each in recommendation.isolation if each.slot is not None]
-    lines = best_techniques(recommendation.isolation) if techniques else []
+    lines = best_techniques(recommendation) if techniques else []
     for each in techniques:
         if each.identical:
-            lines.append(f"{each.slot} {each.technique}: identical to your model")
-
-    # How fair the comparison was, and which slot mattered.
+            lines.append(f"{each.slot} {each.technique}: {IDENTICAL}")
+        elif each.alone is None and each.trials:
+            lines.append(f"{each.slot} {each.technique}: {why_not_judged(recommendation, each)}")
+    untried = [f"{each.slot} {each.technique}" for each in techniques if not each.trials]
+    if untried:
+        lines.append(f"not judged, without a trial: {listing(untried)}")
     if techniques:
         lines.append(how_many_were_tried(techniques))
-    shares = [f"{slot} {share:.0%}" for slot, share in recommendation.importance.items()]
-    if shares:
-        lines.append(f"what decided (PED-ANOVA): {', '.join(shares)}")
     return lines
 
 
@@ -292,29 +288,27 @@ def how_many_were_tried(techniques: Sequence[SingleTechnique]) -> str:
     return f"{text}, each in at least {counted(min(tried), 'trial')}" if tried else text
 
 
-def best_techniques(techniques: Sequence[SingleTechnique]) -> list[str]:
+def best_techniques(recommendation: Recommendation) -> list[str]:
     """A line for each of the best techniques that were trained to the end alone, and one for the
     user's model, in the order of their scores.
     """
-    width = max((each.gain.high - each.gain.low for each in techniques if each.gain), default=0.0)
+    own = own_score_alone(recommendation)
     measured: list[tuple[float, str]] = []
-    own: list[tuple[float, str]] = []
-    for each in techniques:
-        if each.alone is None:
+    for each in recommendation.isolation:
+        if each.alone is None or each.identical:
             continue
-        score, trials = rounded(each.alone, width / 2), counted(each.trials, "trial")
+        score, trials = cell(each.alone), counted(each.trials, "trial")
         if each.slot is None:
-            own.append((0.0, f"{OWN}: {score}, {trials}"))
-        elif each.gain is not None:
-            line = (
-                f"{each.slot} {each.technique}: {score}, {gain_and_interval(each.gain)}, {trials}"
-            )
-            measured.append((each.gain.mean, line))
+            measured.append((0.0, f"{OWN}: {score}, {trials}"))
+        elif own is not None:
+            better = recommendation.sign * (each.alone - own)
+            name = f"{each.slot} {each.technique}"
+            measured.append((better, f"{name}: {score}, {better:+.2g} to your model, {trials}"))
 
-    # Lines of equal gains stay in their order. The section keeps two lines for what follows them.
-    best = sorted(measured, key=lambda pair: -pair[0])[: MOST - 2]
-    best = sorted([*best, *own], key=lambda pair: -pair[0]) if best else []
-    return [line for _, line in best]
+    # Lines of equal scores stay in their order; that of the user's model is never left out.
+    best = sorted(measured, key=lambda pair: -pair[0])
+    lines = [line for _, line in best if not line.startswith(OWN)][: MOST - 2]
+    return [line for _, line in best if line in lines or line.startswith(OWN)] if lines else []
 
 
 def stopped_early(trials: Sequence[CutTrial]) -> list[str]:

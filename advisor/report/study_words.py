@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from advisor.errors import listing
 from advisor.readable import counted, interval_text, rounded, standard_error
-from advisor.search.arm import Skip
+from advisor.search.arm import Skip, arm_label
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import Interval, MeasuredGain, RowGain
+from advisor.verdict.records import CutTrial, Interval, RowGain, SingleTechnique
 
+IDENTICAL = "identical to your model"
+"""What is said of a technique that computes what the user's model does already."""
 CUT_MARK = "…"
 """What stands at the end of a text that was cut."""
 
@@ -35,13 +38,28 @@ def test_text(score: float | None, recommendation: Recommendation) -> str:
     return "–" if score is None else rounded(score, error_of_test(recommendation))
 
 
-def paired_seeds(gain: MeasuredGain) -> str:
-    """How many pairs of trainings a gain was measured on, and how many of them broke."""
-    pairs = counted(gain.seeds, "fresh paired seed")
-    if not gain.left_out:
-        return pairs
-    own, other = gain.broken
-    return f"{pairs} ({gain.left_out} left out: your model broke on {own}, the other on {other})"
+def own_score_alone(recommendation: Recommendation) -> float | None:
+    """The best score of the user's model in the search; None where it has none."""
+    for each in recommendation.isolation:
+        if each.slot is None:
+            return each.alone
+    return None
+
+
+def why_not_judged(recommendation: Recommendation, technique: SingleTechnique) -> str:
+    """That a technique was never trained to its end alone, and where its trials were cut."""
+    arm = arm_label({str(technique.slot): technique.technique})
+    cut = [trial for trial in recommendation.pruned if trial.arm == arm]
+    trials = counted(technique.trials, "trial")
+    if not cut:
+        return f"not judged ({trials}{', none of it alone' if technique.trials else ''})"
+    places = dict.fromkeys(_place(trial) for trial in sorted(cut, key=lambda each: each.epochs))
+    return f"not judged ({trials}, alone cut {listing(list(places))})"
+
+
+def _place(trial: CutTrial) -> str:
+    """Where a trial ended."""
+    return f"after {counted(trial.epochs, 'epoch')}" if trial.epochs else "before training"
 
 
 def metric_of_test_rows(recommendation: Recommendation) -> str:

@@ -354,9 +354,10 @@ class StudyRecords:
                 seeds.append(Confirmation(**columns))
         return seeds
 
-    def save_recommendation(self, verdict: str, text: str) -> None:
-        """Write a recommendation as JSON; the last one counts."""
-        row = {"study": self.name, "created": now(), "verdict": verdict, "json": text}
+    def save_recommendation(self, verdict: str, text: str, evidence: str | None = None) -> None:
+        """Write a recommendation as JSON, with what it says and shows; the last one counts."""
+        said = {"verdict": verdict, "evidence": evidence, "json": text}
+        row = {"study": self.name, "created": now(), **said}
         with self._engine.begin() as connection:
             connection.execute(recommendations.insert().values(**row))
 

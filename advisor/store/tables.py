@@ -60,6 +60,7 @@ recommendations = sa.Table(
     sa.Column("study", NAME, primary_key=True),
     sa.Column("created", sa.DateTime, primary_key=True),
     sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("evidence", sa.String(16)),
     sa.Column("json", sa.Text, nullable=False),
 )
 deaths = sa.Table(

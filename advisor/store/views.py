@@ -11,6 +11,8 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
         {
             "study": "name",
             "verdict": "change, keep or undecided; NULL until there is a recommendation",
+            "evidence": "what the last answer shows: better, worse, equivalent, not_better or open;"
+            " NULL without one, and before 0.3",
             "trials": "search trials that have ended",
             "complete": "of these, trained to the last epoch",
             "pruned": "of these, stopped early",
@@ -104,6 +106,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "study": "name of the study",
             "created": "when (UTC)",
             "verdict": "change, keep or undecided",
+            "evidence": "better, worse, equivalent, not_better or open; NULL before 0.3",
             "json": "the whole recommendation, as advisor show --json prints it",
         },
     ),
@@ -195,6 +198,8 @@ _STUDIES = """
 SELECT r.study AS study,
   (SELECT a.verdict FROM advisor_recommendations a
    WHERE a.study = r.study ORDER BY a.created DESC LIMIT 1) AS verdict,
+  (SELECT a.evidence FROM advisor_recommendations a
+   WHERE a.study = r.study ORDER BY a.created DESC LIMIT 1) AS evidence,
   (SELECT COUNT(*) FROM advisor_trials t
    WHERE t.study = r.study AND t.state <> 'RUNNING') AS trials,
   (SELECT COUNT(*) FROM advisor_trials t

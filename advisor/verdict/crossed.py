@@ -16,11 +16,10 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from advisor.verdict.records import CONFLICT_ALPHA
+
 Floats = NDArray[np.float64]
 """Numbers; leading dimensions are studies."""
-
-CONFLICT_ALPHA = 0.0093
-"""How often test rows and other rows are said to differ by chance: 2.6 standard errors."""
 
 
 @dataclass(frozen=True, eq=False)

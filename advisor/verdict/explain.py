@@ -8,13 +8,12 @@ from statistics import fmean
 
 import scipy.stats
 
-from advisor.diagnosis.finding import Finding
 from advisor.errors import listing
 from advisor.readable import counted, interval_text, mean_text, rate_text
 from advisor.search.arm import Arm, arm_label, techniques_in
 from advisor.search.plan import RATE
 from advisor.search.trial import Trial
-from advisor.technique import KEEP, Technique
+from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
 from advisor.verdict.candidates import (
     Candidate,
@@ -30,11 +29,6 @@ from advisor.verdict.candidates import (
 from advisor.verdict.confirm import Measurement
 from advisor.verdict.evidence import holm
 from advisor.verdict.records import Alternative, Evidence, SelectedGain, Verdict
-
-FINDINGS_AS_REASONS = 2
-"""Findings that are given as reasons; the others are among the findings."""
-SIGNAL = "collapsed"
-"""The kind of finding beside which the signal of the changed model is given."""
 
 
 def explain_choice(
@@ -63,7 +57,8 @@ def explain_choice(
         ]
         return broken or [why_nothing_was_compared(trials, duplicates)]
     if evidence.verdict == Verdict.CHANGE:
-        return [*what_changes_bring(evidence, metric), *actions_of(best.arm, trials)]
+        brings = what_changes_bring(evidence, metric)
+        return [*brings, *why_simpler(evidence), *actions_of(best.arm, trials)]
 
     # Why the best other arm is not recommended.
     if evidence.gain.identical:
@@ -147,6 +142,21 @@ def what_changes_bring(evidence: Measurement, metric: str) -> Iterator[str]:
             )
 
 
+def why_simpler(evidence: Measurement) -> Iterator[str]:
+    """That the arm is taken for costing less, where it ties with others on the seeds that chose."""
+    best, selected = evidence.best, evidence.selected
+    tied = [
+        other.label
+        for other in evidence.others
+        if what_costs_more(other, best) and is_a_tie(evidence, other)
+    ]
+    if tied:
+        yield (
+            f"A tie on the {counted(len(selected[best.label]), 'seed')} that chose: "
+            f"{listing(tied)}. The simpler one is taken."
+        )
+
+
 def actions_of(arm: Arm, trials: Sequence[Trial]) -> list[str]:
     """What the techniques of an arm say they changed, from the first of its trials that has it."""
     for trial in trials:
@@ -210,48 +220,6 @@ def why_kept(evidence: Measurement, metric: str) -> list[str]:
     }
     result = f"The best other arm, {measured_gain(evidence, metric)}"
     return [f"{result}: {shown[evidence.evidence]}"]
-
-
-# --- what was wrong with the model --------------------------------------------------------------
-
-
-def explain_findings(
-    findings: Sequence[Finding],
-    arm: Arm,
-    techniques: Sequence[Technique],
-    trials: Sequence[Trial],
-) -> list[str]:
-    """What was wrong with the user's model that the recommended arm mends.
-
-    A signal that collapses is followed by what it is with the change.
-
-    Arguments:
-        findings: about the user's model.
-        arm: the recommended one.
-        techniques: those of the arm whose plugins are loaded.
-        trials: those of the search.
-    """
-    # A technique mends what names its slot, and the kinds of findings that it declares.
-    slots = [slot for slot, _ in techniques_in(arm)]
-    kinds = {kind for technique in techniques for kind in technique.mends}
-    sentences = []
-    for finding in findings:
-        if finding.slot in slots or finding.kind in kinds:
-            after = signal_after(arm, trials) if finding.kind == SIGNAL else ""
-            sentences.append(f"{' and '.join(slots)}: {finding.sentence}{after}")
-    return sentences[:FINDINGS_AS_REASONS]
-
-
-def signal_after(arm: Arm, trials: Sequence[Trial]) -> str:
-    """The signal of the changed model, from the first trial of the arm that measured it."""
-    for trial in trials:
-        signal = trial.signal
-        if trial.arm != arm or signal is None:
-            continue
-        if signal.features is None or signal.cosine is None:
-            return ""
-        return f" With the change it is {signal.features:.2g} (cosine {signal.cosine:.2f})."
-    return ""
 
 
 # --- the arms that were not chosen --------------------------------------------------------------
@@ -328,9 +296,10 @@ def why_not_chosen(evidence: Measurement, other: Candidate, criterion: Criterion
         f"{criterion.name} {mean_text(mine)} against {mean_text(tops)} of {best.label} "
         f"on {len(results[other.label])} fresh seeds (lr {rate_text(other.params[RATE])})"
     )
-    pairs = len(complete_pairs(results[best.label], results[other.label]))
-    if pairs > 1 and are_tied(results, best, other, evidence.min_gain):
-        return f"a tie: {comparison}{what_costs_more(other, best)}"
+    if is_a_tie(evidence, other):
+        costs = what_costs_more(other, best)
+        taken = f"the simpler one is taken ({costs} here)" if costs else "the better mean is taken"
+        return f"a tie; {taken}: {comparison}"
     is_worse = criterion.sign * (fmean(mine) - fmean(tops)) < 0
     return f"{'worse' if is_worse else 'better there'}: {comparison}"
 
@@ -344,4 +313,13 @@ def what_costs_more(other: Candidate, best: Candidate) -> str:
         costs.append(counted(more, "more change"))
     if other.cost_step > best.cost_step:
         costs.append("more time before training")
-    return f"; {' and '.join(costs)}" if costs else ""
+    return " and ".join(costs)
+
+
+def is_a_tie(evidence: Measurement, other: Candidate) -> bool:
+    """Whether an arm ties with the best one on the seeds that chose, on which neither broke."""
+    best, results = evidence.best, evidence.selected
+    mine, tops = results.get(other.label, ()), results.get(best.label, ())
+    if other is best or breakage(mine).times or len(complete_pairs(tops, mine)) < 2:
+        return False
+    return are_tied(results, best, other, evidence.min_gain)

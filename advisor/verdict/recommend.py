@@ -35,11 +35,11 @@ from advisor.verdict.candidates import (
     mean_seconds,
     scores_in,
 )
+from advisor.verdict.causes import explain_findings, explain_rate
 from advisor.verdict.confirm import Measurement
 from advisor.verdict.explain import (
     explain_alternatives,
     explain_choice,
-    explain_findings,
     left_out,
 )
 from advisor.verdict.recommendation import Recommendation
@@ -85,10 +85,10 @@ def recommend(
     diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
 
     # What was wrong and is mended comes before what the change brings.
-    mending = [loaded[pair] for pair in techniques_in(chosen.arm) if pair in loaded]
     reasons = [
-        *explain_findings(diagnosis.findings, chosen.arm, mending, trials),
+        *explain_findings(diagnosis.findings, evidence, loaded, history),
         *explain_choice(evidence, criterion.name, trials, history.identical),
+        *explain_rate(history, evidence.min_gain),
     ]
     # Simple models on the test rows, of which everything else is decided by now.
     test = prepared.splits(seed).test

@@ -39,6 +39,9 @@ class Evidence(StrEnum):
 
 # --- gains ----------------------------------------------------------------------------------------
 
+CONFLICT_ALPHA = 0.0093
+"""How often test rows and other rows are said to differ by chance: 2.6 standard errors."""
+
 
 @dataclass(frozen=True, eq=False)
 class Interval(Record):
@@ -133,6 +136,11 @@ class MeasuredGain(Interval):
     broken: list[int] = field(default_factory=lambda: [0, 0])
     left_out: int = 0
 
+    @property
+    def conflicts(self) -> bool:
+        """Whether the test rows and the other rows that measured differ by more than chance."""
+        return self.conflict < CONFLICT_ALPHA
+
 
 # --- arms on fresh seeds --------------------------------------------------------------------------
 
@@ -213,7 +221,8 @@ class SingleTechnique(Record):
         arm: that arm in words.
         identical: it computes what the user's model computes already.
         params: of its best trial alone.
-        gain: of `alone` over the model's best, with the interval that one seed allows.
+        gain: of `alone` over the model's best, in answers of versions before 0.3; its interval is
+            of one trial and not of the best of several, and is not shown.
     """
 
     slot: str | None

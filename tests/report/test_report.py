@@ -25,7 +25,7 @@ from advisor.report.study_page import study_page
 from advisor.report.study_text import with_metric
 from advisor.report.technique_plots import plot_techniques, untrained_techniques
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import CutTrial, Interval, SingleTechnique
+from advisor.verdict.records import CutTrial, SingleTechnique
 
 NAME = "<script>alert('me')</script>"
 EVIL = "<script>alert(1)</script>"
@@ -159,9 +159,8 @@ def test_the_pairs_of_an_answer_of_the_version_before_are_those_whose_mean_is_th
 )
 def test_the_headline_is_the_verdict_and_the_numbers_follow(made, verdict, said):
     found, url = made
-    page = study_page(
-        replace(found, verdict=verdict, choices={"activation": "keep", "initializer": "he"}), url
-    )
+    arm = {"activation": "keep", "initializer": "he"}
+    page = study_page(replace(found, verdict=verdict, evidence=None, choices=arm), url)
     gain = found.gain
     for words in (
         said,
@@ -219,13 +218,15 @@ def test_many_trials_that_were_cut_are_folded_away(made):
     assert page.count("loss 9 after 20 steps") == 25
 
 
-def test_techniques_alone_are_sorted_by_slot_and_gain_with_zero_in_sight(made):
+def test_techniques_alone_are_sorted_by_slot_and_score_with_zero_in_sight(made):
     found, _ = made
     rows = []
-    for slot, name, gain in (("a", "fair", 5.0), ("b", "good", 8.0), ("a", "best", 9.0)):
-        interval = Interval(gain, gain - 1, gain + 1)
-        rows.append(replace(found.isolation[1], slot=slot, technique=name, gain=interval))
-    plot = plot_techniques(replace(found, isolation=[found.isolation[0], *rows]))
+    for slot, name, loss in (("a", "fair", 5.0), ("b", "good", 2.0), ("a", "best", 1.0)):
+        rows.append(replace(found.isolation[1], slot=slot, technique=name, alone=loss))
+    own = replace(found.isolation[0], alone=7.0)
+    plot = plot_techniques(replace(found, isolation=[own, *rows]))
+    assert [dot.title for dot in plot.dots] == ["+6 (1)", "+2 (5)", "+5 (2)"], "less is better"
+    assert len(plot.lines) == 1, "that of zero: the best of several trials has no interval"
     assert [word.text for word in plot.words if word.anchor == "end"] == [
         "a",
         "best",
@@ -236,7 +237,7 @@ def test_techniques_alone_are_sorted_by_slot_and_gain_with_zero_in_sight(made):
     assert plot.x.low < 0 < plot.x.high
 
 
-def test_a_technique_without_a_gain_says_why(made):
+def test_a_technique_without_a_point_says_why(made):
     found, _ = made
     slow = SingleTechnique(
         slot="start",
@@ -250,7 +251,7 @@ def test_a_technique_without_a_gain_says_why(made):
     )
     same = replace(slow, technique="same", identical=True)
     why = "loss 2.3 after epoch 1, and 3 of 4 were better"
-    cut = CutTrial(number=4, arm="start=slow", why=why, score=2.3)
+    cut = CutTrial(number=4, arm="start=slow", why=why, score=2.3, epochs=1)
     rows = untrained_techniques(
         replace(found, isolation=[found.isolation[0], slow, same], pruned=[cut])
     )
@@ -258,7 +259,7 @@ def test_a_technique_without_a_gain_says_why(made):
         (
             "start",
             "slow",
-            f"never trained to the end alone (3 trials): {why}",
+            f"not judged (3 trials, alone cut after 1 epoch): {why}",
         ),
         ("start", "same", "identical to your model"),
     ]

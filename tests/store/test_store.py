@@ -186,6 +186,7 @@ def test_a_study_is_one_row_with_its_counts_and_best_full_trial(database, url, d
     assert row == {
         "study": "digits",
         "verdict": None,
+        "evidence": None,
         "trials": 3,
         "complete": 2,
         "pruned": 1,
@@ -237,9 +238,9 @@ def test_a_confirmation_is_kept_once_and_its_test_score_joins_it(database, url):
 def test_the_last_recommendation_counts_and_all_are_kept(database, url):
     records = begin(database)
     assert records.recommendation() is None
-    for verdict in ("undecided", "change"):
+    for verdict, evidence in (("undecided", "open"), ("change", "better")):
         text = json.dumps({"verdict": verdict, "ä": 1}, ensure_ascii=False)
-        records.save_recommendation(verdict, text)
+        records.save_recommendation(verdict, text, evidence)
     assert json.loads(records.recommendation()) == {"verdict": "change", "ä": 1}
     assert [
         row["verdict"]
@@ -248,7 +249,8 @@ def test_the_last_recommendation_counts_and_all_are_kept(database, url):
         "undecided",
         "change",
     ]
-    assert rows(url, "advisor_studies")[0]["verdict"] == "change"
+    found = rows(url, "SELECT verdict, evidence FROM advisor_studies")
+    assert found == [{"verdict": "change", "evidence": "better"}]
     assert database.study("other").recommendation() is None
 
 

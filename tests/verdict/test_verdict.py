@@ -18,7 +18,7 @@ from advisor.verdict.candidates import Candidate, FreshScore, choose
 from advisor.verdict.confirm import Measurement
 from advisor.verdict.crossed import CrossedGain
 from advisor.verdict.evidence import evidence_of
-from advisor.verdict.explain import explain_alternatives, explain_choice
+from advisor.verdict.explain import explain_alternatives, explain_choice, why_simpler
 from advisor.verdict.measuring import Measured
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
@@ -130,10 +130,13 @@ def test_alternatives_say_why_they_were_not_chosen():
     alternatives = explain_alternatives(evidence, Criterion(METRICS["accuracy"]))
     assert [other.choices["activation"] for other in alternatives] == ["elu", "elu"]
     why = (
-        "a tie: accuracy 0.902 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001); "
-        "1 more change"
+        "a tie; the simpler one is taken (1 more change here): accuracy 0.902 against 0.9 of "
+        "initializer=he on 3 fresh seeds (lr 0.001)"
     )
     assert alternatives[0].why_not == why
+    assert list(why_simpler(evidence)) == [
+        "A tie on the 3 seeds that chose: activation=elu initializer=he. The simpler one is taken."
+    ]
     assert (
         alternatives[1].why_not
         == "worse: accuracy 0.8 against 0.9 of initializer=he on 3 fresh seeds (lr 0.001)"
