@@ -106,7 +106,7 @@ def broken_trainings(recommendation: Recommendation) -> Iterator[Line]:
     pairs = gain.seeds + gain.left_out
     arm = arm_label(gain.arm) if gain.arm else OTHER
     left_out = f"{gain.left_out} of {counted(pairs, 'pair')} left out"
-    yield "broken", f"{own} trainings of {OWN}, {other} of {arm}; {left_out}"
+    yield "broken", f"{counted(own, 'training')} of {OWN}, {other} of {arm}; {left_out}"
 
 
 def on_test_and_rest(gain: MeasuredGain) -> str:

@@ -110,10 +110,10 @@ def test_a_seed_on_which_the_model_broke_is_left_out_and_told(answered, tmp_path
     assert again.gain.broken == [1, 0]
     show_recommendation(found)
     words = " ".join(capsys.readouterr().out.split())
-    assert "4 fresh paired seeds (1 left out: your model broke on 1, the other on 0)" in words
+    assert "broken 1 training of your model, 0 of initializer=mend; 1 of 5 pairs left out" in words
     assert told.split("(")[0].strip() in words
     page = study_page(found, f"sqlite:///{tmp_path}/a.db")
-    assert "1 left out: your model broke on 1, the other on 0" in page
+    assert "1 of 5 pairs left out" in page
     assert page.count("fresh seed: ") >= 4
 
     (score, why) = next(row for row in confirmations(tmp_path, "score, why") if row[1])

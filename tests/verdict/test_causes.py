@@ -56,7 +56,7 @@ def slots():
 
 @advisor.hookimpl
 def techniques():
-    return [Weighting("balanced", 1.0), Weighting("nearly", 0.8)]
+    return [Weighting("balanced", 1.0), Weighting("nearly", 0.95)]
 """
 
 
@@ -80,6 +80,12 @@ class Net(nn.Sequential):
                 layer.bias.add_(bias)
             layers += [layer, activation()]
         super().__init__(*layers, nn.Linear(24, 2))
+
+
+def mean_recall(output, target):
+    """The share of each class that is found, averaged over classes."""
+    found = (output.argmax(1) == target).double()
+    return float((found[target == 0].mean() + found[target == 1].mean()) / 2)
 
 
 class Slow(Net):
@@ -128,8 +134,8 @@ def test_a_collapse_is_named_with_what_the_signal_is_after_the_change(answered):
 
 def test_rare_rows_are_named_where_counting_them_more_helps(answered):
     weights = {"weighting": ["balanced", "nearly"]}
-    data = rows(600, share=0.15)
-    more = {"metric": "macro_f1", "trials": 5, "epochs": 2, "seeds": 8}
+    data = rows(400, share=0.1)
+    more = {"metric": mean_recall, "trials": 3, "epochs": 3, "seeds": 16}
     found = answered(lambda: Net(nn.Tanh), weights, [BALANCED], data, **more)
     assert found.verdict == "change", found.gain
     assert found.reasons[0].startswith("weighting, because: Class 1 has ")
