@@ -26,11 +26,12 @@ from advisor.comparing.same_data import check_same, digest_of_measured
 from advisor.comparing.sides import OpenSide, distinct, open_sides, rates_to_try
 from advisor.comparing.written import written
 from advisor.search.search import NOTE, Event, Listener
-from advisor.store.comparison_records import ComparisonRecords, count_verdict, earlier_verdicts
+from advisor.store.comparison_records import ComparisonRecords
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import study_folder
 from advisor.store.location import storage_url
+from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
 from advisor.user_code import interrupts_told_apart
 from advisor.verdict.evidence import level_after

@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan
+from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
 from advisor.readable import counted
@@ -28,14 +31,16 @@ from advisor.store.query import read
 from advisor.store.read_back import read_back, version_in
 from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
+from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
 from advisor.training.ended import Ended
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.verdict.confirm import confirm
-from advisor.verdict.evidence import LOOK_LEVELS
-from advisor.verdict.looks import refused_look
+from advisor.verdict.evidence import LOOK_LEVELS, level_after
+from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.records import Evidence
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
@@ -172,7 +177,7 @@ def tune_prepared(
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         for note in plugin_notes(search.history.trials, plan, search.marks):
             on(Event(NOTE, 0, 0, note))
-        return search_and_confirm(search)
+        return search_and_confirm(search, database.engine)
 
 
 def recommendation(
@@ -250,8 +255,10 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
     records.spend(sum(first.costs.values()))
 
 
-def search_and_confirm(search: Search) -> Recommendation:
+def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     """Search, confirm and recommend; or the recommendation that is there, where it still answers.
+
+    The verdict is counted, by the rows that it rests on, in the database of `engine`.
 
     Raises `SearchError` where the model as it is was never trained to its end.
     """
@@ -281,11 +288,19 @@ def search_and_confirm(search: Search) -> Recommendation:
 
     # The confirmation gets what the search has left of the time.
     searched = records.spent()
-    evidence = confirm(search, affordable_trainings(search, searched))
+    rows = digest_of_measured(search.prepared)
+    question = digest_of([study.name, search.plan.to_json()])
+    before = [Evidence(each) for each in earlier_verdicts(engine, rows, question)]
+    measurement = confirm(search, affordable_trainings(search, searched), level_after(before))
     search.book_time()
 
     # What is returned is read back, so that it is what `show` will say.
-    recommendation = recommend(search, evidence, searched, records.spent() - searched)
+    recommendation = recommend(search, measurement, searched, records.spent() - searched)
+    # Where there was nothing to compare, nothing was asked of the rows.
+    if measurement.measured is not None:
+        shown = measurement.evidence
+        place = count_verdict(engine, rows, question, study.name, shown)
+        recommendation.warnings += told_of_place(place)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
     return Recommendation.from_json(text, ref, search.plan.content)

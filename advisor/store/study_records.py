@@ -44,7 +44,7 @@ class Confirmation:
     """One arm on one fresh seed.
 
     Attributes:
-        phase: what the seed was for: `select` an arm or `estimate` its gain.
+        phase: what the seed was for: `choose` an arm or `measure` its gain.
         arm: the arm in words.
         params: its parameters as JSON.
         seed: the fresh seed.

@@ -153,13 +153,14 @@ class Measurement:
         return self.best if self.verdict == Verdict.CHANGE else self.baseline
 
 
-def confirm(search: Search, trainings: float = math.inf) -> Measurement:
+def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> Measurement:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others.
 
     One arm enters the seeds that measure, so nothing is chosen there, and their number is fixed
     before the first of them. With a time limit there are `trainings` full trainings at most: then
     fewer arms and pairs, but never fewer than three pairs. More pairs of two arms that were
-    measured before are a second look, which has a level of its own.
+    measured before are a second look, which has a level of its own; where earlier verdicts on the
+    same rows ask for a stricter `level`, that one decides.
     """
     prepared, study = search.prepared, search.prepared.study
     trainings = min(trainings, MANY_TRAININGS)
@@ -210,9 +211,9 @@ def confirm(search: Search, trainings: float = math.inf) -> Measurement:
         rows_of(search),
         criterion,
         choice.min_gain,
-        level_of(len(looks)),
+        max(level, level_of(len(looks))),
         constant_of(search, choice),
-        level_of(len(looks) + 1) if has_next else None,
+        max(level, level_of(len(looks) + 1)) if has_next else None,
     )
     if not has_next:
         measured = replace(measured, needed=None)

@@ -8,7 +8,7 @@ from typing import Any
 from advisor.readable import counted
 from advisor.search.arm import techniques_in
 from advisor.verdict.candidates import Candidate
-from advisor.verdict.evidence import LOOK_LEVELS
+from advisor.verdict.evidence import FULL_LEVEL_VERDICTS, LOOK_LEVELS
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import MeasuredGain
 
@@ -72,4 +72,15 @@ def refused_look(answered: Recommendation, seeds: int | None) -> list[str]:
         f"{seeds} pairs of seeds were asked for, and these two arms were looked at "
         f"{len(looks)} times, with {each} pairs. No level is left for another look, which would "
         "find something by chance; more rows would tell, or a new study under another --name."
+    ]
+
+
+def told_of_place(place: int) -> list[str]:
+    """The how-manieth verdict on its rows an answer is, where it is not the first."""
+    if place < 2:
+        return []
+    return [
+        f"This is verdict {place} on these rows, under whatever name or seed. Many verdicts on the "
+        f"same rows overfit them, so that from the {FULL_LEVEL_VERDICTS + 1}th without a change on "
+        "each needs more evidence; new rows begin anew."
     ]

@@ -97,3 +97,25 @@ def test_an_answer_of_the_version_before_is_answered_anew_and_its_seeds_stay(ask
     assert again.gain.looks == [3]
     assert again.baseline.scores == first.baseline.scores
     assert read(f"sqlite:///{tmp_path}/a.db", sql)[1] == older
+
+
+def test_verdicts_on_the_same_rows_are_counted_whatever_the_name_and_the_seed(blobs, tmp_path):
+    only = {"activation": ["elu"], "initializer": [], "pretraining": []}
+    levels = []
+    for seed in range(6):
+        study = advisor.Study(
+            f"count{seed}",
+            advisor.Task(net, blobs),
+            trials=2,
+            epochs=1,
+            seed=seed,
+            seeds=3,
+            only=only,
+        )
+        answer = advisor.tune(study, storage=str(tmp_path / "a.db"), workers=0)
+        told = [warning for warning in answer.warnings if "on these rows" in warning]
+        assert [warning.split()[3] for warning in told] == ([] if seed == 0 else [str(seed + 1)])
+        assert answer.verdict != "change"
+        levels.append(answer.gain.level)
+    assert levels == sorted(levels)
+    assert levels[0] == LOOK_LEVELS[0] < levels[-1]
