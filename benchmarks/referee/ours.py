@@ -12,6 +12,8 @@ from problems import arm_of, is_study
 from protocol import KEEP, Claim, Train
 
 import advisor
+from benchmarks.referee.drawn import Drawn
+from benchmarks.referee.simulated import simulate
 
 CONFIRMED = 0.5
 """The share of the budget that the confirmation gets in a world; the search has the rest."""
@@ -24,10 +26,10 @@ def advisor_tuner(train: Train, choices: Sequence[str], budget: int) -> Claim:
     file, with the trials that this names; the numbers of trainings are then not comparable.
     """
     source = train.problem.source
-    if not isinstance(source, null_rate.World):
+    if not isinstance(source, Drawn):
         return _real(train, choices)
     trials = max(len(choices) + 2, round(budget * (1 - CONFIRMED)))
-    answer = null_rate.simulate(source, trials)
+    answer = simulate(source, trials)
     measured = arm_of(answer.choice)
     choice = measured if answer.verdict == "change" else KEEP
     interval = (answer.low, answer.high)

@@ -16,19 +16,20 @@ import scipy.stats
 from advisor.verdict.crossed import CrossedGain, crossed_gain, part_of
 from advisor.verdict.evidence import (
     CHANGE_LEVEL,
+    LOOK_LEVELS,
     PRINTED_LEVEL,
     breaks_more,
     contradicts,
     level_after,
     shared_levels,
 )
+from advisor.verdict.measuring import FEWEST_PAIRS
 from advisor.verdict.records import Evidence, Verdict
+from benchmarks.referee.kinds import BUILD, HELD_BACK, World
 from benchmarks.referee.old_rule import chosen_overlap, paired_gain, precise_enough, verdict
 from benchmarks.referee.worlds import (
-    BUILD,
     CELLS,
     GAINS,
-    HELD_BACK,
     MANY_ROWS,
     MIN_GAIN,
     NOMINEES,
@@ -36,7 +37,6 @@ from benchmarks.referee.worlds import (
     SD,
     Choice,
     Studies,
-    World,
     breaking,
     choose,
     choosing_rows,
@@ -99,15 +99,11 @@ def ours(studies: Studies, rng: np.random.Generator) -> Answers:
     whole = (~broken.any(1) & within).sum(1)
     one = (broken[:, 0] & ~broken[:, 1] & within).sum(1)
     other = (~broken[:, 0] & broken[:, 1] & within).sum(1)
-    levels = np.array([shared_levels(*each).gain for each in zip(one, other, strict=True)])
+    levels = np.array([first_look(*each) for each in zip(one, other, strict=True)])
 
     out = empty(number, studies, choice)
-    for pairs in np.unique(whole[whole >= 2]):
-        cells = (
-            2
-            * pairs
-            * max(1, world.test + world.pool if world.test + world.pool < MANY_ROWS else 1)
-        )
+    for pairs in np.unique(whole[whole >= FEWEST_PAIRS]):
+        cells = 2 * pairs * cells_of(world)
         some = np.flatnonzero(whole == pairs)
         for block in np.array_split(some, max(1, math.ceil(len(some) * cells / CELLS))):
             parts = measured(studies, choice.arm[block], truth[block], list(range(pairs)), rng)
@@ -117,10 +113,16 @@ def ours(studies: Studies, rng: np.random.Generator) -> Answers:
     return replace(out, change=(out.evidence == Evidence.BETTER.value) | np.array(helps))
 
 
+def first_look(only_one: int, only_other: int) -> float:
+    """The level at which the gain decides in a first look, where so many trainings broke."""
+    share = (1 - shared_levels(only_one, only_other).gain) / (1 - CHANGE_LEVEL)
+    return 1 - (1 - LOOK_LEVELS[0]) * share
+
+
 def cells_of(world: World) -> int:
     """Numbers that a training of a world needs."""
     rows = world.test + world.pool
-    return rows if rows < MANY_ROWS else 1
+    return rows if 0 < rows < MANY_ROWS else 1
 
 
 def empty(number: int, studies: Studies, choice: Choice) -> Answers:
@@ -157,22 +159,36 @@ OLD_SPLITS = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 6, 7, 8, 9]
 def before(studies: Studies, rng: np.random.Generator) -> Answers:
     """The rule of the code before: overlapping splits, a look at the noise, a veto of test rows."""
     world, number = studies.world, len(studies.truth)
-    choice = choose(studies, choosing_rows(studies, rng), rng)
+    chose = choosing_rows(studies, rng)
+    choice = choose(studies, chose, rng)
     truth = np.stack([studies.truth[:, 0], studies.truth[np.arange(number), choice.arm]], 1)
     out = empty(number, studies, replace(choice, pairs=np.full(number, 20)))
-    overlap = world.share / (1 - world.share) if world.pool else 0.0
+    drawn = world.pool and not world.gave_valid
+    overlap = world.share / (1 - world.share) if drawn else 0.0
     grown = chosen_overlap(overlap, min(world.arms, NOMINEES + 1)) if overlap else 0.0
-    # Where validation rows were given, all seeds are scored on them, those of the choice.
-    wide = world if world.pool else replace(world, pool=world.choosing, share=0.999)
-    cells = 40 * cells_of(wide)
+    # It read all rows that it had, whoever gave them.
+    mine = replace(studies, world=replace(world, gave_test=False))
+    cells = 40 * cells_of(world)
     for block in np.array_split(np.arange(number), max(1, math.ceil(number * cells / CELLS))):
-        mine = replace(studies, world=wide)
         test, rest = measured(mine, choice.arm[block], truth[block], OLD_SPLITS, rng)
         rows = crossed_gain(replace(test, means=test.means[:, :5])) if test else None
-        assert rest is not None
+        # Where no rows are drawn, all seeds are scored on those of the choice.
+        gains = rest.means if rest is not None and drawn else None
+        if gains is None:
+            gains = gains_on_choosing_rows(studies, choice, chose, rng)[block]
         for place, i in enumerate(block):
-            old_verdict(out, int(i), rest.means[place], grown, rows, place)
+            old_verdict(out, int(i), gains[place], grown, rows, place)
     return out
+
+
+def gains_on_choosing_rows(
+    studies: Studies, choice: Choice, chose: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """The gain of each seed on the rows that chose `(studies, seeds)`; no training breaks."""
+    sound = replace(studies, world=replace(studies.world, collapse=0.0, other_collapse=0.0))
+    both = np.stack([np.zeros_like(choice.arm), choice.arm], 1)
+    scores = choosing_scores(sound, both, len(OLD_SPLITS), chose, rng)
+    return np.asarray(scores[:, 1] - scores[:, 0])
 
 
 def old_verdict(

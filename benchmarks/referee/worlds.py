@@ -1,22 +1,22 @@
 """Worlds by formula: studies from the first trial to the verdict, thousands in seconds.
 
 Rows have a difficulty, arms are right on rows, splits are drawn from rows, training rows favour an
-arm. `WORLDS` is split by a fixed rule: those with even places are `BUILD`, which may be looked at
-while the rule is built; those with odd places are `HELD_BACK` and are run once, at the end. Each
-kind of world stands in both halves, with other numbers.
-`rules.py` runs rules on them.
+arm. `kinds.py` lists the worlds, `rules.py` runs rules on them, `simulated.py` the real search and
+confirmation.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy.stats
 
 from advisor.verdict.crossed import MeasuredRows, part_of
-from advisor.verdict.racing import pairs_for, still_possible
+from advisor.verdict.racing import NUMBERS_OF_PAIRS, pairs_for, still_possible
+from benchmarks.referee.kinds import World
 
 SD = 0.007
 """Deviation of a score from seed to seed, on endless rows."""
@@ -36,96 +36,6 @@ ROW_SCALE = 0.15
 """Deviation of what a row adds to a score that is a number."""
 CELLS = 20_000_000
 """Numbers held in memory at once."""
-
-
-@dataclass(frozen=True)
-class World:
-    """What is true of a data set, its arms and their trainings.
-
-    Attributes:
-        name: what is special.
-        arms: how many there are beside the baseline.
-        test: test rows; 0 for none.
-        pool: rows that measuring seeds hold out or train on; 0 where the user gave the validation
-            rows.
-        share: of the pool, that a measuring seed holds out.
-        choosing: choosing rows.
-        level: accuracy of the baseline.
-        own_rows: share of a row's latent variance that is an arm's own on every seed.
-        noise: share that each training draws anew.
-        favour: deviation of what this data's training rows give an arm on every seed, in `SD`.
-        tied: share of the variance between seeds that comes with the rows a seed does not train on;
-            such a row is also easy for the arm that it helps.
-        epochs: deviation of the noise between epochs, in `SD`.
-        stopping: trainings stop at the epoch that is best on the choosing rows.
-        tails: degrees of freedom of what varies from seed to seed and, for a number, row to row.
-        number: the target is a number, with normal or heavy-tailed errors, and not a class.
-        group: rows that belong together.
-        collapse: share of trainings of all arms that break.
-        other_collapse: share of trainings that break of the arms other than the baseline.
-        uneven: how many times as much the arms with odd numbers vary from seed to seed.
-    """
-
-    name: str
-    arms: int = 8
-    test: int = 300
-    pool: int = 600
-    share: float = 0.25
-    choosing: int = 300
-    level: float = 0.95
-    own_rows: float = 0.1
-    noise: float = 0.2
-    favour: float = 0.0
-    tied: float = 0.2
-    epochs: float = 0.3
-    stopping: bool = False
-    tails: float = math.inf
-    number: bool = False
-    group: int = 1
-    collapse: float = 0.0
-    other_collapse: float = 0.0
-    uneven: float = 1.0
-
-
-WORLDS = (
-    World("plain, 3 arms", arms=3),
-    World("plain, 17 arms", arms=17),
-    World("8 arms, no pool rows but few", pool=300, test=1000),
-    World("50 arms", arms=50),
-    World("60 test rows, small pool", test=60, pool=120, choosing=60),
-    World("60 test rows, fixed validation", test=60, pool=0, choosing=60, level=0.9),
-    World("50,000 rows", test=10_000, pool=30_000, choosing=10_000),
-    World("50,000 test rows, fixed validation", test=50_000, pool=0, choosing=5_000),
-    World("validation given, 8 arms", pool=0, choosing=200, test=500),
-    World("validation given, 17 arms", arms=17, pool=0, choosing=400, test=200),
-    World("training rows favour arms", favour=1.0, tied=0.5),
-    World("training rows favour arms, 17 arms", arms=17, favour=0.6, tied=0.8, pool=600),
-    World("noise between epochs", epochs=1.0),
-    World("noise between epochs, 17 arms", arms=17, epochs=1.5, test=500),
-    World("early stopping", stopping=True, epochs=1.0),
-    World("early stopping, validation given", stopping=True, epochs=0.7, pool=0, test=400),
-    World("groups of 10", group=10, test=600, pool=1200),
-    World("groups of 5, own rows strong", group=5, test=400, pool=800, own_rows=0.25),
-    World("heavy tails of seeds", tails=3.0),
-    World("heavy tails, a number", tails=4.0, number=True, test=200, pool=600),
-    World("a number", number=True, arms=3, test=150, pool=450),
-    World("a number, heavy tails of seeds and rows", number=True, tails=3.0, arms=17),
-    World("2 % of trainings break", collapse=0.02),
-    World("5 % of trainings break", collapse=0.05, arms=3),
-    World("arms break in 15 %", other_collapse=0.15),
-    World("arms break in 15 %, 3 arms, fixed validation", arms=3, other_collapse=0.15, pool=0),
-    World("uneven noise", uneven=3.0),
-    World("uneven noise, 17 arms", arms=17, uneven=4.0, test=500),
-    World("accuracy near 1", level=0.99),
-    World("accuracy near 1, few rows", level=0.985, test=200, pool=400),
-    World("no test rows", test=0, pool=1000),
-    World("no test rows, few rows", test=0, pool=300, choosing=100, arms=3),
-)
-"""All of them; each kind twice."""
-BUILD = WORLDS[0::2]
-"""Those that the rule is built on."""
-HELD_BACK = WORLDS[1::2]
-"""Those that are run once, when it is built."""
 
 
 # --- arms and seeds -------------------------------------------------------------------------------
@@ -165,6 +75,7 @@ def draw_studies(world: World, gain: float, studies: int, rng: np.random.Generat
     return Studies(world, truth, spread, shared, total)
 
 
+@cache
 def row_variances(world: World) -> tuple[float, float]:
     """The variance of a row's gain that all pairs have, and that in one pair, without a gain."""
     if world.number:
@@ -261,8 +172,13 @@ def race(scores: np.ndarray) -> tuple[int, int, int]:
         scores[[i for i in range(len(scores)) if i not in going], seed] = np.nan
         broken = [i for i in going if not np.isfinite(scores[i, seed])]
         going = sorted({*still_possible(scores[:, : seed + 1], [0]), *broken})
+    # An arm that broke ranks behind those that broke less.
     means = [np.nanmean(row) if np.isfinite(row).any() else -np.inf for row in scores]
-    best = max((i for i in going if i), key=lambda i: means[i], default=1)
+    sound = np.isfinite(scores).sum(1)
+    best = max((i for i in going if i), key=lambda i: (sound[i], means[i]), default=1)
+    # That an arm breaks more often than another takes many pairs to tell.
+    if not np.isfinite(scores[[0, best]]).all():
+        return best, NUMBERS_OF_PAIRS[-1][1], trained
     return best, pairs_for(scores, 0, best), trained
 
 
@@ -316,7 +232,7 @@ def measured(
     if world.test:
         fresh = rng.standard_normal((number, world.test // world.group, 2), dtype=np.float32)
         test = part_of(*rows_of(studies, effects, both, truth, fresh, rng))
-    if held is not None:
+    if held is not None and not world.gave_test:
         values, groups = rows_of(studies, effects, both, truth, own, rng)
         rest = part_of(
             np.where(np.repeat(held, world.group, -1), values, np.float32(np.nan)), groups
@@ -380,7 +296,8 @@ def limits(
     number = len(effects)
     gain = (truth[:, 1] - truth[:, 0])[:, None] + effects[:, 1] - effects[:, 0]
     parts: list[MeasuredRows | None] = []
-    for rows, share in ((world.test, 1.0), (world.pool, world.share)):
+    rest = 0 if world.gave_test else world.pool
+    for rows, share in ((world.test, 1.0), (rest, world.share)):
         if not rows:
             parts.append(None)
             continue

@@ -5,17 +5,9 @@ import pytest
 
 from advisor.verdict.crossed import crossed_gain, part_of
 from advisor.verdict.evidence import evidence_of
+from benchmarks.referee.kinds import BUILD, HELD_BACK, WORLDS, World
 from benchmarks.referee.rules import evidences, false_chains, ours
-from benchmarks.referee.worlds import (
-    BUILD,
-    HELD_BACK,
-    MIN_GAIN,
-    SD,
-    WORLDS,
-    World,
-    draw_studies,
-    measured,
-)
+from benchmarks.referee.worlds import MIN_GAIN, SD, draw_studies, measured
 
 
 def test_every_kind_of_world_stands_in_both_halves():
@@ -26,7 +18,8 @@ def test_every_kind_of_world_stands_in_both_halves():
             assert any(getattr(world, kind) for world in half)
         assert any(world.group > 1 for world in half)
         assert any(world.uneven > 1 for world in half)
-        assert any(not world.pool for world in half)
+        assert any(world.gave_valid and not world.gave_test for world in half)
+        assert any(world.gave_valid and world.gave_test for world in half)
         assert any(not world.test for world in half)
 
 
