@@ -462,7 +462,6 @@ STUDIES = [
     of_study("seed=2**64", "seed", "64", seed=2**64),
     of_study("seed=-2**70", "seed", seed=-(2**70)),
     of_study("seeds=2", "seeds", "3", seeds=2),
-    of_study("seeds=None", "seeds", "None", seeds=None),
     of_study("seeds=inf", "seeds", "inf", seeds=float("inf")),
     of_study("only='elu'", "only", "'elu'", only="elu"),
     of_study("only=['elu']", "only", "elu", only=["elu"]),

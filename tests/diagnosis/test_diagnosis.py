@@ -171,7 +171,7 @@ def test_a_search_does_not_train_hopeless_arms_and_says_why(tmp_path):
         "pretraining": [],
         "embedding": [],
     }
-    study = advisor.Study("deep", task, trials=3, epochs=2, seeds=3, only=only)
+    study = advisor.Study("deep", task, trials=3, epochs=2, seeds=5, only=only)
     found = advisor.tune(study, storage=f"sqlite:///{tmp_path}/a.db", workers=0)
     from advisor.store.query import read
 
