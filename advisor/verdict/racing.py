@@ -81,6 +81,30 @@ def _gap(scores: NDArray[np.float64], arm: int, runners: list[int]) -> float:
     return max(float(np.nanmean(scores[other] - scores[arm])) for other in runners)
 
 
+def spread_beside(scores: NDArray[np.float64], baseline: int, best: int) -> PairedSpread:
+    """The deviation of the best arm's paired gain: its own, or the usual one of all arms, where
+    that is larger.
+
+    Few seeds show little of an arm's own; and the mean over all arms would be that of the one
+    that is erratic.
+
+    Arguments:
+        scores: one for each arm and seed `(arms, seeds)`, NaN where an arm has none.
+        baseline: the row of the baseline.
+        best: the row of the best arm.
+    """
+    whole = [bool(row.all()) for row in np.isfinite(scores)]
+    freedom = scores.shape[1] - 1
+    others = [i for i in range(len(scores)) if whole[i] and i != baseline]
+    if freedom < 1 or not whole[baseline] or best not in others:
+        return PairedSpread(math.inf, 0)
+    variances = {i: float(np.var(scores[i] - scores[baseline], ddof=1)) for i in others}
+    # The median of such variances is below their mean.
+    usual = float(np.median(list(variances.values())))
+    usual *= freedom / float(scipy.special.chdtri(freedom, 0.5))
+    return PairedSpread(math.sqrt(max(variances[best], usual)), freedom * len(others))
+
+
 def pairs_for(scores: Any, baseline: int, best: int) -> int:
     """How many pairs measure the gain of one arm: 5, 10 or 20, fixed before the first of them.
 
@@ -95,7 +119,7 @@ def pairs_for(scores: Any, baseline: int, best: int) -> int:
     scores = np.asarray(scores, dtype=np.float64)
     differences = scores[best] - scores[baseline]
     seeds = int(np.isfinite(differences).sum())
-    spread = pooled_spread(scores)
+    spread = spread_beside(scores, baseline, best)
     if not seeds or not spread.freedom:
         return NUMBERS_OF_PAIRS[-1][1]
     quantile = float(scipy.special.chdtri(spread.freedom, 1 - CAUTION))

@@ -17,7 +17,7 @@ from advisor.verdict.evidence import (
     shared_levels,
     tell,
 )
-from advisor.verdict.racing import pairs_for, pooled_spread, still_possible
+from advisor.verdict.racing import pairs_for, pooled_spread, spread_beside, still_possible
 from advisor.verdict.records import Evidence
 
 
@@ -265,8 +265,16 @@ def test_a_gap_of_many_deviations_is_measured_with_5_pairs_and_none_with_20():
     plain = noise + np.array([[0.5], [0.9], [0.7], [0.9]])
     assert pairs_for(plain, 0, 1) == 5
     assert pairs_for(noise, 0, 1) == 20
-    assert pairs_for(noise + np.array([[0], [0.022], [0], [0]]), 0, 1) == 10
+    three = 3 * spread_beside(noise, 0, 1).sd
+    between = noise - noise.mean(1, keepdims=True) + np.array([[0], [three], [0], [0]])
+    assert pairs_for(between, 0, 1) == 10
     assert pairs_for(plain[:1], 0, 0) == 20
+
+
+def test_one_erratic_arm_does_not_make_a_clear_gap_unclear():
+    scores = [[0.1, 0.1, 0.101], [0.936, 0.93, 0.94], [0.946, 0.95, 0.943], [0.59, 0.9, 0.2]]
+    assert pairs_for(scores, 0, 2) == 5
+    assert pairs_for(scores, 0, 3) > 5
 
 
 def test_the_spread_is_pooled_over_arms():
