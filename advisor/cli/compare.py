@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from advisor.cli.options import as_json, grouped, storage
+from advisor.cli.options import BETTER_BY, as_json, grouped, storage
 from advisor.cli.task_options import DESCRIPTIONS, TaskOptions, study_ref
 from advisor.errors import InputError
 from advisor.store.location import storage_url
@@ -49,19 +49,7 @@ OPTIONS = (
         type=click.IntRange(min=3),
         help="pairs that measure (as many as the first pairs ask for)",
     ),
-    click.option(
-        "--min-gain",
-        type=click.FloatRange(min=0),
-        help="smallest gain worth a change, in units of the metric",
-    ),
-    click.option(
-        "--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score"
-    ),
-    click.option(
-        "--noise",
-        type=click.FloatRange(min=0),
-        help="score under noise on the inputs, in deviations",
-    ),
+    *BETTER_BY,
     click.option(
         "--trial-minutes",
         type=click.FloatRange(min=0, min_open=True),

@@ -56,3 +56,21 @@ def grouped(name: str, kind: type, options: Sequence[Option]) -> Option:
         return decorated
 
     return add
+
+
+BETTER_BY = (
+    click.option(
+        "--min-gain",
+        type=click.FloatRange(min=0),
+        help="smallest gain worth a change, in units of the metric",
+    ),
+    click.option(
+        "--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score"
+    ),
+    click.option(
+        "--noise",
+        type=click.FloatRange(min=0),
+        help="score under noise on the inputs, in deviations",
+    ),
+)
+"""The options that say what counts as better, of a study and of a comparison."""

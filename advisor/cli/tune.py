@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from advisor.cli.options import as_json, grouped, storage
+from advisor.cli.options import BETTER_BY, as_json, grouped, storage
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
 from advisor.store.location import storage_url
 from advisor.streams import say_json
@@ -33,19 +33,7 @@ OPTIONS = (
         help="pairs of fresh seeds that measure the gain (5, 10 or 20, as it needs)",
     ),
     # What counts as better.
-    click.option(
-        "--min-gain",
-        type=click.FloatRange(min=0),
-        help="smallest gain worth a change, in units of the metric",
-    ),
-    click.option(
-        "--reach", type=float, metavar="SCORE", help="compare by the number of epochs to this score"
-    ),
-    click.option(
-        "--noise",
-        type=click.FloatRange(min=0),
-        help="score under noise on the inputs, in deviations",
-    ),
+    *BETTER_BY,
 )
 """The options that overrule the study's own budget. `BudgetOptions` has a field for each."""
 

@@ -19,6 +19,7 @@ from advisor.verdict.candidates import (
     NEVER,
     Breakage,
     Candidate,
+    Candidates,
     FreshScore,
     Results,
     breakage,
@@ -162,7 +163,7 @@ def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> 
     measured before are a second look, which has a level of its own; where earlier verdicts on the
     same rows ask for a stricter `level`, that one decides.
     """
-    prepared, study = search.prepared, search.prepared.study
+    study = search.prepared.study
     trainings = min(trainings, MANY_TRAININGS)
     criterion = search.history.criterion
     runs = FreshSeedRuns.of_search(search)
@@ -177,29 +178,10 @@ def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> 
 
     # How many pairs measure is settled here.
     used = CHOOSING_SEEDS * (len(others) + BASELINE_RATES)
-    seconds = max(estimate(prepared, search.plan.epochs), 1e-9)
-    seconds *= COST_FACTOR**choice.best.cost_step
-    pairs = study.seeds or min(choice.pairs, max(FEW_PAIRS, int(SECONDS / seconds / 2)))
-    pairs = min(pairs, max(FEWEST_PAIRS, int((trainings - used) // 2)))
+    pairs = pairs_in_time(search, choice, trainings - used)
     wanted = choice.pairs if study.seeds is None and pairs < choice.pairs else None
-
-    parts = (candidates.start, choice.baseline)
     if choice.best is choice.baseline:
-        results = runs.score("measure", choice.pair, range(pairs))
-        own = [result for result in results[0] if result.score is not None]
-        if len(own) < FEWEST_PAIRS:
-            raise broken_baseline(study.name, breakage(results[0]))
-        counted = {choice.baseline.label: own}
-        return Measurement(
-            *parts,
-            best=choice.baseline,
-            others=others,
-            selected=choice.results,
-            results=counted,
-            measured=None,
-            min_gain=choice.min_gain,
-            identical=bool(candidates.duplicates),
-        )
+        return baseline_alone(runs, choice, candidates, pairs, study.name)
 
     # Pairs that were looked at are looked at again; more of them are a new look.
     looks = with_look(looks_at(choice.pair, search.records.recommendations()), pairs)
@@ -226,7 +208,8 @@ def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> 
     if trainings == MANY_TRAININGS and measured.evidence is Evidence.BETTER:
         importance = what_changes_cost(runs, choice, measured)
     return Measurement(
-        *parts,
+        start=candidates.start,
+        baseline=choice.baseline,
         best=choice.baseline if measured.gain is None else choice.best,
         others=others,
         selected=choice.results,
@@ -237,6 +220,41 @@ def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> 
         unmeasured=choice.best if measured.gain is None else None,
         importance=importance,
         looks=looks,
+    )
+
+
+def pairs_in_time(search: Search, choice: Selection, trainings: float) -> int:
+    """How many pairs measure: as many as the user says, or as the choosing seeds ask for and there
+    is time for. There are so many `trainings` left at most.
+    """
+    study = search.prepared.study
+    seconds = max(estimate(search.prepared, search.plan.epochs), 1e-9)
+    seconds *= COST_FACTOR**choice.best.cost_step
+    pairs = study.seeds or min(choice.pairs, max(FEW_PAIRS, int(SECONDS / seconds / 2)))
+    return min(pairs, max(FEWEST_PAIRS, int(trainings // 2)))
+
+
+def baseline_alone(
+    runs: FreshSeedRuns, choice: Selection, candidates: Candidates, seeds: int, study: str
+) -> Measurement:
+    """The model as it is on so many seeds, where there is no other arm to compare it with.
+
+    Raises `SearchError` where it broke on most of them. `study` is its name, for that.
+    """
+    (results,) = runs.score("measure", choice.pair, range(seeds))
+    own = [result for result in results if result.score is not None]
+    if len(own) < FEWEST_PAIRS:
+        raise broken_baseline(study, breakage(results))
+    return Measurement(
+        start=candidates.start,
+        baseline=choice.baseline,
+        best=choice.baseline,
+        others=candidates.others,
+        selected=choice.results,
+        results={choice.baseline.label: own},
+        measured=None,
+        min_gain=choice.min_gain,
+        identical=bool(candidates.duplicates),
     )
 
 
