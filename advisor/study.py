@@ -64,6 +64,20 @@ class Task:
             target) -> float` (higher is better unless it has `higher_is_better = False`), or None
             to infer it.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
+        optimizer: how you train: a class of `torch.optim`, a `partial` of one, a function of
+            `parameters`, of `model`, or of `groups, lr, weight_decay` that returns an optimizer, or
+            a text (`"sgd:momentum=.9,lr=.1"`). The rates that it brings are those of trial 0, and
+            what is searched multiplies them. None for AdamW at 0.001.
+        scheduler: how the rate moves in a full training: `(optimizer, steps) -> LRScheduler`,
+            stepped after each optimizer step; `(optimizer, epochs) -> LRScheduler`, stepped after
+            each epoch; a class or `partial` of one, whose length is filled in; or `cosine`,
+            `onecycle`, `linear`, `constant`. None for a constant rate.
+        clip: the largest norm of the gradient of a step, or None.
+        accumulate: mini-batches whose gradients make one optimizer step.
+        precision: `"bf16"` for mixed precision while training, or None.
+        augment: what is done to each mini-batch of training rows: `inputs -> inputs`, or `(inputs,
+            target) -> (inputs, target)`. What it draws from torch, NumPy or Python is the same for
+            all arms of a seed.
         kind: `classification`, `binary`, `regression` or `multilabel` (any number of labels a row:
             columns of 0 and 1, or words as in `red|round`), or None to infer it.
         arguments: keyword arguments for `build`; what it requires and is not here is inferred by
@@ -98,6 +112,12 @@ class Task:
     loss: Callable[..., Any] | None = field(default=None, kw_only=True)
     metric: str | Callable[..., Any] | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
+    optimizer: str | Callable[..., Any] | None = field(default=None, kw_only=True)
+    scheduler: str | Callable[..., Any] | None = field(default=None, kw_only=True)
+    clip: float | None = field(default=None, kw_only=True)
+    accumulate: int = field(default=1, kw_only=True)
+    precision: str | None = field(default=None, kw_only=True)
+    augment: Callable[..., Any] | None = field(default=None, kw_only=True)
     kind: str | None = field(default=None, kw_only=True)
     arguments: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     output: int | str | None = field(default=None, kw_only=True)
@@ -124,6 +144,11 @@ def _names_rows(value: object) -> bool:
     return hasattr(value, "__len__") and bool(len(value))
 
 
+def _is_called_or_named(value: object) -> bool:
+    """Whether this is a function, a class or the name of one."""
+    return callable(value) or is_text(value)
+
+
 PATTERNS = "a list of patterns"
 """What `include` and `exclude` must be."""
 COLUMN = "the name of a column, or an array with one entry for each row"
@@ -141,6 +166,27 @@ TASK_RULES = (
         "the name of a metric, or a function (output, target) -> float",
     ),
     Rule("batch", lambda value: is_whole(value, 1), "a whole number, at least one row"),
+    Rule(
+        "optimizer",
+        _is_called_or_named,
+        "a class such as torch.optim.SGD, a partial of one, a function (groups, lr, weight_decay) "
+        "-> optimizer, or a text such as 'sgd:momentum=.9,lr=.1'",
+    ),
+    Rule(
+        "scheduler",
+        _is_called_or_named,
+        "a function (optimizer, steps) -> scheduler, a class of torch.optim.lr_scheduler, or "
+        "cosine, onecycle, linear or constant",
+    ),
+    Rule("clip", lambda value: is_number(value, 0) and value != 0, "a number above 0"),
+    Rule(
+        "accumulate",
+        lambda value: is_whole(value, 1),
+        "a whole number, at least one mini-batch a step",
+        is_optional=False,
+    ),
+    Rule("precision", lambda value: value == "bf16", "'bf16', or leave it out"),
+    Rule("augment", callable, "a function inputs -> inputs"),
     Rule("arguments", _are_arguments, "a mapping of keyword arguments", is_optional=False),
     Rule(
         "output",

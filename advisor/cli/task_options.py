@@ -74,6 +74,21 @@ DESCRIPTIONS = (
         metavar="N|NAME",
         help="which of the model's outputs is the prediction: its position or name",
     ),
+    # How it is trained.
+    click.option(
+        "--optimizer",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="of torch, with its settings: sgd:momentum=.9,lr=.1 (AdamW)",
+    ),
+    click.option(
+        "--schedule",
+        "scheduler",
+        type=click.Choice(["constant", "cosine", "linear", "onecycle"]),
+        help="how the rate moves in a full training",
+    ),
+    click.option(
+        "--clip", type=float, metavar="NORM", help="the largest norm of a step's gradient"
+    ),
     # What is left as it is.
     click.option(
         "--include",
@@ -109,7 +124,7 @@ DESCRIPTIONS = (
     without,
 )
 """The options that describe a task, as the help lists them."""
-NAMES = {"kind": "task", "definitions_only": "definitions-only"}
+NAMES = {"kind": "task", "definitions_only": "definitions-only", "scheduler": "schedule"}
 """Options that are called otherwise than their values."""
 
 
@@ -131,6 +146,9 @@ class TaskOptions:
     vectors: str | None
     kind: str | None
     output: str | None
+    optimizer: str | None
+    scheduler: str | None
+    clip: float | None
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     definitions_only: bool
@@ -165,6 +183,9 @@ class TaskOptions:
             "metric": self.metric,
             "kind": self.kind,
             "output": self.output,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "clip": self.clip,
             "include": self.include,
             "exclude": self.exclude,
             "definitions_only": self.definitions_only,

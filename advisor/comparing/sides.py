@@ -16,7 +16,7 @@ from advisor.content.study_content import Content
 from advisor.errors import InputError
 from advisor.model.call import call
 from advisor.randomness import isolated, mix
-from advisor.search.plan import NUISANCE, RATE
+from advisor.search.plan import RATE, nuisance_of
 from advisor.training.loop import count_parameters
 from advisor.training.objective import to_device
 from advisor.training.run import digest
@@ -187,7 +187,9 @@ def open_sides(sides: Sequence[Side], device: str, crew: Crew, command: str) -> 
         except InputError as problem:
             raise InputError(f"{side.label}: {problem}") from problem
         prepared = opening.prepared
-        params = side.params or {name: each.first for name, each in NUISANCE.items()}
+        params = side.params or {
+            name: each.first for name, each in nuisance_of(prepared.recipe).items()
+        }
         opened.append(OpenSide(side, opening, side.epochs or prepared.epochs, params))
     return opened
 
@@ -212,7 +214,8 @@ def rates_to_try(side: OpenSide, trials: int) -> list[dict[str, Any]]:
     The others are spread evenly over all rates that a search would try, on the scale of logarithms
     (van der Corput 1935): they are the same for every side.
     """
-    low, high = NUISANCE[RATE].low, NUISANCE[RATE].high
+    rates = nuisance_of(side.prepared.recipe)[RATE]
+    low, high = rates.low, rates.high
     tried = [dict(side.params)]
     for number in range(1, trials):
         rate = low * (high / low) ** van_der_corput(number)

@@ -15,8 +15,8 @@ from advisor.model import call
 from advisor.model.preserve import untouched
 from advisor.randomness import isolated, mix
 from advisor.readable import counted
+from advisor.training.groups import parameter_groups
 from advisor.training.objective import to_device
-from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run
 
 BATCH = 64

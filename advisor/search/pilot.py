@@ -66,9 +66,13 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
         elapsed = time.perf_counter() - began
         affordable = affordable_epochs(prepared, crew.workers, elapsed, len(outcome.curve))
         metric = prepared.objective.metric
-        epochs = train_longer(metric, job, outcome, folder, min(most, affordable), crew)
+        lengthen = train_longer if prepared.recipe.schedule is None else train_longer_anew
+        epochs = lengthen(metric, job, outcome, folder, min(most, affordable), crew)
         epochs = max(1, min(epochs, affordable))
 
+    # A schedule lasts as long as a training, so that a part of one is no shorter training.
+    if prepared.recipe.schedule is not None and epochs < len(outcome.curve):
+        outcome = first_training(replace(job, to_epoch=epochs), crew)
     outcome.curve = outcome.curve[:epochs]
     rungs = rungs_of(epochs, prepared.steps)
     return replace(plan, rungs=rungs), outcome
@@ -143,6 +147,32 @@ def train_longer(
         again = {epoch.epoch for epoch in more.curve}
         before = [epoch for epoch in outcome.curve if epoch.epoch not in again]
         outcome.curve = before + more.curve
+        epochs *= 2
+    return epochs
+
+
+def train_longer_anew(
+    metric: Metric, job: Job, outcome: Outcome, folder: Path, most: float, crew: Crew
+) -> int:
+    """Train twice as long from the start while that brings a gain, and return the number of epochs.
+
+    A schedule lasts as long as a training, so that a longer one is another from its first step on.
+    The arguments are those of `train_longer`.
+    """
+    epochs = job.to_epoch
+    criterion = Criterion(metric)
+    while 2 * epochs <= most and len(outcome.curve) == epochs:
+        longer = replace(job, to_epoch=2 * epochs, save=state_file(folder, 2 * epochs))
+        more = crew.run_by_itself(longer)
+        training = more.costs.get("training", 0.0)
+        outcome.costs["training"] = outcome.costs.get("training", 0.0) + training
+        if more.ended is not None:
+            break
+        before = criterion.score(outcome.curve, epochs)
+        gained = criterion.sign * (criterion.score(more.curve, 2 * epochs) - before)
+        if gained <= criterion.worth(before):
+            break
+        outcome.curve = more.curve
         epochs *= 2
     return epochs
 

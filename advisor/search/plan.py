@@ -29,17 +29,17 @@ from advisor.store.read_back import check_types
 from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.loop import count_parameters
+from advisor.training.recipe import Recipe
 from advisor.training.run import Run
 from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared
 
 RATE, DECAY = "training.lr", "training.weight_decay"
 """The full names of the parameters that every trial has."""
-NUISANCE: dict[str, Float] = {
-    RATE: Float(1e-4, 1e-1, default=1e-3, log=True),
-    DECAY: Float(1e-6, 1e-1, default=1e-4, log=True),
-}
-"""What is tuned inside every arm, the model as it is included. The first trial has the defaults."""
+NUISANCE = (RATE, DECAY)
+"""What is tuned inside every arm, the model as it is included."""
+LARGEST_DECAY = 0.5
+"""Weight decays above this are tried only where the recipe itself brings a tenth of them."""
 
 
 @dataclass(frozen=True)
@@ -213,10 +213,27 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
         ),
     )
     # The learning rate and the weight decay are free in every arm.
-    for name, nuisance in NUISANCE.items():
+    for name, nuisance in nuisance_of(prepared.recipe).items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
     return plan
+
+
+def nuisance_of(recipe: Recipe) -> dict[str, Float]:
+    """The ranges of learning rate and weight decay around those that a recipe brings, with which
+    the first trial is trained. A recipe without weight decay keeps none.
+    """
+    lr, decay = recipe.lr, recipe.weight_decay
+    # AdamW's usual 1e-3 and 1e-4 give ranges from 1e-4 to 0.1, and from 1e-6 to 0.1.
+    lowest, highest = float(f"{lr / 10:.6g}"), float(f"{lr * 100:.6g}")
+    nuisance = {RATE: Float(lowest, highest, default=lr, log=True)}
+    most = min(decay * 1000, max(LARGEST_DECAY, decay * 10))
+    nuisance[DECAY] = (
+        Float(float(f"{decay / 100:.6g}"), float(f"{most:.6g}"), default=decay, log=True)
+        if decay
+        else Float(0.0, 0.0, default=0.0)
+    )
+    return nuisance
 
 
 def try_technique(plan: Plan, technique: Technique, run: Run) -> None:
@@ -322,4 +339,11 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,
         "vectors": task.vectors,
+        "clip": task.clip,
+        "accumulate": task.accumulate if task.accumulate > 1 else None,
+        "precision": task.precision,
+        **{
+            name: value if isinstance(value, str) else None
+            for name, value in (("optimizer", task.optimizer), ("scheduler", task.scheduler))
+        },
     }

@@ -15,7 +15,7 @@ from advisor.study import Task
 from advisor.training.losses import cross_entropy
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective
-from advisor.training.recipe import adamw
+from advisor.training.optimizers import adamw
 from advisor.training.run import Data, Run
 
 ROWS = 64

@@ -57,7 +57,8 @@ def state_of(run: Run) -> list[object]:
     reader = _StateReader()
     reader.read(run.data, shared=True)
     own = (run.model, run.loss, run.optimizer, run.undecayed, run.later, run.seed, run.device)
-    for part in (*own, run.objective):
+    hooks = (run.each_step, run.batch, run.scored, run.keep)
+    for part in (*own, *hooks, run.objective):
         reader.read(part)
     reader.tokens.append(_Same(run.task))
     return reader.tokens

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Part
-from advisor.errors import explain
-from advisor.faults import is_out_of_memory
 from advisor.model import call
 from advisor.randomness import mix, start_from
 from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
@@ -22,8 +21,8 @@ from advisor.training.kept_file import KeptFile
 from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
-from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run
+from advisor.training.stepping import Stepping
 from advisor.training.weighing import weigh
 
 
@@ -65,12 +64,14 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
     """
     # Techniques may have added parameters, so the optimizer is built after all of them.
     model = run.model.to(run.device)
-    optimizer = run.optimizer(parameter_groups(run), fit.lr, fit.weight_decay)
-    if fit.state is not None:
-        _go_on_from(fit.state, model, optimizer)
     rows = len(run.data.train)
     steps = math.ceil(rows / fit.batch)
     full_training = fit.epochs or fit.to_epoch
+    together = run.recipe.accumulate
+    total = full_training * run.recipe.steps_an_epoch(rows, fit.batch)
+    stepping = Stepping(run, fit.lr, fit.weight_decay, total, full_training)
+    if fit.state is not None:
+        stepping.go_on_from(fit.state)
 
     for epoch in range(fit.from_epoch, fit.to_epoch):
         started = time.perf_counter()
@@ -84,21 +85,22 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         for parameter, share in run.later:
             parameter.requires_grad_(epoch >= math.ceil(share * full_training))
 
-        # One optimizer step for each mini-batch.
+        # One optimizer step for each mini-batch, or for so many of them.
         model.train()
         losses: list[Tensor] = []
         early_loss = None
-        for step, index in enumerate(order.split(fit.batch)):
-            if len(index) == 1 and steps > 1:
-                continue  # batch normalization cannot train on one row
+        batches = mini_batches(order, fit.batch)
+        for step, index in enumerate(batches):
             inputs, target = to_device(run.data.train.take(index), run.device)
-            output = call(model, inputs)
-            if run.data.weights is not None:
-                weigh(output, run.task.output, run.data.weights.at(index, target))
-            loss = run.loss(output, target)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            inputs, target = changed_batch(run, inputs, target, epoch, step)
+            with run.recipe.precise(run.device):
+                output = call(model, inputs)
+                if run.data.weights is not None:
+                    weigh(output, run.task.output, run.data.weights.at(index, target))
+                loss = run.loss(output, target)
+            first = step - step % together
+            size = min(together, len(batches) - first)
+            stepping.take(loss, size, step == first + size - 1, epoch)
             losses.append(loss.detach())
 
             # Stop here when the loss is above the limit.
@@ -110,29 +112,37 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         # The epoch ends with a point of the curve.
         mean_loss = torch.stack(losses).mean().item()
         _require_finite("the training loss", mean_loss)
+        stepping.end_epoch(epoch, mean_loss)
         score = evaluate(run, valid, fit.batch)
         seconds = time.perf_counter() - started
         yield Epoch(epoch + 1, score, mean_loss, seconds, early_loss)
 
     if fit.save is not None:
-        fit.save.write({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
+        fit.save.write(stepping.state())
 
 
-def _go_on_from(
-    state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    """Put a model and its optimizer into a saved state."""
-    try:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    except Exception as problem:  # a model or an optimizer of the user's own may raise anything
-        if is_out_of_memory(problem):
-            raise
-        raise StoppedEarly(
-            Ended.FAILED,
-            "the same seed gave another model than when this training was begun, which its saved "
-            f"state does not fit: {explain(problem)}",
-        ) from problem
+def mini_batches(order: Tensor, rows: int) -> Sequence[Tensor]:
+    """The rows of each mini-batch; a last one of a single row is left out where there are more, as
+    batch normalization cannot train on it.
+    """
+    batches: Sequence[Tensor] = order.split(rows)
+    return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
+def changed_batch(
+    run: Run, inputs: tuple[Any, ...], target: Tensor, epoch: int, step: int
+) -> tuple[tuple[Any, ...], Tensor]:
+    """A mini-batch as the recipe's augmentation and the techniques change it.
+
+    What they draw depends on the run's seed, the epoch and the step alone, so that it is the same
+    for all arms of a seed.
+    """
+    if run.recipe.augment is not None:
+        inputs, target = run.recipe.augment(inputs, target, mix(run.seed, "augment", epoch, step))
+    if run.batch is not None:
+        generator = torch.Generator().manual_seed(mix(run.seed, "batch", epoch, step))
+        inputs, target = run.batch(inputs, target, generator)
+    return inputs, target
 
 
 def evaluate(run: Run, part: Part, batch: int) -> float:
@@ -157,9 +167,15 @@ def score_of(run: Run, output: Tensor, target: Tensor) -> float:
     return score
 
 
-@torch.inference_mode()
 def predict(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
     """What the metric reads for every row of `part`, and the targets; both on the CPU."""
+    # A technique may have the model scored with other weights than those that are trained.
+    with run.scored() if run.scored is not None else nullcontext():
+        return _predicted(run, part, batch)
+
+
+@torch.inference_mode()
+def _predicted(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
     run.model.eval()
     answers: list[Tensor] = []
     targets: list[Tensor] = []

@@ -1,49 +1,211 @@
-"""How a run is trained unless a technique or the user says otherwise: AdamW, and its groups."""
+"""How a run is trained: the recipe that the user says, or AdamW at a constant rate."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from advisor.training.run import Run
+from advisor.errors import InputError
+from advisor.randomness import isolated
+from advisor.readable import counted
+from advisor.study import Task
+from advisor.training.groups import ParameterGroups
+from advisor.training.optimizers import (
+    FIRST_DECAY,
+    FIRST_RATE,
+    adamw,
+    missing_parameters,
+    name_of,
+    rates_of,
+    read_optimizer,
+    required_arguments,
+)
+from advisor.training.schedules import OwnSchedule, read_schedule, rehearse, warnings_on
+from advisor.values import shown
 
-FUSED_DEVICES = ("cpu", "cuda")
-"""Kinds of devices for which torch has AdamW as one fused operation."""
 
+@dataclass(frozen=True)
+class Recipe:
+    """How all arms of a study are trained.
 
-def adamw(groups: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), fused where torch can: every arm's, unless a slot changes
-    it.
+    Attributes:
+        optimizer: `(groups, lr, weight_decay) -> Optimizer`.
+        schedule: how the rate moves; None for a constant one.
+        clip: the largest norm of a step's gradient; None for any.
+        accumulate: mini-batches whose gradients make one optimizer step.
+        precision: `bf16` to compute outputs and losses in bfloat16 where torch thinks it safe; None
+            for the model's own.
+        augment: changes each mini-batch of training rows; None for nothing.
+        lr, weight_decay: those that it brings, with which the first trial is trained.
+        left_out: names of the model's parameters that the user's optimizer does not train.
+        notes: what was understood, one sentence each.
+        warnings: what the user should know, one sentence each.
     """
-    # Torch refuses it unless all parameters are real numbers on such a device.
-    fused = True
-    for group in groups:
-        for parameter in group["params"]:
-            on_fused_device = parameter.device.type in FUSED_DEVICES
-            fused = fused and on_fused_device and parameter.is_floating_point()
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=fused)
+
+    optimizer: Callable[[Any, float, float], torch.optim.Optimizer] = adamw
+    schedule: OwnSchedule | None = None
+    clip: float | None = None
+    accumulate: int = 1
+    precision: str | None = None
+    augment: Augmentation | None = None
+    lr: float = FIRST_RATE
+    weight_decay: float = FIRST_DECAY
+    left_out: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def steps_an_epoch(self, rows: int, batch: int) -> int:
+        """Optimizer steps in an epoch of so many rows."""
+        return optimizer_steps(rows, batch, self.accumulate)
+
+    def precise(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Around a forward pass and its loss: the precision in which they are computed."""
+        if self.precision is None:
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def parameter_groups(run: Run) -> list[dict[str, Any]]:
-    """The parameters to train in up to two groups: with weight decay, and without.
+@dataclass(frozen=True)
+class Augmentation:
+    """What the user does to each mini-batch of training rows.
 
-    Vectors such as biases and gains, and the parameters in `run.undecayed`, get no weight decay.
-    Parameters that `run.later` freezes for a while are in a group from the beginning.
+    Attributes:
+        change: `inputs -> inputs`, or `(inputs, target) -> (inputs, target)`.
+        takes_target: whether it is the latter.
     """
-    undecayed = {id(parameter) for parameter in run.undecayed}
-    later = {id(parameter) for parameter, _ in run.later}
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    # A user's model may have an attribute that is called `parameters`, so the class is asked.
-    for parameter in nn.Module.parameters(run.model):
-        if not parameter.requires_grad and id(parameter) not in later:
-            continue
-        if parameter.ndim >= 2 and id(parameter) not in undecayed:
-            decayed.append(parameter)
-        else:
-            free.append(parameter)
-    # An optimizer refuses a group without parameters.
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+
+    change: Callable[..., Any]
+    takes_target: bool
+
+    def __call__(
+        self, inputs: tuple[Any, ...], target: Tensor, seed: int
+    ) -> tuple[tuple[Any, ...], Tensor]:
+        """A changed mini-batch; what is drawn for it depends on the seed alone.
+
+        Arguments:
+            inputs: of the model, with a row for each row of the batch.
+            target: what to predict.
+            seed: of the global random states while it is changed.
+
+        Raises:
+            InputError: it gives back another kind of thing.
+        """
+        given = inputs[0] if len(inputs) == 1 else inputs
+        with isolated(seed):
+            found = self.change(given, target) if self.takes_target else self.change(given)
+        if self.takes_target:
+            if not isinstance(found, tuple) or len(found) != 2:
+                raise InputError(f"Task(augment=…) returned {shown(found)}, no (inputs, target).")
+            found, target = found
+        changed = found if len(inputs) > 1 else (found,)
+        if not isinstance(changed, tuple) or len(changed) != len(inputs):
+            raise InputError(
+                f"Task(augment=…) returned {shown(found)}; it must return what it is given: "
+                f"{counted(len(inputs), 'input')} of the model."
+            )
+        return changed, target
+
+
+def read_augmentation(given: Any) -> Augmentation | None:
+    """What `Task(augment=…)` does, by the number of its arguments; None for nothing."""
+    if given is None:
+        return None
+    call = given.forward if isinstance(given, nn.Module) else given
+    try:
+        required = required_arguments(call)
+    except (TypeError, ValueError):  # a function that Python cannot look into
+        return Augmentation(given, takes_target=False)
+    return Augmentation(given, takes_target=len(required) > 1)
+
+
+def optimizer_steps(rows: int, batch: int, accumulate: int) -> int:
+    """Optimizer steps in an epoch, where a last mini-batch of one row is left out."""
+    batches = math.ceil(rows / batch)
+    if rows % batch == 1 and batches > 1:
+        batches -= 1
+    return math.ceil(batches / accumulate)
+
+
+def recipe_of(
+    task: Task, groups: ParameterGroups, steps: int, epochs: int, is_fixed: bool
+) -> Recipe:
+    """The recipe of a task, whose optimizer is built once and whose schedule is walked through.
+
+    Arguments:
+        task: what the user brought.
+        groups: the parameters of a first model.
+        steps: optimizer steps in an epoch.
+        epochs: of a full training.
+        is_fixed: whether the user has said how many epochs there are.
+
+    Raises:
+        InputError: the optimizer or the schedule cannot train the model.
+    """
+    own = None if task.optimizer is None else read_optimizer(task.optimizer)
+    built = adamw(groups, FIRST_RATE, FIRST_DECAY) if own is None else own.as_given(groups)
+    given = rates_of(built)
+    recipe = Recipe(
+        optimizer=adamw if own is None else own,
+        clip=task.clip,
+        accumulate=task.accumulate,
+        precision=task.precision,
+        augment=read_augmentation(task.augment),
+        lr=given.lr,
+        weight_decay=given.weight_decay,
+        left_out=frozenset(missing_parameters(built, groups)),
+    )
+    notes = [f"optimizer {optimizer_text(built)}"] if own is not None else []
+    schedule, cautions = None, []
+    if task.scheduler is not None:
+        total = steps * epochs
+        lengths = (total, epochs) if is_fixed else (0, 0)
+        schedule = read_schedule(task.scheduler, *lengths)
+    if schedule is not None:
+        rates = rehearse(schedule, built, steps * epochs, epochs)
+        cautions = warnings_on(rates, schedule)
+        notes.append(schedule_text(schedule, rates))
+    return with_changes(recipe, schedule, notes, cautions)
+
+
+def with_changes(
+    recipe: Recipe, schedule: OwnSchedule | None, notes: list[str], cautions: list[str]
+) -> Recipe:
+    """The recipe with its schedule, and with what is said of it."""
+    notes = list(notes)
+    if recipe.clip is not None:
+        notes.append(f"gradients clipped to a norm of {recipe.clip:g}")
+    if recipe.accumulate > 1:
+        notes.append(f"{recipe.accumulate} mini-batches make a step")
+    if recipe.precision is not None:
+        notes.append(f"mixed precision, {recipe.precision}")
+    if recipe.augment is not None:
+        notes.append(f"training rows changed by {name_of(recipe.augment.change)}")
+    if recipe.left_out:
+        left = sorted(recipe.left_out)
+        cautions = [
+            *cautions,
+            f"The optimizer leaves out {counted(len(left), 'parameter')} of the model, {left[0]} "
+            "first: they are not trained.",
+        ]
+    told = (f"recipe: {'; '.join(notes)}.",) if notes else ()
+    return replace(recipe, schedule=schedule, notes=told, warnings=tuple(cautions))
+
+
+def optimizer_text(built: torch.optim.Optimizer) -> str:
+    """An optimizer with its rates, as a person reads it."""
+    rates = sorted({float(group["lr"]) for group in built.param_groups}, reverse=True)
+    lr = " and ".join(f"{rate:g}" for rate in rates[:3])
+    decay = rates_of(built).weight_decay
+    return f"{type(built).__name__} at lr {lr}, weight decay {decay:g}"
+
+
+def schedule_text(schedule: OwnSchedule, rates: list[float]) -> str:
+    """A schedule with its first, highest and last rate, as a person reads it."""
+    ends = " → ".join(f"{rate:.2g}" for rate in (rates[0], max(rates), rates[-1]))
+    return f"schedule {name_of(schedule.make)} over the {schedule.each} of a training, lr {ends}"

@@ -7,6 +7,7 @@ import math
 import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from advisor.training.effect import state_of
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.kept_file import KeptFile
 from advisor.training.objective import Objective, to_device
+from advisor.training.recipe import Recipe
 
 EXAMPLE_ROWS = 32
 """Rows in the batch on which a model is traced."""
@@ -95,6 +97,15 @@ class Run:
         cache: folder where `remember` keeps its files, or None to keep nothing.
         no_effect: slots whose techniques left the run as it was, so that it trains as without them.
         loaded: names of the weights that the model's constructor loads; it may build the model.
+        recipe: how the user trains; it brought `optimizer`.
+        steps: optimizer steps of a full training; a schedule needs their number.
+        each_step: called with `(step, epoch, optimizer)` after each optimizer step; steps are
+            counted from 1 through the whole training, epochs from 0.
+        batch: `(inputs, target, generator) -> (inputs, target)`, which changes each mini-batch of
+            training rows before the model sees it; None for nothing.
+        scored: called without arguments, a context around every evaluation, such as one in which
+            the model has averaged weights; None for none.
+        keep: objects with `state_dict` and `load_state_dict` that are saved with the training.
 
     Example:
         >>> import advisor, torch
@@ -124,6 +135,16 @@ class Run:
     cache: Path | None = None
     no_effect: list[str] = field(default_factory=list)
     loaded: Callable[[], frozenset[str]] = frozenset
+    recipe: Recipe = field(default_factory=Recipe)
+    steps: int = 0
+    each_step: list[Callable[[int, int, torch.optim.Optimizer], object]] = field(
+        default_factory=list
+    )
+    batch: (
+        Callable[[tuple[Any, ...], Tensor, torch.Generator], tuple[tuple[Any, ...], Tensor]] | None
+    ) = None
+    scored: Callable[[], AbstractContextManager[object]] | None = None
+    keep: dict[str, Any] = field(default_factory=dict)
     _anatomy: Anatomy | None = None
 
     @property

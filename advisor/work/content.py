@@ -104,6 +104,9 @@ def roots_of(task: Task, source: Source) -> dict[str, object]:
         "the model": task.build,
         "the loss": task.loss,
         "the metric": task.metric,
+        "the optimizer": task.optimizer,
+        "the schedule": task.scheduler,
+        "the augmentation": task.augment,
     }
     for name, value in task.arguments.items():
         roots[f"the argument {name}"] = value

@@ -210,8 +210,12 @@ def built_run(job: Job, prepared: Prepared) -> Run:
     study was opened.
     """
     cache = Path(job.cache) if job.cache else None
+    splits = splits_of(job, prepared)
     try:
-        return prepared.run(job.seed, splits_of(job, prepared), cache)
+        run = prepared.run(job.seed, splits, cache)
+        run.steps = run.recipe.steps_an_epoch(len(splits.train), job.batch)
+        run.steps *= job.epochs or job.to_epoch
+        return run
     except Exception as problem:  # the user's constructor may raise anything
         missing = [each for each in causes_of(problem) if isinstance(each, OSError)]
         if not missing or machine_fault(problem) or is_out_of_memory(problem):

@@ -29,9 +29,10 @@ from advisor.study import Study
 from advisor.training.columns import in_columns
 from advisor.training.criterion import Criterion
 from advisor.training.first_values import check_loss, check_metric, check_parameters
+from advisor.training.groups import groups_of
 from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
-from advisor.training.recipe import adamw
+from advisor.training.recipe import Recipe, optimizer_steps, recipe_of
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
 from advisor.work.initial_draws import shared_draws
@@ -62,6 +63,7 @@ class Prepared:
         host: the plugins.
         source: the data.
         objective: loss and metric.
+        recipe: how all arms are trained.
         arguments: what the model's constructor is called with.
         epochs: of a full training: the user's number, or a first one that the pilot may raise.
         batch: rows in a mini-batch.
@@ -78,6 +80,7 @@ class Prepared:
     host: Host
     source: Source
     objective: Objective
+    recipe: Recipe
     arguments: Mapping[str, Any]
     epochs: int
     batch: int
@@ -154,7 +157,7 @@ class Prepared:
             task=self.study.task,
             model=self.build(seed),
             loss=self.objective.loss,
-            optimizer=adamw,
+            optimizer=self.recipe.optimizer,
             data=Data(splits.train, splits.unlabeled, self.facts, splits.weights),
             seed=seed,
             generator=torch.Generator().manual_seed(seed),
@@ -162,6 +165,8 @@ class Prepared:
             objective=self.objective,
             cache=cache,
             loaded=lambda: self.loaded,
+            recipe=self.recipe,
+            steps=self.epochs * self.recipe.steps_an_epoch(len(splits.train), self.batch),
         )
 
 
@@ -233,6 +238,8 @@ def _put_together(
 
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
+    epochs = study.epochs or epochs_for(len(train), batch)
+    recipe = recipe_for(study, model, len(train), batch, epochs)
     inferred = inferred_arguments(task.build, named, task.arguments)
     origins = {name: found.origin for name, found in inferred.items()}
     notes = notes_on(task, model, arguments, inputs, output, rows, origins)
@@ -243,15 +250,27 @@ def _put_together(
         host=host,
         source=source,
         objective=objective,
+        recipe=recipe,
         arguments=arguments,
-        epochs=study.epochs or epochs_for(len(train), batch),
+        epochs=epochs,
         batch=batch,
         device=place,
-        notes=(*source.notes, *note_on_padding(model, source), *notes),
-        warnings=(*source.warnings, *objective.warnings),
+        notes=(*source.notes, *note_on_padding(model, source), *notes, *recipe.notes),
+        warnings=(*source.warnings, *objective.warnings, *recipe.warnings),
         content=content_of(files, task, source, splits, model, arguments),
         read=read,
     )
+
+
+def recipe_for(study: Study, model: nn.Module, rows: int, batch: int, epochs: int) -> Recipe:
+    """The recipe of a study, tried on a first model and so many training rows.
+
+    Raises `InputError` where it cannot train the model.
+    """
+    task = study.task
+    with isolated(mix(study.seed, "recipe")):
+        steps = optimizer_steps(rows, batch, task.accumulate)
+        return recipe_of(task, groups_of(model), steps, epochs, study.epochs is not None)
 
 
 def first_outputs(

@@ -20,7 +20,7 @@ from advisor.slots.forward import forward, quiet
 from advisor.slots.pretraining import base as pretraining
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective
-from advisor.training.recipe import adamw
+from advisor.training.optimizers import adamw
 from advisor.training.run import Data, Run
 
 HOST = load()

@@ -8,7 +8,7 @@ import advisor
 from advisor.data import Facts, TensorPart
 from advisor.training.metrics import METRICS
 from advisor.training.objective import Objective
-from advisor.training.recipe import adamw
+from advisor.training.optimizers import adamw
 from advisor.training.run import Data, Run, apply
 
 

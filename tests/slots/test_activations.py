@@ -12,7 +12,8 @@ import advisor
 from advisor.model import apply_recipe, diff, recipe, trace
 from advisor.slots.activation.channels import channels_at
 from advisor.slots.gain import examine, moments
-from advisor.training.recipe import adamw, parameter_groups
+from advisor.training.groups import parameter_groups
+from advisor.training.optimizers import adamw
 from advisor.training.run import apply
 
 # ---------------------------------------------------------------- the gain table

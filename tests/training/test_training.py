@@ -14,6 +14,7 @@ from advisor.errors import InputError
 from advisor.model import trace
 from advisor.randomness import isolated, mix
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, predict, train
 from advisor.training.metrics import (
@@ -27,7 +28,6 @@ from advisor.training.metrics import (
     rmse,
 )
 from advisor.training.objective import infer
-from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run, digest
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef

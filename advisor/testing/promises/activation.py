@@ -15,7 +15,7 @@ from advisor.slots.activation.base import Activation
 from advisor.testing.examples import WIDTH
 from advisor.testing.promise import Unjudged, promise
 from advisor.testing.subject import OTHER, SEED, Subject
-from advisor.training.recipe import parameter_groups
+from advisor.training.groups import parameter_groups
 
 FAR = 50.0
 """An activation must be finite as far out as this."""

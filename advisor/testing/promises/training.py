@@ -28,9 +28,9 @@ from advisor.testing.subject import (
     output,
     state,
 )
+from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, train
-from advisor.training.recipe import parameter_groups
 from advisor.training.run import Run, apply
 
 BATCH = 32

@@ -1,0 +1,145 @@
+"""The optimizer steps of a training: gradients, clipping, the rate of a trial, the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from advisor.errors import InputError, explain, listing
+from advisor.faults import is_out_of_memory
+from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.groups import parameter_groups
+from advisor.training.optimizers import missing_parameters
+from advisor.training.run import Run
+from advisor.training.schedules import step_schedule
+
+
+class Stepping:
+    """The optimizer of a run with what the recipe and the techniques do at each step.
+
+    Attributes:
+        optimizer: of the run.
+        scheduler: moves its rates; None where they are constant.
+        factor: what the schedule's rates are multiplied by at each step: the rate of the trial over
+            that of the recipe. So a schedule that sets rates of its own is tuned as well.
+        number: steps of the training until now.
+    """
+
+    def __init__(self, run: Run, lr: float, weight_decay: float, steps: int, epochs: int) -> None:
+        recipe = run.recipe
+        self.run, self.recipe = run, recipe
+        self.steps, self.epochs = steps, epochs
+        self.number, self._gathered = 0, 0
+        scheduled = recipe.schedule is not None
+        self.factor = lr / recipe.lr if scheduled else 1.0
+        groups = parameter_groups(run)
+        self.optimizer = run.optimizer(groups, recipe.lr if scheduled else lr, weight_decay)
+        dropped = [
+            name
+            for name in missing_parameters(self.optimizer, groups)
+            if name not in recipe.left_out
+        ]
+        if dropped:
+            raise StoppedEarly(
+                Ended.FAILED,
+                f"the optimizer does not train {listing(dropped, 3)}, which a technique added: "
+                "build it from the parameters that it is given",
+            )
+        self.scheduler = None
+        if recipe.schedule is not None:
+            self.scheduler = recipe.schedule(self.optimizer, steps, epochs)
+        self._parameters = [each for group in groups for each in group["params"]]
+
+    def take(self, loss: Tensor, mini_batches: int, is_last: bool, epoch: int) -> None:
+        """The gradient of a mini-batch, and an optimizer step where as many as make one are there.
+
+        Arguments:
+            loss: of the mini-batch.
+            mini_batches: that the step is made of.
+            is_last: whether it is the last of them.
+            epoch: counted from 0, for the hooks of techniques.
+        """
+        if not self._gathered:
+            self.optimizer.zero_grad(set_to_none=True)
+        (loss if mini_batches == 1 else loss / mini_batches).backward()
+        self._gathered += 1
+        if is_last:
+            self._gathered = 0
+            self.step(epoch)
+
+    def step(self, epoch: int) -> None:
+        """One step of the optimizer, and of a schedule that counts steps."""
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
+        self._step_at_the_trials_rate()
+        self.number += 1
+        schedule = self.recipe.schedule
+        if schedule is not None and schedule.each == "steps":
+            self._move_schedule(self.number, self.steps)
+        for hook in self.run.each_step:
+            hook(self.number, epoch, self.optimizer)
+
+    def _step_at_the_trials_rate(self) -> None:
+        groups = self.optimizer.param_groups
+        if self.factor == 1.0:
+            self.optimizer.step()
+            return
+        # A schedule goes on from the rates that it has set itself.
+        rates = [group["lr"] for group in groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate * self.factor
+        self.optimizer.step()
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+
+    def end_epoch(self, epoch: int, loss: float) -> None:
+        """Move a schedule that counts epochs; `epoch` is counted from 0."""
+        schedule = self.recipe.schedule
+        if schedule is not None and schedule.each == "epochs":
+            self._move_schedule(epoch + 1, self.epochs, loss)
+
+    def _move_schedule(self, number: int, total: int, loss: float = 0.0) -> None:
+        schedule = self.recipe.schedule
+        if schedule is None:
+            return
+        try:
+            step_schedule(self.scheduler, schedule, number, total, loss)
+        except InputError as problem:
+            raise StoppedEarly(Ended.FAILED, str(problem)) from problem
+
+    def state(self) -> dict[str, Any]:
+        """All that a training goes on from."""
+        state: dict[str, Any] = {
+            "model": self.run.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.number,
+        }
+        if self.scheduler is not None:
+            state["scheduler"] = self.scheduler.state_dict()
+        for name, kept in self.run.keep.items():
+            state[f"keep {name}"] = kept.state_dict()
+        return state
+
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
+        """Put the model, its optimizer and the rest into a saved state.
+
+        Raises `StoppedEarly` where it is that of another model.
+        """
+        try:
+            self.run.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
+            for name, kept in self.run.keep.items():
+                kept.load_state_dict(state[f"keep {name}"])
+        except Exception as problem:  # a model or an optimizer of the user's own may raise anything
+            if is_out_of_memory(problem):
+                raise
+            raise StoppedEarly(
+                Ended.FAILED,
+                "the same seed gave another model than when this training was begun, which its "
+                f"saved state does not fit: {explain(problem)}",
+            ) from problem
+        self.number = int(state.get("steps", 0))
