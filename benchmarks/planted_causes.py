@@ -80,7 +80,7 @@ def two_layers() -> nn.Module:
 
 
 def tiny_weights() -> nn.Module:
-    """Sixteen GELU layers of 32 whose weights have deviation .02, a ninth of what a signal needs."""
+    """Sixteen GELU layers of 32 whose weights have deviation .02, a ninth of what fits."""
     layers: list[nn.Module] = []
     for before, after in pairwise([13, *[32] * 16]):
         linear = nn.Linear(before, after)
