@@ -3,7 +3,9 @@
     python benchmarks/planted_causes.py [--only conv_dead]
 
 Each model is sound but for what its docstring says; data are scikit-learn's. What is expected was
-written down before the first run, and no study was changed after it. A line says the verdict, the
+written down before the first run, and no study was changed after it. The first five were run, then
+what they showed was mended in the diagnosis, the initializers and the reasons, then the other five
+were written and run once. A line says the verdict, the
 kinds of findings that are given as the cause ("because"), and whether they are what was planted:
 `yes`; `effect`, where only what follows from it is named; `no`, where nothing or something else is.
 """
@@ -20,7 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_moons
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_wine,
+    make_classification,
+    make_moons,
+)
 from torch import Tensor, nn
 
 import advisor
@@ -90,6 +98,49 @@ def tiny_weights() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(32, 3))
 
 
+def clipped_large() -> nn.Module:
+    """Three hardtanh layers of 48 whose weights have deviation 1.5, twelve times what fits."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise([64, 48, 48, 48]):
+        linear = nn.Linear(before, after)
+        nn.init.normal_(linear.weight, std=1.5)
+        layers += [linear, nn.Hardtanh()]
+    return nn.Sequential(*layers, nn.Linear(48, 10))
+
+
+def sequence_dead() -> nn.Module:
+    """Two convolutions along the columns; the biases of the second one are all -10."""
+    second = nn.Conv1d(12, 12, 5, stride=2)
+    nn.init.constant_(second.bias, -10.0)
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 30)),
+        nn.Conv1d(1, 12, 5), nn.ReLU(),
+        second, nn.ReLU(),
+        nn.Flatten(), nn.Linear(132, 2),
+    )  # fmt: skip
+
+
+def short_training() -> nn.Module:
+    """A small sound net; four epochs of wine are some thirty steps, too few for 1e-3."""
+    return nn.Sequential(nn.Linear(13, 16), nn.GELU(), nn.Linear(16, 3))
+
+
+def wide_tanh() -> nn.Module:
+    """A small sound net; two of three classes have 6 and 4 % of the rows and overlap the third."""
+    return nn.Sequential(nn.Linear(12, 48), nn.Tanh(), nn.Linear(48, 3))
+
+
+def faint_convs() -> nn.Module:
+    """Ten convolutions with SiLU whose weights have deviation .01, a twelfth of what fits."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise([1, *[8] * 10]):
+        conv = nn.Conv2d(before, after, 3, padding=1)
+        nn.init.normal_(conv.weight, std=0.01)
+        nn.init.zeros_(conv.bias)
+        layers += [conv, nn.SiLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 10))
+
+
 # --- data ---------------------------------------------------------------------------------------
 
 
@@ -128,10 +179,26 @@ def rare_moon() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(x).float(), torch.from_numpy(y)
 
 
+def pixels() -> tuple[Tensor, Tensor]:
+    """1,797 digits as 64 numbers with mean 0 and deviation 1 over all."""
+    x, y = load_digits(return_X_y=True)
+    return torch.from_numpy((x - x.mean()) / x.std()).float(), torch.from_numpy(y)
+
+
+def rare_two() -> tuple[Tensor, Tensor]:
+    """3,000 points in 12 dimensions, three classes with 90, 6 and 4 % of them."""
+    x, y = make_classification(
+        3000, 12, n_informative=6, n_classes=3, weights=[0.9, 0.06, 0.04], class_sep=0.7,
+        random_state=0,
+    )  # fmt: skip
+    return scaled(x), torch.from_numpy(y)
+
+
 def mean_recall(output: Tensor, target: Tensor) -> float:
-    """The share of each of two classes that is found, averaged."""
+    """The share of each class that is found, averaged over the classes."""
     found = (output.argmax(1) == target).double()
-    return float((found[target == 0].mean() + found[target == 1].mean()) / 2)
+    each = [float(found[target == label].mean()) for label in target.unique()]
+    return sum(each) / len(each)
 
 
 # --- what is planted ----------------------------------------------------------------------------
@@ -187,7 +254,27 @@ FIRST = (
         frozenset({"collapsed"}), frozenset({"vanishing"}), epochs=15,
     ),
 )  # fmt: skip
-"""Written before they were run; run once."""
+"""Written before they were run; run once, and once more after what they showed was mended."""
+SECOND = (
+    Planted(
+        "clipped_large", clipped_large, pixels, "saturated start",
+        frozenset({"saturated_units"}), frozenset({"vanishing", "exploding"}), epochs=8,
+    ),
+    Planted(
+        "sequence_dead", sequence_dead, cancer, "dead biases",
+        frozenset({"dead_units"}), frozenset({"collapsed", "vanishing"}),
+    ),
+    Planted("short_training", short_training, wine, "bad rate", frozenset(), epochs=4),
+    Planted(
+        "rare_two", wide_tanh, rare_two, "class imbalance",
+        frozenset({"rare_class"}), trials=24, metric=mean_recall, epochs=8,
+    ),
+    Planted(
+        "faint_convs", faint_convs, images, "collapse",
+        frozenset({"collapsed"}), frozenset({"vanishing"}), epochs=6,
+    ),
+)  # fmt: skip
+"""Written after the first five had been run, before these were; run once."""
 
 
 # --- what is answered ---------------------------------------------------------------------------
@@ -225,9 +312,9 @@ def answers(planted: Sequence[Planted], folder: Path) -> Iterator[tuple[Planted,
 def main() -> None:
     """Print the table, and all reasons below it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--only", default="", help="studies with this in their name")
+    parser.add_argument("--only", nargs="*", help="names of studies")
     options = parser.parse_args()
-    chosen = [each for each in FIRST if options.only in each.name]
+    chosen = [each for each in (*FIRST, *SECOND) if each.name in (options.only or [each.name])]
 
     print(f"{'study':<16} {'planted':<16} {'verdict':<10} {'gain':>7}  {'named':<28} right  time")
     told = []
