@@ -5,8 +5,8 @@
 A small net on scikit-learn's digits is rewritten thirty times: other names, other orders, another
 spelling of the activation or of the weights' uniform distribution. Eleven edits compute the same;
 nineteen draw other numbers from the same distribution, fifteen of them each in a way of its own,
-and so give other scores. Each is held
-against the version accepted last, on the same rows, in one database that counts the verdicts.
+and so give other scores. Each is held against the version accepted last, on the same rows, in one
+database that counts the verdicts.
 """
 
 from __future__ import annotations
