@@ -5,8 +5,10 @@
 Each model is sound but for what its docstring says; data are scikit-learn's. What is expected was
 written down before the first run, and no study was changed after it. The first five were run: three
 causes named, two not, none false. Then what they showed was mended in the diagnosis, the
-initializers and the reasons; then the other five were written and run once: all named. A line says the verdict, the
-kinds of findings that are given as the cause ("because"), and whether they are what was planted:
+initializers and the reasons; then the other five were written and run once: all named.
+
+A line says the verdict, the kinds of findings that are given as the cause ("because"), and whether
+they are what was planted:
 `yes`; `effect`, where only what follows from it is named; `no`, where nothing or something else is.
 """
 
