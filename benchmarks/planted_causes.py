@@ -256,7 +256,7 @@ FIRST = (
         frozenset({"collapsed"}), frozenset({"vanishing"}), epochs=15,
     ),
 )  # fmt: skip
-"""Written before they were run; run once, and once more after what they showed was mended."""
+"""Written before they were run; run once; all but the last once more after the mending."""
 SECOND = (
     Planted(
         "clipped_large", clipped_large, pixels, "saturated start",
