@@ -62,7 +62,7 @@ class Task:
             of torch always get a tensor.
         metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output,
             target) -> float` (higher is better unless it has `higher_is_better = False`), or None
-            to infer it.
+            to infer it: `accuracy` of classes, `macro_f1` where a class is rare, `r2` of numbers.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
         kind: `classification`, `binary`, `regression` or `multilabel` (any number of labels a row:
             columns of 0 and 1, or words as in `red|round`), or None to infer it.
