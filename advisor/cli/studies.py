@@ -7,7 +7,7 @@ import click
 from advisor.cli.options import as_json, storage
 from advisor.store.json_rows import rows_as_json
 from advisor.store.location import storage_url
-from advisor.store.recommendations import listed, not_there, study_names
+from advisor.store.recommendations import comparison_names, listed, not_there, study_names
 from advisor.streams import say, say_json
 
 SHOWN = ("study", "kind", "verdict", "evidence", "trials", "best", "metric", "seconds", "created")
@@ -50,7 +50,10 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     url = storage_url(storage or context.obj)
     if study not in study_names(url):
         raise not_there(f"No study {study!r}", study, url)
-    if not yes and not confirmed(study):
+    what = f"study {study!r} with all its trials"
+    if study in comparison_names(url):
+        what = f"comparison {study!r} with all its trainings"
+    if not yes and not confirmed(what):
         say("Nothing was deleted.")
         return
 
@@ -63,10 +66,10 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     say(f"Deleted {study}.")
 
 
-def confirmed(study: str) -> bool:
-    """Whether the user wants a study to be deleted; not where there is no terminal to ask."""
+def confirmed(what: str) -> bool:
+    """Whether the user wants this to be deleted; not where there is no terminal to ask."""
     try:
-        return click.confirm(f"Delete {study!r} with all its trainings?", err=True)
+        return click.confirm(f"Delete {what}?", err=True)
     except click.Abort:
         say(" (to delete without being asked: --yes)")
         return False

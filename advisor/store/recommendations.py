@@ -134,4 +134,9 @@ def not_there(what: str, study: str, url: str) -> InputError:
 def study_names(url: str) -> list[str]:
     """The names of the studies and comparisons in a database."""
     _, rows = read(url, NAMES)
-    return [str(name) for (name,) in [*rows, *compared(url, COMPARED)]]
+    return [*[str(name) for (name,) in rows], *comparison_names(url)]
+
+
+def comparison_names(url: str) -> list[str]:
+    """The names of the comparisons in a database."""
+    return [str(name) for (name,) in compared(url, COMPARED)]

@@ -77,7 +77,7 @@ def test_the_metric_of_a_rare_class_is_told_with_the_way_back(build):
     assert found.objective.metric.name == "macro_f1"
     (told,) = [each for each in found.warnings if "macro_f1" in each]
     assert "'1' has 3.1 % of the rows" in told
-    assert "--metric accuracy, or Task(metric=\"accuracy\")" in told
+    assert '--metric accuracy, or Task(metric="accuracy")' in told
     assert "--weights balanced trains so, too" in told
 
 
