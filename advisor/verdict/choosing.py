@@ -162,6 +162,22 @@ def _pairs(results: Results, baseline: Candidate, best: Candidate, sign: float) 
     # That an arm breaks more often than another takes many pairs to tell.
     if any(breakage(results[arm.label]).times for arm in (baseline, best)):
         return MOST_PAIRS
+    if is_erratic(results, baseline, best):
+        return MOST_PAIRS
     labels = list(results)
     matrix = _matrix(list(results.values()), sign)
     return pairs_for(matrix, labels.index(baseline.label), labels.index(best.label))
+
+
+def is_erratic(results: Results, baseline: Candidate, best: Candidate) -> bool:
+    """Whether one of two arms scored otherwise in the search than on the seeds that chose, by as
+    much as the two differ on these.
+
+    A training that collapses on some seeds may do so on all of few, which then differ by little.
+    """
+    means = [mean_score(results[arm.label]) for arm in (baseline, best)]
+    gap = abs(means[1] - means[0])
+    for arm, mean in zip((baseline, best), means, strict=True):
+        if arm.searched is not None and abs(arm.searched - mean) >= gap > 0:
+            return True
+    return False
