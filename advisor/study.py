@@ -62,7 +62,7 @@ class Task:
             of torch always get a tensor.
         metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output,
             target) -> float` (higher is better unless it has `higher_is_better = False`), or None
-            to infer it.
+            to infer it: `accuracy` of classes, `macro_f1` where a class is rare, `r2` of numbers.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
         optimizer: how you train: a class of `torch.optim`, a `partial` of one, a function of
             `parameters`, of `model`, or of `groups, lr, weight_decay` that returns an optimizer, or

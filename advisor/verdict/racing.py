@@ -20,6 +20,8 @@ LEAST_SEEDS = 2
 """After so many choosing seeds arms may be dropped; one seed shows no deviation."""
 RACE_ALPHA = 0.01
 """How often the best of two arms may be dropped."""
+MEDIAN_KNOWS = 0.4
+"""What a median of variances knows of the deviation, beside what their mean would know."""
 CAUTION = 0.3
 """The deviation is taken as large as it is with this probability, given what few seeds show."""
 
@@ -62,7 +64,8 @@ def _is_behind(scores: NDArray[np.float64], arm: int, leader: int) -> bool:
     if not spread.freedom:
         return False
     seeds = scores.shape[1]
-    allowed = spread.sd * float(scipy.special.stdtrit(spread.freedom, 1 - RACE_ALPHA / 2))
+    freedom = max(1.0, MEDIAN_KNOWS * spread.freedom)
+    allowed = spread.sd * float(scipy.special.stdtrit(freedom, 1 - RACE_ALPHA / 2))
     return float(np.mean(scores[leader] - scores[arm])) > allowed / math.sqrt(seeds)
 
 

@@ -96,6 +96,10 @@ class Prepared:
         """What the study compares arms by."""
         return Criterion(self.objective.metric, self.study.reach)
 
+    def infers_another(self, criterion: str) -> bool:
+        """Whether the task names no metric, and what follows is not called as `criterion`."""
+        return self.study.task.metric is None and self.criterion.name != criterion
+
     @property
     def digest(self) -> ContentDigest:
         """What another process that opens the study compares with its own.
@@ -228,7 +232,7 @@ def _put_together(
 
     # Loss and metric follow from the output and the targets, where the user gives none.
     scale = source.target_scale[1] if source.target_scale else 1.0
-    objective = infer(task, output, source.facts, anatomy, scale, rows)
+    objective = infer(task, output, source.facts, anatomy, scale, rows, ref.as_before)
     if task.loss is not None:
         objective = in_columns(objective, output, target, task.output)
     objective = noisy(objective, study.noise, inputs)
