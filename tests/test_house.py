@@ -66,7 +66,7 @@ ARROWS = {
     "search slots space store streams technique training values verdict",
     "cli": "api comparing errors host loading report space store streams study technique testing user_code "
     "values verdict work",
-    "testing": "data diagnosis errors host model randomness slots space study technique training",
+    "testing": "data diagnosis errors host model nested randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.
 LIBRARIES = {
