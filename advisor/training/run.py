@@ -151,6 +151,10 @@ class Run:
     keep: dict[str, Any] = field(default_factory=dict)
     honours: frozenset[str] = frozenset(HOOKS)
     _anatomy: Anatomy | None = None
+    _built: tuple[tuple[str, nn.Parameter], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._built = tuple(nn.Module.named_parameters(self.model))
 
     @property
     def anatomy(self) -> Anatomy:
@@ -171,7 +175,9 @@ class Run:
         if not names:
             return False
         own = {id(parameter) for parameter in nn.Module.parameters(module)}
-        parameters = nn.Module.named_parameters(self.model)
+        # A technique may have put a layer elsewhere, so that its weights have other names now.
+        now = nn.Module.named_parameters(self.model)
+        parameters = (*self._built, *now)
         return any(name in names and id(parameter) in own for name, parameter in parameters)
 
     def lacks(self, *hooks: str) -> str | None:

@@ -36,7 +36,7 @@ from advisor.training.recipe import Recipe, optimizer_steps, recipe_of
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.content import content_of, digests_of_files
 from advisor.work.initial_draws import shared_draws
-from advisor.work.loaded import loaded_names
+from advisor.work.loaded import loaded_names, own_storages
 from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
@@ -133,6 +133,7 @@ class Prepared:
             model, _ = build_model(task.build, self.facts.named(), task.arguments)
             make_dense(model)
             model = model.to(self.device)
+            own_storages(model)
             # Layers that learn their sizes from a batch get one of the study's own split.
             rows = torch.arange(min(2, self.facts.sizes["train"]))
             inputs, _ = self.splits(self.study.seed).train.take(rows)
