@@ -35,6 +35,6 @@ def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> 
         except user_faults() as problem:  # a plugin's bug costs its findings, not the study
             name = f"{technique.slot} {technique.name}"
             broken.append(f"{name}: finds() raised {explain(problem)}")
-    return replace(
-        diagnosis, findings=(*diagnosis.findings, *findings), broken=(*diagnosis.broken, *broken)
-    )
+    # Techniques of one slot may find the same.
+    every = tuple(dict.fromkeys((*diagnosis.findings, *findings)))
+    return replace(diagnosis, findings=every, broken=(*diagnosis.broken, *broken))

@@ -37,8 +37,9 @@ class Initializer(Technique):
     The layers come in order of execution, with the gain of the activation that follows *this* layer
     and gain 1 before the output. LSTM and GRU gates, attention projections and groups are filled
     one block at a time. Biases become zero (one forget gate 1), unless the author set one on
-    purpose. Left as they are: embeddings and what is tied to them, norm layers, frozen layers,
-    layers that the author set to zero, and raw parameters; `skips` lists them.
+    purpose and a signal gets past it. Left as they are: embeddings and what is tied to them, norm
+    layers, frozen layers, layers that the author set to zero, and raw parameters; `skips` lists
+    them.
 
     Example:
         >>> import advisor, torch
