@@ -41,7 +41,7 @@ ARROWS = {
     "readable": "",
     "space": "",
     "values": "errors",
-    "study": "calls errors values",
+    "study": "calls errors technique values",
     "technique": "space",
     "model": "errors",
     "loading": "errors values",

@@ -359,6 +359,7 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "exclude": sorted(task.exclude) or None,
         "vectors": task.vectors,
         "clip": task.clip,
+        "models": list(task.models) or None,
         "accumulate": task.accumulate if task.accumulate > 1 else None,
         "precision": task.precision,
         **{

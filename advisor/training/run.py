@@ -22,7 +22,7 @@ from advisor.errors import one_line
 from advisor.model import Anatomy, SwapReport, trace
 from advisor.randomness import isolated, mix
 from advisor.study import Task
-from advisor.technique import Technique
+from advisor.technique import MODEL, Technique
 from advisor.training.effect import state_of
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.hooks import HOOKS, check_hooks, hooks_joined, unheard
@@ -187,6 +187,17 @@ class Run:
         """
         return unheard(hooks, self.honours)
 
+    def begin_with(self, model: nn.Module, loaded: Callable[[], frozenset[str]]) -> None:
+        """Put a freshly built model in the place of the run's own.
+
+        Arguments:
+            model: the model.
+            loaded: names of the weights that its constructor loads.
+        """
+        self.model, self.loaded = model, loaded
+        self.__post_init__()
+        self.changed()
+
     def copied(self) -> Run:
         """A run like this one with a model of its own, in which nothing has been changed yet.
 
@@ -281,6 +292,10 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             run.no_effect.append(technique.slot)
             continue
 
+        # Whether a technique fits was asked for the first of the user's models only.
+        if MODEL in actions:
+            check_fits(technique, run)
+
         # The generator depends on seed and slot only, so other slots' techniques cannot move it.
         run.costs.pop(_REMEMBERED, None)
         started = time.perf_counter()
@@ -302,6 +317,16 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             run.no_effect.append(technique.slot)
         before = after
     return actions
+
+
+def check_fits(technique: Technique, run: Run) -> None:
+    """Raise `StoppedEarly` where a technique cannot be tried on the model that a run has now."""
+    with isolated(mix(run.seed, technique.slot)) as run.generator:
+        why = technique.unfit(run)
+    if why is not None:
+        who = f"{technique.slot} {technique.name!r}"
+        model = type(run.model).__name__
+        raise StoppedEarly(Ended.FAILED, f"{who} cannot be tried on the model {model}: {why}")
 
 
 def checked_action(who: str, said: object) -> str:
