@@ -1,7 +1,9 @@
 """The model may be a choice: a slot whose first entry is the baseline."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -204,6 +206,17 @@ def test_a_study_recommends_the_model_that_is_better_and_says_how_to_have_it(tmp
     assert torch.equal(applied.body[0].weight, weight)
     again = advisor.tune(study, storage=str(tmp_path / "a.db"), workers=0)
     assert (again.choices, again.gain) == (found.choices, found.gain)
+
+
+def test_the_study_of_the_documentation_may_choose_its_model():
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict = {}
+    exec(compile(code, "docs/models.md", "exec"), names)
+    plan = advisor.diagnose(names["study"]).plan
+    assert plan.techniques == [("model", "deep"), ("activation", "elu")] + [
+        pair for pair in plan.techniques if pair[0] not in ("model", "activation")
+    ]
 
 
 def test_a_diagnosis_is_that_of_the_first_model():
