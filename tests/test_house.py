@@ -43,7 +43,7 @@ ARROWS = {
     "readable": "",
     "space": "",
     "values": "errors",
-    "study": "calls errors values",
+    "study": "calls errors technique values",
     "technique": "space",
     "model": "errors",
     "loading": "errors values",
@@ -68,7 +68,7 @@ ARROWS = {
     "search slots space store streams technique training values verdict",
     "cli": "api comparing errors host loading report space store streams study technique testing user_code "
     "values verdict work",
-    "testing": "data diagnosis errors host model randomness slots space study technique training",
+    "testing": "data diagnosis errors host model nested randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.
 LIBRARIES = {

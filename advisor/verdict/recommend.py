@@ -24,7 +24,7 @@ from advisor.search.plan import DECAY, RATE
 from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
-from advisor.technique import Technique
+from advisor.technique import MODEL, Technique
 from advisor.training.criterion import Criterion
 from advisor.training.epoch import Epoch
 from advisor.training.floor import MEANINGS, Floor
@@ -56,6 +56,8 @@ from advisor.verdict.records import (
     TrialCounts,
 )
 from advisor.verdict.single_techniques import cut_trials, single_techniques
+from advisor.work.model_choice import choice_in
+from advisor.work.prepare import Prepared
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -103,6 +105,7 @@ def recommend(
         *prepared.warnings,
         *host.broken,
         *diagnosis.broken,
+        *_diagnosed_model(prepared, chosen.arm),
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
@@ -113,8 +116,7 @@ def recommend(
     ]
 
     name = prepared.study.name
-    build = getattr(prepared.study.task.build, "__name__", "")
-    model = _call(build, prepared.arguments)
+    model = _model_of(prepared, chosen.arm)
     return Recommendation(
         study=name,
         verdict=evidence.verdict,
@@ -305,11 +307,11 @@ def _apply_with(
     """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
     # A model that is left as it is needs no import of advisor.
     lines = [f"model = {model}"]
-    if chosen.changes:
+    changed = [pair for pair in techniques_in(chosen.arm) if pair[0] != MODEL]
+    if changed:
         lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']
     rate, decay = rate_text(chosen.params[RATE]), rate_text(chosen.params[DECAY])
     rates = f"lr={rate}, weight_decay={decay}"
-    changed = techniques_in(chosen.arm)
     others = {slot: name for slot, name in changed if slot not in built_in_slots}
     if others:
         # A slot that advisor does not know may have changed the optimizer.
@@ -317,6 +319,25 @@ def _apply_with(
     if recipe.is_own:
         return [*lines, f"# train it as you do, with {rates}{_times(chosen, recipe)}"]
     return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
+
+
+def _model_of(prepared: Prepared, arm: Mapping[str, str]) -> str:
+    """A call that builds the model of an arm."""
+    task, choice = prepared.study.task, choice_in(prepared.host, arm)
+    if choice is None:
+        return _call(getattr(task.build, "__name__", ""), prepared.arguments)
+    arguments = choice.arguments(task, prepared.facts.named())
+    return _call(getattr(choice.build, "__name__", ""), arguments)
+
+
+def _diagnosed_model(prepared: Prepared, arm: Mapping[str, str]) -> Iterator[str]:
+    """Whose findings these are, where another model is recommended."""
+    if choice_in(prepared.host, arm) is not None:
+        first = next(iter(prepared.study.task.models))
+        yield (
+            f"The findings are those of {first}, with which the study begins; the model that is "
+            f"recommended is {arm[MODEL]}."
+        )
 
 
 def _times(chosen: Candidate, recipe: Recipe) -> str:

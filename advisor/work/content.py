@@ -108,6 +108,8 @@ def roots_of(task: Task, source: Source) -> dict[str, object]:
         "the schedule": task.scheduler,
         "the augmentation": task.augment,
     }
+    for name, build in task.other_models.items():
+        roots[f"the model {name}"] = build
     for name, value in task.arguments.items():
         roots[f"the argument {name}"] = value
     for name, code in source.readers.items():

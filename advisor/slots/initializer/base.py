@@ -136,7 +136,8 @@ class Initializer(Technique):
         for layer, why in self._judged(run):
             if layer.closes_branch:
                 by_own_rules = layer.kind in _SCALED_BY_OWN_RULES
-                ends.append((layer, _why_end_not_scaled(layer) if by_own_rules else why))
+                loaded = LOADED if run.is_loaded(layer.module) else None
+                ends.append((layer, loaded or _why_end_not_scaled(layer) if by_own_rules else why))
         return ends
 
     def gain(self, layer: Layer) -> float:
