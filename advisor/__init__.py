@@ -42,6 +42,8 @@ _HOME = {
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "recommendation": "advisor.api.tune",
+    "Arm": "advisor.script",
+    "arm": "advisor.script",
 }
 
 __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
@@ -75,6 +77,8 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "diagnose",
     "tune",
     "recommendation",
+    "Arm",
+    "arm",
 ]
 
 if TYPE_CHECKING:
@@ -86,6 +90,7 @@ if TYPE_CHECKING:
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
+    from advisor.script import Arm, arm
     from advisor.slots.activation.base import Activation
     from advisor.slots.embedding.base import Embedding
     from advisor.slots.initializer.base import Fans, Initializer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
-from advisor.cli.options import BETTER_BY, as_json, grouped, storage
+from advisor.cli.options import BETTER_BY, WithScript, as_json, grouped, storage
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
 from advisor.store.location import storage_url
 from advisor.streams import say_json
@@ -51,7 +51,7 @@ class BudgetOptions:
     noise: float | None
 
 
-@click.command("tune")
+@click.command("tune", cls=WithScript)
 @task_options
 @grouped("budget", BudgetOptions, OPTIONS)
 @click.option(
@@ -81,6 +81,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
+    task = replace(task, script_words=click.get_current_context().obj or ())
     check_task(task)
     if page:
         from advisor.report.html import check_page

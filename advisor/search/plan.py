@@ -226,6 +226,8 @@ def nuisance_of(recipe: Recipe) -> dict[str, Float]:
     lr, decay = recipe.lr, recipe.weight_decay
     # AdamW's usual 1e-3 and 1e-4 give ranges from 1e-4 to 0.1, and from 1e-6 to 0.1.
     lowest, highest = float(f"{lr / 10:.6g}"), float(f"{lr * 100:.6g}")
+    if recipe.keeps_rate:
+        lowest = highest = lr
     nuisance = {RATE: Float(lowest, highest, default=lr, log=True)}
     most = min(decay * 1000, max(LARGEST_DECAY, decay * 10))
     nuisance[DECAY] = (

@@ -43,6 +43,7 @@ class Recipe:
             for the model's own.
         augment: changes each mini-batch of training rows; None for nothing.
         lr, weight_decay: those that it brings, with which the first trial is trained.
+        keeps_rate: whether its rate is the only one.
         left_out: names of the model's parameters that the user's optimizer does not train.
         notes: what was understood, one sentence each.
         warnings: what the user should know, one sentence each.
@@ -56,6 +57,7 @@ class Recipe:
     augment: Augmentation | None = None
     lr: float = FIRST_RATE
     weight_decay: float = FIRST_DECAY
+    keeps_rate: bool = False
     left_out: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

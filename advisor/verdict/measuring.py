@@ -222,8 +222,8 @@ def part_on(
     metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: RowFacts
 ) -> MeasuredRows | None:
     """What pairs say of one set of rows; None where the metric cannot be taken apart on them."""
-    blocks = blocks_of(rows.total, rows.groups)
     numbers = torch.cat([answers.rows for both in pairs for answers in both]).unique()
+    blocks = blocks_of(max(rows.total, int(numbers[-1]) + 1), rows.groups)
     values = np.full((len(pairs), len(numbers)), np.nan)
     for row, (one, other) in zip(values, pairs, strict=True):
         for answers, sign in ((one, -metric.sign), (other, metric.sign)):

@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
+from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
@@ -55,6 +56,8 @@ from advisor.verdict.records import (
     TrialCounts,
 )
 from advisor.verdict.single_techniques import cut_trials, single_techniques
+from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import PreparedScript
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -84,24 +87,26 @@ def recommend(
         technique = host.find(slot, name)
         if technique is not None:
             loaded[slot, name] = technique
-    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
+    findings, broken = findings_of(prepared, loaded)
 
     # What was wrong and is mended comes before what the change brings.
     reasons = [
-        *explain_findings(diagnosis.findings, evidence, loaded, history),
+        *explain_findings(findings, evidence, loaded, history),
         *explain_choice(evidence, criterion.name, trials, history.identical),
         *told_of_look(evidence.gain),
         *explain_rate(history, evidence.min_gain),
     ]
     # Simple models on the test rows, of which everything else is decided by now.
-    test = prepared.splits(seed).test
-    simple = floors(prepared.run(seed, seed), test, prepared.batch)
+    simple: list[Floor] = []
+    if not isinstance(prepared, PreparedScript):
+        test = prepared.splits(seed).test
+        simple = floors(prepared.run(seed, seed), test, prepared.batch)
     tested = _arm_result(evidence, chosen).test
     # What was wrong with plugins comes before what limits this study.
     warnings = [
         *prepared.warnings,
         *host.broken,
-        *diagnosis.broken,
+        *broken,
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
@@ -133,7 +138,7 @@ def recommend(
         costs=_costs(evidence, criterion.sign),
         pruned=cut_trials(trials),
         reasons=reasons,
-        findings=list(diagnosis.findings),
+        findings=list(findings),
         skipped=list(plan.skipped),
         trials=_trial_counts(trials),
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
@@ -144,6 +149,20 @@ def recommend(
         shares=dict(prepared.facts.shares),
         floors=simple,
     )
+
+
+def findings_of(
+    prepared: Prepared, loaded: Mapping[tuple[str, str], Technique]
+) -> tuple[Sequence[Finding], Sequence[str]]:
+    """What is wrong with the untrained model, and a sentence for each technique that broke over it.
+
+    The techniques that are `loaded` add findings of their own.
+    """
+    if isinstance(prepared, PreparedScript):
+        return prepared.rehearsed.findings, prepared.rehearsed.broken
+    seed = prepared.study.seed
+    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
+    return diagnosis.findings, diagnosis.broken
 
 
 def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:

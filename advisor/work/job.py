@@ -66,6 +66,7 @@ class Job:
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
         begin: values that the parameters begin with instead of their own draws, by name.
+        printed: the file for what a script prints; None to drop that.
     """
 
     study: StudyRef
@@ -90,6 +91,7 @@ class Job:
     seconds: float | None = None
     precise: bool = False
     begin: Mapping[str, Tensor] | None = None
+    printed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class Outcome:
         why: the reason in a sentence.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
             is done again. Empty where there was none.
+        spoils: whether its process is not to be used again.
     """
 
     curve: list[Epoch] = field(default_factory=list)
@@ -133,6 +136,7 @@ class Outcome:
     ended: Ended | None = None
     why: str = ""
     trouble: str = ""
+    spoils: bool = False
 
 
 def work(job: Job) -> Outcome:
