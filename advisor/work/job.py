@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from advisor.content.study_content import ContentDigest
@@ -25,6 +26,8 @@ from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, train
 from advisor.training.precise import make_precise
+from advisor.training.row_influence import blocks_of
+from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.opened import check_device, explain_with_place, prepared_for
@@ -34,7 +37,7 @@ from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
 
 TEST, HELD_OUT = "test", "held out"
-"""What the rows that measure are called in a file of answers."""
+"""What the rows that measure are called, also in the database."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class Job:
         precheck: check the signal before training, and do not train a model where it dies.
         needs_effect: do not train where a technique changed nothing.
         cache: folder of shared artefacts.
-        measured: file for the answers on the rows that measure: the test rows, and those that the
-            split holds out. None where the job measures nothing, and reads no test rows.
+        measures: score the rows that measure: the test rows, and those that the split holds out.
+            Other jobs read no test rows.
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
         begin: values that the parameters begin with instead of their own draws, by name.
@@ -84,7 +87,7 @@ class Job:
     precheck: bool = False
     needs_effect: bool = False
     cache: str | None = None
-    measured: str | None = None
+    measures: bool = False
     device: str = "cpu"
     epochs: int | None = None
     name: str = "a training"
@@ -120,6 +123,8 @@ class Outcome:
         no_effect: slots whose techniques changed nothing, in a job that needs an effect.
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where the job measures.
+        rows: what each measured row adds to the score, by what the rows are called; empty where
+            how soon a score is reached is what counts.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
@@ -133,6 +138,7 @@ class Outcome:
     no_effect: tuple[str, ...] = ()
     signal: LastSignal | None = None
     test: float | None = None
+    rows: Mapping[str, RowValues] = field(default_factory=dict)
     ended: Ended | None = None
     why: str = ""
     trouble: str = ""
@@ -277,8 +283,7 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
 
     # Only a training that measures reads the test rows, after the epochs that its score is of.
     splits = splits_of(job, prepared)
-    parts = {TEST: splits.test, HELD_OUT: splits.valid}
-    answering = Answering(run, parts, job.batch) if job.measured else None
+    answering = answering_of(job, prepared, run, splits) if job.measures else None
     counted_from = job.to_epoch - count_last(job.to_epoch)
     seconds = 0.0
     for epoch in train(run, fit, splits.valid if len(splits.valid) else splits.test):
@@ -287,14 +292,23 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
         run.costs["training"] = seconds
         if answering is not None and epoch.epoch > counted_from:
             answering.take()
-    if answering is not None and job.measured:
-        outcome.test = answering.mean_score(TEST)
-        kept_file(job, job.measured, job.to_epoch).write(answering.plain())
+    if answering is not None:
+        outcome.test, outcome.rows = answering.mean_score(TEST), answering.row_values()
+
+
+def answering_of(job: Job, prepared: Prepared, run: Run, splits: Splits) -> Answering:
+    """Takes what the model of a job answers on the rows that measure."""
+    parts = {TEST: splits.test, HELD_OUT: splits.valid}
+    if prepared.criterion.reach is not None:
+        return Answering(run, parts, job.batch, None)
+    source = prepared.source
+    groups = None if source.groups is None else torch.from_numpy(source.groups)
+    return Answering(run, parts, job.batch, blocks_of(source.total, groups))
 
 
 def splits_of(job: Job, prepared: Prepared) -> Splits:
     """The rows of a job."""
-    if job.measured:
+    if job.measures:
         return prepared.measuring_splits(job.split)
     return prepared.splits(job.split)
 
