@@ -34,6 +34,7 @@ ARROWS = {
     "user_code": "errors",
     "faults": "errors",
     "record": "",
+    "script": "",
     "streams": "errors",
     "__main__": "cli",
     "nested": "",
@@ -52,8 +53,8 @@ ARROWS = {
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors training values",
-    "work": "content data diagnosis errors faults host loading model randomness slots study technique "
-    "streams training user_code values",
+    "work": "content data diagnosis errors faults host loading model nested randomness readable script "
+    "slots study technique streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store technique training "

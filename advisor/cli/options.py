@@ -74,15 +74,3 @@ BETTER_BY = (
     ),
 )
 """The options that say what counts as better, of a study and of a comparison."""
-
-
-class WithScript(click.Command):
-    """A command whose words after `--` are the arguments of a script, where `--script` is given."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words before `--`, and keep the others."""
-        ctx.obj = ()
-        if "--script" in args and "--" in args:
-            place = args.index("--")
-            args, ctx.obj = args[:place], tuple(args[place + 1 :])
-        return super().parse_args(ctx, args)

@@ -16,7 +16,6 @@ from advisor.errors import InputError
 from advisor.loading.references import Reference
 from advisor.store.questions import flags_of
 from advisor.study import setting_faults
-from advisor.values import shown
 
 if TYPE_CHECKING:
     from advisor.work.study_ref import StudyRef
@@ -111,15 +110,6 @@ DESCRIPTIONS = (
     click.option(
         "--metric", metavar="NAME", help="accuracy, macro_f1, auc, r2, rmse or loss (inferred)"
     ),
-    # A script of the user's own, which does all that itself.
-    click.option(
-        "--script",
-        is_flag=True,
-        help="what is named is a training script; its own arguments follow after --",
-    ),
-    click.option(
-        "--minimize", is_flag=True, help="a lower score of the script is better, as of a loss"
-    ),
     # The study, and what it tries.
     click.option("--name", metavar="NAME", help="name of the study"),
     click.option("--epochs", type=click.IntRange(min=1), help="epochs of a full training"),
@@ -134,8 +124,6 @@ DESCRIPTIONS = (
     without,
 )
 """The options that describe a task, as the help lists them."""
-OF_SCRIPTS = ("metric", "output", "include", "exclude")
-"""The words of a task that are said of a script, too."""
 NAMES = {"kind": "task", "definitions_only": "definitions-only", "scheduler": "schedule"}
 """Options that are called otherwise than their values."""
 
@@ -165,15 +153,12 @@ class TaskOptions:
     exclude: tuple[str, ...]
     definitions_only: bool
     metric: str | None
-    script: bool
-    minimize: bool
     name: str | None
     epochs: int | None
     seed: int | None
     only: tuple[str, ...]
     plugins: tuple[str, ...]
     without: tuple[str, ...]
-    script_words: tuple[str, ...] = ()
 
     @property
     def paths(self) -> dict[str, str | None]:
@@ -239,8 +224,6 @@ def study_ref(
     from advisor.work.study_ref import StudyRef  # loads more than --help needs
 
     check_task(task)
-    if task.script:
-        return script_ref(task, settings)
     # What is given here overrules what the study says itself.
     changes = {**task.settings, **settings}
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -255,49 +238,8 @@ def study_ref(
     )
 
 
-def script_ref(task: TaskOptions, settings: Mapping[str, float | None]) -> StudyRef:
-    """The study of a script. Raises `InputError` where there is none, or it says itself what an
-    option says.
-    """
-    from advisor.work.study_ref import StudyRef
-
-    path = Path(task.study or "").expanduser()
-    if not task.study or not path.is_file():
-        raise InputError(
-            f"--script {shown(task.study or '')}: there is no such file; name a Python script: "
-            "--script train.py -- ARGUMENTS."
-        )
-    own = {**task.paths, **task.words, "model-arg": task.model_args}
-    for name, value in own.items():
-        if value and name not in OF_SCRIPTS:
-            option = NAMES.get(name, name)
-            raise InputError(f"A script says itself how it trains: leave out --{option}.")
-    changes = {**task.settings, **settings}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if "noise" in changes:
-        raise InputError("A script scores its model itself: leave out --noise.")
-    for name, fault in setting_faults(changes):
-        raise InputError(f"--{name.replace('_', '-')} {fault}.")
-    flags: dict[str, Any] = {
-        "name": task.name or path.stem,
-        "script": str(path.resolve()),
-        "words": list(task.script_words),
-        "metric": task.metric or "",
-        "minimize": task.minimize,
-    }
-    flags |= {name: task.words[name] for name in OF_SCRIPTS if task.words.get(name)}
-    return StudyRef(
-        flags=json.dumps(flags, sort_keys=True),
-        changes=json.dumps(changes, sort_keys=True),
-        plugins=tuple(str(Path(file).resolve()) for file in task.plugins),
-        without=task.without,
-    )
-
-
 def check_task(task: TaskOptions) -> None:
     """Raise `InputError` unless the options name one task, and say once what it is."""
-    if task.script:
-        return
     # Exactly one of the two ways.
     if (task.study is None) == (task.model is None):
         command = click.get_current_context().info_name

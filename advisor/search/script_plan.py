@@ -15,9 +15,9 @@ from advisor.technique import KEEP, is_asked
 from advisor.training.ended import Ended
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
-from advisor.work.scripts.job import ANY_EPOCHS
 from advisor.work.scripts.named import SCORE
 from advisor.work.scripts.prepared import PreparedScript
+from advisor.work.scripts.trials import ANY_EPOCHS
 
 FALLEN = 0.7
 """A score without a name that ends below this share of its first value may be a loss."""
@@ -130,7 +130,7 @@ def check_direction(prepared: PreparedScript, outcome: Outcome) -> None:
     scores = [epoch.score for epoch in outcome.curve]
     if script is None or script.metric or script.minimize or len(scores) < 2:
         return
-    if 0 < scores[0] and scores[-1] < FALLEN * scores[0]:
+    if scores[0] > 0 and scores[-1] < FALLEN * scores[0]:
         raise InputError(
             f"The {SCORE} that the script reports falls from {scores[0]:.4g} to {scores[-1]:.4g}. "
             "If it is a loss, give --minimize; if higher is better, give its name: --metric NAME."

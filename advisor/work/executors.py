@@ -30,7 +30,7 @@ from advisor.training.ended import Ended
 from advisor.work.deaths import Deaths, DeathsInMemory
 from advisor.work.job import Job, Outcome, work
 from advisor.work.pool import Turn, WorkerPool
-from advisor.work.scripts.job import work_on_script
+from advisor.work.scripts.trials import work_on_script
 from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
 from advisor.work.worker_process import WorkerDied
 

@@ -17,7 +17,7 @@ from advisor.loading.model import load_model
 from advisor.loading.paths import current_folder, find_path
 from advisor.loading.references import Reference
 from advisor.study import Study, Task
-from advisor.work.scripts.named import Script
+from advisor.work.scripts.named import TrainingScript
 
 TASK_WORDS = (
     "data",
@@ -117,9 +117,9 @@ class StudyRef:
         return self.flags is not None and bool(json.loads(self.flags).get("definitions_only"))
 
     @property
-    def script(self) -> Script | None:
+    def script(self) -> TrainingScript | None:
         """The training script that is studied; None where the task is described otherwise."""
-        return None if self.flags is None else Script.from_flags(json.loads(self.flags))
+        return None if self.flags is None else TrainingScript.from_flags(json.loads(self.flags))
 
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""

@@ -23,6 +23,9 @@ from advisor.user_code import place_of
 from advisor.values import shown
 from advisor.work.scripts.running import ScriptEnded
 
+MOST_ROWS = 10**8
+"""The largest number of a row."""
+
 
 class WorkingArm(Arm):
     """An arm that a command runs. The script is ended where it says what it must not.
@@ -130,6 +133,8 @@ class WorkingArm(Arm):
                 named = column_of(numbers, "numbers").long()
                 if len(named) != len(column) or len(named.unique()) != len(named):
                     raise InputError("give each row a number of its own, as many as values")
+                if int(named.min()) < 0 or int(named.max()) > MOST_ROWS:
+                    raise InputError(f"the numbers of rows are from 0 to {MOST_ROWS}")
             if self.scored:
                 self.given.append((column, named))
 

@@ -54,7 +54,7 @@ def run_of(
     return Run(
         task=task,
         model=model,
-        loss=Projected(task.output),
+        loss=InOneDirection(task.output),
         optimizer=adamw,
         data=Data(TensorPart(own, torch.zeros(rows)), None, facts_of(own, rows)),
         seed=seed,
@@ -100,14 +100,14 @@ def objective_of(metric: Metric, task: Task) -> Objective:
     return Objective(
         kind=KIND,
         loss_name="its own",
-        loss=Projected(task.output),
+        loss=InOneDirection(task.output),
         answer=lambda output, target: output,
         metric=metric,
         classes=None,
     )
 
 
-class Projected:
+class InOneDirection:
     """Stands for the loss of a script, to see what gradients reach: outputs in a fixed direction.
 
     Arguments:

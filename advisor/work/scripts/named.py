@@ -17,7 +17,7 @@ SCORE_GAIN, LOSS_GAIN = 0.005, 0.02
 
 
 @dataclass(frozen=True)
-class Script:
+class TrainingScript:
     """A training script of the user's own.
 
     Attributes:
@@ -33,7 +33,7 @@ class Script:
     minimize: bool = False
 
     @classmethod
-    def from_flags(cls, flags: Mapping[str, Any]) -> Script | None:
+    def from_flags(cls, flags: Mapping[str, Any]) -> TrainingScript | None:
         """The script that options of the command line name; None where they name none."""
         if not flags.get("script"):
             return None

@@ -22,7 +22,7 @@ from advisor.training.recipe import Recipe
 from advisor.work.executors import DEATHS, Crew
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.batches import objective_of
-from advisor.work.scripts.content import content_of_script
+from advisor.work.scripts.identity import content_of_script
 from advisor.work.scripts.named import SCORE
 from advisor.work.scripts.rehearsal import Rehearsed, rehearse_script
 from advisor.work.study_ref import StudyRef

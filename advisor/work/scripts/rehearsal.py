@@ -31,9 +31,9 @@ from advisor.work.content import SETTINGS
 from advisor.work.job import Outcome
 from advisor.work.scripts.arms import WorkingArm
 from advisor.work.scripts.batches import run_of
-from advisor.work.scripts.job import seed_of
-from advisor.work.scripts.named import Script
+from advisor.work.scripts.named import TrainingScript
 from advisor.work.scripts.running import run_script
+from advisor.work.scripts.trials import seed_of
 from advisor.work.study_ref import StudyRef
 
 
@@ -109,7 +109,7 @@ def rehearse_script(ref: StudyRef) -> Rehearsed:
     )
 
 
-def why_raised(script: Script, problem: BaseException) -> str:
+def why_raised(script: TrainingScript, problem: BaseException) -> str:
     """What a script raised, with its line, and what to do."""
     place = place_in_traceback(problem.__traceback__) or script.path
     words = " ".join([Path(script.path).name, *script.arguments])
@@ -129,7 +129,7 @@ class RehearsalArm(WorkingArm):
         host: with the techniques.
     """
 
-    def __init__(self, study: Study, script: Script, host: Host) -> None:
+    def __init__(self, study: Study, script: TrainingScript, host: Host) -> None:
         super().__init__(seed_of(mix(study.seed, "search")), 0, study.epochs)
         self._study, self._script, self._host = study, script, host
         self._found = Rehearsed(spoils=True)

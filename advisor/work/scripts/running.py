@@ -18,7 +18,7 @@ from types import CodeType, ModuleType
 from advisor.errors import InputError, explain
 from advisor.randomness import start_from
 from advisor.script import CURRENT, Arm
-from advisor.work.scripts.named import Script
+from advisor.work.scripts.named import TrainingScript
 
 MAIN = "__main__"
 """The name of the module that a script is."""
@@ -30,7 +30,7 @@ class ScriptEnded(BaseException):  # no error: raised where nothing is left to d
     """The script need not go on. No `except Exception` of the user's catches it."""
 
 
-def run_script(script: Script, arm: Arm, printed: Path | None) -> None:
+def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
     """Run a script to its end, or until `arm` needs no more of it.
 
     Arguments:

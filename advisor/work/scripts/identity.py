@@ -9,11 +9,11 @@ from advisor.content.scripts import script_parts
 from advisor.content.study_content import Content, ContentDigest
 from advisor.errors import InputError, explain
 from advisor.host.host import Host
-from advisor.work.scripts.named import Script
+from advisor.work.scripts.named import TrainingScript
 
 
 def content_of_script(
-    script: Script,
+    script: TrainingScript,
     files: Mapping[str, str] | None = None,
     model: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Content:
@@ -37,6 +37,6 @@ def content_of_script(
     return Content(code=code, files=files or {}, arguments=arguments, model=model or {})
 
 
-def digest_of_script(script: Script, host: Host) -> ContentDigest:
+def digest_of_script(script: TrainingScript, host: Host) -> ContentDigest:
     """What a worker compares with its coordinator's."""
     return replace(content_of_script(script).digest, plugins=repr(host.marks))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from advisor.errors import InputError
 from advisor.host.host import Host, load
 from advisor.randomness import mix, preserved
-from advisor.training.answers import Answers
 from advisor.training.criterion import LAST_EPOCHS, count_last
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, check_costs, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.job import (
@@ -22,7 +23,6 @@ from advisor.work.job import (
     Job,
     Outcome,
     check_signal,
-    kept_file,
     note_problem,
     techniques_in_order,
     why_no_effect,
@@ -30,8 +30,8 @@ from advisor.work.job import (
 from advisor.work.opened import refuse_other_content
 from advisor.work.scripts.arms import WorkingArm
 from advisor.work.scripts.batches import run_of
-from advisor.work.scripts.content import digest_of_script
-from advisor.work.scripts.named import Script
+from advisor.work.scripts.identity import digest_of_script
+from advisor.work.scripts.named import TrainingScript
 from advisor.work.scripts.running import run_script
 from advisor.work.worker import tell_begun
 
@@ -67,7 +67,7 @@ def work_on_script(job: Job) -> Outcome:
     return outcome
 
 
-def train_into(outcome: Outcome, job: Job, script: Script, host: Host) -> None:
+def train_into(outcome: Outcome, job: Job, script: TrainingScript, host: Host) -> None:
     """Run the script, and note in `outcome` what was reached even where it ends by an exception."""
     arm = TrialArm(outcome, job, script, host)
     started = time.perf_counter()
@@ -93,12 +93,12 @@ class TrialArm(WorkingArm):
         host: with the techniques.
     """
 
-    def __init__(self, outcome: Outcome, job: Job, script: Script, host: Host) -> None:
+    def __init__(self, outcome: Outcome, job: Job, script: TrainingScript, host: Host) -> None:
         is_first = job.to_epoch == ANY_EPOCHS
         last = LAST_EPOCHS if is_first else count_last(job.to_epoch)
         study = job.study.load()
         asked = study.epochs if is_first else job.to_epoch
-        super().__init__(seed_of(job.seed), last if job.measured or is_first else 0, asked)
+        super().__init__(seed_of(job.seed), last if job.measures or is_first else 0, asked)
         self._outcome, self._job, self._script, self._host = outcome, job, script, host
         self._task = study.task
 
@@ -180,20 +180,26 @@ class TrialArm(WorkingArm):
             last = self.curve[-1]
             for epoch in range(len(self.curve) + 1, job.to_epoch + 1):
                 self.curve.append(type(last)(epoch, last.score, last.loss, 0.0))
-        if job.measured:
-            self._keep_rows(job.measured)
+        if job.measures and self.given:
+            values = row_values(self.given[-count_last(job.to_epoch) :])
+            self._outcome.rows = {TEST: values}
+            self._outcome.test = float(values.added.mean())
 
-    def _keep_rows(self, path: str) -> None:
-        """Write what the last epochs said of rows, which may be nothing."""
-        kept = self.given[-count_last(self._job.to_epoch) :]
-        plain = {}
-        if kept:
-            numbers = kept[-1][1]
-            outputs = [column for column, named in kept if torch.equal(named, numbers)]
-            plain[TEST] = vars(Answers(outputs, torch.zeros(len(numbers)), numbers))
-            means = [float(column.mean()) for column in outputs]
-            self._outcome.test = sum(means) / len(means)
-        kept_file(self._job, path, self._job.to_epoch).write(plain)
+
+def row_values(given: Sequence[tuple[Tensor, Tensor]]) -> RowValues:
+    """The mean of what the last epochs have said of rows; each has the values and their numbers.
+
+    Raises `InputError` where they are not about the same rows.
+    """
+    numbers = given[-1][1]
+    if not all(torch.equal(named, numbers) for _, named in given):
+        raise InputError(
+            "arm.rows(values) was given other rows after other epochs; give the same rows in the "
+            "same order"
+        )
+    mean = torch.stack([values for values, _ in given]).mean(0)
+    order = numbers.argsort()
+    return RowValues(numbers[order].numpy(), mean[order].numpy())
 
 
 def has_hooks(run: Run) -> bool:
