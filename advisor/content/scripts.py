@@ -16,6 +16,8 @@ from advisor.content.own_files import is_own_file
 from advisor.content.syntax import canonical
 from advisor.content.tokens import combine
 
+THE_SCRIPT = "the script"
+"""What the script's own file is called, whatever its name: a copy is the same script."""
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 """Statements that have a digest each; all others of a file have one together."""
 
@@ -60,7 +62,7 @@ def script_parts(path: str | Path) -> dict[str, str]:
                 raise
             continue  # a module that is imported in a case that never is
         name = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
-        parts.update(parts_of(tree, name))
+        parts.update(parts_of(tree, THE_SCRIPT if file == path else name))
         for imported in imported_by(tree, module, file):
             for whole, found in own_files_of(imported.whole, [str(folder), *sys.path]):
                 if found not in seen:

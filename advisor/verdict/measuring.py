@@ -10,6 +10,7 @@ import numpy as np
 import scipy.stats
 from torch import Tensor
 
+from advisor.errors import InputError
 from advisor.training.criterion import Criterion
 from advisor.training.metrics import Metric, has_row_scores
 from advisor.training.row_influence import blocks_of
@@ -228,7 +229,13 @@ def part_on(
     numbers = np.unique(np.concatenate([one.rows for one, _ in pairs]))
     values = np.full((len(pairs), len(numbers)), np.nan)
     for row, (one, other) in zip(values, pairs, strict=True):
-        # Both trainings of a pair score the same rows.
+        # Both trainings of a pair score the same rows, as far as they are ours.
+        if not np.array_equal(one.rows, other.rows):
+            raise InputError(
+                f"Two trainings with one seed measured other rows: {len(one.rows)} and "
+                f"{len(other.rows)}. A script gives arm.rows(values) the same rows in every "
+                "training, or their numbers: arm.rows(values, numbers)."
+            )
         row[np.searchsorted(numbers, one.rows)] = metric.sign * (other.added - one.added)
     if np.isnan(values).all(axis=1).any():
         return None
