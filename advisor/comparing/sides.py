@@ -84,7 +84,7 @@ class OpenSide:
 
     @property
     def has_own_epochs(self) -> bool:
-        """Whether the user, a script, or the study that it is an arm of, says how long it is trained."""
+        """Whether the user, the study of an arm, or a script says how long it is trained."""
         is_script = isinstance(self.prepared, PreparedScript)
         return is_script or (self.side.epochs or self.prepared.study.epochs) is not None
 
