@@ -117,9 +117,12 @@ def recommend(
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
-    name = prepared.study.name
+    name, script = prepared.study.name, prepared.ref.script
     build = getattr(prepared.study.task.build, "__name__", "")
     model = _call(build, prepared.arguments)
+    lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
+    if script is not None:
+        lines = _apply_in_script(name, chosen, prepared.recipe)
     return Recommendation(
         study=name,
         verdict=evidence.verdict,
@@ -145,7 +148,7 @@ def recommend(
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=warnings,
-        apply_with=_apply_with(name, chosen, model, host.built_in_slots, prepared.recipe),
+        apply_with=lines,
         test_metric=prepared.objective.metric.name,
         shares=dict(prepared.facts.shares),
         floors=simple,
@@ -336,6 +339,22 @@ def _apply_with(
     if recipe.is_own:
         return [*lines, f"# train it as you do, with {rates}{_times(chosen, recipe)}"]
     return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
+
+
+def _apply_in_script(study: str, chosen: Candidate, recipe: Recipe) -> list[str]:
+    """Lines of Python that take the place of those that ask advisor in a script."""
+    lines = []
+    if chosen.changes:
+        applied = f'model = advisor.recommendation("{study}").apply(model, batch)'
+        lines.append(f"{applied}  # in place of arm.apply(model, batch)")
+    if not recipe.keeps_rate:
+        lines.append(f"lr = {rate_text(chosen.params[RATE])}  # in place of arm.lr({recipe.lr:g})")
+    if recipe.weight_decay:
+        decay = rate_text(chosen.params[DECAY])
+        lines.append(
+            f"weight_decay = {decay}  # in place of arm.weight_decay({recipe.weight_decay:g})"
+        )
+    return lines or ["# leave the script as it is"]
 
 
 def _times(chosen: Candidate, recipe: Recipe) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +22,6 @@ from advisor.work.executors import DEATHS, Crew
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.batches import objective_of
 from advisor.work.scripts.identity import content_of_script
-from advisor.work.scripts.named import SCORE
 from advisor.work.scripts.rehearsal import Rehearsed, rehearse_script
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker_process import WorkerDied
@@ -102,7 +100,7 @@ def open_script(ref: StudyRef, crew: Crew) -> PreparedScript:
         batch=found.batch,
         device=torch.device("cpu"),
         notes=tuple(notes_on(found)),
-        warnings=tuple(warnings_on(found, script.metric or SCORE, script.is_lower_better())),
+        warnings=tuple(warnings_on(found)),
         content=replace(content, files=found.files, model=found.model),
         read=source,
         rehearsed=found,
@@ -142,19 +140,14 @@ def notes_on(found: Rehearsed) -> Iterator[str]:
         yield f"recipe: the script's own; it begins with {found.optimizer}."
 
 
-def warnings_on(found: Rehearsed, metric: str, is_lower: bool) -> Iterator[str]:
+def warnings_on(found: Rehearsed) -> Iterator[str]:
     """What the user should know of a script before it is trained."""
     if found.lr is None:
         yield (
             "The script does not ask for its learning rate, so all arms have its own: write "
             "arm.lr(…) around it, for a fair comparison."
         )
-    del metric, is_lower
-
-
-def script_of(path: str | Path) -> str:
-    """The whole path of a script. Raises `InputError` where there is no such file."""
-    file = Path(path).expanduser().resolve()
-    if not file.is_file():
-        raise InputError(f"{path}: there is no such script.")
-    return str(file)
+    yield (
+        "The answer holds for the rows that the script trains on: where these are the same with "
+        "every seed, it is an answer for them, and not for other training rows."
+    )
