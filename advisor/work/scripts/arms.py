@@ -57,7 +57,7 @@ class WorkingArm(Arm):
                 )
             if not isinstance(model, nn.Module):
                 raise InputError(
-                    f"the model is {shown(model)}; give a torch.nn.Module, before any wrapper"
+                    f"the model is of the class {type(model).__name__}; give a torch.nn.Module"
                 )
             self.is_applied = True
             changed = self.changed(model, batch)
@@ -148,7 +148,7 @@ class WorkingArm(Arm):
         """End the script where the block raises; a wrong call is told with its line."""
         if self.problem is not None:  # the script has caught what was to end it
             raise ScriptEnded
-        place = place_of(sys._getframe(3))
+        place = place_of(sys._getframe(3)).removeprefix("<module>, ")
         try:
             yield
         except InputError as problem:

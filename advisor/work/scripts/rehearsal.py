@@ -146,7 +146,8 @@ class RehearsalArm(WorkingArm):
             try:
                 _ = run.anatomy
             except InputError as problem:
-                raise InputError(f"the model cannot be called with this batch: {problem}") from None
+                why = explain(problem.__cause__ or problem)
+                raise InputError(f"the model cannot be called with this batch ({why})") from None
             found.model = structure_of(model)
             fitting = list(self._ask(run))
             findings, broken = found_by(fitting, run)
