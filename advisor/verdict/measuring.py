@@ -36,7 +36,7 @@ from advisor.verdict.evidence import (
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.records import Evidence, MeasuredGain, RowGain
-from advisor.work.job import HELD_OUT, TEST
+from advisor.work.progress import HELD_OUT, TEST
 
 FEWEST_PAIRS = 3
 """Pairs in which neither training broke that a gain is measured on at least."""

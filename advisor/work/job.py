@@ -18,8 +18,7 @@ from advisor.errors import InputError, MachineError, explain
 from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
-from advisor.training.answers import Answering
-from advisor.training.criterion import count_last
+from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
@@ -30,11 +29,9 @@ from advisor.user_code import user_faults
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
+from advisor.work.progress import Progress
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
-
-TEST, HELD_OUT = "test", "held out"
-"""What the rows that measure are called in a file of answers."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,7 @@ class Job:
             split holds out. None where the job measures nothing, and reads no test rows.
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
+        cuts: scores, *higher is better*, below which a training in one go is given up, by epoch.
         begin: values that the parameters begin with instead of their own draws, by name.
     """
 
@@ -90,6 +88,7 @@ class Job:
     seconds: float | None = None
     precise: bool = False
     begin: Mapping[str, Tensor] | None = None
+    cuts: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,7 @@ class Outcome:
         no_effect: slots whose techniques changed nothing, in a job that needs an effect.
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where the job measures.
+        loop: what showed of the user's own loop, where that has trained.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
@@ -130,6 +130,7 @@ class Outcome:
     no_effect: tuple[str, ...] = ()
     signal: LastSignal | None = None
     test: float | None = None
+    loop: LoopFacts | None = None
     ended: Ended | None = None
     why: str = ""
     trouble: str = ""
@@ -271,21 +272,26 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
         epochs=job.epochs,
     )
 
-    # Only a training that measures reads the test rows, after the epochs that its score is of.
     splits = splits_of(job, prepared)
-    parts = {TEST: splits.test, HELD_OUT: splits.valid}
-    answering = Answering(run, parts, job.batch) if job.measured else None
-    counted_from = job.to_epoch - count_last(job.to_epoch)
-    seconds = 0.0
-    for epoch in train(run, fit, splits.valid if len(splits.valid) else splits.test):
-        outcome.curve.append(epoch)
-        seconds += epoch.seconds
-        run.costs["training"] = seconds
-        if answering is not None and epoch.epoch > counted_from:
-            answering.take()
-    if answering is not None and job.measured:
-        outcome.test = answering.mean_score(TEST)
-        kept_file(job, job.measured, job.to_epoch).write(answering.plain())
+    valid = splits.valid if len(splits.valid) else splits.test
+    measured = kept_file(job, job.measured, job.to_epoch) if job.measured else None
+    epochs = job.epochs or job.to_epoch
+    progress = Progress(outcome, run, splits, job.batch, epochs, measured)
+    if prepared.loop is None:
+        for epoch in train(run, fit, valid):
+            progress.ended(epoch)
+    else:
+        criterion = prepared.criterion
+
+        def cut(number: int) -> str:
+            """Why the training need not go on, as a sentence."""
+            return progress.cut(number, job.cuts, criterion)
+
+        end = train_by_loop(run, prepared.loop, fit, valid, progress.ended, cut)
+        outcome.loop = end.facts
+        if not end.is_paused:
+            progress.loop_ended(end, criterion)
+    progress.finish()
 
 
 def splits_of(job: Job, prepared: Prepared) -> Splits:
