@@ -35,6 +35,7 @@ from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
 from advisor.user_code import interrupts_told_apart
 from advisor.verdict.evidence import level_after
+from advisor.verdict.looks import refused_look
 from advisor.verdict.records import Evidence
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
@@ -175,7 +176,8 @@ def compare_opened(
         if last is not None:
             answered = Comparison.from_json(last)
             if still_answers(answered, question):
-                return answered
+                refused = refused_look(answered.looks, question.pairs)
+                return replace(answered, warnings=[*answered.warnings, *refused])
             looks = answered.looks
 
         # From here on each training is kept, so that a command that is stopped goes on.

@@ -272,7 +272,8 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
         if still_answers(answered, study, history.trials, is_late):
             # What could not be compared since then is said with the old answer, too.
             known = answered.warnings
-            now = [*warnings, *refused_look(answered, study.seeds)]
+            also = ", or a new study under another --name"
+            now = [*warnings, *refused_look(answered.gain.looks, study.seeds, also)]
             answered.warnings = [*known, *(new for new in now if new not in known)]
             return answered
 

@@ -16,9 +16,9 @@ from advisor.store.study_records import StudyRecords
 from advisor.training.floor import Simple
 from advisor.training.floors import floors
 from advisor.verdict.candidates import Candidate, FreshScore
-from advisor.verdict.evidence import CHANGE_LEVEL, PRINTED_LEVEL, level_of_each
-from advisor.verdict.fresh_seeds import FOLDER, FreshSeedRuns, SeedPlace
-from advisor.verdict.looks import level_of, with_look
+from advisor.verdict.evidence import PRINTED_LEVEL, level_of_each
+from advisor.verdict.fresh_seeds import FreshSeedRuns, SeedPlace
+from advisor.verdict.looks import levels_of_looks, with_look
 from advisor.verdict.measuring import PairedResult, RowFacts, constant_to_beat, measure
 from advisor.verdict.racing import pairs_for
 from advisor.work.executors import Crew
@@ -74,9 +74,7 @@ class Runs:
             return replace(job, params={**arm.arm, **arm.params}, cache=cache)
 
         parts = (self.crew, self.records, self.on, self.book_time)
-        return FreshSeedRuns(
-            SeedPlace(first.study.seed, first.criterion, self.folder / FOLDER, *parts), job_of
-        )
+        return FreshSeedRuns(SeedPlace(first.study.seed, first.criterion, *parts), job_of)
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,7 @@ def measured(
 
     # The sides, and the looks at them, share what this verdict may be wrong by.
     others = len(sides) - 1
-    share = (1 - level_of(len(looks))) / (1 - CHANGE_LEVEL)
-    deciding = level_of_each(others, 1 - (1 - level) * share)
+    deciding, next_level = levels_of_looks(looks, level_of_each(others, level))
     printed = level_of_each(others, PRINTED_LEVEL)
     constant = constant_of(sides[0])
     scored: dict[str, Sequence[FreshScore]] = {}
@@ -160,7 +157,16 @@ def measured(
         beaten = constant_to_beat([chosen[0], result], criterion.sign, constant, min_gain)
         pair, rows = (arms[0], arm), rows_of(sides[0])
         each = measure(
-            own, pair, looks[-1], rows, criterion, min_gain, deciding, beaten, printed=printed
+            own,
+            pair,
+            looks[-1],
+            rows,
+            criterion,
+            min_gain,
+            deciding,
+            beaten,
+            next_level,
+            printed,
         )
         shown.append(each)
         scored.setdefault(arms[0].label, each.results[0])

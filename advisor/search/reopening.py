@@ -11,7 +11,8 @@ from advisor.search.arm import arm_label, techniques_in
 from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.trial import DUPLICATE_KEY, NO_EFFECT_KEY, Trial, read_trials
-from advisor.store.study_records import Confirmation, StudyRecords
+from advisor.store.confirmed_seeds import Confirmation
+from advisor.store.study_records import StudyRecords
 
 FORGOTTEN = ("why", "ended", "did", "signal", DUPLICATE_KEY, NO_EFFECT_KEY)
 """The user attributes in which the database has what a trial brought."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import optuna
@@ -16,6 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor.errors import InputError
+from advisor.store.confirmed_seeds import Confirmation, forget_seed, unpack, write_seed
 from advisor.store.location import shown
 from advisor.store.read_back import json_object, read_back, version_in
 from advisor.store.rows import has_comparison, now, param_rows, stored_score, write_facts
@@ -30,38 +30,15 @@ from advisor.store.tables import (
     confirmations,
     costs,
     curves,
+    measured_rows,
     plans,
     recommendations,
 )
 from advisor.training.epoch import Epoch
+from advisor.training.row_values import RowValues
 
 Direction = Literal["maximize", "minimize"]
 """Whether a higher or a lower score is better, in Optuna's words."""
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """One arm on one fresh seed.
-
-    Attributes:
-        phase: what the seed was for: `choose` an arm or `measure` its gain.
-        arm: the arm in words.
-        params: its parameters as JSON.
-        seed: the fresh seed.
-        score: on the validation rows; None where the training broke.
-        seconds: of the training with its techniques.
-        test: score of the test rows; None where they were not scored.
-        why: why the training, or the scoring of the test rows, broke; None where it did not.
-    """
-
-    phase: str
-    arm: str
-    params: str
-    seed: int
-    score: float | None
-    seconds: float
-    test: float | None = None
-    why: str | None = None
 
 
 class StudyRecords:
@@ -302,10 +279,7 @@ class StudyRecords:
             connection.execute(TRIALS.update().where(TRIALS.c.trial_id.in_(ids)).values(**begun))
 
             for seed in seeds:
-                row = {"study": self.name, **asdict(seed)}
-                keys = [column.name for column in confirmations.primary_key]
-                same = [confirmations.c[key] == row[key] for key in keys]
-                connection.execute(confirmations.delete().where(*same))
+                forget_seed(connection, self.name, seed)
             left = plans.update().where(plans.c.study == self.name)
             connection.execute(left.values(seconds=plans.c.seconds - seconds))
 
@@ -331,15 +305,16 @@ class StudyRecords:
 
     # --- fresh seeds and answers ----------------------------------------------------------------
 
-    def save_confirmation(self, confirmation: Confirmation) -> None:
-        """Write one fresh seed of one arm, in place of what is there about it."""
-        # The columns of the primary key say which seed of which arm it is.
-        row = {"study": self.name, **asdict(confirmation)}
-        keys = [column.name for column in confirmations.primary_key]
-        same = [confirmations.c[key] == row[key] for key in keys]
+    def save_confirmation(
+        self, confirmation: Confirmation, rows: Mapping[str, RowValues] | None = None
+    ) -> bool:
+        """Write one fresh seed of one arm, in place of what is there about it.
+
+        `rows` are what each measured row adds to its score. Returns whether these are kept: not
+        where there are none, or too many.
+        """
         with self._engine.begin() as connection:
-            connection.execute(confirmations.delete().where(*same))
-            connection.execute(confirmations.insert().values(**row))
+            return write_seed(connection, self.name, confirmation, rows or {})
 
     def confirmations(self) -> list[Confirmation]:
         """All fresh seeds of the study."""
@@ -355,6 +330,20 @@ class StudyRecords:
                         columns[number] = float(columns[number])
                 seeds.append(Confirmation(**columns))
         return seeds
+
+    def seeds_with_rows(self) -> list[tuple[str, str, int]]:
+        """The arms, parameters and seeds that measured, and whose rows are kept."""
+        table = measured_rows.c
+        select = sa.select(table.arm, table.params, table.seed).where(table.study == self.name)
+        return [(row.arm, row.params, row.seed) for row in self._rows(select.distinct())]
+
+    def row_values(self, arm: str, params: str, seed: int) -> dict[str, RowValues]:
+        """What each row adds to the score of a training that measured, by what they are called."""
+        table = measured_rows.c
+        mine = (table.study == self.name) & (table.arm == arm) & (table.params == params)
+        select = sa.select(measured_rows).where(mine & (table.seed == seed))
+        with self.reading("measured rows"):
+            return {row.part: unpack(row._asdict()) for row in self._rows(select)}
 
     def save_recommendation(self, verdict: str, text: str, evidence: str | None = None) -> None:
         """Write a recommendation as JSON, with what it says and shows; the last one counts."""

@@ -54,6 +54,20 @@ confirmations = sa.Table(
     sa.Column("params", sa.Text, primary_key=True),
     sa.Column("why", sa.Text),
 )
+measured_rows = sa.Table(
+    "advisor_measured_rows",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("arm", NAME, primary_key=True),
+    sa.Column("params", sa.Text, primary_key=True),
+    sa.Column("seed", sa.BigInteger, primary_key=True),
+    sa.Column("part", sa.String(16), primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("measured", sa.BigInteger, nullable=False),
+    sa.Column("numbers", sa.LargeBinary, nullable=False),
+    sa.Column("dtype", sa.String(8), nullable=False),
+    sa.Column("added", sa.LargeBinary, nullable=False),
+)
 recommendations = sa.Table(
     "advisor_recommendations",
     METADATA,

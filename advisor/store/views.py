@@ -91,6 +91,21 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "why": "why the training, or the scoring of the test rows, broke; else NULL",
         },
     ),
+    "advisor_measured_rows": (
+        "one row per arm, measuring seed and set of rows; more pairs go on from it",
+        {
+            "study": "name of the study or comparison",
+            "arm": "what is changed, as in advisor_confirmations",
+            "params": "parameters as JSON",
+            "seed": "fresh seed",
+            "part": "test, or held out (the rows that this seed did not train on)",
+            "total": "rows that the numbers can name: the last that was measured, and those before",
+            "measured": "how many rows were measured",
+            "numbers": "which: a bit for each row, the first in the highest bit; zlib",
+            "dtype": "how a number of added is written: <f8 is a double, lowest byte first",
+            "added": "what each measured row adds to the score, in their order; zlib",
+        },
+    ),
     "advisor_deaths": (
         "one row per job that is not done and over which a worker process died",
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -93,7 +93,9 @@ def train_by_loop(
     if isinstance(training.over, Paused):
         return LoopEnd(facts, True, training.epoch, None)
 
-    check_end(run, loop, training, returned, steps)
+    for is_wrong, what in faults_of(run, training, returned, steps):
+        if is_wrong:
+            fail(loop, what)
     if isinstance(returned, nn.Module):
         run.model = returned.to(run.device)
         score = evaluate(run, valid, fit.batch)
@@ -139,37 +141,37 @@ def drained(epochs: Iterator[Any], training: LoopRun) -> Any:
                 close()
 
 
-def check_end(run: Run, loop: OwnLoop, training: LoopRun, returned: Any, steps: StepHooks) -> None:
-    """Refuse what a loop has done in all. Raises `StoppedEarly`."""
-    if returned is not None and not isinstance(returned, nn.Module):
-        fail(
-            loop,
-            f"it returned {type(returned).__name__}: yield a score after each epoch, or call "
-            "run.report(), and return the model or nothing",
-        )
-    if not training.epoch:
-        fail(
-            loop,
-            "it ended and never reported an epoch: yield after each epoch, a score or nothing, or "
-            "call run.report()",
-        )
-    if run.each_step and not steps.number:
-        fail(loop, "a technique acts after each step of an optimizer, and the loop took none")
-    if run.batch is not None and not training.draws_training_rows:
-        fail(
-            loop,
-            "a technique changes mini-batches, and the loop does not take its training rows from "
-            "run.loader(run.train)",
-        )
-    if run.scored is not None and not training.is_scored_here:
-        fail(
-            loop,
-            "a technique scores other weights than those that are trained, and the loop scores "
-            "itself: yield nothing after an epoch",
-        )
+def faults_of(
+    run: Run, training: LoopRun, returned: Any, steps: StepHooks
+) -> Iterator[tuple[bool, str]]:
+    """What a loop may have done wrong in all: whether it has, and what."""
+    yield (
+        returned is not None and not isinstance(returned, nn.Module),
+        f"it returned {type(returned).__name__}: yield a score after each epoch, or call "
+        "run.report(), and return the model or nothing",
+    )
+    yield (
+        not training.reported,
+        "it ended and reported no epoch: yield after each epoch, a score or nothing, or call "
+        "run.report()",
+    )
+    yield (
+        bool(run.each_step) and not steps.number,
+        "a technique acts after each step of an optimizer, and the loop took none",
+    )
+    yield (
+        run.batch is not None and not training.draws_training_rows,
+        "a technique changes mini-batches, and the loop does not take its training rows from "
+        "run.loader(run.train)",
+    )
+    yield (
+        run.scored is not None and not training.is_scored_here,
+        "a technique scores other weights than those that are trained, and the loop scores "
+        "itself: yield nothing after an epoch",
+    )
 
 
-def fail(loop: OwnLoop, what: str) -> None:
+def fail(loop: OwnLoop, what: str) -> NoReturn:
     """Raise what is wrong with a loop."""
     raise StoppedEarly(Ended.FAILED, f"{loop.who}: {what}")
 

@@ -23,7 +23,7 @@ from advisor.training.loop import Fit, evaluate
 from advisor.training.loop_state import plain_fault, random_states, set_random_states
 from advisor.training.metrics import LARGEST_SCORE, METRICS
 from advisor.training.objective import to_device
-from advisor.training.rows import Loader, Rows, other_loader, rows_of
+from advisor.training.rows import Loader, SplitRows, other_loader, rows_of
 from advisor.training.run import Run
 
 SHARES = ("accuracy", "macro_f1", "auc", "r2")
@@ -61,7 +61,7 @@ class LoopRun:
         ended: Callable[[Epoch, bool], object],
         cut: Callable[[int], str] | None = None,
     ) -> None:
-        self.train, self.valid = Rows(run.data.train, True), Rows(valid, False)
+        self.train, self.valid = SplitRows(run.data.train, True), SplitRows(valid, False)
         self.loss, self.batch, self.seed = run.loss, fit.batch, run.seed
         self.epochs = fit.epochs or fit.to_epoch
         self.epoch = fit.from_epoch
@@ -70,7 +70,7 @@ class LoopRun:
         self.asked: set[str] = set()
         self.over: Exception | None = None
         self.is_scored_here: bool | None = None
-        self.draws_training_rows = self.saves = False
+        self.draws_training_rows = self.saves = self.reported = False
 
         self._run, self._fit, self._who = run, fit, who
         self._ended, self._cut = ended, cut
@@ -88,6 +88,7 @@ class LoopRun:
 
     @model.setter
     def model(self, model: nn.Module) -> None:
+        """Say that another object is trained in its place."""
         self._run.model = model
 
     @property
@@ -174,15 +175,19 @@ class LoopRun:
                 value = evaluate(self._run, self.valid.part, self.batch)
             seconds = time.perf_counter() - self._since
             self._ended(Epoch(number, value, loss, seconds), bool(self.is_scored_here))
-        self.epoch = number
+        self.epoch, self.reported = number, True
         self.freeze()
+        self._go_on_or_end(number)
+        self._saved, self._since = None, time.perf_counter()
+
+    def _go_on_or_end(self, number: int) -> None:
+        """End a training that need not go on, or has come to its epoch."""
         why = self._cut(number) if self._cut is not None else ""
         if why:
             raise StoppedEarly(Ended.OUTRANKED, why)
         if number == self._fit.to_epoch < self.epochs:
             self._keep()
             raise Paused(f"epoch {number} was asked for")
-        self._saved, self._since = None, time.perf_counter()
 
     def _check(self, number: int) -> None:
         """Refuse an epoch that cannot be."""
@@ -216,6 +221,11 @@ class LoopRun:
                 f"it reported {_short(score)} as the score of an epoch: report one number, or "
                 "nothing to have the model scored"
             )
+        self._check_value(value)
+        return value
+
+    def _check_value(self, value: float) -> None:
+        """Refuse a score that cannot be one."""
         metric = self._run.objective.metric
         if not math.isfinite(value) or abs(value) > LARGEST_SCORE:
             sentence = f"the {metric.name} that {self._who} reported became {value}"
@@ -225,7 +235,6 @@ class LoopRun:
                 f"it reported {value:g}, and {metric.name} is never above 1: report a share, not "
                 "a percentage, or say what it is with Task(metric=…)"
             )
-        return value
 
     @torch.no_grad()
     def _loss_now(self) -> float:

@@ -62,6 +62,11 @@ class OwnLoop:
         return self.function(training, **named) if self.takes_run else self.function(**named)
 
     @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.who.rpartition(": ")[2]
+
+    @property
     def epochs(self) -> int | None:
         """Epochs of a training by its own default; None where it has none."""
         return int(self.given[EPOCHS]) if EPOCHS in self.given else None
@@ -84,12 +89,7 @@ def read_loop(fit: Callable[..., Any]) -> OwnLoop:
     ]
     takes_run = bool(named) and named[0].name not in ASKED and named[0].default is named[0].empty
     rest = named[takes_run:]
-    wrong = [
-        each.name
-        for each in rest
-        if (each.default is each.empty and each.name not in ASKED)
-        or each.kind is each.POSITIONAL_ONLY
-    ]
+    wrong = [each.name for each in rest if not can_be_given(each)]
     if wrong or not named:
         raise InputError(
             f"{who} asks for {listing(wrong) or 'nothing'}; a loop gets the run alone, fit(run), "
@@ -97,6 +97,12 @@ def read_loop(fit: Callable[..., Any]) -> OwnLoop:
         )
     asked = tuple(each.name for each in rest if each.name in ASKED)
     return OwnLoop(fit, asked, takes_run, checked_defaults(rest, who), who)
+
+
+def can_be_given(parameter: inspect.Parameter) -> bool:
+    """Whether a loop can be called without knowing more of this argument."""
+    is_known = parameter.name in ASKED or parameter.default is not parameter.empty
+    return is_known and parameter.kind is not parameter.POSITIONAL_ONLY
 
 
 def checked_defaults(parameters: list[inspect.Parameter], who: str) -> dict[str, float]:

@@ -61,6 +61,11 @@ class Recipe:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the user has said how they train."""
+        return bool(self.notes)
+
     def steps_an_epoch(self, rows: int, batch: int) -> int:
         """Optimizer steps in an epoch of so many rows."""
         return optimizer_steps(rows, batch, self.accumulate)

@@ -21,7 +21,7 @@ Row = tuple[Any, Tensor]
 """What a model is called with, and what it should say."""
 
 
-class Rows(Dataset[Row]):
+class SplitRows(Dataset[Row]):
     """The rows of a split, `(x, y)` each.
 
     `x` is a tensor, or a tuple or dictionary of them where the model takes several; `y` is a class
@@ -75,7 +75,7 @@ class Loader:
     def __init__(
         self,
         run: Run,
-        rows: Rows,
+        rows: SplitRows,
         index: Tensor,
         batch_size: int,
         order: torch.Generator | None,
@@ -103,9 +103,9 @@ class Loader:
             yield as_given(inputs), target
 
 
-def rows_of(dataset: Any) -> tuple[Rows, Tensor] | None:
+def rows_of(dataset: Any) -> tuple[SplitRows, Tensor] | None:
     """The rows of a study that a dataset, or a subset of one, has; None of any other one."""
-    if isinstance(dataset, Rows):
+    if isinstance(dataset, SplitRows):
         return dataset, torch.arange(len(dataset))
     if isinstance(dataset, Subset):
         inner = rows_of(dataset.dataset)

@@ -30,9 +30,9 @@ from advisor.verdict.candidates import (
     scores_in,
 )
 from advisor.verdict.choosing import CHOOSING_SEEDS, Selection, broken_baseline, choose_arm
-from advisor.verdict.evidence import LOOK_LEVELS, VERDICT_OF
+from advisor.verdict.evidence import CHANGE_LEVEL, VERDICT_OF
 from advisor.verdict.fresh_seeds import FreshSeedRuns
-from advisor.verdict.looks import level_of, looks_at, with_look
+from advisor.verdict.looks import levels_of_looks, looks_at, with_look
 from advisor.verdict.measuring import (
     FEWEST_PAIRS,
     PairedResult,
@@ -154,14 +154,16 @@ class Measurement:
         return self.best if self.verdict == Verdict.CHANGE else self.baseline
 
 
-def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> Measurement:
+def confirm(
+    search: Search, trainings: float = math.inf, level: float = CHANGE_LEVEL
+) -> Measurement:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others.
 
     One arm enters the seeds that measure, so nothing is chosen there, and their number is fixed
     before the first of them. With a time limit there are `trainings` full trainings at most: then
     fewer arms and pairs, but never fewer than three pairs. More pairs of two arms that were
-    measured before are a second look, which has a level of its own; where earlier verdicts on the
-    same rows ask for a stricter `level`, that one decides.
+    measured before are a second look. Both looks share the `level` of this verdict among all on the
+    same rows.
     """
     study = search.prepared.study
     trainings = min(trainings, MANY_TRAININGS)
@@ -185,7 +187,7 @@ def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> 
 
     # Pairs that were looked at are looked at again; more of them are a new look.
     looks = with_look(looks_at(choice.pair, search.records.recommendations()), pairs)
-    has_next = len(looks) < len(LOOK_LEVELS)
+    this_level, next_level = levels_of_looks(looks, level)
     measured = measure(
         runs,
         choice.pair,
@@ -193,12 +195,10 @@ def confirm(search: Search, trainings: float = math.inf, level: float = 0.0) -> 
         rows_of(search),
         criterion,
         choice.min_gain,
-        max(level, level_of(len(looks))),
+        this_level,
         constant_of(search, choice),
-        max(level, level_of(len(looks) + 1)) if has_next else None,
+        next_level,
     )
-    if not has_next:
-        measured = replace(measured, needed=None)
     # An arm that broke on nearly all of them has no gain.
     places = complete_pairs(*measured.results)
     if measured.gain is None:

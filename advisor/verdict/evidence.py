@@ -4,7 +4,8 @@ shown.
 `evidence_of(gain, min_gain, level)` is the table, `VERDICT_OF` what is to be done,
 `tell(gain, min_gain)` what would settle an open question. Levels: `CHANGE_LEVEL` for one verdict,
 `LOOK_LEVELS` for a planned second look, `level_after(outcomes)` for many verdicts on the same rows,
-`level_of_each(sides)` for several sides, `shared_levels(broken)` where trainings broke.
+`level_of_look(look, level)` and `level_of_each(sides, level)` for a look and a side of one verdict,
+`shared_levels(broken, level)` where trainings broke.
 """
 
 from __future__ import annotations
@@ -33,10 +34,8 @@ REACHABLE_PAIRS = 60
 """More pairs than this are not asked of anybody."""
 REACHABLE_ROWS = 20
 """More than so many times the rows that were measured are not asked of anybody."""
-LEAST_BROKEN = 8
-"""Fewer pairs of which one side broke cannot show at 1 % that it breaks more often."""
-BREAKING_ALPHA = 0.008
-"""How often breaking alone may mislead where enough broke to tell; the gain has the rest of 1 %."""
+BREAKING_SHARE = 0.8
+"""The share of what a verdict may be wrong by that breaking has, where enough broke to tell."""
 
 VERDICT_OF = {
     Evidence.BETTER: Verdict.CHANGE,
@@ -144,6 +143,12 @@ def level_after(outcomes: Sequence[Evidence]) -> float:
     return 1 - (1 - CHANGE_LEVEL) * share**2
 
 
+def level_of_look(look: int, level: float = CHANGE_LEVEL) -> float:
+    """The level of a look, counted from 1, at what has this level in all its looks."""
+    share = (1 - LOOK_LEVELS[look - 1]) / (1 - CHANGE_LEVEL)
+    return 1 - (1 - level) * share
+
+
 def level_of_each(sides: int, level: float) -> float:
     """The level of each interval where so many sides are held against the first (Bonferroni)."""
     return 1 - (1 - level) / max(sides, 1)
@@ -176,8 +181,8 @@ class SharedLevels(NamedTuple):
     breaking: float
 
 
-def shared_levels(only_one: int, only_other: int) -> SharedLevels:
-    """How the gain and the breaking share the level of one verdict.
+def shared_levels(only_one: int, only_other: int, level: float = CHANGE_LEVEL) -> SharedLevels:
+    """How the gain and the breaking share the level of one look at two arms.
 
     The number of pairs in which one side broke says nothing of which side it was. So where they are
     too few to show anything, the gain has the whole level.
@@ -185,10 +190,12 @@ def shared_levels(only_one: int, only_other: int) -> SharedLevels:
     Arguments:
         only_one: pairs of which the baseline alone broke.
         only_other: pairs of which the other arm alone broke.
+        level: of this look, at all sides and rows that share it.
     """
-    if only_one + only_other < LEAST_BROKEN:
-        return SharedLevels(CHANGE_LEVEL, 0.0)
-    return SharedLevels(CHANGE_LEVEL + BREAKING_ALPHA, BREAKING_ALPHA)
+    breaking = BREAKING_SHARE * (1 - level)
+    if breaking_p(only_one + only_other, 0) > breaking:
+        return SharedLevels(level, 0.0)
+    return SharedLevels(level + breaking, breaking)
 
 
 def breaking_p(only_one: int, only_other: int) -> float:
@@ -198,7 +205,7 @@ def breaking_p(only_one: int, only_other: int) -> float:
     return float(scipy.stats.binomtest(only_one, only_one + only_other).pvalue)
 
 
-def breaks_more(only_one: int, only_other: int) -> bool:
-    """Whether the baseline is shown to break more often than the other arm."""
-    alpha = shared_levels(only_one, only_other).breaking
+def breaks_more(only_one: int, only_other: int, level: float = CHANGE_LEVEL) -> bool:
+    """Whether the baseline is shown to break more often than the other arm, at a look's level."""
+    alpha = shared_levels(only_one, only_other, level).breaking
     return only_one > only_other and breaking_p(only_one, only_other) <= alpha

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-from advisor.errors import MachineError
 from advisor.randomness import mix
+from advisor.readable import counted
 from advisor.search.limits import seconds_for_a_training
-from advisor.search.search import Event, Search
-from advisor.store.study_records import Confirmation, StudyRecords
-from advisor.training.answers import Answers
+from advisor.search.search import NOTE, Event, Search
+from advisor.store.confirmed_seeds import MOST_BYTES, Confirmation
+from advisor.store.study_records import StudyRecords
 from advisor.training.criterion import Criterion
+from advisor.training.row_values import RowValues
 from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.work.executors import Crew
-from advisor.work.job import Job, Outcome, kept_file
+from advisor.work.job import Job, Outcome
 
 Phase = Literal["choose", "measure"]
 """What fresh seeds are for: they choose an arm, or they measure its gain.
@@ -27,8 +27,6 @@ EARLIER = ("select", "estimate")
 """The phases of versions before 0.3."""
 LINES = {"choose": "choosing seed", "measure": "measuring seed"}
 """What the seeds of a phase are called on the screen."""
-FOLDER = "confirm"
-"""The folder of the files of answers, inside that of the study."""
 
 
 class FreshRun(NamedTuple):
@@ -65,7 +63,6 @@ class SeedPlace:
     Attributes:
         seed: of the study or the comparison.
         criterion: what arms are compared by.
-        folder: for the answers of the trainings that measure.
         crew: trains.
         records: keep the results.
         on: is told of each training.
@@ -74,7 +71,6 @@ class SeedPlace:
 
     seed: int
     criterion: Criterion
-    folder: Path
     crew: Crew
     records: StudyRecords
     on: Callable[[Event], object]
@@ -100,6 +96,9 @@ class FreshSeedRuns:
                 check_phase(row.phase)
             run = FreshRun(row.phase, row.arm, row.params, row.seed)
             self._scores[run] = FreshScore(row.score, row.seconds, row.test, row.why or "")
+        # What measured rows add is read when it is needed; what is too large stays here.
+        self._kept = {FreshRun("measure", *key) for key in site.records.seeds_with_rows()}
+        self._too_large: dict[FreshRun, Mapping[str, RowValues]] = {}
 
     @classmethod
     def of_search(cls, search: Search) -> FreshSeedRuns:
@@ -120,34 +119,47 @@ class FreshSeedRuns:
             device=str(prepared.device),
             seconds=seconds_for_a_training(prepared.study, history),
         )
-        folder = search.folder / FOLDER
         parts = (search.crew, search.records, search.on, search.book_time)
-        site = SeedPlace(prepared.study.seed, history.criterion, folder, *parts)
+        site = SeedPlace(prepared.study.seed, history.criterion, *parts)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
     def score(
-        self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[int], of: int | None = None
+        self,
+        phase: Phase,
+        arms: Sequence[Candidate],
+        seeds: Sequence[int],
+        of: int | None = None,
+        needs_rows: bool = False,
     ) -> list[list[FreshScore]]:
         """What each arm reached, one result per seed in order.
 
-        `of` is how many seeds there will be. What the model or a technique broke has no score but a
-        reason, and is not trained again.
+        What the model or a technique broke has no score but a reason, and is not trained again.
+
+        Arguments:
+            phase: what the seeds are for.
+            arms: that are trained.
+            seeds: by their places, from 0.
+            of: how many seeds there will be; None where these are all.
+            needs_rows: whether `rows` is asked next, for which a training whose rows are lost is
+                done again.
         """
         # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
         lines: dict[FreshRun, str] = {}
         for seed in seeds:
             for arm in arms:
-                if self._is_missing(phase, arm, seed):
-                    run = self._run(phase, arm, seed)
+                run = self._run(phase, arm, seed)
+                if self._is_missing(run, needs_rows):
                     jobs[run] = self._job(phase, arm, seed)
                     lines[run] = f"{arm.label}: {LINES[phase]} {seed + 1} of {of or len(seeds)}"
 
+        self._tell_lost(sum(run in self._scores for run in jobs))
         for run, outcome in self._train(jobs, lines):
             score, why = None, why_broken(outcome)
             if not why:
                 score = self._site.criterion.score(outcome.curve, jobs[run].to_epoch)
-            self._save(run, FreshScore(score, sum(outcome.costs.values()), outcome.test, why))
+            result = FreshScore(score, sum(outcome.costs.values()), outcome.test, why)
+            self._save(run, result, {} if why else outcome.rows)
         return [[self._scores[self._run(phase, arm, seed)] for seed in seeds] for arm in arms]
 
     def with_effect(self, arms: Sequence[Candidate]) -> list[Candidate]:
@@ -159,8 +171,9 @@ class FreshSeedRuns:
         jobs: dict[FreshRun, Job] = {}
         asked: dict[FreshRun, Candidate] = {}
         for arm in arms:
-            if arm.searched is None:
-                run = self._run("choose", arm, 0)
+            # One that was trained had its effect, too.
+            run = self._run("choose", arm, 0)
+            if arm.searched is None and run not in self._scores:
                 job = self._job("choose", arm, 0)
                 jobs[run] = replace(
                     job, to_epoch=0, needs_effect=True, name=f"the start of {run.name}"
@@ -177,33 +190,37 @@ class FreshSeedRuns:
                     kept.setdefault(less.label, less)
         return list(kept.values())
 
-    def answers(self, arm: Candidate, seed: int) -> dict[str, Answers]:
-        """What the training of an arm on a measuring seed answered, by what its rows are called.
+    def rows(self, arm: Candidate, seed: int) -> Mapping[str, RowValues]:
+        """What each row adds to the score of an arm on a measuring seed, by what rows are called.
 
-        Raises `MachineError` where the file of it is gone or damaged.
+        `score` was asked for them before.
         """
-        saved = self._kept_answers("measure", arm, seed)
-        if saved is None:
-            raise MachineError(
-                f"What {arm.label} answered on the rows that measure was written to "
-                f"{self._answers_file(self._run('measure', arm, seed))}, and is gone or damaged."
-            )
-        return {name: Answers.from_plain(plain) for name, plain in saved.items()}
+        run = self._run("measure", arm, seed)
+        if run in self._too_large:
+            return self._too_large[run]
+        return self._site.records.row_values(run.label, run.params, run.seed)
 
     # --------------------------------------------------------------------------------------------
 
-    def _is_missing(self, phase: Phase, arm: Candidate, seed: int) -> bool:
-        """Whether a training is to be done; also one that measured, and lost its answers."""
-        known = self._scores.get(self._run(phase, arm, seed))
+    def _is_missing(self, run: FreshRun, needs_rows: bool) -> bool:
+        """Whether a training is to be done; also one of which only the rows are missing."""
+        known = self._scores.get(run)
         if known is None:
             return True
-        is_kept = known.why or phase == "choose"
-        return not is_kept and self._kept_answers(phase, arm, seed) is None
+        is_lost = run not in self._kept and run not in self._too_large
+        # A loop that gives no model has no test score, and no rows that could be lost.
+        return needs_rows and known.test is not None and not known.why and is_lost
 
-    def _kept_answers(self, phase: Phase, arm: Candidate, seed: int) -> dict[str, Any] | None:
-        """The file of the answers; None where there is none that can be read."""
-        job = self._job(phase, arm, seed)
-        return kept_file(job, str(job.measured), job.to_epoch).read("cpu")
+    def _tell_lost(self, trainings: int) -> None:
+        """Say that so many trainings are done again, whose scores are known."""
+        if trainings:
+            again = "is done again, as its" if trainings == 1 else "are done again, as their"
+            text = (
+                f"{counted(trainings, 'training')} of measuring seeds {again} answers row by row "
+                f"are not in the database: they take more than {MOST_BYTES // 2**20} MiB each, or "
+                "an earlier version of advisor did not keep them. The numbers stay the same."
+            )
+            self._site.on(Event(NOTE, 0, 0, text))
 
     def _run(self, phase: Phase, arm: Candidate, seed: int) -> FreshRun:
         number = mix(self._site.seed, phase, seed)
@@ -219,7 +236,7 @@ class FreshSeedRuns:
         job = replace(job, seed=run.seed, name=run.name)
         if phase == "choose":
             return job
-        return replace(job, split=run.seed, measured=str(self._answers_file(run)))
+        return replace(job, split=run.seed, measures=True)
 
     def _train(
         self, jobs: Mapping[FreshRun, Job], lines: Mapping[FreshRun, str]
@@ -230,10 +247,7 @@ class FreshSeedRuns:
             self._site.on(Event("confirm", done, len(jobs), lines[run]))
             self._site.book_time()
 
-    def _answers_file(self, run: FreshRun) -> Path:
-        return self._site.folder / f"{mix(run.label, run.params, run.seed)}.pt"
-
-    def _save(self, run: FreshRun, result: FreshScore) -> None:
+    def _save(self, run: FreshRun, result: FreshScore, rows: Mapping[str, RowValues]) -> None:
         confirmation = Confirmation(
             phase=run.phase,
             arm=run.label,
@@ -244,7 +258,10 @@ class FreshSeedRuns:
             test=result.test,
             why=result.why or None,
         )
-        self._site.records.save_confirmation(confirmation)
+        if self._site.records.save_confirmation(confirmation, rows):
+            self._kept.add(run)
+        elif rows:
+            self._too_large[run] = rows
         self._scores[run] = result
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from advisor.readable import counted
 from advisor.search.arm import techniques_in
 from advisor.verdict.candidates import Candidate
-from advisor.verdict.evidence import FULL_LEVEL_VERDICTS, LOOK_LEVELS
-from advisor.verdict.recommendation import Recommendation
+from advisor.verdict.evidence import FULL_LEVEL_VERDICTS, LOOK_LEVELS, level_of_look
 from advisor.verdict.records import MeasuredGain
 
 ORDINALS = ("first", "second")
@@ -46,9 +45,16 @@ def with_look(looks: Sequence[int], pairs: int) -> list[int]:
     return [*looks, pairs]
 
 
-def level_of(look: int) -> float:
-    """The level of the interval that decides in a look, counted from 1."""
-    return LOOK_LEVELS[look - 1]
+def levels_of_looks(looks: Sequence[int], level: float) -> tuple[float, float | None]:
+    """The levels of the last of these looks, and of one after it; None where none is left.
+
+    Arguments:
+        looks: numbers of pairs of each.
+        level: of the verdict, which its looks share.
+    """
+    count = len(looks)
+    after = level_of_look(count + 1, level) if count < len(LOOK_LEVELS) else None
+    return level_of_look(count, level), after
 
 
 def told_of_look(gain: MeasuredGain) -> Iterator[str]:
@@ -58,20 +64,25 @@ def told_of_look(gain: MeasuredGain) -> Iterator[str]:
         yield (
             f"This is the {ORDINALS[len(looks) - 1]} look at these two arms, after one with "
             f"{counted(looks[-2], 'pair')} of seeds. Two looks share one level, so that this one "
-            f"decides by the {100 * level_of(len(looks)):g} % interval."
+            f"decides by the {100 * gain.level:g} % interval."
         )
 
 
-def refused_look(answered: Recommendation, seeds: int | None) -> list[str]:
-    """That more seeds than an answer has are not trained, where no level is left for a look."""
-    looks = answered.gain.looks
+def refused_look(looks: Sequence[int], seeds: int | None, also: str = "") -> list[str]:
+    """That more seeds than an answer has are not trained, where no level is left for a look.
+
+    Arguments:
+        looks: numbers of pairs of each look that there was.
+        seeds: that are asked for now; None where no number is.
+        also: what would tell besides more rows.
+    """
     if seeds is None or len(looks) < len(LOOK_LEVELS) or seeds <= looks[-1]:
         return []
     each = " and ".join(str(pairs) for pairs in looks)
     return [
         f"{seeds} pairs of seeds were asked for, and these two arms were looked at "
         f"{len(looks)} times, with {each} pairs. No level is left for another look, which would "
-        "find something by chance; more rows would tell, or a new study under another --name."
+        f"find something by chance; more rows would tell{also}."
     ]
 
 

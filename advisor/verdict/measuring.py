@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.stats
-import torch
 from torch import Tensor
 
-from advisor.training.answers import Answers
 from advisor.training.criterion import Criterion
-from advisor.training.metrics import Metric, has_row_scores, row_scores
+from advisor.training.metrics import Metric, has_row_scores
 from advisor.training.row_influence import blocks_of
+from advisor.training.row_values import RowValues
 from advisor.verdict.candidates import (
     NEVER,
     Breakage,
@@ -26,7 +25,6 @@ from advisor.verdict.candidates import (
 )
 from advisor.verdict.crossed import CrossedGain, MeasuredRows, crossed_gain, gain_of_scores, part_of
 from advisor.verdict.evidence import (
-    CHANGE_LEVEL,
     PRINTED_LEVEL,
     breaks_more,
     contradicts,
@@ -48,6 +46,13 @@ POWER = 0.8
 """The probability with which a difference that is called detectable is found."""
 NO_BETTER = "no better than one answer for all rows"
 """Why such a training is broken."""
+
+SCORES_ONLY = (
+    "A training loop of yours gives scores and no model, so that seeds are the only error of the "
+    "gain: that never recommends a change. Yield nothing after an epoch, so that the model is "
+    "scored row by row, or return the model."
+)
+"""What limits an answer about a loop whose model nobody else has seen."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class PairedResult:
         by_breaking: whether it is the breaking that decides.
         contradicted: whether a gain is no `better` because the test rows and the other rows that
             measure contradict each other.
+        scores_only: whether a loop of the user's own gave scores and no model, of which nothing is
+            known but what seeds do; that is never `better`.
     """
 
     results: Sequence[Sequence[FreshScore]]
@@ -94,6 +101,7 @@ class PairedResult:
     broke: tuple[Breakage, Breakage] = (NEVER, NEVER)
     by_breaking: bool = False
     contradicted: bool = False
+    scores_only: bool = False
 
 
 def measure(
@@ -117,26 +125,28 @@ def measure(
         rows: what is known of the rows that measure.
         criterion: what arms are compared by.
         min_gain: the smallest gain worth having, in units of the metric.
-        level: that of the interval which must be above zero for a change.
+        level: of this look, which the interval of the gain and breaking share.
         constant: the score of one answer for all rows, which a training must be better than; None
             where only numbers that are not finite are broken.
-        next_level: that of a look with more pairs; None where it is the same.
+        next_level: of a look with more pairs; None where none is left.
         printed: that of the interval which is printed, stricter where there are several sides.
     """
     seeds = range(pairs)
-    results = with_broken(runs.score("measure", pair, seeds), criterion.sign, constant)
+    needs_rows = criterion.reach is None
+    scored = runs.score("measure", pair, seeds, needs_rows=needs_rows)
+    results = with_broken(scored, criterion.sign, constant)
     places = complete_pairs(*results)
     broke = (breakage(results[0]), breakage(results[1]))
 
     # Breaking is compared by itself: it is counted, and not averaged.
-    lonely = [
+    only_one, only_other = (
         sum(bool(one.why) and not other.why for one, other in zip(a, b, strict=True))
         for a, b in (results, results[::-1])
-    ]
-    is_sounder, is_less_sound = breaks_more(*lonely), breaks_more(*lonely[::-1])
+    )
+    is_sounder = breaks_more(only_one, only_other, level)
+    is_less_sound = breaks_more(only_other, only_one, level)
     # Where breaking may decide, the gain has less of what may mislead.
-    share = (1 - shared_levels(*lonely).gain) / (1 - CHANGE_LEVEL)
-    gain_level = 1 - (1 - level) * share
+    gain_level = shared_levels(only_one, only_other, level).gain
 
     gain, on_test = None, None
     if len(places) >= FEWEST_PAIRS:
@@ -146,11 +156,18 @@ def measure(
         evidence = Evidence.BETTER
     elif is_less_sound:
         evidence = Evidence.WORSE
-    measured = PairedResult(results, gain, on_test, evidence, gain_level, broke=broke)
-    if evidence is Evidence.OPEN and gain is not None:
-        next_gain_level = gain_level if next_level is None else 1 - (1 - next_level) * share
+    scores_only = any(each[place].test is None for each in results for place in places)
+    if scores_only and evidence is Evidence.BETTER:
+        evidence = Evidence.OPEN
+    measured = PairedResult(
+        results, gain, on_test, evidence, gain_level, broke=broke, scores_only=scores_only
+    )
+    if evidence is Evidence.OPEN and gain is not None and not scores_only:
+        # Where no other look is left, no number of pairs is told.
+        next_gain_level = shared_levels(only_one, only_other, next_level or level).gain
         more = tell(gain, min_gain, next_gain_level)
-        measured = replace(measured, needed=more.pairs, needed_rows=more.rows)
+        pairs_that_tell = None if next_level is None else more.pairs
+        measured = replace(measured, needed=pairs_that_tell, needed_rows=more.rows)
     contradicted = gain is not None and bool(contradicts(gain, min_gain))
     return replace(measured, by_breaking=is_sounder or is_less_sound, contradicted=contradicted)
 
@@ -199,16 +216,19 @@ def gain_over(
     criterion: Criterion,
 ) -> tuple[CrossedGain, RowGain | None]:
     """The gain on all rows that measure, and that on the test rows alone."""
-    answers = [[runs.answers(arm, place) for arm in pair] for place in places]
     parts: dict[str, MeasuredRows] = {}
-    for name in (TEST, HELD_OUT) if rows.drew_test else (TEST,):
-        both = [(one[name], other[name]) for one, other in answers if name in one]
-        part = part_on(criterion.metric, both, rows) if both else None
-        if part is not None:
-            parts[name] = part
+    if criterion.reach is None:
+        values = [[runs.rows(arm, place) for arm in pair] for place in places]
+        for name in (TEST, HELD_OUT) if rows.drew_test else (TEST,):
+            both = [
+                (one[name], other[name]) for one, other in values if name in one and name in other
+            ]
+            part = part_on(criterion.metric, both, rows) if len(both) == len(places) else None
+            if part is not None:
+                parts[name] = part
 
     # How soon a score is reached, and what a metric cannot take apart, has seeds as its only error.
-    if criterion.reach is not None or TEST not in parts:
+    if TEST not in parts:
         scores = [scores_in([each[place] for place in places]) for each in results]
         return gain_of_scores(criterion.sign * np.subtract(scores[1], scores[0])), None
     on_test = crossed_gain(parts[TEST])
@@ -219,27 +239,19 @@ def gain_over(
 
 
 def part_on(
-    metric: Metric, pairs: Sequence[tuple[Answers, Answers]], rows: RowFacts
+    metric: Metric, pairs: Sequence[tuple[RowValues, RowValues]], rows: RowFacts
 ) -> MeasuredRows | None:
     """What pairs say of one set of rows; None where the metric cannot be taken apart on them."""
-    blocks = blocks_of(rows.total, rows.groups)
-    numbers = torch.cat([answers.rows for both in pairs for answers in both]).unique()
+    numbers = np.unique(np.concatenate([one.rows for one, _ in pairs]))
     values = np.full((len(pairs), len(numbers)), np.nan)
     for row, (one, other) in zip(values, pairs, strict=True):
-        for answers, sign in ((one, -metric.sign), (other, metric.sign)):
-            at = torch.searchsorted(numbers, answers.rows).numpy()
-            added = sign * mean_of_rows(metric, answers, blocks[answers.rows]).numpy()
-            row[at] = np.where(np.isnan(row[at]), added, row[at] + added)
+        # Both trainings of a pair score the same rows.
+        row[np.searchsorted(numbers, one.rows)] = metric.sign * (other.added - one.added)
     if np.isnan(values).all(axis=1).any():
         return None
-    groups = rows.groups if has_row_scores(metric) else blocks
+    # A metric without a formula has one number for each block of rows.
+    groups = rows.groups if has_row_scores(metric) else blocks_of(rows.total, rows.groups)
     return part_of(values, None if groups is None else groups[numbers].numpy())
-
-
-def mean_of_rows(metric: Metric, answers: Answers, blocks: Tensor) -> Tensor:
-    """What each row adds to the score, averaged over the last epochs, `(N,)`."""
-    each = [row_scores(metric, output, answers.target, blocks) for output in answers.outputs]
-    return torch.stack(each).double().mean(0)
 
 
 # --- trainings that broke -------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from advisor.training.epoch import Epoch
 from advisor.training.floor import MEANINGS, Floor
 from advisor.training.floors import floors
 from advisor.training.metrics import Metric
+from advisor.training.recipe import Recipe
 from advisor.verdict.candidates import (
     Candidate,
     mean_score,
@@ -44,6 +45,7 @@ from advisor.verdict.explain import (
     left_out,
 )
 from advisor.verdict.looks import told_of_look
+from advisor.verdict.measuring import SCORES_ONLY
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -108,7 +110,7 @@ def recommend(
         *too_few_pairs(evidence),
         *seeds_alone(evidence, criterion),
         *better_simple_model(simple, prepared.objective.metric, tested),
-        *limits(history, chosen, criterion.metric),
+        *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
     name = prepared.study.name
@@ -139,7 +141,7 @@ def recommend(
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=warnings,
-        apply_with=_apply_with(name, chosen, model, host.built_in_slots),
+        apply_with=_apply_with(name, chosen, model, host.built_in_slots, prepared.recipe),
         test_metric=prepared.objective.metric.name,
         shares=dict(prepared.facts.shares),
         floors=simple,
@@ -171,7 +173,9 @@ def too_few_pairs(evidence: Measurement) -> Iterator[str]:
 def seeds_alone(evidence: Measurement, criterion: Criterion) -> Iterator[str]:
     """That the interval says nothing of new rows, where scores cannot be taken apart by rows."""
     gain = None if evidence.measured is None else evidence.measured.gain
-    if gain is not None and not gain.rows:
+    if evidence.measured is not None and evidence.measured.scores_only:
+        yield SCORES_ONLY
+    elif gain is not None and not gain.rows:
         yield (
             f"The interval of the gain is for new seeds on these rows, and not for new rows: "
             f"{criterion.name} cannot be taken apart into what each row adds to it."
@@ -236,7 +240,7 @@ def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
 # --- warnings -----------------------------------------------------------------------------------
 
 
-def limits(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]:
+def limits(history: History, chosen: Candidate, metric: Metric, recipe: Recipe) -> Iterator[str]:
     """What limits the answer, one sentence each."""
     plan, trials = history.plan, history.trials
     # Techniques that no further trial can help are left out of the count.
@@ -246,8 +250,9 @@ def limits(history: History, chosen: Candidate, metric: Metric) -> Iterator[str]
         chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
     )
 
+    # Under a schedule the end of a training is its best part, however long it is.
     for trial in history.best_of_each_arm():
-        if trial.arm == chosen.arm:
+        if trial.arm == chosen.arm and recipe.schedule is None:
             yield from still_improving(metric, trial.curve, plan.epochs)
 
     # A technique that fails in many trials is one sentence, where the reason is the same.
@@ -298,7 +303,7 @@ def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator
 
 
 def _apply_with(
-    study: str, chosen: Candidate, model: str, built_in_slots: Sequence[str]
+    study: str, chosen: Candidate, model: str, built_in_slots: Sequence[str], recipe: Recipe
 ) -> list[str]:
     """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
     # A model that is left as it is needs no import of advisor.
@@ -312,7 +317,15 @@ def _apply_with(
     if others:
         # A slot that advisor does not know may have changed the optimizer.
         return [*lines, f"# train with {rates} and {arm_label(others)}"]
+    if recipe.is_own:
+        return [*lines, f"# train it as you do, with {rates}{_times(chosen, recipe)}"]
     return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
+
+
+def _times(chosen: Candidate, recipe: Recipe) -> str:
+    """By what the learning rates of a recipe are multiplied, as the end of a sentence."""
+    factor = chosen.params[RATE] / recipe.lr
+    return "" if factor == 1 else f": every learning rate of yours times {factor:.3g}"
 
 
 def _call(name: str, arguments: Mapping[str, Any]) -> str:

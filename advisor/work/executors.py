@@ -257,7 +257,7 @@ class Crew:
             to_epoch=max(1, job.to_epoch - job.from_epoch),
             load=None,
             save=None,
-            measured=None,
+            measures=False,
             precheck=False,
         )
         try:

@@ -6,9 +6,11 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from advisor.content.study_content import ContentDigest
@@ -18,18 +20,21 @@ from advisor.errors import InputError, MachineError, explain
 from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
+from advisor.training.answers import Answering
 from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import Fit, train
 from advisor.training.precise import make_precise
+from advisor.training.row_influence import blocks_of
+from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, check_costs, digest, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
-from advisor.work.progress import Progress
+from advisor.work.progress import HELD_OUT, TEST, Progress
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
 
@@ -58,8 +63,8 @@ class Job:
         precheck: check the signal before training, and do not train a model where it dies.
         needs_effect: do not train where a technique changed nothing.
         cache: folder of shared artefacts.
-        measured: file for the answers on the rows that measure: the test rows, and those that the
-            split holds out. None where the job measures nothing, and reads no test rows.
+        measures: score the rows that measure: the test rows, and those that the split holds out.
+            Other jobs read no test rows.
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
         cuts: scores, *higher is better*, below which a training in one go is given up, by epoch.
@@ -81,7 +86,7 @@ class Job:
     precheck: bool = False
     needs_effect: bool = False
     cache: str | None = None
-    measured: str | None = None
+    measures: bool = False
     device: str = "cpu"
     epochs: int | None = None
     name: str = "a training"
@@ -118,6 +123,8 @@ class Outcome:
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where the job measures.
         loop: what showed of the user's own loop, where that has trained.
+        rows: what each measured row adds to the score, by what the rows are called; empty where
+            how soon a score is reached is what counts.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
@@ -131,6 +138,7 @@ class Outcome:
     signal: LastSignal | None = None
     test: float | None = None
     loop: LoopFacts | None = None
+    rows: Mapping[str, RowValues] = field(default_factory=dict)
     ended: Ended | None = None
     why: str = ""
     trouble: str = ""
@@ -274,29 +282,31 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
 
     splits = splits_of(job, prepared)
     valid = splits.valid if len(splits.valid) else splits.test
-    measured = kept_file(job, job.measured, job.to_epoch) if job.measured else None
-    epochs = job.epochs or job.to_epoch
-    progress = Progress(outcome, run, splits, job.batch, epochs, measured)
+    answering = answering_of(job, prepared, run, splits) if job.measures else None
+    progress = Progress(outcome, run, job.epochs or job.to_epoch, answering)
     if prepared.loop is None:
         for epoch in train(run, fit, valid):
             progress.ended(epoch)
     else:
-        criterion = prepared.criterion
-
-        def cut(number: int) -> str:
-            """Why the training need not go on, as a sentence."""
-            return progress.cut(number, job.cuts, criterion)
-
+        cut = partial(progress.cut, job.cuts, prepared.criterion)
         end = train_by_loop(run, prepared.loop, fit, valid, progress.ended, cut)
-        outcome.loop = end.facts
-        if not end.is_paused:
-            progress.loop_ended(end, criterion)
+        progress.loop_ended(end, prepared.criterion)
     progress.finish()
+
+
+def answering_of(job: Job, prepared: Prepared, run: Run, splits: Splits) -> Answering:
+    """Takes what the model of a job answers on the rows that measure."""
+    parts = {TEST: splits.test, HELD_OUT: splits.valid}
+    if prepared.criterion.reach is not None:
+        return Answering(run, parts, job.batch, None)
+    source = prepared.source
+    groups = None if source.groups is None else torch.from_numpy(source.groups)
+    return Answering(run, parts, job.batch, blocks_of(source.total, groups))
 
 
 def splits_of(job: Job, prepared: Prepared) -> Splits:
     """The rows of a job."""
-    if job.measured:
+    if job.measures:
         return prepared.measuring_splits(job.split)
     return prepared.splits(job.split)
 

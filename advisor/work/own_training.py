@@ -9,8 +9,15 @@ from torch import nn
 from advisor.readable import counted
 from advisor.study import Task
 from advisor.training.lightning_like import brings_training, loop_of
+from advisor.training.optimizers import Rates
 from advisor.training.own_loop import DECAY, EPOCHS, RATE, OwnLoop, read_loop
 from advisor.training.recipe import Recipe, given_rates, read_augmentation
+
+UNTRAINED = (
+    "{} is not trained by its own training_step and configure_optimizers, as {}. All arms are "
+    "trained by the study's recipe instead; to have your own trainer, give Task(fit=…)."
+)
+"""What is said of a model whose own training cannot be done without its trainer."""
 
 
 @dataclass(frozen=True)
@@ -38,44 +45,30 @@ def own_training(task: Task, model: nn.Module) -> OwnTraining:
     if not brings_training(model) or task.optimizer is not None:
         return OwnTraining()
 
-    name = type(model).__name__
     found = loop_of(model)
     if isinstance(found, str):
-        return OwnTraining(
-            warnings=(
-                f"{name} is not trained by its own training_step and configure_optimizers, as "
-                f"{found}. All arms are trained by the study's recipe instead; to have your own "
-                "trainer, give Task(fit=…).",
-            )
-        )
+        return OwnTraining(warnings=(UNTRAINED.format(type(model).__name__, found),))
     loop, rates, words = found
-    note = f"recipe: {name}'s own training_step, and its optimizer: {words}."
-    augment = read_augmentation(task.augment)
-    return OwnTraining(
-        loop, Recipe(lr=rates.lr, weight_decay=rates.weight_decay, augment=augment, notes=(note,))
-    )
+    note = f"recipe: {loop.who}'s own training_step, and its optimizer: {words}."
+    return OwnTraining(loop, recipe_with(task, rates, note))
 
 
 def by_users_loop(task: Task, loop: OwnLoop) -> OwnTraining:
     """The user's loop with the rates that it brings."""
-    said = given_rates(task)
     # What the task says goes before the loop's own defaults.
-    lr = said.lr if task.lr is not None else loop.given.get(RATE, said.lr)
+    said, given = given_rates(task), loop.given
+    lr = said.lr if task.lr is not None else given.get(RATE, said.lr)
     decay = (
-        said.weight_decay
-        if task.weight_decay is not None
-        else loop.given.get(DECAY, said.weight_decay)
+        said.weight_decay if task.weight_decay is not None else given.get(DECAY, said.weight_decay)
     )
-    own = loop.who.partition(": ")[2]
-    parts = [f"your own loop {own}", f"lr {lr:g}, weight decay {decay:g}"]
-    if EPOCHS in loop.given:
-        parts.append(counted(int(loop.given[EPOCHS]), "epoch"))
-    return OwnTraining(
-        loop,
-        Recipe(
-            lr=float(lr),
-            weight_decay=float(decay),
-            augment=read_augmentation(task.augment),
-            notes=(f"recipe: {'; '.join(parts)}.",),
-        ),
-    )
+    parts = [f"your own loop {loop.name}", f"lr {lr:g}, weight decay {decay:g}"]
+    if EPOCHS in given:
+        parts.append(counted(int(given[EPOCHS]), "epoch"))
+    note = f"recipe: {'; '.join(parts)}."
+    return OwnTraining(loop, recipe_with(task, Rates(float(lr), float(decay)), note))
+
+
+def recipe_with(task: Task, rates: Rates, note: str) -> Recipe:
+    """What a loop of the user's own takes of a recipe."""
+    augment = read_augmentation(task.augment)
+    return Recipe(lr=rates.lr, weight_decay=rates.weight_decay, augment=augment, notes=(note,))

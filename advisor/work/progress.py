@@ -6,19 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from advisor.data.splits import Splits
 from advisor.training.answers import Answering
 from advisor.training.by_loop import LoopEnd
 from advisor.training.criterion import Criterion, count_last, mean_of_last
 from advisor.training.epoch import Epoch
-from advisor.training.kept_file import KeptFile
 from advisor.training.run import Run
 
 if TYPE_CHECKING:
     from advisor.work.job import Outcome
 
 TEST, HELD_OUT = "test", "held out"
-"""What the rows that measure are called in a file of answers."""
+"""What the rows that measure are called, also in the database."""
 
 
 class Progress:
@@ -27,26 +25,16 @@ class Progress:
     Arguments:
         outcome: of the job.
         run: that is trained meanwhile.
-        splits: its rows.
-        batch: rows that are scored at a time.
         epochs: after so many the training is over.
-        measured: for the answers on the rows that measure; None where the job measures nothing.
+        answering: takes what the model answers on the rows that measure; None where the job
+            measures nothing, and reads no test rows.
     """
 
     def __init__(
-        self,
-        outcome: Outcome,
-        run: Run,
-        splits: Splits,
-        batch: int,
-        epochs: int,
-        measured: KeptFile | None,
+        self, outcome: Outcome, run: Run, epochs: int, answering: Answering | None
     ) -> None:
-        self.outcome, self.run, self.batch, self.epochs = outcome, run, batch, epochs
-        self._measured, self._seconds = measured, 0.0
-        # Only a training that measures reads the test rows, after the epochs that its score is of.
-        self._parts = {TEST: splits.test, HELD_OUT: splits.valid}
-        self._answering = Answering(run, self._parts, batch)
+        self.outcome, self.run, self.epochs = outcome, run, epochs
+        self._answering, self._seconds = answering, 0.0
         self._has_answers = False
 
     def ended(self, epoch: Epoch, has_model: bool = True) -> None:
@@ -54,15 +42,16 @@ class Progress:
         self.outcome.curve.append(epoch)
         self._seconds += epoch.seconds
         self.run.costs["training"] = self._seconds
+        # A score is of the last epochs, and so is what is answered.
         if has_model and epoch.epoch > self.epochs - count_last(self.epochs):
             self._take()
 
     def _take(self) -> None:
-        if self._measured is not None:
+        if self._answering is not None:
             self._answering.take()
             self._has_answers = True
 
-    def cut(self, number: int, limits: Mapping[int, float], criterion: Criterion) -> str:
+    def cut(self, limits: Mapping[int, float], criterion: Criterion, number: int) -> str:
         """Why a training need not go on after an epoch, in a sentence; empty where it is to go on.
 
         `limits` are the scores, *higher is better*, that it must reach after some epochs.
@@ -78,11 +67,14 @@ class Progress:
         )
 
     def loop_ended(self, end: LoopEnd, criterion: Criterion) -> None:
-        """Note how a loop of the user's own ended that is not to go on.
+        """Note how a loop of the user's own ended.
 
         An epoch that it left out has the mean of its last scores. The model that it returned is the
         one that is scored.
         """
+        self.outcome.loop = end.facts
+        if end.is_paused:
+            return
         curve = self.outcome.curve
         if end.epochs < self.epochs:
             mean = mean_of_last([epoch.score for epoch in curve])
@@ -92,15 +84,13 @@ class Progress:
             for place in range(-count_last(self.epochs), 0):
                 curve[place] = replace(curve[place], score=end.score)
         # What was answered before is another model's, or nothing yet where it stopped early.
-        if end.score is not None:
-            self._answering, self._has_answers = Answering(self.run, self._parts, self.batch), False
+        if end.score is not None and self._answering is not None:
+            self._answering, self._has_answers = self._answering.anew(), False
         if end.facts.has_model and not self._has_answers:
             self._take()
 
     def finish(self) -> None:
-        """Write the answers of a training that measured; none where there was no model to ask."""
-        if self._measured is None:
-            return
-        if self._has_answers:
+        """Give the outcome what was answered; nothing where there was no model to ask."""
+        if self._answering is not None and self._has_answers:
             self.outcome.test = self._answering.mean_score(TEST)
-        self._measured.write(self._answering.plain())
+            self.outcome.rows = self._answering.row_values()

@@ -16,11 +16,11 @@ import scipy.stats
 from advisor.verdict.crossed import CrossedGain, crossed_gain, part_of
 from advisor.verdict.evidence import (
     CHANGE_LEVEL,
-    LOOK_LEVELS,
     PRINTED_LEVEL,
     breaks_more,
     contradicts,
     level_after,
+    level_of_look,
     shared_levels,
 )
 from advisor.verdict.measuring import FEWEST_PAIRS
@@ -109,14 +109,14 @@ def ours(studies: Studies, rng: np.random.Generator) -> Answers:
             parts = measured(studies, choice.arm[block], truth[block], list(range(pairs)), rng)
             gain = crossed_gain(*parts)
             fill(out, block, gain, evidences(gain, MIN_GAIN, levels[block]))
-    helps = [breaks_more(int(a), int(b)) for a, b in zip(one, other, strict=True)]
+    level = level_of_look(1)
+    helps = [breaks_more(int(a), int(b), level) for a, b in zip(one, other, strict=True)]
     return replace(out, change=(out.evidence == Evidence.BETTER.value) | np.array(helps))
 
 
 def first_look(only_one: int, only_other: int) -> float:
     """The level at which the gain decides in a first look, where so many trainings broke."""
-    share = (1 - shared_levels(only_one, only_other).gain) / (1 - CHANGE_LEVEL)
-    return 1 - (1 - LOOK_LEVELS[0]) * share
+    return shared_levels(only_one, only_other, level_of_look(1)).gain
 
 
 def cells_of(world: World) -> int:

@@ -32,7 +32,7 @@ from advisor.training.epoch import Epoch
 from advisor.verdict.candidates import Candidate
 from advisor.verdict.confirm import Measurement, confirm
 from advisor.work.executors import Crew
-from advisor.work.progress import HELD_OUT, TEST, Job, Outcome, kept_file
+from advisor.work.job import HELD_OUT, TEST, Job, Outcome, kept_file
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread

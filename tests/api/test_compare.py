@@ -75,12 +75,16 @@ def test_a_comparison_that_is_done_answers_at_once_and_more_pairs_go_on(compare)
     told = []
     assert compare(on=told.append) == first
     assert not told
-    more = compare(seeds=4)
+    more = compare(seeds=4, on=told.append)
+    assert [event.text.rpartition("seed ")[2] for event in told] == ["4 of 4"] * 2
     assert more.sides[1].scores[:3] == first.sides[1].scores
+    assert more.gains[0].needed is None, "no level is left for another look"
     assert len(more.sides[1].scores) == 4
     assert (more.comparison, more.verdicts) == (first.comparison, 1)
     # what has been measured is not judged again by less of it
     assert compare(seeds=3) == more
+    (told,) = compare(seeds=6).warnings
+    assert "No level is left for another look" in told
 
 
 def test_verdicts_are_counted_by_the_rows_whatever_the_name_and_the_seed(compare):
@@ -111,6 +115,7 @@ def test_a_database_of_an_older_version_gets_the_tables(compare, blobs):
     with closing(sqlite3.connect("studies.db")) as old:
         old.execute("DROP TABLE advisor_comparisons")
         old.execute("DROP TABLE advisor_verdicts")
+        old.execute("DROP TABLE advisor_measured_rows")
     assert compare().verdicts == 1
     _, rows = read(URL, "SELECT evidence, verdict FROM advisor_comparisons")
     assert len(rows) == 1

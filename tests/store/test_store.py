@@ -4,8 +4,10 @@ import json
 import math
 import shutil
 import sqlite3
+import zlib
 from contextlib import closing
 
+import numpy as np
 import optuna
 import pytest
 import sqlalchemy as sa
@@ -14,11 +16,12 @@ from optuna.trial import TrialState
 
 from advisor import InputError
 from advisor.store import tables
+from advisor.store.confirmed_seeds import Confirmation
 from advisor.store.database import Database
 from advisor.store.location import DEFAULT, sqlite_path, storage_url
 from advisor.store.query import read
-from advisor.store.study_records import Confirmation
 from advisor.training.epoch import Epoch
+from advisor.training.row_values import RowValues
 
 SLOTS = ("activation", "initializer")
 PLAN = {"options": {"activation": ["keep", "elu"]}, "rungs": [1, 3]}
@@ -233,6 +236,57 @@ def test_a_confirmation_is_kept_once_and_its_test_score_joins_it(database, url):
     assert kept == [confirmed(test=0.625), elu]
     assert len(rows(url, "advisor_confirmations")) == 2
     assert database.study("other").confirmations() == []
+
+
+def test_what_measured_rows_add_comes_back_to_the_last_digit_and_goes_with_its_seed(database, url):
+    records = begin(database)
+    draws = np.random.default_rng(0)
+    numbers = np.sort(draws.permutation(5000)[:1000])
+    values = {
+        "test": RowValues(numbers, draws.normal(size=1000)),
+        "held out": RowValues(np.array([7]), np.array([np.nan])),
+    }
+    seed = confirmed(score=0.25)
+    assert records.save_confirmation(seed, values)
+    assert not records.save_confirmation(confirmed("elu"))
+    assert records.seeds_with_rows() == [("keep", "{}", 1)]
+    back = database.study("digits").row_values("keep", "{}", 1)
+    assert set(back) == set(values)
+    for name, each in back.items():
+        assert each.rows.tolist() == values[name].rows.tolist()
+        assert each.added.tobytes() == values[name].added.tobytes()
+    (kept,) = rows(url, "SELECT * FROM advisor_measured_rows WHERE part = 'test'")
+    assert len(kept["numbers"]) < 700
+
+    records.save_confirmation(Confirmation("choose", "keep", "{}", 1, 0.5, 1.0))
+    assert records.seeds_with_rows(), "a seed that chose is another one"
+    ended(database, "wine").save_confirmation(seed, values)
+    records.reopen_trials({}, {}, (), [seed], 0.0)
+    assert not records.seeds_with_rows()
+    assert database.study("wine").seeds_with_rows()
+    database.delete("wine")
+    assert not rows(url, "SELECT * FROM advisor_measured_rows")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"dtype": "|O"},
+        {"numbers": b"no bits"},
+        {"added": zlib.compress(bytes(8000))[:-9]},
+        {"added": zlib.compress(bytes(10**7))},
+        {"measured": 2},
+        {"total": 10},
+    ],
+)
+def test_measured_rows_that_are_damaged_are_told(database, damage):
+    records = begin(database)
+    values = RowValues(np.arange(1000), np.zeros(1000))
+    records.save_confirmation(confirmed(), {"test": values})
+    with database.engine.begin() as connection:
+        connection.execute(tables.measured_rows.update().values(**damage))
+    with pytest.raises(InputError, match=r"its measured rows cannot be read .*damaged"):
+        records.row_values("keep", "{}", 1)
 
 
 def test_the_last_recommendation_counts_and_all_are_kept(database, url):

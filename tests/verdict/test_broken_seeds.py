@@ -123,15 +123,11 @@ def test_a_seed_on_which_the_model_broke_is_left_out_and_told(answered, tmp_path
 
 def test_what_broke_is_not_trained_again_on_a_resume(answered, tmp_path, monkeypatch):
     first = answered(model=MEASURE[1:2])
-    what = "phase, arm, params, seed, score, test, why"
-    before = sorted(confirmations(tmp_path, what), key=str)
-    broken = confirmations(tmp_path, "seconds, why, score")
+    before = confirmations(tmp_path, "*")
     monkeypatch.setattr(advisor.api.tune, "still_answers", lambda *_: False)
     again = answered(model=MEASURE[1:2])
-    assert sorted(confirmations(tmp_path, what), key=str) == before
-    (seconds,) = [row for row in broken if row[1]]
-    assert seconds in confirmations(tmp_path, "seconds, why, score"), "it was not trained again"
-    assert again.gain == first.gain or again.gain.mean == first.gain.mean
+    assert confirmations(tmp_path, "*") == before, "seconds would differ"
+    assert vars(again.gain) == vars(first.gain)
     monkeypatch.undo()
     last = answered(model=MEASURE[1:2])
     assert last.to_json() == again.to_json(), "it answers at once: its seeds are met"
@@ -148,19 +144,19 @@ def test_breaking_too_rarely_to_tell_is_told_and_neither_vetoes_nor_recommends(a
 
 
 def test_an_arm_that_is_shown_to_break_more_often_is_not_recommended(answered):
-    found = answered(technique=MEASURE[2:10], seeds=12)
+    found = answered(technique=MEASURE[2:11], seeds=13)
     assert found.gain.low > 0.2, "what it gains elsewhere"
     assert (found.verdict, found.evidence) == ("keep", "worse")
-    assert (found.gain.broken, found.gain.left_out, found.gain.seeds) == ([0, 8], 8, 4)
-    assert found.reasons[0].startswith("initializer=mend, the best other arm, broke on 8 of 12")
+    assert (found.gain.broken, found.gain.left_out, found.gain.seeds) == ([0, 9], 9, 4)
+    assert found.reasons[0].startswith("initializer=mend, the best other arm, broke on 9 of 13")
     (other,) = found.alternatives
-    assert other.why_not.startswith("broke on 8 of 12 fresh seeds (ArithmeticError: no luck")
+    assert other.why_not.startswith("broke on 9 of 13 fresh seeds (ArithmeticError: no luck")
 
 
 def test_an_arm_that_is_shown_to_break_less_often_is_recommended(answered):
-    found = answered(model=MEASURE[2:10], seeds=12)
+    found = answered(model=MEASURE[2:11], seeds=13)
     assert (found.verdict, found.evidence) == ("change", "better")
-    assert (found.gain.broken, found.gain.seeds) == ([8, 0], 4)
+    assert (found.gain.broken, found.gain.seeds) == ([9, 0], 4)
     assert "exact McNemar test" in found.reasons[0]
     assert found.gain.level == pytest.approx(0.9984), "breaking has the rest of the level"
 

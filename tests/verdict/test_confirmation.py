@@ -48,7 +48,7 @@ class Runs:
     def __init__(self, scores):
         self.scores, self.trained = scores, {}
 
-    def score(self, phase, arms, seeds, of=None):
+    def score(self, phase, arms, seeds, of=None, needs_rows=False):
         found = []
         for arm in arms:
             key = arm.label, arm.params["training.lr"]
@@ -121,14 +121,14 @@ def test_an_arm_that_is_always_at_chance_is_not_broken():
 
 @pytest.fixture
 def watched(monkeypatch):
-    """What every read of rows was for, with the rows; and the answers that gains were of."""
-    seen = SimpleNamespace(reads=[], answers={}, measured=[])
+    """What every read of rows was for, with the rows; and the rows that gains were of."""
+    seen = SimpleNamespace(reads=[], rows={}, measured=[])
     context = ["before"]
     train_into, take, score = jobs.train_into, TensorPart.take, FreshSeedRuns.score
-    answers = FreshSeedRuns.answers
+    rows_of = FreshSeedRuns.rows
 
     def train(outcome, job, prepared):
-        context[0] = "measure" if job.measured else job.name.split("(")[-1][:6]
+        context[0] = "measure" if job.measures else job.name.split("(")[-1][:6]
         try:
             train_into(outcome, job, prepared)
         finally:
@@ -139,18 +139,18 @@ def watched(monkeypatch):
         seen.reads.append((context[0], set(rows.tolist())))
         return take(part, index)
 
-    def watch_score(self, phase, arms, seeds, of=None):
+    def watch_score(self, phase, arms, seeds, of=None, needs_rows=False):
         seen.measured += [(len(arms), len(seeds))] if phase == "measure" else []
-        return score(self, phase, arms, seeds, of)
+        return score(self, phase, arms, seeds, of, needs_rows)
 
-    def watch_answers(self, arm, seed):
-        found = seen.answers[arm.label, seed] = answers(self, arm, seed)
+    def watch_rows(self, arm, seed):
+        found = seen.rows[arm.label, seed] = rows_of(self, arm, seed)
         return found
 
     monkeypatch.setattr(jobs, "train_into", train)
     monkeypatch.setattr(TensorPart, "take", watch)
     monkeypatch.setattr(FreshSeedRuns, "score", watch_score)
-    monkeypatch.setattr(FreshSeedRuns, "answers", watch_answers)
+    monkeypatch.setattr(FreshSeedRuns, "rows", watch_rows)
     return seen
 
 
@@ -158,7 +158,7 @@ def test_test_rows_are_read_by_trainings_that_measure_and_scored_by_the_same_epo
     blobs, watched, tmp_path
 ):
     found = tune(study(blobs, epochs=6), storage=str(tmp_path / "a.db"), workers=0)
-    test = set(next(iter(watched.answers.values()))[TEST].rows.tolist())
+    test = set(next(iter(watched.rows.values()))[TEST].rows.tolist())
     assert len(test) == 24
     readers = [what for what, rows in watched.reads if rows & test]
     assert readers[0] == "measure"
@@ -176,13 +176,12 @@ def test_test_rows_are_read_by_trainings_that_measure_and_scored_by_the_same_epo
     rows = {(arm, seed): (score, on_test)
             for arm, seed, score, on_test in read(f"sqlite:///{tmp_path}/a.db", sql)[1]}  # fmt: skip
     seeds = list(dict.fromkeys(seed for _, seed in rows))
-    metric = METRICS["accuracy"]
-    for (arm, place), parts in watched.answers.items():
+    for (arm, place), parts in watched.rows.items():
         assert not set(parts[HELD_OUT].rows.tolist()) & test
         for part, kept in zip((HELD_OUT, TEST), rows[arm, seeds[place]], strict=True):
-            each = [metric.score(output, parts[part].target) for output in parts[part].outputs]
-            assert len(each) == 2, "the last third of six epochs"
-            assert kept == pytest.approx(sum(each) / 2)
+            added = parts[part].added
+            assert set(added) <= {0, 0.5, 1}, "right or wrong after the last third of six epochs"
+            assert kept == pytest.approx(added.mean())
 
 
 # --- answers --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from advisor.verdict.evidence import (
     evidence_of,
     level_after,
     level_of_each,
+    level_of_look,
     shared_levels,
     tell,
 )
@@ -255,6 +256,36 @@ def test_breaking_is_compared_by_mcnemar_and_shares_the_level_with_the_gain():
     assert shared_levels(4, 3) == (0.99, 0.0)
     gain, breaking = shared_levels(8, 0)
     assert (1 - gain) + breaking == pytest.approx(0.01)
+
+
+def test_what_breaking_may_mislead_by_in_two_looks_is_what_it_may_in_one():
+    levels = [level_of_look(1), level_of_look(2)]
+    assert levels == list(LOOK_LEVELS)
+    both = [shared_levels(12, 0, level) for level in levels]
+    assert sum(each.breaking for each in both) == pytest.approx(shared_levels(12, 0).breaking)
+    assert sum(1 - each.gain for each in both) == pytest.approx(1 - shared_levels(12, 0).gain)
+    least = [next(n for n in range(20) if breaks_more(n, 0, level)) for level in levels]
+    assert least == [9, 11]
+    assert [shared_levels(n - 1, 0, level) for n, level in zip(least, levels, strict=True)] == [
+        (level, 0.0) for level in levels
+    ]
+
+    # Where both sides break equally often, all patterns of 30 pairs, 12 of them looked at before.
+    misled = 0.0
+    for first in range(13):
+        for more in range(19):
+            chance = scipy.stats.binom.pmf(first, 12, 0.5) * scipy.stats.binom.pmf(more, 18, 0.5)
+            told = [(first, 12 - first, levels[0]), (first + more, 30 - first - more, levels[1])]
+            ways = [(a, b, level) for a, b, level in told] + [(b, a, level) for a, b, level in told]
+            misled += chance * any(breaks_more(*way) for way in ways)
+    assert 0.001 < misled <= 0.008
+
+
+def test_looks_share_the_level_of_a_later_verdict_on_the_same_rows():
+    level = level_after([Evidence.OPEN] * 10)
+    levels = [level_of_look(look, level) for look in (1, 2)]
+    assert sum(1 - each for each in levels) == pytest.approx(1 - level)
+    assert levels[0] > LOOK_LEVELS[0]
 
 
 # --- choosing -------------------------------------------------------------------------------------
