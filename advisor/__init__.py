@@ -28,6 +28,7 @@ _HOME = {
     "hookimpl": "advisor.host.hookspecs",
     "Finding": "advisor.diagnosis.finding",
     "Run": "advisor.training.run",
+    "Stop": "advisor.training.ended",
     "Activation": "advisor.slots.activation.base",
     "Initializer": "advisor.slots.initializer.base",
     "Fans": "advisor.slots.initializer.base",
@@ -63,6 +64,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "hookimpl",
     "Finding",
     "Run",
+    "Stop",
     "Activation",
     "Initializer",
     "Fans",
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
     from advisor.space import Choice, Float, Int
     from advisor.study import Study, Task
     from advisor.technique import Slot, Technique
+    from advisor.training.ended import Stop
     from advisor.training.run import Run
     from advisor.verdict.recommendation import Recommendation
 

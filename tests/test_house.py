@@ -49,6 +49,7 @@ ARROWS = {
     "content": "loading",
     "data": "errors loading nested randomness readable study values",
     "training": "data errors faults model nested randomness readable study technique user_code values",
+    "integrations": "",
     "diagnosis": "errors model nested randomness readable record technique training user_code",
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",

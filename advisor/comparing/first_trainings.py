@@ -11,7 +11,13 @@ from advisor.comparing.comparison import Sameness
 from advisor.comparing.identity import is_same_question, sameness
 from advisor.comparing.sides import OpenSide, start_of
 from advisor.errors import SearchError
-from advisor.search.pilot import first_training, longest_training, train_longer
+from advisor.search.pilot import (
+    first_training,
+    lasts_a_training,
+    longest_training,
+    train_longer,
+    train_longer_anew,
+)
 from advisor.search.script_plan import first_of_script
 from advisor.search.search import Event, Listener
 from advisor.training.ended import Ended
@@ -118,7 +124,8 @@ def trained_once(side: OpenSide, folder: Path, crew: Crew) -> tuple[Outcome, int
     with side.entered() as prepared:
         most = longest_training(prepared)
         metric = prepared.objective.metric
-    return outcome, train_longer(metric, job, outcome, folder, most, crew)
+    lengthen = train_longer_anew if lasts_a_training(prepared) else train_longer
+    return outcome, lengthen(metric, job, outcome, folder, most, crew)
 
 
 def of_script(side: OpenSide, prepared: PreparedScript, crew: Crew) -> tuple[Outcome, int]:

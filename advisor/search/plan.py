@@ -55,6 +55,8 @@ class Plan:
         first: the value of every parameter that is tried first.
         skipped: what does not fit and why.
         rungs: numbers of epochs after which trials are compared; the last is a full trial.
+        cut_at: numbers of epochs after which a training that is done in one go is compared with
+            those of earlier rounds; empty where it goes on from rung to rung.
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
         content: what it is made of, and refused likewise; None in a study that was begun before the
@@ -73,6 +75,7 @@ class Plan:
     identity: dict[str, Any]
     content: Content | None = None
     settles: dict[str, list[str]] = field(default_factory=dict)
+    cut_at: list[int] = field(default_factory=list)
     absent: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -94,6 +97,11 @@ class Plan:
                 if name != KEEP:
                     pairs.append((slot, name))
         return pairs
+
+    @property
+    def has_own_rate(self) -> bool:
+        """Whether the learning rate is that of the user's own loop, and not searched."""
+        return self.space[RATE].single()
 
     def each_technique(self) -> list[Arm]:
         """The model as it is, and then each technique with everything else kept."""
@@ -341,6 +349,8 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,
         "vectors": task.vectors,
+        "lr": task.lr,
+        "weight_decay": task.weight_decay,
         "clip": task.clip,
         "accumulate": task.accumulate if task.accumulate > 1 else None,
         "precision": task.precision,

@@ -10,7 +10,15 @@ from advisor.errors import InputError
 from advisor.randomness import mix
 from advisor.search.arm import Skip
 from advisor.search.limits import asked_seconds, trial_name
-from advisor.search.plan import RATE, Plan, add_technique, check_only, distribution_of, nuisance_of
+from advisor.search.plan import (
+    RATE,
+    Plan,
+    add_technique,
+    check_only,
+    distribution_of,
+    nuisance_of,
+    rungs_of,
+)
 from advisor.technique import KEEP, is_asked
 from advisor.training.ended import Ended
 from advisor.work.executors import Crew
@@ -97,7 +105,9 @@ def pilot_of_script(prepared: PreparedScript, plan: Plan, crew: Crew) -> tuple[P
         seconds=asked_seconds(prepared.study),
     )
     outcome, epochs = first_of_script(prepared, job, crew)
-    return replace(plan, rungs=[max(1, epochs)]), outcome
+    # A script is trained in one go, and cut by the curves of earlier rounds.
+    rungs = rungs_of(max(1, epochs), prepared.steps)
+    return replace(plan, rungs=rungs[-1:], cut_at=rungs[:-1]), outcome
 
 
 def first_of_script(prepared: PreparedScript, job: Job, crew: Crew) -> tuple[Outcome, int]:

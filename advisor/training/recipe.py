@@ -19,6 +19,7 @@ from advisor.training.groups import ParameterGroups
 from advisor.training.optimizers import (
     FIRST_DECAY,
     FIRST_RATE,
+    Rates,
     adamw,
     missing_parameters,
     name_of,
@@ -155,7 +156,8 @@ def recipe_of(
         InputError: the optimizer or the schedule cannot train the model.
     """
     own = None if task.optimizer is None else read_optimizer(task.optimizer)
-    built = adamw(groups, FIRST_RATE, FIRST_DECAY) if own is None else own.as_given(groups)
+    said = given_rates(task)
+    built = adamw(groups, said.lr, said.weight_decay) if own is None else own.as_given(groups)
     given = rates_of(built)
     recipe = Recipe(
         optimizer=adamw if own is None else own,
@@ -178,6 +180,12 @@ def recipe_of(
         cautions = warnings_on(rates, schedule)
         notes.append(schedule_text(schedule, rates))
     return with_changes(recipe, schedule, notes, cautions)
+
+
+def given_rates(task: Task) -> Rates:
+    """The rates that a task says; the usual ones where it says none."""
+    decay = FIRST_DECAY if task.weight_decay is None else task.weight_decay
+    return Rates(task.lr or FIRST_RATE, decay)
 
 
 def with_changes(

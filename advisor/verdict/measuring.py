@@ -35,7 +35,7 @@ from advisor.verdict.evidence import (
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.records import Evidence, MeasuredGain, RowGain
-from advisor.work.job import HELD_OUT, TEST
+from advisor.work.progress import HELD_OUT, TEST
 
 FEWEST_PAIRS = 3
 """Pairs in which neither training broke that a gain is measured on at least."""
@@ -47,6 +47,18 @@ POWER = 0.8
 """The probability with which a difference that is called detectable is found."""
 NO_BETTER = "no better than one answer for all rows"
 """Why such a training is broken."""
+
+SCRIPT_SCORES_ONLY = (
+    "The script gives scores and no rows, so that seeds are the only error of the gain: that never "
+    "recommends a change. Say arm.rows(values) after each of the last arm.scored epochs."
+)
+"""The same of a script."""
+SCORES_ONLY = (
+    "A training loop of yours gives scores and no model, so that seeds are the only error of the "
+    "gain: that never recommends a change. Yield nothing after an epoch, so that the model is "
+    "scored row by row, or return the model."
+)
+"""What limits an answer about a loop whose model nobody else has seen."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,8 @@ class PairedResult:
         by_breaking: whether it is the breaking that decides.
         contradicted: whether a gain is no `better` because the test rows and the other rows that
             measure contradict each other.
+        scores_only: whether a loop of the user's own gave scores and no model, of which nothing is
+            known but what seeds do; that is never `better`.
     """
 
     results: Sequence[Sequence[FreshScore]]
@@ -93,6 +107,7 @@ class PairedResult:
     broke: tuple[Breakage, Breakage] = (NEVER, NEVER)
     by_breaking: bool = False
     contradicted: bool = False
+    scores_only: bool = False
 
 
 def measure(
@@ -147,8 +162,13 @@ def measure(
         evidence = Evidence.BETTER
     elif is_less_sound:
         evidence = Evidence.WORSE
-    measured = PairedResult(results, gain, on_test, evidence, gain_level, broke=broke)
-    if evidence is Evidence.OPEN and gain is not None:
+    scores_only = any(each[place].test is None for each in results for place in places)
+    if scores_only and evidence is Evidence.BETTER:
+        evidence = Evidence.OPEN
+    measured = PairedResult(
+        results, gain, on_test, evidence, gain_level, broke=broke, scores_only=scores_only
+    )
+    if evidence is Evidence.OPEN and gain is not None and not scores_only:
         # Where no other look is left, no number of pairs is told.
         next_gain_level = shared_levels(only_one, only_other, next_level or level).gain
         more = tell(gain, min_gain, next_gain_level)
@@ -206,8 +226,10 @@ def gain_over(
     if criterion.reach is None:
         values = [[runs.rows(arm, place) for arm in pair] for place in places]
         for name in (TEST, HELD_OUT) if rows.drew_test else (TEST,):
-            both = [(one[name], other[name]) for one, other in values if name in one]
-            part = part_on(criterion.metric, both, rows) if both else None
+            both = [
+                (one[name], other[name]) for one, other in values if name in one and name in other
+            ]
+            part = part_on(criterion.metric, both, rows) if len(both) == len(places) else None
             if part is not None:
                 parts[name] = part
 

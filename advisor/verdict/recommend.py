@@ -46,6 +46,7 @@ from advisor.verdict.explain import (
     left_out,
 )
 from advisor.verdict.looks import told_of_look
+from advisor.verdict.measuring import SCORES_ONLY
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -194,7 +195,9 @@ def too_few_pairs(evidence: Measurement) -> Iterator[str]:
 def seeds_alone(evidence: Measurement, criterion: Criterion) -> Iterator[str]:
     """That the interval says nothing of new rows, where scores cannot be taken apart by rows."""
     gain = None if evidence.measured is None else evidence.measured.gain
-    if gain is not None and not gain.rows:
+    if evidence.measured is not None and evidence.measured.scores_only:
+        yield SCORES_ONLY
+    elif gain is not None and not gain.rows:
         yield (
             f"The interval of the gain is for new seeds on these rows, and not for new rows: "
             f"{criterion.name} cannot be taken apart into what each row adds to it."

@@ -107,6 +107,7 @@ def roots_of(task: Task, source: Source) -> dict[str, object]:
         "the optimizer": task.optimizer,
         "the schedule": task.scheduler,
         "the augmentation": task.augment,
+        "the loop": task.fit,
     }
     for name, value in task.arguments.items():
         roots[f"the argument {name}"] = value

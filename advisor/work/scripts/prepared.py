@@ -17,6 +17,7 @@ from advisor.data.splits import Part, TensorPart
 from advisor.errors import InputError, MachineError, explain
 from advisor.host.host import load
 from advisor.readable import counted
+from advisor.training.ended import EARLY_STEPS
 from advisor.training.recipe import Recipe
 from advisor.work.executors import DEATHS, Crew
 from advisor.work.prepare import Prepared
@@ -39,8 +40,8 @@ class PreparedScript(Prepared):
 
     @property
     def steps(self) -> int:
-        """Steps in an epoch, which the script alone knows."""
-        return 1
+        """Steps in an epoch, which the script alone knows: as many as tell trainings apart."""
+        return EARLY_STEPS
 
 
 class NoInputs(Inputs):

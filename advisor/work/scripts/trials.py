@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from advisor.errors import InputError
 from advisor.host.host import Host, load
 from advisor.randomness import mix, preserved
-from advisor.training.criterion import LAST_EPOCHS, count_last
+from advisor.training.criterion import LAST_EPOCHS, Criterion, count_last, mean_of_last
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.epoch import Epoch
 from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, check_costs, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.job import (
-    TEST,
     Job,
     Outcome,
     check_signal,
@@ -28,6 +28,7 @@ from advisor.work.job import (
     why_no_effect,
 )
 from advisor.work.opened import refuse_other_content
+from advisor.work.progress import TEST, why_cut
 from advisor.work.scripts.arms import WorkingArm
 from advisor.work.scripts.batches import run_of
 from advisor.work.scripts.identity import digest_of_script
@@ -101,6 +102,7 @@ class TrialArm(WorkingArm):
         super().__init__(seed_of(job.seed), last if job.measures or is_first else 0, asked)
         self._outcome, self._job, self._script, self._host = outcome, job, script, host
         self._task = study.task
+        self._criterion = Criterion(script.measure(), study.reach)
 
     def changed(self, model: nn.Module, batch: Any) -> nn.Module:
         """The model with the techniques of the job."""
@@ -152,13 +154,16 @@ class TrialArm(WorkingArm):
         return float(self._job.params[DECAY]) / first if first else 1.0
 
     def reported(self) -> None:
-        """End a script that has more epochs than it was asked for."""
+        """End a script that has more epochs than it was asked for, or is clearly worse than others."""
         most = self._job.to_epoch
         if len(self.curve) > most:
             raise InputError(
                 f"this is epoch {len(self.curve)}, and its first training had {most}; ask for the "
                 "number with arm.epochs(…), or report once an epoch"
             )
+        why = why_cut(self._criterion, self.curve, len(self.curve), self._job.cuts)
+        if why:
+            raise StoppedEarly(Ended.OUTRANKED, why)
 
     def finish(self) -> None:
         """Keep the rows, and fill in the epochs that a script left out which stopped early itself.
@@ -177,9 +182,9 @@ class TrialArm(WorkingArm):
                 f"{name} ended without arm.report(score); report the score after each epoch",
             )
         if job.to_epoch != ANY_EPOCHS:
-            last = self.curve[-1]
+            mean = mean_of_last([epoch.score for epoch in self.curve])
             for epoch in range(len(self.curve) + 1, job.to_epoch + 1):
-                self.curve.append(type(last)(epoch, last.score, last.loss, 0.0))
+                self.curve.append(Epoch(epoch, mean, mean, 0.0))
         if job.measures and self.given:
             values = row_values(self.given[-count_last(job.to_epoch) :])
             self._outcome.rows = {TEST: values}
