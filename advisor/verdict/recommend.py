@@ -46,7 +46,7 @@ from advisor.verdict.explain import (
     left_out,
 )
 from advisor.verdict.looks import told_of_look
-from advisor.verdict.measuring import SCORES_ONLY
+from advisor.verdict.measuring import SCORES_ONLY, SCRIPT_SCORES_ONLY
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -113,7 +113,7 @@ def recommend(
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
         *too_few_pairs(evidence),
-        *seeds_alone(evidence, criterion),
+        *seeds_alone(evidence, criterion, prepared.ref.script is not None),
         *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
@@ -192,11 +192,11 @@ def too_few_pairs(evidence: Measurement) -> Iterator[str]:
         )
 
 
-def seeds_alone(evidence: Measurement, criterion: Criterion) -> Iterator[str]:
+def seeds_alone(evidence: Measurement, criterion: Criterion, is_script: bool) -> Iterator[str]:
     """That the interval says nothing of new rows, where scores cannot be taken apart by rows."""
     gain = None if evidence.measured is None else evidence.measured.gain
     if evidence.measured is not None and evidence.measured.scores_only:
-        yield SCORES_ONLY
+        yield SCRIPT_SCORES_ONLY if is_script else SCORES_ONLY
     elif gain is not None and not gain.rows:
         yield (
             f"The interval of the gain is for new seeds on these rows, and not for new rows: "

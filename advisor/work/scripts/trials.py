@@ -154,7 +154,7 @@ class TrialArm(WorkingArm):
         return float(self._job.params[DECAY]) / first if first else 1.0
 
     def reported(self) -> None:
-        """End a script that has more epochs than it was asked for, or is clearly worse than others."""
+        """End a script that goes on longer than it was asked to, or is worse than others were."""
         most = self._job.to_epoch
         if len(self.curve) > most:
             raise InputError(
