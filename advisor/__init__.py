@@ -28,6 +28,7 @@ _HOME = {
     "hookimpl": "advisor.host.hookspecs",
     "Finding": "advisor.diagnosis.finding",
     "Run": "advisor.training.run",
+    "Stop": "advisor.training.ended",
     "Activation": "advisor.slots.activation.base",
     "Initializer": "advisor.slots.initializer.base",
     "Fans": "advisor.slots.initializer.base",
@@ -42,6 +43,8 @@ _HOME = {
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "recommendation": "advisor.api.tune",
+    "Arm": "advisor.script",
+    "arm": "advisor.script",
 }
 
 __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
@@ -61,6 +64,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "hookimpl",
     "Finding",
     "Run",
+    "Stop",
     "Activation",
     "Initializer",
     "Fans",
@@ -75,6 +79,8 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "diagnose",
     "tune",
     "recommendation",
+    "Arm",
+    "arm",
 ]
 
 if TYPE_CHECKING:
@@ -86,6 +92,7 @@ if TYPE_CHECKING:
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
+    from advisor.script import Arm, arm
     from advisor.slots.activation.base import Activation
     from advisor.slots.embedding.base import Embedding
     from advisor.slots.initializer.base import Fans, Initializer
@@ -94,6 +101,7 @@ if TYPE_CHECKING:
     from advisor.space import Choice, Float, Int
     from advisor.study import Study, Task
     from advisor.technique import Slot, Technique
+    from advisor.training.ended import Stop
     from advisor.training.run import Run
     from advisor.verdict.recommendation import Recommendation
 

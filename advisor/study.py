@@ -84,6 +84,11 @@ class Task:
         augment: what is done to each mini-batch of training rows: `inputs -> inputs`, or `(inputs,
             target) -> (inputs, target)`. What it draws from torch, NumPy or Python is the same for
             all arms of a seed.
+        lr, weight_decay: those of the first trial, where neither `optimizer` nor `fit` brings any.
+        fit: your own training loop, `fit(run)` or a function of what it needs by name, such as
+            `(model, train, valid, lr=0.01, epochs=6)`. After each epoch it yields a score, or None
+            to be scored, or it calls `run.report`; it may return the model that is scored at the
+            end. See `docs/own_loop.md`.
         kind: `classification`, `binary`, `regression` or `multilabel` (any number of labels a row:
             columns of 0 and 1, or words as in `red|round`), or None to infer it.
         arguments: keyword arguments for `build`; what it requires and is not here is inferred by
@@ -125,6 +130,9 @@ class Task:
     accumulate: int = field(default=1, kw_only=True)
     precision: str | None = field(default=None, kw_only=True)
     augment: Callable[..., Any] | None = field(default=None, kw_only=True)
+    lr: float | None = field(default=None, kw_only=True)
+    weight_decay: float | None = field(default=None, kw_only=True)
+    fit: Callable[..., Any] | None = field(default=None, kw_only=True)
     kind: str | None = field(default=None, kw_only=True)
     arguments: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     output: int | str | None = field(default=None, kw_only=True)
@@ -204,6 +212,9 @@ TASK_RULES = (
     ),
     Rule("precision", lambda value: value == "bf16", "'bf16', or leave it out"),
     Rule("augment", callable, "a function inputs -> inputs"),
+    Rule("lr", lambda value: is_number(value, 0) and value != 0, "a number above 0"),
+    Rule("weight_decay", lambda value: is_number(value, 0), "0 or more, a finite number"),
+    Rule("fit", is_function, "a training loop of your own: a function such as fit(run)"),
     Rule("arguments", _are_arguments, "a mapping of keyword arguments", is_optional=False),
     Rule(
         "output",
@@ -214,6 +225,10 @@ TASK_RULES = (
     Rule("exclude", are_texts, PATTERNS, is_optional=False),
 )
 """What the fields of a task may hold, as far as it shows before anything is opened."""
+
+
+THE_LOOPS_OWN = ("optimizer", "scheduler", "clip", "accumulate", "precision", "weights")
+"""What a training loop of the user's own does itself."""
 
 
 def _task_faults(task: Task) -> Iterator[str]:
@@ -233,6 +248,25 @@ def _task_faults(task: Task) -> Iterator[str]:
         yield f"Task({rule.name}={shown(value)}): give {rule.wanted}{_meant(rule, value)}."
     if (task.data is None) == (task.train is None):
         yield "Task needs either data=… or train=… (the user's own training split), and not both."
+    yield from _training_faults(task)
+
+
+def _training_faults(task: Task) -> Iterator[str]:
+    """What says twice how a task is trained, a sentence each."""
+    if task.fit is not None:
+        for name in THE_LOOPS_OWN:
+            if vars(task)[name] not in (None, 1):
+                yield (
+                    f"Task(fit=…, {name}={shown(vars(task)[name])}): your own loop trains as it "
+                    f"does itself. Leave {name} out, and have the loop do it."
+                )
+    elif task.optimizer is not None:
+        for name in ("lr", "weight_decay"):
+            if vars(task)[name] is not None:
+                yield (
+                    f"Task(optimizer=…, {name}={shown(vars(task)[name])}): say the rate once, in "
+                    f"the optimizer: functools.partial(torch.optim.SGD, {name}=…)."
+                )
 
 
 def _model_faults(models: Mapping[Any, Any]) -> Iterator[str]:

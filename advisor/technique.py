@@ -58,6 +58,7 @@ class Technique:
             it.
         mends: the kinds of findings (docs/diagnosis.md) that it mends besides those that name its
             slot; a recommendation gives them as its reasons.
+        needs_rows: whether it needs the training rows, and not a batch of them alone.
         waived: promises of the conformance kit that need not hold, each with the reason.
 
     Example:
@@ -80,6 +81,7 @@ class Technique:
     standard: bool = True
     settles: tuple[str, ...] = ()
     mends: tuple[str, ...] = ()
+    needs_rows: bool = False
     waived: Mapping[str, str] = {}
 
     def unfit(self, run: Run) -> str | None:

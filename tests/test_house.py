@@ -36,6 +36,7 @@ ARROWS = {
     "file_lock": "",
     "temporary": "file_lock",
     "record": "",
+    "script": "",
     "streams": "errors",
     "__main__": "cli",
     "nested": "",
@@ -50,12 +51,13 @@ ARROWS = {
     "content": "loading",
     "data": "errors loading nested randomness readable study temporary values",
     "training": "data errors faults model nested randomness readable study technique user_code values",
+    "integrations": "",
     "diagnosis": "errors model nested randomness readable record technique training user_code",
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors file_lock training values",
-    "work": "content data diagnosis errors faults host loading model randomness slots study technique "
-    "streams training user_code values",
+    "work": "content data diagnosis errors faults host loading model nested randomness readable script "
+    "slots study technique streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store technique training "

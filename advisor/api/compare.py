@@ -29,7 +29,7 @@ from advisor.search.search import NOTE, Event, Listener
 from advisor.store.comparison_records import ComparisonRecords
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
-from advisor.store.folder import study_folder
+from advisor.store.folder import folder_of_prints, study_folder
 from advisor.store.location import storage_url
 from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
@@ -129,7 +129,9 @@ def open_and_compare(
         """Show a sentence, such as one about a long wait."""
         on(Event(NOTE, 0, 0, text))
 
-    with interrupts_told_apart(), crew(workers, tell) as workforce:
+    # A script always runs in a process of its own.
+    least = int(any(side.ref.script is not None for side in question.sides))
+    with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
         one_thread()
         labels = distinct([side.label for side in question.sides])
         named = [
@@ -171,6 +173,7 @@ def compare_opened(
         records = ComparisonRecords(database, name)
         clock = Clock(records)
         workforce.deaths = StoredDeaths(database.engine, name)
+        workforce.printed = folder_of_prints(database, name)
         found = begun(records, sides, asked, folder, workforce, on)
         last = records.answer()
         looks: list[int] = []

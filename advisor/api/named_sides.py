@@ -50,6 +50,8 @@ def side_of(
 
 def label_of(ref: StudyRef) -> str:
     """What a side is called that is a study file, or a model by the options of the command line."""
+    if ref.script is not None:
+        return Path(ref.script.path).name
     if ref.file is not None:
         reference = Reference.parse(ref.file)
     else:

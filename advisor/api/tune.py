@@ -21,11 +21,12 @@ from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
+from advisor.search.script_plan import pilot_of_script, plan_of_script
 from advisor.search.search import NOTE, Event, Listener, Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
-from advisor.store.folder import study_folder
+from advisor.store.folder import folder_of_prints, study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
 from advisor.store.read_back import read_back, version_in
@@ -46,6 +47,7 @@ from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.trust import Trust
@@ -117,7 +119,9 @@ def open_and_tune(
         """Show a sentence, such as one about a long wait."""
         on(Event(NOTE, 0, 0, text))
 
-    with interrupts_told_apart(), crew(workers, tell) as workforce:
+    # A script always runs in a process of its own.
+    least = int(isinstance(study, StudyRef) and study.script is not None)
+    with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
         if not isinstance(study, Prepared):
             study = open_study(study, device, workforce)
         study = with_begun_metric(study, storage_url(storage), workforce)
@@ -140,7 +144,7 @@ def tune_prepared(
     one_thread()
     # The plan comes before the database, so that what is wrong with the task leaves nothing behind.
     with long_waits_told(workforce.on_wait, "asking the techniques"), kept_from_exiting():
-        plan = make_plan(prepared)
+        plan = plan_of(prepared)
     workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
 
     url = storage_url(storage)
@@ -155,6 +159,7 @@ def tune_prepared(
         records = database.study(name)
         recorded = records.plan()
         workforce.deaths = StoredDeaths(database.engine, name)
+        workforce.printed = folder_of_prints(database, name)
         first = None
         marks = PluginMarks(prepared.host)
         if recorded is not None:
@@ -171,7 +176,7 @@ def tune_prepared(
             # was never begun may have been another model's.
             workforce.deaths.forget()
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-            plan, first = pilot(prepared, plan, folder, workforce)
+            plan, first = first_of(prepared, plan, folder, workforce)
             workforce.deaths.forget()
             begin(records, prepared, plan, first)
             on(Event("pilot", 1, 1, f"trials train for {counted(plan.epochs, 'epoch')}"))
@@ -232,6 +237,20 @@ def stored_recommendation(study: str, url: str, trust: Trust) -> Recommendation:
     with read_back(study, "plan", version_in(text)):
         content = Content.from_json(json.loads(plan).get("content"))
     return Recommendation.from_json(text, ref, content, trust)
+
+
+def plan_of(prepared: Prepared) -> Plan:
+    """The plan of a study that begins now. Raises what `make_plan` raises."""
+    if isinstance(prepared, PreparedScript):
+        return plan_of_script(prepared)
+    return make_plan(prepared)
+
+
+def first_of(prepared: Prepared, plan: Plan, folder: Path, workforce: Crew) -> tuple[Plan, Outcome]:
+    """The plan with the epochs of a full training, and the first trial's training."""
+    if isinstance(prepared, PreparedScript):
+        return pilot_of_script(prepared, plan, workforce)
+    return pilot(prepared, plan, folder, workforce)
 
 
 def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:

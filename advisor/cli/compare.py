@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli.options import BETTER_BY, as_json, grouped, storage
+from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
+from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import DESCRIPTIONS, TaskOptions, study_ref
 from advisor.errors import InputError
 from advisor.store.location import storage_url
@@ -95,7 +97,7 @@ class ComparisonOptions:
         return {"reach": self.reach, "noise": self.noise, "trial_minutes": self.trial_minutes}
 
 
-class AfterGit(click.Command):
+class AfterGit(WithScript):
     """A command whose `--git` may be followed by `--` and the task, as in git's own commands."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -111,6 +113,7 @@ class AfterGit(click.Command):
 @click.argument("sides", nargs=-1, metavar="OLD NEW [MORE…]")
 @grouped("asked", ComparisonOptions, OPTIONS)
 @grouped("task", TaskOptions, DESCRIPTIONS)
+@grouped("script", ScriptOptions, OF_A_SCRIPT)
 @click.option(
     "--workers",
     type=click.IntRange(min=0, max=MOST_WORKERS),
@@ -127,6 +130,7 @@ def command(
     sides: tuple[str, ...],
     asked: ComparisonOptions,
     task: TaskOptions,
+    script: ScriptOptions,
     workers: int | None,
     device: str,
     storage: str | None,
@@ -140,7 +144,8 @@ def command(
     (NAME:baseline, NAME:recommended). With --git REVISION -- the old side is the same task with the
     files of that revision. The same command again goes on where it stopped.
     """
-    check_sides(sides, task, asked)
+    script = replace(script, words=script_words())
+    check_sides(sides, task, asked, script)
     if page:
         from advisor.report.html import check_page
 
@@ -162,7 +167,7 @@ def command(
     trusted = Trust.in_files(*asked.files, everything=asked.trust)
     workers = default_workers() if workers is None else workers
     with old_files(asked.revision) as old, progress(quiet) as on:
-        named = named_sides(sides, task, asked, old, storage_url(storage), trusted)
+        named = named_sides(sides, task, asked, old, storage_url(storage), trusted, script)
         question = Question(named, task.name, asked.trials, asked.pairs, asked.min_gain)
         opened = None if quiet else show_task
         comparison = open_and_compare(question, storage, workers, device, on, opened)
@@ -179,8 +184,15 @@ def command(
     return 0 if asked.require is None or comparison.meets(asked.require) else NOT_MET
 
 
-def check_sides(sides: Sequence[str], task: TaskOptions, asked: ComparisonOptions) -> None:
+def check_sides(
+    sides: Sequence[str], task: TaskOptions, asked: ComparisonOptions, script: ScriptOptions
+) -> None:
     """Raise `InputError` unless the words name at least two sides."""
+    if script.is_script and asked.revision is not None:
+        raise InputError(
+            "--git compares models and studies; write the old script to a file of its own "
+            "(git show REVISION:train.py > old.py), and compare --script old.py train.py."
+        )
     # With a revision the one side that is named is there twice.
     if asked.revision is not None:
         if len(sides) + (task.model is not None) != 1:
@@ -218,6 +230,7 @@ def named_sides(
     old: Revision | None,
     url: str,
     trusted: Trust,
+    script: ScriptOptions,
 ) -> list[Side]:
     """The sides that the words name, the one that is compared with first.
 
@@ -234,6 +247,10 @@ def named_sides(
 
     named = []
     for word in sides:
+        if script.is_script and not is_arm(word):
+            ref = script_ref(word, task, script, asked.settings)
+            named.append(side_of(ref, url, trusted))
+            continue
         if task.data is None and is_arm(word):
             named.append(side_of(word, url, trusted))
             continue

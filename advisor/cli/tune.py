@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
 from advisor.cli.options import BETTER_BY, as_json, grouped, storage
+from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
+from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
 from advisor.store.location import storage_url
 from advisor.streams import say_json
@@ -51,8 +53,9 @@ class BudgetOptions:
     noise: float | None
 
 
-@click.command("tune")
+@click.command("tune", cls=WithScript)
 @task_options
+@grouped("script", ScriptOptions, OF_A_SCRIPT)
 @grouped("budget", BudgetOptions, OPTIONS)
 @click.option(
     "--workers",
@@ -72,6 +75,7 @@ class BudgetOptions:
 @click.option("--quiet", is_flag=True, help="no progress")
 def command(
     task: TaskOptions,
+    script: ScriptOptions,
     budget: BudgetOptions,
     workers: int | None,
     device: str,
@@ -81,7 +85,8 @@ def command(
     quiet: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
-    check_task(task)
+    if not script.is_script:
+        check_task(task)
     if page:
         from advisor.report.html import check_page
 
@@ -92,7 +97,11 @@ def command(
     # The server that forks workers loads torch beside this process, which does that from here on.
     if workers != 0:
         warm_up()
-    ref = study_ref(task, vars(budget), storage_url(storage))
+    if script.is_script:
+        script = replace(script, words=script_words())
+        ref = script_ref(task.study, task, script, vars(budget))
+    else:
+        ref = study_ref(task, vars(budget), storage_url(storage))
     from advisor.api.tune import open_and_tune
     from advisor.cli.report import write_page
     from advisor.report.progress import progress

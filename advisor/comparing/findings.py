@@ -9,10 +9,13 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
 from advisor.user_code import kept_from_exiting
+from advisor.work.scripts.prepared import PreparedScript
 
 
 def findings_of(side: OpenSide) -> tuple[Finding, ...]:
     """What is wrong with the model of a side before it is trained."""
+    if isinstance(side.prepared, PreparedScript):
+        return side.prepared.rehearsed.findings
     with side.entered() as prepared, kept_from_exiting():
         seed = prepared.study.seed
         try:

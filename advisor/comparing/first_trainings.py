@@ -11,11 +11,20 @@ from advisor.comparing.comparison import Sameness
 from advisor.comparing.identity import is_same_question, sameness
 from advisor.comparing.sides import OpenSide, start_of
 from advisor.errors import SearchError
-from advisor.search.pilot import first_training, longest_training, train_longer
+from advisor.search.pilot import (
+    first_training,
+    lasts_a_training,
+    longest_training,
+    train_longer,
+    train_longer_anew,
+)
+from advisor.search.script_plan import first_of_script
 from advisor.search.search import Event, Listener
 from advisor.training.ended import Ended
 from advisor.work.executors import Crew
 from advisor.work.job import Outcome
+from advisor.work.scripts.prepared import PreparedScript
+from advisor.work.scripts.trials import ANY_EPOCHS
 
 STAGE = "pilot"
 """The stage of the events of first trainings."""
@@ -100,6 +109,8 @@ def trained_once(side: OpenSide, folder: Path, crew: Crew) -> tuple[Outcome, int
 
     Raises `SearchError` where the side cannot be trained.
     """
+    if isinstance(side.prepared, PreparedScript):
+        return of_script(side, side.prepared, crew)
     save = folder / f"pilot-{side.epochs}.pt"
     job = replace(side.job("the first training"), save=str(save))
     outcome = first_training(job, crew)
@@ -113,4 +124,18 @@ def trained_once(side: OpenSide, folder: Path, crew: Crew) -> tuple[Outcome, int
     with side.entered() as prepared:
         most = longest_training(prepared)
         metric = prepared.objective.metric
-    return outcome, train_longer(metric, job, outcome, folder, most, crew)
+    lengthen = train_longer_anew if lasts_a_training(prepared) else train_longer
+    return outcome, lengthen(metric, job, outcome, folder, most, crew)
+
+
+def of_script(side: OpenSide, prepared: PreparedScript, crew: Crew) -> tuple[Outcome, int]:
+    """The first training of a script, and how many epochs it has.
+
+    Raises `InputError` where it does not train as long as it is asked to, and `SearchError` where
+    it cannot be trained.
+    """
+    job = replace(side.job("the first training"), to_epoch=ANY_EPOCHS)
+    outcome, epochs = first_of_script(prepared, job, crew)
+    if outcome.ended == Ended.FAILED:
+        raise SearchError(f"{side.label} cannot be trained: {outcome.why}.")
+    return outcome, side.side.epochs or epochs

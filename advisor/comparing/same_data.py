@@ -12,6 +12,7 @@ from advisor.content.difference import Difference, difference, listed
 from advisor.content.study_content import Content
 from advisor.errors import InputError
 from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import PreparedScript
 
 RECIPE = ("the weights of rows", "the weights of classes")
 """What belongs to how a side is trained, and not to what it is measured by."""
@@ -21,6 +22,9 @@ DRAWN = "the rows drawn for training, validation and test"
 
 def rows_of(prepared: Prepared) -> dict[str, str]:
     """Digests of the rows and targets of a study, and of nothing that a side may choose itself."""
+    # What rows a script has, it alone knows.
+    if isinstance(prepared, PreparedScript):
+        return {}
     source = prepared.read
     digests = source.digests(source.splits(prepared.study.seed))
     return {name: each for name, each in digests.items() if name not in RECIPE}
@@ -28,6 +32,9 @@ def rows_of(prepared: Prepared) -> dict[str, str]:
 
 def digest_of_measured(prepared: Prepared) -> str:
     """A digest of all rows that may be measured, whatever the seed that splits them."""
+    script = prepared.ref.script
+    if script is not None:
+        return digest_of([script.path, list(script.arguments)])
     rows = {name: each for name, each in rows_of(prepared).items() if name != DRAWN}
     return digest_of(rows)
 

@@ -25,6 +25,7 @@ from advisor.work.job import Job
 from advisor.work.opened import Opening, side_id
 from advisor.work.opening import open_beside
 from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
 
 
@@ -85,8 +86,9 @@ class OpenSide:
 
     @property
     def has_own_epochs(self) -> bool:
-        """Whether the user, or the study that it is an arm of, says how long it is trained."""
-        return (self.side.epochs or self.prepared.study.epochs) is not None
+        """Whether the user, the study of an arm, or a script says how long it is trained."""
+        is_script = isinstance(self.prepared, PreparedScript)
+        return is_script or (self.side.epochs or self.prepared.study.epochs) is not None
 
     @contextmanager
     def entered(self) -> Iterator[Prepared]:
@@ -131,6 +133,8 @@ class InitialModel:
 
 def start_of(side: OpenSide) -> InitialModel:
     """The model of a side at the seed that all sides are first trained with."""
+    if isinstance(side.prepared, PreparedScript):
+        return InitialModel({}, {}, side.prepared.rehearsed.parameters)
     seed = mix(side.prepared.study.seed, "search")
     with side.entered() as prepared, isolated(0):
         model = prepared.build(seed)

@@ -24,7 +24,7 @@ from advisor.content.difference import difference, listed
 from advisor.diagnosis.finding import Finding
 from advisor.verdict.candidates import FreshScore, scores_in
 from advisor.verdict.evidence import VERDICT_OF
-from advisor.verdict.measuring import PairedResult, gain_record
+from advisor.verdict.measuring import SCORES_ONLY, SCRIPT_SCORES_ONLY, PairedResult, gain_record
 from advisor.verdict.records import Evidence, Verdict
 
 
@@ -80,8 +80,16 @@ def written(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        warnings=list(warnings_of(sides)),
+        warnings=[*warnings_of(sides), *scores_only(sides, result.others)],
     )
+
+
+def scores_only(sides: Sequence[OpenSide], others: Sequence[PairedResult]) -> list[str]:
+    """That a loop of the user's own gave scores and no model, where one did."""
+    if not any(each.scores_only for each in others):
+        return []
+    is_script = sides[0].prepared.ref.script is not None
+    return [SCRIPT_SCORES_ONLY if is_script else SCORES_ONLY]
 
 
 def warnings_of(sides: Sequence[OpenSide]) -> Iterator[str]:

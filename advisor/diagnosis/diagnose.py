@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, measure
-from advisor.diagnosis.rules import RULES
+from advisor.diagnosis.rules import RULES, SIGNAL_RULES
 from advisor.diagnosis.signal_rules import collapsed, not_finite, vanishing
 from advisor.diagnosis.steps import Steps, first_steps
 from advisor.training.run import Run
@@ -57,6 +57,12 @@ def diagnose(run: Run, steps: int = 0) -> Diagnosis:
     if trained is not None:
         findings += trained.findings()
     return Diagnosis(measured, tuple(findings), trained, time.perf_counter() - started)
+
+
+def diagnose_signal(run: Run) -> tuple[Finding, ...]:
+    """What is wrong with a model of which one batch is known, and neither target nor loss."""
+    measured = measure(run, probes=False)
+    return tuple(finding for rule in SIGNAL_RULES for finding in rule(measured))
 
 
 @dataclass(frozen=True)

@@ -116,11 +116,12 @@ class Measured:
         return any(layer.kind == "norm" for layer in self.run.anatomy.layers)
 
 
-def measure(run: Run, sites: bool = True) -> Measured:
+def measure(run: Run, sites: bool = True, probes: bool = True) -> Measured:
     """Run and differentiate `run.model` on one batch of training rows.
 
     Parameters, gradients, buffers, modes and random states are the same afterwards. Dropout modules
-    are off. `sites` also measures the units of the hidden activations, and asks the probes.
+    are off. `sites` also measures the units of the hidden activations, and `probes` asks the probes
+    then.
     """
     inputs, target = batch(run)
     rows = len(target)
@@ -169,7 +170,7 @@ def measure(run: Run, sites: bool = True) -> Measured:
         failure=failure,
         gradients=gradients,
         equal_rows=equal_rows,
-        probed=probe(run) if sites else None,
+        probed=probe(run) if sites and probes else None,
     )
 
 

@@ -20,7 +20,7 @@ from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured
 from advisor.diagnosis.output_rules import guessing
 
-__all__ = ["RULES", "Rule", "guessing"]
+__all__ = ["RULES", "SIGNAL_RULES", "Rule", "guessing"]
 
 Rule = Callable[[Measured], Iterator[Finding]]
 
@@ -52,3 +52,18 @@ RULES: tuple[Rule, ...] = (
     weight_rules.frozen,
 )
 """Every rule, the gravest first."""
+
+SIGNAL_RULES: tuple[Rule, ...] = (
+    signal_rules.not_finite,
+    signal_rules.collapsed,
+    signal_rules.vanishing,
+    signal_rules.exploding,
+    unit_rules.dead_units,
+    unit_rules.saturated_units,
+    unit_rules.symmetric_units,
+    weight_rules.identical_layers,
+    weight_rules.default_start,
+    weight_rules.stacked_gates,
+    weight_rules.frozen,
+)
+"""The rules that ask neither for the target, nor for the loss, nor for more rows than a batch."""

@@ -26,6 +26,14 @@ def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> 
         its own findings only, and is a sentence in `Diagnosis.broken`.
     """
     diagnosis = diagnose(run, steps)
+    findings, broken = found_by(techniques, run)
+    # Techniques of one slot may find the same.
+    every = tuple(dict.fromkeys((*diagnosis.findings, *findings)))
+    return replace(diagnosis, findings=every, broken=(*diagnosis.broken, *broken))
+
+
+def found_by(techniques: Iterable[Technique], run: Run) -> tuple[list[Finding], list[str]]:
+    """What techniques find wrong with a model, and a sentence for each that raised."""
     findings: list[Finding] = []
     broken: list[str] = []
     for technique in techniques:
@@ -35,6 +43,4 @@ def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> 
         except user_faults() as problem:  # a plugin's bug costs its findings, not the study
             name = f"{technique.slot} {technique.name}"
             broken.append(f"{name}: finds() raised {explain(problem)}")
-    # Techniques of one slot may find the same.
-    every = tuple(dict.fromkeys((*diagnosis.findings, *findings)))
-    return replace(diagnosis, findings=every, broken=(*diagnosis.broken, *broken))
+    return findings, broken

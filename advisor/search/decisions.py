@@ -212,6 +212,8 @@ def with_widened_rates(history: History) -> Plan:
     """
     plan = history.plan
     space = plan.space[RATE]
+    if plan.has_own_rate:
+        return plan
     if not isinstance(space, FloatDistribution):
         raise TypeError(f"{RATE} must be drawn from a range of floats, got {space}")
     best = rates_of_leading_arms(history)

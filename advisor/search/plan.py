@@ -28,7 +28,7 @@ from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
 from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
-from advisor.training.hooks import HOOKS, hooks_set, unheard
+from advisor.training.hooks import unheard_hooks
 from advisor.training.loop import count_parameters
 from advisor.training.recipe import Recipe
 from advisor.training.run import Run
@@ -56,6 +56,8 @@ class Plan:
         first: the value of every parameter that is tried first.
         skipped: what does not fit and why.
         rungs: numbers of epochs after which trials are compared; the last is a full trial.
+        cut_at: numbers of epochs after which a training that is done in one go is compared with
+            those of earlier rounds; empty where it goes on from rung to rung.
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
         content: what it is made of, and refused likewise; None in a study that was begun before the
@@ -74,6 +76,7 @@ class Plan:
     identity: dict[str, Any]
     content: Content | None = None
     settles: dict[str, list[str]] = field(default_factory=dict)
+    cut_at: list[int] = field(default_factory=list)
     absent: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -95,6 +98,11 @@ class Plan:
                 if name != KEEP:
                     pairs.append((slot, name))
         return pairs
+
+    @property
+    def has_own_rate(self) -> bool:
+        """Whether the learning rate is that of the user's own loop, and not searched."""
+        return self.space[RATE].single()
 
     def each_technique(self) -> list[Arm]:
         """The model as it is, and then each technique with everything else kept."""
@@ -227,6 +235,8 @@ def nuisance_of(recipe: Recipe) -> dict[str, Float]:
     lr, decay = recipe.lr, recipe.weight_decay
     # AdamW's usual 1e-3 and 1e-4 give ranges from 1e-4 to 0.1, and from 1e-6 to 0.1.
     lowest, highest = float(f"{lr / 10:.6g}"), float(f"{lr * 100:.6g}")
+    if recipe.keeps_rate:
+        lowest = highest = lr
     nuisance = {RATE: Float(lowest, highest, default=lr, log=True)}
     most = min(decay * 1000, max(LARGEST_DECAY, decay * 10))
     nuisance[DECAY] = (
@@ -270,24 +280,6 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
         return f"its unfit() raised {explain(problem)}"
-
-
-def unheard_hooks(technique: Technique, run: Run) -> str | None:
-    """Why a technique cannot be tried in a training that does not call the hooks that it sets, in
-    one sentence, or None.
-
-    It is applied to a copy of the run, where its class writes `apply` itself: the bases set no
-    hooks.
-    """
-    is_of_a_base = type(technique).apply.__module__.startswith("advisor.")
-    if run.honours.issuperset(HOOKS) or is_of_a_base:
-        return None
-    try:
-        tried = run.copied()
-        technique.apply(tried, **technique.defaults())
-    except user_faults():  # its first trial fails for the same reason, and says so
-        return None
-    return unheard(hooks_set(tried), run.honours)
 
 
 def check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
@@ -358,6 +350,8 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,
         "vectors": task.vectors,
+        "lr": task.lr,
+        "weight_decay": task.weight_decay,
         "clip": task.clip,
         "models": list(task.models) or None,
         "accumulate": task.accumulate if task.accumulate > 1 else None,

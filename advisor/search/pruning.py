@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from advisor.search.history import History
 from advisor.search.plan import Plan
@@ -107,6 +107,28 @@ def loss_limit(history: History, current: Round) -> float | None:
     if len(losses) < LOSSES_NEEDED or max(losses) <= 0:
         return None
     return LOSS_MARGIN * max(losses)
+
+
+def cut_limits(history: History, current: Round, arm: Mapping[str, str]) -> dict[int, float]:
+    """The scores, *higher is better*, below which a training in one go is given up, by epoch.
+
+    They are the lowest after as many epochs among the better half of the earlier full trials, so
+    that one which starts slowly and ends well lowers them. The model as it is, and a training that
+    was asked for to its end, are never cut.
+    """
+    plan, criterion = history.plan, history.criterion
+    if current.stage == Stage.WHOLE or arm == plan.baseline:
+        return {}
+    full = history.full_trials(before=current.start)
+    better_half = full[: len(full) // 2]
+    if len(better_half) < LOSSES_NEEDED:
+        return {}
+    limits = {}
+    for rung in plan.cut_at:
+        limits[rung] = min(
+            criterion.sign * criterion.score(each.curve, rung) for each in better_half
+        )
+    return limits
 
 
 def is_same_training(one: Sequence[Epoch], other: Sequence[Epoch]) -> bool:

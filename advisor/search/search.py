@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from advisor.search.ledger import Ledger
 from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import PluginMarks
-from advisor.search.pruning import loss_limit, ranked, survivors, why_outranked
+from advisor.search.pruning import cut_limits, loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
 from advisor.search.stages import next_round
 from advisor.search.trial import Round, Stage, Trial, read_trials
@@ -219,7 +219,9 @@ class Search:
 
             # What a stopped round has trained up to this rung is not trained again.
             if trial.ended is None and trial.epochs < last:
-                jobs[trial.number] = self._job(trial, from_epoch, last, limit)
+                cuts = cut_limits(self.history, trial.round, trial.arm)
+                job = self._job(trial, from_epoch, last, limit)
+                jobs[trial.number] = replace(job, cuts=cuts) if cuts else job
         return jobs
 
     def _job(self, trial: Trial, from_epoch: int, last: int, limit: float | None) -> Job:

@@ -56,6 +56,11 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
     joined = len(joined_arms(history))
     yield Stage.JOIN, openers + joined - start
 
+    # Where no rate can be tried, the same arm would give the same training again.
+    if history.plan.has_own_rate:
+        yield Stage.EXPLORE, min(EXPLORED, total - start, new_arms(history))
+        return
+
     # One more trial for every arm that has not met the quota.
     quota = trials_for_each(history, total)
     behind = [arm for arm, count in arms_by_trials(history) if count < quota]
@@ -71,6 +76,18 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
     # A step up and a step down the ladder for each arm; then the leaders are chosen again.
     arms = 1 + len(leaders(history))
     yield Stage.TUNE, 2 * arms
+
+
+def new_arms(history: History) -> int:
+    """How many more trials could be other trainings, where the learning rate is not searched.
+
+    Without a parameter of a technique's own that may vary they are the arms that were not tried.
+    """
+    plan = history.plan
+    if any(not each.single() for each in plan.space.values()):
+        return EXPLORED
+    tried = {tuple(trial.asked_arm[slot] for slot in plan.options) for trial in history.trials}
+    return math.prod(map(len, plan.options.values())) - len(tried)
 
 
 def trials_for_each(history: History, total: int) -> int:

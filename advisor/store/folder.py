@@ -21,6 +21,8 @@ from advisor.store.server_lock import ServerLock
 
 SUFFIX = ".checkpoints"
 """What the name of a database gets to be that of the folder of its studies."""
+PRINTED = ".logs"
+"""What it gets to be that of the folder of what scripts have printed."""
 PASSING = ("pilot-*.pt", "**/*.part")
 """Files that a study which was stopped does not need to go on."""
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -82,6 +84,12 @@ def folder_of_all(database: Database) -> Path:
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     beside = Path(DEFAULT.removeprefix("sqlite:///")).resolve()
     return beside.with_name(f"postgresql-{readable(one.datname)}-{digest}{SUFFIX}")
+
+
+def folder_of_prints(database: Database, name: str) -> Path:
+    """Where what the scripts of a study print is kept, also after its end."""
+    states = folder_of_all(database)
+    return states.with_name(states.name.removesuffix(SUFFIX) + PRINTED) / leaf_of(name)
 
 
 def leaf_of(name: str) -> str:

@@ -22,7 +22,7 @@ from advisor.store.failures import (
     failure_of,
 )
 from advisor.store.location import shown, sqlite_path
-from advisor.store.stoppable import Stop, TimeUpError, run_stoppable
+from advisor.store.stoppable import StatementStop, TimeUpError, run_stoppable
 from advisor.store.views import SCHEMA
 
 Table = tuple[list[str], list[tuple[Any, ...]]]
@@ -131,7 +131,7 @@ def ask(url: str, sql: str, limits: Limits, params: Sequence[Any] = ()) -> Answe
     path = sqlite_path(url)
     count = None if limits.rows is None else limits.rows + 1
 
-    def work(stop: Stop) -> Table:
+    def work(stop: StatementStop) -> Table:
         """Ask, in a thread that can be stopped."""
         if path is None:
             return _read_server(url, sql, params, count, stop)
@@ -150,7 +150,7 @@ def ask(url: str, sql: str, limits: Limits, params: Sequence[Any] = ()) -> Answe
 
 
 def _read_sqlite(
-    url: str, path: Path, sql: str, params: Sequence[Any], count: int | None, stop: Stop
+    url: str, path: Path, sql: str, params: Sequence[Any], count: int | None, stop: StatementStop
 ) -> Table:
     _check_there(path)
 
@@ -180,7 +180,9 @@ def _check_there(path: Path) -> None:
         )
 
 
-def _read_server(url: str, sql: str, params: Sequence[Any], count: int | None, stop: Stop) -> Table:
+def _read_server(
+    url: str, sql: str, params: Sequence[Any], count: int | None, stop: StatementStop
+) -> Table:
     import sqlalchemy as sa  # only here: SQLite needs no more than the standard library
 
     # The server refuses to write in such a transaction, which ends with the connection.

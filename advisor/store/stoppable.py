@@ -22,7 +22,7 @@ class TimeUpError(Exception):
     """The work was stopped, because its time was over."""
 
 
-class Stop:
+class StatementStop:
     """Stops the work that it is handed to.
 
     Attributes:
@@ -43,7 +43,7 @@ class Stop:
             thread.join(AGAIN_SECONDS)
 
 
-def run_stoppable(work: Callable[[Stop], T], seconds: float | None) -> T:
+def run_stoppable(work: Callable[[StatementStop], T], seconds: float | None) -> T:
     """What some work brings that Ctrl-C stops at once, in whatever code of a driver it is.
 
     Arguments:
@@ -55,7 +55,7 @@ def run_stoppable(work: Callable[[Stop], T], seconds: float | None) -> T:
     """
     # A driver may not come back to Python for long, where Ctrl-C would wait for it. A thread that
     # waits for another is interrupted.
-    stop = Stop()
+    stop = StatementStop()
     future: Future[T] = Future()
 
     def do() -> None:

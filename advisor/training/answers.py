@@ -50,6 +50,10 @@ class Answering:
             blocks = self.blocks[self._numbers[name]]
             self._added.setdefault(name, []).append(row_scores(metric, output, target, blocks))
 
+    def anew(self) -> Answering:
+        """One that has taken nothing yet."""
+        return Answering(self.run, self.parts, self.batch, self.blocks)
+
     def mean_score(self, name: str) -> float:
         """The metric of the rows that are called so, averaged over what was taken."""
         scores = self._scores[name]

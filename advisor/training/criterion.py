@@ -64,8 +64,13 @@ class Criterion:
         if self.reach is not None:
             rising = [self.metric.sign * score for score in scores]
             return epochs_to_reach(rising, self.metric.sign * self.reach)
-        last = scores[-count_last(len(scores)) :]
-        return float(sum(last) / len(last))
+        return mean_of_last(scores)
+
+
+def mean_of_last(scores: Sequence[float]) -> float:
+    """The mean over the last of the scores of a training."""
+    last = scores[-count_last(len(scores)) :]
+    return float(sum(last) / len(last))
 
 
 def count_last(epochs: int) -> int:

@@ -40,3 +40,15 @@ class StoppedEarly(Exception):  # noqa: N818  # not an error: a trial that need 
     def __init__(self, ended: Ended, sentence: str) -> None:
         super().__init__(sentence)
         self.ended = ended
+
+
+class Stop(Exception):  # noqa: N818  # not an error: what a loop of the user's own ends by
+    """A training loop of the user's own need not go on. `run.report` raises it.
+
+    A loop lets it pass, and does in a `finally` what has to be done at its end.
+
+    Example:
+        >>> import advisor
+        >>> issubclass(advisor.Stop, Exception)
+        True
+    """

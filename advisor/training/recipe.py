@@ -19,6 +19,7 @@ from advisor.training.groups import ParameterGroups
 from advisor.training.optimizers import (
     FIRST_DECAY,
     FIRST_RATE,
+    Rates,
     adamw,
     missing_parameters,
     name_of,
@@ -43,6 +44,7 @@ class Recipe:
             for the model's own.
         augment: changes each mini-batch of training rows; None for nothing.
         lr, weight_decay: those that it brings, with which the first trial is trained.
+        keeps_rate: whether its rate is the only one.
         left_out: names of the model's parameters that the user's optimizer does not train.
         notes: what was understood, one sentence each.
         warnings: what the user should know, one sentence each.
@@ -56,6 +58,7 @@ class Recipe:
     augment: Augmentation | None = None
     lr: float = FIRST_RATE
     weight_decay: float = FIRST_DECAY
+    keeps_rate: bool = False
     left_out: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -153,7 +156,8 @@ def recipe_of(
         InputError: the optimizer or the schedule cannot train the model.
     """
     own = None if task.optimizer is None else read_optimizer(task.optimizer)
-    built = adamw(groups, FIRST_RATE, FIRST_DECAY) if own is None else own.as_given(groups)
+    said = given_rates(task)
+    built = adamw(groups, said.lr, said.weight_decay) if own is None else own.as_given(groups)
     given = rates_of(built)
     recipe = Recipe(
         optimizer=adamw if own is None else own,
@@ -176,6 +180,12 @@ def recipe_of(
         cautions = warnings_on(rates, schedule)
         notes.append(schedule_text(schedule, rates))
     return with_changes(recipe, schedule, notes, cautions)
+
+
+def given_rates(task: Task) -> Rates:
+    """The rates that a task says; the usual ones where it says none."""
+    decay = FIRST_DECAY if task.weight_decay is None else task.weight_decay
+    return Rates(task.lr or FIRST_RATE, decay)
 
 
 def with_changes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from advisor.errors import InputError, explain, listing
@@ -74,25 +75,12 @@ class Stepping:
         """One step of the optimizer, and of a schedule that counts steps."""
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
-        self._step_at_the_trials_rate()
+        step_at(self.factor, self.optimizer)
         self.number += 1
         schedule = self.recipe.schedule
         if schedule is not None and schedule.each == "steps":
             self._move_schedule(self.number, self.steps)
         after_step(self.run, self.number, epoch, self.optimizer)
-
-    def _step_at_the_trials_rate(self) -> None:
-        groups = self.optimizer.param_groups
-        if self.factor == 1.0:
-            self.optimizer.step()
-            return
-        # A schedule goes on from the rates that it has set itself.
-        rates = [group["lr"] for group in groups]
-        for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate * self.factor
-        self.optimizer.step()
-        for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate
 
     def end_epoch(self, epoch: int, loss: float) -> None:
         """Move a schedule that counts epochs; `epoch` is counted from 0."""
@@ -143,3 +131,17 @@ class Stepping:
                 f"saved state does not fit: {explain(problem)}",
             ) from problem
         self.number = int(state.get("steps", 0))
+
+
+def step_at(factor: float, optimizer: torch.optim.Optimizer) -> None:
+    """One step of an optimizer at so many times its rates, which a schedule goes on from."""
+    groups = optimizer.param_groups
+    if factor == 1.0:
+        optimizer.step()
+        return
+    rates = [group["lr"] for group in groups]
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate * factor
+    optimizer.step()
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate

@@ -43,6 +43,7 @@ from advisor.verdict.measuring import (
 )
 from advisor.verdict.racing import NUMBERS_OF_PAIRS
 from advisor.verdict.records import Evidence, MeasuredGain, Verdict
+from advisor.work.scripts.prepared import PreparedScript
 
 BASELINE_RATES = 2
 """Pairs of rates at which the baseline is expected to be trained on the seeds that choose: its best
@@ -228,10 +229,19 @@ def pairs_in_time(search: Search, choice: Selection, trainings: float) -> int:
     is time for. There are so many `trainings` left at most.
     """
     study = search.prepared.study
-    seconds = max(estimate(search.prepared, search.plan.epochs), 1e-9)
+    seconds = max(seconds_of(search), 1e-9)
     seconds *= COST_FACTOR**choice.best.cost_step
     pairs = study.seeds or min(choice.pairs, max(FEW_PAIRS, int(SECONDS / seconds / 2)))
     return min(pairs, max(FEWEST_PAIRS, int(trainings // 2)))
+
+
+def seconds_of(search: Search) -> float:
+    """Seconds of a full training: an estimate that is the same on every machine, or what the first
+    training of a script took.
+    """
+    if isinstance(search.prepared, PreparedScript):
+        return sum(search.history.trials[0].costs.values())
+    return estimate(search.prepared, search.plan.epochs)
 
 
 def baseline_alone(
@@ -310,7 +320,7 @@ def rows_of(search: Search) -> RowFacts:
 def constant_of(search: Search, choice: Selection) -> float | None:
     """The score of one answer for all rows, on the rows that chose; None where it says nothing."""
     prepared, criterion = search.prepared, choice.criterion
-    if criterion.reach is not None:
+    if criterion.reach is not None or isinstance(prepared, PreparedScript):
         return None
     seed = prepared.study.seed
     chose = prepared.splits(seed).valid

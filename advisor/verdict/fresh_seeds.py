@@ -208,7 +208,8 @@ class FreshSeedRuns:
         if known is None:
             return True
         is_lost = run not in self._kept and run not in self._too_large
-        return needs_rows and not known.why and is_lost
+        # A loop that gives no model has no test score, and no rows that could be lost.
+        return needs_rows and known.test is not None and not known.why and is_lost
 
     def _tell_lost(self, trainings: int) -> None:
         """Say that so many trainings are done again, whose scores are known."""

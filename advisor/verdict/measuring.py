@@ -10,6 +10,7 @@ import numpy as np
 import scipy.stats
 from torch import Tensor
 
+from advisor.errors import InputError
 from advisor.training.criterion import Criterion
 from advisor.training.metrics import Metric, has_row_scores
 from advisor.training.row_influence import blocks_of
@@ -34,7 +35,7 @@ from advisor.verdict.evidence import (
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.records import Evidence, MeasuredGain, RowGain
-from advisor.work.job import HELD_OUT, TEST
+from advisor.work.progress import HELD_OUT, TEST
 
 FEWEST_PAIRS = 3
 """Pairs in which neither training broke that a gain is measured on at least."""
@@ -46,6 +47,18 @@ POWER = 0.8
 """The probability with which a difference that is called detectable is found."""
 NO_BETTER = "no better than one answer for all rows"
 """Why such a training is broken."""
+
+SCRIPT_SCORES_ONLY = (
+    "The script gives scores and no rows, so that seeds are the only error of the gain: that never "
+    "recommends a change. Say arm.rows(values) after each of the last arm.scored epochs."
+)
+"""The same of a script."""
+SCORES_ONLY = (
+    "A training loop of yours gives scores and no model, so that seeds are the only error of the "
+    "gain: that never recommends a change. Yield nothing after an epoch, so that the model is "
+    "scored row by row, or return the model."
+)
+"""What limits an answer about a loop whose model nobody else has seen."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,8 @@ class PairedResult:
         by_breaking: whether it is the breaking that decides.
         contradicted: whether a gain is no `better` because the test rows and the other rows that
             measure contradict each other.
+        scores_only: whether a loop of the user's own gave scores and no model, of which nothing is
+            known but what seeds do; that is never `better`.
     """
 
     results: Sequence[Sequence[FreshScore]]
@@ -92,6 +107,7 @@ class PairedResult:
     broke: tuple[Breakage, Breakage] = (NEVER, NEVER)
     by_breaking: bool = False
     contradicted: bool = False
+    scores_only: bool = False
 
 
 def measure(
@@ -146,8 +162,13 @@ def measure(
         evidence = Evidence.BETTER
     elif is_less_sound:
         evidence = Evidence.WORSE
-    measured = PairedResult(results, gain, on_test, evidence, gain_level, broke=broke)
-    if evidence is Evidence.OPEN and gain is not None:
+    scores_only = any(each[place].test is None for each in results for place in places)
+    if scores_only and evidence is Evidence.BETTER:
+        evidence = Evidence.OPEN
+    measured = PairedResult(
+        results, gain, on_test, evidence, gain_level, broke=broke, scores_only=scores_only
+    )
+    if evidence is Evidence.OPEN and gain is not None and not scores_only:
         # Where no other look is left, no number of pairs is told.
         next_gain_level = shared_levels(only_one, only_other, next_level or level).gain
         more = tell(gain, min_gain, next_gain_level)
@@ -205,8 +226,10 @@ def gain_over(
     if criterion.reach is None:
         values = [[runs.rows(arm, place) for arm in pair] for place in places]
         for name in (TEST, HELD_OUT) if rows.drew_test else (TEST,):
-            both = [(one[name], other[name]) for one, other in values if name in one]
-            part = part_on(criterion.metric, both, rows) if both else None
+            both = [
+                (one[name], other[name]) for one, other in values if name in one and name in other
+            ]
+            part = part_on(criterion.metric, both, rows) if len(both) == len(places) else None
             if part is not None:
                 parts[name] = part
 
@@ -228,7 +251,13 @@ def part_on(
     numbers = np.unique(np.concatenate([one.rows for one, _ in pairs]))
     values = np.full((len(pairs), len(numbers)), np.nan)
     for row, (one, other) in zip(values, pairs, strict=True):
-        # Both trainings of a pair score the same rows.
+        # Both trainings of a pair score the same rows, as far as they are ours.
+        if not np.array_equal(one.rows, other.rows):
+            raise InputError(
+                f"Two trainings with one seed measured other rows: {len(one.rows)} and "
+                f"{len(other.rows)}. A script gives arm.rows(values) the same rows in every "
+                "training, or their numbers: arm.rows(values, numbers)."
+            )
         row[np.searchsorted(numbers, one.rows)] = metric.sign * (other.added - one.added)
     if np.isnan(values).all(axis=1).any():
         return None

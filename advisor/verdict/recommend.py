@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
+from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
@@ -45,6 +46,7 @@ from advisor.verdict.explain import (
     left_out,
 )
 from advisor.verdict.looks import told_of_look
+from advisor.verdict.measuring import SCORES_ONLY, SCRIPT_SCORES_ONLY
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -58,6 +60,7 @@ from advisor.verdict.records import (
 from advisor.verdict.single_techniques import cut_trials, single_techniques
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import PreparedScript
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -87,36 +90,41 @@ def recommend(
         technique = host.find(slot, name)
         if technique is not None:
             loaded[slot, name] = technique
-    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
+    findings, broken = findings_of(prepared, loaded)
 
     # What was wrong and is mended comes before what the change brings.
     reasons = [
-        *explain_findings(diagnosis.findings, evidence, loaded, history),
+        *explain_findings(findings, evidence, loaded, history),
         *explain_choice(evidence, criterion.name, trials, history.identical),
         *told_of_look(evidence.gain),
         *explain_rate(history, evidence.min_gain),
     ]
     # Simple models on the test rows, of which everything else is decided by now.
-    test = prepared.splits(seed).test
-    simple = floors(prepared.run(seed, seed), test, prepared.batch)
+    simple: list[Floor] = []
+    if not isinstance(prepared, PreparedScript):
+        test = prepared.splits(seed).test
+        simple = floors(prepared.run(seed, seed), test, prepared.batch)
     tested = _arm_result(evidence, chosen).test
     # What was wrong with plugins comes before what limits this study.
     warnings = [
         *prepared.warnings,
         *host.broken,
-        *diagnosis.broken,
+        *broken,
         *_diagnosed_model(prepared, chosen.arm),
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
         *too_few_pairs(evidence),
-        *seeds_alone(evidence, criterion),
+        *seeds_alone(evidence, criterion, prepared.ref.script is not None),
         *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
-    name = prepared.study.name
-    model = _model_of(prepared, chosen.arm)
+    name, script = prepared.study.name, prepared.ref.script
+    lines = _apply_in_script(name, chosen, prepared.recipe)
+    if script is None:
+        model = _model_of(prepared, chosen.arm)
+        lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
     return Recommendation(
         study=name,
         verdict=evidence.verdict,
@@ -136,17 +144,31 @@ def recommend(
         costs=_costs(evidence, criterion.sign),
         pruned=cut_trials(trials),
         reasons=reasons,
-        findings=list(diagnosis.findings),
+        findings=list(findings),
         skipped=list(plan.skipped),
         trials=_trial_counts(trials),
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=warnings,
-        apply_with=_apply_with(name, chosen, model, host.built_in_slots, prepared.recipe),
+        apply_with=lines,
         test_metric=prepared.objective.metric.name,
         shares=dict(prepared.facts.shares),
         floors=simple,
     )
+
+
+def findings_of(
+    prepared: Prepared, loaded: Mapping[tuple[str, str], Technique]
+) -> tuple[Sequence[Finding], Sequence[str]]:
+    """What is wrong with the untrained model, and a sentence for each technique that broke over it.
+
+    The techniques that are `loaded` add findings of their own.
+    """
+    if isinstance(prepared, PreparedScript):
+        return prepared.rehearsed.findings, prepared.rehearsed.broken
+    seed = prepared.study.seed
+    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
+    return diagnosis.findings, diagnosis.broken
 
 
 def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
@@ -171,10 +193,12 @@ def too_few_pairs(evidence: Measurement) -> Iterator[str]:
         )
 
 
-def seeds_alone(evidence: Measurement, criterion: Criterion) -> Iterator[str]:
+def seeds_alone(evidence: Measurement, criterion: Criterion, is_script: bool) -> Iterator[str]:
     """That the interval says nothing of new rows, where scores cannot be taken apart by rows."""
     gain = None if evidence.measured is None else evidence.measured.gain
-    if gain is not None and not gain.rows:
+    if evidence.measured is not None and evidence.measured.scores_only:
+        yield SCRIPT_SCORES_ONLY if is_script else SCORES_ONLY
+    elif gain is not None and not gain.rows:
         yield (
             f"The interval of the gain is for new seeds on these rows, and not for new rows: "
             f"{criterion.name} cannot be taken apart into what each row adds to it."
@@ -338,6 +362,22 @@ def _diagnosed_model(prepared: Prepared, arm: Mapping[str, str]) -> Iterator[str
             f"The findings are those of {first}, with which the study begins; the model that is "
             f"recommended is {arm[MODEL]}."
         )
+
+
+def _apply_in_script(study: str, chosen: Candidate, recipe: Recipe) -> list[str]:
+    """Lines of Python that take the place of those that ask advisor in a script."""
+    lines = []
+    if chosen.changes:
+        applied = f'model = advisor.recommendation("{study}").apply(model, batch)'
+        lines.append(f"{applied}  # in place of arm.apply(model, batch)")
+    if not recipe.keeps_rate:
+        lines.append(f"lr = {rate_text(chosen.params[RATE])}  # in place of arm.lr({recipe.lr:g})")
+    if recipe.weight_decay:
+        decay = rate_text(chosen.params[DECAY])
+        lines.append(
+            f"weight_decay = {decay}  # in place of arm.weight_decay({recipe.weight_decay:g})"
+        )
+    return lines or ["# leave the script as it is"]
 
 
 def _times(chosen: Candidate, recipe: Recipe) -> str:

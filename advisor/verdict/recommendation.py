@@ -179,13 +179,14 @@ class Recommendation:
                 front.append(cost)
         return front
 
-    def apply(self, model: nn.Module, *, seed: int = 0) -> nn.Module:
+    def apply(self, model: nn.Module, batch: Any = None, *, seed: int = 0) -> nn.Module:
         """Apply the chosen techniques to `model` and return it, changed in place where possible.
 
         The study's own training data are read for the techniques that look at them. Parameters that
         a technique freezes for good are frozen in the model returned, those that it freezes for a
         part of the training are not. Where the study's code or data have changed since it was
-        begun, a warning says what.
+        begun, a warning says what. In a script `batch` is what the model is called with, as in
+        `arm.apply(model, batch)`; elsewhere it is left out.
 
         Raises `InputError` when the study was made in a notebook that is gone, when a technique
         raises, or when the study comes from a database that names code which the user has not.
@@ -194,7 +195,7 @@ class Recommendation:
 
         if not self.changed:
             return model
-        return apply_choices(self._study(), self._params(), model, seed, self._content)
+        return apply_choices(self._study(), self._params(), model, seed, self._content, batch)
 
     def recipe(self) -> list[dict[str, Any]]:
         """The change of activations as plain data, for `advisor.model.apply_recipe`."""

@@ -13,15 +13,19 @@ from torch import nn
 from advisor.content.difference import difference, listed
 from advisor.content.study_content import Content
 from advisor.errors import InputError, explain
+from advisor.host.host import load
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.diff import diff
 from advisor.model.writing.recipe import recipe
+from advisor.randomness import preserved
 from advisor.slots.activation.base import Activation
 from advisor.technique import Technique
 from advisor.training.run import Run, apply
 from advisor.work.job import techniques_in_order
 from advisor.work.model_choice import ModelChoice, choice_in
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.scripts.batches import run_of
+from advisor.work.scripts.named import TrainingScript
 from advisor.work.study_ref import StudyRef
 
 
@@ -31,6 +35,7 @@ def apply_choices(
     model: nn.Module,
     seed: int,
     answered: Content | None = None,
+    batch: Any = None,
 ) -> nn.Module:
     """`model` with the techniques in `params`, which see the study's training rows.
 
@@ -43,7 +48,11 @@ def apply_choices(
         model: a model of the study's class; it is changed.
         seed: of what the techniques draw.
         answered: the content of the study when it was begun, where that is known.
+        batch: what the model is called with, in a study of a script; None in every other one.
     """
+    script = ref.script
+    if script is not None:
+        return in_script(ref, script, params, model, batch, seed)
     prepared = opened(ref, answered)
     run = prepared.run(seed, prepared.study.seed)
     # The run was made for a model of its own, whose place the user's model takes.
@@ -55,6 +64,27 @@ def apply_choices(
         choice.put(run, model)
     techniques = techniques_in_order(prepared.host, params)
     _apply(run, [pair for pair in techniques if pair[0] is not choice])
+    for parameter, _ in run.later:
+        parameter.requires_grad_(True)
+    return run.model
+
+
+def in_script(
+    ref: StudyRef,
+    script: TrainingScript,
+    params: Mapping[str, Any],
+    model: nn.Module,
+    batch: Any,
+    seed: int,
+) -> nn.Module:
+    """The model of a script with the techniques in `params`; `batch` is what it is called with.
+
+    Raises `InputError` where there is no batch.
+    """
+    run = run_of(model, batch, ref.load().task, script.measure(), seed, None)
+    host = load(ref.plugins, ref.without)
+    with preserved():
+        _apply(run, techniques_in_order(host, params))
     for parameter, _ in run.later:
         parameter.requires_grad_(True)
     return run.model
@@ -88,6 +118,10 @@ def opened(ref: StudyRef, answered: Content | None) -> Prepared:
         ref: the study.
         answered: its content when it was begun; None where that is not known.
     """
+    if ref.script is not None:
+        raise InputError(
+            "The model of a script is made by the script alone; use .apply(model, batch) in it."
+        )
     prepared = prepare(ref)
     if answered is not None:
         # The model's layers follow from the rest.

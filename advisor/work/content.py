@@ -107,6 +107,7 @@ def roots_of(task: Task, source: Source) -> dict[str, object]:
         "the optimizer": task.optimizer,
         "the schedule": task.scheduler,
         "the augmentation": task.augment,
+        "the loop": task.fit,
     }
     for name, build in task.other_models.items():
         roots[f"the model {name}"] = build

@@ -6,6 +6,7 @@ Any `concurrent.futures.Executor` will do.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -20,6 +21,7 @@ from concurrent.futures import (
 from dataclasses import replace
 from enum import Enum, auto
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, TypeVar
 
 from advisor.errors import AdvisorError, MachineError, explain
@@ -28,6 +30,7 @@ from advisor.training.ended import Ended
 from advisor.work.deaths import Deaths, DeathsInMemory
 from advisor.work.job import Job, Outcome, work
 from advisor.work.pool import Turn, WorkerPool
+from advisor.work.scripts.trials import work_on_script
 from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
 from advisor.work.worker_process import WorkerDied
 
@@ -83,6 +86,7 @@ class Crew:
         deaths: counts the deaths of workers.
         on_wait: told where a job is that takes long.
         baseline: the parameters of the model as it is; None where they are not known yet.
+        printed: the folder for what scripts print; None where there is none.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Crew:
         self.on_wait = on_wait
         self.deaths: Deaths = DeathsInMemory()
         self.baseline: Mapping[str, Any] | None = None
+        self.printed: Path | None = None
 
     @property
     def is_this_process(self) -> bool:
@@ -165,7 +170,8 @@ class Crew:
         while queue or running:
             try:
                 while queue and len(running) < self.workers and not is_late():
-                    running[self._submit(work, jobs[queue[0]])] = queue[0]
+                    job = jobs[queue[0]]
+                    running[self._begin(job)] = queue[0]
                     queue.popleft()
                 if not running:
                     return
@@ -194,7 +200,7 @@ class Crew:
         """Run one job while no other one runs, until it has an outcome or has had its attempts."""
         while self.deaths.count(job.name) < DEATHS:
             try:
-                future = self._submit(work, job)
+                future = self._begin(job)
                 self._wait({future: job})
                 outcome = self._outcome_of(future, job)
             except BrokenExecutor as problem:
@@ -261,7 +267,7 @@ class Crew:
             precheck=False,
         )
         try:
-            future = self._submit(work, control)
+            future = self._begin(control)
             self._wait({future: control})
             trouble = future.result().trouble
         except (WorkerDied, BrokenExecutor) as death:
@@ -274,6 +280,15 @@ class Crew:
         if trouble:
             raise MachineError(f"{job.name}: {trouble}")
         return self._failed(job)
+
+    def _begin(self, job: Job) -> Future[Outcome]:
+        """Have a job done."""
+        if job.study.script is None:
+            return self._submit(work, job)
+        if self.printed is not None:
+            name = re.sub(r"[^\w.-]+", "-", job.name).strip("-")
+            job = replace(job, printed=str(self.printed / f"{name}.txt"))
+        return self._submit(work_on_script, job)
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         if self._executor is None:
@@ -352,8 +367,10 @@ def local_pool(workers: int) -> WorkerPool:
 
 
 def has_failed(result: object) -> bool:
-    """Whether a task is a job that failed."""
-    return isinstance(result, Outcome) and (result.ended == Ended.FAILED or bool(result.trouble))
+    """Whether a task is a job that failed, or has run what leaves its traces in a process."""
+    if not isinstance(result, Outcome):
+        return False
+    return result.spoils or result.ended == Ended.FAILED or bool(result.trouble)
 
 
 def default_workers() -> int:

@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
 from advisor.technique import KEEP, Technique
 from advisor.training.answers import Answering
-from advisor.training.criterion import count_last
+from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
@@ -33,11 +34,9 @@ from advisor.user_code import user_faults
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
+from advisor.work.progress import HELD_OUT, TEST, Progress
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
-
-TEST, HELD_OUT = "test", "held out"
-"""What the rows that measure are called, also in the database."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,9 @@ class Job:
             Other jobs read no test rows.
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
+        cuts: scores, *higher is better*, below which a training in one go is given up, by epoch.
         begin: values that the parameters begin with instead of their own draws, by name.
+        printed: the file for what a script prints; None to drop that.
     """
 
     study: StudyRef
@@ -93,6 +94,8 @@ class Job:
     seconds: float | None = None
     precise: bool = False
     begin: Mapping[str, Tensor] | None = None
+    printed: str | None = None
+    cuts: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,14 @@ class Outcome:
         no_effect: slots whose techniques changed nothing, in a job that needs an effect.
         signal: what reached the last layer, where that was checked.
         test: score of the test rows, where the job measures.
+        loop: what showed of the user's own loop, where that has trained.
         rows: what each measured row adds to the score, by what the rows are called; empty where
             how soon a score is reached is what counts.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
             is done again. Empty where there was none.
+        spoils: whether its process is not to be used again.
     """
 
     curve: list[Epoch] = field(default_factory=list)
@@ -135,10 +140,12 @@ class Outcome:
     no_effect: tuple[str, ...] = ()
     signal: LastSignal | None = None
     test: float | None = None
+    loop: LoopFacts | None = None
     rows: Mapping[str, RowValues] = field(default_factory=dict)
     ended: Ended | None = None
     why: str = ""
     trouble: str = ""
+    spoils: bool = False
 
 
 def work(job: Job) -> Outcome:
@@ -278,19 +285,18 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
         epochs=job.epochs,
     )
 
-    # Only a training that measures reads the test rows, after the epochs that its score is of.
     splits = splits_of(job, prepared)
+    valid = splits.valid if len(splits.valid) else splits.test
     answering = answering_of(job, prepared, run, splits) if job.measures else None
-    counted_from = job.to_epoch - count_last(job.to_epoch)
-    seconds = 0.0
-    for epoch in train(run, fit, splits.valid if len(splits.valid) else splits.test):
-        outcome.curve.append(epoch)
-        seconds += epoch.seconds
-        run.costs["training"] = seconds
-        if answering is not None and epoch.epoch > counted_from:
-            answering.take()
-    if answering is not None:
-        outcome.test, outcome.rows = answering.mean_score(TEST), answering.row_values()
+    progress = Progress(outcome, run, job.epochs or job.to_epoch, answering)
+    if prepared.loop is None:
+        for epoch in train(run, fit, valid):
+            progress.ended(epoch)
+    else:
+        cut = partial(progress.cut, job.cuts, prepared.criterion)
+        end = train_by_loop(run, prepared.loop, fit, valid, progress.ended, cut)
+        progress.loop_ended(end, prepared.criterion)
+    progress.finish()
 
 
 def answering_of(job: Job, prepared: Prepared, run: Run, splits: Splits) -> Answering:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from uuid import uuid4
 
 from advisor.errors import AdvisorError, InputError, MachineError, explain
@@ -13,6 +14,7 @@ from advisor.user_code import kept_from_exiting
 from advisor.work.executors import DEATHS, Crew
 from advisor.work.opened import Opening, open_once, opened
 from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import open_script
 from advisor.work.study_ref import StudyRef
 from advisor.work.waiting import long_waits_told
 from advisor.work.worker_process import WorkerDied
@@ -52,6 +54,8 @@ def open_beside(
         InputError: the parts of the study do not fit together, or end the process that opens it.
         MachineError: no worker can be started, or each of them is killed.
     """
+    if ref.script is not None:
+        return Opening(replace(open_script(ref, crew), opening_id=opening_id))
     problem = None
     if not crew.is_this_process:
         problem = try_opening(ref, device, opening_id, crew)

@@ -34,12 +34,14 @@ from advisor.training.first_values import check_loss, check_metric, check_parame
 from advisor.training.groups import groups_of
 from advisor.training.noise import noisy
 from advisor.training.objective import Objective, infer, to_device
+from advisor.training.own_loop import OwnLoop
 from advisor.training.recipe import Recipe, optimizer_steps, recipe_of
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
 from advisor.work.building import arguments_for, fresh_model
 from advisor.work.content import content_of, digests_of_files
 from advisor.work.loaded import loaded_names
 from advisor.work.model_choice import notes_on_models, with_models
+from advisor.work.own_training import own_training
 from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
@@ -73,6 +75,7 @@ class Prepared:
         notes: what was understood and done, one sentence each.
         warnings: what the user should know, one sentence each.
         content: what identifies the study.
+        loop: the user's own training loop; None where the recipe trains.
         read: the data as they were read, before the model said how many words there may be.
         opening_id: a name for this opening of the study, which its jobs carry.
     """
@@ -91,6 +94,7 @@ class Prepared:
     warnings: tuple[str, ...]
     content: Content
     read: Source = field(repr=False)
+    loop: OwnLoop | None = None
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -243,8 +247,11 @@ def _put_together(
 
     # What the user says about batches and epochs goes before the usual numbers.
     batch = task.batch or batch_for(len(train))
+    own = own_training(task, model)
+    if own.loop is not None and study.epochs is None:
+        study = replace(study, epochs=own.loop.epochs)
     epochs = study.epochs or epochs_for(len(train), batch)
-    recipe = recipe_for(study, model, len(train), batch, epochs)
+    recipe = own.recipe or recipe_for(study, model, len(train), batch, epochs)
     inferred = inferred_arguments(task.build, named, arguments_of(task))
     origins = {name: found.origin for name, found in inferred.items()}
     notes = notes_on(task, model, arguments, inputs, output, rows, origins)
@@ -267,9 +274,10 @@ def _put_together(
             *notes,
             *recipe.notes,
         ),
-        warnings=(*source.warnings, *objective.warnings, *recipe.warnings),
+        warnings=(*source.warnings, *objective.warnings, *recipe.warnings, *own.warnings),
         content=content_of(files, task, source, splits, model, arguments),
         read=read,
+        loop=own.loop,
     )
 
 

@@ -17,6 +17,7 @@ from advisor.loading.model import load_model
 from advisor.loading.paths import current_folder, find_path
 from advisor.loading.references import Reference
 from advisor.study import Study, Task
+from advisor.work.scripts.named import TrainingScript
 
 TASK_WORDS = (
     "data",
@@ -118,6 +119,11 @@ class StudyRef:
         """Whether the files of the model and the data are loaded by their definitions alone."""
         return self.flags is not None and bool(json.loads(self.flags).get("definitions_only"))
 
+    @property
+    def script(self) -> TrainingScript | None:
+        """The training script that is studied; None where the task is described otherwise."""
+        return None if self.flags is None else TrainingScript.from_flags(json.loads(self.flags))
+
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""
         if self.file is None:
@@ -203,6 +209,11 @@ def study_from_flags(flags: Mapping[str, Any]) -> Study:
 
     Raises `InputError` where its model cannot be loaded.
     """
+    # A script makes its model, and reads its data, itself.
+    if flags.get("script"):
+        own = {word: flags[word] for word in ("output", "include", "exclude") if flags.get(word)}
+        return Study(flags["name"], Task(made_by_script, flags["script"], **own))
+
     # An option that was not given leaves the default of `Task`.
     options: dict[str, Any] = {}
     for word in TASK_WORDS:
@@ -211,3 +222,8 @@ def study_from_flags(flags: Mapping[str, Any]) -> Study:
     options["build"] = load_model(flags["model"], flags.get("definitions_only", False))
     options["arguments"] = read_arguments(flags.get("arguments", {}))
     return Study(flags["name"], Task(**options))
+
+
+def made_by_script() -> None:
+    """Stands for what builds the model in a study of a script, which does that itself."""
+    raise InputError("The model of a script is made by the script alone.")

@@ -117,6 +117,8 @@ def code_named_by(ref: StudyRef) -> Iterator[str]:
     yield from ref.plugins
     if ref.file is not None:
         yield ref.file
+    if ref.script is not None:
+        yield ref.script.path
     yield from objects_in_flags(flags_in(ref))
     arguments = flags_in(ref).get("arguments", {})
     for key, text in arguments.items():

@@ -46,6 +46,8 @@ STANDS_FOR = {
     "NAME": "written_by_name",
     "SELECT …": "SELECT 1",
 }
+SCRIPTS = ("train.py",)
+"""Scripts that a document shows as a whole."""
 FILES = {
     "net.py": NET,
     "old.py": NET,
@@ -105,16 +107,20 @@ def run_advisor(shown: Shown, advise: Callable) -> None:
     if shown.is_inline and is_name(words):
         words = [*words, "--help"]
     elif words[0] == "tune" and "--help" not in words:
-        words = [*words, *BUDGET]
+        words = before_own(words, BUDGET)
     elif words[0] == "compare" and "--help" not in words:
-        words = [
-            *words,
-            *(OF_SIDES if "--data" in words or "study_a.py" in words else OF_SIDES[2:]),
-        ]
+        is_described = not {"--data", "study_a.py", "--script"}.isdisjoint(words)
+        words = before_own(words, OF_SIDES if is_described else OF_SIDES[2:])
     said = advise(*words)
     # What is required is not shown by sides that are the same.
     assert said.code == (3 if "better" in words else 0), f"{shown}: {said.err}"
     assert said.out or said.err, f"{shown} says nothing"
+
+
+def before_own(words: list[str], budget: list[str]) -> list[str]:
+    """The words with a budget, which a script's own arguments follow."""
+    place = words.index("--") if "--script" in words and "--" in words else len(words)
+    return [*words[:place], *budget, *words[place:]]
 
 
 def is_name(words: list[str]) -> bool:
@@ -142,7 +148,7 @@ def find_program(shown: Shown, _: Callable) -> None:
         paths = [word for word in rest[1:] if word.endswith(".py")]
     else:
         paths = [first]
-    assert all((ROOT / path).exists() for path in paths), shown
+    assert all((ROOT / path).exists() or path in SCRIPTS for path in paths), shown
 
 
 def find_extras(shown: Shown, _: Callable) -> None:
@@ -192,6 +198,11 @@ def test_every_command_of_a_document_works(path, advise, tmp_path):
         (tmp_path / name).write_text(content)
     if "--git" in text:
         make_repository(tmp_path)
+    # A script that the text shows as a whole is saved, with another one beside it.
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        if "advisor.arm()" in block:
+            (tmp_path / "train.py").write_text(block)
+            (tmp_path / "wider.py").write_text(block.replace("default=32", "default=64"))
     # A plugin that the text shows as a whole is saved under the name that its commands give it.
     plugins = [
         block

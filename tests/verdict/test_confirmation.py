@@ -21,7 +21,7 @@ from advisor.verdict.choosing import choose_arm, race
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.measuring import NO_BETTER, constant_to_beat, with_broken
 from advisor.work import job as jobs
-from advisor.work.job import HELD_OUT, TEST
+from advisor.work.progress import HELD_OUT, TEST
 
 ACCURACY = Criterion(METRICS["accuracy"])
 

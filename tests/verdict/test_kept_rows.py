@@ -83,7 +83,8 @@ def test_what_needs_no_rows_is_neither_trained_nor_applied_again():
 
     def seed(phase):
         label, params = known.label, known.json_params()
-        return Confirmation(phase, label, params, mix(0, phase, 0), 0.9, 1.0)
+        test = 0.9 if phase == "measure" else None
+        return Confirmation(phase, label, params, mix(0, phase, 0), 0.9, 1.0, test)
 
     def run(jobs):
         ran.append([fresh.label for fresh in jobs])

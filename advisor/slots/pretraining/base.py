@@ -101,6 +101,7 @@ class Pretraining(Technique):
     """
 
     slot = "pretraining"
+    needs_rows = True
     mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
     kinds: tuple[str, ...] = KINDS
     labelled: bool = False

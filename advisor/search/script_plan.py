@@ -1,0 +1,147 @@
+"""The plan of a study of a script, and how long its trainings are: as long as the script says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from advisor.errors import InputError
+from advisor.randomness import mix
+from advisor.search.arm import Skip
+from advisor.search.limits import asked_seconds, trial_name
+from advisor.search.plan import (
+    RATE,
+    Plan,
+    add_technique,
+    check_only,
+    distribution_of,
+    nuisance_of,
+    rungs_of,
+)
+from advisor.technique import KEEP, is_asked
+from advisor.training.ended import Ended
+from advisor.work.executors import Crew
+from advisor.work.job import Job, Outcome
+from advisor.work.scripts.named import SCORE
+from advisor.work.scripts.prepared import PreparedScript
+from advisor.work.scripts.trials import ANY_EPOCHS
+
+FALLEN = 0.7
+"""A score without a name that ends below this share of its first value may be a loss."""
+
+
+def plan_of_script(prepared: PreparedScript) -> Plan:
+    """The plan by what each technique has said of the script's model.
+
+    Raises `InputError` when the study names a slot or technique that does not exist.
+    """
+    only = prepared.study.only or {}
+    check_only(only, prepared.host)
+    plan = Plan(
+        options={},
+        space={},
+        first={},
+        skipped=[],
+        rungs=[max(1, prepared.epochs)],
+        batch=prepared.batch,
+        identity=identity_of_script(prepared),
+        content=prepared.content,
+    )
+    for name, nuisance in nuisance_of(prepared.recipe).items():
+        plan.space[name] = distribution_of(nuisance)
+        plan.first[name] = nuisance.first
+    for slot, techniques in prepared.host.techniques.items():
+        plan.options[slot] = [KEEP]
+        for name, technique in techniques.items():
+            if not is_asked(technique, only):
+                continue
+            why = prepared.rehearsed.skipped.get((slot, name))
+            if why:
+                plan.skipped.append(Skip(slot, name, why))
+            else:
+                add_technique(plan, technique)
+    return plan
+
+
+def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
+    """What makes a study of a script this study, beside the content of its code."""
+    study, task = prepared.study, prepared.study.task
+    found = prepared.rehearsed
+    only = study.only or {}
+    return {
+        "seed": study.seed,
+        "epochs": study.epochs,
+        "metric": prepared.criterion.name,
+        "direction": prepared.criterion.direction,
+        "reach": study.reach,
+        "script": Path(str(task.data)).name,
+        "model": f"{found.model_name} with {found.parameters:,} parameters",
+        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
+        "output": task.output,
+        "include": sorted(task.include) or None,
+        "exclude": sorted(task.exclude) or None,
+    }
+
+
+def pilot_of_script(prepared: PreparedScript, plan: Plan, crew: Crew) -> tuple[Plan, Outcome]:
+    """The plan with as many epochs as the script has, and its first training, which shows that.
+
+    Raises:
+        InputError: the script does not train as long as it is asked to, or its score falls.
+    """
+    seed = prepared.study.seed
+    job = Job(
+        study=prepared.ref,
+        opening_id=prepared.opening_id,
+        content=prepared.digest,
+        params={**plan.baseline, **plan.defaults_of(plan.baseline)},
+        seed=mix(seed, "search"),  # that of all trials of the search
+        split=seed,
+        batch=plan.batch,
+        from_epoch=0,
+        to_epoch=ANY_EPOCHS,
+        name=trial_name(0),
+        seconds=asked_seconds(prepared.study),
+    )
+    outcome, epochs = first_of_script(prepared, job, crew)
+    # A script is trained in one go, and cut by the curves of earlier rounds.
+    rungs = rungs_of(max(1, epochs), prepared.steps)
+    return replace(plan, rungs=rungs[-1:], cut_at=rungs[:-1]), outcome
+
+
+def first_of_script(prepared: PreparedScript, job: Job, crew: Crew) -> tuple[Outcome, int]:
+    """The first training of a script, and how many epochs it has.
+
+    Raises what `pilot_of_script` raises.
+    """
+    outcome = longer = crew.run_by_itself(job)
+    if outcome.ended == Ended.NOT_FINITE and not prepared.recipe.keeps_rate:
+        # It may train at a lower rate, which the search will find; else nothing can.
+        lower = {**job.params, RATE: job.params[RATE] / 10}
+        longer = crew.run_by_itself(replace(job, params=lower))
+    if longer.ended:
+        outcome.ended = Ended.FAILED
+        return outcome, len(longer.curve)
+    epochs = len(longer.curve)
+    asked = prepared.study.epochs
+    if asked is not None and asked != epochs:
+        raise InputError(
+            f"--epochs {asked}: the script trained for {epochs}. It must ask for the number: "
+            f"for epoch in range(arm.epochs({epochs}))."
+        )
+    check_direction(prepared, longer)
+    return outcome, epochs
+
+
+def check_direction(prepared: PreparedScript, outcome: Outcome) -> None:
+    """Raise `InputError` where a score without a name falls as a loss does."""
+    script = prepared.ref.script
+    scores = [epoch.score for epoch in outcome.curve]
+    if script is None or script.metric or script.minimize or len(scores) < 2:
+        return
+    if scores[0] > 0 and scores[-1] < FALLEN * scores[0]:
+        raise InputError(
+            f"The {SCORE} that the script reports falls from {scores[0]:.4g} to {scores[-1]:.4g}. "
+            "If it is a loss, give --minimize; if higher is better, give its name: --metric NAME."
+        )
