@@ -74,11 +74,6 @@ class Inputs(ABC):
         return KnownColumns()
 
     @property
-    def mixes_splits(self) -> bool:
-        """Whether a batch may have rows of several splits of the user's."""
-        return True
-
-    @property
     def readers(self) -> Mapping[str, Sequence[object]]:
         """The user's code that reads rows anew for every batch, by what it is."""
         return {}
@@ -221,12 +216,6 @@ class DatasetInputs(Inputs):
                 return source.digest()
             first += len(source)
         raise ValueError(f"no Dataset begins at row {rows.start}")
-
-    @property
-    def mixes_splits(self) -> bool:
-        """Whether a batch may have rows of several Datasets, which no `collate_fn` can join."""
-        is_collated = any(isinstance(source, CollatedRows) for source in self._sources)
-        return len(self._sources) == 1 or not is_collated
 
     @property
     def readers(self) -> Mapping[str, Sequence[object]]:

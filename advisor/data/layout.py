@@ -20,8 +20,10 @@ TEST = 0.2
 # The share of the other rows that are validation rows: 60 / 20 / 20 in all.
 VALID = 0.25
 
-# The largest share of the rows that chose nothing that a measuring seed holds out.
+# The largest share of the rows that chose nothing that a measuring seed holds out: where the rows
+# that chose are trained on instead, and where they are the user's own and never are.
 MOST_HELD_OUT = 0.5
+MOST_BESIDE_OWN = VALID
 
 # Draws of groups that are compared with the share of rows and classes that is wanted.
 GROUP_DRAWS = 20
@@ -79,22 +81,23 @@ class Layout:
         return hold_out(self.train, classes, self.keys, VALID, seed, parts=1)
 
     def draw_measuring(
-        self, classes: RowNumbers | None, chose: int, seed: int, mixes_splits: bool = True
+        self, classes: RowNumbers | None, chose: int, seed: int
     ) -> tuple[RowNumbers, RowNumbers]:
         """Rows that a measuring seed trains on, and those that it holds out.
 
-        What the seed `chose` validates on has chosen between arms, so that it never measures: it is
-        always trained on, unless it is the user's own and `mixes_splits` is false. Nothing is held
-        out where rows are split by time, and where the others are of one group; only the test rows
-        measure then.
+        What the seed `chose` validates on has chosen between arms, so that it never measures. Drawn
+        from the rows to train on, it is trained on; the user's own never is, as they do not train
+        on it, and there may be many times more of it. Nothing is held out where rows are split by
+        time, and where the others are of one group; only the test rows measure then.
         """
         rest, choosing = self.draw(classes, chose)
-        joined = choosing if self.valid is None or mixes_splits else choosing[:0]
+        joined = choosing if self.valid is None else choosing[:0]
         groups = self.keys.groups
         is_whole = groups is not None and len(np.unique(groups[rest])) < 2
         if self.keys.times is not None or is_whole:
             return np.sort(np.concatenate([rest, joined])), rest[:0]
-        share = min(MOST_HELD_OUT, len(choosing) / len(rest))
+        most = MOST_HELD_OUT if self.valid is None else MOST_BESIDE_OWN
+        share = min(most, len(choosing) / len(rest))
         kept, held_out = hold_out(rest, classes, self.keys, share, seed, parts=1)
         return np.sort(np.concatenate([kept, joined])), held_out
 

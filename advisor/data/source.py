@@ -92,11 +92,9 @@ class Source:
         """The four splits of a seed that measures, whose `valid` are the rows that it holds out.
 
         The validation rows of the seed `chose`, by which arms were chosen, are trained on, but for
-        the user's own that no batch can have beside rows to train on. There may be no rows to hold
-        out (`Layout.draw_measuring`).
+        the user's own. There may be no rows to hold out (`Layout.draw_measuring`).
         """
-        mixes = self._inputs.mixes_splits
-        drawn = self._layout.draw_measuring(self._target.strata, chose, seed, mixes)
+        drawn = self._layout.draw_measuring(self._target.strata, chose, seed)
         return _split(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def digests(self, splits: Splits) -> dict[str, str]:
