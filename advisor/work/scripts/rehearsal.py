@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,7 @@ class RehearsalArm(WorkingArm):
     def changed(self, model: nn.Module, batch: Any) -> nn.Module:
         """The model as it is, of which everything is noted first."""
         study, found = self._study, self._found
+        check_no_optimizer(model)
         with preserved():
             seed = mix(study.seed, "search")
             run = run_of(model, batch, study.task, self._script.measure(), seed, None)
@@ -151,8 +153,11 @@ class RehearsalArm(WorkingArm):
             found.model = structure_of(model)
             fitting = list(self._ask(run))
             findings, broken = found_by(fitting, run)
-            found.findings = (*diagnose_signal(run), *findings)
-        found.broken = tuple(broken)
+            try:
+                found.findings = (*diagnose_signal(run), *findings)
+            except Exception as problem:  # a model that trains need not be one that is diagnosed
+                broken.append(f"The model was not diagnosed: {explain(problem)}")
+            found.broken = tuple(broken)
         self._model = model
         return model
 
@@ -189,6 +194,20 @@ class RehearsalArm(WorkingArm):
         self._found.lr, self._found.weight_decay = self.first_rate, self.first_decay
         self._found.files = files
         return self._found
+
+
+def check_no_optimizer(model: nn.Module) -> None:
+    """Raise `InputError` where a model has an optimizer, which trains nothing that is added."""
+    own = {id(parameter) for parameter in nn.Module.parameters(model)}
+    for each in gc.get_objects():
+        if not isinstance(each, torch.optim.Optimizer):
+            continue
+        groups = getattr(each, "param_groups", ())
+        if any(id(parameter) in own for group in groups for parameter in group["params"]):
+            raise InputError(
+                f"{type(each).__name__} was built for the model before; build the optimizer after "
+                "this line, for what it returns"
+            )
 
 
 def why_unfit(technique: Technique, run: Run) -> str | None:

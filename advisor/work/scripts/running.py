@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import io
+import multiprocessing
 import os
 import sys
 import threading
@@ -51,16 +52,21 @@ def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
     module.__file__ = script.path
     vars(module)["__builtins__"] = __builtins__
     sys.modules[MAIN] = module
+    # A worker's own processes are started as its coordinator starts it; a script's as Python does.
+    multiprocessing.set_start_method(None, force=True)
+    multiprocessing.current_process().name = "MainProcess"
     start_from(arm.seed)
     try:
         exec(code, vars(module))  # noqa: S102  # the user named this file to be run
+        wait_for_threads()
     except ScriptEnded:
-        pass
+        pass  # its threads may wait for what never comes now
     except SystemExit as problem:
         if problem.code not in GOOD:
             raise
+        wait_for_threads()
     finally:
-        end_as_python_does()
+        call_exit_hooks()
 
 
 def compiled(path: str) -> CodeType:
@@ -93,11 +99,15 @@ def lines_to(number: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 
-def end_as_python_does() -> None:
-    """Wait for the script's threads, and call what it has registered for the end."""
+def wait_for_threads() -> None:
+    """Wait for the threads that a script has started, as Python does at its end."""
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.current_thread():
             thread.join()
+
+
+def call_exit_hooks() -> None:
+    """Call what a script has registered for the end of its process."""
     # Python has no other way to do that before the process ends, which has to answer first.
     hooks: Callable[[], None] = atexit._run_exitfuncs
     hooks()

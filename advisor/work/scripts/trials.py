@@ -110,7 +110,7 @@ class TrialArm(WorkingArm):
         techniques = techniques_in_order(self._host, job.params)
         if techniques:
             # The script's own draws are those of the baseline.
-            with preserved():
+            with preserved(), torch.random.fork_rng(accelerators(model)):
                 cache = Path(job.cache) if job.cache else None
                 metric = self._script.measure()
                 run = run_of(model, batch, self._task, metric, job.seed, cache)
@@ -205,6 +205,12 @@ def row_values(given: Sequence[tuple[Tensor, Tensor]]) -> RowValues:
     mean = torch.stack([values for values, _ in given]).mean(0)
     order = numbers.argsort()
     return RowValues(numbers[order].numpy(), mean[order].numpy())
+
+
+def accelerators(model: nn.Module) -> list[int]:
+    """The numbers of the GPUs that a model is on, whose random states are kept."""
+    devices = {parameter.device for parameter in nn.Module.parameters(model)}
+    return sorted(each.index or 0 for each in devices if each.type == "cuda")
 
 
 def has_hooks(run: Run) -> bool:
