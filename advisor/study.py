@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from advisor.calls import arguments_told
 from advisor.errors import InputError, near
+from advisor.technique import KEEP
 from advisor.values import (
     LONGEST_NAME,
     MOST_COUNTED,
@@ -25,6 +27,8 @@ from advisor.values import (
     shown,
 )
 
+NAME_OF_MODEL = re.compile(r"[A-Za-z_][\w-]*")
+"""What one of several models may be called."""
 KINDS = ("classification", "binary", "regression", "multilabel")
 """Kinds of tasks."""
 
@@ -35,7 +39,9 @@ class Task:
     """A way to build the model, the data, and what counts as good.
 
     Arguments:
-        build: a class, function or lambda that returns a fresh `torch.nn.Module`.
+        build: a class, function or lambda that returns a fresh `torch.nn.Module`; or several of
+            them by name, `{"small": Small, "deep": Deep}`, of which the first is the baseline and
+            the others are tried in its place.
         data: a path (CSV, Parquet, `.npz`, a folder with one sub-folder of images per class), a
             pair `(x, y)` of arrays or tensors (`x` may be a tuple or a dictionary of them), a
             pandas `DataFrame`, a torch `Dataset` or `DataLoader`, or a function that returns one of
@@ -62,7 +68,7 @@ class Task:
             of torch always get a tensor.
         metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output,
             target) -> float` (higher is better unless it has `higher_is_better = False`), or None
-            to infer it.
+            to infer it: `accuracy` of classes, `macro_f1` where a class is rare, `r2` of numbers.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
         optimizer: how you train: a class of `torch.optim`, a `partial` of one, a function of
             `parameters`, of `model`, or of `groups, lr, weight_decay` that returns an optimizer, or
@@ -92,6 +98,7 @@ class Task:
             is the batch.
         include, exclude: patterns (`"layer1.*"`) of activation sites, by their ids, to swap or to
             leave alone.
+        models: all that `build` names, by name; leave it to `build`.
 
     Example:
         >>> import advisor
@@ -103,7 +110,7 @@ class Task:
         >>> tables = advisor.Task(net, train="train.csv", valid="valid.csv", target="species")
     """
 
-    build: Callable[..., Any]
+    build: Any
     data: Any = None
     train: Any = field(default=None, kw_only=True)
     valid: Any = field(default=None, kw_only=True)
@@ -131,10 +138,20 @@ class Task:
     output: int | str | None = field(default=None, kw_only=True)
     include: Sequence[str] = field(default=(), kw_only=True)
     exclude: Sequence[str] = field(default=(), kw_only=True)
+    models: Mapping[str, Callable[..., Any]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for fault in _task_faults(self):
             raise InputError(fault)
+        # Of several models, the first is the one that others are compared with.
+        if isinstance(self.build, Mapping):
+            object.__setattr__(self, "models", dict(self.build))
+            object.__setattr__(self, "build", next(iter(self.build.values())))
+
+    @property
+    def other_models(self) -> dict[str, Callable[..., Any]]:
+        """By name, the models that may take the place of the first one."""
+        return dict(list(self.models.items())[1:])
 
 
 def _is_key(value: object) -> bool:
@@ -216,7 +233,9 @@ THE_LOOPS_OWN = ("optimizer", "scheduler", "clip", "accumulate", "precision", "w
 
 def _task_faults(task: Task) -> Iterator[str]:
     """What is wrong with a task, a sentence each, as far as it shows before anything is opened."""
-    if not callable(task.build):
+    if isinstance(task.build, Mapping):
+        yield from _model_faults(task.build)
+    elif not callable(task.build):
         yield (
             "Task(build=…) needs a class or a function that returns a model, "
             f"got {shown(task.build)}."
@@ -248,6 +267,24 @@ def _training_faults(task: Task) -> Iterator[str]:
                     f"Task(optimizer=…, {name}={shown(vars(task)[name])}): say the rate once, in "
                     f"the optimizer: functools.partial(torch.optim.SGD, {name}=…)."
                 )
+
+
+def _model_faults(models: Mapping[Any, Any]) -> Iterator[str]:
+    """What is wrong with a choice of models."""
+    if len(models) < 2:
+        yield f"Task(build={shown(models)}): a choice needs two models at least, by name."
+    for name, build in models.items():
+        is_plain = isinstance(name, str) and NAME_OF_MODEL.fullmatch(name) and name != KEEP
+        if not is_plain:
+            yield (
+                f"Task(build=…): a model cannot be called {shown(name)}; give letters, digits, _ "
+                f"and -, and not {KEEP}."
+            )
+        elif not callable(build):
+            yield (
+                f"Task(build=…): {name!r} needs a class or a function that returns a model, got "
+                f"{shown(build)}."
+            )
 
 
 def _meant(rule: Rule, value: object) -> str:

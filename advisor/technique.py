@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # only for type hints; importing these would load torch
 KEEP = "keep"
 """The name of the technique that does nothing; every slot has it."""
 
+MODEL = "model"
+"""The name of the slot of a study that may choose among several models."""
+
 
 @dataclass(frozen=True)
 class Slot:

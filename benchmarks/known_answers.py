@@ -1,6 +1,6 @@
 """Studies whose right answer is known, through the whole of advisor: is it given?
 
-    python benchmarks/known_answers.py [--seed 0 1] [--storage FOLDER] [CASE …]
+    python benchmarks/known_answers.py [--seed 0 1] [--storage FOLDER] [--schedule linear] [CASE …]
 
 The cases are the study files of studies/known_answers; each says in EXPECTED what a correct advisor
 must answer:
@@ -31,7 +31,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,19 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.py") if "advisor.Study(" in path.read_text())
 
 
-def ask(asked: Case, seed: int, storage: str, workers: int = WORKERS) -> dict[str, Any]:
-    """What advisor answers, as its JSON says it."""
+def ask(
+    asked: Case, seed: int, storage: str, workers: int = WORKERS, schedule: str | None = None
+) -> dict[str, Any]:
+    """What advisor answers, as its JSON says it; with another schedule than the case's, if any."""
     import advisor  # here, so that --help and a wrong name are answered at once
     from advisor.work.study_ref import StudyRef
 
     changes = json.dumps({"seed": seed, "name": f"{asked.path.stem}-{seed}"})
     ref = StudyRef(file=str(asked.path), changes=changes, plugins=asked.plugins)
+    if schedule is not None:
+        study = ref.load()
+        study = replace(study, task=replace(study.task, scheduler=schedule))
+        ref = replace(StudyRef.of(study, asked.plugins), home=str(FOLDER))
     recommendation = advisor.tune(ref, storage=storage, workers=workers)
     answer: dict[str, Any] = json.loads(recommendation.to_json())
     return answer
@@ -168,19 +174,22 @@ class Judged:
         expected: the verdicts that are right, and what else `EXPECTED` says.
         verdict: what was answered; `raised` where nothing was.
         right: whether nothing about it is wrong.
+        pairs: that measured.
     """
 
     expected: Mapping[str, Any]
     verdict: str
     right: bool
+    pairs: int = 0
 
 
-def judge(name: str, seed: int, folder: Path) -> Judged:
+def judge(name: str, seed: int, folder: Path, schedule: str | None = None) -> Judged:
     """Ask a case with a seed and print its line, and below it what is wrong."""
     began = time.perf_counter()
     asked = case(name)
     try:
-        answer = ask(asked, seed, f"sqlite:///{folder / 'known_answers.db'}")
+        storage = f"sqlite:///{folder / 'known_answers.db'}"
+        answer = ask(asked, seed, storage, schedule=schedule)
     except Exception:  # one case that breaks is a wrong answer, and no reason to skip the others
         print(COLUMNS.format(name[:18], seed, "", "raised", "", "", "✗"))
         traceback.print_exc(limit=-3, file=sys.stdout)
@@ -191,7 +200,7 @@ def judge(name: str, seed: int, folder: Path) -> Judged:
     for sentence in sentences:
         print(f"  {sentence}")
     sys.stdout.flush()
-    return Judged(asked.expected, answer["verdict"], not sentences)
+    return Judged(asked.expected, answer["verdict"], not sentences, answer["gain"]["seeds"])
 
 
 def summary(judged: list[Judged]) -> Iterator[str]:
@@ -212,7 +221,8 @@ def summary(judged: list[Judged]) -> Iterator[str]:
                 for verdict, count in sorted(Counter(each.verdict for each in block).items())
             )
             right = sum(each.right for each in block)
-            yield f"{title}: {right} of {len(block)} right ({shares})"
+            pairs = sum(each.pairs for each in block) / len(block)
+            yield f"{title}: {right} of {len(block)} right ({shares}), {pairs:.1f} pairs each"
 
 
 def main() -> None:
@@ -224,6 +234,9 @@ def main() -> None:
     parser.add_argument(
         "--storage", type=Path, help="a folder for the database; a temporary one if not given"
     )
+    parser.add_argument(
+        "--schedule", help="train all arms by this schedule; that of the study files if not given"
+    )
     options = parser.parse_args()
     chosen = options.cases or names()
     if unknown := set(chosen) - set(names()):
@@ -233,7 +246,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.storage or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        judged = [judge(name, seed, folder) for name in chosen for seed in options.seed]
+        judged = [
+            judge(name, seed, folder, options.schedule) for name in chosen for seed in options.seed
+        ]
     right = sum(each.right for each in judged)
     print(f"\n{right} of {len(judged)} right in {time.perf_counter() - began:.0f} s")
     for sentence in summary(judged):

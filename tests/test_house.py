@@ -33,6 +33,8 @@ ARROWS = {
     "errors": "",
     "user_code": "errors",
     "faults": "errors",
+    "file_lock": "",
+    "temporary": "file_lock",
     "record": "",
     "script": "",
     "streams": "errors",
@@ -42,33 +44,33 @@ ARROWS = {
     "readable": "",
     "space": "",
     "values": "errors",
-    "study": "calls errors values",
+    "study": "calls errors technique values",
     "technique": "space",
     "model": "errors",
     "loading": "errors values",
     "content": "loading",
-    "data": "errors loading nested randomness readable study values",
+    "data": "errors loading nested randomness readable study temporary values",
     "training": "data errors faults model nested randomness readable study technique user_code values",
     "integrations": "",
     "diagnosis": "errors model nested randomness readable record technique training user_code",
     "host": "errors loading space technique user_code",
     "slots": "data errors model randomness space technique training",
-    "store": "errors training values",
+    "store": "errors file_lock training values",
     "work": "content data diagnosis errors faults host loading model nested randomness readable script "
     "slots study technique streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors randomness readable record search store technique training "
     "work",
-    "comparing": "content diagnosis errors loading model randomness record search store training user_code "
-    "verdict work",
+    "comparing": "content diagnosis errors loading model randomness record search store temporary training "
+    "user_code verdict work",
     "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "
     "values verdict work",
     "report": "api comparing diagnosis errors host model randomness readable "
     "search slots space store streams technique training values verdict",
     "cli": "api comparing errors host loading report space store streams study technique testing user_code "
     "values verdict work",
-    "testing": "data diagnosis errors host model randomness slots space study technique training",
+    "testing": "data diagnosis errors host model nested randomness slots space study technique training",
 }
 # Libraries that belong to these rooms, and to those that import one of them.
 LIBRARIES = {

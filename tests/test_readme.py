@@ -28,6 +28,16 @@ def test_the_example_of_the_model_library_prints_what_it_says(capsys):
     assert re.search(r"# (\[\(.*\)\])", code)[1] == capsys.readouterr().out.splitlines()[0]
 
 
+def test_the_recipe_of_the_documents_is_understood():
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.DOTALL
+    )
+    names: dict = {}
+    exec(compile(code, "docs/training.md", "exec"), names)
+    run = advisor.diagnose(names["study"]).run
+    assert (run.recipe.lr, run.recipe.clip, run.steps) == (0.1, 1.0, 9 * 17)
+
+
 def test_the_study_of_the_readme_is_answered(tmp_path):
     names: dict = {}
     exec(next(text for text in PYTHON if "advisor.Study" in text), names)

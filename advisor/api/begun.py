@@ -10,6 +10,9 @@ from advisor.content.difference import Difference, difference, listed
 from advisor.errors import InputError, listing
 from advisor.randomness import isolated
 from advisor.search.plan import Plan
+from advisor.store.questions import metric_of
+from advisor.work.executors import Crew
+from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared, read_data
 
 NEVER_COMPARED = (
@@ -33,6 +36,21 @@ class BegunPlan:
 
     plan: Plan
     warnings: tuple[str, ...]
+
+
+def with_begun_metric(prepared: Prepared, url: str, workforce: Crew) -> Prepared:
+    """The study with the metric that it began with, where another one is inferred now.
+
+    Arguments:
+        prepared: the study that is asked for.
+        url: of the database, in which it may be.
+        workforce: opens it again where that is so.
+    """
+    begun = metric_of(url, prepared.study.name)
+    if begun is None or not prepared.infers_another(begun):
+        return prepared
+    older = open_study(replace(prepared.ref, as_before=True), str(prepared.device), workforce)
+    return older if older.criterion.name == begun else prepared
 
 
 def begun_plan(prepared: Prepared, begun: Plan, asked: Plan) -> BegunPlan:

@@ -79,7 +79,8 @@ def compare(
         workers: processes that train; 0 trains in this one.
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
-        files: of studies that the database names: files whose code may run.
+        files: of studies that the database names: files whose code may run, besides modules of
+            yours that this process has imported and the study's own files in the current folder.
         trust: whether all may run that the database names.
         on: called with an `Event` whenever there is something to show.
 
@@ -105,7 +106,7 @@ def compare(
     """
     given = {"storage": storage, "workers": workers, "device": device, "plugins": plugins}
     check_arguments("compare", {**given, "on": on, "tune": tune, "seeds": seeds})
-    url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust)
+    url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust).with_loaded()
     sides = [side_of(each, url, trusted, tuple(plugins)) for each in (old, new, *more)]
     question = Question(sides, name, tune, seeds, min_gain)
     return open_and_compare(question, storage, workers, device, on)

@@ -16,11 +16,11 @@ from advisor.store.recommendations import last_recommendation
 from advisor.study import Study
 from advisor.verdict.recommendation import Recommendation
 from advisor.work.study_ref import StudyRef
-from advisor.work.trust import Trust, code_named_by, file_of
+from advisor.work.trust import Trust
 
 BASELINE, RECOMMENDED = "baseline", "recommended"
 """What the two arms of every recommendation are called."""
-QUESTION = "SELECT question, plan FROM advisor_plans WHERE study = ?"
+QUESTION = "SELECT question, plan, metric FROM advisor_plans WHERE study = ?"
 """The query for what a study asks."""
 
 
@@ -73,7 +73,7 @@ def arm_of_study(text: str, url: str, trust: Trust) -> Side:
     name, _, arm = text.partition(":")
     answered = Recommendation.from_json(last_recommendation(url, name))
     _, rows = read(url, QUESTION, (name,))
-    question, plan = rows[0]
+    question, plan, metric = rows[0]
     if question is None:
         raise InputError(
             f"Study {name!r} was made in a notebook or script, so that it cannot be opened from "
@@ -83,7 +83,8 @@ def arm_of_study(text: str, url: str, trust: Trust) -> Side:
         ref = StudyRef.from_json(question)
         begun = json.loads(plan)
         batch, content = int(begun["batch"]), Content.from_json(begun.get("content"))
-    trust_in_folder(ref, trust).check(ref, name)
+    # Who asks to train a study from the folder of its files means these files.
+    trust.with_folder_of(ref).check(ref, name)
 
     # Each arm that was confirmed is one that can be compared.
     arms = {
@@ -97,15 +98,4 @@ def arm_of_study(text: str, url: str, trust: Trust) -> Side:
             f"{text}: study {name!r} has no arm {arm!r}.{near(arm, arms)} It has: {listing(arms)}."
         )
     choices, params = arms[arm]
-    return Side(text, ref, dict(choices), dict(params), answered.epochs, batch, content)
-
-
-def trust_in_folder(ref: StudyRef, trust: Trust) -> Trust:
-    """The trust, and that in the study's own files in the current folder and below it.
-
-    Who asks to train a study from where its files are means these files.
-    """
-    here = Path.cwd().resolve()
-    files = {file_of(Reference.parse(text).place) for text in code_named_by(ref)}
-    near_here = {file for file in files if file is not None and file.is_relative_to(here)}
-    return Trust(trust.files | near_here, trust.everything)
+    return Side(text, ref, dict(choices), dict(params), answered.epochs, batch, content, metric)

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from advisor.api.arguments import check_arguments
-from advisor.api.begun import begun_plan
+from advisor.api.begun import begun_plan, with_begun_metric
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
@@ -124,6 +124,7 @@ def open_and_tune(
     with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
         if not isinstance(study, Prepared):
             study = open_study(study, device, workforce)
+        study = with_begun_metric(study, storage_url(storage), workforce)
         if opened is not None:
             opened(study)
         return tune_prepared(study, storage, workforce, on)

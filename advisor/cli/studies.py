@@ -1,4 +1,4 @@
-"""`advisor studies`: what is in the database."""
+"""`advisor studies`: the studies and comparisons in the database."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import click
 from advisor.cli.options import as_json, storage
 from advisor.store.json_rows import rows_as_json
 from advisor.store.location import storage_url
-from advisor.store.query import read
-from advisor.store.recommendations import not_there, study_names
+from advisor.store.recommendations import comparison_names, listed, not_there, study_names
 from advisor.streams import say, say_json
 
-SHOWN = ("study", "verdict", "evidence", "trials", "best", "metric", "seconds", "created")
+SHOWN = ("study", "kind", "verdict", "evidence", "trials", "best", "metric", "seconds", "created")
 """Columns of the table; --json has them all."""
 
 
@@ -20,12 +19,12 @@ SHOWN = ("study", "verdict", "evidence", "trials", "best", "metric", "seconds", 
 @as_json
 @click.pass_context
 def command(context: click.Context, storage: str | None, as_json: bool) -> None:
-    """List the studies of the database."""
+    """List the studies and comparisons of the database."""
     # `--storage` may stand before `delete`, too.
     context.obj = storage
     if context.invoked_subcommand is not None:
         return
-    columns, rows = read(storage_url(storage), "SELECT * FROM advisor_studies ORDER BY created")
+    columns, rows = listed(storage_url(storage))
     if as_json:
         # In JSON a study's name is its `name`, as in every other list.
         names = ["name" if column == "study" else column for column in columns]
@@ -46,12 +45,15 @@ def command(context: click.Context, storage: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.pass_context
 def delete(context: click.Context, study: str, storage: str | None, yes: bool) -> None:
-    """Remove a study and everything that was written about it."""
+    """Remove a study or a comparison, and everything that was written about it."""
     # Nothing is asked about a study that is not there.
     url = storage_url(storage or context.obj)
     if study not in study_names(url):
         raise not_there(f"No study {study!r}", study, url)
-    if not yes and not confirmed(study):
+    what = f"study {study!r} with all its trials"
+    if study in comparison_names(url):
+        what = f"comparison {study!r} with all its trainings"
+    if not yes and not confirmed(what):
         say("Nothing was deleted.")
         return
 
@@ -64,10 +66,10 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     say(f"Deleted {study}.")
 
 
-def confirmed(study: str) -> bool:
-    """Whether the user wants a study to be deleted; not where there is no terminal to ask."""
+def confirmed(what: str) -> bool:
+    """Whether the user wants this to be deleted; not where there is no terminal to ask."""
     try:
-        return click.confirm(f"Delete study {study!r} with all its trials?", err=True)
+        return click.confirm(f"Delete {what}?", err=True)
     except click.Abort:
         say(" (to delete without being asked: --yes)")
         return False

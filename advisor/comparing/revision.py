@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 from advisor.errors import InputError, MachineError, one_line
 from advisor.loading.paths import current_folder
 from advisor.loading.references import Reference
+from advisor.temporary import TemporaryFolder
 
 SHORT = 10
 """Letters of a commit's number that are shown."""
@@ -67,7 +66,8 @@ class Revision:
 def exported(revision: str) -> Iterator[Revision]:
     """The files of a revision of the repository that the current folder is in.
 
-    They are written into a temporary folder, which is gone afterwards however the block ends.
+    They are written into a temporary folder, which is gone afterwards however the block ends; where
+    the process is killed, the next one removes it.
     Neither the working tree nor the index of the user is touched. Files that git does not track are
     reached there by links.
 
@@ -78,15 +78,15 @@ def exported(revision: str) -> Iterator[Revision]:
     root = Path(asked_git("rev-parse", "--show-toplevel").strip()).resolve()
     commit = commit_of(revision)
     # A signal that comes while the folder is being filled finds it inside the block, too.
-    place = Path(tempfile.mkdtemp(prefix="advisor-compare-"))
+    place = TemporaryFolder("advisor-compare-")
     try:
-        folder = place.resolve() / "files"
+        folder = place.path.resolve() / "files"
         folder.mkdir()
-        fill(folder, root, commit, place / "index")
+        fill(folder, root, commit, place.path / "index")
         link_untracked(folder, root)
         yield Revision(f"{revision} ({commit[:SHORT]})", root, folder)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        place.remove()
 
 
 def commit_of(revision: str) -> str:

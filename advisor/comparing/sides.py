@@ -40,6 +40,7 @@ class Side:
         params: of its training and its techniques; None for the study's own rate.
         epochs, batch: of its training; None for those of the study.
         content: what it was made of when its study was begun; None where that is not known.
+        criterion: the name of what its study compares arms by; None where it is no study's arm.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Side:
     epochs: int | None = None
     batch: int | None = None
     content: Content | None = None
+    criterion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,11 @@ def open_sides(sides: Sequence[Side], device: str, crew: Crew, command: str) -> 
         others = [each.prepared for each in opened]
         try:
             opening = open_beside(ref, device, crew, side_id(command, place), others)
+            # A side that names no metric has that of its study, or else that of the first side.
+            kept = side.criterion or (opened[0].prepared.criterion.name if opened else None)
+            if kept is not None and opening.prepared.infers_another(kept):
+                again = side_id(command, place + len(sides))
+                opening = open_beside(replace(ref, as_before=True), device, crew, again, others)
         except InputError as problem:
             raise InputError(f"{side.label}: {problem}") from problem
         prepared = opening.prepared

@@ -84,10 +84,12 @@ def collapsed(measured: Measured) -> Iterator[Finding]:
 
     first, end = measured.weighted[0].layer.name, measured.weighted[-1].layer.name
     place = _first_layer_where(measured.weighted, lambda std: std < bound, default=end)
+    # Without biases rows may keep their directions, however little is left of them.
+    what = "all rows look alike" if cosine > ALIKE else "next to nothing is left of the rows"
     sentence = (
         f"The signal collapses: the deviation across rows is {stds[0]:.2g} after "
         f"{first} and {last:.1g} before the output (below {bound:g} "
-        f"from {place} on), so that all rows look alike (mean cosine {cosine:.3f})."
+        f"from {place} on), so that {what} (mean cosine {cosine:.3f})."
     )
     yield finding_of("collapsed", place, last, sentence)
 

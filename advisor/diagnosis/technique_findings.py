@@ -27,9 +27,9 @@ def diagnose_with(run: Run, techniques: Iterable[Technique], steps: int = 0) -> 
     """
     diagnosis = diagnose(run, steps)
     findings, broken = found_by(techniques, run)
-    return replace(
-        diagnosis, findings=(*diagnosis.findings, *findings), broken=(*diagnosis.broken, *broken)
-    )
+    # Techniques of one slot may find the same.
+    every = tuple(dict.fromkeys((*diagnosis.findings, *findings)))
+    return replace(diagnosis, findings=every, broken=(*diagnosis.broken, *broken))
 
 
 def found_by(techniques: Iterable[Technique], run: Run) -> tuple[list[Finding], list[str]]:

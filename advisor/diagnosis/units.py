@@ -13,8 +13,10 @@ from advisor.model import Site
 
 FLAT = 1e-7
 """A slope below this passes no gradient (SageMaker Debugger)."""
-SATURATED_SHARE = 0.05
-"""A unit whose mean slope is below this share of the activation's largest is saturated."""
+FLAT_SHARE = 0.05
+"""A unit is on a flat end where its slope is below this share of the activation's largest."""
+MOST_ROWS = 0.75
+"""A unit that is on a flat end in so many rows is saturated."""
 FAR = 8
 """A dead unit is lost where its mean input lies further below zero than so many times the lower
 quartile of the units' inputs (by size); another one may sleep on this batch and wake later.
@@ -61,7 +63,8 @@ def units_of(
 
     # A saturated unit is not dead: its activation has a slope elsewhere.
     steepest = _largest_slope(function, x)
-    saturated = slopes.mean(0) < SATURATED_SHARE * steepest
+    is_flat = slopes < FLAT_SHARE * steepest
+    saturated = is_flat.float().mean(0) >= MOST_ROWS
     dead = (slopes.amax(0) < FLAT) & ~saturated
     # Inputs far below the other units' will not come back by a small change of the weights.
     mean = by_unit.float().mean(0)

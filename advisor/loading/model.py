@@ -61,6 +61,9 @@ _FACTS = {name: fact for fact, names in _ARGUMENT_NAMES.items() for name in name
 # The models that were built and are still there, by their ids.
 _MADE: WeakValueDictionary[int, nn.Module] = WeakValueDictionary()
 
+# Their parameters, likewise.
+_WEIGHTS: WeakValueDictionary[int, nn.Parameter] = WeakValueDictionary()
+
 # What a value is from that the data say.
 FROM_DATA = "the data"
 
@@ -111,9 +114,24 @@ def build_model(
                 "it inside the function."
             )
         _MADE[id(model)] = model
+        _refuse_shared_weights(call, model)
         return model, used
     returned = f"{call} returned {type(model).__name__}"
     raise InputError(f"{returned}, and a torch.nn.Module is needed; return the model.")
+
+
+def _refuse_shared_weights(call: str, model: nn.Module) -> None:
+    """Raise InputError where a model trains a parameter of one that was built before."""
+    for name, parameter in nn.Module.named_parameters(model):
+        if parameter.requires_grad and _WEIGHTS.get(id(parameter)) is parameter:
+            owner = name.rpartition(".")[0] or name
+            raise InputError(
+                f"{call} returned a model whose {owner} is that of the model before, and every "
+                f"trial needs a fresh one; make {owner} inside the function, or a copy of it with "
+                "copy.deepcopy()."
+            )
+    for _, parameter in nn.Module.named_parameters(model):
+        _WEIGHTS[id(parameter)] = parameter
 
 
 def _refuse_no_builder(build: Any, what: str) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from advisor.comparing.comparison import Comparison
+from advisor.report.comparison_plots import plotted_sides
 from advisor.report.comparison_words import (
     ESTIMAND,
-    SIDE_COLUMNS,
     changed_findings,
     counted_verdicts,
     gain_text,
     headline,
+    shared_recipe,
     shown_of,
-    side_cells,
+    side_table,
     what_would_tell,
 )
 from advisor.report.html import render, write_html
@@ -27,6 +28,7 @@ def write_comparison(comparison: Comparison, path: str) -> Path:
 def comparison_page(comparison: Comparison) -> str:
     """The page as text; everything that comes from the user's files is escaped."""
     gains = [(shown_of(comparison, gain), gain_text(comparison, gain)) for gain in comparison.gains]
+    columns, rows = side_table(comparison)
     told = [what_would_tell(comparison), counted_verdicts(comparison)]
     return render(
         "comparison.html",
@@ -34,8 +36,10 @@ def comparison_page(comparison: Comparison) -> str:
         headline=headline(comparison),
         gains=gains,
         told=[line for line in told if line],
-        columns=SIDE_COLUMNS,
-        rows=[side_cells(side) for side in comparison.sides],
+        columns=columns,
+        rows=rows,
+        recipe=shared_recipe(comparison),
+        plotted=list(plotted_sides(comparison)),
         findings=[line for gain in comparison.gains for line in changed_findings(gain)],
         estimand=ESTIMAND,
     )

@@ -7,13 +7,13 @@ from rich.text import Text
 from advisor.comparing.comparison import Comparison
 from advisor.report.comparison_words import (
     ESTIMAND,
-    SIDE_COLUMNS,
     changed_findings,
     counted_verdicts,
     gain_text,
     headline,
+    shared_recipe,
     shown_of,
-    side_cells,
+    side_table,
     what_would_tell,
 )
 from advisor.report.study_text import COLOR
@@ -31,7 +31,10 @@ def show_comparison(comparison: Comparison) -> None:
         if line:
             print_wrapped(out, "! ", line)
     out.print()
-    show_table(SIDE_COLUMNS, [side_cells(side) for side in comparison.sides], "no sides")
+    show_table(*side_table(comparison), "no sides")
+    recipe = shared_recipe(comparison)
+    if recipe:
+        print_wrapped(out, "trained   ", recipe)
 
     changed = [line for gain in comparison.gains for line in changed_findings(gain)]
     print_section(out, "Findings that came or went", changed)

@@ -28,6 +28,9 @@ ESTIMAND = (
 )
 """What a gain speaks of."""
 
+REACHED = ("side", "score", "test", "seconds", "parameters")
+"""The columns of the table of sides that are always there."""
+
 
 def headline(comparison: Comparison) -> str:
     """The verdict in words."""
@@ -62,7 +65,7 @@ def gain_text(comparison: Comparison, gain: SideGain) -> str:
 
 
 def side_cells(side: SideResult) -> list[str]:
-    """A side as a row of the table: score, test, seconds, parameters, rate, epochs."""
+    """What a side reached and costs, by `REACHED`."""
     scores = [score for score in side.scores if score is not None]
     return [
         side.label,
@@ -70,14 +73,35 @@ def side_cells(side: SideResult) -> list[str]:
         "–" if side.test is None else f"{side.test:.4g}",
         "–" if side.seconds is None else f"{side.seconds:.2g}",
         f"{side.parameters:,}",
-        rate_text(side.params[RATE]),
-        rate_text(side.params[DECAY]),
-        str(side.epochs),
     ]
 
 
-SIDE_COLUMNS = ("side", "score", "test", "seconds", "parameters", "lr", "decay", "epochs")
-"""The columns of the table of sides."""
+def recipe_of(side: SideResult) -> dict[str, str]:
+    """How a side is trained, by the words for it."""
+    return {
+        "lr": rate_text(side.params[RATE]),
+        "decay": rate_text(side.params[DECAY]),
+        "epochs": str(side.epochs),
+        "batch": str(side.batch),
+    }
+
+
+def side_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the table of sides; of their recipes what differs."""
+    recipes = [recipe_of(side) for side in comparison.sides]
+    differing = [word for word in recipes[0] if len({recipe[word] for recipe in recipes}) > 1]
+    rows = []
+    for side, recipe in zip(comparison.sides, recipes, strict=True):
+        rows.append([*side_cells(side), *[recipe[word] for word in differing]])
+    return [*REACHED, *differing], rows
+
+
+def shared_recipe(comparison: Comparison) -> str:
+    """What all sides are trained with; empty where all of it differs."""
+    recipes = [recipe_of(side) for side in comparison.sides]
+    shared = set.intersection(*[set(recipe.items()) for recipe in recipes])
+    words = [f"{word} {text}" for word, text in recipes[0].items() if (word, text) in shared]
+    return f"all sides with {', '.join(words)}" if words else ""
 
 
 def what_would_tell(comparison: Comparison) -> str:

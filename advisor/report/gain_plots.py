@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from advisor.report.plot import Plot, Scale, around
 from advisor.report.study_data import Pairs
 from advisor.report.study_words import arm_name, gain_and_interval, shortened_text
@@ -43,6 +46,20 @@ def plot_pairs(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
         recommendation: the recommendation.
         pairs: what its gain was measured on; without any there is no plot, but None.
     """
+    arm = arm_label(recommendation.gain.arm)
+    names = arm_name(KEEP), shortened_text(arm, LONGEST)
+    return paired_plot(pairs, names, recommendation.sign, recommendation.metric)
+
+
+def paired_plot(pairs: Pairs, names: tuple[str, str], sign: float, metric: str) -> Plot | None:
+    """A line for each fresh seed from one model's score to another's; None without pairs.
+
+    Arguments:
+        pairs: the scores of both.
+        names: what both are called.
+        sign: 1 where higher is better, -1 where lower is.
+        metric: what the scores are.
+    """
     if not pairs:
         return None
     scores: list[float] = []
@@ -50,13 +67,12 @@ def plot_pairs(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
         scores += [own, other]
     # Two columns, with room at both sides for the names below.
     columns = Scale(-0.5, 1.5)
-    plot = narrow_plot("Paired scores", columns, around(scores), recommendation.metric)
+    plot = narrow_plot("Paired scores", columns, around(scores), metric)
     for own, other in pairs:
-        draw_pair(plot, own, other, recommendation.sign)
-    # Long labels of arms would run into each other.
-    arm = arm_label(recommendation.gain.arm)
-    plot.name_below(0, arm_name(KEEP))
-    plot.name_below(1, shortened_text(arm, LONGEST))
+        draw_pair(plot, own, other, sign)
+    # Long names would run into each other.
+    for place, name in enumerate(names):
+        plot.name_below(place, name)
     return plot
 
 
@@ -105,29 +121,61 @@ def plot_gain(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
 
     None without pairs.
     """
-    if not pairs:
-        return None
-    # All that is drawn is *higher is better*, whatever the metric.
-    gain = recommendation.gain
-    sign = recommendation.sign
-    differences = [sign * (other - own) for own, other in pairs]
-    promised = [] if gain.searched is None else [gain.searched]
-    columns = Scale(0, END)
-    least = gain.low if gain.least is None else gain.least
-    scale = around([0, gain.low, gain.high, least, *differences, *promised])
-    plot = narrow_plot("Gain", columns, scale, "gain", right=THRESHOLD_ROOM)
-    draw_thresholds(plot, recommendation.min_gain)
+    gain, sign = recommendation.gain, recommendation.sign
+    shown = ShownGain(
+        mean=gain.mean,
+        low=gain.low,
+        high=gain.high,
+        least=gain.low if gain.least is None else gain.least,
+        interval=gain_and_interval(gain),
+        searched=gain.searched,
+    )
+    return gain_plot(shown, differences_in(pairs, sign), recommendation.min_gain)
 
-    # Three columns: what each seed says, what all of them say, what the search said.
+
+def differences_in(pairs: Pairs, sign: float) -> list[float]:
+    """The gain of the other model with each seed: *higher is better*, whatever the metric."""
+    return [sign * (other - own) for own, other in pairs]
+
+
+@dataclass(frozen=True)
+class ShownGain:
+    """A gain as it is drawn, *higher is better*.
+
+    Attributes:
+        mean: over all pairs.
+        low, high: the 95 % interval.
+        least: the lower end of the interval that decides.
+        interval: the gain in words.
+        searched: what a search had promised, or None.
+    """
+
+    mean: float
+    low: float
+    high: float
+    least: float
+    interval: str
+    searched: float | None = None
+
+
+def gain_plot(gain: ShownGain, differences: Sequence[float], min_gain: float) -> Plot | None:
+    """A gain beside the differences of its seeds, and what is worth a change; None without any."""
+    if not differences:
+        return None
+    promised = [] if gain.searched is None else [gain.searched]
+    columns = Scale(0, END if promised else END - 1)
+    scale = around([0, gain.low, gain.high, gain.least, *differences, *promised])
+    plot = narrow_plot("Gain", columns, scale, "gain", right=THRESHOLD_ROOM)
+    draw_thresholds(plot, min_gain)
+
+    # Three columns: what each seed says, what all of them say, what a search said.
     for difference in differences:
         title = f"fresh seed: {difference:+.4g}"
         plot.dot(SEED, difference, "base", title)
-    interval = gain_and_interval(gain)
-    low = (MEAN, gain.low)
-    high = (MEAN, gain.high)
-    plot.line([(MEAN, least), low], "one thin", f"at least {least:+.4g}")
-    plot.line([low, high], "one thick", interval)
-    plot.dot(MEAN, gain.mean, "one", interval)
+    low, high = (MEAN, gain.low), (MEAN, gain.high)
+    plot.line([(MEAN, gain.least), low], "one thin", f"at least {gain.least:+.4g}")
+    plot.line([low, high], "one thick", gain.interval)
+    plot.dot(MEAN, gain.mean, "one", gain.interval)
     plot.name_below(SEED, "each seed")
     plot.name_below(MEAN, "mean, 95 %")
     for promise in promised:
@@ -142,7 +190,7 @@ def draw_thresholds(plot: Plot, min_gain: float) -> None:
     plot.across(0, "zero")
     if plot.y.low < min_gain < plot.y.high:
         plot.across(min_gain, "bound")
-        plot.word(END, min_gain, "worth a change", "start", BESIDE_THRESHOLD)
+        plot.word(plot.x.high, min_gain, "worth a change", "start", BESIDE_THRESHOLD)
 
 
 def effect_kind(low: float, high: float) -> str:

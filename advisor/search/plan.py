@@ -28,6 +28,7 @@ from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
 from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
+from advisor.training.hooks import HOOKS, hooks_set, unheard
 from advisor.training.loop import count_parameters
 from advisor.training.recipe import Recipe
 from advisor.training.run import Run
@@ -271,7 +272,7 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
     """Why a technique cannot be tried on a run, in one sentence, or None."""
     try:
         with isolated(run.seed) as run.generator:
-            return technique.unfit(run)
+            return technique.unfit(run) or unheard_hooks(technique, run)
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
     except user_faults() as problem:  # a plugin's bug costs the technique, not the study
@@ -279,6 +280,24 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
         return f"its unfit() raised {explain(problem)}"
+
+
+def unheard_hooks(technique: Technique, run: Run) -> str | None:
+    """Why a technique cannot be tried in a training that does not call the hooks that it sets, in
+    one sentence, or None.
+
+    It is applied to a copy of the run, where its class writes `apply` itself: the bases set no
+    hooks.
+    """
+    is_of_a_base = type(technique).apply.__module__.startswith("advisor.")
+    if run.honours.issuperset(HOOKS) or is_of_a_base:
+        return None
+    try:
+        tried = run.copied()
+        technique.apply(tried, **technique.defaults())
+    except user_faults():  # its first trial fails for the same reason, and says so
+        return None
+    return unheard(hooks_set(tried), run.honours)
 
 
 def check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
@@ -352,6 +371,7 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "lr": task.lr,
         "weight_decay": task.weight_decay,
         "clip": task.clip,
+        "models": list(task.models) or None,
         "accumulate": task.accumulate if task.accumulate > 1 else None,
         "precision": task.precision,
         **{

@@ -13,8 +13,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from advisor.errors import InputError, MachineError, explain
+from advisor.file_lock import FileLock
 from advisor.store.database import Database
-from advisor.store.file_lock import FileLock
 from advisor.store.location import DEFAULT
 from advisor.store.older_folder import adopt_older_states
 from advisor.store.server_lock import ServerLock

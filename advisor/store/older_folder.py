@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from advisor.store.file_lock import FileLock
+from advisor.file_lock import FileLock
 from advisor.store.location import sqlite_path
 
 

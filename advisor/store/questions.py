@@ -11,6 +11,24 @@ from advisor.store.query import read
 QUESTION = "SELECT question FROM advisor_plans WHERE study = ?"
 """The query for the reference of one study."""
 
+METRIC = "SELECT metric FROM advisor_plans WHERE study = ?"
+"""The query for what the arms of one study are compared by."""
+
+
+def metric_of(url: str, study: str) -> str | None:
+    """The name of what the arms of a study are compared by; None where there is no such study, or
+    no database yet.
+
+    Arguments:
+        url: of the database.
+        study: the name of the study.
+    """
+    try:
+        _, rows = read(url, METRIC, (study,))
+    except InputError:  # what is wrong with the database is said when it is opened
+        return None
+    return str(rows[0][0]) if rows else None
+
 
 def flags_of(url: str, study: str) -> dict[str, Any] | None:
     """The options of the command line with which a study was begun.

@@ -6,7 +6,7 @@ from typing import Any
 
 from advisor.errors import InputError, listing, near
 from advisor.store.location import shown
-from advisor.store.query import read
+from advisor.store.query import Table, read
 from advisor.store.read_back import json_object, read_back, version_in
 
 LAST = "SELECT study, json FROM advisor_recommendations ORDER BY created DESC LIMIT 1"
@@ -28,6 +28,32 @@ NAMES = "SELECT study FROM advisor_plans"
 """The query for the names of all studies."""
 COMPARED = "SELECT study FROM advisor_comparisons"
 """The query for the names of all comparisons."""
+LISTED = ("study", "verdict", "evidence", "metric", "direction", "seconds", "created")
+"""What a comparison has of the columns of `advisor_studies`."""
+STUDIES = "SELECT * FROM advisor_studies"
+"""The query for a line on each study."""
+COMPARISONS = f"SELECT {', '.join(LISTED)} FROM advisor_comparisons"
+"""The query for a line on each comparison."""
+STUDY, COMPARISON_KIND = "study", "comparison"
+"""What a line is about."""
+
+
+def listed(url: str) -> Table:
+    """A line on each study and each comparison of a database, in the order in which they began.
+
+    The columns are those of `advisor_studies`, and `kind` for what a line is about. A comparison
+    has no trials, and nothing in their columns.
+
+    Arguments:
+        url: of the database.
+    """
+    columns, rows = read(url, STUDIES)
+    lines = [(*row, STUDY) for row in rows]
+    for row in compared(url, COMPARISONS):
+        known = dict(zip(LISTED, row, strict=True))
+        lines.append((*[known.get(column) for column in columns], COMPARISON_KIND))
+    began = columns.index("created")
+    return [*columns, "kind"], sorted(lines, key=lambda line: str(line[began]))
 
 
 def last_recommendation(url: str, study: str | None) -> str:
@@ -108,4 +134,9 @@ def not_there(what: str, study: str, url: str) -> InputError:
 def study_names(url: str) -> list[str]:
     """The names of the studies and comparisons in a database."""
     _, rows = read(url, NAMES)
-    return [str(name) for (name,) in [*rows, *compared(url, COMPARED)]]
+    return [*[str(name) for (name,) in rows], *comparison_names(url)]
+
+
+def comparison_names(url: str) -> list[str]:
+    """The names of the comparisons in a database."""
+    return [str(name) for (name,) in compared(url, COMPARED)]

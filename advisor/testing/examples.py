@@ -24,6 +24,10 @@ WIDTH = 8
 """Units of the hidden layers."""
 WORDS = 30
 """Words of the texts, padding and unknown words among them."""
+BATCH = 32
+"""Rows of a mini-batch."""
+EPOCHS = 2
+"""Epochs of a full training."""
 CLASSES = 3
 """Classes that the examples tell apart."""
 
@@ -255,6 +259,7 @@ def run_of(
         generator=torch.Generator().manual_seed(mix(seed, "technique")),
         device=torch.device("cpu"),
         objective=objective,
+        steps=EPOCHS * ROWS // BATCH,
     )
 
 

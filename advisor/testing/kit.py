@@ -12,12 +12,20 @@ from advisor.host.host import load
 from advisor.technique import Slot, Technique
 from advisor.testing.fault_line import place_of
 from advisor.testing.promise import PROMISES, Promise, Unjudged, promises_of
-from advisor.testing.promises import activation, declared, every_technique, learned, training
+from advisor.testing.promises import (
+    activation,
+    declared,
+    every_technique,
+    hooks,
+    learned,
+    training,
+)
 from advisor.testing.subject import Subject
 
 KEPT, SKIPPED, BROKEN = "kept", "skipped", "broken"
 """What can become of a promise; skipped is one with nothing to judge, or one that is waived."""
-_ORDER = [module.__name__ for module in (declared, every_technique, training, activation, learned)]
+_MODULES = (declared, every_technique, training, hooks, activation, learned)
+_ORDER = [module.__name__ for module in _MODULES]
 """The modules with the promises, in the order in which they are checked."""
 PROMISES.sort(key=lambda each: _ORDER.index(each.judge.__module__))
 

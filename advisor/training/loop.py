@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from advisor.model import call
 from advisor.randomness import mix, start_from
 from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
 from advisor.training.epoch import Epoch
+from advisor.training.hooks import changed_rows, scoring
 from advisor.training.kept_file import KeptFile
 from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.noise import perturbed
@@ -91,12 +91,12 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         early_loss = None
         batches = mini_batches(order, fit.batch)
         for step, index in enumerate(batches):
-            inputs, target = to_device(run.data.train.take(index), run.device)
-            inputs, target = changed_batch(run, inputs, target, epoch, step)
+            inputs, given = to_device(run.data.train.take(index), run.device)
+            inputs, target = changed_batch(run, inputs, given, epoch, step)
             with run.recipe.precise(run.device):
                 output = call(model, inputs)
                 if run.data.weights is not None:
-                    weigh(output, run.task.output, run.data.weights.at(index, target))
+                    weigh(output, run.task.output, run.data.weights.at(index, given))
                 loss = run.loss(output, target)
             first = step - step % together
             size = min(together, len(batches) - first)
@@ -139,10 +139,7 @@ def changed_batch(
     """
     if run.recipe.augment is not None:
         inputs, target = run.recipe.augment(inputs, target, mix(run.seed, "augment", epoch, step))
-    if run.batch is not None:
-        generator = torch.Generator().manual_seed(mix(run.seed, "batch", epoch, step))
-        inputs, target = run.batch(inputs, target, generator)
-    return inputs, target
+    return changed_rows(run, inputs, target, epoch, step)
 
 
 def evaluate(run: Run, part: Part, batch: int) -> float:
@@ -169,8 +166,7 @@ def score_of(run: Run, output: Tensor, target: Tensor) -> float:
 
 def predict(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
     """What the metric reads for every row of `part`, and the targets; both on the CPU."""
-    # A technique may have the model scored with other weights than those that are trained.
-    with run.scored() if run.scored is not None else nullcontext():
+    with scoring(run):
         return _predicted(run, part, batch)
 
 

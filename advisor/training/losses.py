@@ -13,18 +13,20 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of logits `(N, C)` with class numbers `(N,)`."""
+    """Cross-entropy of logits `(N, C)` with class numbers `(N,)`, or shares of classes `(N, C)`."""
     return F.cross_entropy(output, target)
 
 
 def nll(output: Tensor, target: Tensor) -> Tensor:
     """Negative log-likelihood of log-probabilities `(N, C)`."""
+    if target.is_floating_point():  # shares of the classes (N, C), where rows are mixed
+        return -(target * output).sum(1).mean()
     return F.nll_loss(output, target)
 
 
 def nll_of_probabilities(output: Tensor, target: Tensor) -> Tensor:
     """Negative log-likelihood of probabilities `(N, C)`, bounded away from log 0."""
-    return F.nll_loss(output.clamp_min(1e-12).log(), target)
+    return nll(output.clamp_min(1e-12).log(), target)
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:

@@ -120,10 +120,21 @@ def auc(output: Tensor, target: Tensor) -> float:
     if output.ndim == 1 or output.shape[1] == 1:
         return _binary_auc(truth, output.reshape(-1))
     if output.shape[1] == 2:
-        return _binary_auc(truth, output[:, 1])
+        return _binary_auc(truth, _for_each_class(output)[:, 1])
 
     every_class = torch.arange(output.shape[1])
-    return _mean_auc(truth[:, None] == every_class, output)
+    return _mean_auc(truth[:, None] == every_class, _for_each_class(output))
+
+
+def _for_each_class(output: Tensor) -> Tensor:
+    """How much speaks for each class `(N, C)`: the probabilities, also of logits, where one logit
+    alone says nothing without the others of its row.
+    """
+    output = output.double()
+    are_probabilities = bool((output >= 0).all()) and torch.allclose(
+        output.sum(1), output.new_ones(()), atol=1e-3
+    )
+    return output if are_probabilities else output.log_softmax(1)
 
 
 def _mean_auc(truth: Tensor, scores: Tensor) -> float:
@@ -168,10 +179,13 @@ def _influence_on_macro_f1(output: Tensor, target: Tensor) -> Tensor:
 def _influence_on_auc(output: Tensor, target: Tensor) -> Tensor:
     if target.ndim == 2 and target.shape[1] > 1:
         truth = target > 0.5
-    elif output.ndim == 1 or output.shape[1] <= 2:
-        truth, output = target.reshape(-1, 1) > 0, output.reshape(len(output), -1)[:, -1:]
+    elif output.ndim == 1 or output.shape[1] == 1:
+        truth, output = target.reshape(-1, 1) > 0, output.reshape(-1, 1)
+    elif output.shape[1] == 2:
+        truth, output = target.reshape(-1, 1) > 0, _for_each_class(output)[:, 1:]
     else:
         truth = target.reshape(-1, 1).long() == torch.arange(output.shape[1])
+        output = _for_each_class(output)
     # What no row has, or every row, has no curve and does not count.
     columns = [of_auc(*pair) for pair in zip(truth.T, output.T, strict=True)]
     return torch.stack(columns).nanmean(0)

@@ -18,7 +18,7 @@ from advisor.model.call import rows_of
 from advisor.model.tracing.output import described, pick, predictions
 from advisor.nested import mapped
 from advisor.study import Task
-from advisor.training.imbalance import imbalance
+from advisor.training.imbalance import EVERY_CLASS, imbalance, misleads, why_every_class
 from advisor.training.losses import Loss, head_of, one_probability, unchanged
 from advisor.training.metrics import CLASS_KINDS, Metric, find_metric, in_units
 
@@ -67,11 +67,13 @@ def infer(
     anatomy: Anatomy,
     scale: float = 1.0,
     rows: int | None = None,
+    as_before: bool = False,
 ) -> Objective:
     """The objective of `task` for a model that gave `output` on a batch of training rows.
 
     `scale` is the deviation by which the target was divided; errors are given in the target's own
-    units. `rows` is how many rows the batch had, where the output does not show it.
+    units. `rows` is how many rows the batch had, where the output does not show it. `as_before`
+    takes accuracy for rare classes, too, as versions before 0.3 did.
 
     Raises `InputError` when the output does not fit the target, naming both, or has no tensor that
     `task.output` names.
@@ -94,11 +96,14 @@ def infer(
 
     # What the user wrote reads the model's own output; our metrics read class scores and the like.
     loss: Loss = task.loss or head.loss
-    metric = find_metric(task.metric, kind, loss)
-    unequal = (
-        imbalance(facts.shares, metric.name, task.weights is None) if kind in CLASS_KINDS else None
-    )
-    warnings += [unequal] if unequal else []
+    choice, is_unweighted = task.metric, task.weights is None
+    if kind in CLASS_KINDS and choice is None and not as_before and misleads(facts.shares):
+        choice = EVERY_CLASS
+        warnings.append(why_every_class(facts.shares, is_unweighted))
+    metric = find_metric(choice, kind, loss)
+    if kind in CLASS_KINDS:
+        unequal = imbalance(facts.shares, metric.name, is_unweighted)
+        warnings += [unequal] if unequal else []
     answer = head.answer
     if metric.reads_raw_output or (task.loss is not None and kind not in ("binary", "multilabel")):
         answer = unchanged

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from advisor.errors import one_line
 from advisor.model import Anatomy, SwapReport, trace
 from advisor.randomness import isolated, mix
 from advisor.study import Task
-from advisor.technique import Technique
+from advisor.technique import MODEL, Technique
 from advisor.training.effect import state_of
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.hooks import HOOKS, check_hooks, hooks_joined, unheard
 from advisor.training.kept_file import KeptFile
 from advisor.training.objective import Objective, to_device
 from advisor.training.recipe import Recipe
@@ -106,6 +108,8 @@ class Run:
         scored: called without arguments, a context around every evaluation, such as one in which
             the model has averaged weights; None for none.
         keep: objects with `state_dict` and `load_state_dict` that are saved with the training.
+        honours: which of `steps`, `each_step`, `batch`, `scored` and `keep` the training uses: all
+            of them, unless it is a loop of the user's own.
 
     Example:
         >>> import advisor, torch
@@ -145,7 +149,12 @@ class Run:
     ) = None
     scored: Callable[[], AbstractContextManager[object]] | None = None
     keep: dict[str, Any] = field(default_factory=dict)
+    honours: frozenset[str] = frozenset(HOOKS)
     _anatomy: Anatomy | None = None
+    _built: tuple[tuple[str, nn.Parameter], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._built = tuple(nn.Module.named_parameters(self.model))
 
     @property
     def anatomy(self) -> Anatomy:
@@ -166,8 +175,38 @@ class Run:
         if not names:
             return False
         own = {id(parameter) for parameter in nn.Module.parameters(module)}
-        parameters = nn.Module.named_parameters(self.model)
+        # A technique may have put a layer elsewhere, so that its weights have other names now.
+        now = nn.Module.named_parameters(self.model)
+        parameters = (*self._built, *now)
         return any(name in names and id(parameter) in own for name, parameter in parameters)
+
+    def lacks(self, *hooks: str) -> str | None:
+        """Why a technique that needs these hooks cannot be tried here, in one sentence, or None.
+
+        A technique says so in `unfit`: `return run.lacks("each_step", "scored")`.
+        """
+        return unheard(hooks, self.honours)
+
+    def begin_with(self, model: nn.Module, loaded: Callable[[], frozenset[str]]) -> None:
+        """Put a freshly built model in the place of the run's own.
+
+        Arguments:
+            model: the model.
+            loaded: names of the weights that its constructor loads.
+        """
+        self.model, self.loaded = model, loaded
+        self.__post_init__()
+        self.changed()
+
+    def copied(self) -> Run:
+        """A run like this one with a model of its own, in which nothing has been changed yet.
+
+        Raises what the model raises that cannot be copied.
+        """
+        own: dict[str, Any] = {"costs": {}, "keep": {}}
+        for name in ("swaps", "undecayed", "later", "no_effect", "each_step"):
+            own[name] = []
+        return replace(self, model=copy.deepcopy(self.model), cache=None, _anatomy=None, **own)
 
     def changed(self) -> None:
         """Say that the model has another structure now, so that `anatomy` is traced anew."""
@@ -253,15 +292,20 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             run.no_effect.append(technique.slot)
             continue
 
+        # Whether a technique fits was asked for the first of the user's models only.
+        if MODEL in actions:
+            check_fits(technique, run)
+
         # The generator depends on seed and slot only, so other slots' techniques cannot move it.
         run.costs.pop(_REMEMBERED, None)
         started = time.perf_counter()
-        with isolated(mix(run.seed, technique.slot)) as run.generator:
+        with isolated(mix(run.seed, technique.slot)) as run.generator, hooks_joined(run):
             said = technique.apply(run, **params)
         run.changed()
         who = f"{technique.slot} {technique.name!r}"
         actions[technique.slot] = checked_action(who, said)
         check_costs(who, run.costs)
+        check_hooks(who, run)
 
         # Work that an earlier trial did is part of what the technique costs.
         seconds = time.perf_counter() - started
@@ -273,6 +317,16 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             run.no_effect.append(technique.slot)
         before = after
     return actions
+
+
+def check_fits(technique: Technique, run: Run) -> None:
+    """Raise `StoppedEarly` where a technique cannot be tried on the model that a run has now."""
+    with isolated(mix(run.seed, technique.slot)) as run.generator:
+        why = technique.unfit(run)
+    if why is not None:
+        who = f"{technique.slot} {technique.name!r}"
+        model = type(run.model).__name__
+        raise StoppedEarly(Ended.FAILED, f"{who} cannot be tried on the model {model}: {why}")
 
 
 def checked_action(who: str, said: object) -> str:

@@ -26,6 +26,8 @@ LENGTHS = ("total_steps", "T_max", "total_iters")
 """What torch's schedulers call the number of times that they are stepped."""
 MOST_REHEARSED = 20_000
 """Steps of a schedule that are walked through when a study is opened."""
+WARM_UP = 0.05
+"""The share of the steps in which a linear schedule comes up to its rate."""
 TINY = 1e-4
 """A rate below this share of the highest trains nothing."""
 FORMS = (
@@ -104,8 +106,17 @@ def onecycle(optimizer: Optimizer, steps: int) -> Any:
 
 
 def linear(optimizer: Optimizer, steps: int) -> Any:
-    """From the rate to zero in a straight line."""
-    return lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
+    """Up to the rate in the first steps, and to zero in a straight line (Goyal et al. 2017; Defazio
+    et al. 2023).
+    """
+    warm = max(1, round(WARM_UP * steps))
+
+    def share(step: int) -> float:
+        """The share of the rate at a step, counted from 0."""
+        left = (steps - step) / max(1, steps - warm)
+        return min((step + 1) / warm, max(0.0, left))
+
+    return lr_scheduler.LambdaLR(optimizer, share)
 
 
 NAMED: Mapping[str, Callable[..., Any] | None] = {

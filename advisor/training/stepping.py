@@ -12,6 +12,7 @@ from advisor.errors import InputError, explain, listing
 from advisor.faults import is_out_of_memory
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.groups import parameter_groups
+from advisor.training.hooks import after_step
 from advisor.training.optimizers import missing_parameters
 from advisor.training.run import Run
 from advisor.training.schedules import step_schedule
@@ -79,8 +80,7 @@ class Stepping:
         schedule = self.recipe.schedule
         if schedule is not None and schedule.each == "steps":
             self._move_schedule(self.number, self.steps)
-        for hook in self.run.each_step:
-            hook(self.number, epoch, self.optimizer)
+        after_step(self.run, self.number, epoch, self.optimizer)
 
     def end_epoch(self, epoch: int, loss: float) -> None:
         """Move a schedule that counts epochs; `epoch` is counted from 0."""

@@ -23,6 +23,10 @@ FINDINGS_AS_REASONS = 2
 """Findings that are given as reasons; the others are among the findings."""
 SIGNAL = "collapsed"
 """The kind of finding beside which the signal of the changed model is given."""
+GRADIENT = "vanishing"
+"""The kind of finding that the gradient of the changed model tells."""
+OF_UNITS = ("dead_units", "saturated_units")
+"""Kinds that end the signal in one layer; what is found of the signal behind it follows from it."""
 MOST_OF_THE_GAIN = 0.5
 """The share of an arm's gain that mending a finding alone must have, so that it is the cause."""
 NOT_SHOWN = "Also found, and mended; this is not shown to be why"
@@ -57,7 +61,8 @@ def explain_findings(
 ) -> list[str]:
     """What was wrong with the user's model that the recommended arm mends, causes first.
 
-    A signal that collapses is followed by what it is with the change.
+    Of equal ones that of a layer's units comes before that of the signal, which they end. A signal
+    that collapses is followed by what it is with the change.
 
     Arguments:
         findings: about the user's model.
@@ -70,8 +75,9 @@ def explain_findings(
         tested(finding, evidence, loaded, history)
         for finding in findings
         if any(mends(finding, each, loaded) for each in techniques_in(arm))
+        and not still_found(finding, arm, history)
     ]
-    mended.sort(key=lambda each: not each.is_cause)
+    mended.sort(key=lambda each: (not each.is_cause, each.finding.kind not in OF_UNITS))
     causes = [each.by for each in mended[:FINDINGS_AS_REASONS] if each.is_cause]
 
     sentences = []
@@ -130,12 +136,19 @@ def others_that_mend(
 
 
 def still_found(finding: Finding, arm: Arm, history: History) -> bool:
-    """Whether the signal of a changed model was measured, and collapses as before."""
-    if finding.kind != SIGNAL:
+    """Whether the signal of a changed model was measured, and is as bad as before.
+
+    Where it still collapses, the units that end it were not woken either.
+    """
+    signals = [trial.signal for trial in history.of_arm(arm) if trial.signal]
+    if finding.kind == GRADIENT:
+        measured = [signal.gradient for signal in signals if signal.gradient is not None]
+    elif finding.kind in (SIGNAL, *OF_UNITS):
+        measured = [signal.features for signal in signals if signal.features is not None]
+    else:
         return False
-    signals = [trial.signal.features for trial in history.of_arm(arm) if trial.signal]
-    measured = [features for features in signals if features is not None]
-    return bool(measured) and max(measured) < BOUNDS[SIGNAL].value
+    kind = GRADIENT if finding.kind == GRADIENT else SIGNAL
+    return bool(measured) and max(measured) < BOUNDS[kind].value
 
 
 def share_of_gain(arm: Arm, evidence: Measurement, history: History) -> float | None:

@@ -20,6 +20,8 @@ LEAST_SEEDS = 2
 """After so many choosing seeds arms may be dropped; one seed shows no deviation."""
 RACE_ALPHA = 0.01
 """How often the best of two arms may be dropped."""
+MEDIAN_KNOWS = 0.4
+"""What a median of variances knows of the deviation, beside what their mean would know."""
 CAUTION = 0.3
 """The deviation is taken as large as it is with this probability, given what few seeds show."""
 
@@ -29,25 +31,6 @@ class PairedSpread(NamedTuple):
 
     sd: float
     freedom: int
-
-
-def pooled_spread(scores: NDArray[np.float64]) -> PairedSpread:
-    """The deviation of a paired difference, pooled over all arms.
-
-    Two arms and three seeds alone would show .16 to 1.9 times the truth.
-
-    Arguments:
-        scores: one for each arm and seed `(arms, seeds)`, NaN where an arm has none. Arms without
-            a score on every seed say nothing.
-    """
-    whole = scores[np.isfinite(scores).all(1)]
-    arms, seeds = whole.shape
-    freedom = (arms - 1) * (seeds - 1)
-    if freedom < 1:
-        return PairedSpread(math.inf, 0)
-    # What is left when the means of arms and of seeds are taken away is half of a difference.
-    residual = whole - whole.mean(1, keepdims=True) - whole.mean(0) + whole.mean()
-    return PairedSpread(math.sqrt(2 * float((residual**2).sum()) / freedom), freedom)
 
 
 def still_possible(scores: Any, baselines: Collection[int]) -> list[int]:
@@ -65,20 +48,25 @@ def still_possible(scores: Any, baselines: Collection[int]) -> list[int]:
     scores = np.asarray(scores, dtype=np.float64)
     arms, seeds = scores.shape
     possible = [i for i in range(arms) if np.isfinite(scores[i, -1])]
-    spread = pooled_spread(scores)
-    if seeds < LEAST_SEEDS or not spread.freedom:
+    if seeds < LEAST_SEEDS:
         return possible
-    allowed = spread.sd * float(scipy.special.stdtrit(spread.freedom, 1 - RACE_ALPHA / 2))
     left: list[int] = []
     for race in (set(baselines), set(range(arms)) - set(baselines)):
         runners = [i for i in possible if i in race]
-        left += [i for i in runners if _gap(scores, i, runners) <= allowed / math.sqrt(seeds)]
+        leader = max(runners, key=lambda i: float(np.nanmean(scores[i])), default=-1)
+        left += [i for i in runners if i == leader or not _is_behind(scores, i, leader)]
     return sorted(left)
 
 
-def _gap(scores: NDArray[np.float64], arm: int, runners: list[int]) -> float:
-    """How much better the best of the runners is than an arm, over the seeds that both have."""
-    return max(float(np.nanmean(scores[other] - scores[arm])) for other in runners)
+def _is_behind(scores: NDArray[np.float64], arm: int, leader: int) -> bool:
+    """Whether an arm's paired differences to the leading one say that it is worse."""
+    spread = spread_beside(scores, leader, arm)
+    if not spread.freedom:
+        return False
+    seeds = scores.shape[1]
+    freedom = max(1.0, MEDIAN_KNOWS * spread.freedom)
+    allowed = spread.sd * float(scipy.special.stdtrit(freedom, 1 - RACE_ALPHA / 2))
+    return float(np.mean(scores[leader] - scores[arm])) > allowed / math.sqrt(seeds)
 
 
 def spread_beside(scores: NDArray[np.float64], baseline: int, best: int) -> PairedSpread:

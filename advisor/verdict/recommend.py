@@ -15,8 +15,6 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
-from advisor.diagnosis.finding import Finding
-from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
@@ -25,7 +23,7 @@ from advisor.search.plan import DECAY, RATE
 from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
-from advisor.technique import Technique
+from advisor.technique import MODEL, Technique
 from advisor.training.criterion import Criterion
 from advisor.training.epoch import Epoch
 from advisor.training.floor import MEANINGS, Floor
@@ -47,6 +45,7 @@ from advisor.verdict.explain import (
 )
 from advisor.verdict.looks import told_of_look
 from advisor.verdict.measuring import SCORES_ONLY, SCRIPT_SCORES_ONLY
+from advisor.verdict.of_scripts import apply_in_script, findings_of
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -58,6 +57,7 @@ from advisor.verdict.records import (
     TrialCounts,
 )
 from advisor.verdict.single_techniques import cut_trials, single_techniques
+from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import PreparedScript
 
@@ -109,6 +109,7 @@ def recommend(
         *prepared.warnings,
         *host.broken,
         *broken,
+        *_diagnosed_model(prepared, chosen.arm),
         *host.overruled,
         *plugin_notes(trials, plan, search.marks),
         *left_out(evidence),
@@ -118,12 +119,11 @@ def recommend(
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
-    name, script = prepared.study.name, prepared.ref.script
-    build = getattr(prepared.study.task.build, "__name__", "")
-    model = _call(build, prepared.arguments)
+    name = prepared.study.name
+    model = _model_of(prepared, chosen.arm)
     lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
-    if script is not None:
-        lines = _apply_in_script(name, chosen, prepared.recipe)
+    if prepared.ref.script is not None:
+        lines = apply_in_script(name, chosen, prepared.recipe)
     return Recommendation(
         study=name,
         verdict=evidence.verdict,
@@ -154,20 +154,6 @@ def recommend(
         shares=dict(prepared.facts.shares),
         floors=simple,
     )
-
-
-def findings_of(
-    prepared: Prepared, loaded: Mapping[tuple[str, str], Technique]
-) -> tuple[Sequence[Finding], Sequence[str]]:
-    """What is wrong with the untrained model, and a sentence for each technique that broke over it.
-
-    The techniques that are `loaded` add findings of their own.
-    """
-    if isinstance(prepared, PreparedScript):
-        return prepared.rehearsed.findings, prepared.rehearsed.broken
-    seed = prepared.study.seed
-    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
-    return diagnosis.findings, diagnosis.broken
 
 
 def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
@@ -330,11 +316,11 @@ def _apply_with(
     """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
     # A model that is left as it is needs no import of advisor.
     lines = [f"model = {model}"]
-    if chosen.changes:
+    changed = [pair for pair in techniques_in(chosen.arm) if pair[0] != MODEL]
+    if changed:
         lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']
     rate, decay = rate_text(chosen.params[RATE]), rate_text(chosen.params[DECAY])
     rates = f"lr={rate}, weight_decay={decay}"
-    changed = techniques_in(chosen.arm)
     others = {slot: name for slot, name in changed if slot not in built_in_slots}
     if others:
         # A slot that advisor does not know may have changed the optimizer.
@@ -344,20 +330,23 @@ def _apply_with(
     return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
 
 
-def _apply_in_script(study: str, chosen: Candidate, recipe: Recipe) -> list[str]:
-    """Lines of Python that take the place of those that ask advisor in a script."""
-    lines = []
-    if chosen.changes:
-        applied = f'model = advisor.recommendation("{study}").apply(model, batch)'
-        lines.append(f"{applied}  # in place of arm.apply(model, batch)")
-    if not recipe.keeps_rate:
-        lines.append(f"lr = {rate_text(chosen.params[RATE])}  # in place of arm.lr({recipe.lr:g})")
-    if recipe.weight_decay:
-        decay = rate_text(chosen.params[DECAY])
-        lines.append(
-            f"weight_decay = {decay}  # in place of arm.weight_decay({recipe.weight_decay:g})"
+def _model_of(prepared: Prepared, arm: Mapping[str, str]) -> str:
+    """A call that builds the model of an arm."""
+    task, choice = prepared.study.task, choice_in(prepared.host, arm)
+    if choice is None:
+        return _call(getattr(task.build, "__name__", ""), prepared.arguments)
+    arguments = choice.arguments(task, prepared.facts.named())
+    return _call(getattr(choice.build, "__name__", ""), arguments)
+
+
+def _diagnosed_model(prepared: Prepared, arm: Mapping[str, str]) -> Iterator[str]:
+    """Whose findings these are, where another model is recommended."""
+    if choice_in(prepared.host, arm) is not None:
+        first = next(iter(prepared.study.task.models))
+        yield (
+            f"The findings are those of {first}, with which the study begins; the model that is "
+            f"recommended is {arm[MODEL]}."
         )
-    return lines or ["# leave the script as it is"]
 
 
 def _times(chosen: Candidate, recipe: Recipe) -> str:

@@ -22,6 +22,7 @@ from advisor.slots.activation.base import Activation
 from advisor.technique import Technique
 from advisor.training.run import Run, apply
 from advisor.work.job import techniques_in_order
+from advisor.work.model_choice import ModelChoice, choice_in
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.scripts.batches import run_of
 from advisor.work.scripts.named import TrainingScript
@@ -55,9 +56,14 @@ def apply_choices(
     prepared = opened(ref, answered)
     run = prepared.run(seed, prepared.study.seed)
     # The run was made for a model of its own, whose place the user's model takes.
-    run.model = model
-    run.changed()
-    _apply(run, techniques_in_order(prepared.host, params))
+    choice = choice_in(prepared.host, params)
+    if choice is None:
+        run.model = model
+        run.changed()
+    else:
+        choice.put(run, model)
+    techniques = techniques_in_order(prepared.host, params)
+    _apply(run, [pair for pair in techniques if pair[0] is not choice])
     for parameter, _ in run.later:
         parameter.requires_grad_(True)
     return run.model
@@ -97,7 +103,11 @@ def diff_of(
     """The change of activations as a unified diff of the user's files, with paths from `root`."""
     # One more model is built, to see which lines of the user's code make its activations.
     prepared = opened(ref, answered)
-    build = partial(prepared.build, prepared.study.seed)
+    choice = choice_in(prepared.host, params)
+    seed = prepared.study.seed
+    build = partial(prepared.build, seed)
+    if choice is not None:
+        build = partial(choice.built, prepared.run(seed, seed), seed)
     return "".join(diff(report, root, build) for report in _swaps(prepared, params))
 
 
@@ -129,7 +139,8 @@ def _swaps(prepared: Prepared, params: Mapping[str, Any]) -> list[SwapReport]:
     """What the activation techniques in `params` change in a fresh model of the study."""
     run = prepared.run(0, prepared.study.seed)
     techniques = techniques_in_order(prepared.host, params)
-    _apply(run, [pair for pair in techniques if isinstance(pair[0], Activation)])
+    shown = (Activation, ModelChoice)
+    _apply(run, [pair for pair in techniques if isinstance(pair[0], shown)])
     return run.swaps
 
 

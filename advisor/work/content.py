@@ -109,6 +109,8 @@ def roots_of(task: Task, source: Source) -> dict[str, object]:
         "the augmentation": task.augment,
         "the loop": task.fit,
     }
+    for name, build in task.other_models.items():
+        roots[f"the model {name}"] = build
     for name, value in task.arguments.items():
         roots[f"the argument {name}"] = value
     for name, code in source.readers.items():

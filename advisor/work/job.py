@@ -270,8 +270,9 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     if job.precise:
         make_precise(run, job.begin or {})
 
-    # The losses of another loss function cannot be compared with those of the study's own.
-    loss_was_replaced = run.loss is not prepared.objective.loss
+    # The losses of another loss function, or of changed rows, cannot be compared with those of the
+    # study's own.
+    has_other_losses = run.loss is not prepared.objective.loss or run.batch is not None
     fit = Fit(
         lr=job.params["training.lr"],
         weight_decay=job.params["training.weight_decay"],
@@ -280,7 +281,7 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
         to_epoch=job.to_epoch,
         state=state,
         save=kept_file(job, job.save, job.to_epoch) if job.save else None,
-        loss_limit=None if loss_was_replaced else job.loss_limit,
+        loss_limit=None if has_other_losses else job.loss_limit,
         epochs=job.epochs,
     )
 

@@ -6,6 +6,7 @@ import math
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,13 @@ from advisor.data.facts import Facts
 from advisor.data.notes import Notes, told_beside_errors
 from advisor.data.source import Source, open_source
 from advisor.data.splits import Part, Splits
+from advisor.errors import InputError
 from advisor.host.host import Host, load
 from advisor.loading.model import build_model, inferred_arguments
 from advisor.loading.references import Reference
-from advisor.model.tracing.trace import materialize, trace
-from advisor.randomness import isolated, mix, start_from
-from advisor.study import Study
+from advisor.model.tracing.trace import trace
+from advisor.randomness import isolated, mix
+from advisor.study import Study, Task
 from advisor.training.columns import in_columns
 from advisor.training.criterion import Criterion
 from advisor.training.first_values import check_loss, check_metric, check_parameters
@@ -35,9 +37,10 @@ from advisor.training.objective import Objective, infer, to_device
 from advisor.training.own_loop import OwnLoop
 from advisor.training.recipe import Recipe, optimizer_steps, recipe_of
 from advisor.training.run import EXAMPLE_ROWS, Data, Run
+from advisor.work.building import arguments_for, fresh_model
 from advisor.work.content import content_of, digests_of_files
-from advisor.work.initial_draws import shared_draws
 from advisor.work.loaded import loaded_names
+from advisor.work.model_choice import notes_on_models, with_models
 from advisor.work.own_training import own_training
 from advisor.work.padding import note_on_padding, with_padding_for
 from advisor.work.study_ref import StudyRef
@@ -45,7 +48,6 @@ from advisor.work.task_facts import (
     batch_for,
     check_patterns,
     epochs_for,
-    make_dense,
     notes_on,
     output_of,
     usable_device,
@@ -100,6 +102,10 @@ class Prepared:
         """What the study compares arms by."""
         return Criterion(self.objective.metric, self.study.reach)
 
+    def infers_another(self, criterion: str) -> bool:
+        """Whether the task names no metric, and what follows is not called as `criterion`."""
+        return self.study.task.metric is None and self.criterion.name != criterion
+
     @property
     def digest(self) -> ContentDigest:
         """What another process that opens the study compares with its own.
@@ -130,18 +136,12 @@ class Prepared:
 
     def build(self, seed: int) -> nn.Module:
         """The user's model, with the initial draws of `seed`."""
-        # A user's constructor draws from global random states.
-        start_from(mix(seed, "model"))
         task = self.study.task
-        with shared_draws(seed, self.ref.shares_draws):
-            model, _ = build_model(task.build, self.facts.named(), task.arguments)
-            make_dense(model)
-            model = model.to(self.device)
-            # Layers that learn their sizes from a batch get one of the study's own split.
-            rows = torch.arange(min(2, self.facts.sizes["train"]))
-            inputs, _ = self.splits(self.study.seed).train.take(rows)
-            materialize(model, to_device(inputs, self.device))
-        return model
+        # Layers that learn their sizes from a batch get one of the study's own split.
+        train = self.splits(self.study.seed).train
+        arguments, shares = arguments_of(task), self.ref.shares_draws
+        facts, device = self.facts, self.device
+        return fresh_model(task.build, arguments, facts, train, device, seed, shares)
 
     @cached_property
     def loaded(self) -> frozenset[str]:
@@ -213,7 +213,12 @@ def _put_together(
     # A first model shows how many words there may be.
     with files_read() as building, isolated(mix(study.seed, "model")):
         named = source.facts.named()
-        model, arguments = build_model(task.build, named, task.arguments)
+        model, arguments = build_model(task.build, named, arguments_of(task))
+        # What the constructors of other models read is a part of the study, too; why one of them
+        # cannot be built is said where it is asked whether it fits.
+        for build in task.other_models.values():
+            with suppress(InputError):
+                build_model(build, named, arguments_for(build, task.arguments))
     read = source
     source = with_words_for(model, source)
     source = with_padding_for(model, source, study.seed, task.output)
@@ -232,7 +237,7 @@ def _put_together(
 
     # Loss and metric follow from the output and the targets, where the user gives none.
     scale = source.target_scale[1] if source.target_scale else 1.0
-    objective = infer(task, output, source.facts, anatomy, scale, rows)
+    objective = infer(task, output, source.facts, anatomy, scale, rows, ref.as_before)
     if task.loss is not None:
         objective = in_columns(objective, output, target, task.output)
     objective = noisy(objective, study.noise, inputs)
@@ -247,14 +252,14 @@ def _put_together(
         study = replace(study, epochs=own.loop.epochs)
     epochs = study.epochs or epochs_for(len(train), batch)
     recipe = own.recipe or recipe_for(study, model, len(train), batch, epochs)
-    inferred = inferred_arguments(task.build, named, task.arguments)
+    inferred = inferred_arguments(task.build, named, arguments_of(task))
     origins = {name: found.origin for name, found in inferred.items()}
     notes = notes_on(task, model, arguments, inputs, output, rows, origins)
     files = digests_of_files(loading, building, ref.folder(), task.vectors)
     return Prepared(
         ref=ref,
         study=study,
-        host=host,
+        host=with_models(host, task, ref.shares_draws),
         source=source,
         objective=objective,
         recipe=recipe,
@@ -262,12 +267,25 @@ def _put_together(
         epochs=epochs,
         batch=batch,
         device=place,
-        notes=(*source.notes, *note_on_padding(model, source), *notes, *recipe.notes),
+        notes=(
+            *source.notes,
+            *notes_on_models(task),
+            *note_on_padding(model, source),
+            *notes,
+            *recipe.notes,
+        ),
         warnings=(*source.warnings, *objective.warnings, *recipe.warnings, *own.warnings),
         content=content_of(files, task, source, splits, model, arguments),
         read=read,
         loop=own.loop,
     )
+
+
+def arguments_of(task: Task) -> Mapping[str, Any]:
+    """What the user gives the constructor of the model; of several models, the first takes its own
+    of all arguments.
+    """
+    return arguments_for(task.build, task.arguments) if task.models else task.arguments
 
 
 def recipe_for(study: Study, model: nn.Module, rows: int, batch: int, epochs: int) -> Recipe:

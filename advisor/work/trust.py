@@ -1,7 +1,8 @@
 """What a database names is run only where the user has named it, too.
 
 A study's reference may come with somebody else's database. It says which files are run, and which
-objects in them are called.
+objects in them are called. The user names files by `--file` and `files=…`, by having imported them
+(in Python), and, for an arm of a study that is to be trained again, by standing in their folder.
 """
 
 from __future__ import annotations
@@ -62,6 +63,18 @@ class Trust:
             if isinstance(file, str) and file.endswith(".py") and is_users(file):
                 loaded.add(Path(file).resolve())
         return Trust(self.files | loaded, self.everything)
+
+    def with_folder_of(self, ref: StudyRef) -> Trust:
+        """The same trust, and that in the files that a reference names in the current folder and
+        below it.
+
+        It is for a command whose purpose is to train that study; to look at an answer is no reason
+        to run its files.
+        """
+        here = Path.cwd().resolve()
+        files = {file_of(Reference.parse(text).place) for text in code_named_by(ref)}
+        near_here = {file for file in files if file is not None and file.is_relative_to(here)}
+        return Trust(self.files | near_here, self.everything)
 
     def check(self, ref: StudyRef, study: str) -> None:
         """Raise `InputError` where a reference would run code that is not trusted.

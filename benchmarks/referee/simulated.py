@@ -1,8 +1,8 @@
 """A study of a world of `kinds.py`, by the real search and confirmation: only a training is a
 formula.
 
-`simulate(drawn)` goes the whole way of a study, with its sampler, its database, its splits and its
-files of answers.
+`simulate(drawn)` goes the whole way of a study, with its sampler, its database, its splits and the
+rows that it measures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 import advisor
@@ -26,13 +25,13 @@ from advisor.search.plan import RATE, make_plan
 from advisor.search.search import Search
 from advisor.search.trial import Trial
 from advisor.store.database import Database
-from advisor.training.answers import Answers
 from advisor.training.criterion import count_last
 from advisor.training.epoch import Epoch
+from advisor.training.row_values import RowValues
 from advisor.verdict.candidates import Candidate
 from advisor.verdict.confirm import Measurement, confirm
 from advisor.work.executors import Crew
-from advisor.work.job import HELD_OUT, TEST, Job, Outcome, kept_file
+from advisor.work.job import HELD_OUT, TEST, Job, Outcome
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
@@ -69,13 +68,13 @@ class Simulator(Executor):
     def outcome(self, job: Job) -> Outcome:
         """What became of a job: a curve that comes closer to its score by half each epoch."""
         self.epochs += job.to_epoch - job.from_epoch
-        splits: Splits = self._splits_of(job.split, bool(job.measured))
+        splits: Splits = self._splits_of(job.split, job.measures)
         one = Training(place_of(job.params["activation"]), job.params[RATE], job.seed)
-        missed = self._missed(one, splits) if job.measured else None
+        missed = self._missed(one, splits) if job.measures else None
 
         # As in a real training, its curve is that of the rows that it does not train on.
         parts = {HELD_OUT: splits.valid, TEST: splits.test}
-        if not job.measured and len(splits.valid):
+        if not job.measures and len(splits.valid):
             del parts[TEST]
         right = {name: self._right(one, part, missed) for name, part in parts.items() if len(part)}
         scores = next(iter(right.values())).mean(1)
@@ -84,10 +83,9 @@ class Simulator(Executor):
             score = float(scores[epoch]) - 0.2 * 0.5**epoch
             curve.append(Epoch(epoch + 1, score, 1 - score, 0.001))
         outcome = Outcome(curve=curve, costs={"training": 0.001})
-        if job.measured:
+        if job.measures:
             last = {name: each[-count_last(EPOCHS) :] for name, each in right.items()}
-            answers = {name: answers_of(parts[name], each) for name, each in last.items()}
-            kept_file(job, job.measured, job.to_epoch).write(answers)
+            outcome.rows = {name: values_of(parts[name], each) for name, each in last.items()}
             outcome.test = float(last[TEST].mean())
         return outcome
 
@@ -102,15 +100,13 @@ class Simulator(Executor):
         return self.drawn.right(one, rows_in(part), part.target.numpy(), missed)
 
 
-def answers_of(part: Part, right: np.ndarray) -> dict[str, Any]:
-    """What a training answers after each of its last epochs, as the file of it has it.
+def values_of(part: Part, right: np.ndarray) -> RowValues:
+    """What each row adds to the accuracy over the last epochs.
 
-    `right` says which rows it is right on `(epochs, rows)`.
+    `right` says which rows the training is right on `(epochs, rows)`.
     """
-    assert part.target is not None
-    said = torch.where(torch.from_numpy(right.copy()), part.target, 1 - part.target)
-    outputs = list(nn.functional.one_hot(said, 2).float())
-    return vars(Answers(outputs, part.target, torch.from_numpy(rows_in(part))))
+    rows, order = np.sort(rows_in(part)), np.argsort(rows_in(part))
+    return RowValues(rows, right.mean(0)[order].astype(np.float64))
 
 
 def rows_in(part: Part) -> np.ndarray:

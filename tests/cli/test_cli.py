@@ -440,6 +440,7 @@ def test_the_json_of_every_command_is_tested_here():
 def test_studies_lists_the_study_with_its_counts(advise, here):
     (row,) = json.loads(advise("studies", "--storage", "studies.db", "--json").out)
     assert (row["name"], row["trials"], row["metric"]) == ("net-data-label", 6, "accuracy")
+    assert row["kind"] == "study"
     assert row["seconds"] > 0
     said = advise("studies", "--storage", "studies.db")
     assert said.code == 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def commit(folder: Path, *words: str) -> str:
     return ended.stdout
 
 
-def test_two_models_with_the_flags_of_one_task(folder, advise):
+def test_two_models_with_the_flags_of_one_task(folder, advise, monkeypatch):
     (folder / "other.py").write_text(NET.replace("8", "16"))
     said = advise("compare", "net.py:Net", "other.py:Net", *TASK, *SMALL, "--json")
     assert said.code == 0, said.err
@@ -87,11 +89,23 @@ def test_two_models_with_the_flags_of_one_task(folder, advise):
     assert json.loads(again.out) == found
     assert advise("show", "--storage", "studies.db").out.count("other.py:Net") >= 2
     assert advise("report", name, "--storage", "studies.db", "-o", "page.html").code == 0
-    assert "other.py:Net" in (folder / "page.html").read_text()
+    page = (folder / "page.html").read_text()
+    assert "other.py:Net" in page
+    assert page.count("fresh seed: ") == 2 * 3  # a line and a difference for each pair
+    assert page.count("<svg ") == 2
+    (listed,) = json.loads(advise("studies", "--storage", "studies.db", "--json").out)
+    shown = {"name": name, "kind": "comparison", "evidence": found["evidence"], "trials": None}
+    assert shown.items() <= listed.items()
+    table = advise("studies", "--storage", "studies.db").out
+    assert all(word in table for word in (name, "comparison", found["evidence"]))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    said = advise("studies", "delete", name, "--storage", "studies.db")
+    assert f"Delete comparison '{name}' with all its trainings?" in said.err
     rows = advise("query", "advisor_comparisons", "--storage", "studies.db", "--json")
     assert json.loads(rows.out)[0]["evidence"] == found["evidence"]
     assert advise("studies", "delete", name, "--yes", "--storage", "studies.db").code == 0
     assert advise("show", name, "--storage", "studies.db").code == 2
+    assert json.loads(advise("studies", "--storage", "studies.db", "--json").out) == []
 
 
 def test_a_revision_is_compared_with_the_working_tree_which_stays_as_it_is(repository, advise):
@@ -129,6 +143,24 @@ def test_a_study_file_at_a_revision_reads_the_data_that_are_not_tracked(reposito
     said = advise("compare", "--git", "HEAD", "--", "study.py", *SMALL, "--json")
     assert said.code == 0, said.err
     assert json.loads(said.out)["gains"][0]["identical"] == "content"
+
+
+def test_what_a_killed_command_left_of_a_revision_is_removed_by_the_next(repository, monkeypatch):
+    from advisor.comparing.revision import exported
+
+    monkeypatch.chdir(repository)
+    killed = (
+        "import os, signal\nfrom advisor.comparing.revision import exported\n"
+        "with exported('HEAD'):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    temporary = repository / "temporary"
+    subprocess.run(
+        [sys.executable, "-c", killed], env={**os.environ, "TMPDIR": str(temporary)}, check=False
+    )
+    assert len(list(temporary.glob("advisor-compare-*/files/net.py"))) == 1
+    with exported("HEAD") as old:
+        assert list(temporary.glob("advisor-compare-*/files")) == [old.folder]
+    assert not list(temporary.iterdir())
 
 
 def test_what_is_interrupted_leaves_no_files_of_a_revision(repository, monkeypatch):

@@ -211,11 +211,15 @@ def test_the_documentation_lists_every_promise_as_the_kit_words_it():
 def test_the_plugins_of_the_documentation_are_loaded_and_keep_their_promises(write):
     texts = [text for text in PYTHON if "hookimpl" in text]
     files = [write(f"doc_{number}.py", text) for number, text in enumerate(texts)]
-    assert len(files) == 2
+    assert len(files) == 3
     host = load(files)
     assert host.find("activation", "mish_again")
     momentum = host.find("stepper", "momentum")
     advisor.testing.check_technique(momentum, slots=[host.slots["stepper"]])
+    mean = host.find("average", "running_mean")
+    found = advisor.testing.check_technique(mean, slots=[host.slots["average"]])
+    kept = {each.check for each in found if each.status == "kept"}
+    assert {"puts_weights_back", "trains_its_own_weights", "resumes"} <= kept
 
 
 def test_a_technique_s_own_finding_is_diagnosed_and_one_that_raises_is_told(write, tmp_path):

@@ -11,6 +11,8 @@ from torch import nn
 
 import advisor
 from advisor.comparing.sides import van_der_corput
+from advisor.report.comparison_page import comparison_page
+from advisor.report.comparison_text import show_comparison
 from advisor.work.initial_draws import shared_draws
 
 
@@ -187,3 +189,23 @@ def test_sides_with_other_seeds_are_split_by_the_seed_of_the_first(blobs):
         storage="studies.db",
     )
     assert found.gains[0].identical == "content"
+
+
+def test_sides_with_other_batches_are_compared_and_the_answer_says_so(blobs, capsys):
+    studies = [
+        advisor.Study(f"of {batch}", advisor.Task(Plain, blobs, batch=batch), epochs=2)
+        for batch in (32, 8)
+    ]
+    found = advisor.compare(*studies, workers=0, seeds=3, storage="studies.db")
+    assert [side.batch for side in found.sides] == [32, 8]
+    assert found.gains[0].identical is None
+    assert found.sides[0].scores != found.sides[1].scores
+
+    # what differs has a column, and what does not is said once
+    show_comparison(found)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    head = next(line for line in lines if line[0] == "side")
+    assert head[-1] == "batch"
+    assert [line[-1] for line in lines if line[0] == "of"] == ["32", "8"]
+    assert "all sides with lr 0.001, decay 0.0001, epochs 2" in " ".join(map(" ".join, lines))
+    assert '<th class="n">batch</th>' in comparison_page(found)

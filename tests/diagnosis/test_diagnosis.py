@@ -18,6 +18,7 @@ from torch import nn
 import advisor
 from advisor.diagnosis.diagnose import diagnose, glance
 from advisor.diagnosis.finding import BOUNDS
+from advisor.diagnosis.units import units_of
 from advisor.report.diagnosis_page import diagnosis_page
 from advisor.work.threads import one_thread
 
@@ -49,6 +50,17 @@ def test_a_finding_names_place_number_bound_source_and_what_mends_it(name):
         assert finding.slot in (None, "initializer", "activation")
         assert finding.sentence.endswith(".")
         assert "  " not in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("act", "deviation", "share"),
+    [("tanh", 11, 1), ("tanh", 1.7, 0), ("hardtanh", 11, 1), ("hardtanh", 1.7, 0), ("relu6", 2, 0)],
+)
+def test_units_that_are_flat_in_most_rows_are_saturated(act, deviation, share):
+    # A start so large leaves a slope in a few rows, whose mean is that of a healthy unit.
+    x = deviation * torch.randn(256, 32, generator=torch.Generator().manual_seed(0))
+    found = units_of(None, getattr(torch.nn.functional, act), x, "linear")
+    assert found.saturated == pytest.approx(share * 32, abs=2)
 
 
 def test_the_signal_of_a_deep_net_is_the_published_one():

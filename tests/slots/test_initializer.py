@@ -187,6 +187,17 @@ def test_biases_become_zero_unless_they_are_frozen_or_set_on_purpose(host):
     assert torch.equal(model[6].bias, kept)
 
 
+@pytest.mark.parametrize(
+    ("act", "bias", "stays"),
+    [(nn.ReLU, -8.0, False), (nn.ReLU, -2.0, True), (nn.ReLU, 8.0, True), (nn.ReLU6, 12.0, False)],
+)
+def test_a_bias_that_no_signal_gets_past_is_not_kept(host, act, bias, stays):
+    model = nn.Sequential(nn.Linear(8, 8), act(), nn.Linear(8, 2))
+    nn.init.constant_(model[0].bias, bias)
+    put(host, run_of(model, torch.randn(32, 8)), initializer="he")
+    assert bool(model[0].bias.any()) == stays
+
+
 def test_tokens_that_attention_adds_are_not_biases(host):
     class Attend(nn.Module):
         def __init__(self):

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
+from advisor import file_lock
 from advisor.errors import InputError, MachineError
-from advisor.store import file_lock, server_lock
+from advisor.file_lock import FileLock
+from advisor.store import server_lock
 from advisor.store.database import Database
-from advisor.store.file_lock import FileLock
 from advisor.store.folder import study_folder
 from advisor.store.query import read
 
@@ -236,7 +237,7 @@ def test_a_folder_that_another_study_removes_while_it_is_empty_is_made_again(tmp
 FORKING = """
 import os, sys, time
 from pathlib import Path
-from advisor.store.file_lock import FileLock
+from advisor.file_lock import FileLock
 assert FileLock(Path(sys.argv[1])).take()
 if os.fork() == 0:
     print("held", flush=True)  # only by the parent: the child has let go of it

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 
 from advisor.training.metrics import METRICS, Metric, has_row_scores, in_units, row_scores
@@ -108,3 +109,24 @@ def test_rows_of_a_group_are_in_one_block():
     blocks = blocks_of(6, groups)
     assert blocks.tolist() == [1, 1, 0, 0, 2, 2]
     assert len(blocks_of(5000, torch.arange(5000) // 2).unique()) == 200
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_area_is_of_probabilities_whether_the_model_gives_them_or_logits(classes):
+    generator = torch.Generator().manual_seed(0)
+    target = torch.arange(200) % classes
+    # What is added to all logits of a row says nothing.
+    logits = torch.randn(200, classes, generator=generator) + 5 * torch.randn(
+        200, 1, generator=generator
+    )
+    logits[torch.arange(200), target] += 1
+    probabilities = logits.softmax(1)
+    binary = probabilities[:, 1] if classes == 2 else probabilities.double()
+    if classes > 2:
+        binary = binary / binary.sum(1, keepdim=True)
+    expected = sklearn.metrics.roc_auc_score(target, binary, multi_class="ovr")
+    auc = METRICS["auc"]
+    for output in (logits, probabilities, logits.log_softmax(1)):
+        assert auc.score(output, target) == pytest.approx(expected, abs=1e-6)
+        added = row_scores(auc, output, target, blocks_of(200))
+        assert float(added.mean()) == pytest.approx(expected, abs=1e-4)

@@ -178,9 +178,9 @@ def test_simple_models_are_scored_by_the_metric_of_every_kind_of_task(target, ou
 
 
 def test_the_majority_has_the_accuracy_of_its_share_and_weights_hold_for_fitted_models():
-    plain = floors_of((X, RARE), 2)
+    plain = floors_of((X, RARE), 2, metric="accuracy")
     assert plain[Simple.MAJORITY] > 0.9
-    weighed = floors_of((X, RARE), 2, weights={1: 1000})
+    weighed = floors_of((X, RARE), 2, metric="accuracy", weights={1: 1000})
     assert weighed[Simple.MAJORITY] == plain[Simple.MAJORITY]
     assert weighed[Simple.LINEAR] < plain[Simple.LINEAR] - 0.2
 

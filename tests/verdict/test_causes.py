@@ -24,6 +24,7 @@ from advisor.training.criterion import Criterion
 from advisor.training.metrics import METRICS
 from advisor.verdict.candidates import Candidate
 from advisor.verdict.causes import explain_findings
+from advisor.work.job import LastSignal
 
 KEPT = {slot: [] for slot in ("activation", "initializer", "pretraining", "embedding")}
 BALANCED = """
@@ -117,11 +118,14 @@ def test_a_saturated_start_is_named_where_any_better_start_mends_it(answered):
     assert found.evidence == "better"
 
 
-def test_dead_biases_are_named_as_the_signal_that_ends_in_them(answered):
+def test_dead_biases_are_named_before_the_signal_that_ends_in_them(answered):
     starts = {"initializer": ["he", "orthogonal"]}
     found = answered(lambda: Net(nn.ReLU, bias=-3.0), starts, epochs=10)
     assert found.verdict == "change"
-    assert found.reasons[0].startswith("initializer, because: The signal collapses")
+    first, second, *_ = found.reasons
+    assert first.startswith("initializer, because: ")
+    assert "are dead" in first
+    assert second.startswith("initializer, because: The signal collapses")
 
 
 def test_a_collapse_is_named_with_what_the_signal_is_after_the_change(answered):
@@ -138,7 +142,9 @@ def test_rare_rows_are_named_where_counting_them_more_helps(answered):
     more = {"metric": mean_recall, "trials": 3, "epochs": 3, "seeds": 16}
     found = answered(lambda: Net(nn.Tanh), weights, [BALANCED], data, **more)
     assert found.verdict == "change", found.gain
-    assert found.reasons[0].startswith("weighting, because: Class 1 has ")
+    first, *others = found.reasons
+    assert first.startswith("weighting, because: Class 1 has ")
+    assert not any("because" in other for other in others), "both techniques find the same"
 
 
 def test_a_bad_rate_is_told_and_nothing_else_is_named(answered):
@@ -165,8 +171,8 @@ PLAN = Plan(
 SATURATED = Finding("saturated_units", "1", 0.9, 0.5, "-", "initializer", "It is saturated.")
 
 
-def searched(scores):
-    """A search whose arms reached these scores."""
+def searched(scores, signals=()):
+    """A search whose arms reached these scores, with the signals that were measured of some."""
     trials = []
     for number, (techniques, score) in enumerate(scores.items()):
         arm = {"activation": "keep", "initializer": "keep"}
@@ -176,14 +182,15 @@ def searched(scores):
             Trial(
                 number, number, arm, params, PLAN.distributions_of(params),
                 Round(Stage.OPEN, 0, 1), state=TrialState.COMPLETE, value=score,
+                signal=dict(signals).get(techniques),
             )
         )  # fmt: skip
     return History(PLAN, Criterion(METRICS["accuracy"]), trials)
 
 
-def reasons(scores, best, findings=(SATURATED,)):
+def reasons(scores, best, findings=(SATURATED,), signals=()):
     """What is said of findings where an arm is recommended, that was not confirmed."""
-    history = searched(scores)
+    history = searched(scores, signals)
     (arm,) = [trial.arm for trial in history.trials if arm_label(trial.arm) == best]
     chosen = Candidate(arm, {}, None)
     evidence = SimpleNamespace(best=chosen, chosen=chosen, others=[], selected={})
@@ -211,6 +218,18 @@ def test_a_cause_has_at_least_half_of_the_gain(alone, is_cause):
     scores = {"keep": 0.8, "activation=relu": 0.9, "initializer=he": alone}
     (said,) = reasons(scores, "activation=relu")
     assert said.startswith("activation, because: It is saturated.") == is_cause
+
+
+@pytest.mark.parametrize("kind", ["dead_units", "collapsed", "vanishing"])
+def test_an_arm_whose_signal_is_as_bad_as_before_mends_nothing_of_it(kind):
+    scores = {"keep": 0.1, "initializer=lsuv": 0.9, "initializer=he": 0.88}
+    finding = replace(SATURATED, kind=kind)
+    dies, lives = LastSignal(0.0, 1.0, 0.0), LastSignal(0.5, 0.5, 0.5)
+    (said,) = reasons(scores, "initializer=lsuv", [finding], {"initializer=he": lives})
+    assert said.startswith("initializer, because: ")
+    (said,) = reasons(scores, "initializer=lsuv", [finding], {"initializer=he": dies})
+    assert said.endswith("Nothing else that mends it was trained to its end.")
+    assert reasons(scores, "initializer=lsuv", [finding], {"initializer=lsuv": dies}) == []
 
 
 def test_two_causes_that_the_same_arms_mend_are_not_told_apart():

@@ -18,7 +18,7 @@ from advisor.verdict.evidence import (
     shared_levels,
     tell,
 )
-from advisor.verdict.racing import pairs_for, pooled_spread, spread_beside, still_possible
+from advisor.verdict.racing import pairs_for, spread_beside, still_possible
 from advisor.verdict.records import Evidence
 
 
@@ -308,12 +308,10 @@ def test_one_erratic_arm_does_not_make_a_clear_gap_unclear():
     assert pairs_for(scores, 0, 3) > 5
 
 
-def test_the_spread_is_pooled_over_arms():
-    scores = np.random.default_rng(0).normal(0, 1, (400, 3)) + np.arange(3)
-    assert pooled_spread(scores).sd == pytest.approx(math.sqrt(2), rel=0.05)
-    assert pooled_spread(scores).freedom == 399 * 2
-    scores[0, 2] = np.nan
-    assert pooled_spread(scores).freedom == 398 * 2
+def test_one_erratic_arm_does_not_keep_the_others_in_the_race():
+    """Elu of three seeds of a deep sigmoid net, beside arms that are clear after two."""
+    scores = [[0.1, 0.1], [0.936, 0.93], [0.946, 0.95], [0.59, 0.9], [0.6, 0.61]]
+    assert still_possible(scores, [0]) == [0, 1, 2, 3]
 
 
 def test_what_cannot_become_the_best_is_dropped_and_one_rate_of_the_baseline_stays():

@@ -118,13 +118,13 @@ def test_where_something_helps_undecided_is_wrong():
 
 def test_the_summary_counts_each_verdict_and_keeps_fitted_cases_apart():
     null, fitted = {"verdict": ["keep"]}, {"verdict": ["keep"], "fitted": "was otherwise"}
-    judged = [known.Judged(null, "keep", True), known.Judged(null, "undecided", True)]
+    judged = [known.Judged(null, "keep", True, 5), known.Judged(null, "undecided", True, 20)]
     judged += [known.Judged({"verdict": ["change"]}, "raised", False)]
     judged += [known.Judged(fitted, "keep", True)]
     assert list(known.summary(judged)) == [
-        "nothing helps: 2 of 2 right (keep 1, undecided 1)",
-        "something helps: 0 of 1 right (raised 1)",
-        "fitted: 1 of 1 right (keep 1)",
+        "nothing helps: 2 of 2 right (keep 1, undecided 1), 12.5 pairs each",
+        "something helps: 0 of 1 right (raised 1), 0.0 pairs each",
+        "fitted: 1 of 1 right (keep 1), 0.0 pairs each",
     ]
 
 

@@ -7,7 +7,6 @@ import gzip
 import lzma
 import shutil
 import tarfile
-import tempfile
 import weakref
 import zipfile
 import zlib
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import InputError
+from advisor.temporary import TemporaryFolder
 
 ONE_FILE: dict[str, Callable[[Path], Any]] = {
     ".gz": gzip.open,
@@ -45,8 +45,9 @@ class Unpacked:
     """
 
     def __init__(self, path: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="advisor-unpacked-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        place = TemporaryFolder("advisor-unpacked-")
+        self.folder = place.path
+        weakref.finalize(self, place.remove)
         try:
             _unpack(path, self.folder)
         except PROBLEMS as error:

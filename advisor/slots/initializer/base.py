@@ -37,8 +37,9 @@ class Initializer(Technique):
     The layers come in order of execution, with the gain of the activation that follows *this* layer
     and gain 1 before the output. LSTM and GRU gates, attention projections and groups are filled
     one block at a time. Biases become zero (one forget gate 1), unless the author set one on
-    purpose. Left as they are: embeddings and what is tied to them, norm layers, frozen layers,
-    layers that the author set to zero, and raw parameters; `skips` lists them.
+    purpose and a signal gets past it. Left as they are: embeddings and what is tied to them, norm
+    layers, frozen layers, layers that the author set to zero, and raw parameters; `skips` lists
+    them.
 
     Example:
         >>> import advisor, torch
@@ -135,7 +136,8 @@ class Initializer(Technique):
         for layer, why in self._judged(run):
             if layer.closes_branch:
                 by_own_rules = layer.kind in _SCALED_BY_OWN_RULES
-                ends.append((layer, _why_end_not_scaled(layer) if by_own_rules else why))
+                loaded = LOADED if run.is_loaded(layer.module) else None
+                ends.append((layer, loaded or _why_end_not_scaled(layer) if by_own_rules else why))
         return ends
 
     def gain(self, layer: Layer) -> float:

@@ -13,6 +13,8 @@ from advisor.slots.layer_weight import weight_of
 
 ROUNDING = 1.01
 """By how much half precision may move a bound."""
+SIGNAL = torch.linspace(-4.0, 4.0, 33)
+"""What a layer may add to its bias: a signal of deviation 1, as far as it goes in most batches."""
 MATRIX = 2048
 """Rows and columns of the largest matrix that is tested for orthogonality."""
 
@@ -41,8 +43,8 @@ def is_zero(layer: Layer) -> bool:
 
 
 def is_chosen(layer: Layer, bias: Tensor) -> bool:
-    """Whether the author set a bias on purpose: one value for all units, or, at the output, what
-    torch does not draw.
+    """Whether the author set a bias on purpose: one value for all units that a signal gets past,
+    or, at the output, what torch does not draw.
     """
     largest = float(bias.abs().max()) if bias.numel() else 0.0
     if largest == 0 or layer.kind in ("rnn", "attention"):
@@ -51,7 +53,20 @@ def is_chosen(layer: Layer, bias: Tensor) -> bool:
     if layer.is_output or bias.numel() == 1:
         bound = max((bound for _, bound in _torch_bounds(layer)), default=math.inf)
         return largest > ROUNDING * bound
-    return bool((bias == bias.flatten()[0]).all())
+    first = bias.flatten()[0]
+    return bool((bias == first).all()) and not ends_signal(layer, float(first))
+
+
+def ends_signal(layer: Layer, bias: float) -> bool:
+    """Whether an activation gives one number whatever the signal is, as ReLU at a bias of -8."""
+    if layer.site is None or layer.site.function is None:
+        return False
+    try:
+        with torch.no_grad():
+            answers = layer.site.function(bias + SIGNAL)
+    except Exception:  # whatever an unknown function raises on a plain vector: it is unknown
+        return False
+    return bool((answers == answers[0]).all())
 
 
 def _torch_bounds(layer: Layer) -> list[tuple[Tensor, float]]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from advisor.errors import explain
 from advisor.randomness import isolated
-from advisor.testing.examples import run_of
+from advisor.testing.examples import BATCH, EPOCHS, run_of
 from advisor.testing.promise import Unjudged, promise
 from advisor.testing.subject import (
     SEED,
@@ -30,11 +30,9 @@ from advisor.testing.subject import (
 )
 from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, train
+from advisor.training.loop import Fit, predict, train
 from advisor.training.run import Run, apply
 
-BATCH = 32
-"""Rows of a mini-batch."""
 LR = 1e-3
 """Learning rate of the kit's trainings."""
 DECAY = 1e-2
@@ -45,10 +43,10 @@ DECAY = 1e-2
 def trains(subject: Subject) -> Iterator[str]:
     """One step of training works afterwards and changes the model."""
     for probe in list(subject.probes())[:3]:
-        run = _fresh_run(probe)
+        run = fresh_run(probe)
         before = state(run.model)
         try:
-            _train_epochs(run, 0, 1)
+            train_epochs(run, 0, 1)
         except Exception as problem:
             raise AssertionError(
                 f"training raised {explain(problem)} {probe.on}. Change what apply() leaves."
@@ -70,29 +68,29 @@ def trains(subject: Subject) -> Iterator[str]:
 def resumes(subject: Subject) -> Iterator[str]:
     """Training that is stopped, saved and loaded goes on with the same numbers."""
     probe = next(subject.probes())
-    straight, first, second = (_fresh_run(probe) for _ in range(3))
+    straight, first, second = (fresh_run(probe) for _ in range(3))
 
     # Two epochs at once, and one epoch each in two runs that share nothing but the saved state.
     with tempfile.TemporaryDirectory() as folder:
         file = KeptFile(Path(folder) / "state.pt")
         try:
-            _train_epochs(straight, 0, 2)
-            _train_epochs(first, 0, 1, save=file)
-            _train_epochs(second, 1, 2, state=file.read())
+            whole = train_epochs(straight, 0, EPOCHS)
+            train_epochs(first, 0, 1, save=file)
+            rest = train_epochs(second, 1, EPOCHS, state=file.read())
         except Exception as problem:
             raise AssertionError(
                 f"it raised {explain(problem)} {probe.on}. "
-                "Keep what training needs in parameters and buffers."
+                "Keep what training needs in parameters, buffers and run.keep."
             ) from problem
-    name = first_difference(state(straight.model), state(second.model))
+    advice = "Keep what training needs in parameters, buffers, the optimizer's state and run.keep."
+    name = first_difference(kept_state(straight), kept_state(second))
     if name:
-        yield (
-            f"{name!r} is another {probe.on}. "
-            "Keep what training needs in parameters, buffers and the optimizer's state."
-        )
+        yield f"{name!r} is another {probe.on}. {advice}"
+    elif whole[1:] != rest or not equal(scored_output(straight), scored_output(second)):
+        yield f"its loss, or what it is scored by, is another {probe.on}. {advice}"
 
 
-def _fresh_run(probe: Probe) -> Run:
+def fresh_run(probe: Probe) -> Run:
     """A run with the technique applied, for one check alone. Raises `Unjudged` where it raises."""
     attempt = probe.fresh()
     if attempt.raised is not None:
@@ -100,11 +98,26 @@ def _fresh_run(probe: Probe) -> Run:
     return attempt.run
 
 
-def _train_epochs(run: Run, start: int, end: int, **places: Any) -> None:
-    fit = Fit(LR, DECAY, BATCH, start, end, **places)
+def train_epochs(run: Run, start: int, end: int, **places: Any) -> list[tuple[float, float]]:
+    """Train a run for some of the epochs of a full training; its losses and scores."""
+    fit = Fit(LR, DECAY, BATCH, start, end, epochs=EPOCHS, **places)
     with isolated(0):
-        for _ in train(run, fit, run.data.train):
-            pass
+        return [(epoch.loss, epoch.score) for epoch in train(run, fit, run.data.train)]
+
+
+def scored_output(run: Run) -> Tensor:
+    """What a run is scored by."""
+    return predict(run, run.data.train, BATCH)[0]
+
+
+def kept_state(run: Run) -> dict[str, Tensor]:
+    """The tensors of a run's model, and of what its techniques keep."""
+    tensors = state(run.model)
+    for name, kept in run.keep.items():
+        for key, value in kept.state_dict().items():
+            if isinstance(value, Tensor):
+                tensors[f"{key} of run.keep[{name!r}]"] = value.detach().clone()
+    return tensors
 
 
 @promise(at=("apply", "__init__"))
@@ -136,7 +149,7 @@ def costs(subject: Subject) -> Iterator[str]:
     """What it enters among the costs is finite seconds."""
     # Once by itself, and once as a search applies it, which enters costs of its own.
     probe = next(subject.probes())
-    run = _fresh_run(probe)
+    run = fresh_run(probe)
     applied = run_of(probe.example, SEED)
     apply(applied, [(subject.technique, subject.technique.defaults())])
     entered = dict(run.costs)

@@ -22,6 +22,8 @@ from advisor.training.objective import Objective
 from advisor.training.optimizers import adamw
 from advisor.training.run import Data, Run
 
+HONOURED = frozenset(("each_step",))
+"""What techniques may have called while a script trains: after each step of its optimizer."""
 KIND = "training script"
 """The kind of task that a script is: what its model is to predict, the script alone knows."""
 
@@ -62,6 +64,7 @@ def run_of(
         device=torch.device("cpu") if parameter is None else parameter.device,
         objective=objective_of(metric, task),
         cache=cache,
+        honours=HONOURED,
     )
 
 

@@ -154,7 +154,7 @@ class RehearsalArm(WorkingArm):
             fitting = list(self._ask(run))
             findings, broken = found_by(fitting, run)
             try:
-                found.findings = (*diagnose_signal(run), *findings)
+                found.findings = tuple(dict.fromkeys((*diagnose_signal(run), *findings)))
             except Exception as problem:  # a model that trains need not be one that is diagnosed
                 broken.append(f"The model was not diagnosed: {explain(problem)}")
             found.broken = tuple(broken)

@@ -7,6 +7,7 @@ the process, so nothing is put back.
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import multiprocessing
 import os
@@ -55,6 +56,8 @@ def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
     # A worker's own processes are started as its coordinator starts it; a script's as Python does.
     multiprocessing.set_start_method(None, force=True)
     multiprocessing.current_process().name = "MainProcess"
+    # What this process has loaded for itself need not be gone through while the script runs.
+    gc.freeze()
     start_from(arm.seed)
     try:
         exec(code, vars(module))  # noqa: S102  # the user named this file to be run

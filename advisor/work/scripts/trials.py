@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from advisor.errors import InputError
 from advisor.host.host import Host, load
 from advisor.randomness import mix, preserved
+from advisor.training.by_loop import StepHooks
 from advisor.training.criterion import LAST_EPOCHS, Criterion, count_last, mean_of_last
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
@@ -102,6 +104,7 @@ class TrialArm(WorkingArm):
         super().__init__(seed_of(job.seed), last if job.measures or is_first else 0, asked)
         self._outcome, self._job, self._script, self._host = outcome, job, script, host
         self._task = study.task
+        self._hooks = ExitStack()  # which the end of the process closes
         self._criterion = Criterion(script.measure(), study.reach)
 
     def changed(self, model: nn.Module, batch: Any) -> nn.Module:
@@ -136,6 +139,9 @@ class TrialArm(WorkingArm):
                     f"{names} changes the loss, the optimizer or the batches, which are the "
                     "script's own",
                 )
+            steps = StepHooks(run)
+            steps.epoch = lambda: len(self.curve)
+            self._hooks.enter_context(steps.called())
             # A script's loop knows of no parts of a training.
             for parameter, _ in run.later:
                 parameter.requires_grad_(True)
@@ -214,5 +220,5 @@ def accelerators(model: nn.Module) -> list[int]:
 
 
 def has_hooks(run: Run) -> bool:
-    """Whether techniques want to be asked during a training, whose loop is the script's own."""
-    return bool(run.each_step or run.batch or run.scored or run.keep)
+    """Whether techniques want what a script's own loop does not ask for."""
+    return bool(run.batch or run.scored or run.keep)
