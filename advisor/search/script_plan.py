@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ def plan_of_script(prepared: PreparedScript) -> Plan:
     for name, nuisance in nuisance_of(prepared.recipe).items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
+    add_what_fits(plan, prepared, only)
+    return plan
+
+
+def add_what_fits(plan: Plan, prepared: PreparedScript, only: Mapping[str, Sequence[str]]) -> None:
+    """Add the techniques that are asked for and fit, and why the others do not."""
     for slot, techniques in prepared.host.techniques.items():
         plan.options[slot] = [KEEP]
         for name, technique in techniques.items():
@@ -61,7 +68,6 @@ def plan_of_script(prepared: PreparedScript) -> Plan:
                 plan.skipped.append(Skip(slot, name, why))
             else:
                 add_technique(plan, technique)
-    return plan
 
 
 def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:

@@ -81,7 +81,6 @@ def rehearse_script(ref: StudyRef) -> Rehearsed:
     assert script is not None  # this is a study of a script
     host = load(ref.plugins, ref.without)
     arm = RehearsalArm(study, script, host)
-    name = Path(script.path).name
     handle = register_optimizer_step_pre_hook(arm.step)
     try:
         with files_read() as read:
@@ -92,22 +91,27 @@ def rehearse_script(ref: StudyRef) -> Rehearsed:
         raise InputError(why_raised(script, problem)) from problem
     finally:
         handle.remove()
-    if arm.problem is not None:
-        if isinstance(arm.problem, InputError):
-            raise arm.problem
-        raise InputError(why_raised(script, arm.problem)) from arm.problem
-    if not arm.is_applied:
-        raise InputError(
-            f"{script.path} ended without asking advisor. Write arm = advisor.arm() and, before "
-            f"the optimizer is built, model = arm.apply(model, batch); then python {name} runs as "
-            "before."
-        )
+    check_end(script, arm)
     return arm.rehearsed(
         read.digests(
             Path(script.path).parent,
             lambda path: path.suffix.lower() in SETTINGS and is_own_file(path),
         )
     )
+
+
+def check_end(script: TrainingScript, arm: RehearsalArm) -> None:
+    """Raise `InputError` where a script said what it must not, or never asked."""
+    if isinstance(arm.problem, InputError):
+        raise arm.problem
+    if arm.problem is not None:
+        raise InputError(why_raised(script, arm.problem)) from arm.problem
+    if not arm.is_applied:
+        raise InputError(
+            f"{script.path} ended without asking advisor. Write arm = advisor.arm() and, before "
+            "the optimizer is built, model = arm.apply(model, batch); then python "
+            f"{Path(script.path).name} runs as before."
+        )
 
 
 def why_raised(script: TrainingScript, problem: BaseException) -> str:

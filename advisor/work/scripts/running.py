@@ -46,16 +46,7 @@ def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
     """
     print_to(printed)
     CURRENT.arm = arm
-    code = compiled(script.path)
-    sys.argv = [script.path, *script.arguments]
-    sys.path.insert(0, str(Path(script.path).parent))
-    module = ModuleType(MAIN)
-    module.__file__ = script.path
-    vars(module)["__builtins__"] = __builtins__
-    sys.modules[MAIN] = module
-    # A worker's own processes are started as its coordinator starts it; a script's as Python does.
-    multiprocessing.set_start_method(None, force=True)
-    multiprocessing.current_process().name = "MainProcess"
+    code, module = compiled(script.path), main_module(script)
     # What this process has loaded for itself need not be gone through while the script runs.
     gc.freeze()
     start_from(arm.seed)
@@ -70,6 +61,20 @@ def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
         wait_for_threads()
     finally:
         call_exit_hooks()
+
+
+def main_module(script: TrainingScript) -> ModuleType:
+    """The module that a script is, in a process that is as Python makes one for a script."""
+    sys.argv = [script.path, *script.arguments]
+    sys.path.insert(0, str(Path(script.path).parent))
+    module = ModuleType(MAIN)
+    module.__file__ = script.path
+    vars(module)["__builtins__"] = __builtins__
+    sys.modules[MAIN] = module
+    # A worker's own processes are started as its coordinator starts it; a script's as Python does.
+    multiprocessing.set_start_method(None, force=True)
+    multiprocessing.current_process().name = "MainProcess"
+    return module
 
 
 def compiled(path: str) -> CodeType:
