@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from advisor.search.script_plan import pilot_of_script, plan_of_script
@@ -89,7 +88,7 @@ def main() -> None:
         for _ in range(asked.times):
             alone.append(by_hand(file, epochs)[1])
             began = time.perf_counter()
-            _, outcome = pilot_of_script(replace(prepared), plan, workforce)
+            _, outcome = pilot_of_script(prepared, plan, Path(folder), workforce)
             whole = time.perf_counter() - began
             seconds, used = seconds_in((Path(folder) / "trial-0.txt").read_text())
             inside.append(used)

@@ -16,12 +16,14 @@ from advisor.model.call import call
 from advisor.model.handwritten import called
 from advisor.nested import tensors_in
 from advisor.randomness import isolated, mix
+from advisor.search.arm import Skip
 from advisor.search.limits import asked_seconds, trial_name
-from advisor.search.plan import NUISANCE, RATE, Plan, rungs_of
+from advisor.search.plan import NUISANCE, RATE, Plan, rungs_of, why_unfit
 from advisor.training.by_loop import LoopFacts
 from advisor.training.criterion import Criterion
 from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
+from advisor.training.hooks import HOOKS
 from advisor.training.metrics import Metric
 from advisor.training.run import EXAMPLE_ROWS
 from advisor.work.executors import Crew
@@ -77,7 +79,10 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
         outcome = first_training(replace(job, to_epoch=epochs), crew)
     outcome.curve = outcome.curve[:epochs]
     rungs = rungs_of(epochs, prepared.steps)
-    return with_loop(replace(plan, rungs=rungs), outcome.loop), outcome
+    plan = with_loop(replace(plan, rungs=rungs), outcome.loop)
+    if outcome.loop is not None:
+        plan = without_unheard(plan, prepared, outcome.loop.honours)
+    return plan, outcome
 
 
 def lasts_a_training(prepared: Prepared) -> bool:
@@ -100,6 +105,23 @@ def with_loop(plan: Plan, loop: LoopFacts | None) -> Plan:
     if loop.saves:
         return replace(plan, space=space)
     return replace(plan, space=space, rungs=plan.rungs[-1:], cut_at=plan.rungs[:-1])
+
+
+def without_unheard(plan: Plan, prepared: Prepared, honours: frozenset[str]) -> Plan:
+    """The plan without techniques that set hooks which the user's own loop does not use."""
+    if honours.issuperset(HOOKS):
+        return plan
+    seed = prepared.study.seed
+    run = prepared.run(seed, seed)
+    run.honours = honours
+    options, skipped = dict(plan.options), list(plan.skipped)
+    for slot, name in plan.techniques:
+        technique = prepared.host.find(slot, name)
+        why = None if technique is None else why_unfit(technique, run)
+        if why:
+            options[slot] = [each for each in options[slot] if each != name]
+            skipped.append(Skip(slot, name, why))
+    return replace(plan, options=options, skipped=skipped)
 
 
 def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:

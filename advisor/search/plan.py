@@ -28,7 +28,7 @@ from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
 from advisor.technique import KEEP, Technique, is_asked
 from advisor.training.ended import EARLY_STEPS
-from advisor.training.hooks import HOOKS, hooks_set, unheard
+from advisor.training.hooks import unheard_hooks
 from advisor.training.loop import count_parameters
 from advisor.training.recipe import Recipe
 from advisor.training.run import Run
@@ -280,24 +280,6 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
         return f"its unfit() raised {explain(problem)}"
-
-
-def unheard_hooks(technique: Technique, run: Run) -> str | None:
-    """Why a technique cannot be tried in a training that does not call the hooks that it sets, in
-    one sentence, or None.
-
-    It is applied to a copy of the run, where its class writes `apply` itself: the bases set no
-    hooks.
-    """
-    is_of_a_base = type(technique).apply.__module__.startswith("advisor.")
-    if run.honours.issuperset(HOOKS) or is_of_a_base:
-        return None
-    try:
-        tried = run.copied()
-        technique.apply(tried, **technique.defaults())
-    except user_faults():  # its first trial fails for the same reason, and says so
-        return None
-    return unheard(hooks_set(tried), run.honours)
 
 
 def check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:

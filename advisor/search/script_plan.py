@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import InputError
-from advisor.randomness import mix
 from advisor.search.arm import Skip
-from advisor.search.limits import asked_seconds, trial_name
+from advisor.search.pilot import first_job
 from advisor.search.plan import (
     RATE,
     Plan,
@@ -90,26 +89,17 @@ def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
     }
 
 
-def pilot_of_script(prepared: PreparedScript, plan: Plan, crew: Crew) -> tuple[Plan, Outcome]:
+def pilot_of_script(
+    prepared: PreparedScript, plan: Plan, folder: Path, crew: Crew
+) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the script has, and its first training, which shows that.
 
     Raises:
         InputError: the script does not train as long as it is asked to, or its score falls.
     """
-    seed = prepared.study.seed
-    job = Job(
-        study=prepared.ref,
-        opening_id=prepared.opening_id,
-        content=prepared.digest,
-        params={**plan.baseline, **plan.defaults_of(plan.baseline)},
-        seed=mix(seed, "search"),  # that of all trials of the search
-        split=seed,
-        batch=plan.batch,
-        from_epoch=0,
-        to_epoch=ANY_EPOCHS,
-        name=trial_name(0),
-        seconds=asked_seconds(prepared.study),
-    )
+    # As long as the script says.
+    job = first_job(prepared, plan, folder)
+    job = replace(job, to_epoch=ANY_EPOCHS, save=None)
     outcome, epochs = first_of_script(prepared, job, crew)
     # A script is trained in one go, and cut by the curves of earlier rounds.
     rungs = rungs_of(max(1, epochs), prepared.steps)

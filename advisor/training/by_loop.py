@@ -15,6 +15,7 @@ from advisor.data import Part
 from advisor.randomness import mix, start_from
 from advisor.training.ended import Ended, Stop, StoppedEarly
 from advisor.training.epoch import Epoch
+from advisor.training.hooks import HOOKS, after_step
 from advisor.training.loop import Fit, evaluate
 from advisor.training.loop_run import LoopRun, Paused
 from advisor.training.own_loop import OwnLoop
@@ -30,11 +31,13 @@ class LoopFacts:
         asked: which of `lr` and `weight_decay` it read.
         saves: whether it can go on from a state.
         has_model: whether there is a model whose answers can be scored row by row.
+        honours: the hooks of techniques that it uses.
     """
 
     asked: tuple[str, ...]
     saves: bool
     has_model: bool
+    honours: frozenset[str] = frozenset(HOOKS)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ def train_by_loop(
     with steps.called():
         returned = listened_to(loop, training)
     asked = tuple(sorted(training.asked | ({"lr", "weight_decay"} & set(loop.asked))))
-    facts = LoopFacts(asked, training.saves, bool(training.is_scored_here or returned is not None))
+    has_model = bool(training.is_scored_here or returned is not None)
+    honours = frozenset(name for name, is_used in used_by(run, training, steps) if is_used)
+    facts = LoopFacts(asked, training.saves, has_model, honours)
     if isinstance(training.over, Paused):
         return LoopEnd(facts, True, training.epoch, None)
 
@@ -139,6 +144,16 @@ def drained(epochs: Iterator[Any], training: LoopRun) -> Any:
         if close is not None:
             with suppress(Stop):
                 close()
+
+
+def used_by(run: Run, training: LoopRun, steps: StepHooks) -> Iterator[tuple[str, bool]]:
+    """The hooks of techniques, each with whether a training that has gone well has used it."""
+    yield "steps", steps.number * training.epochs == run.steps * training.epoch
+    yield "each_step", bool(steps.number)
+    yield "batch", training.draws_training_rows
+    yield "scored", bool(training.is_scored_here)
+    # What is kept goes on with the loop, or the loop is trained in one go.
+    yield "keep", True
 
 
 def faults_of(
@@ -193,9 +208,6 @@ class StepHooks:
     @contextmanager
     def called(self) -> Iterator[None]:
         """While this is open, each optimizer's step is noticed."""
-        if not self._run.each_step:
-            yield
-            return
         handle = register_optimizer_step_post_hook(self._after_step)
         try:
             yield
@@ -210,8 +222,7 @@ class StepHooks:
             self._known[id(optimizer)] = has
         if self._known[id(optimizer)]:
             self.number += 1
-            for hook in self._run.each_step:
-                hook(self.number, self.epoch(), optimizer)
+            after_step(self._run, self.number, self.epoch(), optimizer)
 
 
 @torch.no_grad()

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from advisor.errors import listing
 from advisor.nested import tensors_in
 from advisor.randomness import isolated, mix
+from advisor.technique import Technique
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.user_code import user_faults
 from advisor.values import shown
 
 if TYPE_CHECKING:
@@ -34,6 +36,24 @@ def unheard(names: Iterable[str], honours: Iterable[str]) -> str | None:
     honoured = set(honours)
     missing = [f"run.{name}" for name in names if name not in honoured]
     return f"your own training does not use {listing(missing)}" if missing else None
+
+
+def unheard_hooks(technique: Technique, run: Run) -> str | None:
+    """Why a technique cannot be tried in a training that does not call the hooks that it sets, in
+    one sentence, or None.
+
+    It is applied to a copy of the run, where its class writes `apply` itself: the bases set no
+    hooks.
+    """
+    is_of_a_base = type(technique).apply.__module__.startswith("advisor.")
+    if run.honours.issuperset(HOOKS) or is_of_a_base:
+        return None
+    try:
+        tried = run.copied()
+        technique.apply(tried, **technique.defaults())
+    except user_faults():  # its first trial fails for the same reason, and says so
+        return None
+    return unheard(hooks_set(tried), run.honours)
 
 
 @contextmanager

@@ -119,11 +119,11 @@ def recommend(
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
-    name = prepared.study.name
-    model = _model_of(prepared, chosen.arm)
-    lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
-    if prepared.ref.script is not None:
-        lines = apply_in_script(name, chosen, prepared.recipe)
+    name, script = prepared.study.name, prepared.ref.script
+    lines = apply_in_script(name, chosen, prepared.recipe)
+    if script is None:
+        model = _model_of(prepared, chosen.arm)
+        lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
     return Recommendation(
         study=name,
         verdict=evidence.verdict,

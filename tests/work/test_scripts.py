@@ -119,6 +119,16 @@ def test_a_rehearsal_shows_the_model_the_rates_and_what_fits(tmp_path, workforce
     assert "embedding" in skipped["embedding", "skipgram"]
 
 
+def test_a_technique_that_sets_hooks_is_not_tried_on_a_script_and_says_why(tmp_path, workforce):
+    plugin = str(Path(__file__).parents[1] / "testing" / "hooked.py")
+    ref = ref_of(tmp_path, WHOLE, changes={"only": {"average": ["ema"], "rate": ["falling"]}})
+    plan = plan_of_script(opened(replace(ref, plugins=(plugin,)), workforce))
+    why = {skip.technique: skip.why.replace(", ", " and ") for skip in plan.skipped}
+    own = "your own training does not use"
+    assert why["ema"] == f"{own} run.scored and run.keep"
+    assert why["falling"] == f"{own} run.steps"
+
+
 def test_a_batch_may_be_what_a_loader_gives(tmp_path, workforce):
     text = HEAD + "model = arm.apply(model, (x, y))\n" + TRAIN
     assert opened(ref_of(tmp_path, text), workforce).batch == 48

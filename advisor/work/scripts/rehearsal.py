@@ -23,6 +23,7 @@ from advisor.model.structure import structure_of
 from advisor.randomness import isolated, mix, preserved
 from advisor.study import Study
 from advisor.technique import Technique, is_asked
+from advisor.training.hooks import unheard_hooks
 from advisor.training.loop import count_parameters
 from advisor.training.optimizers import rates_of
 from advisor.training.recipe import optimizer_text
@@ -220,7 +221,7 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         return "it needs the training rows, and a script gives one batch"
     try:
         with isolated(run.seed) as run.generator:
-            return technique.unfit(run)
+            return technique.unfit(run) or unheard_hooks(technique, run)
     except InputError:  # the technique cannot read a file or setting of the user's
         raise
     except user_faults() as problem:  # a plugin's bug costs the technique, not the study

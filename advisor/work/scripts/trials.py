@@ -132,12 +132,11 @@ class TrialArm(WorkingArm):
             if job.needs_effect and run.no_effect:
                 outcome.no_effect = tuple(run.no_effect)
                 raise StoppedEarly(Ended.NO_EFFECT, why_no_effect(outcome, job))
-            if run.loss is not loss or run.optimizer is not optimizer or has_hooks(run):
+            if run.loss is not loss or run.optimizer is not optimizer:
                 names = ", ".join(f"{each.slot} {each.name}" for each, _ in techniques)
                 raise StoppedEarly(
                     Ended.FAILED,
-                    f"{names} changes the loss, the optimizer or the batches, which are the "
-                    "script's own",
+                    f"{names} changes the loss or the optimizer, which are the script's own",
                 )
             steps = StepHooks(run)
             steps.epoch = lambda: len(self.curve)
@@ -217,8 +216,3 @@ def accelerators(model: nn.Module) -> list[int]:
     """The numbers of the GPUs that a model is on, whose random states are kept."""
     devices = {parameter.device for parameter in nn.Module.parameters(model)}
     return sorted(each.index or 0 for each in devices if each.type == "cuda")
-
-
-def has_hooks(run: Run) -> bool:
-    """Whether techniques want what a script's own loop does not ask for."""
-    return bool(run.batch or run.scored or run.keep)
