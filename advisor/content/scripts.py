@@ -112,14 +112,19 @@ def imported_by(tree: ast.Module, module: str, file: Path) -> Iterator[ImportedN
         elif isinstance(node, ast.ImportFrom):
             start = ""
             if node.level:
-                words = package.split(".") if package else []
-                start = ".".join(words[: len(words) - node.level + 1])
+                start = package_above(package, node.level - 1)
             inner = node.module or ""
             if inner:
                 yield ImportedName(inner, start)
             # What is imported from a package may be a module of it.
             for alias in node.names:
                 yield ImportedName(f"{inner}.{alias.name}".lstrip("."), start)
+
+
+def package_above(package: str, levels: int) -> str:
+    """The package that lies so many levels above a package."""
+    words = package.split(".") if package else []
+    return ".".join(words[: len(words) - levels])
 
 
 def own_files_of(name: str, path: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -71,9 +71,7 @@ def add_what_fits(plan: Plan, prepared: PreparedScript, only: Mapping[str, Seque
 
 def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
     """What makes a study of a script this study, beside the content of its code."""
-    study, task = prepared.study, prepared.study.task
-    found = prepared.rehearsed
-    only = study.only or {}
+    study, task, found = prepared.study, prepared.study.task, prepared.rehearsed
     return {
         "seed": study.seed,
         "epochs": study.epochs,
@@ -82,7 +80,7 @@ def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
         "reach": study.reach,
         "script": Path(str(task.data)).name,
         "model": f"{found.model_name} with {found.parameters:,} parameters",
-        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
+        "only": {slot: sorted(names) for slot, names in sorted((study.only or {}).items())},
         "output": task.output,
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,
