@@ -249,7 +249,7 @@ def plan_of(prepared: Prepared) -> Plan:
 def first_of(prepared: Prepared, plan: Plan, folder: Path, workforce: Crew) -> tuple[Plan, Outcome]:
     """The plan with the epochs of a full training, and the first trial's training."""
     if isinstance(prepared, PreparedScript):
-        return pilot_of_script(prepared, plan, workforce)
+        return pilot_of_script(prepared, plan, folder, workforce)
     return pilot(prepared, plan, folder, workforce)
 
 

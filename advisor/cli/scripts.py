@@ -92,18 +92,7 @@ def script_ref(
             f"--script {shown(path or '')}: there is no such file.{hint} "
             "Name a Python script: --script train.py -- ARGUMENTS."
         )
-    own = {**task.paths, **task.words, "model-arg": task.model_args}
-    for name, value in own.items():
-        if value and name not in OF_SCRIPTS:
-            raise InputError(
-                f"A script says itself how it trains: leave out --{NAMES.get(name, name)}."
-            )
-    changes = {**task.settings, **settings}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if "noise" in changes:
-        raise InputError("A script scores its model itself: leave out --noise.")
-    for name, fault in setting_faults(changes):
-        raise InputError(f"--{name.replace('_', '-')} {fault}.")
+    check_options(task)
     flags: dict[str, Any] = {
         "name": task.name or file.stem,
         "script": str(file.resolve()),
@@ -113,7 +102,27 @@ def script_ref(
     flags |= {name: task.words[name] for name in OF_SCRIPTS if task.words.get(name)}
     return StudyRef(
         flags=json.dumps(flags, sort_keys=True),
-        changes=json.dumps(changes, sort_keys=True),
+        changes=json.dumps(changes_in({**task.settings, **settings}), sort_keys=True),
         plugins=tuple(str(Path(plugin).resolve()) for plugin in task.plugins),
         without=task.without,
     )
+
+
+def check_options(task: TaskOptions) -> None:
+    """Raise `InputError` for an option that says what a script says itself."""
+    own = {**task.paths, **task.words, "model-arg": task.model_args}
+    for name, value in own.items():
+        if value and name not in OF_SCRIPTS:
+            raise InputError(
+                f"A script says itself how it trains: leave out --{NAMES.get(name, name)}."
+            )
+
+
+def changes_in(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings that are given. Raises `InputError` where one is wrong."""
+    changes = {name: value for name, value in settings.items() if value is not None}
+    if "noise" in changes:
+        raise InputError("A script scores its model itself: leave out --noise.")
+    for name, fault in setting_faults(changes):
+        raise InputError(f"--{name.replace('_', '-')} {fault}.")
+    return changes

@@ -61,14 +61,18 @@ def script_parts(path: str | Path) -> dict[str, str]:
             if file == path:
                 raise
             continue  # a module that is imported in a case that never is
-        name = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
-        parts.update(parts_of(tree, THE_SCRIPT if file == path else name))
+        parts.update(parts_of(tree, THE_SCRIPT if file == path else name_of(file, folder)))
         for imported in imported_by(tree, module, file):
             for whole, found in own_files_of(imported.whole, [str(folder), *sys.path]):
                 if found not in seen:
                     seen.add(found)
                     waiting.append((whole, found))
     return parts
+
+
+def name_of(file: Path, folder: Path) -> str:
+    """What a file is called: by its path from the script's folder, where it is below that."""
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
 def parts_of(tree: ast.Module, file: str) -> dict[str, str]:
@@ -108,14 +112,19 @@ def imported_by(tree: ast.Module, module: str, file: Path) -> Iterator[ImportedN
         elif isinstance(node, ast.ImportFrom):
             start = ""
             if node.level:
-                words = package.split(".") if package else []
-                start = ".".join(words[: len(words) - node.level + 1])
+                start = package_above(package, node.level - 1)
             inner = node.module or ""
             if inner:
                 yield ImportedName(inner, start)
             # What is imported from a package may be a module of it.
             for alias in node.names:
                 yield ImportedName(f"{inner}.{alias.name}".lstrip("."), start)
+
+
+def package_above(package: str, levels: int) -> str:
+    """The package that lies so many levels above a package."""
+    words = package.split(".") if package else []
+    return ".".join(words[: len(words) - levels])
 
 
 def own_files_of(name: str, path: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -169,6 +169,11 @@ def _entry_points() -> list[EntryPoint]:
     return sorted(entries, key=lambda entry: (not _is_built_in(entry.dist), entry.name))
 
 
+def built_in_entries() -> list[EntryPoint]:
+    """The built-in plugins, which are not loaded yet."""
+    return [entry for entry in _entry_points() if _is_built_in(entry.dist)]
+
+
 def _is_built_in(dist: Distribution | None) -> bool:
     return dist is not None and dist.name == BUILT_IN
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from advisor.errors import InputError
-from advisor.randomness import mix
 from advisor.search.arm import Skip
-from advisor.search.limits import asked_seconds, trial_name
+from advisor.search.pilot import first_job
 from advisor.search.plan import (
     RATE,
     Plan,
@@ -51,6 +51,12 @@ def plan_of_script(prepared: PreparedScript) -> Plan:
     for name, nuisance in nuisance_of(prepared.recipe).items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
+    add_what_fits(plan, prepared, only)
+    return plan
+
+
+def add_what_fits(plan: Plan, prepared: PreparedScript, only: Mapping[str, Sequence[str]]) -> None:
+    """Add the techniques that are asked for and fit, and why the others do not."""
     for slot, techniques in prepared.host.techniques.items():
         plan.options[slot] = [KEEP]
         for name, technique in techniques.items():
@@ -61,14 +67,11 @@ def plan_of_script(prepared: PreparedScript) -> Plan:
                 plan.skipped.append(Skip(slot, name, why))
             else:
                 add_technique(plan, technique)
-    return plan
 
 
 def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
     """What makes a study of a script this study, beside the content of its code."""
-    study, task = prepared.study, prepared.study.task
-    found = prepared.rehearsed
-    only = study.only or {}
+    study, task, found = prepared.study, prepared.study.task, prepared.rehearsed
     return {
         "seed": study.seed,
         "epochs": study.epochs,
@@ -77,33 +80,24 @@ def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
         "reach": study.reach,
         "script": Path(str(task.data)).name,
         "model": f"{found.model_name} with {found.parameters:,} parameters",
-        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
+        "only": {slot: sorted(names) for slot, names in sorted((study.only or {}).items())},
         "output": task.output,
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,
     }
 
 
-def pilot_of_script(prepared: PreparedScript, plan: Plan, crew: Crew) -> tuple[Plan, Outcome]:
+def pilot_of_script(
+    prepared: PreparedScript, plan: Plan, folder: Path, crew: Crew
+) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the script has, and its first training, which shows that.
 
     Raises:
         InputError: the script does not train as long as it is asked to, or its score falls.
     """
-    seed = prepared.study.seed
-    job = Job(
-        study=prepared.ref,
-        opening_id=prepared.opening_id,
-        content=prepared.digest,
-        params={**plan.baseline, **plan.defaults_of(plan.baseline)},
-        seed=mix(seed, "search"),  # that of all trials of the search
-        split=seed,
-        batch=plan.batch,
-        from_epoch=0,
-        to_epoch=ANY_EPOCHS,
-        name=trial_name(0),
-        seconds=asked_seconds(prepared.study),
-    )
+    # As long as the script says.
+    job = first_job(prepared, plan, folder)
+    job = replace(job, to_epoch=ANY_EPOCHS, save=None)
     outcome, epochs = first_of_script(prepared, job, crew)
     # A script is trained in one go, and cut by the curves of earlier rounds.
     rungs = rungs_of(max(1, epochs), prepared.steps)

@@ -15,8 +15,6 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from advisor import __version__
-from advisor.diagnosis.finding import Finding
-from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
@@ -47,6 +45,7 @@ from advisor.verdict.explain import (
 )
 from advisor.verdict.looks import told_of_look
 from advisor.verdict.measuring import SCORES_ONLY, SCRIPT_SCORES_ONLY
+from advisor.verdict.of_scripts import apply_in_script, findings_of
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -121,7 +120,7 @@ def recommend(
     ]
 
     name, script = prepared.study.name, prepared.ref.script
-    lines = _apply_in_script(name, chosen, prepared.recipe)
+    lines = apply_in_script(name, chosen, prepared.recipe)
     if script is None:
         model = _model_of(prepared, chosen.arm)
         lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
@@ -155,20 +154,6 @@ def recommend(
         shares=dict(prepared.facts.shares),
         floors=simple,
     )
-
-
-def findings_of(
-    prepared: Prepared, loaded: Mapping[tuple[str, str], Technique]
-) -> tuple[Sequence[Finding], Sequence[str]]:
-    """What is wrong with the untrained model, and a sentence for each technique that broke over it.
-
-    The techniques that are `loaded` add findings of their own.
-    """
-    if isinstance(prepared, PreparedScript):
-        return prepared.rehearsed.findings, prepared.rehearsed.broken
-    seed = prepared.study.seed
-    diagnosis = diagnose_with(prepared.run(seed, seed), loaded.values())
-    return diagnosis.findings, diagnosis.broken
 
 
 def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
@@ -362,22 +347,6 @@ def _diagnosed_model(prepared: Prepared, arm: Mapping[str, str]) -> Iterator[str
             f"The findings are those of {first}, with which the study begins; the model that is "
             f"recommended is {arm[MODEL]}."
         )
-
-
-def _apply_in_script(study: str, chosen: Candidate, recipe: Recipe) -> list[str]:
-    """Lines of Python that take the place of those that ask advisor in a script."""
-    lines = []
-    if chosen.changes:
-        applied = f'model = advisor.recommendation("{study}").apply(model, batch)'
-        lines.append(f"{applied}  # in place of arm.apply(model, batch)")
-    if not recipe.keeps_rate:
-        lines.append(f"lr = {rate_text(chosen.params[RATE])}  # in place of arm.lr({recipe.lr:g})")
-    if recipe.weight_decay:
-        decay = rate_text(chosen.params[DECAY])
-        lines.append(
-            f"weight_decay = {decay}  # in place of arm.weight_decay({recipe.weight_decay:g})"
-        )
-    return lines or ["# leave the script as it is"]
 
 
 def _times(chosen: Candidate, recipe: Recipe) -> str:

@@ -22,6 +22,9 @@ PRELOADED = [
     "advisor.slots.embedding",
     "advisor.slots.initializer",
     "advisor.slots.pretraining",
+    "advisor.host.warm",
+    "advisor.work.scripts.trials",
+    "advisor.work.scripts.rehearsal",
     "torch._dynamo",  # which torch imports for the first optimizer, in more than a second
 ]
 """What every worker needs; on Linux it is imported once for all of them."""

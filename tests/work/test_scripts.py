@@ -125,13 +125,54 @@ def test_a_technique_that_sets_hooks_is_not_tried_on_a_script_and_says_why(tmp_p
     plan = plan_of_script(opened(replace(ref, plugins=(plugin,)), workforce))
     why = {skip.technique: skip.why.replace(", ", " and ") for skip in plan.skipped}
     own = "your own training does not use"
-    assert why["ema"] == f"{own} run.each_step and run.scored and run.keep"
-    assert why["falling"] == f"{own} run.steps and run.each_step"
+    assert why["ema"] == f"{own} run.scored and run.keep"
+    assert why["falling"] == f"{own} run.steps"
 
 
 def test_a_batch_may_be_what_a_loader_gives(tmp_path, workforce):
     text = HEAD + "model = arm.apply(model, (x, y))\n" + TRAIN
     assert opened(ref_of(tmp_path, text), workforce).batch == 48
+
+
+def test_a_batch_may_be_a_graph_whose_edges_are_no_rows(tmp_path, workforce):
+    text = HEAD + dedent(
+        """
+        class Graph(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 2)
+
+            def forward(self, x, edges, times=1):
+                near = torch.zeros_like(x).index_add(0, edges[0], x[edges[1]])
+                return self.last(torch.relu(self.first(x + times * near)))
+
+        graph, edges = Graph(), torch.randint(0, 48, (2, 90))
+        graph = arm.apply(graph, (x, edges, 2))
+        model = lambda rows: graph(rows, edges, 2)
+        model.parameters = graph.parameters
+        """
+    )
+    prepared = opened(ref_of(tmp_path, text + TRAIN), workforce)
+    assert prepared.rehearsed.skipped["activation", "elu"] is None
+    changed = workforce.run_by_itself(job_of(prepared, {"activation": "elu"}))
+    assert changed.ended is None
+    assert changed.actions["activation"].startswith("swapped 1 site")
+
+
+def test_a_loader_may_have_workers_and_threads_may_wait(tmp_path, workforce):
+    text = HEAD + dedent(
+        """
+        import threading
+        loader = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(x, y), batch_size=16, num_workers=1
+        )
+        waiting = threading.Event()
+        threading.Thread(target=waiting.wait).start()
+        model = arm.apply(model, next(iter(loader)))
+        """
+    )
+    ref = ref_of(tmp_path, text + TRAIN + "waiting.set()\n")
+    assert outcome_of(ref, workforce).ended is None
 
 
 def test_a_script_that_does_not_ask_for_its_rate_has_one_rate(tmp_path, workforce):
@@ -249,7 +290,11 @@ BEFORE_TRAINING = {
     "it asks for a rate of 0": (HEAD + APPLY + "arm.lr(0)\n", ["above 0"]),
     "it asks for no epochs": (HEAD + APPLY + "arm.epochs(0)\n", ["1 or more"]),
     "its optimizer is built before": (
-        HEAD + "old = [nn.Parameter(torch.zeros(1))]\n" + APPLY + "arm.report('much')\n",
+        HEAD + "optimizer = torch.optim.SGD(model.parameters(), 0.1)\n" + APPLY + TRAIN,
+        ["SGD was built for the model before", "train.py:13"],
+    ),
+    "it reports text before it trains": (
+        HEAD + APPLY + "arm.report('much')\n",
         ["arm.report('much')", "one number"],
     ),
 }

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advisor.data import Facts
-from advisor.data.splits import TensorPart
+from advisor.data import Facts, Part
+from advisor.data.splits import Batch
 from advisor.errors import InputError
 from advisor.model.call import as_tuple, rows_of
 from advisor.model.tracing.output import pick
@@ -22,6 +22,8 @@ from advisor.training.objective import Objective
 from advisor.training.optimizers import adamw
 from advisor.training.run import Data, Run
 
+HONOURED = frozenset(("each_step",))
+"""What techniques may have called while a script trains: after each step of its optimizer."""
 KIND = "training script"
 """The kind of task that a script is: what its model is to predict, the script alone knows."""
 
@@ -44,26 +46,73 @@ def run_of(
     """
     inputs = inputs_in(model, batch)
     rows = rows_of(inputs)
-    if not rows or not all(isinstance(each, Tensor) for each in elements(inputs)):
+    if not rows:
         raise InputError(
             "no batch was given with the model; give what the model is called with, such as "
             "arm.apply(model, next(iter(loader))[0])"
         )
-    own = mapped(lambda tensor: tensor.detach().clone(), inputs)
+    own = mapped(copied, inputs)
     parameter = next(nn.Module.parameters(model), None)
     return Run(
         task=task,
         model=model,
         loss=InOneDirection(task.output),
         optimizer=adamw,
-        data=Data(TensorPart(own, torch.zeros(rows)), None, facts_of(own, rows)),
+        data=Data(BatchPart(own, rows), None, facts_of(own, rows)),
         seed=seed,
         generator=torch.Generator().manual_seed(seed),
         device=torch.device("cpu") if parameter is None else parameter.device,
         objective=objective_of(metric, task),
         cache=cache,
-        honours=frozenset(),
+        honours=HONOURED,
     )
+
+
+def copied(value: Any) -> Any:
+    """A tensor that no step of the script changes; what else is in a batch stays as it is."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+class BatchPart(Part):
+    """The rows of one batch.
+
+    Where its tensors are not rows alone, such as the edges of a graph, it is given whole, whatever
+    rows are asked for.
+
+    Arguments:
+        inputs: what the model is called with.
+        rows: how many rows there are.
+        target: for each row; None for zeros, as a script does not say it.
+    """
+
+    def __init__(self, inputs: tuple[Any, ...], rows: int, target: Tensor | None = None) -> None:
+        self.inputs, self._count = inputs, rows
+        self.target = torch.zeros(rows) if target is None else target
+        self.rows = None
+        self._has_rows = all(
+            isinstance(each, Tensor) and each.dim() and len(each) == rows
+            for each in elements(inputs)
+        )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, index: Tensor) -> Batch:
+        """The rows at `index`, or the whole batch."""
+        assert self.target is not None  # it is made with one
+        if not self._has_rows:
+            return self.inputs, self.target
+        return mapped(lambda tensor: tensor[index], self.inputs), self.target[index]
+
+    def subset(self, index: Any) -> BatchPart:
+        """The rows at `index`, or the whole batch."""
+        inputs, target = self.take(torch.as_tensor(index))
+        assert target is not None  # as above
+        return BatchPart(inputs, len(target), target)
+
+    def labelled(self, target: Tensor | None) -> BatchPart:
+        """The batch with other targets."""
+        return BatchPart(self.inputs, self._count, target)
 
 
 def inputs_in(model: nn.Module, batch: Any) -> tuple[Any, ...]:
@@ -82,7 +131,7 @@ def inputs_in(model: nn.Module, batch: Any) -> tuple[Any, ...]:
 
 def facts_of(inputs: tuple[Any, ...], rows: int) -> Facts:
     """What is known of the data of a script: what one batch shows."""
-    tensors = elements(inputs)
+    tensors = [each for each in elements(inputs) if isinstance(each, Tensor)]
     return Facts(
         rows=rows,
         sizes={"train": rows, "valid": 0, "test": 0, "unlabeled": 0},

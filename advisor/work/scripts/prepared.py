@@ -126,7 +126,7 @@ def rehearsed(ref: StudyRef, crew: Crew) -> Rehearsed:
             how = str(death)
         except (InputError, MachineError):
             raise
-        except RuntimeError as problem:
+        except Exception as problem:  # what its techniques or plugins brought cannot be sent
             raise InputError(f"The script cannot be run: {explain(problem)}.") from problem
         else:
             return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,6 @@ def rehearse_script(ref: StudyRef) -> Rehearsed:
     assert script is not None  # this is a study of a script
     host = load(ref.plugins, ref.without)
     arm = RehearsalArm(study, script, host)
-    name = Path(script.path).name
     handle = register_optimizer_step_pre_hook(arm.step)
     try:
         with files_read() as read:
@@ -92,22 +92,27 @@ def rehearse_script(ref: StudyRef) -> Rehearsed:
         raise InputError(why_raised(script, problem)) from problem
     finally:
         handle.remove()
-    if arm.problem is not None:
-        if isinstance(arm.problem, InputError):
-            raise arm.problem
-        raise InputError(why_raised(script, arm.problem)) from arm.problem
-    if not arm.is_applied:
-        raise InputError(
-            f"{script.path} ended without asking advisor. Write arm = advisor.arm() and, before "
-            f"the optimizer is built, model = arm.apply(model, batch); then python {name} runs as "
-            "before."
-        )
+    check_end(script, arm)
     return arm.rehearsed(
         read.digests(
             Path(script.path).parent,
             lambda path: path.suffix.lower() in SETTINGS and is_own_file(path),
         )
     )
+
+
+def check_end(script: TrainingScript, arm: RehearsalArm) -> None:
+    """Raise `InputError` where a script said what it must not, or never asked."""
+    if isinstance(arm.problem, InputError):
+        raise arm.problem
+    if arm.problem is not None:
+        raise InputError(why_raised(script, arm.problem)) from arm.problem
+    if not arm.is_applied:
+        raise InputError(
+            f"{script.path} ended without asking advisor. Write arm = advisor.arm() and, before "
+            "the optimizer is built, model = arm.apply(model, batch); then python "
+            f"{Path(script.path).name} runs as before."
+        )
 
 
 def why_raised(script: TrainingScript, problem: BaseException) -> str:
@@ -139,6 +144,7 @@ class RehearsalArm(WorkingArm):
     def changed(self, model: nn.Module, batch: Any) -> nn.Module:
         """The model as it is, of which everything is noted first."""
         study, found = self._study, self._found
+        check_no_optimizer(model)
         with preserved():
             seed = mix(study.seed, "search")
             run = run_of(model, batch, study.task, self._script.measure(), seed, None)
@@ -152,8 +158,11 @@ class RehearsalArm(WorkingArm):
             found.model = structure_of(model)
             fitting = list(self._ask(run))
             findings, broken = found_by(fitting, run)
-            found.findings = (*diagnose_signal(run), *findings)
-        found.broken = tuple(broken)
+            try:
+                found.findings = tuple(dict.fromkeys((*diagnose_signal(run), *findings)))
+            except Exception as problem:  # a model that trains need not be one that is diagnosed
+                broken.append(f"The model was not diagnosed: {explain(problem)}")
+            found.broken = tuple(broken)
         self._model = model
         return model
 
@@ -190,6 +199,20 @@ class RehearsalArm(WorkingArm):
         self._found.lr, self._found.weight_decay = self.first_rate, self.first_decay
         self._found.files = files
         return self._found
+
+
+def check_no_optimizer(model: nn.Module) -> None:
+    """Raise `InputError` where a model has an optimizer, which trains nothing that is added."""
+    own = {id(parameter) for parameter in nn.Module.parameters(model)}
+    for each in gc.get_objects():
+        if not isinstance(each, torch.optim.Optimizer):
+            continue
+        groups = getattr(each, "param_groups", ())
+        if any(id(parameter) in own for group in groups for parameter in group["params"]):
+            raise InputError(
+                f"{type(each).__name__} was built for the model before; build the optimizer after "
+                "this line, for what it returns"
+            )
 
 
 def why_unfit(technique: Technique, run: Run) -> str | None:

@@ -7,7 +7,9 @@ the process, so nothing is put back.
 from __future__ import annotations
 
 import atexit
+import gc
 import io
+import multiprocessing
 import os
 import sys
 import threading
@@ -44,23 +46,35 @@ def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
     """
     print_to(printed)
     CURRENT.arm = arm
-    code = compiled(script.path)
+    code, module = compiled(script.path), main_module(script)
+    # What this process has loaded for itself need not be gone through while the script runs.
+    gc.freeze()
+    start_from(arm.seed)
+    try:
+        exec(code, vars(module))  # noqa: S102  # the user named this file to be run
+        wait_for_threads()
+    except ScriptEnded:
+        pass  # its threads may wait for what never comes now
+    except SystemExit as problem:
+        if problem.code not in GOOD:
+            raise
+        wait_for_threads()
+    finally:
+        call_exit_hooks()
+
+
+def main_module(script: TrainingScript) -> ModuleType:
+    """The module that a script is, in a process that is as Python makes one for a script."""
     sys.argv = [script.path, *script.arguments]
     sys.path.insert(0, str(Path(script.path).parent))
     module = ModuleType(MAIN)
     module.__file__ = script.path
     vars(module)["__builtins__"] = __builtins__
     sys.modules[MAIN] = module
-    start_from(arm.seed)
-    try:
-        exec(code, vars(module))  # noqa: S102  # the user named this file to be run
-    except ScriptEnded:
-        pass
-    except SystemExit as problem:
-        if problem.code not in GOOD:
-            raise
-    finally:
-        end_as_python_does()
+    # A worker's own processes are started as its coordinator starts it; a script's as Python does.
+    multiprocessing.set_start_method(None, force=True)
+    multiprocessing.current_process().name = "MainProcess"
+    return module
 
 
 def compiled(path: str) -> CodeType:
@@ -93,11 +107,15 @@ def lines_to(number: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 
-def end_as_python_does() -> None:
-    """Wait for the script's threads, and call what it has registered for the end."""
+def wait_for_threads() -> None:
+    """Wait for the threads that a script has started, as Python does at its end."""
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.current_thread():
             thread.join()
+
+
+def call_exit_hooks() -> None:
+    """Call what a script has registered for the end of its process."""
     # Python has no other way to do that before the process ends, which has to answer first.
     hooks: Callable[[], None] = atexit._run_exitfuncs
     hooks()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from advisor.errors import InputError
 from advisor.host.host import Host, load
 from advisor.randomness import mix, preserved
+from advisor.training.by_loop import StepHooks
 from advisor.training.criterion import LAST_EPOCHS, Criterion, count_last, mean_of_last
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
@@ -102,6 +104,7 @@ class TrialArm(WorkingArm):
         super().__init__(seed_of(job.seed), last if job.measures or is_first else 0, asked)
         self._outcome, self._job, self._script, self._host = outcome, job, script, host
         self._task = study.task
+        self._hooks = ExitStack()  # which the end of the process closes
         self._criterion = Criterion(script.measure(), study.reach)
 
     def changed(self, model: nn.Module, batch: Any) -> nn.Module:
@@ -110,7 +113,7 @@ class TrialArm(WorkingArm):
         techniques = techniques_in_order(self._host, job.params)
         if techniques:
             # The script's own draws are those of the baseline.
-            with preserved():
+            with preserved(), torch.random.fork_rng(accelerators(model)):
                 cache = Path(job.cache) if job.cache else None
                 metric = self._script.measure()
                 run = run_of(model, batch, self._task, metric, job.seed, cache)
@@ -135,6 +138,9 @@ class TrialArm(WorkingArm):
                     Ended.FAILED,
                     f"{names} changes the loss or the optimizer, which are the script's own",
                 )
+            steps = StepHooks(run)
+            steps.epoch = lambda: len(self.curve)
+            self._hooks.enter_context(steps.called())
             # A script's loop knows of no parts of a training.
             for parameter, _ in run.later:
                 parameter.requires_grad_(True)
@@ -204,3 +210,9 @@ def row_values(given: Sequence[tuple[Tensor, Tensor]]) -> RowValues:
     mean = torch.stack([values for values, _ in given]).mean(0)
     order = numbers.argsort()
     return RowValues(numbers[order].numpy(), mean[order].numpy())
+
+
+def accelerators(model: nn.Module) -> list[int]:
+    """The numbers of the GPUs that a model is on, whose random states are kept."""
+    devices = {parameter.device for parameter in nn.Module.parameters(model)}
+    return sorted(each.index or 0 for each in devices if each.type == "cuda")
