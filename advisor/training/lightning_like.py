@@ -137,7 +137,7 @@ def configured(model: Any) -> Configured | str:
 
 
 def highest_rate(optimizer: torch.optim.Optimizer) -> float:
-    """The largest rate of an optimizer's groups, whatever a schedule has made of it at its start."""
+    """The largest rate of an optimizer's groups, whatever a schedule begins with."""
     keys = ("lr", "initial_lr", "max_lr")
     return max(float(group.get(key) or 0) for group in optimizer.param_groups for key in keys)
 
