@@ -98,9 +98,7 @@ def main(seconds: float) -> None:
     for _ in range(PAIRS):
         hand, ours = by_hand(prepared, epochs), by_advisor(prepared, epochs)
         ratios.append(ours / hand)
-        print(
-            f"pair {pair}: {epochs} epochs, by hand {hand:.2f} s, as fit {ours:.2f} s, {ratios[-1]:.3f}"
-        )
+        print(f"{epochs} epochs, by hand {hand:.2f} s, as fit {ours:.2f} s, {ratios[-1]:.3f}")
     print(f"ratio {statistics.median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]")
 
 

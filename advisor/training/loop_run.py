@@ -28,7 +28,7 @@ from advisor.training.run import Run
 
 SHARES = ("accuracy", "macro_f1", "auc", "r2")
 """Metrics of which no score is above 1."""
-LOSS_ROWS = 256
+LOSS_ROWS = 64
 """Validation rows whose loss stands in the curve of a loop of the user's own, at most."""
 
 
