@@ -23,6 +23,7 @@ from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
 from advisor.search.script_plan import pilot_of_script, plan_of_script
 from advisor.search.search import NOTE, Event, Listener, Search
+from advisor.search.stages import next_round
 from advisor.search.trial import Trial
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
@@ -289,7 +290,8 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     if last is not None:
         answered = Recommendation.from_json(last, ref, search.plan.content)
         is_late = records.spent() >= seconds
-        if still_answers(answered, study, history.trials, is_late):
+        is_searched = next_round(history, study.trials) is None
+        if still_answers(answered, study, history.trials, is_late, is_searched):
             # What could not be compared since then is said with the old answer, too.
             known = answered.warnings
             also = ", or a new study under another --name"
@@ -349,7 +351,11 @@ def affordable_trainings(search: Search, searched: float) -> float:
 
 
 def still_answers(
-    answered: Recommendation, study: Study, trials: Sequence[Trial], is_late: bool
+    answered: Recommendation,
+    study: Study,
+    trials: Sequence[Trial],
+    is_late: bool,
+    is_searched: bool,
 ) -> bool:
     """Whether a recommendation answers the study as it is asked now.
 
@@ -360,6 +366,7 @@ def still_answers(
         study: as it is asked now.
         trials: those of its search.
         is_late: whether the time of the search is used.
+        is_searched: whether there is no trial left to ask.
     """
     if study.min_gain not in (None, answered.min_gain):
         return False
@@ -373,7 +380,7 @@ def still_answers(
     seeds = answered.gain.seeds + answered.gain.left_out
     is_looked_at = len(answered.gain.looks) >= len(LOOK_LEVELS)
     is_measured = study.seeds is None or seeds >= study.seeds or is_looked_at
-    return is_late or (len(trials) >= study.trials and is_measured)
+    return is_late or (is_searched and is_measured)
 
 
 def first_reason(trials: Sequence[Trial]) -> str:

@@ -63,7 +63,8 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "number": "trial number",
             "epoch": "from 1",
             "score": "validation metric after the epoch",
-            "loss": "mean training loss in the epoch",
+            "loss": "mean training loss in the epoch; with a training loop of your own the loss on "
+            "the first validation rows",
             "seconds": "time of the epoch",
             "early_loss": "mean training loss just before step 20, in the epoch that holds it",
         },

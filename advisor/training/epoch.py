@@ -12,7 +12,8 @@ class Epoch:
     Attributes:
         epoch: its number, from 1.
         score: the metric over the validation rows after the epoch.
-        loss: mean training loss over the mini-batches of the epoch.
+        loss: mean training loss over the mini-batches of the epoch; where a loop of the user's own
+            trains, the loss on the first validation rows.
         seconds: time that the epoch took, with its evaluation.
         early_loss: mean training loss of the ten steps up to step 20, in the epoch that holds this
             step, else None.

@@ -93,7 +93,7 @@ def loop_of(model: nn.Module) -> tuple[OwnLoop, Rates, str] | str:
         return f"its configure_optimizers() raised {explain(problem)}"
     if isinstance(found, str):
         return found
-    rates = rates_of(found.optimizer)
+    rates = Rates(highest_rate(found.optimizer), rates_of(found.optimizer).weight_decay)
     if rates.lr <= 0:
         return "its learning rate is 0"
     loop = OwnLoop(Training(rates), who=type(model).__name__)
@@ -134,6 +134,12 @@ def configured(model: Any) -> Configured | str:
             return schedule
         schedules.append(schedule)
     return Configured(optimizers[0], tuple(schedules))
+
+
+def highest_rate(optimizer: torch.optim.Optimizer) -> float:
+    """The largest rate of an optimizer's groups, whatever a schedule begins with."""
+    keys = ("lr", "initial_lr", "max_lr")
+    return max(float(group.get(key) or 0) for group in optimizer.param_groups for key in keys)
 
 
 def schedule_in(given: Any) -> Schedule | str:

@@ -28,7 +28,7 @@ from advisor.training.run import Run
 
 SHARES = ("accuracy", "macro_f1", "auc", "r2")
 """Metrics of which no score is above 1."""
-LOSS_ROWS = 256
+LOSS_ROWS = 64
 """Validation rows whose loss stands in the curve of a loop of the user's own, at most."""
 
 
@@ -127,27 +127,24 @@ class LoopRun:
         Raises:
             Stop: the training need not go on.
         """
-        # A loop that went on after it was stopped is stopped again.
-        if self.over is None:
-            try:
-                self._take(score)
-            except Exception as problem:
-                self.over = problem
-        if self.over is not None:
-            raise Stop(str(self.over) or explain(self.over)) from self.over
+        with self._stopping():
+            self._take(score)
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Give what the training goes on from after this epoch, before the epoch is reported.
 
         `state` is a dictionary of tensors, numbers and texts, such as of `state_dict()`s.
         """
-        fault = plain_fault(state)
-        if not isinstance(state, Mapping) or fault:
-            self._refuse(
-                f"run.save(…) was given {fault or type(state).__name__}; give a dictionary of "
-                "tensors, numbers and texts, such as {'model': model.state_dict()}"
-            )
-        self._saved, self.saves = state, True
+        with self._stopping():
+            fault = plain_fault(state)
+            if not isinstance(state, Mapping) or fault:
+                self._refuse(
+                    f"run.save(…) was given {fault or type(state).__name__}; give a dictionary of "
+                    "tensors, numbers and texts, such as {'model': model.state_dict()}"
+                )
+            if self.reported and not self.saves:
+                self._refuse_unsaved(self.epoch)
+            self._saved, self.saves = state, True
 
     @property
     def state(self) -> Mapping[str, Any] | None:
@@ -163,6 +160,17 @@ class LoopRun:
         return dict(state["loop"])
 
     # --- inside ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Stop the loop by whatever is raised inside; one that went on is stopped again."""
+        if self.over is None:
+            try:
+                yield
+            except Exception as problem:
+                self.over = problem
+        if self.over is not None:
+            raise Stop(str(self.over) or explain(self.over)) from self.over
 
     def _take(self, score: Any) -> None:
         """Note an epoch. Raises what ends the training."""
@@ -202,10 +210,13 @@ class LoopRun:
                 "it, and begin with the epoch run.epoch"
             )
         if self.saves and self._saved is None:
-            self._refuse(
-                f"epoch {number} was reported without run.save(…): save after every epoch, before "
-                "it is reported"
-            )
+            self._refuse_unsaved(number)
+
+    def _refuse_unsaved(self, number: int) -> NoReturn:
+        self._refuse(
+            f"epoch {number} was reported without run.save(…): save after every epoch, before it "
+            "is reported"
+        )
 
     def _value(self, score: Any) -> float | None:
         """A score as a number, *as the metric counts*; None where the model is to be scored."""
