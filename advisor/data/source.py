@@ -37,7 +37,7 @@ from advisor.data.weights import WEIGHTS, Weights, check_order, is_of_rows, weig
 from advisor.errors import InputError, listing
 from advisor.nested import tensors_in
 from advisor.randomness import preserved
-from advisor.study import KINDS
+from advisor.task_rules import KINDS
 
 # Labelled rows below which data are refused.
 LEAST_ROWS = 10

@@ -208,10 +208,10 @@ def train_longer_anew(
     epochs = job.to_epoch
     criterion = Criterion(metric)
     while 2 * epochs <= most and len(outcome.curve) == epochs:
-        longer = replace(job, to_epoch=2 * epochs, save=state_file(folder, 2 * epochs))
-        more = crew.run_by_itself(longer)
-        training = more.costs.get("training", 0.0)
-        outcome.costs["training"] = outcome.costs.get("training", 0.0) + training
+        save = state_file(folder, 2 * epochs)
+        more = crew.run_by_itself(replace(job, to_epoch=2 * epochs, save=save))
+        spent = [each.costs.get("training", 0.0) for each in (outcome, more)]
+        outcome.costs["training"] = sum(spent)
         if more.ended is not None:
             break
         before = criterion.score(outcome.curve, epochs)

@@ -54,10 +54,8 @@ def groups_of(
     for parameter in nn.Module.parameters(model):
         if not parameter.requires_grad and id(parameter) not in frozen_now:
             continue
-        if parameter.ndim >= 2 and id(parameter) not in without_decay:
-            decayed.append(parameter)
-        else:
-            free.append(parameter)
+        is_decayed = parameter.ndim >= 2 and id(parameter) not in without_decay
+        (decayed if is_decayed else free).append(parameter)
     # An optimizer refuses a group without parameters.
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
     filled = [group for group in groups if group["params"]]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from advisor.errors import InputError, listing, near
-from advisor.study import KINDS
+from advisor.task_rules import KINDS
 from advisor.training.row_influence import by_jackknife, of_auc, of_macro_f1, of_r2, of_rmse
 
 CLASS_KINDS = ("classification", "binary")

@@ -68,22 +68,7 @@ class OwnOptimizer:
 
         Raises `InputError` where there is none, or one that nothing can be trained with.
         """
-        own = groups.parameters()
-        values: dict[str, Any] = {
-            "model": groups.model,
-            "groups": list(groups),
-            "parameters": own,
-            "params": own,
-            "lr": FIRST_RATE,
-            "weight_decay": FIRST_DECAY,
-        }
-        # A class gets what a script would give it; what a technique wants without decay stands
-        # apart.
-        apart = {id(each) for each in groups.undecayed}
-        if apart and set(self.positional + self.named) & {"parameters", "params"}:
-            rest = [each for each in own if id(each) not in apart]
-            split = [{"params": rest}, {"params": groups.undecayed, "weight_decay": 0.0}]
-            values["parameters"] = values["params"] = split
+        values = asked_values(groups)
         try:
             optimizer = self.make(
                 *(values[name] for name in self.positional),
@@ -104,6 +89,24 @@ class OwnOptimizer:
         scale(optimizer, "lr", lr, given.lr)
         scale(optimizer, "weight_decay", weight_decay, given.weight_decay)
         return optimizer
+
+
+def asked_values(groups: ParameterGroups) -> dict[str, Any]:
+    """What a function may ask for, by the words of `ASKED`."""
+    # A class gets what a script would give it; what a technique wants without decay stands apart.
+    own: list[Any] = groups.parameters()
+    apart = {id(each) for each in groups.undecayed}
+    if apart:
+        rest = [each for each in own if id(each) not in apart]
+        own = [{"params": rest}, {"params": groups.undecayed, "weight_decay": 0.0}]
+    return {
+        "model": groups.model,
+        "groups": list(groups),
+        "parameters": own,
+        "params": own,
+        "lr": FIRST_RATE,
+        "weight_decay": FIRST_DECAY,
+    }
 
 
 @dataclass(frozen=True)
@@ -176,15 +179,16 @@ def read_optimizer(given: Any) -> OwnOptimizer:
     """
     if isinstance(given, str):
         return OwnOptimizer(optimizer_named(given), ("parameters",))
-    inner = given
-    while isinstance(inner, partial):
-        inner = inner.func
-    if isinstance(inner, type):
-        if not issubclass(inner, Optimizer):
-            raise InputError(f"Task(optimizer={shown(given)}) is no optimizer: {FORMS}.")
-        return OwnOptimizer(given, ("parameters",))
+    inner, _ = unwrapped(given)
+    if not isinstance(inner, type):
+        return _of_function(given)
+    if not issubclass(inner, Optimizer):
+        raise InputError(f"Task(optimizer={shown(given)}) is no optimizer: {FORMS}.")
+    return OwnOptimizer(given, ("parameters",))
 
-    # A function says by the names of its arguments what it needs.
+
+def _of_function(given: Callable[..., Any]) -> OwnOptimizer:
+    """A function, which says by the names of its arguments what it needs."""
     required = required_arguments(given)
     if required and set(required) <= set(ASKED):
         return OwnOptimizer(given, named=tuple(required))
@@ -229,6 +233,14 @@ def read_settings(text: str, who: str) -> Mapping[str, Any]:
         raise InputError(
             f"{who}: {text!r} cannot be read; write settings as in sgd:momentum=.9,lr=.1."
         ) from problem
+
+
+def unwrapped(given: Any) -> tuple[Any, dict[str, Any]]:
+    """What a `partial` calls, also one of a `partial`, and the arguments that it has fixed."""
+    fixed: dict[str, Any] = {}
+    while isinstance(given, partial):
+        given, fixed = given.func, {**given.keywords, **fixed}
+    return given, fixed
 
 
 def required_arguments(function: Callable[..., Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,7 +46,7 @@ class Recipe:
         lr, weight_decay: those that it brings, with which the first trial is trained.
         keeps_rate: whether its rate is the only one.
         left_out: names of the model's parameters that the user's optimizer does not train.
-        notes: what was understood, one sentence each.
+        notes: what was understood, a few words each.
         warnings: what the user should know, one sentence each.
     """
 
@@ -67,6 +67,11 @@ class Recipe:
     def is_own(self) -> bool:
         """Whether the user has said how they train."""
         return bool(self.notes)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What was understood, in one sentence; none where the user has said nothing."""
+        return (f"recipe: {'; '.join(self.notes)}.",) if self.notes else ()
 
     def steps_an_epoch(self, rows: int, batch: int) -> int:
         """Optimizer steps in an epoch of so many rows."""
@@ -160,7 +165,7 @@ def recipe_of(
     built = adamw(groups, said.lr, said.weight_decay) if own is None else own.as_given(groups)
     given = rates_of(built)
     recipe = Recipe(
-        optimizer=adamw if own is None else own,
+        optimizer=own or adamw,
         clip=task.clip,
         accumulate=task.accumulate,
         precision=task.precision,
@@ -169,17 +174,11 @@ def recipe_of(
         weight_decay=given.weight_decay,
         left_out=frozenset(missing_parameters(built, groups)),
     )
-    notes = [f"optimizer {optimizer_text(built)}"] if own is not None else []
-    schedule, cautions = None, []
-    if task.scheduler is not None:
-        total = steps * epochs
-        lengths = (total, epochs) if is_fixed else (0, 0)
-        schedule = read_schedule(task.scheduler, *lengths)
-    if schedule is not None:
-        rates = rehearse(schedule, built, steps * epochs, epochs)
-        cautions = warnings_on(rates, schedule)
-        notes.append(schedule_text(schedule, rates))
-    return with_changes(recipe, schedule, notes, cautions)
+    first = [f"optimizer {optimizer_text(built)}"] if own else []
+    recipe = with_words(recipe, [*first, *changes_in(recipe)], left_out_by(recipe))
+    lengths = (steps * epochs, epochs)
+    schedule = read_schedule(task.scheduler, *(lengths if is_fixed else (0, 0)))
+    return recipe if schedule is None else with_schedule(recipe, schedule, built, lengths)
 
 
 def given_rates(task: Task) -> Rates:
@@ -188,28 +187,52 @@ def given_rates(task: Task) -> Rates:
     return Rates(task.lr or FIRST_RATE, decay)
 
 
-def with_changes(
-    recipe: Recipe, schedule: OwnSchedule | None, notes: list[str], cautions: list[str]
+def with_schedule(
+    recipe: Recipe,
+    schedule: OwnSchedule,
+    built: torch.optim.Optimizer,
+    lengths: tuple[int, int],
 ) -> Recipe:
-    """The recipe with its schedule, and with what is said of it."""
-    notes = list(notes)
+    """The recipe with a schedule, which is walked through with an optimizer that is used up.
+
+    `lengths` are the steps and the epochs of a full training.
+    """
+    rates = rehearse(schedule, built, *lengths)
+    with_it = replace(recipe, schedule=schedule)
+    return with_words(with_it, [schedule_text(schedule, rates)], warnings_on(rates, schedule))
+
+
+def with_words(recipe: Recipe, notes: Sequence[str], cautions: Sequence[str]) -> Recipe:
+    """The recipe with what else is said of it."""
+    return replace(
+        recipe,
+        notes=(*recipe.notes, *notes),
+        warnings=(*recipe.warnings, *cautions),
+    )
+
+
+def changes_in(recipe: Recipe) -> Iterator[str]:
+    """What a recipe does beside optimizer and schedule, a few words each."""
     if recipe.clip is not None:
-        notes.append(f"gradients clipped to a norm of {recipe.clip:g}")
+        yield f"gradients clipped to a norm of {recipe.clip:g}"
     if recipe.accumulate > 1:
-        notes.append(f"{recipe.accumulate} mini-batches make a step")
+        yield f"{recipe.accumulate} mini-batches make a step"
     if recipe.precision is not None:
-        notes.append(f"mixed precision, {recipe.precision}")
+        yield f"mixed precision, {recipe.precision}"
     if recipe.augment is not None:
-        notes.append(f"training rows changed by {name_of(recipe.augment.change)}")
-    if recipe.left_out:
-        left = sorted(recipe.left_out)
-        cautions = [
-            *cautions,
-            f"The optimizer leaves out {counted(len(left), 'parameter')} of the model, {left[0]} "
-            "first: they are not trained.",
-        ]
-    told = (f"recipe: {'; '.join(notes)}.",) if notes else ()
-    return replace(recipe, schedule=schedule, notes=told, warnings=tuple(cautions))
+        yield f"training rows changed by {name_of(recipe.augment.change)}"
+
+
+def left_out_by(recipe: Recipe) -> list[str]:
+    """A sentence about the parameters that the optimizer does not train, if there are any."""
+    left = sorted(recipe.left_out)
+    if not left:
+        return []
+    parameters = counted(len(left), "parameter")
+    return [
+        f"The optimizer leaves out {parameters} of the model, {left[0]} first: they are not "
+        "trained."
+    ]
 
 
 def optimizer_text(built: torch.optim.Optimizer) -> str:

@@ -11,14 +11,13 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from torch.optim import lr_scheduler
 
 from advisor.errors import InputError, explain, listing, near
 from advisor.readable import counted
-from advisor.training.optimizers import Optimizer, name_of, required_arguments
+from advisor.training.optimizers import Optimizer, name_of, required_arguments, unwrapped
 from advisor.user_code import user_faults
 from advisor.values import shown
 
@@ -141,18 +140,9 @@ def read_schedule(given: Any, steps: int, epochs: int) -> OwnSchedule | None:
     Raises:
         InputError: it is no schedule, or it counts other steps than there are.
     """
-    if isinstance(given, str):
-        if given.lower() not in NAMED:
-            raise InputError(
-                f"There is no schedule {given!r}.{near(given, NAMED)} There are: {listing(NAMED)}."
-            )
-        named = NAMED[given.lower()]
-        return None if named is None else OwnSchedule(named, ("steps",))
-    inner: Any = given
-    fixed: dict[str, Any] = {}
-    while isinstance(inner, partial):
-        fixed = {**inner.keywords, **fixed}
-        inner = inner.func
+    if given is None or isinstance(given, str):
+        return schedule_named(given or "constant")
+    inner, fixed = unwrapped(given)
     if isinstance(inner, type):
         return _of_class(given, inner, fixed, steps, epochs)
 
@@ -162,6 +152,16 @@ def read_schedule(given: Any, steps: int, epochs: int) -> OwnSchedule | None:
     if len(names) == 1:
         return OwnSchedule(given, ("steps",))
     raise InputError(f"Task(scheduler=…): what does {name_of(given)} count? {FORMS}.")
+
+
+def schedule_named(name: str) -> OwnSchedule | None:
+    """A schedule by its name; None for a constant rate. Raises `InputError` for another name."""
+    if name.lower() not in NAMED:
+        raise InputError(
+            f"There is no schedule {name!r}.{near(name, NAMED)} There are: {listing(NAMED)}."
+        )
+    named = NAMED[name.lower()]
+    return None if named is None else OwnSchedule(named, ("steps",))
 
 
 def _of_class(
@@ -200,11 +200,7 @@ def length_text(steps: int, epochs: int) -> str:
 
 def wants_highest_rate(make: Any) -> bool:
     """Whether a class needs `max_lr` and was not given it."""
-    inner: Any = make
-    fixed: set[str] = set()
-    while isinstance(inner, partial):
-        fixed |= set(inner.keywords)
-        inner = inner.func
+    inner, fixed = unwrapped(make)
     return inner is lr_scheduler.OneCycleLR and "max_lr" not in fixed
 
 

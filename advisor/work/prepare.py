@@ -272,7 +272,7 @@ def _put_together(
             *notes_on_models(task),
             *note_on_padding(model, source),
             *notes,
-            *recipe.notes,
+            *recipe.told,
         ),
         warnings=(*source.warnings, *objective.warnings, *recipe.warnings, *own.warnings),
         content=content_of(files, task, source, splits, model, arguments),
