@@ -97,18 +97,18 @@ class Stepping:
         except InputError as problem:
             raise StoppedEarly(Ended.FAILED, str(problem)) from problem
 
+    def _parts(self) -> dict[str, Any]:
+        """All that has a state, by what it is called in the saved one."""
+        parts = {"model": self.run.model, "optimizer": self.optimizer}
+        if self.scheduler is not None:
+            parts["scheduler"] = self.scheduler
+        kept = {f"keep {name}": each for name, each in self.run.keep.items()}
+        return {**parts, **kept}
+
     def state(self) -> dict[str, Any]:
         """All that a training goes on from."""
-        state: dict[str, Any] = {
-            "model": self.run.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "steps": self.number,
-        }
-        if self.scheduler is not None:
-            state["scheduler"] = self.scheduler.state_dict()
-        for name, kept in self.run.keep.items():
-            state[f"keep {name}"] = kept.state_dict()
-        return state
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**states, "steps": self.number}
 
     def go_on_from(self, state: Mapping[str, Any]) -> None:
         """Put the model, its optimizer and the rest into a saved state.
@@ -116,12 +116,8 @@ class Stepping:
         Raises `StoppedEarly` where it is that of another model.
         """
         try:
-            self.run.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.scheduler is not None:
-                self.scheduler.load_state_dict(state["scheduler"])
-            for name, kept in self.run.keep.items():
-                kept.load_state_dict(state[f"keep {name}"])
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
         except Exception as problem:  # a model or an optimizer of the user's own may raise anything
             if is_out_of_memory(problem):
                 raise
