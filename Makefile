@@ -5,6 +5,7 @@
 # make coverage      runs the tests and lists the lines and branches that none of them reaches
 # make bench         prints what the claims rest on: tables of models and properties, precision, times of a swap
 #                    and of the coordinator, memory
+# make proofs        runs the longer tests: whole studies of loops and scripts, killed, resumed and compared
 # make known-answers asks every study of studies/known_answers on two seeds: is the right answer given?
 # make clean         removes what these made: environments, caches, the database of studies/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
@@ -12,7 +13,7 @@ LOWEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 
-.PHONY: tune test lint test-lowest coverage bench known-answers clean
+.PHONY: tune test lint test-lowest coverage bench proofs known-answers clean
 
 tune: .venv/installed
 	$(BIN)/advisor tune studies/digits.py
@@ -41,6 +42,9 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/zoo_table.py
 	$(BIN)/python benchmarks/coordinator.py
 	$(BIN)/python benchmarks/memory.py
+
+proofs: .venv/installed
+	$(BIN)/python -m pytest -m proof
 
 known-answers: .venv/installed
 	$(BIN)/python benchmarks/known_answers.py --seed 0 1

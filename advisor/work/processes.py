@@ -22,7 +22,6 @@ PRELOADED = [
     "advisor.slots.embedding",
     "advisor.slots.initializer",
     "advisor.slots.pretraining",
-    "advisor.host.warm",
     "advisor.work.scripts.trials",
     "advisor.work.scripts.rehearsal",
     "torch._dynamo",  # which torch imports for the first optimizer, in more than a second

@@ -129,6 +129,7 @@ def test_scores_without_a_model_are_never_a_change(file, tmp_path):
     assert "never recommends a change" in said
 
 
+@pytest.mark.proof
 def test_a_rate_that_is_never_read_is_not_searched(file, tmp_path):
     url = str(tmp_path / "a.db")
     path = file(lr="0.05", trials=30, other="mish", starts=[])
@@ -139,6 +140,7 @@ def test_a_rate_that_is_never_read_is_not_searched(file, tmp_path):
     assert advisor.tune(path, storage=url, workers=0).to_json() == found.to_json()
 
 
+@pytest.mark.proof
 def test_another_loop_is_another_study(file, tmp_path):
     url = str(tmp_path / "a.db")
     advisor.tune(file(trials=2), storage=url, workers=0)
@@ -146,6 +148,7 @@ def test_another_loop_is_another_study(file, tmp_path):
         advisor.tune(file(trials=2, lr="run.lr / 2"), storage=url, workers=0)
 
 
+@pytest.mark.proof
 def test_two_loops_are_compared(file, tmp_path):
     sides = [file(), file("slow.py", lr="run.lr / 1e4"), file("other.py", sleep="0.0")]
     found = advisor.compare(*sides, storage=str(tmp_path / "a.db"), workers=0, seeds=3)
@@ -155,6 +158,7 @@ def test_two_loops_are_compared(file, tmp_path):
     assert same.identical
 
 
+@pytest.mark.proof
 def test_a_killed_study_gives_the_same_json(file, tmp_path):
     path = file(sleep=0.002, trials=5)
     words = [sys.executable, "-m", "advisor", "tune", path, "--workers", "0", "--quiet"]

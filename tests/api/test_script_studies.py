@@ -84,6 +84,7 @@ def test_the_same_command_again_answers_at_once(answered):
     assert tuned(ref, folder).to_json() == answer.to_json()
 
 
+@pytest.mark.proof
 def test_an_edited_script_is_another_study(answered):
     folder, _, _ = answered
     edited = ref_of(folder, SCRIPT.replace("momentum=0.9", "momentum=0.5"))
@@ -93,12 +94,14 @@ def test_an_edited_script_is_another_study(answered):
     tuned(commented, folder)
 
 
+@pytest.mark.proof
 def test_scores_without_rows_never_recommend_a_change(tmp_path):
     answer = tuned(ref_of(tmp_path, SCRIPT.replace("arm.rows(right[96:])", "pass")), tmp_path)
     assert answer.verdict in ("keep", "undecided")
     assert any("arm.rows" in warning for warning in answer.warnings)
 
 
+@pytest.mark.proof
 def test_a_copy_of_a_script_computes_the_same_and_another_is_compared(tmp_path):
     old, copy = ref_of(tmp_path), ref_of(tmp_path, name="copy.py")
     new = ref_of(tmp_path, SCRIPT.replace("nn.ReLU()", "nn.Tanh()"), "new.py")
@@ -111,6 +114,7 @@ def test_a_copy_of_a_script_computes_the_same_and_another_is_compared(tmp_path):
     assert other.sides[0].epochs == 3
 
 
+@pytest.mark.proof
 def test_a_killed_command_goes_on_and_loses_nothing(answered, tmp_path):
     ref_of(tmp_path)
     command = [

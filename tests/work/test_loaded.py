@@ -21,7 +21,7 @@ from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 WORDS, WIDTH = 40, 8
-WHOLE = ("a file", "a dictionary")
+WHOLE = ("a file",)
 """The starts with which every technique is tried; with others, one of each way to apply them."""
 TECHNIQUES = [
     technique

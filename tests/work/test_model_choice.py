@@ -188,6 +188,7 @@ def test_a_chosen_model_that_loads_weights_keeps_them(tmp_path):
     assert "body.0 (loaded by the model's constructor)" in said["initializer"]
 
 
+@pytest.mark.proof
 def test_a_study_recommends_the_model_that_is_better_and_says_how_to_have_it(tmp_path):
     only = {"activation": ["elu"], "initializer": [], "pretraining": [], "embedding": []}
     task = advisor.Task(build={"small": Small, "deep": Deep}, data=rings, batch=32)
