@@ -15,10 +15,10 @@ import advisor
 @pytest.mark.parametrize("kind", [advisor.Task, advisor.Study])
 def test_an_unknown_argument_is_answered_with_those_that_there_are(kind):
     with pytest.raises(advisor.InputError) as refused:
-        kind("x", "y", fit=1)
+        kind("x", "y", fits=1)
     said = str(refused.value)
     assert f"advisor.{kind.__name__}(…)" in said
-    assert "'fit'" in said
+    assert "'fits'" in said
     assert all(f" {field.name}" in said for field in fields(kind) if field.init)
     assert "__main__" not in said
 

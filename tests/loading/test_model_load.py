@@ -93,7 +93,7 @@ def test_a_class_of_an_installed_module_is_loaded():
         ("{folder}/slip.py:Net", ["slip.py failed at line 1", "NameError", "mend that line or"]),
         (
             "{folder}/task.py:Net",
-            ["task.py at line 2: advisor.Task(…)", "'fit'", "arguments are: build, data, train,"],
+            ["task.py at line 2: advisor.Task(…)", "'fits'", "arguments are: build, data, train,"],
         ),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_cannot_be_loaded_says_why(folder, spec, words):
     (folder / "exits.py").write_text("raise SystemExit(2)\n")
     (folder / "needs.py").write_text("import no_such_package\n")
     (folder / "slip.py").write_text("y = misspelt\n")
-    (folder / "task.py").write_text("import advisor\ntask = advisor.Task(int, fit=1)\n")
+    (folder / "task.py").write_text("import advisor\ntask = advisor.Task(int, fits=1)\n")
     with pytest.raises(InputError) as error:
         load_model(spec.format(folder=folder))
     assert all(word in str(error.value) for word in words), str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -231,7 +232,10 @@ def test_an_arm_that_broke_while_choosing_ranks_behind_one_that_did_not():
 
 
 def test_the_model_is_taken_at_the_rates_at_which_it_broke_least():
-    start, tuned, elu = candidate(), candidate(), candidate(activation="elu")
+    start, tuned, elu = (
+        replace(arm, searched=None)
+        for arm in (candidate(), candidate(), candidate(activation="elu"))
+    )
     given = {id(start): (0.8, 0.8, 0.8), id(tuned): (0.9, None, 0.9), id(elu): (0.85, 0.85, 0.85)}
 
     def score(phase, arms, seeds, of):
