@@ -97,6 +97,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("way", ["a script", "standard input"])
 def test_a_script_goes_on_and_is_refused_when_it_is_edited(tmp_path, way):
     said = []

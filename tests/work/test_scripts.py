@@ -159,6 +159,7 @@ def test_a_batch_may_be_a_graph_whose_edges_are_no_rows(tmp_path, workforce):
     assert changed.actions["activation"].startswith("swapped 1 site")
 
 
+@pytest.mark.proof
 def test_a_loader_may_have_workers_and_threads_may_wait(tmp_path, workforce):
     text = HEAD + dedent(
         """
