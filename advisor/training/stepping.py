@@ -77,20 +77,17 @@ class Stepping:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
         step_at(self.factor, self.optimizer)
         self.number += 1
-        schedule = self.recipe.schedule
-        if schedule is not None and schedule.each == "steps":
-            self._move_schedule(self.number, self.steps)
+        self._move_schedule("steps", self.number, self.steps)
         after_step(self.run, self.number, epoch, self.optimizer)
 
     def end_epoch(self, epoch: int, loss: float) -> None:
         """Move a schedule that counts epochs; `epoch` is counted from 0."""
-        schedule = self.recipe.schedule
-        if schedule is not None and schedule.each == "epochs":
-            self._move_schedule(epoch + 1, self.epochs, loss)
+        self._move_schedule("epochs", epoch + 1, self.epochs, loss)
 
-    def _move_schedule(self, number: int, total: int, loss: float = 0.0) -> None:
+    def _move_schedule(self, each: str, number: int, total: int, loss: float = 0.0) -> None:
+        """Move a schedule that counts `each`, steps or epochs, to the number-th of a total."""
         schedule = self.recipe.schedule
-        if schedule is None:
+        if schedule is None or schedule.each != each:
             return
         try:
             step_schedule(self.scheduler, schedule, number, total, loss)

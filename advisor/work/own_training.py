@@ -49,8 +49,8 @@ def own_training(task: Task, model: nn.Module) -> OwnTraining:
     if isinstance(found, str):
         return OwnTraining(warnings=(UNTRAINED.format(type(model).__name__, found),))
     loop, rates, words = found
-    note = f"recipe: {loop.who}'s own training_step, and its optimizer: {words}."
-    return OwnTraining(loop, recipe_with(task, rates, note))
+    notes = (f"{loop.who}'s own training_step", f"its optimizer: {words}")
+    return OwnTraining(loop, recipe_with(task, rates, notes))
 
 
 def by_users_loop(task: Task, loop: OwnLoop) -> OwnTraining:
@@ -64,11 +64,10 @@ def by_users_loop(task: Task, loop: OwnLoop) -> OwnTraining:
     parts = [f"your own loop {loop.name}", f"lr {lr:g}, weight decay {decay:g}"]
     if EPOCHS in given:
         parts.append(counted(int(given[EPOCHS]), "epoch"))
-    note = f"recipe: {'; '.join(parts)}."
-    return OwnTraining(loop, recipe_with(task, Rates(float(lr), float(decay)), note))
+    return OwnTraining(loop, recipe_with(task, Rates(float(lr), float(decay)), tuple(parts)))
 
 
-def recipe_with(task: Task, rates: Rates, note: str) -> Recipe:
+def recipe_with(task: Task, rates: Rates, notes: tuple[str, ...]) -> Recipe:
     """What a loop of the user's own takes of a recipe."""
     augment = read_augmentation(task.augment)
-    return Recipe(lr=rates.lr, weight_decay=rates.weight_decay, augment=augment, notes=(note,))
+    return Recipe(lr=rates.lr, weight_decay=rates.weight_decay, augment=augment, notes=notes)
