@@ -33,10 +33,10 @@ from advisor.training.loop import count_parameters
 from advisor.training.recipe import Recipe
 from advisor.training.run import Run
 from advisor.user_code import user_faults
+from advisor.work.job import DECAY as DECAY
+from advisor.work.job import RATE as RATE
 from advisor.work.prepare import Prepared
 
-RATE, DECAY = "training.lr", "training.weight_decay"
-"""The full names of the parameters that every trial has."""
 NUISANCE = (RATE, DECAY)
 """What is tuned inside every arm, the model as it is included."""
 LARGEST_DECAY = 0.5

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -24,3 +30,12 @@ class Epoch:
     loss: float
     seconds: float
     early_loss: float | None = None
+
+
+def number_in(score: Any) -> float | None:
+    """A number, also in a tensor or an array of one; None where it is none."""
+    if isinstance(score, (Tensor, np.ndarray)) and math.prod(score.shape) == 1:
+        score = score.item()
+    if isinstance(score, bool) or not isinstance(score, numbers.Real):
+        return None
+    return float(score)

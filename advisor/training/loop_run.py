@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import numbers
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from advisor.data import Part
 from advisor.errors import explain
 from advisor.model import call
 from advisor.randomness import mix, preserved
 from advisor.training.ended import Ended, Stop, StoppedEarly
-from advisor.training.epoch import Epoch
+from advisor.training.epoch import Epoch, number_in
 from advisor.training.loop import Fit, evaluate
 from advisor.training.loop_state import plain_fault, random_states, set_random_states
 from advisor.training.metrics import LARGEST_SCORE, METRICS
@@ -292,15 +290,6 @@ def undisturbed(run: Run) -> Iterator[None]:
     finally:
         for module, is_training in modes:
             module.training = is_training
-
-
-def number_in(score: Any) -> float | None:
-    """A number, also in a tensor or an array of one; None where it is none."""
-    if isinstance(score, (Tensor, np.ndarray)) and math.prod(score.shape) == 1:
-        score = score.item()
-    if isinstance(score, bool) or not isinstance(score, numbers.Real):
-        return None
-    return float(score)
 
 
 def _short(value: Any) -> str:

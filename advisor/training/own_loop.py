@@ -15,14 +15,14 @@ from advisor.errors import InputError, listing
 from advisor.training.optimizers import name_of
 from advisor.values import is_number, is_whole, shown
 
-RATE, DECAY, EPOCHS = "lr", "weight_decay", "epochs"
+LR, WEIGHT_DECAY, EPOCHS = "lr", "weight_decay", "epochs"
 """Arguments whose defaults say how a loop trains."""
 ASKED = (
     "model",
     "train",
     "valid",
-    RATE,
-    DECAY,
+    LR,
+    WEIGHT_DECAY,
     EPOCHS,
     "batch",
     "loss",
@@ -112,12 +112,12 @@ def checked_defaults(parameters: list[inspect.Parameter], who: str) -> dict[str,
     given: dict[str, float] = {}
     for each in parameters:
         value = each.default
-        if each.name not in (RATE, DECAY, EPOCHS) or value is each.empty or value is None:
+        if each.name not in (LR, WEIGHT_DECAY, EPOCHS) or value is each.empty or value is None:
             continue
         if each.name == EPOCHS:
             is_right, wanted = is_whole(value, 1), "a whole number, at least 1"
         else:
-            least_is_in = each.name == DECAY
+            least_is_in = each.name == WEIGHT_DECAY
             is_right = is_number(value, 0) and (least_is_in or value != 0)
             wanted = "0 or more" if least_is_in else "a number above 0"
         if not is_right:

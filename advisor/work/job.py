@@ -38,6 +38,9 @@ from advisor.work.progress import HELD_OUT, TEST, Progress
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
 
+RATE, DECAY = "training.lr", "training.weight_decay"
+"""The full names of the parameters that every trial has."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -274,8 +277,8 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     # study's own.
     has_other_losses = run.loss is not prepared.objective.loss or run.batch is not None
     fit = Fit(
-        lr=job.params["training.lr"],
-        weight_decay=job.params["training.weight_decay"],
+        lr=job.params[RATE],
+        weight_decay=job.params[DECAY],
         batch=job.batch,
         from_epoch=job.from_epoch if state else 0,
         to_epoch=job.to_epoch,

@@ -10,7 +10,7 @@ from advisor.readable import counted
 from advisor.study import Task
 from advisor.training.lightning_like import brings_training, loop_of
 from advisor.training.optimizers import Rates
-from advisor.training.own_loop import DECAY, EPOCHS, RATE, OwnLoop, read_loop
+from advisor.training.own_loop import EPOCHS, LR, WEIGHT_DECAY, OwnLoop, read_loop
 from advisor.training.recipe import Recipe, given_rates, read_augmentation
 
 UNTRAINED = (
@@ -57,9 +57,11 @@ def by_users_loop(task: Task, loop: OwnLoop) -> OwnTraining:
     """The user's loop with the rates that it brings."""
     # What the task says goes before the loop's own defaults.
     said, given = given_rates(task), loop.given
-    lr = said.lr if task.lr is not None else given.get(RATE, said.lr)
+    lr = said.lr if task.lr is not None else given.get(LR, said.lr)
     decay = (
-        said.weight_decay if task.weight_decay is not None else given.get(DECAY, said.weight_decay)
+        said.weight_decay
+        if task.weight_decay is not None
+        else given.get(WEIGHT_DECAY, said.weight_decay)
     )
     parts = [f"your own loop {loop.name}", f"lr {lr:g}, weight decay {decay:g}"]
     if EPOCHS in given:

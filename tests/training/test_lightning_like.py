@@ -117,7 +117,7 @@ def test_each_form_of_configure_optimizers_is_understood(form):
 def test_a_model_is_trained_by_its_own_step_and_optimizer():
     prepared = opened(lambda parameters: one_cycle(parameters, interval="step"))
     assert (
-        "Made's own training_step, and its optimizer: SGD at lr 0.2, weight decay 0, OneCycleLR"
+        "Made's own training_step; its optimizer: SGD at lr 0.2, weight decay 0, OneCycleLR"
         in prepared.notes[-1]
     )
     curve = trained(prepared)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from advisor.errors import InputError
 from advisor.script import Arm
 from advisor.training.ended import Ended, StoppedEarly
-from advisor.training.epoch import Epoch
+from advisor.training.epoch import Epoch, number_in
 from advisor.training.metrics import LARGEST_SCORE
 from advisor.user_code import place_of
 from advisor.values import shown
@@ -72,7 +72,7 @@ class WorkingArm(Arm):
     def lr(self, given: float) -> float:
         """The learning rate of this trial."""
         with self._ends_at_faults(f"arm.lr({shown(given)})"):
-            rate = number_in(given)
+            rate = one_number(given)
             if not 0 < rate < math.inf:
                 raise InputError("give the learning rate that you use, a number above 0")
             if self.first_rate is None:
@@ -87,7 +87,7 @@ class WorkingArm(Arm):
     def weight_decay(self, given: float) -> float:
         """The weight decay of this trial."""
         with self._ends_at_faults(f"arm.weight_decay({shown(given)})"):
-            decay = number_in(given)
+            decay = one_number(given)
             if not 0 <= decay < math.inf:
                 raise InputError("give the weight decay that you use, 0 or more")
             if self.first_decay is None:
@@ -109,7 +109,7 @@ class WorkingArm(Arm):
     def report(self, score: Any) -> None:
         """Note the score after an epoch."""
         with self._ends_at_faults(f"arm.report({shown(score)})"):
-            value = number_in(score)
+            value = one_number(score)
             if not math.isfinite(value) or abs(value) > LARGEST_SCORE:
                 told = f"the score became {value:g} in epoch {len(self.curve) + 1}"
                 raise StoppedEarly(Ended.NOT_FINITE, told)
@@ -157,14 +157,12 @@ class WorkingArm(Arm):
             self.end(problem)
 
 
-def number_in(value: Any) -> float:
+def one_number(value: Any) -> float:
     """A number, also in a tensor or an array of one. Raises `InputError` for anything else."""
-    count = value.numel() if isinstance(value, Tensor) else getattr(value, "size", None)
-    if count == 1 and hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return float(value)
-    raise InputError("give one number")
+    number = number_in(value)
+    if number is None:
+        raise InputError("give one number")
+    return number
 
 
 def column_of(values: Any, name: str) -> Tensor:

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from advisor.content.scripts import script_parts
 from advisor.content.study_content import Content, ContentDigest
-from advisor.errors import InputError, explain
 from advisor.host.host import Host
-from advisor.work.scripts.named import TrainingScript
+from advisor.work.scripts.named import TrainingScript, unreadable
 
 
 def content_of_script(
@@ -30,9 +29,7 @@ def content_of_script(
     try:
         code = script_parts(script.path)
     except (OSError, SyntaxError, ValueError) as problem:
-        line = getattr(problem, "lineno", None)
-        place = f"{script.path}:{line}" if line else script.path
-        raise InputError(f"{place}: the script cannot be read ({explain(problem)}).") from problem
+        raise unreadable(script.path, problem) from problem
     arguments = {str(place): word for place, word in enumerate(script.arguments, start=1)}
     return Content(code=code, files=files or {}, arguments=arguments, model=model or {})
 

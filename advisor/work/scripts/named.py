@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from advisor.errors import InputError, explain
 from advisor.training.metrics import METRICS, Metric
 
 SCORE = "score"
@@ -62,3 +63,10 @@ class TrainingScript:
             relative=is_share,
             rows=lambda output, target: output.double(),
         )
+
+
+def unreadable(path: str, problem: Exception) -> InputError:
+    """The error about a script that Python cannot read, with its line where that is known."""
+    line = getattr(problem, "lineno", None)
+    place = f"{path}:{line}" if line else path
+    return InputError(f"{place}: the script cannot be read ({explain(problem)}).")

@@ -17,10 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from advisor.errors import InputError, explain
 from advisor.randomness import start_from
 from advisor.script import CURRENT, Arm
-from advisor.work.scripts.named import TrainingScript
+from advisor.work.scripts.named import TrainingScript, unreadable
 
 MAIN = "__main__"
 """The name of the module that a script is."""
@@ -82,9 +81,7 @@ def compiled(path: str) -> CodeType:
     try:
         return compile(Path(path).read_bytes(), path, "exec")
     except (OSError, SyntaxError, ValueError) as problem:
-        line = getattr(problem, "lineno", None)
-        place = f"{path}:{line}" if line else path
-        raise InputError(f"{place}: the script cannot be read ({explain(problem)}).") from problem
+        raise unreadable(path, problem) from problem
 
 
 def print_to(file: Path | None) -> None:

@@ -22,6 +22,8 @@ from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, check_costs, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.job import (
+    DECAY,
+    RATE,
     Job,
     Outcome,
     check_signal,
@@ -38,8 +40,6 @@ from advisor.work.scripts.named import TrainingScript
 from advisor.work.scripts.running import run_script
 from advisor.work.worker import tell_begun
 
-RATE, DECAY = "training.lr", "training.weight_decay"
-"""The parameters that a script asks for."""
 ANY_EPOCHS = 2**31
 """The last epoch of a first training, which has as many as the script says."""
 
