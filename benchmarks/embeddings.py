@@ -36,7 +36,7 @@ from torch import nn
 
 import advisor
 from advisor.host.host import load
-from advisor.training.loop import Fit, evaluate, train
+from advisor.training.loop import TrainingSettings, evaluate, train
 from advisor.training.run import apply
 from advisor.verdict.crossed import gain_of_scores
 from advisor.work.prepare import Prepared, prepare
@@ -214,7 +214,7 @@ def score(prepared: Prepared, arm: str, rate: float, seed: int, cache: Path) -> 
             print(f"seed {seed} {method}, {run.costs['embedding']:.0f} s:")
             print(f"  {actions['embedding']}", flush=True)
     splits = prepared.splits(seed)
-    *_, last = train(run, Fit(rate, 0.0, 32, 0, EPOCHS), splits.valid)
+    *_, last = train(run, TrainingSettings(rate, 0.0, 32, 0, EPOCHS), splits.valid)
     return last.score, evaluate(run, splits.test, 256)
 
 

@@ -20,7 +20,7 @@ from torch import nn
 import advisor
 from advisor.randomness import mix, start_from
 from advisor.training.by_loop import train_by_loop
-from advisor.training.loop import Fit
+from advisor.training.loop import TrainingSettings
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
@@ -80,7 +80,7 @@ def by_advisor(prepared: Prepared, epochs: int) -> float:
     train_by_loop(
         run,
         prepared.loop,
-        Fit(0.1, 0.0, BATCH, 0, epochs),
+        TrainingSettings(0.1, 0.0, BATCH, 0, epochs),
         prepared.splits(0).valid,
         lambda *_: None,
     )

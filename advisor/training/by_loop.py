@@ -16,7 +16,7 @@ from advisor.randomness import mix, start_from
 from advisor.training.ended import Ended, Stop, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.hooks import HOOKS, after_step
-from advisor.training.loop import Fit, evaluate
+from advisor.training.loop import TrainingSettings, evaluate
 from advisor.training.loop_run import LoopRun, Paused
 from advisor.training.own_loop import OwnLoop
 from advisor.training.run import Run
@@ -60,7 +60,7 @@ class LoopEnd:
 def train_by_loop(
     run: Run,
     loop: OwnLoop,
-    fit: Fit,
+    settings: TrainingSettings,
     valid: Part,
     ended: Callable[[Epoch, bool], object],
     cut: Callable[[int], str] | None = None,
@@ -70,7 +70,7 @@ def train_by_loop(
     Arguments:
         run: with its techniques applied.
         loop: the user's.
-        fit: how long, at which rate and from which state.
+        settings: how long, at which rate and from which state.
         valid: the rows that are scored after each epoch.
         ended: called after each epoch, with whether the model was scored here.
         cut: why a training need not go on after an epoch, or nothing.
@@ -80,15 +80,15 @@ def train_by_loop(
     """
     run.model.to(run.device)
     steps = StepHooks(run)
-    training = LoopRun(run, fit, valid, loop.who, ended, cut)
+    training = LoopRun(run, settings, valid, loop.who, ended, cut)
     steps.epoch = lambda: training.epoch
     before = weights_sum(run.model)
 
     # All arms of a seed draw the same.
     start_from(mix(run.seed, "fit"))
-    if fit.state is not None:
+    if settings.state is not None:
         for name, kept in run.keep.items():
-            kept.load_state_dict(fit.state["keep"][name])
+            kept.load_state_dict(settings.state["keep"][name])
     with steps.called():
         returned = listened_to(loop, training)
     asked = tuple(sorted(training.asked | ({"lr", "weight_decay"} & set(loop.asked))))
@@ -103,9 +103,9 @@ def train_by_loop(
             fail(loop, what)
     if isinstance(returned, nn.Module):
         run.model = returned.to(run.device)
-        score = evaluate(run, valid, fit.batch)
+        score = evaluate(run, valid, settings.batch)
         return LoopEnd(facts, False, training.epoch, score)
-    if training.is_scored_here and fit.state is None and weights_sum(run.model) == before:
+    if training.is_scored_here and settings.state is None and weights_sum(run.model) == before:
         fail(loop, "run.model is what it was before training: train it, or return the model")
     return LoopEnd(facts, False, training.epoch, None)
 

@@ -27,7 +27,7 @@ from advisor.training.weighing import weigh
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrainingSettings:
     """How a run is trained.
 
     Attributes:
@@ -54,26 +54,26 @@ class Fit:
     epochs: int | None = None
 
 
-def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
-    """Train `run` from epoch `fit.from_epoch` to `fit.to_epoch`, yielding the learning curve.
+def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
+    """Train `run` from `settings.from_epoch` to `settings.to_epoch`, yielding the learning curve.
 
     The order of the rows and dropout depend on the run's seed and the epoch only, so a run that was
     stopped after an epoch and goes on from its saved state gives the same numbers. Raises
     `StoppedEarly` when the loss, the output or the score is not finite, the loss is above
-    `fit.loss_limit`, or the saved state is that of another model.
+    `settings.loss_limit`, or the saved state is that of another model.
     """
     # Techniques may have added parameters, so the optimizer is built after all of them.
     model = run.model.to(run.device)
     rows = len(run.data.train)
-    steps = math.ceil(rows / fit.batch)
-    full_training = fit.epochs or fit.to_epoch
+    steps = math.ceil(rows / settings.batch)
+    full_training = settings.epochs or settings.to_epoch
     together = run.recipe.accumulate
-    total = full_training * run.recipe.steps_an_epoch(rows, fit.batch)
-    stepping = Stepping(run, fit.lr, fit.weight_decay, total, full_training)
-    if fit.state is not None:
-        stepping.go_on_from(fit.state)
+    total = full_training * run.recipe.steps_an_epoch(rows, settings.batch)
+    stepping = Stepping(run, settings.lr, settings.weight_decay, total, full_training)
+    if settings.state is not None:
+        stepping.go_on_from(settings.state)
 
-    for epoch in range(fit.from_epoch, fit.to_epoch):
+    for epoch in range(settings.from_epoch, settings.to_epoch):
         started = time.perf_counter()
 
         # All arms of one seed have the same dropout stream and the same order of rows.
@@ -89,7 +89,7 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
         model.train()
         losses: list[Tensor] = []
         early_loss = None
-        batches = mini_batches(order, fit.batch)
+        batches = mini_batches(order, settings.batch)
         for step, index in enumerate(batches):
             inputs, given = to_device(run.data.train.take(index), run.device)
             inputs, target = changed_batch(run, inputs, given, epoch, step)
@@ -107,18 +107,18 @@ def train(run: Run, fit: Fit, valid: Part) -> Iterator[Epoch]:
             if epoch * steps + step + 1 == EARLY_STEPS:
                 early_loss = torch.stack(losses[-(EARLY_STEPS // 2) :]).mean().item()
                 _require_finite("the training loss", early_loss)
-                _require_below(fit.loss_limit, early_loss)
+                _require_below(settings.loss_limit, early_loss)
 
         # The epoch ends with a point of the curve.
         mean_loss = torch.stack(losses).mean().item()
         _require_finite("the training loss", mean_loss)
         stepping.end_epoch(epoch, mean_loss)
-        score = evaluate(run, valid, fit.batch)
+        score = evaluate(run, valid, settings.batch)
         seconds = time.perf_counter() - started
         yield Epoch(epoch + 1, score, mean_loss, seconds, early_loss)
 
-    if fit.save is not None:
-        fit.save.write(stepping.state())
+    if settings.save is not None:
+        settings.save.write(stepping.state())
 
 
 def mini_batches(order: Tensor, rows: int) -> Sequence[Tensor]:

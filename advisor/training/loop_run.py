@@ -17,7 +17,7 @@ from advisor.model import call
 from advisor.randomness import mix, preserved
 from advisor.training.ended import Ended, Stop, StoppedEarly
 from advisor.training.epoch import Epoch, number_in
-from advisor.training.loop import Fit, evaluate
+from advisor.training.loop import TrainingSettings, evaluate
 from advisor.training.loop_state import plain_fault, random_states, set_random_states
 from advisor.training.metrics import LARGEST_SCORE, METRICS
 from advisor.training.objective import to_device
@@ -53,16 +53,16 @@ class LoopRun:
     def __init__(
         self,
         run: Run,
-        fit: Fit,
+        settings: TrainingSettings,
         valid: Part,
         who: str,
         ended: Callable[[Epoch, bool], object],
         cut: Callable[[int], str] | None = None,
     ) -> None:
         self.train, self.valid = SplitRows(run.data.train, True), SplitRows(valid, False)
-        self.loss, self.batch, self.seed = run.loss, fit.batch, run.seed
-        self.epochs = fit.epochs or fit.to_epoch
-        self.epoch = fit.from_epoch
+        self.loss, self.batch, self.seed = run.loss, settings.batch, run.seed
+        self.epochs = settings.epochs or settings.to_epoch
+        self.epoch = settings.from_epoch
         self.device = run.device
         self.generator = torch.Generator().manual_seed(mix(run.seed, "fit", "order"))
         self.asked: set[str] = set()
@@ -70,10 +70,10 @@ class LoopRun:
         self.is_scored_here: bool | None = None
         self.draws_training_rows = self.saves = self.reported = False
 
-        self._run, self._fit, self._who = run, fit, who
+        self._run, self._settings, self._who = run, settings, who
         self._ended, self._cut = ended, cut
         self._saved: Mapping[str, Any] | None = None
-        self._has_gone_on = fit.state is None
+        self._has_gone_on = settings.state is None
         self._since = time.perf_counter()
         self.freeze()
 
@@ -93,13 +93,13 @@ class LoopRun:
     def lr(self) -> float:
         """The learning rate of this trial; a loop that never asks for it is not tuned."""
         self.asked.add("lr")
-        return self._fit.lr
+        return self._settings.lr
 
     @property
     def weight_decay(self) -> float:
         """The weight decay of this trial, likewise."""
         self.asked.add("weight_decay")
-        return self._fit.weight_decay
+        return self._settings.weight_decay
 
     def loader(self, dataset: Any, batch: int | None = None, shuffle: bool | None = None) -> Any:
         """Mini-batches of a dataset; rows to train on are shuffled, if nothing else is said.
@@ -150,7 +150,7 @@ class LoopRun:
 
         Reading it puts the random states back, too.
         """
-        state = self._fit.state
+        state = self._settings.state
         if state is None:
             return None
         self._has_gone_on = True
@@ -191,7 +191,7 @@ class LoopRun:
         why = self._cut(number) if self._cut is not None else ""
         if why:
             raise StoppedEarly(Ended.OUTRANKED, why)
-        if number == self._fit.to_epoch < self.epochs:
+        if number == self._settings.to_epoch < self.epochs:
             self._keep()
             raise Paused(f"epoch {number} was asked for")
 
@@ -260,11 +260,11 @@ class LoopRun:
 
     def _keep(self) -> None:
         """Write what the training goes on from."""
-        if self._fit.save is None or self._saved is None:
+        if self._settings.save is None or self._saved is None:
             return
         kept = {name: each.state_dict() for name, each in self._run.keep.items()}
         random = random_states(self.generator)
-        self._fit.save.write({"loop": dict(self._saved), "random": random, "keep": kept})
+        self._settings.save.write({"loop": dict(self._saved), "random": random, "keep": kept})
 
     def freeze(self) -> None:
         """Let those parameters train whose epoch has come."""

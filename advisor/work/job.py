@@ -25,7 +25,7 @@ from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, train
+from advisor.training.loop import TrainingSettings, train
 from advisor.training.precise import make_precise
 from advisor.training.row_influence import blocks_of
 from advisor.training.row_values import RowValues
@@ -276,7 +276,7 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     # The losses of another loss function, or of changed rows, cannot be compared with those of the
     # study's own.
     has_other_losses = run.loss is not prepared.objective.loss or run.batch is not None
-    fit = Fit(
+    settings = TrainingSettings(
         lr=job.params[RATE],
         weight_decay=job.params[DECAY],
         batch=job.batch,
@@ -293,11 +293,11 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     answering = answering_of(job, prepared, run, splits) if job.measures else None
     progress = Progress(outcome, run, job.epochs or job.to_epoch, answering)
     if prepared.loop is None:
-        for epoch in train(run, fit, valid):
+        for epoch in train(run, settings, valid):
             progress.ended(epoch)
     else:
         cut = partial(progress.cut, job.cuts, prepared.criterion)
-        end = train_by_loop(run, prepared.loop, fit, valid, progress.ended, cut)
+        end = train_by_loop(run, prepared.loop, settings, valid, progress.ended, cut)
         progress.loop_ended(end, prepared.criterion)
     progress.finish()
 

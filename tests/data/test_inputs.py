@@ -20,7 +20,7 @@ from advisor.errors import InputError
 from advisor.model import call, swap, trace
 from advisor.model.call import left_out, rows_of
 from advisor.model.tracing.output import pick
-from advisor.training.loop import Fit, train
+from advisor.training.loop import TrainingSettings, train
 from advisor.training.objective import to_device
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
@@ -582,4 +582,6 @@ def test_a_lazy_layer_draws_its_start_by_the_seed_and_trains():
     assert torch.equal(one["0.weight"], same["0.weight"])
     assert not torch.equal(one["0.weight"], other["0.weight"])
     run = prepared.run(1, 0)
-    assert len(list(train(run, Fit(1e-3, 0.0, 32, 0, 1), prepared.splits(0).valid))) == 1
+    assert (
+        len(list(train(run, TrainingSettings(1e-3, 0.0, 32, 0, 1), prepared.splits(0).valid))) == 1
+    )

@@ -21,7 +21,7 @@ from advisor.slots.embedding.coverage import coverage, telling_words
 from advisor.slots.embedding.projection import Projected, basis_of
 from advisor.slots.embedding.word_tables import filled
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, train
+from advisor.training.loop import TrainingSettings, train
 from advisor.work.study_ref import StudyRef
 
 WORDS = (
@@ -325,7 +325,7 @@ def moved(run, **fit):
     found, before = [], run.model.words.weight.detach().clone()
     for epoch in train(
         run,
-        Fit(
+        TrainingSettings(
             **{"lr": 0.01, "weight_decay": 0.1, "batch": 32, "from_epoch": 0, "to_epoch": 5, **fit}
         ),
         run.data.train,

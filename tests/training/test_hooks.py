@@ -17,7 +17,7 @@ from advisor.search.plan import why_unfit
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.hooks import HOOKS
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, train
+from advisor.training.loop import TrainingSettings, train
 from advisor.training.run import apply
 
 ROWS, BATCH = 40, 16
@@ -32,7 +32,7 @@ def fresh(**recipe):
 
 
 def trained(run, start=0, end=2, valid=None, **places):
-    fit = Fit(1e-2, 0.0, BATCH, start, end, epochs=2, **places)
+    fit = TrainingSettings(1e-2, 0.0, BATCH, start, end, epochs=2, **places)
     return [(epoch.loss, epoch.score) for epoch in train(run, fit, valid or run.data.train)]
 
 

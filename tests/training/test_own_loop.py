@@ -20,7 +20,7 @@ from advisor.technique import Technique
 from advisor.training.by_loop import train_by_loop
 from advisor.training.criterion import count_last
 from advisor.training.ended import Ended, StoppedEarly
-from advisor.training.loop import Fit
+from advisor.training.loop import TrainingSettings
 from advisor.training.own_loop import read_loop
 from advisor.training.run import apply
 from advisor.work.job import HELD_OUT, TEST, Job, work
@@ -345,7 +345,7 @@ def hooked(prepared):
     """A training with that technique."""
     technique, run = Hooked(), prepared.run(3, 0)
     apply(run, [(technique, {})])
-    fit = Fit(0.1, 0.0, BATCH, 0, EPOCHS)
+    fit = TrainingSettings(0.1, 0.0, BATCH, 0, EPOCHS)
     train_by_loop(run, prepared.loop, fit, prepared.splits(0).valid, lambda *_: None)
     return technique
 

@@ -17,7 +17,7 @@ from advisor.search.plan import DECAY, RATE, nuisance_of
 from advisor.training.ended import StoppedEarly
 from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, train
+from advisor.training.loop import TrainingSettings, train
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 
@@ -46,7 +46,9 @@ def trained(prepared, start=0, end=EPOCHS, lr=None, **places):
     """The run of a part of a training, and its curve."""
     run = prepared.run(0, 0)
     recipe = run.recipe
-    fit = Fit(lr or recipe.lr, recipe.weight_decay, BATCH, start, end, epochs=EPOCHS, **places)
+    fit = TrainingSettings(
+        lr or recipe.lr, recipe.weight_decay, BATCH, start, end, epochs=EPOCHS, **places
+    )
     curve = list(train(run, fit, prepared.splits(0).valid))
     return run, curve
 
@@ -146,7 +148,7 @@ def test_a_trials_rate_multiplies_a_schedule_that_sets_its_own():
     for lr in (0.1, 0.05):
         run = prepared.run(0, 0)
         before = weights(run)
-        fit = Fit(lr, 0.0, BATCH, 0, 1, epochs=EPOCHS)
+        fit = TrainingSettings(lr, 0.0, BATCH, 0, 1, epochs=EPOCHS)
         run.each_step.append(
             lambda step, _epoch, _optimizer, lr=lr, run=run, before=before: seen.setdefault(
                 (lr, step), (before[0] - run.model[0].weight.detach()).norm()
@@ -162,10 +164,10 @@ def test_gradients_of_small_batches_make_the_step_of_a_large_one():
     run.model[2].p = 0.0
     other = small.run(0, 0)
     other.model[2].p = 0.0
-    list(train(run, Fit(0.1, 0.0, 18, 0, 1), small.splits(0).valid))
+    list(train(run, TrainingSettings(0.1, 0.0, 18, 0, 1), small.splits(0).valid))
     single = opened(optimizer=partial(SGD, lr=0.1)).recipe
     other.recipe = single
-    list(train(other, Fit(0.1, 0.0, 36, 0, 1), small.splits(0).valid))
+    list(train(other, TrainingSettings(0.1, 0.0, 36, 0, 1), small.splits(0).valid))
     assert len(run.data.train) % 36 in (0, 18)
     for one, both in zip(weights(run), weights(other), strict=True):
         assert torch.allclose(one, both, atol=1e-6)
@@ -200,7 +202,7 @@ def test_mixed_precision_trains_in_bfloat16():
     prepared = opened(precision="bf16", augment=lambda x: x)
     run = prepared.run(0, 0)
     run.model[0].register_forward_hook(lambda _module, _in, out: kinds.append(out.dtype))
-    list(train(run, Fit(1e-3, 0.0, BATCH, 0, 1), prepared.splits(0).valid))
+    list(train(run, TrainingSettings(1e-3, 0.0, BATCH, 0, 1), prepared.splits(0).valid))
     assert torch.bfloat16 in kinds
     assert kinds[-1] == torch.float32, "scores are of the model's own precision"
 
@@ -277,7 +279,7 @@ def test_an_optimizer_that_drops_what_a_technique_added_fails_that_arm_alone():
     run = prepared.run(0, 0)
     run.model[1] = nn.PReLU()
     with pytest.raises(StoppedEarly, match=r"does not train 1\.weight"):
-        list(train(run, Fit(0.1, 0.0, BATCH, 0, 1), prepared.splits(0).valid))
+        list(train(run, TrainingSettings(0.1, 0.0, BATCH, 0, 1), prepared.splits(0).valid))
 
 
 def test_a_schedule_whose_rate_is_gone_before_the_end_is_told():

@@ -16,7 +16,7 @@ from advisor.randomness import isolated, mix
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, predict, train
+from advisor.training.loop import TrainingSettings, predict, train
 from advisor.training.metrics import (
     METRICS,
     accuracy,
@@ -184,7 +184,7 @@ def fresh(prepared) -> Run:
 
 
 def curve(run, prepared, **changes):
-    fit = Fit(lr=1e-2, weight_decay=1e-4, batch=16, from_epoch=0, to_epoch=4)
+    fit = TrainingSettings(lr=1e-2, weight_decay=1e-4, batch=16, from_epoch=0, to_epoch=4)
     with isolated(0):
         return [
             (epoch.epoch, epoch.score, epoch.loss)

@@ -11,7 +11,7 @@ from advisor.data import open_source
 from advisor.errors import InputError
 from advisor.training.floor import Simple
 from advisor.training.imbalance import imbalance, percent, shares_text
-from advisor.training.loop import Fit, train
+from advisor.training.loop import TrainingSettings, train
 from advisor.training.weighing import weigh
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
@@ -39,7 +39,13 @@ def opened(data=UNWEIGHTED, outputs: int = 2, **options):
 def mean_answers(prepared, epochs: int = 30) -> torch.Tensor:
     """The mean probability of each class on the validation rows after a training."""
     run, valid = prepared.run(0, 0), prepared.splits(0).valid
-    list(train(run, Fit(lr=0.01, weight_decay=0.0, batch=64, from_epoch=0, to_epoch=epochs), valid))
+    list(
+        train(
+            run,
+            TrainingSettings(lr=0.01, weight_decay=0.0, batch=64, from_epoch=0, to_epoch=epochs),
+            valid,
+        )
+    )
     with torch.no_grad():
         return run.model(valid.take(torch.arange(len(valid)))[0][0]).softmax(1).mean(0)
 

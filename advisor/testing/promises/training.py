@@ -30,7 +30,7 @@ from advisor.testing.subject import (
 )
 from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import Fit, predict, train
+from advisor.training.loop import TrainingSettings, predict, train
 from advisor.training.run import Run, apply
 
 LR = 1e-3
@@ -100,9 +100,9 @@ def fresh_run(probe: Probe) -> Run:
 
 def train_epochs(run: Run, start: int, end: int, **places: Any) -> list[tuple[float, float]]:
     """Train a run for some of the epochs of a full training; its losses and scores."""
-    fit = Fit(LR, DECAY, BATCH, start, end, epochs=EPOCHS, **places)
+    settings = TrainingSettings(LR, DECAY, BATCH, start, end, epochs=EPOCHS, **places)
     with isolated(0):
-        return [(epoch.loss, epoch.score) for epoch in train(run, fit, run.data.train)]
+        return [(epoch.loss, epoch.score) for epoch in train(run, settings, run.data.train)]
 
 
 def scored_output(run: Run) -> Tensor:
