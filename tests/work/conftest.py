@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -29,8 +30,11 @@ def plan(ref):
 def job(ref, plan) -> Callable[..., Job]:
     """Two epochs of the model as it is, or with what is given as parameters."""
     digests = {ref: prepare(ref).digest}
+    openings: dict[StudyRef, str] = {}
 
-    def job(ref=ref, opening_id="this test", content=None, **params):
+    def job(ref=ref, opening_id=None, content=None, **params):
+        # A process opens a study once for each name, so other studies have other names.
+        opening_id = opening_id or openings.setdefault(ref, uuid.uuid4().hex)
         # As the coordinator found it, whatever becomes of the study's files.
         if content is None and ref not in digests:
             digests[ref] = prepare(ref).digest
