@@ -113,7 +113,16 @@ def test_a_script_is_compared_with_a_revision_of_it(repository, advise):
     (repository / "train.py").write_text(SCRIPT)
     commit(repository, "add", "-A")
     commit(repository, "commit", "-qm", "two")
-    options = ("--seeds", "3", "--storage", "studies.db", "--json", "--quiet")
+    options = (
+        "--metric",
+        "accuracy",
+        "--seeds",
+        "3",
+        "--storage",
+        "studies.db",
+        "--json",
+        "--quiet",
+    )
     words = ("compare", "--git", "HEAD", *options, "--script", "train.py", "--", "--width", "8")
     same = json.loads(advise(*words).out)
     assert same["gains"][0]["identical"] == "content"
