@@ -7,10 +7,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from advisor import __version__
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, with_begun_metric
 from advisor.comparing.same_data import digest_of, digest_of_measured
@@ -151,7 +153,7 @@ def tune_prepared(
     url = storage_url(storage)
     name = prepared.study.name
     with (
-        Database(url, prepared.host.built_in_slots) as database,
+        Database(url, tuple(prepared.host.slots)) as database,
         study_folder(database, name) as folder,
         workforce,  # no worker writes into the folder when the study is not held any more
         in_this_process(prepared),
@@ -302,6 +304,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
         search.deadline = time.monotonic() + seconds - records.spent()
+    note_versions(search)
     search.run()
     if history.best_of_baseline() is None:
         raise SearchError(
@@ -327,6 +330,13 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
     return Recommendation.from_json(text, ref, search.plan.content)
+
+
+def note_versions(search: Search) -> None:
+    """Write with which versions a study is worked on now."""
+    plugins = search.prepared.host.plugins
+    built_in = [plugin.name for plugin in plugins if plugin.built_in]
+    search.records.note_versions(__version__, version("torch"), search.marks.plugins, built_in)
 
 
 def search_seconds(study: Study) -> float:

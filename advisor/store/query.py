@@ -22,8 +22,8 @@ from advisor.store.failures import (
     failure_of,
 )
 from advisor.store.location import shown, sqlite_path
+from advisor.store.schema import SCHEMA
 from advisor.store.stoppable import StatementStop, TimeUpError, run_stoppable
-from advisor.store.views import SCHEMA
 
 Table = tuple[list[str], list[tuple[Any, ...]]]
 """Column names, and rows."""
