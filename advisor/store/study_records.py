@@ -112,6 +112,18 @@ class StudyRecords:
             connection.execute(DIRECTIONS.insert(), {**side, "study_id": study_id})
             connection.execute(plans.insert(), row)
 
+    def replace_plan(self, plan: Mapping[str, Any], ref: str | None) -> None:
+        """Write the plan to which techniques were added, with the reference that brings them.
+
+        Arguments:
+            plan: as plain data.
+            ref: the reference of the study as JSON, or None where it means nothing elsewhere.
+        """
+        text = json.dumps(plan)
+        values = {"plan": text, "question": ref, "command": begun_with(text, ref)["command"]}
+        with self._engine.begin() as connection:
+            connection.execute(plans.update().where(plans.c.study == self.name).values(**values))
+
     def note_versions(
         self, advisor: str, torch: str, plugins: Mapping[str, str], built_in: Collection[str]
     ) -> None:
