@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class NamedQuery:
             a column `study`, by which the studies are picked that a user names, and no `ORDER BY`.
             `:word` stands for the value of a word as text, or `NULL`.
         order: what its rows are sorted by, as after `ORDER BY`; empty for no order.
-        words: what a user may give with `--with WORD=VALUE`: each word with its meaning.
+        words: what a user may give with `--with WORD=VALUE`: each word with its meaning; None for
+            nothing.
 
     Example:
         >>> import advisor
@@ -33,4 +34,4 @@ class NamedQuery:
     about: str
     sql: str
     order: str = ""
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] | None = None

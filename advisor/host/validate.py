@@ -54,7 +54,7 @@ def query_fault(query: Any) -> str | None:
             return f"{who}: {field} must be text, got {getattr(query, field)!r}."
     if not re.match(r"\s*(select|with)\b", query.sql, re.IGNORECASE):
         return f"{who}: sql must be a SELECT, got {query.sql!r:.60}."
-    words = query.words
+    words = {} if query.words is None else query.words
     if not isinstance(words, Mapping) or not all(str(word).isidentifier() for word in words):
         return f"{who}: words must map names to what they mean, got {words!r}."
     return None

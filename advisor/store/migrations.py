@@ -136,7 +136,7 @@ def fill_answers(connection: sa.Connection, columns: Mapping[str, str]) -> None:
         all_of_it = with_slots(["study", "created", "latest", "json"], times)
         mine = all_of_it.c.study == study
         newest = sa.select(all_of_it.c.created, all_of_it.c.json).where(mine)
-        when, text = connection.execute(newest.order_by(all_of_it.c.created.desc())).first()
+        when, text = connection.execute(newest.order_by(all_of_it.c.created.desc()).limit(1)).one()
         is_last = all_of_it.c.created == when
         connection.execute(all_of_it.update().where(mine).values(latest=is_last))
         replace_last(connection, study, said_of(text))

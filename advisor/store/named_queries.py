@@ -195,15 +195,16 @@ def composed(query: NamedQuery, studies: Sequence[str], values: Mapping[str, str
     Raises:
         InputError: the question has no such word.
     """
+    words = query.words or {}
     for word in values:
-        if word not in query.words:
-            there = listing(query.words) or "none"
+        if word not in words:
+            there = listing(words) or "none"
             raise InputError(
                 f"--with {word}=…: the question {query.name!r} has no such word."
-                f"{near(word, query.words)} Its words: {there}."
+                f"{near(word, words)} Its words: {there}."
             )
     sql = query.sql.strip().rstrip(";")
-    for word in query.words:
+    for word in words:
         literal = quoted(values[word]) if word in values else "NULL"
         sql = re.sub(rf"(?<!:):{word}\b", literal.replace("\\", r"\\"), sql)
     parts = [f"SELECT * FROM (\n{sql}\n) AS named_query"]
@@ -223,7 +224,7 @@ def quoted(text: str) -> str:
 def listed_queries(queries: Sequence[tuple[NamedQuery, str]]) -> Iterator[dict[str, str]]:
     """A row for each question, with the plugin that brings it."""
     for query, plugin in queries:
-        words = ", ".join(f"{word}={meaning}" for word, meaning in query.words.items())
+        words = ", ".join(f"{word}={meaning}" for word, meaning in (query.words or {}).items())
         yield {
             "name": query.name,
             "question": query.about,

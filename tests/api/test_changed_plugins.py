@@ -315,7 +315,7 @@ def test_a_finished_study_goes_on_with_a_slot_that_a_plugin_brings_and_without_i
     assert after[: len(before)] == before
     assert after[len(before)][0]["oven"] == "heat"
     assert "oven" in answer.choices
-    (columns, rows) = read(tuned.storage, "SELECT oven FROM advisor_trials ORDER BY number")
+    _, rows = read(tuned.storage, "SELECT oven FROM advisor_trials ORDER BY number")
     assert rows[: len(before)] == [(None,)] * len(before)
     assert rows[len(before)] == ("heat",)
 
