@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import click
 
 from advisor.errors import InputError, listing, near
-from advisor.host.host import queries_of_plugins
 from advisor.named_query import NamedQuery
 from advisor.store.named_queries import QUERIES, listed_queries
 from advisor.streams import say
@@ -24,6 +23,8 @@ def all_queries(files: Sequence[str], without: Sequence[str]) -> list[tuple[Name
 
     Raises `InputError` where two have one name, and for a plugin file that breaks.
     """
+    from advisor.host.host import queries_of_plugins  # those of advisor need no plugins
+
     more, broken = queries_of_plugins(files, without)
     for sentence in broken:
         click.echo(f"advisor query: {sentence}", err=True)

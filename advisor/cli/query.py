@@ -14,10 +14,11 @@ import click
 from advisor.cli.named import LIST, find_query, list_queries, values_of
 from advisor.cli.options import as_json, plugin, storage, without
 from advisor.errors import InputError, visible
+from advisor.report.plain_table import plain_table
 from advisor.store.json_rows import JsonRows, rows_as_json
 from advisor.store.location import storage_url
 from advisor.store.named_queries import composed
-from advisor.store.query import Limits, ask
+from advisor.store.query import Answer, Limits, ask
 from advisor.store.recommendations import not_there, study_names
 from advisor.store.schema import SCHEMA
 from advisor.streams import answer_stream, say, say_json
@@ -125,9 +126,20 @@ def command(
         writer = csv.writer(answer_stream(), lineterminator="\n")
         writer.writerows(map(shown_row, [answer.columns, *answer.rows]))
     else:
-        from advisor.report.text import show_table
+        show_rows(answer)
 
-        show_table(answer.columns, answer.rows, "no rows")
+
+def show_rows(answer: Answer) -> None:
+    """Print rows as a table."""
+    # For a program, and for a person who reads page by page, there are no colours to wait for.
+    is_plain = bool(answer.rows) and not answer_stream().isatty()
+    text = plain_table(answer.columns, answer.rows) if is_plain else None
+    if text is not None:
+        say(text)
+        return
+    from advisor.report.text import show_table
+
+    show_table(answer.columns, answer.rows, "no rows")
 
 
 def one_question(words: Sequence[str], given: Sequence[str]) -> str:

@@ -9,15 +9,12 @@ from advisor.errors import InputError, listing, near
 from advisor.named_query import NamedQuery
 
 _BEST = """
-WITH scores AS (
-  SELECT t.study, t.number, CASE WHEN r.direction = 'minimize' THEN -1 ELSE 1 END AS sign,
-    CASE WHEN r.direction = 'minimize' THEN -t.score ELSE t.score END AS value
-  FROM advisor_trials t JOIN advisor_plans r ON r.study = t.study
-  WHERE t.state = 'COMPLETE'
-), techniques AS (
-  SELECT c.study, c.slot, c.technique, MAX(s.value) AS value, MAX(s.sign) AS sign,
-    COUNT(*) AS trials
-  FROM scores s JOIN advisor_choices c ON c.study = s.study AND c.number = s.number
+WITH techniques AS (
+  SELECT c.study, c.slot, c.technique, COUNT(*) AS trials,
+    MAX(CASE WHEN r.direction = 'minimize' THEN -1 ELSE 1 END) AS sign,
+    MAX(CASE WHEN r.direction = 'minimize' THEN -c.score ELSE c.score END) AS value
+  FROM advisor_choices c JOIN advisor_plans r ON r.study = c.study
+  WHERE c.state = 'COMPLETE'
   GROUP BY c.study, c.slot, c.technique
 ), ranked AS (
   SELECT study, slot, technique, value, sign, trials,
@@ -75,17 +72,13 @@ WHERE c.number = COALESCE(CAST(:trial AS INTEGER), r.trial, 0)
   OR (c.number = 0 AND :trial IS NULL)"""
 
 _TECHNIQUE = """
-WITH scores AS (
-  SELECT t.study, t.number, t.state,
-    CASE WHEN r.direction = 'minimize' THEN -1 ELSE 1 END AS sign,
-    CASE WHEN t.state <> 'COMPLETE' THEN NULL
-      WHEN r.direction = 'minimize' THEN -t.score ELSE t.score END AS value
-  FROM advisor_trials t JOIN advisor_plans r ON r.study = t.study
-), tried AS (
+WITH tried AS (
   SELECT c.study, c.slot, c.technique, COUNT(*) AS trials,
-    SUM(CASE WHEN s.state = 'FAIL' THEN 1 ELSE 0 END) AS failed,
-    MAX(s.value) AS value, MAX(s.sign) AS sign
-  FROM scores s JOIN advisor_choices c ON c.study = s.study AND c.number = s.number
+    SUM(CASE WHEN c.state = 'FAIL' THEN 1 ELSE 0 END) AS failed,
+    MAX(CASE WHEN r.direction = 'minimize' THEN -1 ELSE 1 END) AS sign,
+    MAX(CASE WHEN c.state <> 'COMPLETE' THEN NULL
+      WHEN r.direction = 'minimize' THEN -c.score ELSE c.score END) AS value
+  FROM advisor_choices c JOIN advisor_plans r ON r.study = c.study
   WHERE c.technique <> 'keep' AND (CAST(:technique AS TEXT) IS NULL
     OR :technique IN (c.technique, c.slot || '.' || c.technique))
   GROUP BY c.study, c.slot, c.technique
@@ -126,18 +119,21 @@ UNION ALL
 SELECT study, 'torch' AS plugin, torch AS version, created AS since, 1 AS loaded
 FROM advisor_plans"""
 
+# What is computed for a trial is computed once.
 _RATES = """
-WITH trials_ranked AS (
+WITH tried AS MATERIALIZED (
+  SELECT study, number, arm, lr, weight_decay, state, score FROM advisor_trials
+), ranked AS (
   SELECT t.study, t.arm, t.lr, t.weight_decay, t.score, ROW_NUMBER() OVER (
     PARTITION BY t.study, t.arm ORDER BY CASE WHEN t.state = 'COMPLETE' THEN 0 ELSE 1 END,
       CASE WHEN r.direction = 'minimize' THEN t.score ELSE -t.score END, t.number) AS place
-  FROM advisor_trials t JOIN advisor_plans r ON r.study = t.study
+  FROM tried t JOIN advisor_plans r ON r.study = t.study
 )
 SELECT study, arm, COUNT(*) AS trials, MIN(lr) AS lowest_lr, MAX(lr) AS highest_lr,
   MAX(CASE WHEN place = 1 THEN lr END) AS best_lr,
   MAX(CASE WHEN place = 1 THEN weight_decay END) AS best_weight_decay,
   MAX(CASE WHEN place = 1 THEN score END) AS best
-FROM trials_ranked GROUP BY study, arm"""
+FROM ranked GROUP BY study, arm"""
 
 _SECONDS = """
 SELECT c.study, c.part, h.technique, COUNT(*) AS trials, SUM(c.seconds) AS seconds,

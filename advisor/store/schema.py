@@ -59,6 +59,8 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "number": "trial number",
             "slot": "slot",
             "technique": "the technique in it",
+            "state": "of the trial",
+            "score": "of the trial",
         },
     ),
     "advisor_params": (

@@ -56,10 +56,16 @@ JOIN studies s ON s.study_id = t.study_id
 JOIN advisor_plans r ON r.study = s.study_name"""
 """Trials of advisor's studies; other Optuna studies may be in the same database."""
 
+_VALUES = """trial_values v
+ON v.trial_id = t.trial_id AND v.objective = 0 AND v.value_type = 'FINITE'"""
+"""Their scores; Optuna keeps an infinite one as a type without a number, and here it has none."""
+
 # A parameter with a dot in its name is a number; one without is a slot.
 _CHOICES = """
-SELECT s.study_name AS study, t.number AS number, p.param_name AS slot, {label} AS technique
+SELECT s.study_name AS study, t.number AS number, p.param_name AS slot, {label} AS technique,
+  CAST(t.state AS TEXT) AS state, v.value AS score
 FROM {trials} JOIN trial_params p ON p.trial_id = t.trial_id
+LEFT JOIN {values}
 WHERE p.param_name NOT LIKE '%.%'"""
 
 _PARAMS = """
@@ -71,7 +77,6 @@ SELECT s.study_name AS study, t.number AS number, p.param_name AS name,
 FROM {trials} JOIN trial_params p ON p.trial_id = t.trial_id
 WHERE p.param_name LIKE '%.%'"""
 
-# Optuna keeps an infinite score as a type without a number; here it has no score.
 _SEARCH_TRIALS = """
 SELECT s.study_name AS study, t.number AS number, {arm} AS arm, CAST(t.state AS TEXT) AS state,
   v.value AS score,
@@ -82,7 +87,7 @@ SELECT s.study_name AS study, t.number AS number, {arm} AS arm, CAST(t.state AS 
     WHERE a.study = s.study_name AND a.latest AND a.trial = t.number) THEN 1 ELSE 0
   END AS recommended{slots}
 FROM {trials}
-LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.value_type = 'FINITE'"""
+LEFT JOIN {values}"""
 
 # A trial that has no such attribute has NULL there.
 _ATTRIBUTE = """
@@ -146,9 +151,9 @@ def statements(dialect: str, columns: Mapping[str, str]) -> list[str]:
 
     # Later views read earlier ones, so they are dropped from the last to the first.
     views = {
-        "advisor_choices": _CHOICES.format(trials=_TRIALS, **parameter),
+        "advisor_choices": _CHOICES.format(trials=_TRIALS, values=_VALUES, **parameter),
         "advisor_params": _PARAMS.format(trials=_TRIALS, **parameter),
-        "advisor_trials": _SEARCH_TRIALS.format(trials=_TRIALS, **trial),
+        "advisor_trials": _SEARCH_TRIALS.format(trials=_TRIALS, values=_VALUES, **trial),
         "advisor_studies": _STUDIES.format(plugins=words.plugins, false=words.false),
     }
     drops = [f"DROP VIEW IF EXISTS {name}" for name in reversed(views)]
