@@ -26,6 +26,7 @@ _HOME = {
     "PluginError": "advisor.errors",
     "SearchError": "advisor.errors",
     "hookimpl": "advisor.host.hookspecs",
+    "NamedQuery": "advisor.named_query",
     "Finding": "advisor.diagnosis.finding",
     "Run": "advisor.training.run",
     "Stop": "advisor.training.ended",
@@ -62,6 +63,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "PluginError",
     "SearchError",
     "hookimpl",
+    "NamedQuery",
     "Finding",
     "Run",
     "Stop",
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
+    from advisor.named_query import NamedQuery
     from advisor.script import Arm, arm
     from advisor.slots.activation.base import Activation
     from advisor.slots.embedding.base import Embedding

@@ -23,7 +23,7 @@ from advisor.store import tables
 from advisor.store.database import Database
 from advisor.store.query import read
 from advisor.store.rows import now, param_rows
-from advisor.store.views import SCHEMA
+from advisor.store.schema import SCHEMA
 
 SLOTS = ("activation", "initializer", "embedding", "pretraining")
 SPACE = {

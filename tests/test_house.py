@@ -46,6 +46,7 @@ ARROWS = {
     "values": "errors",
     "task_rules": "errors technique values",
     "study": "calls errors task_rules values",
+    "named_query": "",
     "technique": "space",
     "model": "errors",
     "loading": "errors values",
@@ -55,9 +56,9 @@ ARROWS = {
     "values",
     "integrations": "",
     "diagnosis": "errors model nested randomness readable record technique training user_code",
-    "host": "errors loading space technique user_code",
+    "host": "errors loading named_query space technique user_code",
     "slots": "data errors model randomness space technique training",
-    "store": "errors file_lock training values",
+    "store": "errors file_lock named_query technique training values",
     "work": "content data diagnosis errors faults host loading model nested randomness readable script "
     "slots study technique streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
@@ -70,7 +71,7 @@ ARROWS = {
     "values verdict work",
     "report": "api comparing diagnosis errors host model randomness readable "
     "search slots space store streams technique training values verdict",
-    "cli": "api comparing errors host loading report space store streams study technique testing user_code "
+    "cli": "api comparing errors host loading named_query report space store streams study technique testing user_code "
     "values verdict work",
     "testing": "data diagnosis errors host model nested randomness slots space study technique training",
 }

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.content.difference import Difference, difference, listed
 from advisor.errors import InputError, listing
+from advisor.host.host import Host
 from advisor.randomness import isolated
 from advisor.search.plan import Plan
+from advisor.search.trial import read_trials
+from advisor.search.widening import newcomers, not_asked_any_more, seconds_for, widened
 from advisor.store.questions import metric_of
+from advisor.store.study_records import StudyRecords
+from advisor.study import Study
 from advisor.work.executors import Crew
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared, read_data
 
+CONFIRM_SHARE = 0.4
+"""Share of a study's minutes that is kept for the confirmation, without which nothing is proven."""
 NEVER_COMPARED = (
     "This study was begun by a version of advisor that did not keep its content: whether its rows, "
     "its model, loss and metric are those that it was begun with is known by their names, shapes "
@@ -30,12 +38,16 @@ class BegunPlan:
     """The plan of a study that goes on.
 
     Attributes:
-        plan: with which it was begun, without the techniques that are not loaded any more.
+        plan: with which it was begun, with the techniques that are not loaded any more as absent.
         warnings: what could not be compared, one sentence each.
+        joining: slot and name of the techniques that join it now.
+        is_named_otherwise: whether the study names other techniques than it did.
     """
 
     plan: Plan
     warnings: tuple[str, ...]
+    joining: tuple[tuple[str, str], ...] = ()
+    is_named_otherwise: bool = False
 
 
 def with_begun_metric(prepared: Prepared, url: str, workforce: Crew) -> Prepared:
@@ -64,7 +76,7 @@ def begun_plan(prepared: Prepared, begun: Plan, asked: Plan) -> BegunPlan:
     Raises:
         InputError: the study was begun with other settings, data or code than it has now.
     """
-    changed = [*changed_settings(begun, asked)]
+    changed = [*changed_settings(begun, asked), *narrowed(begun, asked, prepared.host)]
     content = Difference()
     if begun.content is not None and asked.content is not None:
         content = difference(begun.content, asked.content)
@@ -85,13 +97,53 @@ def begun_plan(prepared: Prepared, begun: Plan, asked: Plan) -> BegunPlan:
     # Trials with a technique that is gone still count; no further ones are asked for.
     host = prepared.host
     absent = [technique for technique in begun.techniques if host.find(*technique) is None]
-    return BegunPlan(replace(begun, absent=frozenset(absent)), tuple(warnings))
+    return BegunPlan(
+        replace(begun, absent=frozenset(absent)),
+        tuple(warnings),
+        tuple(newcomers(begun, asked, host)),
+        begun.identity.get("only") != asked.identity.get("only"),
+    )
+
+
+def joined(begun: BegunPlan, asked: Plan, records: StudyRecords, prepared: Prepared) -> Plan:
+    """The plan of a study that goes on, with the techniques that join it, in the database, too.
+
+    Arguments:
+        begun: what was begun.
+        asked: the plan that a new study would have now.
+        records: of the study, which no other process runs.
+        prepared: the study that is asked for.
+    """
+    if not begun.joining and not begun.is_named_otherwise:
+        return begun.plan
+    limit = search_seconds(prepared.study)
+    plan = widened(begun.plan, asked, begun.joining, read_trials(records, begun.plan))
+    plan = seconds_for(plan, begun.joining, begun.plan, records.spent(), limit)
+    records.replace_plan(plan.to_json(), prepared.ref.to_json())
+    return plan
+
+
+def narrowed(begun: Plan, asked: Plan, host: Host) -> Iterator[str]:
+    """That the study leaves out techniques now which it had, and which are loaded."""
+    gone = [f"{slot}.{name}" for slot, name in not_asked_any_more(begun, asked, host)]
+    if gone:
+        before, now = begun.identity.get("only"), asked.identity.get("only")
+        yield f"only was {before!r} and is {now!r}, which leaves out {listing(gone, 4)}"
+
+
+def search_seconds(study: Study) -> float:
+    """The time of a study that its search may take; infinite without a limit."""
+    if study.minutes is None:
+        return math.inf
+    return (1 - CONFIRM_SHARE) * 60 * study.minutes
 
 
 def changed_settings(begun: Plan, asked: Plan) -> Iterator[str]:
     """Which settings of a study are others now."""
     for key, now in asked.identity.items():
         before = begun.identity.get(key)
+        if key == "only":  # more names are a wider study
+            continue
         if key in NEW_IN_IDENTITY and key not in begun.identity:
             continue
         # Where the data come with their targets a name says nothing; the targets are compared.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from advisor import __version__
 from advisor.api.arguments import check_arguments
-from advisor.api.begun import begun_plan, with_begun_metric
+from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
@@ -30,6 +32,7 @@ from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import folder_of_prints, study_folder
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.questions import techniques_of
 from advisor.store.read_back import read_back, version_in
 from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
@@ -53,9 +56,6 @@ from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.trust import Trust
 from advisor.work.waiting import long_waits_told
-
-CONFIRM_SHARE = 0.4
-"""Share of a study's minutes that is kept for the confirmation, without which nothing is proven."""
 
 
 def tune(
@@ -144,14 +144,14 @@ def tune_prepared(
     """
     one_thread()
     # The plan comes before the database, so that what is wrong with the task leaves nothing behind.
-    with long_waits_told(workforce.on_wait, "asking the techniques"), kept_from_exiting():
-        plan = plan_of(prepared)
-    workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
-
     url = storage_url(storage)
     name = prepared.study.name
+    with long_waits_told(workforce.on_wait, "asking the techniques"), kept_from_exiting():
+        plan = plan_of(prepared, techniques_of(url, name))
+    workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
+
     with (
-        Database(url, prepared.host.built_in_slots) as database,
+        Database(url, tuple(prepared.host.slots)) as database,
         study_folder(database, name) as folder,
         workforce,  # no worker writes into the folder when the study is not held any more
         in_this_process(prepared),
@@ -167,7 +167,7 @@ def tune_prepared(
             with records.reading("plan"):
                 recorded_plan = Plan.from_json(recorded)
             begun = begun_plan(prepared, recorded_plan, plan)
-            plan = begun.plan
+            plan = joined(begun, plan, records, prepared)
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
             has_limit = prepared.study.minutes is not None
             if reopen_changed(records, plan, marks, folder, has_limit):
@@ -240,11 +240,15 @@ def stored_recommendation(study: str, url: str, trust: Trust) -> Recommendation:
     return Recommendation.from_json(text, ref, content, trust)
 
 
-def plan_of(prepared: Prepared) -> Plan:
-    """The plan of a study that begins now. Raises what `make_plan` raises."""
+def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
+    """The plan of a study that begins now.
+
+    `begun` are the techniques that it had where it was begun before, and which may be gone. Raises
+    what `make_plan` raises.
+    """
     if isinstance(prepared, PreparedScript):
-        return plan_of_script(prepared)
-    return make_plan(prepared)
+        return plan_of_script(prepared, begun)
+    return make_plan(prepared, begun)
 
 
 def first_of(prepared: Prepared, plan: Plan, folder: Path, workforce: Crew) -> tuple[Plan, Outcome]:
@@ -285,7 +289,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     """
     study, records, history = search.prepared.study, search.records, search.history
     ref, warnings = search.prepared.ref, search.prepared.warnings
-    seconds = search_seconds(study)
+    seconds = search_seconds(study) + search.plan.more_seconds
     last = records.recommendation()
     if last is not None:
         answered = Recommendation.from_json(last, ref, search.plan.content)
@@ -302,6 +306,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
         search.deadline = time.monotonic() + seconds - records.spent()
+    note_versions(search)
     search.run()
     if history.best_of_baseline() is None:
         raise SearchError(
@@ -329,11 +334,11 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     return Recommendation.from_json(text, ref, search.plan.content)
 
 
-def search_seconds(study: Study) -> float:
-    """The time of a study that its search may take; infinite without a limit."""
-    if study.minutes is None:
-        return math.inf
-    return (1 - CONFIRM_SHARE) * 60 * study.minutes
+def note_versions(search: Search) -> None:
+    """Write with which versions a study is worked on now."""
+    plugins = search.prepared.host.plugins
+    built_in = [plugin.name for plugin in plugins if plugin.built_in]
+    search.records.note_versions(__version__, version("torch"), search.marks.plugins, built_in)
 
 
 def affordable_trainings(search: Search, searched: float) -> float:
@@ -345,7 +350,7 @@ def affordable_trainings(search: Search, searched: float) -> float:
     if minutes is None:
         return math.inf
     # All trainings take about as long as that of the model as it is.
-    left = max(0.0, 60 * minutes - searched)
+    left = max(0.0, 60 * minutes + search.plan.more_seconds - searched)
     seconds_each = sum(search.history.trials[0].costs.values())
     return left * search.crew.workers / max(seconds_each, 1e-3)
 

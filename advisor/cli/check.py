@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from advisor.cli.named import all_queries
 from advisor.cli.options import as_json
 from advisor.errors import InputError
 from advisor.host.host import Offer, load, offer_of
+from advisor.store.named_queries import composed
+from advisor.store.query import Limits, ask
 from advisor.streams import say, say_json
 
 if TYPE_CHECKING:
@@ -49,16 +53,47 @@ def command(plugin: str, waive: tuple[str, ...], as_json: bool) -> int:
     offer = offer_of(plugin)
     started = time.perf_counter()
     judged = judge(offer, waived)
-    is_broken = any(result.status == BROKEN for result in all_results(judged))
+    faults = query_faults(offer)
+    is_broken = any(result.status == BROKEN for result in all_results(judged)) or any(
+        faults.values()
+    )
     if not is_broken and offer.dist is None:
         load([plugin])  # beside the others: two plugins may claim one name
+        all_queries([plugin], ())
 
     seconds = time.perf_counter() - started
     if as_json:
-        say_json(to_json(offer, judged, seconds))
+        say_json(to_json(offer, judged, faults, seconds))
     else:
         show(judged, seconds)
+        for name, fault in faults.items():
+            say(f"{MARKS[BROKEN if fault else KEPT]} question {name}{fault and ': '}{fault}")
     return 1 if is_broken else 0
+
+
+def query_faults(offer: Offer) -> dict[str, str]:
+    """By the name of each question of a plugin, what is wrong with it; empty where nothing is.
+
+    Each is asked of a database without studies, of all of them and of one.
+    """
+    if not offer.queries:
+        return {}
+    # The store loads SQLAlchemy and Optuna, which few checks need.
+    from advisor.store.database import Database
+
+    faults = {}
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/empty.db"
+        Database(url, tuple(slot.name for slot in offer.slots)).close()
+        for query in offer.queries:
+            faults[query.name] = ""
+            words = dict.fromkeys(query.words or (), "1")
+            for studies in ([], ["digits"]):
+                try:
+                    ask(url, composed(query, studies, words), Limits(1))
+                except InputError as problem:
+                    faults[query.name] = str(problem)
+    return faults
 
 
 def read_waivers(texts: tuple[str, ...]) -> dict[str, str]:
@@ -144,8 +179,8 @@ def lines_of(judged: Judged) -> Iterator[str]:
             yield f"{MARKS[SKIPPED]} {name}: {', '.join(checks)}: {why}"
 
 
-def to_json(offer: Offer, judged: Judged, seconds: float) -> str:
-    """The results as JSON."""
+def to_json(offer: Offer, judged: Judged, faults: Mapping[str, str], seconds: float) -> str:
+    """The results as JSON; `faults` are those of questions by their names."""
     techniques = []
     for full_name, results in judged.items():
         slot, _, name = full_name.partition(".")
@@ -156,5 +191,9 @@ def to_json(offer: Offer, judged: Judged, seconds: float) -> str:
         "source": offer.source,
         "seconds": round(seconds, 2),
         "techniques": techniques,
+        "queries": [
+            {"name": name, "status": BROKEN if fault else KEPT, "message": fault}
+            for name, fault in faults.items()
+        ],
     }
     return json.dumps(plain, indent=2, ensure_ascii=False)

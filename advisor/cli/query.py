@@ -11,17 +11,21 @@ from typing import Any
 
 import click
 
-from advisor.cli.options import as_json, storage
+from advisor.cli.named import LIST, find_query, list_queries, values_of
+from advisor.cli.options import as_json, plugin, storage, without
 from advisor.errors import InputError, visible
+from advisor.report.plain_table import plain_table
 from advisor.store.json_rows import JsonRows, rows_as_json
 from advisor.store.location import storage_url
-from advisor.store.query import Limits, ask
-from advisor.store.views import SCHEMA
+from advisor.store.named_queries import composed
+from advisor.store.query import Answer, Limits, ask
+from advisor.store.recommendations import not_there, study_names
+from advisor.store.schema import SCHEMA
 from advisor.streams import answer_stream, say, say_json
 
 NO_QUESTION = (
     'advisor query needs a question: advisor query "SELECT …", '
-    "a view such as advisor_trials, or --schema."
+    "a view such as advisor_trials, --named NAME, or --schema."
 )
 """What is said where nothing is asked."""
 
@@ -42,8 +46,24 @@ def finite_seconds(_context: click.Context, _option: click.Parameter, seconds: f
 
 
 @click.command("query")
-@click.argument("sql", required=False)
+@click.argument("words", nargs=-1, metavar="[SQL | STUDY …]")
 @click.option("--schema", is_flag=True, help="the views with their columns")
+@click.option(
+    "--named",
+    is_flag=False,
+    flag_value=LIST,
+    metavar="[NAME]",
+    help="ask a question that has a name, of all studies or of those named; alone, list them",
+)
+@click.option(
+    "--with",
+    "given",
+    metavar="WORD=VALUE",
+    multiple=True,
+    help="a word of a named question, such as trial=12; repeatable",
+)
+@plugin
+@without
 @click.option("--csv", "as_csv", is_flag=True, help="comma-separated values")
 @click.option(
     "--limit",
@@ -60,23 +80,33 @@ def finite_seconds(_context: click.Context, _option: click.Parameter, seconds: f
 @storage
 @as_json
 def command(
-    sql: str | None,
+    words: tuple[str, ...],
     schema: bool,
+    named: str | None,
+    given: tuple[str, ...],
+    plugins: tuple[str, ...],
+    without: tuple[str, ...],
     as_csv: bool,
     limit: int | None,
     seconds: float,
     storage: str | None,
     as_json: bool,
 ) -> None:
-    """Ask the study database: a SELECT, or a view by its name. Nothing can be written through
-    it.
+    """Ask the study database: a SELECT, a view by its name, or a question that has a name. Nothing
+    can be written through it.
     """
-    # The schema is ours, so it needs no database.
+    # The schema and the names are ours, so they need no database.
     if schema:
         say(json.dumps(SCHEMA, indent=2) if as_json else schema_text())
         return
-    if not sql:
-        raise InputError(NO_QUESTION)
+    if named == LIST:
+        list_queries(plugins, without, as_json)
+        return
+    if named is not None:
+        sql = composed(find_query(named, plugins, without), words, values_of(given))
+        check_studies(storage_url(storage), words)
+    else:
+        sql = one_question(words, given)
     if limit is None:
         limit = MOST_ROWS_OF_FILE if as_json or as_csv else MOST_ROWS
     answer = ask(storage_url(storage), sql, Limits(limit or None, seconds or None))
@@ -96,9 +126,42 @@ def command(
         writer = csv.writer(answer_stream(), lineterminator="\n")
         writer.writerows(map(shown_row, [answer.columns, *answer.rows]))
     else:
-        from advisor.report.text import show_table
+        show_rows(answer)
 
-        show_table(answer.columns, answer.rows, "no rows")
+
+def show_rows(answer: Answer) -> None:
+    """Print rows as a table."""
+    # For a program, and for a person who reads page by page, there are no colours to wait for.
+    is_plain = bool(answer.rows) and not answer_stream().isatty()
+    text = plain_table(answer.columns, answer.rows) if is_plain else None
+    if text is not None:
+        say(text)
+        return
+    from advisor.report.text import show_table
+
+    show_table(answer.columns, answer.rows, "no rows")
+
+
+def one_question(words: Sequence[str], given: Sequence[str]) -> str:
+    """The one question that is typed. Raises `InputError` where there is none, or more than one."""
+    if given:
+        raise InputError(f"--with {given[0]} belongs to a question that has a name: --named NAME.")
+    if not words:
+        raise InputError(NO_QUESTION)
+    if len(words) > 1:
+        raise InputError(
+            f"advisor query takes one question, and got {len(words)} words: put quotes around the "
+            "SELECT."
+        )
+    return words[0]
+
+
+def check_studies(url: str, names: Sequence[str]) -> None:
+    """Raise `InputError` where the database has no study of one of these names."""
+    there = study_names(url) if names else []
+    for name in names:
+        if name not in there:
+            raise not_there(f"No study {name!r}", name, url)
 
 
 def told_beside(answered: JsonRows) -> Iterator[str]:

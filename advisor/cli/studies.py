@@ -66,6 +66,24 @@ def delete(context: click.Context, study: str, storage: str | None, yes: bool) -
     say(f"Deleted {study}.")
 
 
+@command.command("update")
+@click.option("--storage", metavar="URL", help="study database")
+@click.pass_context
+def update(context: click.Context, storage: str | None) -> None:
+    """Give a database that an older version has made the views and columns of this one.
+
+    Each command that runs a study does that, too.
+    """
+    # A database that is not there is not made.
+    url = storage_url(storage or context.obj)
+    study_names(url)
+
+    from advisor.store.database import Database  # loads SQLAlchemy and Optuna
+
+    Database(url, None).close()
+    say("The database has the views and columns of this version.")
+
+
 def confirmed(what: str) -> bool:
     """Whether the user wants this to be deleted; not where there is no terminal to ask."""
     try:

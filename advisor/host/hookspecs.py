@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from advisor.named_query import NamedQuery
     from advisor.technique import Slot, Technique
 
 PROJECT = "advisor"
@@ -39,3 +40,8 @@ def slots() -> list[Slot]:  # type: ignore[empty-body]  # a specification has no
 @hookspec
 def techniques() -> list[Technique]:  # type: ignore[empty-body]  # a specification has no body
     """Techniques that the plugin offers, each for a slot of this or another plugin."""
+
+
+@hookspec
+def queries() -> list[NamedQuery]:  # type: ignore[empty-body]  # a specification has no body
+    """Questions to the study database that the plugin adds to `advisor query --named`."""

@@ -17,6 +17,7 @@ from advisor.host.collect import Collection
 from advisor.host.offer import Offer, new_manager, read_offer
 from advisor.loading.files import is_file, load_file
 from advisor.loading.own_modules import digest_of
+from advisor.named_query import NamedQuery
 from advisor.technique import Slot, Technique
 from advisor.user_code import user_faults
 
@@ -167,6 +168,35 @@ def _entry_points() -> list[EntryPoint]:
     """The installed plugins, the built-in ones first."""
     entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
     return sorted(entries, key=lambda entry: (not _is_built_in(entry.dist), entry.name))
+
+
+def queries_of_plugins(
+    files: Sequence[str] = (), without: Sequence[str] = ()
+) -> tuple[list[tuple[NamedQuery, str]], list[str]]:
+    """The questions of plugins that advisor does not bring, each with the name of its plugin; and a
+    sentence for each installed plugin that could not be loaded.
+
+    Arguments:
+        files: paths of plugin files.
+        without: names of plugins that are not loaded.
+
+    Raises: `PluginError` for a file that breaks.
+    """
+    # Those of advisor itself bring none, and take a second to load.
+    others = [entry.name for entry in _entry_points() if not _is_built_in(entry.dist)]
+    found: list[tuple[NamedQuery, str]] = []
+    broken: list[str] = []
+    for name in others:
+        try:
+            offer = None if name in without else offer_of(name)
+        except PluginError as problem:
+            broken.append(str(problem))
+            continue
+        found += [] if offer is None else [(query, name) for query in offer.queries]
+    for file in files:
+        offer = _read_file(new_manager(), file)
+        found += [(query, offer.name) for query in offer.queries]
+    return found, broken
 
 
 def built_in_entries() -> list[EntryPoint]:

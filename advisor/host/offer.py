@@ -14,13 +14,15 @@ import pluggy
 
 from advisor.errors import PluginError, explain, listing, near
 from advisor.host import hookspecs
-from advisor.host.validate import slot_fault, technique_fault
+from advisor.host.validate import query_fault, slot_fault, technique_fault
+from advisor.named_query import NamedQuery
 from advisor.technique import Slot, Technique
 from advisor.user_code import user_faults
 
 _FAULTS: Mapping[str, Callable[[Any], str | None]] = {
     "slots": slot_fault,
     "techniques": technique_fault,
+    "queries": query_fault,
 }
 """By hook, what is wrong with one thing that it returned, or None."""
 
@@ -39,6 +41,7 @@ class Offer:
         file: the file of its module, where it has one.
         slots: what its hook `slots` returned.
         techniques: what its hook `techniques` returned.
+        queries: what its hook `queries` returned.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Offer:
     file: Path | None
     slots: tuple[Slot, ...]
     techniques: tuple[Technique, ...]
+    queries: tuple[NamedQuery, ...] = ()
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -87,6 +91,7 @@ def read_offer(
         Path(path) if path else None,
         slots=tuple(_call_hook(manager, name, "slots", check_declared)),
         techniques=tuple(_call_hook(manager, name, "techniques", check_declared)),
+        queries=tuple(_call_hook(manager, name, "queries", check_declared)),
     )
 
 
@@ -136,7 +141,7 @@ def _call_hook(
             returned += _call_function(implementation, hook)
             line = _line(implementation)
 
-    # What is neither a slot nor a technique cannot be judged by the conformance kit.
+    # What is neither a slot nor a technique is not judged by the conformance kit.
     for thing in returned:
         fault = _FAULTS[hook](thing)
         if fault and (check_declared or not isinstance(thing, (Slot, Technique))):

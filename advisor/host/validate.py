@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from advisor.named_query import NamedQuery
 from advisor.space import Choice, Float, Int
 from advisor.technique import Slot, Technique
 
@@ -39,6 +40,24 @@ def technique_fault(technique: Any) -> str | None:
     if fault is None and not isinstance(getattr(technique, "slot", None), str):
         fault = f'technique {technique.name!r} does not say which slot it is for: set slot = "…".'
     return fault or space_fault(technique)
+
+
+def query_fault(query: Any) -> str | None:
+    """What is wrong with what `queries()` returned, or None."""
+    if not isinstance(query, NamedQuery):
+        return f"queries() must return advisor.NamedQuery objects, got {query!r}."
+    if not isinstance(query.name, str) or not re.fullmatch(r"[A-Za-z_][\w-]*", query.name):
+        return f"a question's name is letters, digits, '_' and '-', got {query.name!r}."
+    who = f"question {query.name!r}"
+    for field in ("about", "sql", "order"):
+        if not isinstance(getattr(query, field), str):
+            return f"{who}: {field} must be text, got {getattr(query, field)!r}."
+    if not re.match(r"\s*(select|with)\b", query.sql, re.IGNORECASE):
+        return f"{who}: sql must be a SELECT, got {query.sql!r:.60}."
+    words = {} if query.words is None else query.words
+    if not isinstance(words, Mapping) or not all(str(word).isidentifier() for word in words):
+        return f"{who}: words must map names to what they mean, got {words!r}."
+    return None
 
 
 def name_fault(technique: Technique) -> str | None:

@@ -23,10 +23,10 @@ from rich.table import Table
 from rich.text import Text
 
 from advisor.errors import visible
+from advisor.report.plain_table import WIDE
+from advisor.report.plain_table import cell as cell
 from advisor.streams import answer_stream
 
-WIDE = 200
-"""Columns of a table that goes into a pipe or a file, where nothing is gained by wrapping at 80."""
 NARROWEST = 20
 """Columns that wrapped text keeps, however long its beginning is."""
 MOST = 5
@@ -137,15 +137,6 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str
 def plain_text(value: Any) -> Text:
     """A value as it can be shown: square brackets in the database are no markup."""
     return Text(visible(cell(value)))
-
-
-def cell(value: Any) -> str:
-    """A value as a person reads it: four digits, a dash for nothing."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
 
 
 def number(value: float | None) -> str:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from advisor.search.arm import Arm
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE, Plan
-from advisor.search.stages import arms_by_trials, joined_arms, leaders, unfinished_arms
+from advisor.search.stages import arms_in_turn, leaders, unfinished_arms, untried_joined_arms
 from advisor.search.trial import Round, Stage, Trial
 
 STEPS = (0, 0.5, -0.5, 0.25, -0.25, 1, -1, 0.75, -0.75, 1.5, -1.5)
@@ -37,7 +37,7 @@ def decide(history: History, current: Round, plan: Plan | None = None) -> Decisi
     """
     plan = plan or history.plan
     if current.stage in (Stage.OPEN, Stage.JOIN):
-        return first_of_each(history)
+        return first_of_each(history, current)
     if current.stage == Stage.FAIR:
         return further_rate(history, current, plan)
     if current.stage == Stage.WHOLE:
@@ -52,20 +52,22 @@ def decide(history: History, current: Round, plan: Plan | None = None) -> Decisi
     return turn(history)
 
 
-def first_of_each(history: History) -> Decision:
+def first_of_each(history: History, current: Round) -> Decision:
     """The next of the arms that try every technique once, with all parameters at first values."""
-    plan = history.plan
-    arms = plan.each_technique() + joined_arms(history)
-    number = len(history.trials)
-    return at_defaults(plan, arms[number])
+    plan, number = history.plan, len(history.trials)
+    if current.stage == Stage.OPEN:
+        arm = plan.openers()[number]
+        # A technique whose plugin is gone by now has no trial; the model as it is has one more.
+        return at_defaults(plan, {**arm, **plan.absent_in(arm)})
+    arms = untried_joined_arms(history, current.start)
+    return at_defaults(plan, arms[number - current.start])
 
 
 def further_rate(history: History, current: Round, plan: Plan) -> Decision:
     """Another learning rate for the next of the arms that were behind when the round began."""
-    # Fewest trials first, so the arms that are behind stand at the front.
-    arms_in_turn = arms_by_trials(history, before=current.start)
+    # The arms that are behind stand at the front.
     place = len(history.trials) - current.start
-    arm, _ = arms_in_turn[place]
+    arm, _ = arms_in_turn(history, before=current.start)[place]
 
     decision = at_defaults(plan, arm)
     rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])

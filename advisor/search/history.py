@@ -60,7 +60,7 @@ class History:
     def add(self, trial: Trial) -> None:
         """Take in a trial that was asked for."""
         self.trials.append(trial)
-        key = self._key(trial.arm)
+        key = self.key(trial.arm)
         self._by_arm[key].append(trial)
         self._asked.update(techniques_in(trial.asked_arm))
         self._note_no_effect(trial)
@@ -90,21 +90,21 @@ class History:
 
         `no_effect` of the trial names them.
         """
-        mine = self._by_arm[self._key(trial.arm)]
+        mine = self._by_arm[self.key(trial.arm)]
         mine[:] = [other for other in mine if other.number != trial.number]
         trial.arm, trial.params = arm, params
         trial.distributions = {name: trial.distributions[name] for name in params}
-        bisect.insort(self._by_arm[self._key(arm)], trial, key=lambda other: other.number)
+        bisect.insort(self._by_arm[self.key(arm)], trial, key=lambda other: other.number)
         self._note_no_effect(trial)
 
     def _note_no_effect(self, trial: Trial) -> None:
         """Note the arm that a trial was asked with, where a technique of it changed nothing."""
         if trial.no_effect:
-            self.no_effect[self._key(trial.asked_arm)] = list(trial.no_effect)
+            self.no_effect[self.key(trial.asked_arm)] = list(trial.no_effect)
 
     def _replace_best(self, trial: Trial, rank: Rank) -> None:
         """Put a full trial in the place of its arm's best one, if its score is better."""
-        key = self._key(trial.arm)
+        key = self.key(trial.arm)
         best = self._rank_of_best.get(key)
         if best is not None:
             # Of equal scores the earlier trial stays.
@@ -115,7 +115,8 @@ class History:
         self._rank_of_best[key] = rank
         bisect.insort(self._best, (rank, trial))
 
-    def _key(self, arm: Mapping[str, str]) -> ArmKey:
+    def key(self, arm: Mapping[str, str]) -> ArmKey:
+        """What tells an arm from others."""
         return tuple(arm[slot] for slot in self.plan.options)
 
     @property
@@ -150,7 +151,7 @@ class History:
 
     def best_of_baseline(self) -> Trial | None:
         """The best full trial of the model as it is, or None where it has none."""
-        key = self._key(self.plan.baseline)
+        key = self.key(self.plan.baseline)
         rank = self._rank_of_best.get(key)
         if rank is None:
             return None
@@ -164,7 +165,7 @@ class History:
 
     def of_arm(self, arm: Arm) -> list[Trial]:
         """The trials of an arm, by number."""
-        key = self._key(arm)
+        key = self.key(arm)
         return self._by_arm.get(key, [])
 
     def times_asked(self, slot: str, name: str) -> int:
@@ -185,7 +186,7 @@ class History:
 
     def without_effect(self, arm: Mapping[str, str]) -> list[str]:
         """The slots of an arm whose techniques changed nothing whenever it was tried."""
-        key = self._key(arm)
+        key = self.key(arm)
         trials = self._by_arm.get(key, [])
         # With other values of its parameters a technique may have changed something.
         had_effect = any(not trial.no_effect for trial in trials)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -63,6 +63,9 @@ class Plan:
         content: what it is made of, and refused likewise; None in a study that was begun before the
             content was kept.
         settles: slots that a technique (`slot.name`) fills itself; beside it they have `keep`.
+        later: techniques (`slot.name`) that joined a study which had begun, by the number of the
+            trial that tries the first of them, as text; the next trials try the others.
+        more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
     """
@@ -77,6 +80,8 @@ class Plan:
     content: Content | None = None
     settles: dict[str, list[str]] = field(default_factory=dict)
     cut_at: list[int] = field(default_factory=list)
+    later: dict[str, list[str]] = field(default_factory=dict)
+    more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -106,10 +111,29 @@ class Plan:
 
     def each_technique(self) -> list[Arm]:
         """The model as it is, and then each technique with everything else kept."""
-        arms = [self.baseline]
+        return [arm for generation in self.generations() for arm in generation.values()]
+
+    def generations(self) -> list[dict[int, Arm]]:
+        """By the number of the trial that tries it first, the model as it is and each technique
+        alone; then, likewise, those that joined together after the study had begun.
+        """
+        joined = {name for names in self.later.values() for name in names}
+        first = [self.baseline]
         for slot, name in self.techniques:
-            arms.append({**self.baseline, slot: name})
-        return arms
+            if f"{slot}.{name}" not in joined:
+                first.append({**self.baseline, slot: name})
+        generations = [dict(enumerate(first))]
+        for start in sorted(self.later, key=int):
+            arms: dict[int, Arm] = {}
+            for number, full_name in enumerate(self.later[start], int(start)):
+                slot, _, name = full_name.partition(".")
+                arms[number] = {**self.baseline, slot: name}
+            generations.append(arms)
+        return generations
+
+    def openers(self) -> dict[int, Arm]:
+        """The arms of all generations by the number of the trial that tries each first."""
+        return {number: arm for each in self.generations() for number, arm in each.items()}
 
     def absent_in(self, arm: Mapping[str, str]) -> Arm:
         """The slots that an arm must keep, because their techniques are not loaded any more."""
@@ -137,8 +161,16 @@ class Plan:
         return kept
 
     def arm_in(self, params: Mapping[str, Any]) -> Arm:
-        """The technique in each of the plan's slots among a trial's parameters."""
-        return {slot: str(params[slot]) for slot in self.options}
+        """The technique in each of the plan's slots among a trial's parameters.
+
+        Trials that were asked before a slot joined have nothing in it.
+        """
+        return {slot: str(self.choice_in(params, slot)) for slot in self.options}
+
+    def choice_in(self, params: Mapping[str, Any], slot: str) -> Any:
+        """What a trial has in a slot. Raises `KeyError` where one of the beginning is missing."""
+        joined = {name.partition(".")[0] for names in self.later.values() for name in names}
+        return params.get(slot, KEEP) if slot in joined else params[slot]
 
     def parameters_of(self, arm: Mapping[str, str]) -> list[str]:
         """Names of the parameters that are free in an arm: the training's, and its techniques'."""
@@ -154,8 +186,8 @@ class Plan:
         """The parameters of an arm that are tried first."""
         return {name: self.first[name] for name in self.parameters_of(arm)}
 
-    def distributions_of(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-        """The distribution of each of a trial's parameters, its slots included."""
+    def distributions_of(self, params: Iterable[str]) -> dict[str, BaseDistribution]:
+        """The distribution of each of these parameters, slots included."""
         distributions: dict[str, BaseDistribution] = {}
         for name in params:
             if name in self.options:
@@ -169,6 +201,9 @@ class Plan:
         plain = asdict(self)
         # Which plugins are loaded is asked anew whenever the study is resumed.
         del plain["absent"]
+        # A study to which nothing was added is the same question as before such a thing was.
+        if not self.later:
+            del plain["later"], plain["more_seconds"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}
@@ -188,14 +223,15 @@ class Plan:
         return plan
 
 
-def make_plan(prepared: Prepared) -> Plan:
+def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Plan:
     """Ask every technique whether it fits the task.
 
+    `begun` are slot and name of techniques with which the study was begun; they may be gone.
     Raises `InputError` when the study names a slot or technique that does not exist.
     """
     study = prepared.study
     only = study.only or {}
-    check_only(only, prepared.host)
+    check_only(only, prepared.host, begun)
     run = prepared.run(study.seed, study.seed)
     plan = plan_without_techniques(prepared, run)
     for slot, techniques in prepared.host.techniques.items():
@@ -282,9 +318,17 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         return f"its unfit() raised {explain(problem)}"
 
 
-def check_only(only: Mapping[str, Sequence[str]], host: Host) -> None:
-    """Raise `InputError` where a study names a slot or a technique that does not exist."""
-    for slot, names in only.items():
+def check_only(
+    only: Mapping[str, Sequence[str]], host: Host, begun: Collection[tuple[str, str]] = ()
+) -> None:
+    """Raise `InputError` where a study names a slot or a technique that does not exist.
+
+    `begun` are slot and name of techniques with which it was begun, and which may be gone.
+    """
+    for slot, all_names in only.items():
+        names = [name for name in all_names if (slot, name) not in begun]
+        if slot not in host.slots and all_names and not names:
+            continue
         if slot not in host.slots:
             raise InputError(
                 f"only: there is no slot {slot!r}.{near(slot, host.slots)} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,10 @@ SAID = (
 
 The plan keeps what a study began with.
 """
+
+
+SHOWN = 8
+"""So many digits of the hash of a plugin's file are shown."""
 
 
 class PluginMarks:
@@ -130,18 +135,41 @@ def _came(old: Collection[str], plan: Plan, marks: PluginMarks) -> Iterator[str]
         new = [name for name in plugin.techniques if name not in searched | skipped]
         if plugin.name not in old and new:
             yield (
-                f"Plugin {plugin.name!r} came after this study had begun, so it is not searched "
-                f"here ({listing(new, 4)}); begin a new study with --name."
+                f"Plugin {called(plugin.name, plugin.mark)} came after this study had begun. "
+                f"{listing(new, 4)} is not searched here: name it in --only, beside the others."
             )
+    # By the trial that was the first to try one of them.
+    for start, names in sorted(plan.later.items(), key=lambda pair: int(pair[0])):
+        owners = {name: marks.host.owner.get(name) for name in names}
+        for plugin in marks.host.plugins:
+            own = [name for name in names if owners[name] == plugin.name]
+            if own:
+                are = "is" if len(own) == 1 else "are"
+                yield (
+                    f"{listing(own, 4)} of plugin {called(plugin.name, plugin.mark)} came after "
+                    f"{counted(int(start), 'trial')}, which still count, and {are} tried as often "
+                    "as the techniques before."
+                )
 
 
 def _went(known: Mapping[str, Counter[str]], marks: PluginMarks) -> Iterator[str]:
-    for name in known:
+    for name, versions in known.items():
         if name not in marks.plugins:
             yield (
-                f"Plugin {name!r} is not loaded any more: trials of its techniques still count, "
-                "and no further ones are asked for. To go on with it, install it or give --plugin."
+                f"Plugin {called(name, *versions)} is not loaded any more: trials of its "
+                "techniques still count, and no further ones are asked for. To go on with it, "
+                "install it or give --plugin."
             )
+
+
+def called(name: str, *versions: str) -> str:
+    """A plugin with its version, or with the first digits of the hash of its file."""
+    shown = []
+    for version in versions:
+        is_hash = re.fullmatch(r"[0-9a-f]{64}", version)
+        shown.append(f"file {version[:SHOWN]}" if is_hash else version)
+    told = listing([each for each in shown if each])
+    return f"{name!r} ({told})" if told else repr(name)
 
 
 def _changed(known: Mapping[str, Counter[str]], marks: PluginMarks) -> Iterator[str]:
@@ -153,7 +181,10 @@ def _changed(known: Mapping[str, Counter[str]], marks: PluginMarks) -> Iterator[
                 changes[mark if plugin.version else "", plugin.version].append(plugin)
     for (before, version), plugins in changes.items():
         names = listing(f"{plugin.name!r}" for plugin in plugins)
-        what = f"was {before} and is {version}" if version else "has another file now"
+        what = f"was {before} and is {version}"
+        if not version:
+            names = listing(called(plugin.name, plugin.mark) for plugin in plugins)
+            what = "has another file now"
         yield (
             f"Plugin {names} {what}; only trials of techniques whose code is another one are run "
             "again."

@@ -105,12 +105,13 @@ class Sampler:
     def _add_recorded(self, trial: Trial) -> None:
         """Add a trial of the database, from before the search was stopped, to the Optuna study.
 
-        Its ranges are those of the plan, which may have grown since: the sampler models only those
-        trials together that have equal ranges.
+        Its ranges and choices are those of the plan, which may have grown since: the sampler models
+        only those trials together that have equal ones.
         """
-        distributions = {}
-        for name, before in trial.distributions.items():
-            distributions[name] = self.plan.space.get(name, before)
+        distributions = dict(trial.distributions)
+        for name in distributions:
+            if name in self.plan.space or name in self.plan.options:
+                distributions |= self.plan.distributions_of([name])
         steps = {} if trial.value is None else {trial.epochs: trial.value}
         recorded = optuna.trial.create_trial(
             state=trial.state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,14 @@ FALLEN = 0.7
 """A score without a name that ends below this share of its first value may be a loss."""
 
 
-def plan_of_script(prepared: PreparedScript) -> Plan:
+def plan_of_script(prepared: PreparedScript, begun: Collection[tuple[str, str]] = ()) -> Plan:
     """The plan by what each technique has said of the script's model.
 
+    `begun` are slot and name of techniques with which the study was begun; they may be gone.
     Raises `InputError` when the study names a slot or technique that does not exist.
     """
     only = prepared.study.only or {}
-    check_only(only, prepared.host)
+    check_only(only, prepared.host, begun)
     plan = Plan(
         options={},
         space={},

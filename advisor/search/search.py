@@ -19,7 +19,7 @@ from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import cut_limits, loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
-from advisor.search.stages import next_round
+from advisor.search.stages import next_round, trials_in_all
 from advisor.search.trial import Round, Stage, Trial, read_trials
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
@@ -285,7 +285,7 @@ class Search:
         self._report(trial.stage, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
 
     def _report(self, stage: Stage, text: str) -> None:
-        total = self.prepared.study.trials
+        total = trials_in_all(self.plan, self.prepared.study.trials)
         event = Event(stage, len(self._begun), total, text)
         self.on(event)
 

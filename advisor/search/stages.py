@@ -8,10 +8,12 @@ of the leading arms.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 
 from advisor.search.arm import Arm, count_changes
-from advisor.search.history import History
+from advisor.search.history import ArmKey, History
+from advisor.search.plan import Plan
 from advisor.search.trial import Round, Stage, Trial
 from advisor.technique import KEEP
 
@@ -34,13 +36,31 @@ def next_round(history: History, total: int) -> Round | None:
             return trial.round
 
     start = len(history.trials)
-    left = total - start
+    left = trials_in_all(history.plan, total) - start
     if left <= 0:
         return None
+    # No round goes beyond the trial that opens with a technique which joined.
+    ahead = [number - start for number in history.plan.openers() if number > start]
     for stage, size in sizes_of_stages(history, total):
         if size > 0:
-            return Round(stage, start, min(size, left))
+            until = left if stage is Stage.OPEN else min([left, *ahead])
+            return Round(stage, start, min(size, until))
     return None
+
+
+def trials_in_all(plan: Plan, total: int) -> int:
+    """How many trials a search has for which `total` are asked.
+
+    There are more where techniques joined it when it had as good as none left: each of them gets as
+    many as there were for each arm by then, and one for a training to its end.
+    """
+    before = 0
+    for generation in plan.generations():
+        start = min(generation)
+        if before:
+            total = max(total, start + len(generation) * (math.ceil(start / before) + 1))
+        before += len(generation)
+    return total
 
 
 def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]:
@@ -49,28 +69,31 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
     The number is zero or negative for a stage that has had its trials.
     """
     start = len(history.trials)
+    in_all = trials_in_all(history.plan, total)
 
     # Each technique alone; then those that could not train alone, each beside a partner.
-    openers = len(history.plan.each_technique())
-    yield Stage.OPEN, openers - start
-    joined = len(joined_arms(history))
-    yield Stage.JOIN, openers + joined - start
+    for generation in history.plan.generations():
+        if start in generation:
+            yield Stage.OPEN, max(generation) + 1 - start
+    yield Stage.JOIN, len(untried_joined_arms(history, start))
 
     # Where no rate can be tried, the same arm would give the same training again.
     if history.plan.has_own_rate:
-        yield Stage.EXPLORE, min(EXPLORED, total - start, new_arms(history))
+        yield Stage.EXPLORE, min(EXPLORED, in_all - start, new_arms(history))
         return
 
-    # One more trial for every arm that has not met the quota.
-    quota = trials_for_each(history, total)
-    behind = [arm for arm, count in arms_by_trials(history) if count < quota]
-    yield Stage.FAIR, len(behind)
+    # One more trial for every arm that has not met the quota, or joined and had fewer than others.
+    quota, usual = trials_for_each(history, total), usual_trials(history)
+    behind = 0
+    for arm, count in arms_in_turn(history):
+        behind += count < max(quota, usual.get(history.key(arm), 0))
+    yield Stage.FAIR, behind
 
     # A technique that was cut each time would be judged by its first epochs.
     yield Stage.WHOLE, len(unfinished_arms(history))
 
     # Combinations, until only the trials are left that tune.
-    left = total - tuning_trials(history, total) - start
+    left = in_all - tuning_trials(history, in_all) - start
     yield Stage.EXPLORE, min(EXPLORED, left)
 
     # A step up and a step down the ladder for each arm; then the leaders are chosen again.
@@ -90,9 +113,39 @@ def new_arms(history: History) -> int:
     return math.prod(map(len, plan.options.values())) - len(tried)
 
 
+def arms_in_turn(history: History, before: int | None = None) -> list[tuple[Arm, int]]:
+    """As `arms_by_trials`, but first those of techniques that joined and have had fewer trials than
+    was usual for the arms before them.
+    """
+    usual = usual_trials(history)
+    arms = arms_by_trials(history, before)
+    return sorted(arms, key=lambda pair: pair[1] >= usual.get(history.key(pair[0]), 0))
+
+
+def usual_trials(history: History) -> dict[ArmKey, int]:
+    """For each arm of a technique that joined, the trials that the arms before it had had alone.
+
+    It is not more than there are trials for it, as `trials_in_all` counts them.
+    """
+    usual: dict[ArmKey, int] = {}
+    opened = 0
+    for generation in history.plan.generations():
+        start = min(generation)
+        had = [count for arm, count in arms_by_trials(history, start) if count_changes(arm)]
+        for arm in judged_of(history, generation) if opened and had else ():
+            usual[history.key(arm)] = min(statistics.median_low(had), math.ceil(start / opened))
+        opened += len(generation)
+    return usual
+
+
 def trials_for_each(history: History, total: int) -> int:
-    """How many trials each technique and the model as it is get before combinations are tried."""
-    opened = len(history.plan.each_technique()) + len(joined_arms(history))
+    """How many trials each technique and the model as it is get before combinations are tried.
+
+    Techniques that joined later are not counted: they change nothing for those before them.
+    """
+    first, *later = history.plan.generations()
+    end = min(later[0]) if later else None
+    opened = len(first) + len(joined_arms(history, end))
     # Techniques that further trials cannot change use up nothing of the share.
     trained = 0
     for trial in history.trials[:opened]:
@@ -100,17 +153,21 @@ def trials_for_each(history: History, total: int) -> int:
             trained += 1
 
     # Each arm has one trial; the rest of the share is for further ones.
-    arms = len(arms_by_trials(history, before=opened))
+    arms = len(arms_by_trials(history, before=opened if end is None else min(opened, end)))
     further = (FAIR_SHARE * total - trained) / max(1, arms)
     quota = 1 + math.floor(further)
     return max(1, min(QUOTA, quota))
 
 
 def tuning_trials(history: History, total: int) -> int:
-    """How many of `total` trials tune: a share of those that come after the quota is met."""
+    """How many of `total` trials tune: a share of those that come after the quota is met.
+
+    Of the trials before techniques joined none is counted: those that come after are shared anew.
+    """
     before = 0
+    begun = min(history.plan.generations()[-1])
     for trial in history.trials:
-        if trial.stage not in (Stage.EXPLORE, Stage.TUNE):
+        if trial.number < begun or trial.stage not in (Stage.EXPLORE, Stage.TUNE):
             before += 1
     return round((total - before) * TUNE_SHARE)
 
@@ -128,7 +185,7 @@ def arms_by_trials(history: History, before: int | None = None) -> list[tuple[Ar
     """
     end = len(history.trials) if before is None else before
     arms = []
-    for arm in judged_arms(history):
+    for arm in judged_arms(history, end):
         trials = [trial for trial in history.of_arm(arm) if trial.number < end]
         is_final = any(trial.is_final for trial in trials)
         if history.can_be_asked(arm) and not is_final:
@@ -153,27 +210,55 @@ def unfinished_arms(history: History, before: int | None = None) -> list[Arm]:
     return arms
 
 
-def joined_arms(history: History) -> list[Arm]:
-    """The arms of techniques that could not train alone and are judged beside another one."""
-    return [arm for arm in judged_arms(history) if count_changes(arm) > 1]
+def joined_arms(history: History, before: int | None = None) -> list[Arm]:
+    """The arms of techniques that could not train alone and are judged beside another one.
+
+    `before` is as for `judged_arms`.
+    """
+    return [arm for arm in judged_arms(history, before) if count_changes(arm) > 1]
 
 
-def judged_arms(history: History) -> list[Arm]:
+def untried_joined_arms(history: History, before: int) -> list[Arm]:
+    """Those of them that no trial with a number below `before` was asked with."""
+    asked = [trial.asked_arm for trial in history.trials[:before]]
+    arms = joined_arms(history, before)
+    return [arm for arm in arms if arm not in asked and history.can_be_asked(arm)]
+
+
+def judged_arms(history: History, before: int | None = None) -> list[Arm]:
     """The model as it is, then for each technique the arm in which it is judged.
 
     That is the technique alone. Where it could not train alone, it is joined with the best
     technique of another slot: a signal that has died says nothing about an activation, which can be
     judged with weights that carry the signal.
+
+    Techniques whose first trial has a number below `before` count; None counts all that were tried.
     """
-    plan = history.plan
-    first_trials = history.trials[: len(plan.each_technique())]
-    partners = partners_among(history, first_trials)
-    arms = [plan.baseline]
-    for trial in first_trials[1:]:
+    end = len(history.trials) if before is None else min(before, len(history.trials))
+    arms = [history.plan.baseline]
+    for generation in history.plan.generations():
+        opened = [number for number in generation if number < end]
+        arms += judged_of(history, opened)
+    return arms
+
+
+def judged_of(history: History, numbers: Iterable[int]) -> list[Arm]:
+    """The arms in which the techniques are judged that trials of these numbers were first to try.
+
+    The trials are all those of a generation. Partners are found among them and those before them.
+    """
+    opened = [number for number in numbers if number < len(history.trials)]
+    known = [number for number in history.plan.openers() if opened and number <= max(opened)]
+    partners = partners_among(history, [history.trials[number] for number in known])
+    arms = []
+    for number in opened:
+        trial = history.trials[number]
         joined = None
         if trial.could_not_train:
             joined = beside_best_partner(history, trial, partners)
-        arms.append(joined or trial.arm)
+        # The first of all is the model as it is.
+        if number:
+            arms.append(joined or trial.arm)
     return arms
 
 

@@ -198,12 +198,16 @@ def read_trial(
     ended = attributes.get("ended")
     arm = plan.arm_in(frozen.params)
     check_arm(arm, plan)
+    # A trial that was asked before a slot joined keeps it.
+    params = {**frozen.params, **arm}
+    late = [slot for slot in arm if slot not in frozen.distributions]
+    distributions = {**frozen.distributions, **plan.distributions_of(late)}
     return Trial(
         storage_id=frozen._trial_id,
         number=frozen.number,
         arm=arm,
-        params=frozen.params,
-        distributions=frozen.distributions,
+        params=params,
+        distributions=distributions,
         round=Round(Stage(attributes["stage"]), attributes["round"], attributes["size"]),
         state=frozen.state,
         # A trial that failed has no score, whatever was written about it.

@@ -7,7 +7,7 @@ turn, and what a killed one has begun is undone by the database.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import optuna
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
 from advisor.store import tables
-from advisor.store.migrations import migrate
+from advisor.store.migrations import fill_answers, migrate
+from advisor.store.slot_columns import add_columns_of_slots, add_slots, columns_of, slots_seen
 from advisor.store.views import statements
 
 TURN = int.from_bytes(b"advisor")
@@ -27,15 +28,19 @@ WAIT = "60s"
 def bring_up_to_date(engine: sa.Engine, slots: Sequence[str] | None) -> None:
     """Make the tables that are missing, convert what older versions wrote, and renew the views.
 
-    The views have a column for each name in `slots`; None leaves them as they are.
+    Where people look for slots there is a column for each that was ever in `slots` or in a plan;
+    None adds none.
     """
     with engine.begin() as connection:
         await_turn(connection)
         make_optuna_tables(connection)
         tables.METADATA.create_all(connection)
         migrate(connection)
-        if slots is not None:
-            renew_views(connection, slots)
+        add_slots(connection, slots or ())
+        columns = columns_of(slots_seen(connection))
+        add_columns_of_slots(connection, columns)
+        fill_answers(connection, columns)
+        renew_views(connection, columns)
 
 
 def await_turn(connection: sa.Connection) -> None:
@@ -79,13 +84,13 @@ def optuna_revision() -> str:
         storage.engine.dispose()
 
 
-def renew_views(connection: sa.Connection, slots: Sequence[str]) -> None:
-    """Make the views anew where they are not those of this version.
+def renew_views(connection: sa.Connection, columns: Mapping[str, str]) -> None:
+    """Make the views anew where they are not those of this version and of these slots' columns.
 
     Who reads a view holds it, so that those which are right are left alone.
     """
     dialect = connection.dialect.name
-    wanted = statements(dialect, slots)
+    wanted = statements(dialect, columns)
     digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()
     if dialect == "sqlite":
         current = "SELECT sql FROM sqlite_master WHERE type = 'view'"

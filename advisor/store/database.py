@@ -40,7 +40,8 @@ class Database:
 
     Arguments:
         url: an SQLAlchemy URL.
-        slots: columns of the view `advisor_trials`; None leaves the views as they are.
+        slots: those of the loaded plugins, which become columns beside those that it has seen;
+            None adds none.
 
     Attributes:
         url: the same.

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
-from advisor.store.tables import METADATA, TRIALS
+from advisor.store.answers import by_column, replace_last, said_of, with_slots
+from advisor.store.begun_with import begun_with, plugins_in, slots_in
+from advisor.store.recommended import mark_recommended, trial_of
+from advisor.store.slot_columns import add_slots
+from advisor.store.tables import FACTS, METADATA, STUDIES, TRIALS, plans, plugins, recommendations
 
 BY_NUMBER = "ix_trials_study_id_number"
 """The index that finds a trial by its study and its number, as queries that join our views ask."""
@@ -35,11 +41,12 @@ WHERE CAST(t.state AS TEXT) = 'PRUNED' AND NOT EXISTS (
 
 
 def migrate(connection: sa.Connection) -> None:
-    """Add the columns and the index that older versions did not have, and give the trials of
-    version 0.1 the reasons for which they ended.
+    """Add the columns and the index that older versions did not have, fill those of studies, and
+    give the trials of version 0.1 the reasons for which they ended.
     """
     add_columns(connection)
     index_trials(connection)
+    fill_plans(connection)
     sentences = {
         '"not_trained"': '"not trained:%',
         '"early_loss"': '"training loss % after % steps%',
@@ -72,3 +79,65 @@ def index_trials(connection: sa.Connection) -> None:
     trials = TRIALS.to_metadata(sa.MetaData())
     index = sa.Index(BY_NUMBER, trials.c.study_id, trials.c.number)
     index.create(connection, checkfirst=True)
+
+
+def fill_plans(connection: sa.Connection) -> None:
+    """Fill the columns that older versions did not write about a study from its JSON."""
+    unfilled = sa.select(plans.c.study, plans.c.plan, plans.c.question)
+    for study, plan, ref in connection.execute(unfilled.where(plans.c.model.is_(None))).all():
+        mine = plans.update().where(plans.c.study == study)
+        connection.execute(mine.values(**begun_with(plan, ref)))
+        add_slots(connection, slots_in(plan))
+        fill_plugins(connection, study)
+
+
+def fill_plugins(connection: sa.Connection, study: str) -> None:
+    """Write the plugins of a study's trials, where an older version wrote none."""
+    marks = (
+        sa.select(FACTS.c.value_json)
+        .join(TRIALS, TRIALS.c.trial_id == FACTS.c.trial_id)
+        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
+        .where((STUDIES.c.study_name == study) & (FACTS.c.key == "plugins"))
+        .order_by(TRIALS.c.number)
+    )
+    there = sa.select(plugins.c.study).where(plugins.c.study == study)
+    if connection.execute(there).first() is not None:
+        return
+    # The last trial has what was loaded last.
+    known: dict[tuple[str, str], bool] = {}
+    for text in dict.fromkeys(connection.execute(marks).scalars()):
+        known = {**dict.fromkeys(known, False), **dict.fromkeys(plugins_in(text), True)}
+    for (name, version), is_loaded in known.items():
+        row = {"study": study, "plugin": name, "version": version, "loaded": is_loaded}
+        connection.execute(plugins.insert(), row)
+
+
+def fill_answers(connection: sa.Connection, columns: Mapping[str, str]) -> None:
+    """Fill the columns that older versions did not write about an answer from its JSON.
+
+    `columns` are those of slots, by slot. An older version may have given the last answer of a
+    study of which a newer one gave the others.
+    """
+    # In SQLite a time is text, which is found again as it is, also where it is no time.
+    is_text = connection.dialect.name == "sqlite"
+    times = sa.String() if is_text else recommendations.c.created.type
+    table = with_slots(["study", "created", "latest", "json"], times).c
+    unfilled = sa.select(table.study, table.created, table.json).where(table.latest.is_(None))
+    rows = connection.execute(unfilled).all()
+    for study, when, text in rows:
+        said = said_of(text)
+        values = {"latest": False, **said.columns, **by_column(said, columns)}
+        values["trial"] = trial_of(connection, study, said)
+        filled = with_slots(["study", "created", *values], times)
+        mine = (filled.c.study == study) & (filled.c.created == when)
+        connection.execute(filled.update().where(mine).values(values))
+
+    for study in sorted({study for study, _, _ in rows}):
+        all_of_it = with_slots(["study", "created", "latest", "json"], times)
+        mine = all_of_it.c.study == study
+        newest = sa.select(all_of_it.c.created, all_of_it.c.json).where(mine)
+        when, text = connection.execute(newest.order_by(all_of_it.c.created.desc()).limit(1)).one()
+        is_last = all_of_it.c.created == when
+        connection.execute(all_of_it.update().where(mine).values(latest=is_last))
+        replace_last(connection, study, said_of(text))
+        mark_recommended(connection, study)

@@ -22,8 +22,17 @@ from advisor.store.failures import (
     failure_of,
 )
 from advisor.store.location import shown, sqlite_path
+from advisor.store.schema import SCHEMA
 from advisor.store.stoppable import StatementStop, TimeUpError, run_stoppable
-from advisor.store.views import SCHEMA
+
+UPDATE = (
+    "Where an older version of advisor has made the database: advisor studies update adds what is "
+    "new."
+)
+"""What is said where a database lacks what this version's schema has."""
+
+_NO_COLUMN = re.compile(r'no such column: (?:\w+\.)?(\w+)|column (?:\w+\.)?"?(\w+)"? does not')
+"""How SQLite and PostgreSQL name a column that is not there."""
 
 Table = tuple[list[str], list[tuple[Any, ...]]]
 """Column names, and rows."""
@@ -242,9 +251,14 @@ def _message(place: str, sql: str, problem: Exception) -> str:
     missing = _NO_TABLE.search(text)
     if missing:
         return no_such_table(place, missing.group(1) or missing.group(2))
+    column = _NO_COLUMN.search(text)
+    is_newer = column is not None and any(
+        (column[1] or column[2]) in names for _, names in SCHEMA.values()
+    )
+    older = f" {UPDATE}" if is_newer else ""
     return (
         f"advisor query: {text}, in {sql!r}. "
-        "advisor query --schema lists the views with their columns."
+        f"advisor query --schema lists the views with their columns.{older}"
     )
 
 
@@ -254,7 +268,7 @@ def no_such_table(place: str, name: str) -> str:
     if name in SCHEMA:
         return (
             f"{place} is a database in which advisor has written nothing: it has no {name}. "
-            "Run advisor tune with it first."
+            f"Run advisor tune with it first. {UPDATE}"
         )
     return (
         f"advisor query: no such table: {name}.{near(name, SCHEMA)} "

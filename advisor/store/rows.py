@@ -33,14 +33,29 @@ def param_rows(
 
 def write_facts(connection: sa.Connection, trial_id: int, facts: Mapping[str, Any]) -> None:
     """Write user attributes of a trial, in place of those of the same name."""
+    write_attributes(connection, FACTS, {"trial_id": trial_id}, facts)
+
+
+def write_attributes(
+    connection: sa.Connection, table: sa.Table, whose: Mapping[str, int], facts: Mapping[str, Any]
+) -> None:
+    """Write user attributes, in place of those of the same name.
+
+    Arguments:
+        connection: in a transaction.
+        table: the one of a trial's attributes, or of a study's.
+        whose: the column that names the trial or the study, with its id.
+        facts: the attributes.
+    """
     if not facts:
         return
-    same = (FACTS.c.trial_id == trial_id) & FACTS.c.key.in_(list(facts))
-    connection.execute(FACTS.delete().where(same))
+    (column, number), *_ = whose.items()
+    same = (table.c[column] == number) & table.c.key.in_(list(facts))
+    connection.execute(table.delete().where(same))
     rows = []
     for key, value in facts.items():
-        rows.append({"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
-    connection.execute(FACTS.insert(), rows)
+        rows.append({**whose, "key": key, "value_json": json.dumps(value)})
+    connection.execute(table.insert(), rows)
 
 
 def stored_score(score: float) -> tuple[float | None, str]:

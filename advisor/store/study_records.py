@@ -15,9 +15,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from advisor.errors import InputError
+from advisor.store.begun_with import begun_with
 from advisor.store.confirmed_seeds import Confirmation, forget_seed, unpack, write_seed
 from advisor.store.location import shown
+from advisor.store.plugin_versions import write_plugins
 from advisor.store.read_back import json_object, read_back, version_in
+from advisor.store.recommended import write_answer
 from advisor.store.rows import has_comparison, now, param_rows, stored_score, write_facts
 from advisor.store.tables import (
     DIRECTIONS,
@@ -100,6 +103,7 @@ class StudyRecords:
             "plan": json.dumps(plan),
             "question": ref,
             "seconds": 0.0,
+            **begun_with(json.dumps(plan), ref),
         }
         side = {"direction": StudyDirection[direction.upper()], "objective": 0}
         with self._engine.begin() as connection:
@@ -107,6 +111,34 @@ class StudyRecords:
             study_id = connection.execute(named, {"study_name": self.name}).scalar_one()
             connection.execute(DIRECTIONS.insert(), {**side, "study_id": study_id})
             connection.execute(plans.insert(), row)
+
+    def replace_plan(self, plan: Mapping[str, Any], ref: str | None) -> None:
+        """Write the plan to which techniques were added, with the reference that brings them.
+
+        Arguments:
+            plan: as plain data.
+            ref: the reference of the study as JSON, or None where it means nothing elsewhere.
+        """
+        text = json.dumps(plan)
+        values = {"plan": text, "question": ref, "command": begun_with(text, ref)["command"]}
+        with self._engine.begin() as connection:
+            connection.execute(plans.update().where(plans.c.study == self.name).values(**values))
+
+    def note_versions(
+        self, advisor: str, torch: str, plugins: Mapping[str, str], built_in: Collection[str]
+    ) -> None:
+        """Write with which versions the study is worked on now; nothing where it has them.
+
+        Arguments:
+            advisor: its version.
+            torch: its version.
+            plugins: each plugin's version, or the hash of its file, by its name.
+            built_in: the plugins that advisor brings.
+        """
+        with self._engine.begin() as connection:
+            mine = plans.update().where(plans.c.study == self.name)
+            connection.execute(mine.values(advisor=advisor, torch=torch))
+            write_plugins(connection, self.name, plugins, built_in)
 
     def spend(self, seconds: float) -> None:
         """Add to the time that the study has taken, in seconds."""
@@ -346,11 +378,12 @@ class StudyRecords:
             return {row.part: unpack(row._asdict()) for row in self._rows(select)}
 
     def save_recommendation(self, verdict: str, text: str, evidence: str | None = None) -> None:
-        """Write a recommendation as JSON, with what it says and shows; the last one counts."""
-        said = {"verdict": verdict, "evidence": evidence, "json": text}
-        row = {"study": self.name, "created": now(), **said}
+        """Write a recommendation as JSON, with what it says and shows; the last one counts.
+
+        What people and Optuna's tools ask of it is written with it, in one transaction.
+        """
         with self._engine.begin() as connection:
-            connection.execute(recommendations.insert().values(**row))
+            write_answer(connection, self.name, verdict=verdict, evidence=evidence, json=text)
 
     def recommendations(self) -> list[dict[str, Any]]:
         """All recommendations as JSON, the oldest first."""

@@ -21,6 +21,28 @@ plans = sa.Table(
     sa.Column("question", sa.Text),  # the reference of the study, as JSON
     sa.Column("plan", sa.Text, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False, default=0.0),
+    # What people ask of the plan and the reference, so that nobody reads JSON for it.
+    sa.Column("model", sa.Text),
+    sa.Column("data", sa.Text),
+    sa.Column("command", sa.Text),
+    sa.Column("advisor", sa.String(64)),
+    sa.Column("torch", sa.String(64)),
+)
+slots = sa.Table(
+    "advisor_slots",
+    METADATA,
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("slot", NAME, nullable=False, unique=True),
+)
+plugins = sa.Table(
+    "advisor_plugins",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("plugin", NAME, primary_key=True),
+    sa.Column("version", NAME, primary_key=True),
+    sa.Column("since", sa.DateTime),
+    sa.Column("loaded", sa.Boolean, nullable=False),
+    sa.Column("built_in", sa.Boolean),
 )
 curves = sa.Table(
     "advisor_curves",
@@ -76,6 +98,38 @@ recommendations = sa.Table(
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("evidence", sa.String(16)),
     sa.Column("json", sa.Text, nullable=False),
+    # What people ask of the answer; a column for each slot is added where a database has one.
+    sa.Column("latest", sa.Boolean),
+    sa.Column("gain", sa.Float),
+    sa.Column("low", sa.Float),
+    sa.Column("high", sa.Float),
+    sa.Column("seeds", sa.Integer),
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("min_gain", sa.Float),
+    sa.Column("arm", sa.Text),
+    sa.Column("baseline", sa.Float),
+    sa.Column("recommended", sa.Float),
+    sa.Column("choices", sa.Text),
+    sa.Column("parameters", sa.Text),
+    sa.Column("trial", sa.Integer),
+    sa.Column("seconds", sa.Float),
+    sa.Column("baseline_seconds", sa.Float),
+    sa.Column("recommended_seconds", sa.Float),
+)
+recommended_choices = sa.Table(
+    "advisor_recommended_choices",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("slot", NAME, primary_key=True),
+    sa.Column("technique", NAME, nullable=False),
+)
+recommended_params = sa.Table(
+    "advisor_recommended_params",
+    METADATA,
+    sa.Column("study", NAME, primary_key=True),
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("quantity", sa.Float),
 )
 comparisons = sa.Table(
     "advisor_comparisons",
@@ -113,6 +167,7 @@ deaths = sa.Table(
 # Optuna's tables. What belongs together is written in one transaction.
 OPTUNA_TABLES = models.BaseModel.metadata.sorted_tables
 STUDIES: sa.Table = models.StudyModel.__table__
+STUDY_FACTS: sa.Table = models.StudyUserAttributeModel.__table__
 DIRECTIONS: sa.Table = models.StudyDirectionModel.__table__
 TRIALS: sa.Table = models.TrialModel.__table__
 PARAMS: sa.Table = models.TrialParamModel.__table__

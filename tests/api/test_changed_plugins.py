@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from models.small import Net
 
 import advisor
-from advisor.errors import MachineError
+from advisor.errors import InputError, MachineError
 from advisor.search.search import NOTE
 from advisor.store.database import Database
+from advisor.store.query import read
 from advisor.work.opened import refuse_other_content
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
@@ -56,6 +58,11 @@ def techniques():
 """
 
 
+def without_mark(facts):
+    """The facts of a trial, whether or not it is the one that is recommended."""
+    return {key: value for key, value in facts.items() if key != "recommended"}
+
+
 class Tuned:
     """A study that is tuned again and again in one folder, with its plugins."""
 
@@ -95,7 +102,7 @@ class Tuned:
             records = database.study("waves")
             curves, costs = records.curves(), records.costs()
             return [
-                (trial.params, trial.state.name, trial.value, trial.user_attrs,
+                (trial.params, trial.state.name, trial.value, without_mark(trial.user_attrs),
                  [(epoch.epoch, epoch.score) for epoch in curves.get(trial.number, [])],
                  costs.get(trial.number, {}))
                 for trial in records.trials()
@@ -202,7 +209,8 @@ def test_a_comment_or_what_a_technique_says_of_itself_runs_nothing_again(tuned):
     assert tuned.trials() == before
     assert second.to_json() == first.to_json()
     (note,) = tuned.notes
-    assert "'waves' has another file now" in note
+    assert note.startswith("Plugin 'waves' (file ")
+    assert ") has another file now" in note
 
 
 def test_a_plugin_that_is_gone_is_told_and_its_trials_still_count(tuned):
@@ -211,23 +219,122 @@ def test_a_plugin_that_is_gone_is_told_and_its_trials_still_count(tuned):
     gone = {**tuned.study["only"], "activation": ["wave", "swell"]}
     answer = tuned.run("waves.py", trials=10, only=gone)
     (note,) = tuned.notes
-    assert note.startswith("Plugin 'other' is not loaded any more")
+    assert re.match(r"Plugin 'other' \(file [0-9a-f]{8}\) is not loaded any more", note)
     assert note in answer.warnings
     assert tuned.trials()[: len(before)] == before
 
 
-def test_a_plugin_that_came_is_told_with_what_to_do(tuned):
+def test_a_plugin_that_came_and_is_not_named_is_told_with_what_to_do(tuned):
     tuned.run()
     before = tuned.trials()
     answer = tuned.run("waves.py", "other.py", trials=10)
     (note,) = tuned.notes
-    assert "'other' came after this study had begun" in note
+    assert re.match(r"Plugin 'other' \(file [0-9a-f]{8}\) came after this study had begun", note)
     assert "activation.ripple" in note
-    assert "--name" in note
+    assert "--only" in note
     assert note in answer.warnings
     after = tuned.trials()
     assert after[: len(before)] == before
     assert len(after) == 10
+
+
+def alone(trials, name):
+    """How many trials had an activation, and nothing else."""
+    return sum(params["activation"] == name for params, *_ in trials)
+
+
+def test_a_finished_study_goes_on_with_a_technique_that_is_named_now(tuned):
+    first = tuned.run()
+    before = tuned.trials()
+    wider = {**tuned.study["only"], "activation": ["wave", "swell", "ripple"]}
+    second = tuned.run("waves.py", "other.py", only=wider)
+    after = tuned.trials()
+
+    # What was tried is evidence, and is not trained again.
+    assert after[: len(before)] == before
+    assert tuned.trained() == set(range(len(before), len(after)))
+    (note,) = tuned.notes
+    assert re.match(r"activation.ripple of plugin 'other' \(file \w{8}\) came after 8 trials", note)
+    assert note in second.warnings
+
+    # The newcomer opens alone at its defaults, as the others did, and has as many trials as they.
+    params, *_ = after[len(before)]
+    assert params["activation"] == "ripple"
+    assert params["training.lr"] == before[0][0]["training.lr"]
+    assert alone(after, "ripple") >= min(alone(before, "wave"), alone(before, "swell"))
+    assert {single.technique for single in second.isolation} == {"keep", "wave", "swell", "ripple"}
+    assert len(second.to_json()) > len(first.to_json())
+
+    # It is finished again: it answers at once, also where the plugin is gone in the meantime.
+    third = tuned.run("waves.py", "other.py", only=wider)
+    assert tuned.trained() == set()
+    assert third.to_json() == second.to_json()
+    fourth = tuned.run("waves.py", only=wider)
+    assert tuned.trained() == set()
+    assert tuned.trials() == after
+    assert fourth.to_json() == second.to_json()
+    assert any("is not loaded any more" in note for note in tuned.notes)
+
+
+def test_techniques_of_a_finished_study_are_not_left_out_while_they_are_loaded(tuned):
+    tuned.run()
+    fewer = {**tuned.study["only"], "activation": ["wave"]}
+    with pytest.raises(InputError, match=r"leaves out activation\.swell"):
+        tuned.run(only=fewer)
+
+
+SLOT = """\
+import advisor
+
+
+@advisor.hookimpl
+def slots():
+    return [advisor.Slot("oven", "how hot the weights are", after=("initializer",))]
+
+
+class Heat(advisor.Technique):
+    name, slot, cite = "heat", "oven", "nobody"
+
+    def apply(self, run):
+        for parameter in run.model.parameters():
+            parameter.data *= 1.5
+
+
+@advisor.hookimpl
+def techniques():
+    return [Heat()]
+"""
+
+
+def test_a_finished_study_goes_on_with_a_slot_that_a_plugin_brings_and_without_it(tuned):
+    tuned.run(trials=4)
+    before = tuned.trials()
+    tuned.write("oven.py", SLOT)
+    answer = tuned.run("waves.py", "oven.py", trials=4)
+    after = tuned.trials()
+    assert after[: len(before)] == before
+    assert after[len(before)][0]["oven"] == "heat"
+    assert "oven" in answer.choices
+    _, rows = read(tuned.storage, "SELECT oven FROM advisor_trials ORDER BY number")
+    assert rows[: len(before)] == [(None,)] * len(before)
+    assert rows[len(before)] == ("heat",)
+
+    # Without the plugin there is no such slot, and the study goes on.
+    tuned.run(trials=len(after) + 2)
+    assert len(tuned.trials()) == len(after) + 2
+    assert all(params["oven"] == "keep" for params, *_ in tuned.trials()[len(after) :])
+
+
+def test_a_study_whose_time_is_up_gets_time_for_a_technique_that_joins(tuned):
+    tuned.run(minutes=60)
+    with Database(tuned.storage, ()) as database, database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE advisor_plans SET seconds = 3600")
+    before = len(tuned.trials())
+    tuned.run(minutes=60)
+    assert len(tuned.trials()) == before
+    wider = {**tuned.study["only"], "activation": ["wave", "swell", "ripple"]}
+    tuned.run("waves.py", "other.py", only=wider, minutes=60)
+    assert len(tuned.trials()) > before
 
 
 def test_an_older_study_without_the_facts_goes_on_as_it_is(tuned):

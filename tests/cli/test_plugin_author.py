@@ -170,7 +170,7 @@ def test_the_catalogue_is_a_page_with_a_curve_for_each_activation(advise, plugin
 
 
 def signature(name):
-    thing = hookspecs if name in ("slots", "techniques") else advisor
+    thing = hookspecs if name in ("slots", "techniques", "queries") else advisor
     for part in name.removeprefix("advisor.").split("."):
         thing = getattr(thing, part)
     plain = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(thing)))
@@ -211,7 +211,7 @@ def test_the_documentation_lists_every_promise_as_the_kit_words_it():
 def test_the_plugins_of_the_documentation_are_loaded_and_keep_their_promises(write):
     texts = [text for text in PYTHON if "hookimpl" in text]
     files = [write(f"doc_{number}.py", text) for number, text in enumerate(texts)]
-    assert len(files) == 3
+    assert len(files) == 4
     host = load(files)
     assert host.find("activation", "mish_again")
     momentum = host.find("stepper", "momentum")

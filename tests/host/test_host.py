@@ -207,7 +207,7 @@ def test_a_misspelt_hook_names_plugin_hook_and_what_was_meant(plugin, hook, hint
     assert "'typo'" in said
     assert f"no hook {hook!r}" in said
     assert hint in said
-    assert "The hooks are: slots, techniques." in said
+    assert "The hooks are: slots, techniques, queries." in said
 
 
 def test_a_hook_with_arguments_of_its_own_is_a_message_and_no_traceback(plugin):

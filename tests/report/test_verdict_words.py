@@ -236,7 +236,7 @@ def test_evidence_can_be_queried_beside_the_verdict_also_in_an_older_database(ur
         connection.exec_driver_sql("DROP VIEW advisor_studies")
         connection.exec_driver_sql("ALTER TABLE advisor_recommendations DROP COLUMN evidence")
         connection.exec_driver_sql(
-            "INSERT INTO advisor_recommendations VALUES ('old', '2025-01-01 00:00:00', 'keep', '{}')"
+            "INSERT INTO advisor_recommendations (study, created, verdict, json) VALUES ('old', '2025-01-01 00:00:00', 'keep', '{}')"
         )
     with Database(url, ()) as database:
         database.study("new").save_recommendation("keep", "{}", Evidence.NOT_BETTER)

@@ -15,7 +15,7 @@ from advisor import InputError
 from advisor.host.host import load
 from advisor.store.database import Database
 from advisor.store.query import Limits, ask, read
-from advisor.store.views import SCHEMA
+from advisor.store.schema import SCHEMA
 
 SLOTS = ("activation", "initializer")
 

@@ -24,7 +24,11 @@ from advisor.training.epoch import Epoch
 from advisor.training.row_values import RowValues
 
 SLOTS = ("activation", "initializer")
-PLAN = {"options": {"activation": ["keep", "elu"]}, "rungs": [1, 3]}
+PLAN = {
+    "options": {"activation": ["keep", "elu"]},
+    "rungs": [1, 3],
+    "identity": {"model": "Net with 5 parameters"},
+}
 SPACE = {
     "activation": CategoricalDistribution(("keep", "relu", "elu")),
     "initializer": CategoricalDistribution(("keep", "he")),
@@ -166,7 +170,7 @@ def test_the_trials_have_a_column_for_each_slot_of_the_built_in_plugins(database
         ("elu", "keep"),
         ("relu", "he"),
     ]
-    assert "oven" not in trials[0]
+    assert "oven" not in trials[0], "the database has seen no plugin with such a slot"
     assert [t["state"] for t in trials] == ["COMPLETE", "FAIL", "PRUNED"]
     assert [t["score"] for t in trials] == [0.75, None, 0.25]
     assert [t["seconds"] for t in trials] == [2.5, None, 1.0]
@@ -198,6 +202,11 @@ def test_a_study_is_one_row_with_its_counts_and_best_full_trial(database, url, d
         "metric": "accuracy",
         "direction": direction,
         "seconds": 3.5,
+        **dict.fromkeys(("gain", "low", "high", "trial", "torch", "plugins")),
+        "model": "Net with 5 parameters",
+        "data": "",
+        "command": "advisor tune digits.py",
+        "advisor": "",
     }
     assert records.spent() == 3.5
 
@@ -341,19 +350,38 @@ def test_the_closed_database_is_one_file(database, url, tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["studies.db"]
 
 
-def test_other_plugins_change_the_columns_and_lose_no_trial(database, url):
-    ended(database)
-    for slots in (SLOTS, ("activation",), ("oven", "pretraining"), ()):
+def test_another_plugins_slot_is_one_more_column_and_stays_when_the_plugin_is_gone(database, url):
+    records = ended(database)
+    choices = {"activation": "keep", "initializer": "keep", "oven": "keep"}
+    records.save_recommendation("keep", json.dumps({"choices": choices}))
+    seen = list(SLOTS)
+    for slots in (("activation",), ("oven", "pretraining"), (), None):
         database.close()
         database = Database(url, slots)
+        seen += [slot for slot in slots or () if slot not in seen]
         found = rows(url, "SELECT * FROM advisor_trials ORDER BY number")
-        assert [name for name in found[0] if name in {*SLOTS, "oven", "pretraining"}] == list(slots)
-        assert (
-            [row["oven"] for row in found] == ["keep", "keep", "slow"]
-            if "oven" in slots
-            else len(found) == 3
-        )
+        assert [name for name in found[0] if name in {*SLOTS, "oven", "pretraining"}] == seen
+        if "oven" in seen:
+            assert [row["oven"] for row in found] == ["keep", "keep", "slow"]
+            assert [row["pretraining"] for row in found] == [None] * 3
         assert len(rows(url, "advisor_choices")) == 9
+    # What is recommended from now on has it, too.
+    database.study("digits").save_recommendation("keep", json.dumps({"choices": choices}))
+    answers = rows(url, "SELECT latest, activation, oven FROM advisor_recommendations ORDER BY 1")
+    assert [(row["activation"], row["oven"]) for row in answers] == [
+        ("keep", None),
+        ("keep", "keep"),
+    ]
+    database.close()
+
+
+def test_a_slot_with_the_name_of_a_column_stands_beside_it(database, url):
+    database.close()
+    database = Database(url, ("state", "Score", "x" * 80, "naïve"))
+    columns = read(url, "SELECT * FROM advisor_trials")[0]
+    assert {"state", "slot.state", "score", "slot.Score", "naïve"} <= set(columns)
+    assert "x" * 80 not in columns
+    assert len({column.casefold() for column in columns}) == len(columns)
     database.close()
 
 
@@ -411,7 +439,7 @@ def test_a_deleted_study_leaves_no_row_and_its_neighbour_untouched(database, url
     assert all(
         len(both[name]) == 2 * alone[name]
         for name in both
-        if name.startswith("advisor_") and alone[name]
+        if name.startswith("advisor_") and alone[name] and name != "advisor_slots"
     )
     database.delete("wine")
     left = everything(database, url)
@@ -419,6 +447,8 @@ def test_a_deleted_study_leaves_no_row_and_its_neighbour_untouched(database, url
     assert "wine" not in str(left)
     database.delete("digits")
     left = everything(database, url)
+    # The slots are those of the database.
+    left.pop("advisor_slots")
     per_study = [n for n in left if n.startswith(("advisor_", "trial", "stud"))]
     assert len(per_study) > 12
     assert not any(left[name] for name in per_study)

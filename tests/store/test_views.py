@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from advisor.loading.files import load_file
 from advisor.store.database import Database
 from advisor.store.migrations import BY_NUMBER
-from advisor.store.views import SCHEMA
+from advisor.store.schema import SCHEMA
 
 benchmark = load_file(Path(__file__).parents[2] / "benchmarks" / "views.py")
 SLOTS = benchmark.SLOTS
