@@ -13,7 +13,7 @@ from models.small import Net
 
 import advisor
 from advisor.errors import MachineError
-from advisor.search.search import NOTE
+from advisor.events import NOTE
 from advisor.store.database import Database
 from advisor.work.opened import refuse_other_content
 from advisor.work.prepare import prepare
