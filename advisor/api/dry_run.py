@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from optuna.distributions import FloatDistribution
+
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, with_begun_metric
 from advisor.api.tune import plan_of
@@ -37,6 +39,15 @@ BEGUN = "SELECT plan FROM advisor_plans WHERE study = ?"
 """The query for the plan of a study that was begun."""
 TRIALS = "SELECT count(*) FROM advisor_trials WHERE study = ? AND state <> 'RUNNING'"
 """The query for how many trials of a study are over."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The first value of a number, and from where to where it is searched."""
+
+    first: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -82,13 +93,13 @@ class DryRun:
         return math.prod(len(names) for names in self.plan.options.values())
 
     @property
-    def rates(self) -> dict[str, tuple[float, float, float]]:
-        """Of learning rate and weight decay, the first value and the range that is searched."""
+    def rates(self) -> dict[str, Searched]:
+        """How learning rate and weight decay are searched."""
         rates = {}
         for name in (RATE, DECAY):
             space = self.plan.space[name]
-            low, high = getattr(space, "low", 0.0), getattr(space, "high", 0.0)
-            rates[name] = (self.plan.first[name], low, high)
+            assert isinstance(space, FloatDistribution)  # every plan has these two as numbers
+            rates[name] = Searched(self.plan.first[name], space.low, space.high)
         return rates
 
     def to_json(self) -> str:
@@ -101,10 +112,7 @@ class DryRun:
             "slots": {slot: list(names) for slot, names in plan.options.items()},
             "skipped": [dict(skip) for skip in plan.skipped],
             "arms": self.arms,
-            "rates": {
-                name: {"first": first, "low": low, "high": high}
-                for name, (first, low, high) in self.rates.items()
-            },
+            "rates": {name: asdict(rate) for name, rate in self.rates.items()},
             "epochs": asdict(self.epochs),
             "trials": prepared.study.trials,
             "begun": self.begun,

@@ -8,6 +8,7 @@ from typing import Any
 from advisor.comparing.comparison import Comparison
 from advisor.errors import explain
 from advisor.events import OPENED, VERDICT, Event, Listener, StudyOpened, VerdictGiven
+from advisor.readable import counted
 from advisor.search.plan import Plan
 from advisor.streams import tell
 from advisor.technique import KEEP
@@ -45,18 +46,17 @@ def opened_event(prepared: Prepared, plan: Plan) -> StudyOpened:
     fitting = {
         slot: [name for name in names if name != KEEP] for slot, names in plan.options.items()
     }
-    settings = {name: value for name, value in plan.identity.items() if value is not None}
-    count = len(plan.techniques)
+    study, criterion = prepared.study, prepared.criterion
     return StudyOpened(
         OPENED,
         0,
-        prepared.study.trials,
-        f"{prepared.study.name}: {count} techniques fit",
-        study=prepared.study.name,
-        metric=prepared.criterion.name,
-        direction=prepared.criterion.direction,
+        study.trials,
+        f"{study.name}: {counted(len(plan.techniques), 'technique')} to try",
+        study=study.name,
+        metric=criterion.name,
+        direction=criterion.direction,
         techniques=fitting,
-        settings=settings,
+        settings={name: value for name, value in plan.identity.items() if value is not None},
     )
 
 
@@ -78,13 +78,5 @@ def verdict_event(answer: Recommendation | Comparison) -> VerdictGiven:
     """What a listener is told when there is an answer."""
     name = answer.study if isinstance(answer, Recommendation) else answer.comparison
     verdict, evidence = str(answer.verdict), str(answer.evidence or "")
-    return VerdictGiven(
-        VERDICT,
-        1,
-        1,
-        f"{name}: {verdict}",
-        study=name,
-        verdict=verdict,
-        evidence=evidence,
-        answer=answer,
-    )
+    facts: dict[str, Any] = {"study": name, "verdict": verdict, "evidence": evidence}
+    return VerdictGiven(VERDICT, 1, 1, f"{name}: {verdict}", answer=answer, **facts)

@@ -43,25 +43,26 @@ def lines_of(look: DryRun) -> list[tuple[str, str]]:
     if not slots:
         lines.append(("techniques", "none fits: only your model as it is would be trained"))
     arms = f"{counted(look.arms, 'arm')}, a technique or {KEEP} in each slot"
-    lines.append(("arms", f"{arms}; each of {counted(len(plan.techniques), 'technique')} alone"))
-    lines += [(head, rate) for head, rate in rates_of(look)]
-    lines.append(("epochs", epochs_text(look)))
-
     begun = "" if look.begun is None else f", of which {look.begun} are over"
-    lines.append(("search", f"{counted(study.trials, 'trial')}{begun}; {amount_text(look)}"))
-    amount = look.amount
-    seeds = f"{span(amount.choosing)} trainings that choose, {span(amount.measuring)} that measure"
-    lines.append(("seeds", seeds))
-    lines.append(("time", time_text(look)))
+    lines += [
+        ("arms", f"{arms}; each of {counted(len(plan.techniques), 'technique')} alone"),
+        *rates_of(look),
+        ("epochs", epochs_text(look)),
+        ("search", f"{counted(study.trials, 'trial')}{begun}; {amount_text(look)}"),
+        ("seeds", seeds_text(look)),
+        ("time", time_text(look)),
+    ]
     return lines
 
 
 def rates_of(look: DryRun) -> list[tuple[str, str]]:
     """A line for the learning rate and one for the weight decay."""
     lines = []
-    for head, (first, low, high) in zip(("rate", "decay"), look.rates.values(), strict=True):
-        kept = "kept" if low == high else f"searched from {rate_text(low)} to {rate_text(high)}"
-        lines.append((head, f"{rate_text(first)} at first, {kept}"))
+    for head, rate in zip(("rate", "decay"), look.rates.values(), strict=True):
+        kept = f"searched from {rate_text(rate.low)} to {rate_text(rate.high)}"
+        if rate.low == rate.high:
+            kept = "kept"
+        lines.append((head, f"{rate_text(rate.first)} at first, {kept}"))
     return lines
 
 
@@ -78,6 +79,12 @@ def epochs_text(look: DryRun) -> str:
 def amount_text(look: DryRun) -> str:
     """What the trials of the search are worth."""
     return f"as most are cut, about {span(look.amount.search)} whole trainings"
+
+
+def seeds_text(look: DryRun) -> str:
+    """What fresh seeds train."""
+    amount = look.amount
+    return f"{span(amount.choosing)} trainings that choose, {span(amount.measuring)} that measure"
 
 
 def time_text(look: DryRun) -> str:

@@ -268,27 +268,8 @@ class Search:
 
     def _tell_of(self, trial: Trial, text: str) -> None:
         """Tell what has happened to a trial, and that it is over where it is."""
-        done, total = len(self._begun), self.prepared.study.trials
-        if trial.is_running:
-            self.on(Event(trial.stage, done, total, text))
-            return
-        self.on(
-            TrialEnded(
-                trial.stage,
-                done,
-                total,
-                text,
-                number=trial.number,
-                choices=dict(trial.arm),
-                params={name: trial.params[name] for name in trial.params if name not in trial.arm},
-                score=trial.value,
-                epochs=trial.epochs,
-                ended=None if trial.ended is None else trial.ended.value,
-                why=trial.why,
-                seconds=sum(trial.costs.values()),
-                curve=tuple(trial.curve),
-            )
-        )
+        event = Event(trial.stage, len(self._begun), self.prepared.study.trials, text)
+        self.on(event if trial.is_running else end_of(trial, event))
 
     def _report(self, stage: Stage, text: str) -> None:
         total = self.prepared.study.trials
@@ -297,3 +278,19 @@ class Search:
 
     def _trials_of(self, current: Round) -> list[Trial]:
         return self.history.trials[current.start : current.end]
+
+
+def end_of(trial: Trial, event: Event) -> TrialEnded:
+    """An event, as one of a trial that is over."""
+    return TrialEnded(
+        **vars(event),
+        number=trial.number,
+        choices=dict(trial.arm),
+        params={name: trial.params[name] for name in trial.params if name not in trial.arm},
+        score=trial.value,
+        epochs=trial.epochs,
+        ended=None if trial.ended is None else trial.ended.value,
+        why=trial.why,
+        seconds=sum(trial.costs.values()),
+        curve=tuple(trial.curve),
+    )

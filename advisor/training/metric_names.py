@@ -132,7 +132,7 @@ def _of_one_class(metric: Metric, label: str, classes: Sequence[str]) -> Metric:
     names = [*map(str, classes)] or ["0", "1"]
     if label and label not in names:
         raise InputError(
-            f"The metric '{metric.name}{OF_CLASS}{label}': the target has no class {label!r}."
+            f"The metric '{F1}{OF_CLASS}{label}': the target has no class {label!r}."
             f"{near(label, names)} The classes are: {listing(names)}."
         )
     positive = names.index(label) if label else len(names) - 1

@@ -55,14 +55,13 @@ def timed_steps(run: Run, valid: Part, settings: TrainingSettings) -> Timed:
     Raises:
         StoppedEarly: the optimizer does not fit the model.
     """
-    run.model.to(run.device)
-    rows, batch = len(run.data.train), settings.batch
+    run.model.to(run.device).train()
+    batch = settings.batch
     with isolated(mix(run.seed, "timing")):
-        batches = mini_batches(torch.randperm(rows), batch)
+        batches = mini_batches(torch.randperm(len(run.data.train)), batch)
         # A schedule is as long as it will be, and no further step is taken.
         total, epochs = settings.to_epoch * len(batches), settings.to_epoch
         stepping = Stepping(run, settings.lr, settings.weight_decay, total, epochs)
-        run.model.train()
 
         def one_step(number: int) -> None:
             """One mini-batch forward and backward, and a step."""

@@ -40,14 +40,19 @@ def rounds_of(plan: Plan, trials: int) -> Iterator[AskedRounds]:
     alone = min(arms, trials)
     yield AskedRounds(alone, share=2)
     if plan.has_own_rate:
-        yield AskedRounds(EXPLORED, 3, max(0, trials - alone) / EXPLORED)
-        return
+        yield AskedRounds(EXPLORED, 3, (trials - alone) / EXPLORED)
+    else:
+        yield from further_rounds(arms, trials, trials - alone)
 
-    # Further trials for each arm, then combinations, then the rates of the leaders.
+
+def further_rounds(arms: int, trials: int, asked: int) -> Iterator[AskedRounds]:
+    """The rounds of `asked` of all trials: further ones for each arm, then combinations, then the
+    rates of the leaders.
+    """
     quota = max(1, min(QUOTA, 1 + math.floor((FAIR_SHARE * trials - arms) / arms)))
-    fair = min(arms * (quota - 1), trials - alone)
+    fair = min(arms * (quota - 1), asked)
     yield AskedRounds(arms, 2, fair / arms)
-    left = trials - alone - fair
+    left = asked - fair
     tuning = round(left * TUNE_SHARE)
     yield AskedRounds(EXPLORED, 3, (left - tuning) / EXPLORED)
     tuned = 2 * (1 + min(LEADERS, arms - 1))
@@ -114,23 +119,30 @@ def amount_of(plan: Plan, study: Study, epochs: Span, steps: int) -> Amount:
         epochs: of a full training.
         steps: in an epoch.
     """
-    searched = []
-    for count in (epochs.low, epochs.high):
-        whole = max(1, int(count))
-        searched.append(round(epochs_of_search(plan, study.trials, whole, steps) / whole, 1))
+    counts = [max(1, int(count)) for count in (epochs.low, epochs.high)]
+    searched = [
+        round(epochs_of_search(plan, study.trials, count, steps) / count, 1) for count in counts
+    ]
 
-    # The leaders, those with a change undone, and the model as it is at two pairs of rates.
     others = min(LEADERS, len(plan.techniques))
-    slots = sum(len(names) > 1 for names in plan.options.values())
-    undone = slots if slots > 1 else 0
-    chosen = CHOOSING_SEEDS * (1 + others), CHOOSING_SEEDS * (BASELINE_RATES + others + undone)
     sides = 2 if others else 1
     pairs = (study.seeds or FEW_PAIRS, study.seeds or MOST_PAIRS)
     return Amount(
         Span(min(searched), max(searched)),
-        Span(*chosen) if others else Span(0, 0),
+        choosing(plan, others),
         Span(sides * pairs[0], sides * pairs[1]),
     )
+
+
+def choosing(plan: Plan, others: int) -> Span:
+    """About how many trainings choose among so many arms besides the model as it is."""
+    if not others:
+        return Span(0, 0)
+    # Of several changes each is undone, and the model as it is has two pairs of rates.
+    slots = sum(len(names) > 1 for names in plan.options.values())
+    undone = slots if slots > 1 else 0
+    most = BASELINE_RATES + others + undone
+    return Span(CHOOSING_SEEDS * (1 + others), CHOOSING_SEEDS * most)
 
 
 def times(amount: Amount, epochs: Span, seconds: float, workers: int) -> Span:

@@ -277,10 +277,7 @@ class FreshSeedRuns:
             label=run.label,
             choices=dict(asked.arm.arm),
             params=dict(asked.arm.params),
-            score=result.score,
-            test=result.test,
-            why=result.why,
-            seconds=result.seconds,
+            **vars(result),
         )
 
     def _save(self, run: FreshRun, result: FreshScore, rows: Mapping[str, RowValues]) -> None:
