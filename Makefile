@@ -6,6 +6,7 @@
 # make bench         prints what the claims rest on: tables of models and properties, precision, times of a swap
 #                    and of the coordinator, memory
 # make proofs        runs the longer tests: whole studies of loops and scripts, killed, resumed and compared
+# make docs          builds the site of docs/ into build/docs; a warning is an error
 # make known-answers asks every study of studies/known_answers on two seeds: is the right answer given?
 # make clean         removes what these made: environments, caches, the database of studies/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
@@ -13,7 +14,7 @@ LOWEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 
-.PHONY: tune test lint test-lowest coverage bench proofs known-answers clean
+.PHONY: tune test lint test-lowest coverage bench proofs docs known-answers clean
 
 tune: .venv/installed
 	$(BIN)/advisor tune studies/digits.py
@@ -46,6 +47,9 @@ bench: .venv/installed
 proofs: .venv/installed
 	$(BIN)/python -m pytest -m proof
 
+docs: .venv/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs build/docs
+
 known-answers: .venv/installed
 	$(BIN)/python benchmarks/known_answers.py --seed 0 1
 
@@ -53,6 +57,10 @@ known-answers: .venv/installed
 .venv/installed: pyproject.toml constraints.txt advisor/__init__.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[embedding,dev]'
+	touch $@
+
+.venv/docs: .venv/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
 	touch $@
 
 .venv-lowest/installed: pyproject.toml .ci/lowest.txt advisor/__init__.py

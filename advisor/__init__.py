@@ -38,11 +38,17 @@ _HOME = {
     "Segment": "advisor.slots.pretraining.segments",
     "Learnt": "advisor.slots.pretraining.base",
     "Embedding": "advisor.slots.embedding.base",
+    "Event": "advisor.events",
+    "StudyOpened": "advisor.events",
+    "TrialEnded": "advisor.events",
+    "SeedEnded": "advisor.events",
+    "VerdictGiven": "advisor.events",
     "Recommendation": "advisor.verdict.recommendation",
     "Comparison": "advisor.comparing.comparison",
     "compare": "advisor.api.compare",
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
+    "dry_run": "advisor.api.dry_run",
     "recommendation": "advisor.api.tune",
     "Arm": "advisor.script",
     "arm": "advisor.script",
@@ -75,11 +81,17 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "Segment",
     "Learnt",
     "Embedding",
+    "Event",
+    "StudyOpened",
+    "TrialEnded",
+    "SeedEnded",
+    "VerdictGiven",
     "Recommendation",
     "Comparison",
     "compare",
     "diagnose",
     "tune",
+    "dry_run",
     "recommendation",
     "Arm",
     "arm",
@@ -88,10 +100,12 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
 if TYPE_CHECKING:
     from advisor.api.compare import compare
     from advisor.api.diagnose import diagnose
+    from advisor.api.dry_run import dry_run
     from advisor.api.tune import recommendation, tune
     from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
+    from advisor.events import Event, SeedEnded, StudyOpened, TrialEnded, VerdictGiven
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
     from advisor.named_query import NamedQuery

@@ -57,9 +57,11 @@ class Task:
         loss: `(output, target) -> scalar tensor`, or None to infer it from the model's output and
             the target. It gets what the model returns, or the tensor that `output` chooses; losses
             of torch always get a tensor.
-        metric: a name (`accuracy`, `macro_f1`, `auc`, `r2`, `rmse`, `loss`), a function `(output,
-            target) -> float` (higher is better unless it has `higher_is_better = False`), or None
-            to infer it: `accuracy` of classes, `macro_f1` where a class is rare, `r2` of numbers.
+        metric: a name, a function `(output, target) -> float` (higher is better unless it has
+            `higher_is_better = False`), or None. Of classes there are `accuracy`,
+            `balanced_accuracy`, `f1` (of two classes: the second one, or `f1:CLASS`), `macro_f1`,
+            `auc` and `log_loss`, of numbers `r2`, `rmse` and `mae`, of all `loss`. None
+            for `accuracy` of classes, `macro_f1` where a class is rare, and `r2` of numbers.
         batch: rows in a mini-batch, or None for a size that fits the number of rows.
         optimizer: how you train: a class of `torch.optim`, a `partial` of one, a function of
             `parameters`, of `model`, or of `groups, lr, weight_decay` that returns an optimizer, or

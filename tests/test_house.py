@@ -33,6 +33,7 @@ ARROWS = {
     "errors": "",
     "user_code": "errors",
     "faults": "errors",
+    "events": "",
     "file_lock": "",
     "temporary": "file_lock",
     "record": "",
@@ -61,15 +62,15 @@ ARROWS = {
     "store": "errors file_lock named_query technique training values",
     "work": "content data diagnosis errors faults host loading model nested randomness readable script "
     "slots study technique streams training user_code values",
-    "search": "content errors faults host model nested randomness readable record space store study technique "
+    "search": "content errors events faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors randomness readable record search store technique training "
+    "verdict": "content diagnosis errors events randomness readable record search store study technique training "
     "work",
-    "comparing": "content diagnosis errors loading model randomness record search store temporary training "
+    "comparing": "content diagnosis errors events loading model randomness record search store temporary training "
     "user_code verdict work",
-    "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "
-    "values verdict work",
-    "report": "api comparing diagnosis errors host model randomness readable "
+    "api": "comparing content diagnosis errors events loading model randomness readable search store streams study "
+    "technique training user_code values verdict work",
+    "report": "api comparing diagnosis errors events host model randomness readable "
     "search slots space store streams technique training values verdict",
     "cli": "api comparing errors host loading named_query report space store streams study technique testing user_code "
     "values verdict work",

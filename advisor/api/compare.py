@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from advisor.api.arguments import check_arguments
+from advisor.api.listening import Heard, comparison_event, verdict_event
 from advisor.api.named_sides import side_of
 from advisor.comparing.comparison import Comparison
 from advisor.comparing.findings import findings_of
@@ -25,7 +26,7 @@ from advisor.comparing.question import (
 from advisor.comparing.same_data import check_same, digest_of_measured
 from advisor.comparing.sides import OpenSide, distinct, open_sides, rates_to_try
 from advisor.comparing.written import written
-from advisor.search.search import NOTE, Event, Listener
+from advisor.events import NOTE, Event, Listener
 from advisor.store.comparison_records import ComparisonRecords
 from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
@@ -82,7 +83,7 @@ def compare(
         files: of studies that the database names: files whose code may run, besides modules of
             yours that this process has imported and the study's own files in the current folder.
         trust: whether all may run that the database names.
-        on: called with an `Event` whenever there is something to show.
+        on: a listener, as for `advisor.tune`.
 
     Example:
         >>> import advisor, torch
@@ -109,7 +110,7 @@ def compare(
     url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust).with_loaded()
     sides = [side_of(each, url, trusted, tuple(plugins)) for each in (old, new, *more)]
     question = Question(sides, name, tune, seeds, min_gain)
-    return open_and_compare(question, storage, workers, device, on)
+    return open_and_compare(question, storage, workers, device, Heard(on))
 
 
 def open_and_compare(
@@ -142,7 +143,9 @@ def open_and_compare(
         if opened is not None:
             opened(sides[0].prepared)
         workforce.baseline = {**sides[0].side.choices, **sides[0].params}
-        return compare_opened(replace(question, sides=named), sides, storage, workforce, on)
+        answer = compare_opened(replace(question, sides=named), sides, storage, workforce, on)
+        on(verdict_event(answer))
+        return answer
 
 
 def compare_opened(
@@ -174,6 +177,7 @@ def compare_opened(
         clock = Clock(records)
         workforce.deaths = StoredDeaths(database.engine, name)
         workforce.printed = folder_of_prints(database, name)
+        on(comparison_event(name, sides[0].prepared, [side.label for side in sides]))
         found = begun(records, sides, asked, folder, workforce, on)
         last = records.answer()
         looks: list[int] = []

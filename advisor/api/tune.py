@@ -15,16 +15,18 @@ import sqlalchemy as sa
 from advisor import __version__
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
+from advisor.api.listening import Heard, opened_event, verdict_event
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.content.study_content import Content
 from advisor.errors import SearchError
+from advisor.events import NOTE, Event, Listener
 from advisor.readable import counted
 from advisor.search.pilot import pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
 from advisor.search.script_plan import pilot_of_script, plan_of_script
-from advisor.search.search import NOTE, Event, Listener, Search
+from advisor.search.search import Search
 from advisor.search.stages import next_round
 from advisor.search.trial import Trial
 from advisor.store.database import Database
@@ -79,7 +81,9 @@ def tune(
             hold up.
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
-        on: called with an `Event` whenever there is something to show.
+        on: a listener, called with an `advisor.Event` whenever there is something to show:
+            `StudyOpened`, `TrialEnded`, `SeedEnded`, `VerdictGiven`, or a plain one. What it raises
+            is told once, and ends nothing.
 
     Example:
         >>> import advisor, torch
@@ -100,7 +104,7 @@ def tune(
     check_arguments("tune", {**given, "device": device, "plugins": plugins, "on": on})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
-    return open_and_tune(study, storage, workers, device, on)
+    return open_and_tune(study, storage, workers, device, Heard(on))
 
 
 def open_and_tune(
@@ -168,6 +172,7 @@ def tune_prepared(
                 recorded_plan = Plan.from_json(recorded)
             begun = begun_plan(prepared, recorded_plan, plan)
             plan = joined(begun, plan, records, prepared)
+            on(opened_event(prepared, plan))
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
             has_limit = prepared.study.minutes is not None
             if reopen_changed(records, plan, marks, folder, has_limit):
@@ -176,6 +181,7 @@ def tune_prepared(
             # The pilot's training is that of the first trial. What was counted for a study that
             # was never begun may have been another model's.
             workforce.deaths.forget()
+            on(opened_event(prepared, plan))
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
             plan, first = first_of(prepared, plan, folder, workforce)
             workforce.deaths.forget()
@@ -184,7 +190,9 @@ def tune_prepared(
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         for note in plugin_notes(search.history.trials, plan, search.marks):
             on(Event(NOTE, 0, 0, note))
-        return search_and_confirm(search, database.engine)
+        answer = search_and_confirm(search, database.engine)
+        on(verdict_event(answer))
+        return answer
 
 
 def recommendation(

@@ -108,7 +108,10 @@ DESCRIPTIONS = (
         help="run only the imports, functions, classes and constants of the files named",
     ),
     click.option(
-        "--metric", metavar="NAME", help="accuracy, macro_f1, auc, r2, rmse or loss (inferred)"
+        "--metric",
+        metavar="NAME",
+        help="accuracy, balanced_accuracy, f1, f1:CLASS, macro_f1, auc, log_loss, r2, rmse, mae or "
+        "loss (inferred)",
     ),
     # The study, and what it tries.
     click.option("--name", metavar="NAME", help="name of the study"),

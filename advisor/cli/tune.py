@@ -73,6 +73,11 @@ class BudgetOptions:
     help="also write a page with plots of the evidence",
 )
 @click.option("--quiet", is_flag=True, help="no progress")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="only show what would be tried and about how long it takes; no database is changed",
+)
 def command(
     task: TaskOptions,
     script: ScriptOptions,
@@ -83,6 +88,7 @@ def command(
     as_json: bool,
     page: str | None,
     quiet: bool,
+    dry_run: bool,
 ) -> None:
     """Search, confirm and recommend. The same command again goes on where it stopped."""
     if not script.is_script:
@@ -102,8 +108,10 @@ def command(
         ref = script_ref(task.study, task, script, vars(budget))
     else:
         ref = study_ref(task, vars(budget), storage_url(storage))
+    from advisor.api.dry_run import open_and_look
     from advisor.api.tune import open_and_tune
     from advisor.cli.report import write_page
+    from advisor.report.dry_run_text import show_dry_run
     from advisor.report.progress import progress
     from advisor.report.study_text import show_recommendation, show_task
     from advisor.work.executors import default_workers
@@ -111,6 +119,10 @@ def command(
     workers = default_workers() if workers is None else workers
     with progress(quiet) as on:
         opened = None if quiet else show_task
+        if dry_run:
+            look = open_and_look(ref, storage, workers, device, on, opened)
+            say_json(look.to_json()) if as_json else show_dry_run(look)
+            return
         answer = open_and_tune(ref, storage, workers, device, on, opened)
 
     # The answer is on stdout, everything else on stderr.

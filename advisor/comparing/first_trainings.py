@@ -11,6 +11,7 @@ from advisor.comparing.comparison import Sameness
 from advisor.comparing.identity import is_same_question, sameness
 from advisor.comparing.sides import OpenSide, start_of
 from advisor.errors import SearchError
+from advisor.events import Event, Listener
 from advisor.search.pilot import (
     first_training,
     lasts_a_training,
@@ -19,7 +20,6 @@ from advisor.search.pilot import (
     train_longer_anew,
 )
 from advisor.search.script_plan import first_of_script
-from advisor.search.search import Event, Listener
 from advisor.training.ended import Ended
 from advisor.work.executors import Crew
 from advisor.work.job import Outcome

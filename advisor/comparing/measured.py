@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from advisor.comparing.sides import OpenSide
-from advisor.search.search import Listener
+from advisor.events import Listener
 from advisor.store.study_records import StudyRecords
 from advisor.training.floor import Simple
 from advisor.training.floors import floors

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from advisor.errors import visible
+from advisor.events import NOTE, OPENED, VERDICT, Event, Listener
 from advisor.report.text import console
-from advisor.search.search import NOTE, Event, Listener
 
 TITLES = {
     "pilot": "pilot",
@@ -34,6 +34,8 @@ TITLES = {
 """What each stage is called on the screen."""
 OWN_BAR = ("pilot", "confirm")
 """Stages that have a bar of their own; those of the search share one."""
+SHOWN_OTHERWISE = (OPENED, VERDICT)
+"""Stages of which a command shows more than a line."""
 EVERY = 5.0
 """Seconds between plain lines."""
 BAR_COLUMNS = 20
@@ -68,6 +70,8 @@ def _live_line() -> Iterator[Listener]:
 
         def show(event: Event) -> None:
             """Move the bar of the event's stage."""
+            if event.stage in SHOWN_OTHERWISE:
+                return
             if event.stage == NOTE:
                 bars.console.print(f"note: {event.text}", soft_wrap=True)
                 return
@@ -90,6 +94,8 @@ def _plain_lines() -> Listener:
 
     def show(event: Event) -> None:
         """Print a line, unless there was one just now."""
+        if event.stage in SHOWN_OTHERWISE:
+            return
         if event.stage == NOTE:
             print(f"note: {visible(event.text)}", file=sys.stderr, flush=True)  # noqa: T201  # as below
             return

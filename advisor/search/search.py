@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from advisor.events import NOTE, Event, Listener, TrialEnded
 from advisor.randomness import mix
 from advisor.readable import rate_text
 from advisor.search.arm import arm_label
@@ -27,31 +28,6 @@ from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
-
-NOTE = "note"
-"""The stage of an event whose text is a sentence to be read, and no step of the work."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something to show while a study runs: how far it is, and one line of text for a log.
-
-    Attributes:
-        stage: of the search, or another part of the work, such as `pilot`; `NOTE` for a sentence
-            that stays on the screen.
-        done: how much of it is done: trials that were begun, or steps of that part.
-        total: how much there is to do.
-        text: what has just happened, in words; it may be empty.
-    """
-
-    stage: str
-    done: int
-    total: int
-    text: str = ""
-
-
-Listener = Callable[[Event], None]
-"""What is called with every event."""
 
 
 class Search:
@@ -178,12 +154,12 @@ class Search:
         # The sampler learns of the trials what a resumed search would read of them.
         self._sampler = Sampler(self._sampler.plan, self.history.criterion.direction)
         text = f"trial {trial.number}: {before}: {outcome.why}; taken as {arm_label(trial.arm)}"
-        self._report(trial.stage, text)
+        self._tell_of(trial, text)
 
     def end(self, current: Round) -> None:
         """Close the trials of a round that are still open, and forget the training states."""
         for trial in self._trials_of(current):
-            self._ledger.close(trial, Ended.OUT_OF_TIME, "the time was up")
+            self._close(trial, Ended.OUT_OF_TIME, "the time was up")
         remove_kept_files(self.folder)
         self._report(current.stage, "")
 
@@ -267,8 +243,14 @@ class Search:
                 better.append(score)
             else:
                 why = why_outranked(criterion, score, better, len(trials), rung)
-                self._ledger.close(trial, Ended.OUTRANKED, why)
+                self._close(trial, Ended.OUTRANKED, why)
         return going
+
+    def _close(self, trial: Trial, ended: Ended, why: str) -> None:
+        """Close a trial that is still open, and tell that it is over."""
+        if trial.is_running:
+            self._ledger.close(trial, ended, why)
+            self._tell_of(trial, f"trial {trial.number}: {arm_label(trial.arm)}: {trial.why}")
 
     def _record(self, trial: Trial, outcome: Outcome) -> None:
         """Write what a job brought, and show it."""
@@ -282,7 +264,12 @@ class Search:
             text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
         label = arm_label(trial.arm)
         rate = trial.params[RATE]
-        self._report(trial.stage, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
+        self._tell_of(trial, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
+
+    def _tell_of(self, trial: Trial, text: str) -> None:
+        """Tell what has happened to a trial, and that it is over where it is."""
+        event = Event(trial.stage, len(self._begun), self.prepared.study.trials, text)
+        self.on(event if trial.is_running else end_of(trial, event))
 
     def _report(self, stage: Stage, text: str) -> None:
         total = trials_in_all(self.plan, self.prepared.study.trials)
@@ -291,3 +278,19 @@ class Search:
 
     def _trials_of(self, current: Round) -> list[Trial]:
         return self.history.trials[current.start : current.end]
+
+
+def end_of(trial: Trial, event: Event) -> TrialEnded:
+    """An event, as one of a trial that is over."""
+    return TrialEnded(
+        **vars(event),
+        number=trial.number,
+        choices=dict(trial.arm),
+        params={name: trial.params[name] for name in trial.params if name not in trial.arm},
+        score=trial.value,
+        epochs=trial.epochs,
+        ended=None if trial.ended is None else trial.ended.value,
+        why=trial.why,
+        seconds=sum(trial.costs.values()),
+        curve=tuple(trial.curve),
+    )

@@ -91,13 +91,7 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         early_loss = None
         batches = mini_batches(order, settings.batch)
         for step, index in enumerate(batches):
-            inputs, given = to_device(run.data.train.take(index), run.device)
-            inputs, target = changed_batch(run, inputs, given, epoch, step)
-            with run.recipe.precise(run.device):
-                output = call(model, inputs)
-                if run.data.weights is not None:
-                    weigh(output, run.task.output, run.data.weights.at(index, given))
-                loss = run.loss(output, target)
+            loss = loss_of(run, index, epoch, step)
             first = step - step % together
             size = min(together, len(batches) - first)
             stepping.take(loss, size, step == first + size - 1, epoch)
@@ -127,6 +121,17 @@ def mini_batches(order: Tensor, rows: int) -> Sequence[Tensor]:
     """
     batches: Sequence[Tensor] = order.split(rows)
     return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
+def loss_of(run: Run, index: Tensor, epoch: int, step: int) -> Tensor:
+    """The loss of a mini-batch of training rows, given by their numbers, in a step of an epoch."""
+    inputs, given = to_device(run.data.train.take(index), run.device)
+    inputs, target = changed_batch(run, inputs, given, epoch, step)
+    with run.recipe.precise(run.device):
+        output = call(run.model, inputs)
+        if run.data.weights is not None:
+            weigh(output, run.task.output, run.data.weights.at(index, given))
+        return run.loss(output, target)
 
 
 def changed_batch(

@@ -19,13 +19,11 @@ from advisor.training.ended import Ended, Stop, StoppedEarly
 from advisor.training.epoch import Epoch, number_in
 from advisor.training.loop import TrainingSettings, evaluate
 from advisor.training.loop_state import plain_fault, random_states, set_random_states
-from advisor.training.metrics import LARGEST_SCORE, METRICS
+from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.objective import to_device
 from advisor.training.rows import Loader, SplitRows, other_loader, rows_of
 from advisor.training.run import Run
 
-SHARES = ("accuracy", "macro_f1", "auc", "r2")
-"""Metrics of which no score is above 1."""
 LOSS_ROWS = 64
 """Validation rows whose loss stands in the curve of a loop of the user's own, at most."""
 
@@ -239,7 +237,7 @@ class LoopRun:
         if not math.isfinite(value) or abs(value) > LARGEST_SCORE:
             sentence = f"the {metric.name} that {self._who} reported became {value}"
             raise StoppedEarly(Ended.NOT_FINITE, sentence)
-        if metric is METRICS.get(metric.name) and metric.name in SHARES and value > 1:
+        if metric.most is not None and value > metric.most:
             self._refuse(
                 f"it reported {value:g}, and {metric.name} is never above 1: report a share, not "
                 "a percentage, or say what it is with Task(metric=…)"

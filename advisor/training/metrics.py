@@ -5,17 +5,25 @@ better.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import sklearn.metrics
 import torch
 from torch import Tensor
 
-from advisor.errors import InputError, listing, near
 from advisor.task_rules import KINDS
+from advisor.training.class_scores import (
+    balanced_accuracy,
+    f1,
+    for_each_class,
+    influence_on_balanced_accuracy,
+    influence_on_f1,
+    log_loss,
+    predicted_class,
+    surprise,
+)
 from advisor.training.row_influence import by_jackknife, of_auc, of_macro_f1, of_r2, of_rmse
 
 CLASS_KINDS = ("classification", "binary")
@@ -41,6 +49,8 @@ class Metric:
         in_target_units: the score is in units of the target, so a target that was divided by a
             scale divides the score, too.
         reads_raw_output: `score` reads the model's own output, not class scores or probabilities.
+        most: what no score is above; None where there is no such number.
+        of_class: what the score of one class is of; None where it is of all.
     """
 
     name: str
@@ -53,6 +63,13 @@ class Metric:
     influence: Callable[[Tensor, Tensor], Tensor] | None = None
     in_target_units: bool = False
     reads_raw_output: bool = False
+    most: float | None = None
+    of_class: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The name, with the class that it is of."""
+        return self.name if self.of_class is None else f"{self.name} of class {self.of_class!r}"
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -67,16 +84,6 @@ class Metric:
     def sign(self) -> float:
         """The factor that turns a score into *higher is better*: 1 or -1."""
         return 1.0 if self.maximize else -1.0
-
-
-def predicted_class(output: Tensor) -> Tensor:
-    """Class numbers `(N,)` from scores `(N, C)`, or from one probability a row `(N,)`, cut at one
-    half.
-    """
-    if output.ndim > 1 and output.shape[1] > 1:
-        return output.argmax(dim=1)
-    # One number a row is the probability of the second class.
-    return (output.reshape(-1) > 0.5).long()
 
 
 def accuracy(output: Tensor, target: Tensor) -> float:
@@ -120,21 +127,10 @@ def auc(output: Tensor, target: Tensor) -> float:
     if output.ndim == 1 or output.shape[1] == 1:
         return _binary_auc(truth, output.reshape(-1))
     if output.shape[1] == 2:
-        return _binary_auc(truth, _for_each_class(output)[:, 1])
+        return _binary_auc(truth, for_each_class(output)[:, 1])
 
     every_class = torch.arange(output.shape[1])
-    return _mean_auc(truth[:, None] == every_class, _for_each_class(output))
-
-
-def _for_each_class(output: Tensor) -> Tensor:
-    """How much speaks for each class `(N, C)`: the probabilities, also of logits, where one logit
-    alone says nothing without the others of its row.
-    """
-    output = output.double()
-    are_probabilities = bool((output >= 0).all()) and torch.allclose(
-        output.sum(1), output.new_ones(()), atol=1e-3
-    )
-    return output if are_probabilities else output.log_softmax(1)
+    return _mean_auc(truth[:, None] == every_class, for_each_class(output))
 
 
 def _mean_auc(truth: Tensor, scores: Tensor) -> float:
@@ -168,6 +164,17 @@ def rmse(output: Tensor, target: Tensor) -> float:
     return float((error**2).mean().sqrt())
 
 
+def mae(output: Tensor, target: Tensor) -> float:
+    """Mean absolute error, in units of the target."""
+    return float(absolute_error(output, target).mean())
+
+
+def absolute_error(output: Tensor, target: Tensor) -> Tensor:
+    """The absolute error of each row, `(N,)`, averaged over target columns."""
+    error = output.double().reshape(target.shape) - target.double()
+    return error.abs().reshape(len(target), -1).mean(1)
+
+
 def _influence_on_macro_f1(output: Tensor, target: Tensor) -> Tensor:
     if target.ndim == 2 and target.shape[1] > 1:
         return of_macro_f1(target > 0.5, output > 0.5)
@@ -182,20 +189,37 @@ def _influence_on_auc(output: Tensor, target: Tensor) -> Tensor:
     elif output.ndim == 1 or output.shape[1] == 1:
         truth, output = target.reshape(-1, 1) > 0, output.reshape(-1, 1)
     elif output.shape[1] == 2:
-        truth, output = target.reshape(-1, 1) > 0, _for_each_class(output)[:, 1:]
+        truth, output = target.reshape(-1, 1) > 0, for_each_class(output)[:, 1:]
     else:
         truth = target.reshape(-1, 1).long() == torch.arange(output.shape[1])
-        output = _for_each_class(output)
+        output = for_each_class(output)
     # What no row has, or every row, has no curve and does not count.
     columns = [of_auc(*pair) for pair in zip(truth.T, output.T, strict=True)]
     return torch.stack(columns).nanmean(0)
 
 
 _TABLE = (
-    Metric("accuracy", accuracy, kinds=CLASS_KINDS, rows=right),
-    Metric("macro_f1", macro_f1, kinds=_NAMED_KINDS, influence=_influence_on_macro_f1),
-    Metric("auc", auc, kinds=_NAMED_KINDS, influence=_influence_on_auc),
-    Metric("r2", r2, min_gain=0.01, kinds=("regression",), influence=of_r2),
+    Metric("accuracy", accuracy, kinds=CLASS_KINDS, rows=right, most=1.0),
+    Metric("macro_f1", macro_f1, kinds=_NAMED_KINDS, influence=_influence_on_macro_f1, most=1.0),
+    Metric("f1", f1, kinds=CLASS_KINDS, influence=influence_on_f1, most=1.0),
+    Metric(
+        "balanced_accuracy",
+        balanced_accuracy,
+        kinds=CLASS_KINDS,
+        influence=influence_on_balanced_accuracy,
+        most=1.0,
+    ),
+    Metric("auc", auc, kinds=_NAMED_KINDS, influence=_influence_on_auc, most=1.0),
+    Metric(
+        "log_loss",
+        log_loss,
+        maximize=False,
+        min_gain=0.02,
+        relative=True,
+        kinds=CLASS_KINDS,
+        rows=surprise,
+    ),
+    Metric("r2", r2, min_gain=0.01, kinds=("regression",), influence=of_r2, most=1.0),
     Metric(
         "rmse",
         rmse,
@@ -206,94 +230,23 @@ _TABLE = (
         in_target_units=True,
         influence=of_rmse,
     ),
+    Metric(
+        "mae",
+        mae,
+        maximize=False,
+        min_gain=0.01,
+        relative=True,
+        kinds=("regression",),
+        in_target_units=True,
+        rows=absolute_error,
+    ),
 )
 
 METRICS = {metric.name: metric for metric in _TABLE}
 """The metrics that a user can name, besides `loss`."""
 
-DEFAULT = {
-    "classification": "accuracy",
-    "binary": "accuracy",
-    "regression": "r2",
-    "multilabel": "macro_f1",
-}
-"""The metric of a task that names none, by its kind."""
-
 LARGEST_SCORE = 1e100
 """The largest score that can be compared: squares of differences must be numbers, too."""
-
-LOSS = "loss"
-"""The name that asks for the task's own loss as its metric."""
-
-_LOWER = ("loss", "error", "mse", "mae", "perplexity", "nll")
-"""A function with one of these in its name is taken as *lower is better*."""
-
-
-def find_metric(
-    choice: str | Callable[..., float] | None, kind: str, loss: Callable[[Tensor, Tensor], Tensor]
-) -> Metric:
-    """The metric that was asked for, or the usual one for `kind`.
-
-    A function is taken as *higher is better*, unless it has an attribute `higher_is_better = False`
-    or is called after a loss or an error. Raises `InputError` when the name is no metric's, or the
-    metric does not fit the kind of task.
-    """
-    # A function of the user's own: its name and one attribute are all that is said about it.
-    if callable(choice):
-        name = getattr(choice, "__name__", "metric")
-        sounds_like_error = any(word in name.lower() for word in _LOWER)
-        maximize = bool(getattr(choice, "higher_is_better", not sounds_like_error))
-        return _of_function(choice, name, maximize, min_gain=0.01)
-    if choice == LOSS:
-        return _of_function(loss, LOSS, maximize=False, min_gain=0.02)
-
-    # A name from the table.
-    name = choice or DEFAULT[kind]
-    if name not in METRICS:
-        raise InputError(
-            f"There is no metric {name!r}.{near(name, METRICS)} "
-            f"The metrics are: {listing([*METRICS, LOSS])}, or your own function."
-        )
-    if kind not in METRICS[name].kinds:
-        fitting = [metric.name for metric in METRICS.values() if kind in metric.kinds]
-        raise InputError(
-            f"The metric {name!r} does not fit a {kind} task; "
-            f"for it there are {listing([*fitting, LOSS])}."
-        )
-    return METRICS[name]
-
-
-def _of_function(
-    function: Callable[..., Any], name: str, maximize: bool, min_gain: float
-) -> Metric:
-    """A function of the model's own output as a metric."""
-    namesake = METRICS.get(name)
-    return Metric(
-        name,
-        lambda output, target: number_of(name, function(output, target)),
-        maximize,
-        min_gain,
-        relative=True,
-        # A function that is called as a metric of ours is in the same units.
-        in_target_units=namesake is not None and namesake.in_target_units,
-        reads_raw_output=True,
-    )
-
-
-def number_of(name: str, value: Any) -> float:
-    """What the metric `name` returned, as a number; it may be in a tensor or an array of one.
-
-    Raises `TypeError` where it is no number.
-    """
-    given = value
-    # Both of torch and of NumPy; `size` is a method of a tensor.
-    count = value.numel() if isinstance(value, Tensor) else getattr(value, "size", None)
-    if count == 1 and hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, numbers.Real):
-        return float(value)
-    what = repr(given)[:80] if given is None or isinstance(given, str) else type(given).__name__
-    raise TypeError(f"the metric {name!r} returned {what}; it must return one number")
 
 
 def in_units(metric: Metric, scale: float) -> Metric:
@@ -302,10 +255,11 @@ def in_units(metric: Metric, scale: float) -> Metric:
     """
     if not metric.in_target_units or scale == 1.0:
         return metric
-    influence = metric.influence
+    rows, influence = metric.rows, metric.influence
     return replace(
         metric,
         score=lambda output, target: scale * metric.score(output, target),
+        rows=rows and (lambda output, target: scale * rows(output, target)),
         influence=influence and (lambda output, target: scale * influence(output, target)),
     )
 

@@ -20,7 +20,8 @@ from advisor.nested import mapped
 from advisor.study import Task
 from advisor.training.imbalance import EVERY_CLASS, imbalance, misleads, why_every_class
 from advisor.training.losses import Loss, head_of, one_probability, unchanged
-from advisor.training.metrics import CLASS_KINDS, Metric, find_metric, in_units
+from advisor.training.metric_names import find_metric
+from advisor.training.metrics import CLASS_KINDS, Metric, in_units
 
 if TYPE_CHECKING:
     from advisor.data import Facts
@@ -57,7 +58,7 @@ class Objective:
         """What was inferred, on one line."""
         what = "labels" if self.kind == "multilabel" else "classes"
         classes = f", {len(self.classes)} {what}" if self.classes else ""
-        return f"{self.kind}{classes} · loss {self.loss_name} · metric {self.metric.name}"
+        return f"{self.kind}{classes} · loss {self.loss_name} · metric {self.metric.sentence}"
 
 
 def infer(
@@ -100,7 +101,8 @@ def infer(
     if kind in CLASS_KINDS and choice is None and not as_before and misleads(facts.shares):
         choice = EVERY_CLASS
         warnings.append(why_every_class(facts.shares, is_unweighted))
-    metric = find_metric(choice, kind, loss)
+    classes = _names(kind, facts)
+    metric = find_metric(choice, kind, loss, classes or ())
     if kind in CLASS_KINDS:
         unequal = imbalance(facts.shares, metric.name, is_unweighted)
         warnings += [unequal] if unequal else []
@@ -122,7 +124,7 @@ def infer(
         loss=loss if reads_everything else partial(_of_prediction, loss, task.output),
         answer=partial(_of_prediction, answer, task.output),
         metric=in_units(metric, scale),
-        classes=_names(kind, facts),
+        classes=classes,
         warnings=tuple(warnings),
     )
 

@@ -52,6 +52,20 @@ def of_macro_f1(truth: Tensor, guess: Tensor) -> Tensor:
     return (score + (hits - score * both) / both.mean(0)).mean(1)
 
 
+def of_balanced_accuracy(truth: Tensor, right: Tensor) -> Tensor:
+    """For the mean over classes of the share of their rows that is right, `(N,)`.
+
+    Arguments:
+        truth: which class each row has, `(N, classes)`; classes that no row has do not count.
+        right: whether each row's class was said, `(N,)`.
+    """
+    truth = truth[:, truth.any(0)].double()
+    hits = truth * right.double()[:, None]
+    share = truth.mean(0)
+    recall = hits.mean(0) / share
+    return (recall + (hits - recall * truth) / share).mean(1)
+
+
 def of_auc(truth: Tensor, scores: Tensor) -> Tensor:
     """For the area under the ROC curve of two classes, `(N,)`; NaN where there is but one class.
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
+from advisor.events import NOTE, Event, SeedEnded
 from advisor.randomness import mix
 from advisor.readable import counted
 from advisor.search.limits import seconds_for_a_training
-from advisor.search.search import NOTE, Event, Search
+from advisor.search.search import Search
 from advisor.store.confirmed_seeds import MOST_BYTES, Confirmation
 from advisor.store.study_records import StudyRecords
 from advisor.training.criterion import Criterion
@@ -48,6 +49,20 @@ class FreshRun(NamedTuple):
     def name(self) -> str:
         """What its jobs are called; the last number tells its parameters from others."""
         return f"fresh seed {self.seed} of {self.label} ({self.phase} {mix(self.params):x})"
+
+
+class Asked(NamedTuple):
+    """What is told of a training.
+
+    Attributes:
+        arm: that is trained.
+        line: what is shown when it is done.
+        place: of its seed, from 0; None where the arm is only made.
+    """
+
+    arm: Candidate
+    line: str
+    place: int | None = None
 
 
 def check_phase(phase: str) -> None:
@@ -145,16 +160,17 @@ class FreshSeedRuns:
         """
         # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
-        lines: dict[FreshRun, str] = {}
+        asked: dict[FreshRun, Asked] = {}
         for seed in seeds:
             for arm in arms:
                 run = self._run(phase, arm, seed)
                 if self._is_missing(run, needs_rows):
                     jobs[run] = self._job(phase, arm, seed)
-                    lines[run] = f"{arm.label}: {LINES[phase]} {seed + 1} of {of or len(seeds)}"
+                    line = f"{arm.label}: {LINES[phase]} {seed + 1} of {of or len(seeds)}"
+                    asked[run] = Asked(arm, line, seed)
 
         self._tell_lost(sum(run in self._scores for run in jobs))
-        for run, outcome in self._train(jobs, lines):
+        for run, outcome in self._train(jobs, asked):
             score, why = None, why_broken(outcome)
             if not why:
                 score = self._site.criterion.score(outcome.curve, jobs[run].to_epoch)
@@ -169,7 +185,7 @@ class FreshSeedRuns:
         are applied here, on the first of the seeds that choose.
         """
         jobs: dict[FreshRun, Job] = {}
-        asked: dict[FreshRun, Candidate] = {}
+        asked: dict[FreshRun, Asked] = {}
         for arm in arms:
             # One that was trained had its effect, too.
             run = self._run("choose", arm, 0)
@@ -178,14 +194,13 @@ class FreshSeedRuns:
                 jobs[run] = replace(
                     job, to_epoch=0, needs_effect=True, name=f"the start of {run.name}"
                 )
-                asked[run] = arm
+                asked[run] = Asked(arm, f"{arm.label}: techniques applied")
 
         kept = {arm.label: arm for arm in arms}
-        lines = {run: f"{arm.label}: techniques applied" for run, arm in asked.items()}
-        for run, outcome in self._train(jobs, lines):
+        for run, outcome in self._train(jobs, asked):
             if outcome.no_effect:
                 del kept[run.label]
-                less = asked[run].without(outcome.no_effect)
+                less = asked[run].arm.without(outcome.no_effect)
                 if less.changes:
                     kept.setdefault(less.label, less)
         return list(kept.values())
@@ -239,13 +254,31 @@ class FreshSeedRuns:
         return replace(job, split=run.seed, measures=True)
 
     def _train(
-        self, jobs: Mapping[FreshRun, Job], lines: Mapping[FreshRun, str]
+        self, jobs: Mapping[FreshRun, Job], asked: Mapping[FreshRun, Asked]
     ) -> Iterator[tuple[FreshRun, Outcome]]:
-        """Outcomes as they come; each is shown, and its time booked, once it is written."""
+        """Outcomes as they come; each is told, and its time booked, once it is written."""
         for done, (run, outcome) in enumerate(self._site.crew.run(jobs), start=1):
             yield run, outcome
-            self._site.on(Event("confirm", done, len(jobs), lines[run]))
+            self._site.on(self._told(run, asked[run], done, len(jobs)))
             self._site.book_time()
+
+    def _told(self, run: FreshRun, asked: Asked, done: int, total: int) -> Event:
+        """What is told of a training, of which there are so many, when it is written."""
+        result = self._scores.get(run)
+        if asked.place is None or result is None:
+            return Event("confirm", done, total, asked.line)
+        return SeedEnded(
+            "confirm",
+            done,
+            total,
+            asked.line,
+            phase=run.phase,
+            place=asked.place,
+            label=run.label,
+            choices=dict(asked.arm.arm),
+            params=dict(asked.arm.params),
+            **vars(result),
+        )
 
     def _save(self, run: FreshRun, result: FreshScore, rows: Mapping[str, RowValues]) -> None:
         confirmation = Confirmation(

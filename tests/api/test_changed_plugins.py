@@ -14,7 +14,7 @@ from models.small import Net
 
 import advisor
 from advisor.errors import InputError, MachineError
-from advisor.search.search import NOTE
+from advisor.events import NOTE
 from advisor.store.database import Database
 from advisor.store.query import read
 from advisor.work.opened import refuse_other_content

@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import pytest
 
 from advisor.errors import visible
+from advisor.events import NOTE, Event
 from advisor.report.html import render
 from advisor.report.progress import progress
 from advisor.report.text import console, show_table
-from advisor.search.search import NOTE, Event
 
 PRINTING = """\
 import ctypes, os, sys

@@ -177,6 +177,19 @@ KINDS = {
 }
 
 
+def blocks_of(text: str) -> list[str]:
+    """The blocks of Python of a document."""
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def save_named(block: str, folder: Path) -> str:
+    """Save a block whose first line is the name of its file, `# net.py`; returns that, or `""`."""
+    named = re.match(r"# (\w+\.py)\n", block)
+    if named:
+        (folder / named[1]).write_text(block)
+    return named[1] if named else ""
+
+
 def make_repository(folder: Path) -> None:
     """Make a folder a repository of git with two commits."""
     who = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
@@ -198,17 +211,18 @@ def test_every_command_of_a_document_works(path, advise, tmp_path):
         (tmp_path / name).write_text(content)
     if "--git" in text:
         make_repository(tmp_path)
+    # A file that the text shows under its name is saved, and one that it writes is written.
+    for block in blocks_of(text):
+        if ".to_csv(" in block:
+            exec(compile(block, str(path), "exec"), {})
+        save_named(block, tmp_path)
     # A script that the text shows as a whole is saved, with another one beside it.
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+    for block in blocks_of(text):
         if "advisor.arm()" in block:
             (tmp_path / "train.py").write_text(block)
             (tmp_path / "wider.py").write_text(block.replace("default=32", "default=64"))
     # A plugin that the text shows as a whole is saved under the name that its commands give it.
-    plugins = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-        if "hookimpl" in block
-    ]
+    plugins = [block for block in blocks_of(text) if "hookimpl" in block]
     wanted = dict.fromkeys(re.findall(r"--plugin (\w+\.py)", text))
     made = re.findall(r"advisor new plugin (\w+)", text)
     for name, block in zip(

@@ -17,11 +17,11 @@ from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, predict, train
+from advisor.training.metric_names import find_metric
 from advisor.training.metrics import (
     METRICS,
     accuracy,
     auc,
-    find_metric,
     in_units,
     macro_f1,
     r2,

@@ -10,8 +10,8 @@ import pytest
 from torch import nn
 
 import advisor
+from advisor.events import NOTE
 from advisor.randomness import mix
-from advisor.search.search import NOTE
 from advisor.store import confirmed_seeds
 from advisor.store.confirmed_seeds import Confirmation
 from advisor.store.query import read

@@ -64,7 +64,7 @@ class Initializer(Technique):
         return f"{why}: {grouped(skips)}" if skips else why
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
-        """Fill `weight` (out, in, *kernel) in place."""
+        """Fill `weight`, of the shape `(out, in, *kernel)`, in place."""
         raise TypeError(f"initializer {self.name!r} must define fill(weight, fans, generator)")
 
     def apply(self, run: Run, **params: Any) -> str:
