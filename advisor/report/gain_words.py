@@ -5,7 +5,7 @@ A study and a comparison are told in the same words: each gives what it has as `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -30,7 +30,8 @@ class Told:
         own, other: what the user's model is called, and the other one.
         verdict, evidence: of the answer; no evidence in answers of versions that had none.
         metric, direction: what scores are, and which way is better.
-        scores: of both models, on average; None for one that has none.
+        scores: all that are known, of both models.
+        score: of the user's model, on average; None where it has none.
         mean, low, high, least, level: the gain with its intervals; None where none was measured.
         min_gain: the smallest gain worth a change.
         seeds: pairs that count.
@@ -51,7 +52,8 @@ class Told:
     evidence: Evidence | None
     metric: str
     direction: str
-    scores: tuple[float | None, float | None]
+    scores: Sequence[float | None]
+    score: float | None
     mean: float | None
     low: float
     high: float
@@ -155,7 +157,7 @@ def case_of(told: Told) -> Case:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def is_share(metric: str, scores: tuple[float | None, ...]) -> bool:
+def is_share(metric: str, scores: Sequence[float | None]) -> bool:
     """Whether scores are shares of 1, which people read as percent."""
     known = [score for score in scores if score is not None]
     return metric in SHARES and all(0 <= score <= 1 for score in known)
@@ -164,8 +166,8 @@ def is_share(metric: str, scores: tuple[float | None, ...]) -> bool:
 def gain_in_words(told: Told) -> str:
     """The gain with what it rests on, all numbers to the digits that its error leaves.
 
-    `+0.9 points of accuracy (95.1 % → 96.0 %), at least +0.2 (99.2 % sure); 20 paired seeds, 360
-    test rows`
+    `+0.9 points of accuracy (yours: 95.1 %), at least +0.2 (99.2 % sure); 20 paired seeds, 360 test
+    rows`
     """
     mean = gain_number(told, told.mean or 0.0)
     if case_of(told) is Case.BETTER:
@@ -179,7 +181,7 @@ def gain_in_words(told: Told) -> str:
         worth = gain_number(told, told.min_gain, exact=True)
         ends = f", between {low} and {high} ({SURE}; worth a change from {worth})"
     seeds = counted(told.seeds, "paired seed")
-    return f"{mean} {unit(told)}{scores_in_words(told)}{ends}; {seeds}, {told.sample}"
+    return f"{mean} {unit(told)}{own_in_words(told)}{ends}; {seeds}, {told.sample}"
 
 
 def gain_number(told: Told, gain: float, exact: bool = False) -> str:
@@ -199,13 +201,16 @@ def unit(told: Told) -> str:
     return f"points of {told.metric}" if is_share(told.metric, told.scores) else f"in {told.metric}"
 
 
-def scores_in_words(told: Told) -> str:
-    """Both scores, and which way is better where that is down; empty where one is not known."""
-    own, other = told.scores
-    if own is None or other is None:
+def own_in_words(told: Told) -> str:
+    """The score of the user's model, and which way is better where that is down.
+
+    The other one is not beside it: the gain is over all rows that measured, and a score is over
+    those that each seed held out.
+    """
+    if told.score is None:
         return ""
-    lower = "" if told.direction == "maximize" else ", lower is better"
-    return f" ({score_number(told, own)} → {score_number(told, other)}{lower})"
+    lower = "" if told.direction == "maximize" else "; lower is better"
+    return f" (yours: {score_number(told, told.score)}{lower})"
 
 
 def score_number(told: Told, score: float) -> str:

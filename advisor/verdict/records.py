@@ -301,7 +301,7 @@ class LayerSignal(Record):
 
 @dataclass(frozen=True, eq=False)
 class Signals(Record):
-    """The signal per layer, in order of execution, of the model as it is and of the recommended one.
+    """The signal per layer, in order of execution, of the model as it is and the recommended one.
 
     `after` is empty where nothing is changed, and where the techniques take too long to be applied
     once more; both are in answers of scripts and of versions that kept none.

@@ -26,18 +26,18 @@ ENOUGH = "between -0.4 and +1.6 (95 % sure; worth a change from +0.5); 20 paired
 ANSWERS = {
     "better": (
         answer(Evidence.BETTER, "change"),
-        "Make this change: +2.1 points of accuracy (94.0 % → 96.1 %), at least +0.8 (99.2 % sure); "
+        "Make this change: +2.1 points of accuracy (yours: 94.0 %), at least +0.8 (99.2 % sure); "
         "20 paired seeds, 900 rows.",
     ),
     "worse": (
         answer(Evidence.WORSE, gain=WORSE_GAIN),
         "Change nothing: activation=selu (the best of what was tried) is worse: -2.0 points of "
-        "accuracy (94.0 % → 92.0 %), between -3.0 and -1.0 (95 % sure; ",
+        "accuracy (yours: 94.0 %), between -3.0 and -1.0 (95 % sure; ",
     ),
     "equivalent": (
         answer(Evidence.EQUIVALENT, gain=SAME_GAIN),
         "Change nothing: activation=selu (the best of what was tried) makes no difference worth a "
-        "change: +0.10 points of accuracy (94.00 % → 94.10 %), between -0.20 and +0.40 (95 % sure; ",
+        "change: +0.10 points of accuracy (yours: 94.00 %), between -0.20 and +0.40 (95 % sure; ",
     ),
     "not better": (
         answer(Evidence.NOT_BETTER, gain=FAINT_GAIN),
@@ -47,7 +47,7 @@ ANSWERS = {
     "open": (
         answer(Evidence.OPEN, "undecided", OPEN_GAIN),
         "Keep your model for now: activation=selu (the best of what was tried) may be worth a "
-        "change, or not, which is not known yet: +0.6 points of accuracy (94.0 % → 94.6 %), "
+        "change, or not, which is not known yet: +0.6 points of accuracy (yours: 94.0 %), "
         + ENOUGH,
     ),
     "contradicted": (
@@ -136,14 +136,14 @@ def test_code_that_has_no_room_loses_its_remarks_and_then_stands_behind_a_comman
 @pytest.mark.parametrize(
     ("metric", "direction", "scores", "words"),
     [
-        ("r2", "maximize", (0.41, 0.43), "+0.021 in r2 (0.410 → 0.431), at least +0.008 ("),
+        ("r2", "maximize", (0.41, 0.43), "+0.021 in r2 (yours: 0.410), at least +0.008 ("),
         (
             "loss",
             "minimize",
             (0.41, 0.39),
-            "+0.021 in loss (0.410 → 0.389, lower is better), at least +0.008 (",
+            "+0.021 in loss (yours: 0.410; lower is better), at least +0.008 (",
         ),
-        ("accuracy", "maximize", (41.0, 43.0), "+0.021 in accuracy (41.000 → 41.021), at least"),
+        ("accuracy", "maximize", (41.0, 43.0), "+0.021 in accuracy (yours: 41.000), at least"),
     ],
 )
 def test_a_gain_is_in_points_for_shares_and_else_in_units_of_the_metric(
@@ -151,7 +151,8 @@ def test_a_gain_is_in_points_for_shares_and_else_in_units_of_the_metric(
 ):
     found = answer(Evidence.BETTER, "change")
     own = replace(found.baseline, mean=scores[0], scores=[scores[0]] * 3)
-    found = replace(found, metric=metric, direction=direction, baseline=own)
+    other = replace(found.recommended, mean=scores[1], scores=[scores[1]] * 3)
+    found = replace(found, metric=metric, direction=direction, baseline=own, recommended=other)
     assert words in said(screen_of_study(found))
 
 
@@ -202,7 +203,7 @@ def compared(evidence, verdict, **gain):
             Evidence.BETTER,
             Verdict.CHANGE,
             {},
-            "Take new.py:Net: +2.0 points of accuracy (94.0 % → 96.0 %), at least +0.8 (99 % "
+            "Take new.py:Net: +2.0 points of accuracy (yours: 94.0 %), at least +0.8 (99 % "
             "sure); 20 paired seeds, 900 rows. change old.py:Net → new.py:Net cost 2 s a training "
             "(9 epochs) instead of 1 s; 82 parameters instead of 42 also third.py:Net is worse",
         ),
