@@ -9,6 +9,9 @@ from collections.abc import Sequence
 MOST_DECIMALS = 6
 """Digits after the point; a smaller error is written with an exponent."""
 
+ROUNDING = 1e-9
+"""By how much a power of ten may be off, when it is computed."""
+
 
 def counted(count: int, noun: str, plural: str = "") -> str:
     """`1 trial`, `2 trials`; `plural` where the noun does not just take an s."""
@@ -29,7 +32,7 @@ def rounded(value: float, error: float, sign: bool = False) -> str:
     if not math.isfinite(value) or not math.isfinite(error) or error <= 0:
         return f"{value:{plus}.4g}"
     # The place of the second digit of the error, after the point or before it.
-    decimals = 1 - math.floor(math.log10(error))
+    decimals = 1 - math.floor(math.log10(error) + ROUNDING)
     if decimals <= 0:
         return f"{round(value, decimals):{plus}.0f}"
     if decimals <= MOST_DECIMALS:

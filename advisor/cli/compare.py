@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from advisor.cli.options import BETTER_BY, as_json, grouped, storage
+from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import DESCRIPTIONS, TaskOptions, study_ref
@@ -126,6 +126,7 @@ class AfterGit(WithScript):
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage
 @as_json
+@why
 @click.option(
     "-o", "--output-file", "page", metavar="FILE.html", help="also write a page with the evidence"
 )
@@ -139,6 +140,7 @@ def command(
     device: str,
     storage: str | None,
     as_json: bool,
+    why: bool,
     page: str | None,
     quiet: bool,
 ) -> int:
@@ -180,7 +182,7 @@ def command(
     if as_json:
         say_json(comparison.to_json())
     else:
-        show_comparison(comparison)
+        show_comparison(comparison, why)
     if page:
         from advisor.cli.report import write_comparison_page
 

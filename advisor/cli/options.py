@@ -22,6 +22,9 @@ storage = click.option(
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="JSON on stdout, everything else on stderr"
 )
+why = click.option(
+    "--why", is_flag=True, help="also show all that the answer rests on, below the first screen"
+)
 plugin = click.option(
     "--plugin", "plugins", metavar="FILE", multiple=True, help="load a plugin file; repeatable"
 )

@@ -1,4 +1,4 @@
-"""`advisor report`: a study as one self-contained page."""
+"""`advisor report`: a study, or several, as one self-contained page."""
 
 from __future__ import annotations
 
@@ -17,27 +17,42 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.argument("study", required=False)
+@click.argument("studies", nargs=-1, metavar="[STUDY]…")
 @storage
 @click.option(
     "-o", "--output-file", "page", metavar="FILE.html", required=True, help="where the page goes"
 )
-def command(study: str | None, storage: str | None, page: str) -> None:
+def command(studies: tuple[str, ...], storage: str | None, page: str) -> None:
     """Write a study's recommendation with plots of its evidence, or a comparison, as one HTML page;
-    without a name, of the latest one.
+    without a name, of the latest one. Several names give one page that says which techniques won
+    where.
     """
     from advisor.report.html import check_page
     from advisor.verdict.recommendation import Recommendation
 
     check_page(page)
-    compared = last_comparison(storage_url(storage), study or None)
-    if compared is not None:
-        from advisor.comparing.comparison import Comparison
+    # A name that is given twice is one study.
+    url, names = storage_url(storage), dict.fromkeys(studies)
+    answers = [answer_of(url, name) for name in names or [None]]
+    if len(answers) > 1:
+        from advisor.report.several_page import write_several
 
-        write_comparison_page(Comparison.from_json(compared), page)
-        return
-    text = last_recommendation(storage_url(storage), study or None)
-    write_page(Recommendation.from_json(text), storage, page)
+        tell(f"wrote {write_several(answers, page)}")
+    elif isinstance(answers[0], Recommendation):
+        write_page(answers[0], storage, page)
+    else:
+        write_comparison_page(answers[0], page)
+
+
+def answer_of(url: str, name: str | None) -> Recommendation | Comparison:
+    """The answer that a database has under a name; the latest one without a name."""
+    from advisor.comparing.comparison import Comparison
+    from advisor.verdict.recommendation import Recommendation
+
+    compared = last_comparison(url, name or None)
+    if compared is not None:
+        return Comparison.from_json(compared)
+    return Recommendation.from_json(last_recommendation(url, name or None))
 
 
 def write_page(recommendation: Recommendation, storage: str | None, page: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from advisor.cli.options import as_json, storage
+from advisor.cli.options import as_json, storage, why
 from advisor.store.location import storage_url
 from advisor.store.recommendations import last_comparison, last_recommendation
 from advisor.streams import say_exactly, say_json, tell
@@ -17,6 +17,7 @@ from advisor.streams import say_exactly, say_json, tell
 @click.argument("study", required=False)
 @storage
 @as_json
+@why
 @click.option(
     "--diff",
     is_flag=True,
@@ -36,6 +37,7 @@ def command(
     study: str | None,
     storage: str | None,
     as_json: bool,
+    why: bool,
     diff: bool,
     files: tuple[str, ...],
     trust: bool,
@@ -45,7 +47,7 @@ def command(
     url = storage_url(storage)
     compared = None if diff else last_comparison(url, study or None)
     if compared is not None:
-        show_compared(compared, as_json)
+        show_compared(compared, as_json, why)
         return
     text = last_recommendation(url, study or None)
     if diff:
@@ -58,18 +60,18 @@ def command(
         from advisor.report.study_text import show_recommendation
         from advisor.verdict.recommendation import Recommendation
 
-        show_recommendation(Recommendation.from_json(text))
+        show_recommendation(Recommendation.from_json(text), why)
 
 
-def show_compared(text: str, as_json: bool) -> None:
-    """Print a comparison from its JSON."""
+def show_compared(text: str, as_json: bool, why: bool) -> None:
+    """Print a comparison from its JSON; `why` adds what it rests on."""
     if as_json:
         say_json(text)
         return
     from advisor.comparing.comparison import Comparison
     from advisor.report.comparison_text import show_comparison
 
-    show_comparison(Comparison.from_json(text))
+    show_comparison(Comparison.from_json(text), why)
 
 
 def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from advisor.cli.options import BETTER_BY, as_json, grouped, storage
+from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
@@ -65,6 +65,7 @@ class BudgetOptions:
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage
 @as_json
+@why
 @click.option(
     "-o",
     "--output-file",
@@ -86,6 +87,7 @@ def command(
     device: str,
     storage: str | None,
     as_json: bool,
+    why: bool,
     page: str | None,
     quiet: bool,
     dry_run: bool,
@@ -129,6 +131,6 @@ def command(
     if as_json:
         say_json(answer.to_json())
     else:
-        show_recommendation(answer)
+        show_recommendation(answer, why)
     if page:
         write_page(answer, storage, page)

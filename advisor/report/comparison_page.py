@@ -17,7 +17,9 @@ from advisor.report.comparison_words import (
     side_table,
     what_would_tell,
 )
+from advisor.report.first_screens import screen_of_comparison
 from advisor.report.html import render, write_html
+from advisor.report.table import Column, PageTable
 
 
 def write_comparison(comparison: Comparison, path: str) -> Path:
@@ -28,7 +30,6 @@ def write_comparison(comparison: Comparison, path: str) -> Path:
 def comparison_page(comparison: Comparison) -> str:
     """The page as text; everything that comes from the user's files is escaped."""
     gains = [(shown_of(comparison, gain), gain_text(comparison, gain)) for gain in comparison.gains]
-    columns, rows = side_table(comparison)
     told = [what_would_tell(comparison), counted_verdicts(comparison)]
     return render(
         "comparison.html",
@@ -36,10 +37,25 @@ def comparison_page(comparison: Comparison) -> str:
         headline=headline(comparison),
         gains=gains,
         told=[line for line in told if line],
-        columns=columns,
-        rows=rows,
+        screen=screen_of_comparison(comparison),
+        sides=sides_table(comparison),
         recipe=shared_recipe(comparison),
         plotted=list(plotted_sides(comparison)),
         findings=[line for gain in comparison.gains for line in changed_findings(gain)],
         estimand=ESTIMAND,
     )
+
+
+def sides_table(comparison: Comparison) -> PageTable:
+    """All sides, the first one as the user's own."""
+    names, rows = side_table(comparison)
+    meanings = {
+        "score": f"mean {comparison.metric} on the fresh pairs, with the digits its error leaves",
+        "test": "the same on the test rows",
+        "seconds": "of one training on this machine",
+        "parameters": "numbers that the model trains",
+    }
+    columns = [Column("side")]
+    for name in names[1:]:
+        columns.append(Column(name, meanings.get(name, ""), is_number=True))
+    return PageTable(columns, rows, own=[0])

@@ -1,4 +1,4 @@
-"""A comparison on one screen of 80 columns."""
+"""A comparison in a terminal."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from advisor.report.comparison_words import (
     changed_findings,
     counted_verdicts,
     gain_text,
-    headline,
     shared_recipe,
     shown_of,
     side_table,
     what_would_tell,
 )
-from advisor.report.study_text import COLOR
+from advisor.report.first_screen import print_first_screen
+from advisor.report.first_screens import screen_of_comparison
 from advisor.report.text import console, print_section, print_wrapped, show_table
 
 
-def show_comparison(comparison: Comparison) -> None:
-    """Show verdict, gains, what each side costs, and findings that came or went."""
+def show_comparison(comparison: Comparison, why: bool = False) -> None:
+    """Show the first screen of a comparison; with `why`, also all gains, what each side costs, and
+    findings that came or went.
+    """
+    print_first_screen(screen_of_comparison(comparison))
+    if not why:
+        return
     out = console()
-    out.print(Text(f"\n{headline(comparison)}\n", style=f"bold {COLOR[comparison.verdict]}"))
+    out.print()
     for gain in comparison.gains:
         print_wrapped(out, "evidence  ", shown_of(comparison, gain))
         print_wrapped(out, "gain      ", gain_text(comparison, gain))

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from advisor.api.diagnose import DiagnosisReport
-from advisor.diagnosis.finding import BOUNDS
 from advisor.diagnosis.measure import Signal
 from advisor.report.floors_text import floor_lines
 from advisor.report.html import render, write_html
-from advisor.report.plot import Plot, Scale
+from advisor.report.plot import Plot
+from advisor.report.signal_plots import GRADIENT, SIGNAL, LayerLine, plot_by_layer, positive
+from advisor.report.table import Column, PageTable
+from advisor.report.text import number
 
-KEY = (("one", "deviation across rows"), ("two", "norm of the weight gradient"))
+SIGNAL_KEY, GRADIENT_KEY = "deviation across rows", "norm of the weight gradient"
 """What the colours of the plot mean."""
-BOUND_KEY = (("", "dashed: below it a signal has collapsed"),)
-"""What the line across the plot means."""
-APART = 70
-"""Pixels between the names of two layers under the plot, at least."""
-NAME = 14
-"""Letters of a layer's name under the plot: the last ones, which tell layers apart."""
-
-Values = list[tuple[int, float]]
-"""Numbers of layers, each with its layer's place in the order of execution."""
 
 
 def write_diagnosis(report: DiagnosisReport, path: str) -> Path:
@@ -36,68 +28,72 @@ def diagnosis_page(report: DiagnosisReport) -> str:
     measured = report.diagnosis.measured
     plot = plot_signals(measured.signals)
     simple = floor_lines(report.score, report.floors, report.prepared.facts.sizes)
-    return render("diagnosis.html", report=report, measured=measured, plot=plot, simple=simple)
+    return render(
+        "diagnosis.html",
+        report=report,
+        measured=measured,
+        plot=plot,
+        simple=simple,
+        layers=layers_table(measured.signals),
+        sites=sites_table(report),
+        fits=fits_table(report),
+    )
+
+
+def layers_table(signals: Sequence[Signal]) -> PageTable:
+    """A row for each layer."""
+    rows = []
+    for signal in signals:
+        layer, units = signal.layer, signal.units
+        dead = f"{units.dead}/{units.count}" if units else ""
+        flat = f"{units.saturated}/{units.count}" if units else ""
+        words = [layer.name, layer.kind, layer.followed_by]
+        rows.append([*words, number(signal.std), number(signal.gradient), dead, flat])
+    columns = [
+        Column("layer"),
+        Column("kind"),
+        Column("then", "what follows the layer"),
+        Column("signal", SIGNAL, is_number=True),
+        Column("gradient", GRADIENT, is_number=True),
+        Column("dead", "units after it that no row wakes", is_number=True),
+        Column("flat", "units after it that hardly react to a change", is_number=True),
+    ]
+    return PageTable(columns, rows)
+
+
+def sites_table(report: DiagnosisReport) -> PageTable:
+    """A row for each activation of the model."""
+    rows = []
+    for site in report.anatomy.sites:
+        rows.append([site.id, site.kind, site.label, str(site.calls), site.reason])
+    columns = [
+        Column("site", "where in the model it is"),
+        Column("kind"),
+        Column("label", "what it is for"),
+        Column("calls", "how often a forward pass uses it", is_number=True),
+        Column("why"),
+    ]
+    return PageTable(columns, rows)
+
+
+def fits_table(report: DiagnosisReport) -> PageTable:
+    """A row for each technique, whether it fits or not."""
+    rows = []
+    for slot, techniques in report.fits.items():
+        for name, why in techniques.items():
+            rows.append([slot, name, "yes" if why is None else f"no: {why}"])
+    return PageTable([Column("slot"), Column("technique"), Column("fits")], rows)
 
 
 def plot_signals(signals: Sequence[Signal]) -> Plot | None:
     """Signal and gradient of every layer; None where fewer than two layers have a signal."""
-    stds = positive([signal.std for signal in signals])
-    gradients = positive([signal.gradient for signal in signals])
-    if len(stds) < 2:
+    stds = [signal.std for signal in signals]
+    if len(positive(stds)) < 2:
         return None
-    # One axis for both, with the bound across where it is in sight.
-    scale = whole_powers([value for _, value in stds + gradients])
-    bound = BOUNDS["collapsed"].value
-    has_bound = scale.low < bound < scale.high
-    plot = Plot(
-        about="Signal and gradient by layer, on a logarithmic scale",
-        x=Scale(0, len(signals) - 1),
-        y=scale,
-        y_name="deviation, norm",
-        width=860,
-        height=260,
-        right=36,
-        key=KEY + BOUND_KEY if has_bound else KEY,
-    )
-    if has_bound:
-        plot.across(bound, "bad thin dashed")
-    # Places of layers without a value stay empty, and the line goes past them.
+    lines = [
+        LayerLine("one", SIGNAL_KEY, stds),
+        LayerLine("two", GRADIENT_KEY, [signal.gradient for signal in signals]),
+    ]
+    about = "Signal and gradient by layer, on a logarithmic scale"
     names = [signal.layer.name for signal in signals]
-    draw_values(plot, stds, names, "one")
-    draw_values(plot, gradients, names, "two")
-    draw_names(plot, names)
-    return plot
-
-
-def whole_powers(values: Sequence[float]) -> Scale:
-    """A logarithmic scale from power of ten to power of ten that holds the values."""
-    powers = [math.log10(value) for value in values]
-    low = math.floor(min(powers))
-    # An axis has two different ends, also where all values are one power of ten.
-    high = max(math.ceil(max(powers)), low + 1)
-    return Scale(10.0**low, 10.0**high, log=True)
-
-
-def draw_values(plot: Plot, values: Values, names: Sequence[str], kind: str) -> None:
-    """Draw a value of each layer, joined by a line."""
-    plot.line(values, kind)
-    for i, value in values:
-        plot.dot(i, value, kind, f"{names[i]}: {value:.2g}")
-
-
-def draw_names(plot: Plot, names: Sequence[str]) -> None:
-    """Write the layers' names under the plot, as many as there is room for."""
-    gap = plot.width / (len(names) - 1)
-    every = math.ceil(APART / gap)
-    for i in range(0, len(names), every):
-        name = names[i] or "(model)"
-        plot.name_below(i, name[-NAME:])
-
-
-def positive(values: Sequence[float | None]) -> Values:
-    """The values that a logarithmic scale can show, each with its place."""
-    shown = []
-    for i, value in enumerate(values):
-        if value and math.isfinite(value):
-            shown.append((i, value))
-    return shown
+    return plot_by_layer(about, "deviation, norm", names, lines, has_signal=True)

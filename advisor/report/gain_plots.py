@@ -17,7 +17,7 @@ NARROW = 330
 """Pixels of a plot that shares its line with another."""
 NAME_ROOM = 26
 """Pixels below such a plot, for a line of names."""
-THRESHOLD_ROOM = 100
+THRESHOLD_ROOM = 112
 """Pixels at the right of the gain's plot, for the name of the threshold."""
 BESIDE_THRESHOLD = (6, 4)
 """Pixels from the end of the threshold's line to its name, to the right and down."""

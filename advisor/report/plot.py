@@ -18,6 +18,8 @@ ROUNDING = 1e-9
 """The share of a step by which rounding may move a tick that is itself an end of the axis."""
 ROUNDING_OF_POWERS = 0.001
 """The share of the end of the axis by which rounding may move a power of ten that is that end."""
+SMALL = 520
+"""Pixels of a plot, with its labels, that is hardly shrunk on a narrow screen."""
 NAME_BELOW = 18
 """Pixels from the lower end of a plot down to the names under it."""
 
@@ -189,7 +191,7 @@ class Plot:
     y: Scale
     x_name: str = ""
     y_name: str = ""
-    width: float = 840
+    width: float = 560
     height: float = 230
     left: float = 64
     right: float = 16
@@ -199,6 +201,11 @@ class Plot:
     dots: list[Mark] = field(default_factory=list)
     words: list[Mark] = field(default_factory=list)
     key: Sequence[tuple[str, str]] = ()
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it fits on the screen of a phone nearly as it is."""
+        return self.left + self.width + self.right < SMALL
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The pixel of a point."""

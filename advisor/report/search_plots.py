@@ -10,21 +10,25 @@ from advisor.report.plot import Plot, Scale, around, around_good
 from advisor.report.study_data import Points, ShownTrial
 from advisor.report.study_words import arm_name, metric_of_test_rows
 from advisor.report.technique_plots import BEYOND
+from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
 
 KINDS = ("base", "one", "two", "three")
 """Colours of arms: the user's model, then the leading ones."""
 STATES = {
     TrialState.COMPLETE: "one",
-    TrialState.PRUNED: "hollow",
+    TrialState.PRUNED: "one hollow",
     TrialState.FAIL: "bad",
 }
 """How a trial is drawn, by how it ended."""
+OWN_STATES = {**STATES, TrialState.COMPLETE: "base", TrialState.PRUNED: "base hollow"}
+"""The same for the user's model as it is."""
 STATES_KEY = (
+    ("base", "your model as it is"),
     ("one", "trained to the end"),
-    ("hollow", "stopped early, at its last score"),
+    ("one hollow", "stopped early, at its last score"),
     ("bad", "failed"),
-    ("base", "line: best so far"),
+    ("", "line: best so far"),
 )
 """What these mean, above the plot."""
 RATES_KEY = (("hollow", "stopped early"), ("", "dashed: the range searched"))
@@ -71,7 +75,8 @@ def plot_trials(recommendation: Recommendation, trials: Trials) -> Plot | None:
         if trial.score is None:
             plot.word(trial.number, plot.y.low, "×", by=(0, CROSS_UP), kind="failed")
         else:
-            kind = STATES[trial.state]
+            states = OWN_STATES if trial.arm == KEEP else STATES
+            kind = states[trial.state]
             plot.dot(trial.number, trial.score, kind, trial.sentence)
     # The line of the best goes on to the last trial.
     best = best_so_far(trials, recommendation.sign)

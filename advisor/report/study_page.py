@@ -1,6 +1,7 @@
 """A study as one self-contained HTML page.
 
-It shows the verdict, the evidence that measured it, and the search that led there.
+It shows the verdict, what to change and how, the gain on each seed, the cost; then what all that
+rests on, and the search that led there.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from advisor.readable import counted, mean_text, rate_text, rounded
+from advisor.report.first_screens import screen_of_study
 from advisor.report.floors_text import beside_the_scores
 from advisor.report.gain_plots import plot_costs, plot_gain, plot_pairs
 from advisor.report.html import render, write_html
 from advisor.report.search_plots import KINDS, plot_curves, plot_rates, plot_trials
+from advisor.report.signal_plots import shown_signals
 from advisor.report.study_data import (
     ShownTrial,
     learning_curves,
@@ -22,18 +25,13 @@ from advisor.report.study_data import (
     shown_trials,
     study_seed,
 )
-from advisor.report.study_words import (
-    arm_name,
-    group_skips,
-    metric_of_test_rows,
-    test_text,
-)
-from advisor.report.technique_plots import plot_techniques, untrained_techniques
+from advisor.report.study_tables import cut_tables, tables_of
+from advisor.report.study_words import metric_of_test_rows, test_text
+from advisor.report.technique_plots import plot_techniques
 from advisor.report.text import cell
 from advisor.report.verdict_words import (
     ESTIMAND,
     broken_trainings,
-    costs_of_changes,
     gain_and_least,
     headline,
     interval_and_sample,
@@ -74,22 +72,20 @@ def study_page(recommendation: Recommendation, url: str) -> str:
     kinds = dict(zip(arms, KINDS, strict=False))
     return render(
         "study.html",
-        recommendation=recommendation,
-        front=recommendation.front(),
-        arm_label=arm_label,
-        arm_name=arm_name,
+        answer=recommendation,
+        screen=screen_of_study(recommendation),
         headline=headline(recommendation, recommendation.verdict.capitalize()),
+        tables=dict(tables_of(recommendation)),
         facts=facts(recommendation),
-        undone=costs_of_changes(recommendation),
         pairs=plot_pairs(recommendation, pairs),
         gain=plot_gain(recommendation, pairs),
+        signals=shown_signals(recommendation.signals),
         techniques=plot_techniques(recommendation),
-        untrained=untrained_techniques(recommendation),
         costs=plot_costs(recommendation),
         trials=plot_trials(recommendation, trials),
         curves=plot_curves(recommendation, trials, curves, kinds),
         rates=plot_rates(recommendation, trials, kinds, rates),
-        skipped=group_skips(recommendation.skipped),
+        cut=cut_tables(recommendation),
         seed=seed,
     )
 

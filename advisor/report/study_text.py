@@ -1,16 +1,17 @@
-"""A task and a recommendation on one screen of 80 columns."""
+"""A task, and a recommendation with all that it rests on, in a terminal."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from advisor.errors import listing, visible
+from advisor.errors import listing
 from advisor.readable import counted, mean_text, rate_text, rounded
+from advisor.report.first_screen import print_first_screen
+from advisor.report.first_screens import OF_TRAINING, screen_of_study
 from advisor.report.floors_text import CLASSES, beside_the_scores
 from advisor.report.study_words import (
     IDENTICAL,
@@ -27,7 +28,6 @@ from advisor.report.verdict_words import (
     broken_trainings,
     costs_of_changes,
     gain_and_least,
-    headline,
     interval_and_sample,
     on_test_and_rest,
     what_would_tell,
@@ -42,20 +42,12 @@ from advisor.verdict.records import CutTrial, SingleTechnique, Verdict
 if TYPE_CHECKING:
     from advisor.work.prepare import Prepared
 
-COLOR = {
-    Verdict.CHANGE: "green",
-    Verdict.KEEP: "cyan",
-    Verdict.UNDECIDED: "yellow",
-}
-"""The colour of each verdict's headline."""
 NAME_COLUMNS = 11
 """The columns that the name of a number takes, so that all numbers begin below each other."""
 SPLITS = ("train", "valid", "test", "unlabeled")
 """The parts of the data whose rows are counted, in the order in which they are shown."""
 AS_NEEDED = "as many epochs as your model needs"
 """How long a training is where the user gives no number."""
-OF_TRAINING = "training."
-"""How the names of the settings begin that every training has."""
 OWN = "your model as it is"
 """What the arm that changes nothing is called among others."""
 BEATEN = "beaten on the few seeds that chose; the verdict rests on others"
@@ -105,22 +97,17 @@ def show_task(prepared: Prepared, plan: bool = True) -> None:
         print_wrapped(out, "! ", warning, indent=0)
 
 
-def show_recommendation(recommendation: Recommendation) -> None:
-    """Show verdict, gain, cost, why, what was not chosen or does not fit, and how to apply it."""
+def show_recommendation(recommendation: Recommendation, why: bool = False) -> None:
+    """Show the first screen of a recommendation; with `why`, also all that it rests on."""
+    print_first_screen(screen_of_study(recommendation))
+    if not why:
+        return
     out = console()
-    color = COLOR[recommendation.verdict]
-    title = f"{recommendation.study}: {headline(recommendation, recommendation.verdict.upper())}"
-    lines = textwrap.wrap(title, out.width, break_long_words=False, break_on_hyphens=False)
-    out.print(Text("\n".join(["", *lines, ""]), style=f"bold {color}"))
+    out.print()
     # The numbers stand in a column of their own.
     for name, line in [*key_numbers(recommendation), *beside_the_scores(recommendation)]:
         print_wrapped(out, name.ljust(NAME_COLUMNS), line)
     show_evidence(out, recommendation)
-
-    # Code to copy is never wrapped.
-    out.print(Text("\nApply it", style="bold"))
-    for line in recommendation.apply_with:
-        print(f"  {visible(line)}", file=out.file)
     show_spent(out, recommendation)
 
 
@@ -219,7 +206,7 @@ def settings(recommendation: Recommendation) -> list[str]:
 
 
 def show_evidence(out: Console, recommendation: Recommendation) -> None:
-    """Show why, what else was tried, and what to mind; a section without lines is left out."""
+    """Show why, what else was tried, and all warnings; a section without lines is left out."""
     answer = recommendation
     single = "Each technique alone: its best score in the search, on one seed"
     undone = "What leaving a change out costs"

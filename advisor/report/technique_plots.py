@@ -15,17 +15,17 @@ BEYOND = 6
 """A score is beyond a plot when it is so many times as far from the best as the median is."""
 ROW = 22
 """Pixels of a line of the plot."""
-WIDTH = 430
+WIDTH = 215
 """Pixels of the plot from left to right."""
-NAME_ROOM = 180
+NAME_ROOM = 165
 """Pixels at its left side, for the names."""
-NUMBER_ROOM = 300
+NUMBER_ROOM = 260
 """Pixels at its right side, for the numbers."""
 TOP = 6
 """Pixels above it."""
 PAD = 0.03
 """The room at both ends of its x axis, as a share of the distance between them."""
-GROUP = -150
+GROUP = -140
 TECHNIQUE = -10
 """Pixels from the plot to where the name of a slot ends, and that of a technique."""
 NUMBERS = 10
@@ -34,6 +34,8 @@ DOWN = 4
 """Pixels by which a text is moved down, so that its middle is at its point."""
 LONGEST = 26
 """Letters of a name beside the plot."""
+OWN = "your model as it is"
+"""What the model is called with which techniques are compared."""
 
 Effect = tuple[SingleTechnique, float]
 """A technique with how much better it is than the user's model, on one seed."""
@@ -49,8 +51,8 @@ def plot_techniques(recommendation: Recommendation) -> Plot | None:
     differences = [difference for effects in slots.values() for _, difference in effects]
     if not differences:
         return None
-    # Slots have a row of their own, as the titles of their techniques.
-    rows = len(slots) + len(differences)
+    # Slots have a row of their own, as the titles of their techniques; the model comes first.
+    rows = 1 + len(slots) + len(differences)
 
     # Differences are *higher is better*, and 0 is always in sight.
     good = around_good(differences, sign=1.0, reach=BEYOND)
@@ -66,8 +68,19 @@ def plot_techniques(recommendation: Recommendation) -> Plot | None:
         top=TOP,
     )
     plot.down(0, "zero")
+    draw_own(plot, recommendation)
     draw_slots(plot, slots)
     return plot
+
+
+def draw_own(plot: Plot, recommendation: Recommendation) -> None:
+    """Draw the user's model, with which techniques are compared, in the first row."""
+    own = next(each for each in recommendation.isolation if each.slot is None)
+    text = f"{OWN}: {cell(own.alone)}"
+    plot.dot(0, 0, "base", text)
+    plot.word(plot.x.low, 0, OWN, "end", (TECHNIQUE, DOWN))
+    numbers = f"({cell(own.alone)}), {counted(own.trials, 'trial')}"
+    plot.word(plot.x.high, 0, numbers, "start", (NUMBERS, DOWN))
 
 
 def effects_by_slot(recommendation: Recommendation) -> dict[str, list[Effect]]:
@@ -92,7 +105,7 @@ def draw_slots(plot: Plot, slots: Mapping[str, Sequence[Effect]]) -> None:
     """Draw a row for each slot, and under it one for each of its techniques."""
     # Rows are counted from the top, as the y axis runs downwards.
     x = plot.x.low
-    y = 0
+    y = 1
     for slot, effects in slots.items():
         title = shortened_text(slot, LONGEST)
         plot.word(x, y, title, "end", (GROUP, DOWN), "group")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -34,9 +35,13 @@ MOST = 5
 
 
 def console(stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or 80 columns where there is none."""
+    """A console as wide as the terminal, or 80 columns where there is none.
+
+    `COLUMNS` in the environment overrules both.
+    """
     stream = sys.stderr if stderr else answer_stream()
-    width = shutil.get_terminal_size((80, 24)).columns if stream.isatty() else 80
+    is_known = stream.isatty() or "COLUMNS" in os.environ
+    width = shutil.get_terminal_size((80, 24)).columns if is_known else 80
     out = Console(
         file=stream, width=width, highlight=False, emoji=False, soft_wrap=False, markup=False
     )

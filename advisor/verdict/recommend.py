@@ -56,6 +56,7 @@ from advisor.verdict.records import (
     Start,
     TrialCounts,
 )
+from advisor.verdict.signals import signals_of
 from advisor.verdict.single_techniques import cut_trials, single_techniques
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
@@ -88,7 +89,7 @@ def recommend(
         technique = host.find(slot, name)
         if technique is not None:
             loaded[slot, name] = technique
-    findings, broken = findings_of(prepared, loaded)
+    findings, broken, signals = findings_of(prepared, loaded)
 
     # What was wrong and is mended comes before what the change brings.
     reasons = [
@@ -152,6 +153,7 @@ def recommend(
         test_metric=prepared.objective.metric.name,
         shares=dict(prepared.facts.shares),
         floors=simple,
+        signals=signals_of(prepared, signals, chosen, trials),
     )
 
 

@@ -23,10 +23,12 @@ from advisor.verdict.records import (
     CutTrial,
     Evidence,
     Interval,
+    LayerSignal,
     MeasuredGain,
     RowGain,
     Seconds,
     SelectedGain,
+    Signals,
     SingleTechnique,
     Start,
     TrialCounts,
@@ -74,6 +76,7 @@ class Recommendation:
         shares: by class or label, the share of the rows outside test that have it.
         floors: what simple models reach on the test rows.
         test_metric: the metric that test rows are scored by; empty in answers of version 0.1.
+        signals: what each layer gives before training, without and with the changes.
 
     Example:
         >>> import advisor, torch
@@ -116,6 +119,7 @@ class Recommendation:
     shares: dict[str, float] = field(default_factory=dict)
     floors: list[Floor] = field(default_factory=list)
     evidence: Evidence | None = None
+    signals: Signals = field(default_factory=Signals)
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
@@ -280,6 +284,11 @@ def _read_technique(plain: Mapping[str, Any]) -> SingleTechnique:
     return _read(SingleTechnique, plain, gain=gain and _read(Interval, gain))
 
 
+def _read_signals(plain: Mapping[str, Any]) -> Signals:
+    layers = {key: [_read(LayerSignal, each) for each in plain[key]] for key in plain}
+    return _read(Signals, layers)
+
+
 def _read_floor(plain: Mapping[str, Any]) -> Floor:
     return _read(Floor, plain, model=Simple(plain["model"]))
 
@@ -299,6 +308,7 @@ _SINGLE: dict[str, Any] = {
     "gain": _read_gain,
     "trials": lambda plain: _read(TrialCounts, plain),
     "seconds": lambda plain: _read(Seconds, plain),
+    "signals": _read_signals,
 }
 """How the parts of a recommendation that are records are read, and its verdict."""
 _LISTS: dict[str, Any] = {

@@ -279,3 +279,33 @@ class Seconds(Record):
 
     search: float = 0.0
     confirm: float = 0.0
+
+
+# --- the signal -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSignal(Record):
+    """What a layer gives before training.
+
+    Attributes:
+        layer: its name in the model.
+        std: deviation across rows of its output, per unit and averaged; None where it has none.
+        gradient: norm of the loss's gradient in its weights; None where it has none.
+    """
+
+    layer: str
+    std: float | None
+    gradient: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Signals(Record):
+    """The signal per layer, in order of execution, of the model as it is and the recommended one.
+
+    `after` is empty where nothing is changed, and where the techniques take too long to be applied
+    once more; both are in answers of scripts and of versions that kept none.
+    """
+
+    before: list[LayerSignal] = field(default_factory=list)
+    after: list[LayerSignal] = field(default_factory=list)

@@ -376,11 +376,12 @@ def test_a_study_file_is_tuned_with_its_own_settings_from_anywhere(advise, here,
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
     said = advise(
-        "tune", "../study.py", "--storage", "sqlite:///new/own.db", "--workers", "0", "--quiet"
+        *("tune", "../study.py", "--storage", "sqlite:///new/own.db", "--workers", "0", "--quiet"),
+        "--why",
     )
     assert said.code == 0
     assert "own: " in said.out
-    assert "Apply it" in said.out
+    assert "\n  apply   " in said.out
     assert "2 trials" in said.out
     assert max(map(len, said.out.splitlines())) <= 120
     assert len(table(here / "elsewhere/new/own.db", "trials")) == 2
@@ -400,10 +401,15 @@ def test_show_prints_the_recommendation_again(advise, here, tuned, name):
     assert advise(*words, "--json").out == tuned[1].stdout
     said = advise(*words)
     assert said.code == 0
-    assert said.out.strip().startswith("net-data-label: ")
-    for title in ("Why", "Not chosen", "Not applicable", "Apply it"):
-        assert title in said.out
-    assert "\x1b[" not in said.out, "colours have no place in a pipe"
+    assert said.out.startswith("net-data-label: ")
+    assert len(said.out.splitlines()) <= 16
+    assert "\n  apply   " in said.out
+    why = advise(*words, "--why")
+    assert why.out.startswith(said.out), "the evidence stands below the first screen"
+    for title in ("Why", "Not chosen", "Not applicable"):
+        assert f"\n{title}\n" in why.out
+        assert f"\n{title}\n" not in said.out
+    assert "\x1b[" not in why.out, "colours have no place in a pipe"
 
 
 def test_the_storage_can_come_from_the_surroundings(advise, here, tuned, monkeypatch):

@@ -202,7 +202,7 @@ def test_sides_with_other_batches_are_compared_and_the_answer_says_so(blobs, cap
     assert found.sides[0].scores != found.sides[1].scores
 
     # what differs has a column, and what does not is said once
-    show_comparison(found)
+    show_comparison(found, why=True)
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     head = next(line for line in lines if line[0] == "side")
     assert head[-1] == "batch"

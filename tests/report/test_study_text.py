@@ -99,5 +99,5 @@ def test_numbers_have_the_digits_of_their_error_and_rates_one_spelling(kept):
 
 
 def test_one_trial_is_no_trials(kept, capsys):
-    show_recommendation(kept)
+    show_recommendation(kept, why=True)
     assert "1 trial (1 complete, 0 stopped early, 0 failed)" in capsys.readouterr().out

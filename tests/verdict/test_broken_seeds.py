@@ -109,7 +109,7 @@ def test_a_seed_on_which_the_model_broke_is_left_out_and_told(answered, tmp_path
     assert any(warning.startswith(told) for warning in found.warnings)
     again = Recommendation.from_json(found.to_json())
     assert again.gain.broken == [1, 0]
-    show_recommendation(found)
+    show_recommendation(found, why=True)
     words = " ".join(capsys.readouterr().out.split())
     assert "broken 1 training of your model, 0 of initializer=mend; 1 of 5 pairs left out" in words
     assert told.split("(")[0].strip() in words
