@@ -43,6 +43,9 @@ _HOME = {
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "recommendation": "advisor.api.tune",
+    "train": "advisor.api.train",
+    "load": "advisor.api.train",
+    "Trained": "advisor.work.replay",
     "Arm": "advisor.script",
     "arm": "advisor.script",
 }
@@ -79,6 +82,9 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "diagnose",
     "tune",
     "recommendation",
+    "train",
+    "load",
+    "Trained",
     "Arm",
     "arm",
 ]
@@ -86,6 +92,7 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
 if TYPE_CHECKING:
     from advisor.api.compare import compare
     from advisor.api.diagnose import diagnose
+    from advisor.api.train import load, train
     from advisor.api.tune import recommendation, tune
     from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
@@ -104,6 +111,7 @@ if TYPE_CHECKING:
     from advisor.training.ended import Stop
     from advisor.training.run import Run
     from advisor.verdict.recommendation import Recommendation
+    from advisor.work.replay import Trained
 
 
 def __getattr__(name: str) -> Any:
