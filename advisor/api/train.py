@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def train(
     seed: int | None = None,
     device: str = "cpu",
     plugins: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Trained:
     """Train a study's model once, as its measuring seeds do, with techniques in it.
 
@@ -56,6 +58,7 @@ def train(
         seed: of the training; None for the first measuring seed of the study.
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
+        without: installed plugins to leave out.
 
     Example:
         >>> import advisor, torch
@@ -74,7 +77,8 @@ def train(
     """
     check_arguments("train", {"study": study, "device": device, "plugins": plugins})
     check_numbers(lr=lr, weight_decay=weight_decay, epochs=epochs, batch=batch, seed=seed)
-    prepared = prepare(StudyRef.of(study, tuple(plugins)), device)
+    ref = StudyRef.of(study, tuple(plugins))
+    prepared = prepare(replace(ref, without=(*ref.without, *without)), device)
     recipe = prepared.recipe
     params = with_defaults(prepared, techniques or {})
     params[RATE] = recipe.lr if lr is None else float(lr)

@@ -28,6 +28,7 @@ from advisor.training.floor import MEANINGS, Floor
 from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.training.recipe import Recipe
+from advisor.verdict.apply_code import apply_code
 from advisor.verdict.apply_lines import apply_lines, rates_read
 from advisor.verdict.candidates import (
     Candidate,
@@ -150,8 +151,19 @@ def recommend(
         floors=simple,
         batch=plan.batch,
         rates=rates_read(plan),
+        apply_code=_whole_code(search, evidence),
         measuring_seeds=[measuring_seed(seed, place) for place in evidence.places],
     )
+
+
+def _whole_code(search: Search, evidence: Measurement) -> str:
+    """The recommended training as a script; empty where the user's script trains by itself."""
+    prepared, plan, chosen = search.prepared, search.plan, evidence.chosen
+    if isinstance(prepared, PreparedScript):
+        return ""
+    seed = measuring_seed(prepared.study.seed, evidence.places[0])
+    (score, *_) = scores_in(evidence.results[chosen.label])
+    return apply_code(prepared, plan, chosen, rates_read(plan), (seed, score))
 
 
 def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:

@@ -71,7 +71,9 @@ class Recommendation:
         findings: what is wrong with the model before it is trained.
         skipped: techniques that do not fit.
         trials, seconds, versions, warnings: what the answer cost and rests on.
-        apply_with: lines of Python that apply it.
+        apply_with: lines of Python that apply it, four at most.
+        apply_code: the whole training as a script that needs no database; empty where the user's
+            own script trains, and in answers of versions that did not write it.
         shares: by class or label, the share of the rows outside test that have it.
         floors: what simple models reach on the test rows.
         test_metric: the metric that test rows are scored by; empty in answers of version 0.1.
@@ -121,6 +123,7 @@ class Recommendation:
     shares: dict[str, float] = field(default_factory=dict)
     floors: list[Floor] = field(default_factory=list)
     evidence: Evidence | None = None
+    apply_code: str = ""
     batch: int = 0
     rates: list[str] = field(default_factory=lambda: [RATE, DECAY])
     measuring_seeds: list[int] = field(default_factory=list)
