@@ -50,6 +50,9 @@ _HOME = {
     "tune": "advisor.api.tune",
     "dry_run": "advisor.api.dry_run",
     "recommendation": "advisor.api.tune",
+    "train": "advisor.api.train",
+    "load": "advisor.api.train",
+    "Trained": "advisor.work.replay",
     "Arm": "advisor.script",
     "arm": "advisor.script",
 }
@@ -93,6 +96,9 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "tune",
     "dry_run",
     "recommendation",
+    "train",
+    "load",
+    "Trained",
     "Arm",
     "arm",
 ]
@@ -101,6 +107,7 @@ if TYPE_CHECKING:
     from advisor.api.compare import compare
     from advisor.api.diagnose import diagnose
     from advisor.api.dry_run import dry_run
+    from advisor.api.train import load, train
     from advisor.api.tune import recommendation, tune
     from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
@@ -121,6 +128,7 @@ if TYPE_CHECKING:
     from advisor.training.ended import Stop
     from advisor.training.run import Run
     from advisor.verdict.recommendation import Recommendation
+    from advisor.work.replay import Trained
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,8 @@ KEEP = "keep"
 
 MODEL = "model"
 """The name of the slot of a study that may choose among several models."""
+RATE, DECAY = "training.lr", "training.weight_decay"
+"""The full names of the parameters that every trial has."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ ARROWS = {
     "slots study technique streams training user_code values",
     "search": "content errors events faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors events randomness readable record search store study technique training "
+    "verdict": "content diagnosis errors events loading randomness readable record search store study technique training "
     "work",
     "comparing": "content diagnosis errors events loading model randomness record search store temporary training "
     "user_code verdict work",

@@ -12,6 +12,12 @@ from advisor.store.location import storage_url
 from advisor.store.recommendations import last_comparison, last_recommendation
 from advisor.streams import say_exactly, say_json, tell
 
+NO_CODE = (
+    "no whole code is kept with this answer: a script of yours trains by itself, or an earlier "
+    "version answered. These lines apply it:"
+)
+"""What is said where there is no whole script."""
+
 
 @click.command("show")
 @click.argument("study", required=False)
@@ -22,6 +28,9 @@ from advisor.streams import say_exactly, say_json, tell
     "--diff",
     is_flag=True,
     help="the change of activations as a diff of your file, for patch -p0 or git apply -p0",
+)
+@click.option(
+    "--apply", "whole", is_flag=True, help="the recommended training as a whole script of Python"
 )
 @click.option(
     "--file",
@@ -39,18 +48,21 @@ def command(
     as_json: bool,
     why: bool,
     diff: bool,
+    whole: bool,
     files: tuple[str, ...],
     trust: bool,
 ) -> None:
     """Show a study's recommendation, or a comparison; without a name, the latest one."""
     # The text in the database is the answer as it was given; it is not made anew.
     url = storage_url(storage)
-    compared = None if diff else last_comparison(url, study or None)
+    compared = None if diff or whole else last_comparison(url, study or None)
     if compared is not None:
         show_compared(compared, as_json, why)
         return
     text = last_recommendation(url, study or None)
-    if diff:
+    if whole:
+        show_code(text)
+    elif diff:
         from advisor.verdict.recommendation import Recommendation
 
         show_diff(url, Recommendation.from_json(text).study, files, trust)
@@ -72,6 +84,18 @@ def show_compared(text: str, as_json: bool, why: bool) -> None:
     from advisor.report.comparison_text import show_comparison
 
     show_comparison(Comparison.from_json(text), why)
+
+
+def show_code(text: str) -> None:
+    """Print the whole script of a recommendation from its JSON; for a study of a script, the lines
+    that it gets.
+    """
+    from advisor.verdict.recommendation import Recommendation
+
+    answer = Recommendation.from_json(text)
+    if not answer.apply_code:
+        tell(f"{answer.study}: {NO_CODE}")
+    say_exactly(answer.apply_code or "\n".join([*answer.apply_with, ""]))
 
 
 def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:

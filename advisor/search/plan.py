@@ -26,15 +26,15 @@ from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
+from advisor.technique import DECAY as DECAY
 from advisor.technique import KEEP, Technique, is_asked
+from advisor.technique import RATE as RATE
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.hooks import unheard_hooks
 from advisor.training.loop import count_parameters
 from advisor.training.recipe import Recipe
 from advisor.training.run import Run
 from advisor.user_code import user_faults
-from advisor.work.job import DECAY as DECAY
-from advisor.work.job import RATE as RATE
 from advisor.work.prepare import Prepared
 
 NUISANCE = (RATE, DECAY)

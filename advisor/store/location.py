@@ -87,6 +87,16 @@ def has_sqlite_form(url: str) -> bool:
     return sqlite_options(url).get("uri", "").lower() in _YES
 
 
+def storage_text(url: str) -> str | None:
+    """What a user gives as storage to have this URL: the path of an SQLite file, else the URL; None
+    where it has a password.
+    """
+    if shown(url) != url:
+        return None
+    path = url.removeprefix(_SQLITE).replace("%3F", "?").replace("%25", "%")
+    return path if path != url and storage_url(path) == url else url
+
+
 def shown(text: str) -> str:
     """A URL, or a text with URLs in it, with `***` in place of passwords."""
     return _OPTION.sub(r"\1***", _USER.sub(r"\1:***@", text))

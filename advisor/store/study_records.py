@@ -48,12 +48,13 @@ class StudyRecords:
     """The records of one study, for the one process that writes them.
 
     Attributes:
+        url: of the database.
         name: of the study.
     """
 
     def __init__(self, url: str, storage: RDBStorage, name: str) -> None:
         self.name = name
-        self._url = url
+        self.url = url
         self._storage = storage
         self._engine = storage.engine
         self._id: int | None = None  # in Optuna's tables
@@ -90,7 +91,7 @@ class StudyRecords:
         """
         if self.name in optuna.get_all_study_names(self._storage):
             raise InputError(
-                f"The database {shown(self._url)} has an Optuna study {self.name!r} that is not "
+                f"The database {shown(self.url)} has an Optuna study {self.name!r} that is not "
                 "advisor's; use --name."
             )
         if has_comparison(self._engine, self.name):

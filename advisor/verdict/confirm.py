@@ -79,6 +79,7 @@ class Measurement:
         importance: what leaving each change of the best arm out costs, by slot, in units of the
             metric; it has no part in the verdict.
         looks: pairs of each look at these two arms so far, this one last.
+        places: of the measuring seeds that `results` are of, in their order.
     """
 
     start: Candidate
@@ -94,6 +95,7 @@ class Measurement:
     unmeasured: Candidate | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     looks: Sequence[int] = ()
+    places: Sequence[int] = ()
 
     @property
     def evidence(self) -> Evidence:
@@ -220,6 +222,7 @@ def confirm(
         unmeasured=choice.best if measured.gain is None else None,
         importance=importance,
         looks=looks,
+        places=places,
     )
 
 
@@ -251,8 +254,8 @@ def baseline_alone(
     Raises `SearchError` where it broke on most of them. `study` is its name, for that.
     """
     (results,) = runs.score("measure", choice.pair, range(seeds))
-    own = [result for result in results if result.score is not None]
-    if len(own) < FEWEST_PAIRS:
+    places = [place for place, result in enumerate(results) if result.score is not None]
+    if len(places) < FEWEST_PAIRS:
         raise broken_baseline(study, breakage(results))
     return Measurement(
         start=candidates.start,
@@ -260,10 +263,11 @@ def baseline_alone(
         best=choice.baseline,
         others=candidates.others,
         selected=choice.results,
-        results={choice.baseline.label: own},
+        results={choice.baseline.label: [results[place] for place in places]},
         measured=None,
         min_gain=choice.min_gain,
         identical=bool(candidates.duplicates),
+        places=places,
     )
 
 

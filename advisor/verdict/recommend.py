@@ -7,8 +7,6 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -19,7 +17,7 @@ from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
-from advisor.search.plan import DECAY, RATE
+from advisor.search.plan import RATE
 from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
@@ -30,6 +28,8 @@ from advisor.training.floor import MEANINGS, Floor
 from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.training.recipe import Recipe
+from advisor.verdict.apply_code import apply_code
+from advisor.verdict.apply_lines import apply_lines, rates_read
 from advisor.verdict.candidates import (
     Candidate,
     mean_score,
@@ -45,7 +45,7 @@ from advisor.verdict.explain import (
 )
 from advisor.verdict.looks import told_of_look
 from advisor.verdict.measuring import SCORES_ONLY, SCRIPT_SCORES_ONLY
-from advisor.verdict.of_scripts import apply_in_script, findings_of
+from advisor.verdict.of_scripts import findings_of
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import (
     ArmResult,
@@ -60,6 +60,7 @@ from advisor.verdict.signals import signals_of
 from advisor.verdict.single_techniques import cut_trials, single_techniques
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
+from advisor.work.replay import measuring_seed
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -119,13 +120,8 @@ def recommend(
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
-    name, script = prepared.study.name, prepared.ref.script
-    lines = apply_in_script(name, chosen, prepared.recipe)
-    if script is None:
-        model = _model_of(prepared, chosen.arm)
-        lines = _apply_with(name, chosen, model, host.built_in_slots, prepared.recipe)
     return Recommendation(
-        study=name,
+        study=prepared.study.name,
         verdict=evidence.verdict,
         evidence=evidence.evidence,
         metric=criterion.name,
@@ -149,12 +145,26 @@ def recommend(
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=warnings,
-        apply_with=lines,
+        apply_with=apply_lines(prepared, plan, chosen, search.records.url),
         test_metric=prepared.objective.metric.name,
         shares=dict(prepared.facts.shares),
         floors=simple,
         signals=signals_of(prepared, signals, chosen, trials),
+        batch=plan.batch,
+        rates=rates_read(plan),
+        apply_code=_whole_code(search, evidence),
+        measuring_seeds=[measuring_seed(seed, place) for place in evidence.places],
     )
+
+
+def _whole_code(search: Search, evidence: Measurement) -> str:
+    """The recommended training as a script; empty where the user's script trains by itself."""
+    prepared, plan, chosen = search.prepared, search.plan, evidence.chosen
+    if isinstance(prepared, PreparedScript):
+        return ""
+    seed = measuring_seed(prepared.study.seed, evidence.places[0])
+    (score, *_) = scores_in(evidence.results[chosen.label])
+    return apply_code(prepared, plan, chosen, rates_read(plan), (seed, score))
 
 
 def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
@@ -308,38 +318,6 @@ def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator
         )
 
 
-# --- how to apply it ----------------------------------------------------------------------------
-
-
-def _apply_with(
-    study: str, chosen: Candidate, model: str, built_in_slots: Sequence[str], recipe: Recipe
-) -> list[str]:
-    """Lines of Python that apply the recommendation, where `model` is a call that builds one."""
-    # A model that is left as it is needs no import of advisor.
-    lines = [f"model = {model}"]
-    changed = [pair for pair in techniques_in(chosen.arm) if pair[0] != MODEL]
-    if changed:
-        lines = ["import advisor", f'model = advisor.recommendation("{study}").apply({model})']
-    rate, decay = rate_text(chosen.params[RATE]), rate_text(chosen.params[DECAY])
-    rates = f"lr={rate}, weight_decay={decay}"
-    others = {slot: name for slot, name in changed if slot not in built_in_slots}
-    if others:
-        # A slot that advisor does not know may have changed the optimizer.
-        return [*lines, f"# train with {rates} and {arm_label(others)}"]
-    if recipe.is_own:
-        return [*lines, f"# train it as you do, with {rates}{_times(chosen, recipe)}"]
-    return [*lines, f"optimizer = torch.optim.AdamW(model.parameters(), {rates})"]
-
-
-def _model_of(prepared: Prepared, arm: Mapping[str, str]) -> str:
-    """A call that builds the model of an arm."""
-    task, choice = prepared.study.task, choice_in(prepared.host, arm)
-    if choice is None:
-        return _call(getattr(task.build, "__name__", ""), prepared.arguments)
-    arguments = choice.arguments(task, prepared.facts.named())
-    return _call(getattr(choice.build, "__name__", ""), arguments)
-
-
 def _diagnosed_model(prepared: Prepared, arm: Mapping[str, str]) -> Iterator[str]:
     """Whose findings these are, where another model is recommended."""
     if choice_in(prepared.host, arm) is not None:
@@ -348,27 +326,3 @@ def _diagnosed_model(prepared: Prepared, arm: Mapping[str, str]) -> Iterator[str
             f"The findings are those of {first}, with which the study begins; the model that is "
             f"recommended is {arm[MODEL]}."
         )
-
-
-def _times(chosen: Candidate, recipe: Recipe) -> str:
-    """By what the learning rates of a recipe are multiplied, as the end of a sentence."""
-    factor = chosen.params[RATE] / recipe.lr
-    return "" if factor == 1 else f": every learning rate of yours times {factor:.3g}"
-
-
-def _call(name: str, arguments: Mapping[str, Any]) -> str:
-    """A call as Python writes it, or `your_model` for what has no name, such as a lambda."""
-    if not name.isidentifier():
-        return "your_model"
-    return f"{name}({_keywords(arguments)})"
-
-
-def _keywords(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={_literal(value)}" for key, value in arguments.items())
-
-
-def _literal(value: Any) -> str:
-    """A value as Python writes it; classes and functions by their name."""
-    if isinstance(value, SimpleNamespace):
-        return f"types.SimpleNamespace({_keywords(vars(value))})"
-    return getattr(value, "__name__", None) or repr(value)

@@ -12,7 +12,7 @@ from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
 from advisor.search.arm import Arm, Skip
 from advisor.store.read_back import check_types, json_object, read_back, study_in, version_in
-from advisor.technique import KEEP
+from advisor.technique import DECAY, KEEP, RATE
 from advisor.training.ended import Ended
 from advisor.training.floor import Floor, Simple
 from advisor.verdict.records import (
@@ -39,6 +39,7 @@ from advisor.verdict.version_0_1 import metric_of_test_rows, reason_of
 if TYPE_CHECKING:
     from torch import nn
 
+    from advisor.work.replay import Trained
     from advisor.work.study_ref import StudyRef
     from advisor.work.trust import Trust
 
@@ -72,11 +73,17 @@ class Recommendation:
         findings: what is wrong with the model before it is trained.
         skipped: techniques that do not fit.
         trials, seconds, versions, warnings: what the answer cost and rests on.
-        apply_with: lines of Python that apply it.
+        apply_with: lines of Python that apply it, four at most.
+        apply_code: the whole training as a script that needs no database; empty where the user's
+            own script trains, and in answers of versions that did not write it.
         shares: by class or label, the share of the rows outside test that have it.
         floors: what simple models reach on the test rows.
         test_metric: the metric that test rows are scored by; empty in answers of version 0.1.
         signals: what each layer gives before training, without and with the changes.
+        batch: rows in a mini-batch; 0 in answers of versions that did not keep it.
+        rates: which of learning rate and weight decay a training reads, by their names in `params`.
+        measuring_seeds: those of the scores of `baseline` and `recommended`, in their order; empty
+            in answers of versions that did not keep them.
 
     Example:
         >>> import advisor, torch
@@ -120,6 +127,10 @@ class Recommendation:
     floors: list[Floor] = field(default_factory=list)
     evidence: Evidence | None = None
     signals: Signals = field(default_factory=Signals)
+    apply_code: str = ""
+    batch: int = 0
+    rates: list[str] = field(default_factory=lambda: [RATE, DECAY])
+    measuring_seeds: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
@@ -200,6 +211,38 @@ class Recommendation:
         if not self.changed:
             return model
         return apply_choices(self._study(), self._params(), model, seed, self._content, batch)
+
+    def train(self, seed: int | None = None, *, device: str = "cpu") -> Trained:
+        """Train the recommended model as the study did: data, model, techniques, recipe or loop.
+
+        A measuring seed is replayed and gives its recorded score again; any other draws rows and
+        initial weights of its own, as a measuring seed does. Where the study's code or data have
+        changed since it was begun, a warning says what.
+
+        Arguments:
+            seed: of the training; None for the first measuring seed.
+            device: a torch device.
+
+        Raises:
+            InputError: as for `apply`; and for a study of a script, which trains by itself.
+            SearchError: the training broke.
+
+        Example:
+            >>> import advisor, torch
+            >>> from torch import nn
+            >>> def net():
+            ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+            >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
+            >>> best = advisor.tune(advisor.Study("small", task, trials=4, epochs=1, seeds=3))
+            >>> best.train().score == best.recommended.scores[0]
+            True
+        """
+        from advisor.work.apply import Answered, train_choices  # torch is needed only here
+
+        if seed is None and self.measuring_seeds:
+            seed = self.measuring_seeds[0]
+        how = Answered(self.batch, self.epochs, self.metric, seed, device)
+        return train_choices(self._study(), self._params(), how, self._content)
 
     def recipe(self) -> list[dict[str, Any]]:
         """The change of activations as plain data, for `advisor.model.apply_recipe`."""

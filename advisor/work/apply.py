@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from advisor.training.run import Run, apply
 from advisor.work.job import techniques_in_order
 from advisor.work.model_choice import ModelChoice, choice_in
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.replay import Trained, measuring_seed, train_once
 from advisor.work.scripts.batches import run_of
 from advisor.work.scripts.named import TrainingScript
 from advisor.work.study_ref import StudyRef
@@ -69,6 +70,40 @@ def apply_choices(
     return run.model
 
 
+@dataclass(frozen=True)
+class Answered:
+    """How a recommendation's arm was trained, as its answer says.
+
+    Attributes:
+        batch: rows in a mini-batch; 0 for as many as the study has now.
+        epochs: of a training.
+        metric: by which arms were compared.
+        seed: of the training; None for the first measuring seed.
+        device: a torch device.
+    """
+
+    batch: int
+    epochs: int
+    metric: str
+    seed: int | None = None
+    device: str = "cpu"
+
+
+def train_choices(
+    ref: StudyRef, params: Mapping[str, Any], how: Answered, answered: Content | None = None
+) -> Trained:
+    """The model of a study, trained with the techniques and rates in `params`.
+
+    `answered` is the content of the study when it was begun, where that is known.
+    """
+    prepared = opened(ref, answered, how.device, "trained on")
+    if prepared.infers_another(how.metric):
+        # A metric that was inferred by an earlier version is kept, as a resume keeps it.
+        prepared = prepare(replace(ref, as_before=True), how.device)
+    seed = measuring_seed(prepared.study.seed, 0) if how.seed is None else how.seed
+    return train_once(prepared, params, how.batch or prepared.batch, how.epochs, seed)
+
+
 def in_script(
     ref: StudyRef,
     script: TrainingScript,
@@ -111,25 +146,29 @@ def diff_of(
     return "".join(diff(report, root, build) for report in _swaps(prepared, params))
 
 
-def opened(ref: StudyRef, answered: Content | None) -> Prepared:
+def opened(
+    ref: StudyRef, answered: Content | None, device: str = "cpu", used: str = "applied to"
+) -> Prepared:
     """The study, opened; with a warning where it is not what was answered.
 
     Arguments:
         ref: the study.
         answered: its content when it was begun; None where that is not known.
+        device: a torch device.
+        used: what is done with it, for the warning.
     """
     if ref.script is not None:
         raise InputError(
             "The model of a script is made by the script alone; use .apply(model, batch) in it."
         )
-    prepared = prepare(ref)
+    prepared = prepare(ref, device)
     if answered is not None:
         # The model's layers follow from the rest.
         found = difference(replace(answered, model={}), prepared.content)
         if found.sentences:
             warnings.warn(
                 f"Study {prepared.study.name!r} has changed since it was begun: "
-                f"{listed(found.sentences)}. Its recommendation is applied to what is there now.",
+                f"{listed(found.sentences)}. Its recommendation is {used} what is there now.",
                 stacklevel=4,  # the line that calls the method of the recommendation
             )
     return prepared

@@ -19,7 +19,7 @@ from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
 from advisor.faults import causes_of, is_out_of_memory, machine_fault
 from advisor.host.host import Host
-from advisor.technique import KEEP, Technique
+from advisor.technique import DECAY, KEEP, RATE, Technique
 from advisor.training.answers import Answering
 from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.ended import Ended, StoppedEarly
@@ -37,9 +37,6 @@ from advisor.work.process_settings import process_settings, settings_kept
 from advisor.work.progress import HELD_OUT, TEST, Progress
 from advisor.work.study_ref import StudyRef
 from advisor.work.worker import tell_begun
-
-RATE, DECAY = "training.lr", "training.weight_decay"
-"""The full names of the parameters that every trial has."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +185,9 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
         gc.collect()
 
 
-def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
-    """Do a job, and note in `outcome` what was reached even where it ends by an exception.
+def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> Run:
+    """Do a job, and note in `outcome` what was reached even where it ends by an exception. The run
+    that was trained is returned.
 
     Raises `StoppedEarly` where training is given up, `MachineError` where the machine refuses
     something, and whatever the user's code raises.
@@ -206,6 +204,7 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> None:
             train_run(outcome, job, prepared, run)
         # Code that training calls may have entered something, too.
         check_costs("the training", run.costs)
+        return run
     finally:
         outcome.costs = writable_costs(run.costs)
 

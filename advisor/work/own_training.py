@@ -63,7 +63,12 @@ def by_users_loop(task: Task, loop: OwnLoop) -> OwnTraining:
         if task.weight_decay is not None
         else given.get(WEIGHT_DECAY, said.weight_decay)
     )
-    parts = [f"your own loop {loop.name}", f"lr {lr:g}, weight decay {decay:g}"]
+    # What a loop gets by name is all that it can read.
+    words = {LR: f"lr {lr:g}", WEIGHT_DECAY: f"weight decay {decay:g}"}
+    read = [text for name, text in words.items() if loop.takes_run or name in loop.asked]
+    parts = [f"your own loop {loop.name}"]
+    if read:
+        parts.append(", ".join(read) + (" where it reads them" if loop.takes_run else ""))
     if EPOCHS in given:
         parts.append(counted(int(given[EPOCHS]), "epoch"))
     return OwnTraining(loop, recipe_with(task, Rates(float(lr), float(decay)), tuple(parts)))

@@ -92,7 +92,8 @@ def test_a_study_with_an_own_loop_is_answered_row_by_row(file, tmp_path):
     assert found.trials.failed == 0
     assert found.baseline.given.params[RATE] == 0.1
     assert values(url, DECAY) == [1e-4], "the loop never asks for it"
-    assert "# train it as you do" in found.apply_with[-1]
+    assert found.apply_with[-1].split("; ")[1].startswith("train it as you do, with lr=")
+    assert "weight" not in found.apply_with[-1]
     # It cannot go on from a state, and so is trained in one go.
     plan = json.loads(read(f"sqlite:///{url}", "SELECT plan FROM advisor_plans")[1][0][0])
     assert (plan["rungs"], plan["cut_at"]) == ([5], [2])

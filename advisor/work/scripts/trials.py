@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from advisor.errors import InputError
 from advisor.host.host import Host, load
 from advisor.randomness import mix, preserved
+from advisor.technique import DECAY, RATE
 from advisor.training.by_loop import StepHooks
 from advisor.training.criterion import LAST_EPOCHS, Criterion, count_last, mean_of_last
 from advisor.training.ended import Ended, StoppedEarly
@@ -22,8 +23,6 @@ from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, check_costs, writable_costs
 from advisor.user_code import user_faults
 from advisor.work.job import (
-    DECAY,
-    RATE,
     Job,
     Outcome,
     check_signal,

@@ -1,0 +1,184 @@
+"""How a recommendation is applied, as lines of Python to copy: four at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from advisor.errors import InputError
+from advisor.loading.references import Reference
+from advisor.readable import rate_text
+from advisor.search.arm import arm_label, techniques_in
+from advisor.search.plan import DECAY, NUISANCE, RATE, Plan
+from advisor.store.location import DEFAULT, storage_text
+from advisor.technique import MODEL
+from advisor.training.recipe import Recipe
+from advisor.verdict.candidates import Candidate
+from advisor.work.model_choice import choice_in
+from advisor.work.prepare import Prepared
+from advisor.work.scripts.prepared import PreparedScript
+from advisor.work.study_ref import StudyRef
+from advisor.work.trust import Trust, code_named_by, file_of
+
+ELSEWHERE = "in the folder where the study was asked; elsewhere os.chdir(…) there first"
+"""Where the lines run as they are."""
+UNSAID = "; ADVISOR_STORAGE must hold the URL of the database"
+"""What is said where the URL of the database has a password."""
+OBJECT = "your advisor.Study, asked again: it answers at once"
+"""What stands for a study that no file has."""
+OWN_SCRIPT = "# in a script of your own:"
+"""How the line begins that is for a model which the user trains."""
+
+
+def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate, url: str) -> list[str]:
+    """Lines of Python that train the recommended arm, and what to do in a script of the user's.
+
+    Arguments:
+        prepared: the study, opened.
+        plan: of the study.
+        chosen: the arm that is recommended.
+        url: of the database that has the study.
+    """
+    name, rates = prepared.study.name, rates_read(plan)
+    asked = asked_by_name(name, prepared.ref, url)
+    if isinstance(prepared, PreparedScript):
+        return lines_in_script(asked, chosen, prepared.recipe, rates)
+    if prepared.ref.pickled is not None:
+        given = ", ".join(["study", *storage_given(url)])
+        asked = f"advisor.tune({given})  # {OBJECT}"
+    # A password is no part of what is printed and kept.
+    unsaid = UNSAID if storage_text(url) is None else ""
+    return [
+        f"import advisor  # {ELSEWHERE}{unsaid}",
+        f"best = {asked}",
+        "model = best.train().model",
+        f"{OWN_SCRIPT} {in_own_script(prepared, chosen, rates)}",
+    ]
+
+
+def rates_read(plan: Plan) -> list[str]:
+    """Which of learning rate and weight decay a training reads, and the search has chosen."""
+    return [name for name in NUISANCE if not plan.space[name].single()]
+
+
+# --- the recommendation by its name -------------------------------------------------------------
+
+
+def asked_by_name(study: str, ref: StudyRef, url: str) -> str:
+    """A call that gives the recommendation of a study, which may run the study's files."""
+    given = [json.dumps(study, ensure_ascii=False), *storage_given(url), *trust_given(ref)]
+    return f"advisor.recommendation({', '.join(given)})"
+
+
+def storage_given(url: str) -> Iterator[str]:
+    """The argument that names a database; none for the usual one."""
+    text = storage_text(url)
+    if url != DEFAULT and text is not None:
+        yield f"storage={text!r}"
+
+
+def trust_given(ref: StudyRef) -> Iterator[str]:
+    """The argument that says which code may run when a study is opened."""
+    files = list(dict.fromkeys(files_of(ref)))
+    try:
+        Trust.in_files(*files).check(ref, "")
+    except InputError:
+        # What is installed, or made by a call, is in no file of the user's.
+        yield "trust=True"
+        return
+    yield f"files={[short(file) for file in files]!r}"
+
+
+def files_of(ref: StudyRef) -> Iterator[Path]:
+    """The user's files that a reference names."""
+    for text in code_named_by(ref):
+        file = file_of(Reference.parse(text).place)
+        if file is not None and file.is_file():
+            yield file
+
+
+def short(path: Path) -> str:
+    """A path as it is called in the current folder, whole where it lies elsewhere."""
+    here = Path.cwd().resolve()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+# --- a model of the user's own ------------------------------------------------------------------
+
+
+def in_own_script(prepared: Prepared, chosen: Candidate, rates: Sequence[str]) -> str:
+    """What to do in a script that trains the model itself, on one line."""
+    model, recipe = model_of(prepared, chosen.arm), prepared.recipe
+    others = [pair for pair in techniques_in(chosen.arm) if pair[0] != MODEL]
+    line = f"model = best.apply({model})" if others else f"model = {model}"
+    foreign = {slot: name for slot, name in others if slot not in prepared.host.built_in_slots}
+    values = keywords({name.partition(".")[2]: number(chosen.params[name]) for name in rates})
+    if foreign:
+        # A slot that advisor does not know may have changed the optimizer.
+        return f"{line}; train it with {values or 'your rates'} and {arm_label(foreign)}"
+    if recipe.is_own:
+        given = f", with {values}" if values else ""
+        return f"{line}; train it as you do{given}{times(chosen, recipe, rates)}"
+    return f"{line}; optimizer = torch.optim.AdamW(model.parameters(), {values})"
+
+
+def times(chosen: Candidate, recipe: Recipe, rates: Sequence[str]) -> str:
+    """By what the learning rates of a recipe are multiplied, as the end of a sentence."""
+    factor = chosen.params[RATE] / recipe.lr
+    if RATE not in rates or factor == 1:
+        return ""
+    return f": every learning rate of yours times {factor:.3g}"
+
+
+def model_of(prepared: Prepared, arm: Mapping[str, str]) -> str:
+    """A call that builds the model of an arm."""
+    task, choice = prepared.study.task, choice_in(prepared.host, arm)
+    if choice is None:
+        return called(getattr(task.build, "__name__", ""), prepared.arguments)
+    arguments = choice.arguments(task, prepared.facts.named())
+    return called(getattr(choice.build, "__name__", ""), arguments)
+
+
+def called(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as Python writes it, or `your_model` for what has no name, such as a lambda."""
+    return f"{name}({keywords(arguments)})" if name.isidentifier() else "your_model"
+
+
+def keywords(arguments: Mapping[str, Any]) -> str:
+    """Arguments of a call as Python writes them."""
+    return ", ".join(f"{key}={literal(value)}" for key, value in arguments.items())
+
+
+def literal(value: Any) -> str:
+    """A value as Python writes it; classes and functions by their name."""
+    if isinstance(value, SimpleNamespace):
+        return f"types.SimpleNamespace({keywords(vars(value))})"
+    return getattr(value, "__name__", None) or repr(value)
+
+
+def number(value: float) -> float:
+    """A rate with the digits that a person reads."""
+    return float(rate_text(value))
+
+
+# --- a script -----------------------------------------------------------------------------------
+
+
+def lines_in_script(
+    asked: str, chosen: Candidate, recipe: Recipe, rates: Sequence[str]
+) -> list[str]:
+    """Lines of Python that take the place of those that ask advisor in a script."""
+    lines = []
+    if chosen.changes:
+        lines.append(f"model = {asked}.apply(model, batch)  # in place of arm.apply(model, batch)")
+    if RATE in rates:
+        lines.append(f"lr = {rate_text(chosen.params[RATE])}  # in place of arm.lr({recipe.lr:g})")
+    if DECAY in rates:
+        decay = rate_text(chosen.params[DECAY])
+        lines.append(
+            f"weight_decay = {decay}  # in place of arm.weight_decay({recipe.weight_decay:g})"
+        )
+    return lines or ["# leave the script as it is"]
