@@ -43,6 +43,8 @@ _HOME = {
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "recommendation": "advisor.api.tune",
+    "export": "advisor.export.folder",
+    "predict": "advisor.export.predictions",
     "Arm": "advisor.script",
     "arm": "advisor.script",
 }
@@ -79,6 +81,8 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "diagnose",
     "tune",
     "recommendation",
+    "export",
+    "predict",
     "Arm",
     "arm",
 ]
@@ -90,6 +94,8 @@ if TYPE_CHECKING:
     from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
+    from advisor.export.folder import export
+    from advisor.export.predictions import predict
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
     from advisor.script import Arm, arm
