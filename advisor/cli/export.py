@@ -32,8 +32,8 @@ def command(
     """Write a study's recommendation as scripts, weights, JSON and a card.
 
     The folder trains and predicts without the study: train.py, predict.py, preprocessing.json,
-    start.safetensors, model.safetensors, recommendation.json, MODEL_CARD.md, requirements.txt. It is
-    run before it is there, so that it gives the score that was measured.
+    start.safetensors, model.safetensors, recommendation.json, MODEL_CARD.md, requirements.txt. It
+    is run before it is there, so that it gives the score that was measured.
     """
     from advisor.export.folder import export  # loads torch
 

@@ -105,8 +105,8 @@ class Source:
         return _split(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def every_row(self, train: RowNumbers) -> tuple[Part, torch.Tensor]:
-        """All rows by their numbers, prepared as the rows `train` say, and the targets of those that
-        have one, which come first.
+        """All rows by their numbers, prepared as the rows `train` say, and the targets of those
+        that have one, which come first.
         """
         return self._inputs.part(train), self._target.values
 

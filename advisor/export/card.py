@@ -33,7 +33,7 @@ def card_of(arm: MeasuredArm, script: Script, final: bool) -> str:
         *section("Gain", gain_lines(arm)),
         *section("Weights", weight_lines(arm, final)),
         *section("Limits", limit_lines(arm, script)),
-        *section("Use", use_lines(script)),
+        *section("Use", use_lines()),
     ]
     return "\n".join(parts) + "\n"
 
@@ -95,7 +95,10 @@ def gain_lines(arm: MeasuredArm) -> Iterator[str]:
     )
     rows = f", {counted(gain.rows, 'row')} that measured" if gain.rows else ""
     yield f"{counted(gain.seeds, 'pair')} of seeds{rows}; evidence: {answer.evidence}"
-    yield "it speaks of training sets drawn from this data, new rows of the same kind, averaged over seeds"
+    yield (
+        "it speaks of training sets drawn from this data, new rows of the same kind, averaged over "
+        "seeds"
+    )
 
 
 def weight_lines(arm: MeasuredArm, final: bool) -> Iterator[str]:
@@ -109,8 +112,8 @@ def weight_lines(arm: MeasuredArm, final: bool) -> Iterator[str]:
         )
     else:
         yield (
-            f"model.safetensors: trained on measuring seed {arm.number} ({arm.seed}), the first and "
-            f"not the luckiest; its {plain(answer.metric)} is {arm.score:.6g} on held-out rows"
+            f"model.safetensors: trained on measuring seed {arm.number} ({arm.seed}), the first "
+            f"and not the luckiest; its {plain(answer.metric)} is {arm.score:.6g} on held-out rows"
             + (f", {arm.test:.6g} on test rows" if arm.test is not None else "")
         )
 
@@ -125,7 +128,7 @@ def limit_lines(arm: MeasuredArm, script: Script) -> Iterator[str]:
         yield f"train.py imports advisor: {plain(reason)}"
 
 
-def use_lines(script: Script) -> Iterator[str]:
+def use_lines() -> Iterator[str]:
     """What to type."""
     yield "`pip install -r requirements.txt`"
     yield "`python train.py --check` trains the measuring seed again, and fails where it differs"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ def export(
     """Write the recommendation of a study as a folder that stands for itself.
 
     It holds scripts that train and predict, the weights before and after the training of the first
-    measuring seed, what was fitted to the data, and a card. The scripts are run before the folder is
-    there: they give the score that was measured.
+    measuring seed, what was fitted to the data, and a card. The scripts are run before the folder
+    is there: they give the score that was measured.
 
     Arguments:
         study: the name of the study.
@@ -100,12 +101,10 @@ def write(arm: MeasuredArm, folder: Path, final: bool, on: Callable[[str], objec
     save_rows(splits, folder)
     save_model(run.model, str(folder / "expected.safetensors"))
     digest = digest_of_rows(splits)
-    script = plainest(arm, folder, digest)
+    on(f"training the first measuring seed again ({arm.epochs} epochs)")
+    script, told = plainest(arm, folder, digest)
     for reason in script.reasons:
         on(f"train.py imports advisor: {reason}")
-
-    on(f"training the first measuring seed again ({arm.epochs} epochs)")
-    told = run_script(folder, "-o", str(folder / "model.safetensors"))
     if not same_score(told["score"], arm.score) and not script.by_advisor.loop:
         why = "the script's own loop gave another score"
         script = tried(arm, folder, digest, script.by_advisor.also("loop", why))
@@ -156,8 +155,9 @@ def digest_of_rows(splits: Splits) -> str:
 # --- trying ---------------------------------------------------------------------------------------
 
 
-def plainest(arm: MeasuredArm, folder: Path, digest: str) -> Script:
-    """The script with the fewest parts of advisor that starts as the study does.
+def plainest(arm: MeasuredArm, folder: Path, digest: str) -> tuple[Script, dict[str, Any]]:
+    """The script with the fewest parts of advisor that starts as the study does, and what it said
+    when it had trained.
 
     Raises `InputError` where none does.
     """
@@ -166,9 +166,9 @@ def plainest(arm: MeasuredArm, folder: Path, digest: str) -> Script:
     for _ in range(4):
         script = tried(arm, folder, digest, by_advisor)
         by_advisor = script.by_advisor
-        part, why = fault_of_start(folder, digest, by_advisor)
+        part, why, told = fault_of_start(folder, digest, by_advisor)
         if not part:
-            return script
+            return script, told
         if getattr(by_advisor, part):
             break
         by_advisor = by_advisor.also(part, why)
@@ -191,29 +191,32 @@ def tried(arm: MeasuredArm, folder: Path, digest: str, by_advisor: ByAdvisor) ->
     return script
 
 
-def fault_of_start(folder: Path, digest: str, by: ByAdvisor) -> tuple[str, str]:
-    """The part of a script that begins otherwise than the study, and how; empty where none does."""
+def fault_of_start(folder: Path, digest: str, by: ByAdvisor) -> tuple[str, str, dict[str, Any]]:
+    """The part of a script that begins otherwise than the study, and how, both empty where none
+    does; and what it said when it had trained.
+    """
+    start, model = folder / "start.safetensors", folder / "model.safetensors"
     try:
-        told = run_script(folder, "--start", str(folder / "start.safetensors"))
+        told = run_script(folder, "--start", str(start), "-o", str(model))
     except SearchError as problem:
         why = str(problem)
         part = next((each for each in ("start", "build", "data") if not getattr(by, each)), "start")
         if any(word in why for word in ("read_data", "inputs_of", "targets_of", "read_table")):
             part = "data" if not by.data else part
-        return part, f"it could not be written as plain code ({why})"
+        return part, f"it could not be written as plain code ({why})", {}
     if told["digest"] != digest:
-        return "data", "plain code reads the data otherwise"
-    found = load_file(folder / "start.safetensors")
+        return "data", "plain code reads the data otherwise", {}
+    found = load_file(start)
     wanted = load_file(folder / "expected.safetensors")
     is_same = found.keys() == wanted.keys() and all(
         found[name].shape == each.shape and torch.allclose(found[name], each, rtol=0, atol=SAME)
         for name, each in wanted.items()
     )
-    return ("", "") if is_same else ("start", "plain code starts with other weights")
+    return ("", "", told) if is_same else ("start", "plain code starts with other weights", {})
 
 
 def run_script(folder: Path, *options: str) -> dict[str, Any]:
-    """Run `train.py` in a process of its own; what it said last, as JSON.
+    """Run `train.py` in a process of its own; what it said in lines of JSON.
 
     Raises `SearchError` with the last line that it said where it failed.
     """
@@ -224,5 +227,10 @@ def run_script(folder: Path, *options: str) -> dict[str, Any]:
         where = [line.split(" in ")[-1] for line in lines if "train.py" in line and " in " in line]
         said = one_line(lines[-1] if lines else f"exit code {done.returncode}")[:LONGEST_LINE]
         raise SearchError(f"{said} in {', '.join(where[-3:])}" if where else said)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    told: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        # What the user's own code prints is no JSON.
+        with suppress(ValueError):
+            said_of = json.loads(line)
+            told |= said_of if isinstance(said_of, dict) else {}
     return told

@@ -154,10 +154,16 @@ def measured_arm(study: str, url: str, trust: Trust, trusts_folder: bool) -> Mea
     answer = Recommendation.from_json(text, ref, content)
     prepared = unchanged(study, ref, content, answer)
     params = {**answer.choices, **answer.params}
-    number, seed, score, test = first_seed(url, prepared, answer)
-    return MeasuredArm(
-        prepared, answer, text, params, plan.batch, answer.epochs, seed, number, score, test
-    )
+    found = first_seed(url, prepared, answer)
+    if found is None:
+        # Where there was nothing to compare, nothing was measured; the seed is the one that would
+        # have been the first.
+        job = job_of(prepared, params, plan.batch, answer.epochs, seed=0, split=0)
+        seed = mix(prepared.study.seed, "measure", 0)
+        _, outcome = trained(prepared, replace(job, seed=seed, split=seed))
+        score = prepared.criterion.score(outcome.curve, answer.epochs)
+        found = (1, seed, score, outcome.test)
+    return MeasuredArm(prepared, answer, text, params, plan.batch, answer.epochs, *found)
 
 
 def exportable(study: str, ref: StudyRef | None) -> StudyRef:
@@ -198,12 +204,15 @@ def unchanged(
 
 def first_seed(
     url: str, prepared: Prepared, answer: Recommendation
-) -> tuple[int, int, float, float | None]:
-    """The place of the first measuring seed from 1, the seed, its score and its test score.
+) -> tuple[int, int, float, float | None] | None:
+    """The place of the first measuring seed from 1, the seed, its score and its test score; None
+    where nothing was measured.
 
-    Raises `SearchError` where no seed has measured the arm.
+    Raises `SearchError` where none of the seeds that measured has trained the arm.
     """
     _, rows = read(url, SEEDS_OF_ARM, (answer.study, arm_label(answer.choices)))
+    if not rows and not answer.gain.seeds:
+        return None
     known = {}
     for seed, text, score, test in rows:
         if json.loads(text) == answer.params:

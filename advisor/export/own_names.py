@@ -64,10 +64,8 @@ class OwnNames:
                 return self._of_study(field)
             self._text.imports["from functools import partial"] = None
             return f"partial({inner}{inside})"
-        if (
-            isinstance(thing, (type, FunctionType))
-            or (callable(thing)
-            and hasattr(thing, "__name__"))
+        if isinstance(thing, (type, FunctionType)) or (
+            callable(thing) and hasattr(thing, "__name__")
         ):
             if not self._is_users(thing):
                 return self._text.add(thing)

@@ -44,8 +44,8 @@ def predict(
     lacking = [name for name in NEEDED if not (place / name).is_file()]
     if lacking:
         raise InputError(
-            f"{folder} is no folder that advisor export has written: it lacks {', '.join(lacking)}. "
-            "Give such a folder."
+            f"{folder} is no folder that advisor export has written: it lacks "
+            f"{', '.join(lacking)}. Give such a folder."
         )
     if isinstance(rows, (str, Path)):
         rows = os.path.abspath(rows)
@@ -59,9 +59,8 @@ def predict(
             if type(problem).__name__ == "WrongRows":
                 raise InputError(f"{named(rows)}: {problem}.") from problem
             raise InputError(
-                f"{folder} cannot predict {named(rows)}: {explain(problem)}. Compare the "
-                f"rows with inputs in {place / 'preprocessing.json'}, or run python train.py --check "
-                "there."
+                f"{folder} cannot predict {named(rows)}: {explain(problem)}. Compare the rows "
+                f"with {place / 'preprocessing.json'}, or run python train.py --check there."
             ) from problem
     return table
 

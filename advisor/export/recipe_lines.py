@@ -1,4 +1,4 @@
-"""How a script says the recipe: optimizer, schedule, loss, metric and what else a step is made of."""
+"""How a script says the recipe: optimizer, schedule, loss and metric."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class RecipeLines:
         sign: 1 where a higher score is better, else -1.
         last: how many last epochs the score is the mean over.
         reach: what a score must reach, where the epochs to it are the score; else None.
+        augment: the user's change of each mini-batch; None for none.
         reasons: why advisor itself trains; empty where the lines do it.
     """
 
@@ -68,7 +69,8 @@ def recipe_lines(
     Arguments:
         prepared: the study.
         run: with the techniques applied.
-        lr, weight_decay: of the arm.
+        lr: learning rate of the arm.
+        weight_decay: of the arm.
         epochs: of a training.
         names: says what is the user's.
         text: gets what the lines need above them.

@@ -112,7 +112,7 @@ class Writer:
             self._leave("loop", reason)
         found = preprocessing_of(prepared, arm.splits, output)
         data = self._data(found)
-        reasons = [*vars(self.by_advisor).values(), *found.cell_reasons]
+        reasons = [*vars(self.by_advisor).values(), *start.reasons, *found.cell_reasons]
         if self.names.needs_study:
             reasons.append("your study file imports it")
         reasons = list(dict.fromkeys(filter(None, reasons)))
@@ -157,8 +157,7 @@ class Writer:
 
     def _data(self, found: Preprocessing) -> str:
         """How a script says the user's own data; empty where they are files."""
-        prepared, task = self.arm.prepared, self.arm.prepared.study.task
-        said = ""
+        task, said = self.arm.prepared.study.task, ""
         if not found.files and not self.by_advisor.data:
             try:
                 if task.data is None or any((task.train, task.valid, task.test)):
@@ -193,8 +192,6 @@ class Writer:
                 thing = getattr(thing, name)
             return self.names.said_in(module, loaded.name)
         return self.names.said(value, "data")
-
-    # --- rendering ---------------------------------------------------------------------------------
 
     def _context(
         self,
@@ -378,8 +375,8 @@ class Writer:
 
 
 _IN_TEMPLATE = {
-    *("from torch import nn", "import torch", "import numpy as np", "import json"),
-    *("import random", "import hashlib", "import sys", "import os"),
+    *("from torch import nn", "from torch import Tensor", "import torch", "import numpy as np"),
+    *("import json", "import random", "import hashlib", "import sys", "import os"),
 }
 """Imports that the template has."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -119,7 +120,7 @@ class SourceText:
         dotted = dotted_name(thing)
         if dotted is None:
             raise UnwritableError(f"{getattr(thing, '__name__', thing)!r} has no importable name")
-        module, _, name = dotted.rpartition(".")
+        module, _, name = shortest(dotted, thing).rpartition(".")
         if module == "builtins":
             return name
         if module == "torch.nn":
@@ -129,7 +130,17 @@ class SourceText:
             self.imports["from torch.nn import functional as F"] = None
             return f"F.{name}"
         self.imports[f"import {module}"] = None
-        return dotted
+        return f"{module}.{name}"
+
+
+def shortest(dotted: str, thing: Any) -> str:
+    """The shortest dotted name of a library's thing: `torch.optim.SGD`."""
+    parts, name = dotted.split(".")[:-1], dotted.rpartition(".")[2]
+    for count in range(1, len(parts)):
+        module = sys.modules.get(".".join(parts[:count]))
+        if getattr(module, name, None) is thing:
+            return ".".join([*parts[:count], name])
+    return dotted
 
 
 def _is_plugin(thing: Any) -> bool:
@@ -163,9 +174,9 @@ def names_used(source: str, thing: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
-            if names[node.id] is not thing:
-                yield node.id, names[node.id]
+        is_read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        if is_read and node.id in names and names[node.id] is not thing:
+            yield node.id, names[node.id]
 
 
 def _globals_of(thing: Any) -> Mapping[str, Any]:

@@ -151,7 +151,10 @@ def described_text(description: Description, text: SourceText) -> str:
         text.imports["from functools import partial"] = None
         inside = ", ".join(f"{k}={text.value(v)}" for k, v in description.arguments.items())
         return f"partial({said}, {inside})"
-    return call_text(said, description.arguments, text.value)
+    # Arguments that are the default say nothing.
+    defaults = inspect.signature(thing).parameters
+    given = {k: v for k, v in description.arguments.items() if defaults[k].default != v}
+    return call_text(said, given, text.value)
 
 
 # --- initial weights ------------------------------------------------------------------------------

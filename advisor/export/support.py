@@ -203,14 +203,13 @@ def read_rows(path: str | Path, target: str | None) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def read_cells(cells: Any, written: Mapping[str, Any], kind: str) -> np.ndarray[Any, Any]:
+def read_cells(cells: Any, written: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     """Written numbers, or dates as days since 1970, as float64; NaN for a gap.
 
     Arguments:
         cells: a column.
         written: how its cells were read before: examples, and the decimal sign or the order of day
             and month.
-        kind: `number` or `date`.
     """
     words = [None if pd.isna(cell) else str(cell).strip() for cell in cells]
     known = [word for word in dict.fromkeys(words) if word not in (None, "", "?")]

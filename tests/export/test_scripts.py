@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from torch import nn
 from width import WIDTH
 
 class Net(nn.Module):
-    def __init__(self, in_features, num_classes=1):
+    def __init__(self, in_features, num_classes):
         super().__init__()
         self.net = nn.Sequential(
             nn.Linear(in_features, WIDTH), nn.ReLU(), nn.Dropout(0.2), nn.Linear(WIDTH, num_classes)
@@ -56,7 +57,7 @@ def arm_of(ref: StudyRef, **params: object) -> MeasuredArm:
     """An arm as a study would have measured it, with the score that its seed gives."""
     prepared = prepare(ref)
     every = {**PARAMS, **params}
-    run, outcome = trained(prepared, job_of(prepared, every, 16, 4, seed=5, split=5))
+    _, outcome = trained(prepared, job_of(prepared, every, 16, 4, seed=5, split=5))
     score = prepared.criterion.score(outcome.curve, 4)
     answer = Answer(prepared.study.name, prepared.criterion.name)
     return MeasuredArm(prepared, answer, "{}", every, 16, 4, 5, 1, score, None)  # type: ignore[arg-type]
@@ -75,6 +76,7 @@ def training_in(folder: Path) -> ModuleType:
     """The module of a folder's `train.py`."""
     spec = importlib.util.spec_from_file_location("exported_train", folder / "train.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -120,16 +122,19 @@ def test_numbers_are_predicted_in_their_own_units(write: Write, tmp_path: Path):
         f"{row * 7 % 31},{'ab'[row % 2]},{100 + row * 7 % 31 * (5 if row % 2 else -3)}\n"
         for row in range(60)
     )
-    ref = csv_ref(write, table, "price", optimizer="sgd:momentum=.9", scheduler="cosine", clip=1.0)
+    recipe = {"optimizer": "sgd:momentum=.9", "scheduler": "cosine", "clip": 1.0}
+    ref = csv_ref(write, table, "price", arguments={"num_classes": "1"}, **recipe)
     arm = arm_of(ref, activation="swish", initializer="orthogonal")
     assert not written(arm, tmp_path / "out").reasons
     check_same(arm, tmp_path / "out")
 
 
 def test_a_name_with_quotes_and_braces_stays_a_name(write: Write, tmp_path: Path):
-    odd = "ki\"\"\"nd'{{ 7*7 }}"
+    odd = 'ki"""nd\'{{ 7*7 }}'
     table = TABLE.replace("size,town,kind", f'size,"{odd.replace(chr(34), chr(34) * 2)}",kind')
-    arm = arm_of(csv_ref(write, table), activation="gelu", **{"activation.gelu.approximate": "tanh"})
+    arm = arm_of(
+        csv_ref(write, table), activation="gelu", **{"activation.gelu.approximate": "tanh"}
+    )
     written(arm, tmp_path / "out")
     check_same(arm, tmp_path / "out")
 
@@ -223,7 +228,9 @@ def test_a_script_and_a_study_of_a_notebook_say_what_to_do():
     with pytest.raises(InputError, match="notebook or script"):
         exportable("s", None)
     with pytest.raises(InputError, match=r"train\.py, which alone makes its model"):
-        exportable("s", StudyRef(flags=json.dumps({"name": "s", "script": "train.py", "metric": "a"})))
+        exportable(
+            "s", StudyRef(flags=json.dumps({"name": "s", "script": "train.py", "metric": "a"}))
+        )
 
 
 def test_no_file_of_weights_is_a_pickle(write: Write, tmp_path: Path):
@@ -233,5 +240,3 @@ def test_no_file_of_weights_is_a_pickle(write: Write, tmp_path: Path):
         if file.is_file():
             assert file.suffix in (".py", ".json", ".safetensors"), file
             assert not file.read_bytes().startswith((b"\x80", b"PK")), file
-
-
