@@ -43,8 +43,8 @@ _HOME = {
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "recommendation": "advisor.api.tune",
-    "export": "advisor.export.folder",
-    "predict": "advisor.export.predictions",
+    "export": "advisor.exporting.folder",
+    "predict": "advisor.exporting.predictions",
     "Arm": "advisor.script",
     "arm": "advisor.script",
 }
@@ -94,8 +94,8 @@ if TYPE_CHECKING:
     from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
-    from advisor.export.folder import export
-    from advisor.export.predictions import predict
+    from advisor.exporting.folder import export
+    from advisor.exporting.predictions import predict
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
     from advisor.script import Arm, arm

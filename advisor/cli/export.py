@@ -35,7 +35,7 @@ def command(
     start.safetensors, model.safetensors, recommendation.json, MODEL_CARD.md, requirements.txt. It
     is run before it is there, so that it gives the score that was measured.
     """
-    from advisor.export.folder import export  # loads torch
+    from advisor.exporting.folder import export  # loads torch
 
     made = export(study, folder, storage=storage, files=files, trust=trust, final=final, on=tell)
     tell(f"wrote {made}; python {made}/train.py --check trains it again and compares")

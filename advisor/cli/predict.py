@@ -20,7 +20,7 @@ def command(folder: str, rows: str, file: str | None) -> None:
     The code in the folder is run. Columns that the model does not read are left out, and told; a
     column that is missing is an error; a category that the training rows have not counts as none.
     """
-    from advisor.export.predictions import predict  # loads pandas and torch
+    from advisor.exporting.predictions import predict  # loads pandas and torch
 
     table = predict(folder, rows, on=tell)
     text = table.to_csv(index=False)

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from advisor.export.own_names import OwnNames
-from advisor.export.source_text import SourceText, UnwritableError
+from advisor.exporting.own_names import OwnNames
+from advisor.exporting.source_text import SourceText, UnwritableError
 from advisor.model.call import call
 from advisor.training.criterion import count_last, epochs_to_reach
 from advisor.training.metrics import METRICS

@@ -14,8 +14,8 @@ from typing import Any
 
 from advisor.content.own_files import UsersOwn, is_own_file
 from advisor.errors import InputError
-from advisor.export.copied import OWN_CODE, CopiedFiles, importable
-from advisor.export.source_text import SourceText, UnwritableError
+from advisor.exporting.copied import OWN_CODE, CopiedFiles, importable
+from advisor.exporting.source_text import SourceText, UnwritableError
 from advisor.loading.own_modules import source_of
 from advisor.loading.references import Reference
 from advisor.study import Study

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from advisor import __version__
 from advisor.errors import one_line
-from advisor.export.measured import MeasuredArm
-from advisor.export.scripts import ADVISOR, Script
+from advisor.exporting.measured import MeasuredArm
+from advisor.exporting.scripts import ADVISOR, Script
 from advisor.readable import counted
 from advisor.verdict.records import Verdict
 

@@ -6,7 +6,7 @@ import ast
 import copy
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advisor.export.source_text import SourceText, UnwritableError, call_text, names_used
+from advisor.exporting.source_text import SourceText, UnwritableError, call_text, names_used
 from advisor.model.anatomy import AttributeTarget, Site
 from advisor.model.pointwise import Pointwise
 from advisor.model.swapping.report import SwapReport
@@ -56,7 +56,10 @@ class StartLines:
 
 
 def start_lines(
-    run: Run, techniques: list[tuple[Technique, Mapping[str, Any]]], text: SourceText
+    run: Run,
+    techniques: list[tuple[Technique, Mapping[str, Any]]],
+    text: SourceText,
+    edit: Callable[[SwapReport], None],
 ) -> StartLines:
     """What the techniques do to a fresh run, as lines of plain code; the run is used up.
 
@@ -64,6 +67,8 @@ def start_lines(
         run: before its techniques.
         techniques: in the order in which they are applied, each with its own parameters.
         text: gets what the lines need above them.
+        edit: writes activations into the copy of the user's file, where they are calls in its code;
+            raises `UnwritableError` where it cannot.
     """
     lines = StartLines()
     for technique, params in techniques:
@@ -71,7 +76,7 @@ def start_lines(
         try:
             if isinstance(technique, Activation) and not technique.settles:
                 apply(run, [(technique, params)])
-                lines.structure += structure_lines(run.swaps[-1], run.model, text)
+                lines.structure += activation_lines(run, text, edit)
             elif isinstance(technique, Initializer):
                 lines.weights += initial_lines(run, technique, params, text)
             else:
@@ -86,6 +91,17 @@ def start_lines(
 
 
 # --- activations ----------------------------------------------------------------------------------
+
+
+def activation_lines(run: Run, text: SourceText, edit: Callable[[SwapReport], None]) -> list[str]:
+    """Lines that put the activations of the last swap into the model; none where its file is
+    edited instead. Raises `UnwritableError` where neither can be done.
+    """
+    try:
+        return list(structure_lines(run.swaps[-1], run.model, text))
+    except UnwritableError:
+        edit(run.swaps[-1])
+        return []
 
 
 def structure_lines(report: SwapReport, model: nn.Module, text: SourceText) -> Iterator[str]:

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from advisor.errors import InputError
-from advisor.export.folder import digest_of_rows, save_rows, tried
-from advisor.export.measured import MeasuredArm, exportable, job_of, trained
-from advisor.export.predictions import own_modules_of, predict
-from advisor.export.scripts import ByAdvisor, Script
+from advisor.exporting.folder import digest_of_rows, save_rows, tried
+from advisor.exporting.measured import MeasuredArm, exportable, job_of, trained
+from advisor.exporting.predictions import own_modules_of, predict
+from advisor.exporting.scripts import ByAdvisor, Script
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -60,7 +60,7 @@ def arm_of(ref: StudyRef, **params: object) -> MeasuredArm:
     _, outcome = trained(prepared, job_of(prepared, every, 16, 4, seed=5, split=5))
     score = prepared.criterion.score(outcome.curve, 4)
     answer = Answer(prepared.study.name, prepared.criterion.name)
-    return MeasuredArm(prepared, answer, "{}", every, 16, 4, 5, 1, score, None)  # type: ignore[arg-type]
+    return MeasuredArm(prepared, answer, "{}", every, 16, 4, 1, 5, score, None)  # type: ignore[arg-type]
 
 
 def written(arm: MeasuredArm, folder: Path) -> Script:

@@ -24,10 +24,12 @@ class CopiedFiles:
     Attributes:
         files: where each file goes, relative to `OWN_CODE`, and where it is.
         libraries: top names of installed modules that they import.
+        edited: the text of files that are not copied as they are, by their places.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
+    edited: dict[str, str] = field(default_factory=dict)
 
     def add(self, file: Path, root: Path | None = None) -> str:
         """Take a file, and what it imports beside it; returns its place there.
@@ -51,6 +53,16 @@ class CopiedFiles:
                     waiting.append(found)
                     self.take(found, root)
         return place
+
+    def place_of(self, file: Path) -> str | None:
+        """The place of a file that was taken; None where it was not."""
+        return next((place for place, own in self.files.items() if own == file.resolve()), None)
+
+    def text(self, place: str) -> bytes:
+        """What is written at a place."""
+        if place in self.edited:
+            return self.edited[place].encode()
+        return self.files[place].read_bytes()
 
     def take(self, file: Path, root: Path) -> str:
         """Take one file as it is; returns its place. Raises `InputError` as `add`."""

@@ -26,7 +26,7 @@ from advisor.data.formats.number_cells import DecimalSign, written_numbers
 from advisor.data.notes import Notes
 from advisor.data.splits import Part
 from advisor.errors import InputError
-from advisor.export.measured import job_of, started, trained
+from advisor.exporting.measured import job_of, started, trained
 from advisor.training.by_loop import train_by_loop
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.run import Run

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,28 @@ from typing import Any
 import jinja2
 
 from advisor import __version__
-from advisor.export.copied import OWN_CODE, CopiedFiles
-from advisor.export.measured import MeasuredArm
-from advisor.export.own_names import OwnNames, arguments_text, flags_of, loaded_module
-from advisor.export.preprocessing import Preprocessing, preprocessing_of
-from advisor.export.recipe_lines import RecipeLines, recipe_lines
-from advisor.export.source_text import SourceText, UnwritableError
-from advisor.export.starts import StartLines, start_lines
-from advisor.export.support import names_in
+from advisor.errors import InputError
+from advisor.exporting.copied import OWN_CODE, CopiedFiles
+from advisor.exporting.measured import MeasuredArm
+from advisor.exporting.own_names import OwnNames, arguments_text, flags_of, loaded_module
+from advisor.exporting.preprocessing import Preprocessing, preprocessing_of
+from advisor.exporting.recipe_lines import RecipeLines, recipe_lines
+from advisor.exporting.source_text import SourceText, UnwritableError
+from advisor.exporting.starts import StartLines, start_lines
+from advisor.exporting.support import names_in
 from advisor.loading.model import inferred_arguments
 from advisor.loading.paths import is_reference
 from advisor.loading.references import Reference
+from advisor.model.swapping.report import SwapReport
+from advisor.model.writing.diff import edited_files
 from advisor.training.run import Run
 from advisor.work.job import built_run, techniques_in_order
 from advisor.work.model_choice import choice_in
 
 ALWAYS = ("torch", "numpy", "safetensors")
 """Distributions that every exported script imports."""
+OWN_PLUGINS = ("advisor_plugins",)
+"""Modules that an edited file must not name."""
 ADVISOR = "torch-advisor"
 """The distribution of this library."""
 
@@ -112,6 +118,11 @@ class Writer:
             self._leave("loop", reason)
         found = preprocessing_of(prepared, arm.splits, output)
         data = self._data(found)
+        if self.copied.edited and any(vars(self.by_advisor).values()):
+            # What advisor does, it does to the files as they are.
+            self.copied.edited.clear()
+            for part in ("build", "start"):
+                self._leave(part, "activations are calls in the model's own code")
         reasons = [*vars(self.by_advisor).values(), *start.reasons, *found.cell_reasons]
         if self.names.needs_study:
             reasons.append("your study file imports it")
@@ -148,12 +159,27 @@ class Writer:
     def _start(self, run: Run) -> StartLines:
         """What the techniques do, as lines."""
         techniques: list[Any] = techniques_in_order(self.arm.prepared.host, self.arm.params)
-        lines = start_lines(run, techniques, self.text)
+        lines = start_lines(run, techniques, self.text, self._edit)
         for reason in lines.reasons:
             self._leave("start", reason)
             if reason.startswith("activation"):
                 self._leave("build", reason)
         return lines
+
+    def _edit(self, report: SwapReport) -> None:
+        """Write swapped activations into the copies of the user's files. Raises `UnwritableError`
+        where a site cannot be edited, or what runs there is no function of a library.
+        """
+        prepared = self.arm.prepared
+        try:
+            edits = edited_files(report, partial(prepared.build, prepared.study.seed))
+        except InputError as why:
+            raise UnwritableError(str(why)) from why
+        for file, text in edits.items():
+            place = self.copied.place_of(Path(file))
+            if place is None or any(f"{own}." in text for own in OWN_PLUGINS):
+                raise UnwritableError("its activations are calls in code that cannot be edited")
+            self.copied.edited[place] = text
 
     def _data(self, found: Preprocessing) -> str:
         """How a script says the user's own data; empty where they are files."""
@@ -265,7 +291,7 @@ class Writer:
         if kind in ("table", "texts") and not by.data and not found.is_csv and found.files:
             asked.append("read_rows")
             reasons += [reason for reason in found.reasons if reason not in reasons]
-        own += [f"from advisor.export.support import {', '.join(asked)}"] if asked else []
+        own += [f"from advisor.exporting.support import {', '.join(asked)}"] if asked else []
         needed = text.imports
         for line in needed:
             module = line.split()[1]
@@ -384,7 +410,7 @@ _IN_TEMPLATE = {
 def rendered(name: str, context: Mapping[str, Any]) -> str:
     """A template, filled. Values go through `py`, which writes them as Python does."""
     environment = jinja2.Environment(  # noqa: S701  # it writes Python, and no page
-        loader=jinja2.PackageLoader("advisor.export"),
+        loader=jinja2.PackageLoader("advisor.exporting"),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

@@ -48,8 +48,8 @@ class MeasuredArm:
         params: one technique per slot, and every parameter by its full name.
         batch: rows in a mini-batch.
         epochs: of a training.
-        seed: the first measuring seed on which the training did not break.
-        number: its place among the measuring seeds, from 1.
+        number: the place of the first measuring seed on which the training did not break, from 1.
+        seed: that seed.
         score: what it gave on the rows that it held out.
         test: what it gave on the test rows; None where no model answered.
     """
@@ -60,8 +60,8 @@ class MeasuredArm:
     params: Mapping[str, Any]
     batch: int
     epochs: int
-    seed: int
     number: int
+    seed: int
     score: float
     test: float | None
 

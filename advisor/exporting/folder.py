@@ -18,12 +18,12 @@ from torch import Tensor
 
 from advisor.data.splits import Splits
 from advisor.errors import InputError, SearchError, one_line
-from advisor.export.card import card_of, requirements_of
-from advisor.export.copied import OWN_CODE
-from advisor.export.digests import digest_of
-from advisor.export.measured import MeasuredArm, measured_arm
-from advisor.export.scripts import ByAdvisor, Script, Writer
-from advisor.export.support import taken
+from advisor.exporting.card import card_of, requirements_of
+from advisor.exporting.copied import OWN_CODE
+from advisor.exporting.digests import digest_of
+from advisor.exporting.measured import MeasuredArm, measured_arm
+from advisor.exporting.scripts import ByAdvisor, Script, Writer
+from advisor.exporting.support import taken
 from advisor.nested import elements
 from advisor.store.location import storage_url
 from advisor.values import fault_of_path
@@ -184,10 +184,10 @@ def tried(arm: MeasuredArm, folder: Path, digest: str, by_advisor: ByAdvisor) ->
     for name, text in script.files.items():
         (folder / name).write_text(text)
     (folder / "preprocessing.json").write_text(json.dumps(script.fitted, indent=1))
-    for place, file in script.copied.files.items():
+    for place in script.copied.files:
         copy = folder / OWN_CODE / place
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(file.read_bytes())
+        copy.write_bytes(script.copied.text(place))
     return script
 
 
