@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from advisor import __version__
 from advisor.errors import one_line
 from advisor.exporting.measured import MeasuredArm
-from advisor.exporting.scripts import ADVISOR, Script
+from advisor.exporting.scripts import ADVISOR, ScriptText
 from advisor.readable import counted
 from advisor.verdict.records import Verdict
 
@@ -20,7 +20,7 @@ def plain(text: object) -> str:
     return one_line(str(text)).translate(MARKDOWN)
 
 
-def card_of(arm: MeasuredArm, script: Script, final: bool) -> str:
+def card_of(arm: MeasuredArm, script: ScriptText, final: bool) -> str:
     """The card in Markdown: data, recipe, gain with its interval, seeds, limits."""
     answer = arm.recommendation
     parts = [
@@ -43,7 +43,7 @@ def section(title: str, lines: Iterator[str]) -> list[str]:
     return ["", f"## {title}", "", *(f"- {line}" for line in lines)]
 
 
-def data_lines(arm: MeasuredArm, script: Script) -> Iterator[str]:
+def data_lines(arm: MeasuredArm, script: ScriptText) -> Iterator[str]:
     """What it was trained on."""
     facts, splits = arm.prepared.facts, arm.splits
     yield f"{counted(facts.rows, 'row')} with a target"
@@ -118,7 +118,7 @@ def weight_lines(arm: MeasuredArm, final: bool) -> Iterator[str]:
         )
 
 
-def limit_lines(arm: MeasuredArm, script: Script) -> Iterator[str]:
+def limit_lines(arm: MeasuredArm, script: ScriptText) -> Iterator[str]:
     """What it is not good for, and what is to be known."""
     yield "one training is one draw: other seeds give other scores, as recommendation.json lists"
     yield "rows of another kind than those above were never measured"
@@ -135,7 +135,7 @@ def use_lines() -> Iterator[str]:
     yield "`python predict.py new.csv` gives predictions as CSV"
 
 
-def requirements_of(script: Script) -> str:
+def requirements_of(script: ScriptText) -> str:
     """Pinned versions, one a line."""
     lines = []
     for name, number in sorted(script.versions.items()):

@@ -22,7 +22,7 @@ from advisor.exporting.card import card_of, requirements_of
 from advisor.exporting.copied import OWN_CODE
 from advisor.exporting.digests import digest_of
 from advisor.exporting.measured import MeasuredArm, measured_arm
-from advisor.exporting.scripts import ByAdvisor, Script, Writer
+from advisor.exporting.scripts import ByAdvisor, ScriptText, Writer
 from advisor.exporting.support import taken
 from advisor.nested import elements
 from advisor.store.location import storage_url
@@ -155,7 +155,7 @@ def digest_of_rows(splits: Splits) -> str:
 # --- trying ---------------------------------------------------------------------------------------
 
 
-def plainest(arm: MeasuredArm, folder: Path, digest: str) -> tuple[Script, dict[str, Any]]:
+def plainest(arm: MeasuredArm, folder: Path, digest: str) -> tuple[ScriptText, dict[str, Any]]:
     """The script with the fewest parts of advisor that starts as the study does, and what it said
     when it had trained.
 
@@ -178,7 +178,7 @@ def plainest(arm: MeasuredArm, folder: Path, digest: str) -> tuple[Script, dict[
     )
 
 
-def tried(arm: MeasuredArm, folder: Path, digest: str, by_advisor: ByAdvisor) -> Script:
+def tried(arm: MeasuredArm, folder: Path, digest: str, by_advisor: ByAdvisor) -> ScriptText:
     """Write the scripts, with these parts left to advisor."""
     script = Writer(arm, digest, by_advisor).script()
     for name, text in script.files.items():

@@ -17,12 +17,13 @@ from advisor.data.formats.date_cells import WrittenDates
 from advisor.data.formats.images import ImageInputs
 from advisor.data.formats.number_cells import WrittenNumbers
 from advisor.data.formats.readings import decided_columns, read_columns
-from advisor.data.formats.separators import ONE_COLUMN, SAMPLE_LINES, separation_of
+from advisor.data.formats.separators import SAMPLE_LINES, separation_of
 from advisor.data.formats.table_files import PARSER_OPTIONS
 from advisor.data.formats.tables import TableInputs
 from advisor.data.formats.text_files import first_lines, read_utf8
 from advisor.data.formats.texts import TextInputs
 from advisor.data.inputs import ArrayInputs
+from advisor.data.layout import RowNumbers
 from advisor.data.notes import Notes
 from advisor.data.raw import SPLITS, Raw
 from advisor.data.readers import read_splits
@@ -151,8 +152,6 @@ def set_reading(found: Preprocessing, plain: Mapping[str, Raw]) -> None:
     columns = [str(name).strip() for name in next(iter(plain.values())).inputs.columns]
     options: dict[str, Any] = {"sep": separation.separator, **PARSER_OPTIONS}
     options["na_values"] = list(PARSER_OPTIONS["na_values"])
-    if separation.separator == ONE_COLUMN or not separation.separator.isprintable():
-        options["sep"] = separation.separator
     header = pd.read_csv(paths[0], nrows=0, **options)
     if set(columns) <= {str(name).strip() for name in header.columns}:
         options["header"] = 0
@@ -176,44 +175,53 @@ def set_table(
     if not isinstance(inputs, TableInputs) or not isinstance(part, TensorPart):
         raise TypeError("no table")
     table = joined([raws["ready"][split] for split in SPLITS if split in raws["ready"]])
-    kinds = kinds_of(table, pool, Notes())
-    batch: Any = part.finish
     readings = readings_of(raws["plain"], found)
-    names = list(inputs.columns)
-    first = len(batch.means)
+    batch: Any = part.finish
+    names = list(inputs.columns or ())
+    numbers, categories = names[: len(batch.means)], names[len(batch.means) :]
+    kinds = kinds_of(table, pool, Notes())
     columns: list[dict[str, Any]] = []
-    for place, name in enumerate(names[:first]):
+    for place, name in enumerate(numbers):
         values = to_numbers(table[name], kinds[name]).to_numpy()[part_rows(part)]
-        values = values[~np.isnan(values)]
-        column = {
-            "name": name,
-            "kind": "date" if kinds[name] is ColumnKind.DATE else "number",
+        moments = {
             "mean": float(batch.means[place]),
             "deviation": float(batch.deviations[place]),
-            "median": float(np.median(values)) if len(values) else 0.0,
         }
+        kind = "date" if kinds[name] is ColumnKind.DATE else "number"
+        column = {"name": name, "kind": kind, **moments, "median": median_of(values)}
         columns.append(column | readings.get(name, {}))
     width = 0
-    for name in names[first:]:
-        category = Category.of(table[name]).filled()
-        places, own = category.places(pool)
-        levels = {
-            level: width + int(at)
-            for level, at in zip(category.levels, places, strict=True)
-            if at not in (NO_COLUMN,) and not (own > MOST_LEVELS and at == MOST_LEVELS)
-        }
-        columns.append(
-            {
-                "name": name,
-                "kind": "category",
-                "levels": levels,
-                "others": width + MOST_LEVELS if own > MOST_LEVELS else None,
-                "gap": MISSING,
-                "is_bool": pd.api.types.is_bool_dtype(table[name]),
-            }
-        )
+    for name in categories:
+        column, own = category_column(table[name], pool, width)
+        columns.append({"name": name, **column})
         width += own
     found.fitted |= {"kind": "table", "columns": columns, "width": width}
+
+
+def median_of(values: np.ndarray[Any, Any]) -> float:
+    """The median of the numbers among some values; 0 without any."""
+    values = values[~np.isnan(values)]
+    return float(np.median(values)) if len(values) else 0.0
+
+
+def category_column(cells: Any, pool: RowNumbers, first: int) -> tuple[dict[str, Any], int]:
+    """A column of words: the one-hot column of each level, from `first` on, and their number."""
+    category = Category.of(cells).filled()
+    places, width = category.places(pool)
+    has_others = width > MOST_LEVELS
+    levels = {}
+    for level, place in zip(category.levels, places, strict=True):
+        is_other = has_others and place == MOST_LEVELS
+        if place != NO_COLUMN and not is_other:
+            levels[level] = first + int(place)
+    column = {
+        "kind": "category",
+        "levels": levels,
+        "others": first + MOST_LEVELS if has_others else None,
+        "gap": MISSING,
+        "is_bool": bool(pd.api.types.is_bool_dtype(cells)),
+    }
+    return column, width
 
 
 def part_rows(part: TensorPart) -> np.ndarray[Any, Any]:

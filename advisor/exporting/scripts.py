@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,16 +14,17 @@ import jinja2
 
 from advisor import __version__
 from advisor.errors import InputError
-from advisor.exporting.copied import OWN_CODE, CopiedFiles
+from advisor.exporting.copied import CopiedFiles
 from advisor.exporting.measured import MeasuredArm
-from advisor.exporting.own_names import OwnNames, arguments_text, flags_of, loaded_module
+from advisor.exporting.own_names import OwnNames, arguments_text, loaded_module
 from advisor.exporting.preprocessing import Preprocessing, preprocessing_of
 from advisor.exporting.recipe_lines import RecipeLines, recipe_lines
 from advisor.exporting.source_text import SourceText, UnwritableError
 from advisor.exporting.starts import StartLines, start_lines
+from advisor.exporting.study_file import study_file
 from advisor.exporting.support import names_in
 from advisor.loading.model import inferred_arguments
-from advisor.loading.paths import is_reference
+from advisor.loading.paths import find_path
 from advisor.loading.references import Reference
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.diff import edited_files
@@ -62,7 +62,7 @@ class ByAdvisor:
 
 
 @dataclass
-class Script:
+class ScriptText:
     """What a folder has besides its weights.
 
     Attributes:
@@ -100,7 +100,7 @@ class Writer:
         self.text, self.copied = SourceText(), CopiedFiles()
         self.names = OwnNames(self.arm.prepared.ref, self.text, self.copied)
 
-    def script(self) -> Script:
+    def script(self) -> ScriptText:
         """The scripts; parts that cannot be written are left to advisor."""
         arm = self.arm
         prepared = arm.prepared
@@ -183,41 +183,40 @@ class Writer:
 
     def _data(self, found: Preprocessing) -> str:
         """How a script says the user's own data; empty where they are files."""
-        task, said = self.arm.prepared.study.task, ""
+        kind, said = found.fitted["kind"], ""
         if not found.files and not self.by_advisor.data:
-            try:
-                if task.data is None or any((task.train, task.valid, task.test)):
-                    raise UnwritableError("splits are given as values")
-                said = self._own_data(task.data)
-                found.reasons = []
-            except UnwritableError as why:
-                self._leave("data", f"the data: {why}")
-        if said and found.fitted["kind"] == "table":
+            said = self._own_data(found)
+        if said and kind == "table":
             said = f"[{said}() if callable({said}) else {said}]"
-        if found.fitted["kind"] == "texts" and said:
+        elif said and kind == "texts":
             self._leave("data", "texts are given by your own code")
-        for reason in found.reasons:
-            if found.fitted["kind"] not in ("table", "texts"):
+        if kind not in ("table", "texts"):
+            for reason in found.reasons:
                 self._leave("data", reason)
-        if found.fitted["kind"] == "dataset":
+        if kind == "dataset":
             self._leave("loop", "rows are read from a torch Dataset for every batch")
-        if "," in str(found.fitted["target"]["column"]) or found.fitted["target"]["labels"]:
+        target = found.fitted["target"]
+        if target["labels"] or "," in str(target["column"]):
             self._leave("data", "several columns are predicted")
         return said
 
-    def _own_data(self, value: Any) -> str:
-        """The user's own data, as a script says them."""
-        if isinstance(value, (str, Path)):
-            loaded = Reference.parse(str(value))
-            from advisor.loading.paths import find_path
-
-            file = find_path(loaded.place, self.arm.prepared.ref.folder())
-            module = loaded_module(file)
-            thing = module
-            for name in loaded.name.split("."):
-                thing = getattr(thing, name)
-            return self.names.said_in(module, loaded.name)
-        return self.names.said(value, "data")
+    def _own_data(self, found: Preprocessing) -> str:
+        """The user's own data, as a script says them; empty where advisor reads them."""
+        task = self.arm.prepared.study.task
+        try:
+            if task.data is None or any((task.train, task.valid, task.test)):
+                raise UnwritableError("splits are given as values")
+            if isinstance(task.data, (str, Path)):
+                given = Reference.parse(str(task.data))
+                file = find_path(given.place, self.arm.prepared.ref.folder())
+                said = self.names.said_in(loaded_module(file), given.name)
+            else:
+                said = self.names.said(task.data, "data")
+        except UnwritableError as why:
+            self._leave("data", f"the data: {why}")
+            return ""
+        found.reasons = []
+        return said
 
     def _context(
         self,
@@ -231,98 +230,108 @@ class Writer:
         """What the templates are filled with."""
         arm, task = self.arm, self.arm.prepared.study.task
         by = self.by_advisor
-        augment = arm.prepared.recipe.augment
-        text_columns = []
+        return (
+            self._of_data(found)
+            | self._of_recipe(recipe)
+            | {
+                "advisor_version": __version__,
+                "study": arm.recommendation.study,
+                "seed": arm.seed,
+                "score": arm.score,
+                "metric": arm.recommendation.metric,
+                "epochs": arm.epochs,
+                "batch": arm.batch,
+                "device": str(arm.prepared.device),
+                "digest": self.digest,
+                "data": "advisor" if by.data else "",
+                "from_own": data,
+                "build": build,
+                "structure": start.structure,
+                "weights": start.weights,
+                "build_by_advisor": by.build,
+                "start_by_advisor": by.start,
+                "loop_by_advisor": by.loop,
+                "output": task.output,
+            }
+        )
+
+    def _of_recipe(self, recipe: RecipeLines) -> dict[str, Any]:
+        """What the templates say of a step of the training."""
+        own = self.arm.prepared.recipe
+        return {
+            "recipe": recipe,
+            "accumulate": own.accumulate,
+            "clip": own.clip,
+            "precision": own.precision,
+            "takes_target": own.augment is not None and own.augment.takes_target,
+        }
+
+    @staticmethod
+    def _of_data(found: Preprocessing) -> dict[str, Any]:
+        """What the templates say of the data."""
+        as_words = [found.fitted["column"]] if found.fitted["kind"] == "texts" else []
         for column in found.fitted.get("columns", ()):
             if column["kind"] == "category" or "written" in column:
-                text_columns.append(column["name"])
-        if found.fitted["kind"] == "texts":
-            text_columns.append(found.fitted["column"])
+                as_words.append(column["name"])
         return {
-            "advisor_version": __version__,
-            "study": arm.recommendation.study,
-            "seed": arm.seed,
-            "score": arm.score,
-            "metric": arm.recommendation.metric,
-            "epochs": arm.epochs,
-            "batch": arm.batch,
-            "recipe": recipe,
-            "accumulate": arm.prepared.recipe.accumulate,
-            "clip": arm.prepared.recipe.clip,
-            "precision": arm.prepared.recipe.precision,
-            "takes_target": augment is not None and augment.takes_target,
-            "device": str(arm.prepared.device),
             "files": found.files,
-            "digest": self.digest,
-            "data": "advisor" if by.data else "",
-            "from_own": data,
             "fitted": found.fitted,
             "reads_csv": found.is_csv,
             "options": found.options,
-            "words": text_columns,
-            "options_of_reader": found.fitted["target"]["column"],
+            "words": as_words,
             "reads_cells": bool(found.cell_reasons),
-            "build": build,
-            "structure": start.structure,
-            "weights": start.weights,
-            "build_by_advisor": by.build,
-            "start_by_advisor": by.start,
-            "loop_by_advisor": by.loop,
-            "output": task.output,
         }
 
     def _rendered(
         self, context: dict[str, Any], found: Preprocessing, reasons: list[str]
-    ) -> Script:
+    ) -> ScriptText:
         """The files of the folder."""
-        by = self.by_advisor
-        text = self.text
-        kind = found.fitted["kind"]
-        imports, own = dict(text.imports), []
-        if kind in ("table", "texts") and not by.data:
-            imports["import pandas as pd"] = None
-        if kind == "texts":
-            imports["import re"] = None
-        asked = []
-        if any((by.data, by.build, by.start, by.loop)):
-            asked.append("opened")
-        if found.cell_reasons:
-            asked.append("read_cells")
-        if kind in ("table", "texts") and not by.data and not found.is_csv and found.files:
-            asked.append("read_rows")
+        asked = self._asked(found)
+        if "read_rows" in asked:
             reasons += [reason for reason in found.reasons if reason not in reasons]
-        own += [f"from advisor.exporting.support import {', '.join(asked)}"] if asked else []
-        needed = text.imports
-        for line in needed:
-            module = line.split()[1]
-            if self.copied.files and module.partition(".")[0] in self._own_modules():
-                own.append(line)
-                imports.pop(line)
-        if self.names.needs_study:
-            own += self.names.study_lines()
-        settings = self._settings()
-        study_file = self._study_file() if asked and "opened" in asked else None
-        imports = {line: None for line in sorted(imports) if line not in _IN_TEMPLATE}
+        files = {"study.json": study_file(self.arm, self.copied)} if "opened" in asked else {}
+        has_settings = self._settings()
+        imports, own = self._imports(found, asked)
+        versions = self._versions([*imports, *own], asked)
         context |= {
-            "imports": list(imports),
+            "imports": imports,
             "own_imports": own,
             "own_files": bool(self.copied.files),
-            "settings": settings,
-            "definitions": list(text.definitions.values()),
+            "settings": has_settings,
+            "definitions": list(self.text.definitions.values()),
             "reasons": reasons,
+            "versions": checked_versions(versions),
         }
-        versions = self._versions([*imports, *own], asked, kind)
-        context["versions"] = {
-            **{name: number.partition("+")[0] for name, number in versions.items()},
-            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        for name in ("train.py", "predict.py"):
+            files[name] = rendered(f"{name}.jinja", context)
+        return ScriptText(files, self.copied, found.fitted, reasons, versions, self.by_advisor)
+
+    def _asked(self, found: Preprocessing) -> list[str]:
+        """What a script imports from `advisor.exporting.support`."""
+        by = self.by_advisor
+        is_table = found.fitted["kind"] in ("table", "texts") and not by.data
+        asked = {
+            "opened": any((by.data, by.build, by.start, by.loop)),
+            "read_cells": bool(found.cell_reasons),
+            "read_rows": is_table and not found.is_csv and bool(found.files),
         }
-        files = {
-            "train.py": rendered("train.py.jinja", context),
-            "predict.py": rendered("predict.py.jinja", context),
-        }
-        if study_file is not None:
-            files["study.json"] = study_file
-        return Script(files, self.copied, found.fitted, reasons, versions, by)
+        return [name for name, is_asked in asked.items() if is_asked]
+
+    def _imports(self, found: Preprocessing, asked: list[str]) -> tuple[list[str], list[str]]:
+        """The lines of imports that the template lacks: of libraries, and of the user's files."""
+        lines = dict.fromkeys(self.text.imports)
+        if found.fitted["kind"] in ("table", "texts") and not self.by_advisor.data:
+            lines["import pandas as pd"] = None
+        if found.fitted["kind"] == "texts":
+            lines["import re"] = None
+        copies = self._own_modules() if self.copied.files else set()
+        own = [line for line in lines if line.split()[1].partition(".")[0] in copies]
+        others = [line for line in sorted(lines) if line not in own and line not in _IN_TEMPLATE]
+        if asked:
+            own.insert(0, f"from advisor.exporting.support import {', '.join(asked)}")
+        if self.names.needs_study:
+            own += self.names.study_lines()
+        return others, own
 
     def _own_modules(self) -> set[str]:
         """The top names of the modules that were copied."""
@@ -339,7 +348,7 @@ class Writer:
                 has = True
         return has
 
-    def _versions(self, lines: list[str], asked: list[str], kind: str) -> dict[str, str]:
+    def _versions(self, lines: list[str], asked: list[str]) -> dict[str, str]:
         """The versions of what the scripts and the user's files import."""
         names = {line.split()[1].partition(".")[0] for line in lines} | self.copied.libraries
         names |= {"pandas"}
@@ -352,52 +361,11 @@ class Writer:
         found.pop("advisor", None)
         return {name: version(name) for name in found}
 
-    def _study_file(self) -> str:
-        """The JSON by which advisor opens the study again."""
-        ref, arm = self.arm.prepared.ref, self.arm
-        flags = dict(flags_of(ref))
-        in_folder = []
-        for word in ("model", "data", "train", "valid", "test", "unlabeled"):
-            value = flags.get(word)
-            if not isinstance(value, str) or not value:
-                continue
-            place = Reference.parse(value)
-            if place.place.endswith(".py"):
-                path = self._found(place.place)
-                flags[word] = f"{OWN_CODE}/{self.copied.add(path)}:{place.name}"
-                in_folder.append(word)
-            elif not is_reference(value):
-                flags[word] = str(self._found(value))
-        if flags.get("vectors"):
-            flags["vectors"] = str(self._found(flags["vectors"]))
-        file = None
-        if ref.file is not None:
-            own = Reference.parse(ref.file)
-            place_of_file = self.copied.add(Path(own.place).resolve())
-            file = f"{OWN_CODE}/{place_of_file}" + (f":{own.name}" if own.name else "")
-        plugins = [f"{OWN_CODE}/{self.copied.add(Path(each).resolve())}" for each in ref.plugins]
-        plain = {
-            "file": file,
-            "flags": None if ref.flags is None else flags,
-            "in_folder": in_folder,
-            "changes": ref.changes,
-            "plugins": plugins,
-            "without": ref.without,
-            "as_before": ref.as_before,
-            "home": str(ref.folder().resolve()),
-            "device": str(arm.prepared.device),
-            "params": dict(arm.params),
-            "batch": arm.batch,
-            "epochs": arm.epochs,
-            "seed": arm.seed,
-        }
-        return json.dumps(plain, indent=2)
 
-    def _found(self, place: str) -> Path:
-        """A file or folder by its whole path."""
-        from advisor.loading.paths import find_path
-
-        return find_path(place, self.arm.prepared.ref.folder()).resolve()
+def checked_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """The versions that a script compares: without what tells builds apart, and Python's."""
+    plain = {name: number.partition("+")[0] for name, number in versions.items()}
+    return plain | {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
 
 
 _IN_TEMPLATE = {

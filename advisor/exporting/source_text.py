@@ -174,8 +174,9 @@ def names_used(source: str, thing: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
     for node in ast.walk(tree):
-        is_read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-        if is_read and node.id in names and names[node.id] is not thing:
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            continue
+        if node.id in names and names[node.id] is not thing:
             yield node.id, names[node.id]
 
 

@@ -215,7 +215,7 @@ def initial_lines(
 
     # Biases come first, as they are set before what is drawn.
     done = {each.place.partition("[")[0] for each in filled}
-    lines = []
+    lines: list[str] = []
     for name, parameter in nn.Module.named_parameters(model):
         place = parameter_text(name)
         if place not in done and name in before and not torch.equal(before[name], parameter):

@@ -41,7 +41,7 @@ STUDY_FILE = "study.json"
 """The file of a folder that says which study it is."""
 
 _opened: dict[tuple[str, str], Folder] = {}
-"""The folders that this process has opened, by their paths and the data."""
+"""The folders that this process has opened, by their paths, their studies and the data."""
 
 
 @dataclass
@@ -140,9 +140,10 @@ def opened(folder: Path, files: Mapping[str, str] | None = None) -> Folder:
     Raises:
         InputError: it cannot be opened.
     """
-    key = (str(folder), json.dumps(dict(files or {})))
+    text = (folder / STUDY_FILE).read_text()
+    key = (str(folder), text + json.dumps(dict(files or {})))
     if key not in _opened:
-        plain = json.loads((folder / STUDY_FILE).read_text())
+        plain = json.loads(text)
         home = Path(plain["home"])
         with inside(home if home.is_dir() else folder), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -12,14 +12,14 @@ from types import ModuleType
 
 import pytest
 import torch
+from measured_arms import measured
 from safetensors.torch import load_file
 
 from advisor.errors import InputError
 from advisor.exporting.folder import digest_of_rows, save_rows, tried
-from advisor.exporting.measured import MeasuredArm, exportable, job_of, trained
+from advisor.exporting.measured import MeasuredArm, exportable
 from advisor.exporting.predictions import own_modules_of, predict
-from advisor.exporting.scripts import ByAdvisor, Script
-from advisor.work.prepare import prepare
+from advisor.exporting.scripts import ByAdvisor, ScriptText
 from advisor.work.study_ref import StudyRef
 
 Write = Callable[[str, str], str]
@@ -43,27 +43,9 @@ TABLE = "size,town,kind\n" + "".join(
     f"{'yes' if (row * 7 % 31 > 14) != (row % 3 == 1) else 'no'}\n"
     for row in range(60)
 )
-PARAMS = {"training.lr": 0.01, "training.weight_decay": 0.001}
 
 
-class Answer:
-    """What a script reads of a recommendation."""
-
-    def __init__(self, study: str, metric: str) -> None:
-        self.study, self.metric = study, metric
-
-
-def arm_of(ref: StudyRef, **params: object) -> MeasuredArm:
-    """An arm as a study would have measured it, with the score that its seed gives."""
-    prepared = prepare(ref)
-    every = {**PARAMS, **params}
-    _, outcome = trained(prepared, job_of(prepared, every, 16, 4, seed=5, split=5))
-    score = prepared.criterion.score(outcome.curve, 4)
-    answer = Answer(prepared.study.name, prepared.criterion.name)
-    return MeasuredArm(prepared, answer, "{}", every, 16, 4, 1, 5, score, None)  # type: ignore[arg-type]
-
-
-def written(arm: MeasuredArm, folder: Path) -> Script:
+def written(arm: MeasuredArm, folder: Path) -> ScriptText:
     """The scripts of an arm in a folder, without running them."""
     folder.mkdir()
     save_rows(arm.splits, folder)
@@ -106,7 +88,7 @@ def test_a_table_with_a_new_activation_and_a_formula_for_its_weights_needs_no_ad
     write: Write, tmp_path: Path
 ):
     he = {"initializer": "he", "initializer.he.mode": "fan_out"}
-    arm = arm_of(csv_ref(write), activation="elu", **{"activation.elu.alpha": 0.7}, **he)
+    arm = measured(csv_ref(write), activation="elu", **{"activation.elu.alpha": 0.7}, **he)
     script = written(arm, tmp_path / "out")
     text = script.files["train.py"]
     assert not script.reasons
@@ -124,7 +106,7 @@ def test_numbers_are_predicted_in_their_own_units(write: Write, tmp_path: Path):
     )
     recipe = {"optimizer": "sgd:momentum=.9", "scheduler": "cosine", "clip": 1.0}
     ref = csv_ref(write, table, "price", arguments={"num_classes": "1"}, **recipe)
-    arm = arm_of(ref, activation="swish", initializer="orthogonal")
+    arm = measured(ref, activation="swish", initializer="orthogonal")
     assert not written(arm, tmp_path / "out").reasons
     check_same(arm, tmp_path / "out")
 
@@ -132,7 +114,7 @@ def test_numbers_are_predicted_in_their_own_units(write: Write, tmp_path: Path):
 def test_a_name_with_quotes_and_braces_stays_a_name(write: Write, tmp_path: Path):
     odd = 'ki"""nd\'{{ 7*7 }}'
     table = TABLE.replace("size,town,kind", f'size,"{odd.replace(chr(34), chr(34) * 2)}",kind')
-    arm = arm_of(
+    arm = measured(
         csv_ref(write, table), activation="gelu", **{"activation.gelu.approximate": "tanh"}
     )
     written(arm, tmp_path / "out")
@@ -140,7 +122,7 @@ def test_a_name_with_quotes_and_braces_stays_a_name(write: Write, tmp_path: Path
 
 
 def test_what_looks_at_data_is_left_to_advisor_with_the_reason(write: Write, tmp_path: Path):
-    arm = arm_of(csv_ref(write), initializer="lsuv", pretraining="denoising")
+    arm = measured(csv_ref(write), initializer="lsuv", pretraining="denoising")
     script = written(arm, tmp_path / "out")
     assert any("lsuv" in reason for reason in script.reasons)
     assert any("denoising" in reason for reason in script.reasons)
@@ -169,7 +151,7 @@ study = advisor.Study("own", advisor.Task(
 
 
 def test_a_lambda_and_arrays_of_a_study_file_come_from_a_copy_of_it(write: Write, tmp_path: Path):
-    arm = arm_of(StudyRef(file=write("own.py", STUDY)), activation="relu")
+    arm = measured(StudyRef(file=write("own.py", STUDY)), activation="relu")
     script = written(arm, tmp_path / "out")
     assert script.reasons == ["your study file imports it"]
     (tmp_path / "own.py").unlink()
@@ -177,7 +159,7 @@ def test_a_lambda_and_arrays_of_a_study_file_come_from_a_copy_of_it(write: Write
 
 
 def test_new_rows_get_class_names_and_what_does_not_fit_is_said(write: Write, tmp_path: Path):
-    arm = arm_of(csv_ref(write), activation="elu")
+    arm = measured(csv_ref(write), activation="elu")
     folder = tmp_path / "out"
     written(arm, folder)
     with own_modules_of(folder):
@@ -211,7 +193,7 @@ def test_a_folder_that_is_none_of_an_export_is_refused(tmp_path: Path):
 
 
 def test_other_data_and_other_versions_are_differences(write: Write, tmp_path: Path):
-    arm = arm_of(csv_ref(write), activation="elu")
+    arm = measured(csv_ref(write), activation="elu")
     folder = tmp_path / "out"
     written(arm, folder)
     with own_modules_of(folder):
@@ -234,7 +216,7 @@ def test_a_script_and_a_study_of_a_notebook_say_what_to_do():
 
 
 def test_no_file_of_weights_is_a_pickle(write: Write, tmp_path: Path):
-    written(arm_of(csv_ref(write)), tmp_path / "out")
+    written(measured(csv_ref(write)), tmp_path / "out")
     assert load_file(tmp_path / "out" / "rows.safetensors").keys() == {"train", "held_out", "test"}
     for file in (tmp_path / "out").rglob("*"):
         if file.is_file():
