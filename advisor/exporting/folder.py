@@ -25,6 +25,7 @@ from advisor.exporting.measured import MeasuredArm, measured_arm
 from advisor.exporting.scripts import ByAdvisor, ScriptText, Writer
 from advisor.exporting.support import taken
 from advisor.nested import elements
+from advisor.readable import counted
 from advisor.store.location import storage_url
 from advisor.values import fault_of_path
 from advisor.work.trust import Trust
@@ -101,7 +102,9 @@ def write(arm: MeasuredArm, folder: Path, final: bool, on: Callable[[str], objec
     save_rows(splits, folder)
     save_model(run.model, str(folder / "expected.safetensors"))
     digest = digest_of_rows(splits)
-    on(f"training the first measuring seed again ({arm.epochs} epochs)")
+    if not arm.recommendation.changed:
+        on(f"verdict {arm.recommendation.verdict}: your model is exported as it is")
+    on(f"training the first measuring seed again ({counted(arm.epochs, 'epoch')})")
     script, told = plainest(arm, folder, digest)
     for reason in script.reasons:
         on(f"train.py imports advisor: {reason}")

@@ -37,6 +37,9 @@ from advisor.work.prepare import Prepared
 EXAMPLES = 200
 """Written cells of a column that are kept, by which new ones are read alike."""
 
+ISO = r"\d{4}-\d\d-\d\d"
+"""A day as pandas alone reads it."""
+
 
 @dataclass
 class Preprocessing:
@@ -241,9 +244,12 @@ def joined(raws: list[Raw]) -> pd.DataFrame:
 
 def readings_of(plain: Mapping[str, Raw], found: Preprocessing) -> dict[str, dict[str, Any]]:
     """How written numbers and dates are read, by the name of their column."""
-    readings = {}
+    readings: dict[str, dict[str, Any]] = {}
     for column in decided_columns(plain, Notes()):
         reading = column.read_as()
+        if isinstance(reading, WrittenDates) and column.cells.str.fullmatch(ISO).all():
+            readings[column.name] = {"is_iso": True}
+            continue
         examples = [str(cell) for cell in column.cells.iloc[:EXAMPLES]]
         how: dict[str, Any] = {"examples": examples}
         if isinstance(reading, WrittenNumbers):

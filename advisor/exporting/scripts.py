@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from advisor import __version__
-from advisor.errors import InputError
+from advisor.errors import InputError, one_line, visible
 from advisor.exporting.copied import CopiedFiles
 from advisor.exporting.measured import MeasuredArm
 from advisor.exporting.own_names import OwnNames, arguments_text, loaded_module
@@ -271,7 +271,7 @@ class Writer:
         """What the templates say of the data."""
         as_words = [found.fitted["column"]] if found.fitted["kind"] == "texts" else []
         for column in found.fitted.get("columns", ()):
-            if column["kind"] == "category" or "written" in column:
+            if column["kind"] == "category" or not {"written", "is_iso"}.isdisjoint(column):
                 as_words.append(column["name"])
         return {
             "files": found.files,
@@ -280,6 +280,7 @@ class Writer:
             "options": found.options,
             "words": as_words,
             "reads_cells": bool(found.cell_reasons),
+            "has_dates": any("is_iso" in column for column in found.fitted.get("columns", ())),
         }
 
     def _rendered(
@@ -375,6 +376,11 @@ _IN_TEMPLATE = {
 """Imports that the template has."""
 
 
+def in_a_comment(text: object) -> str:
+    """A text as a comment or a docstring holds it: on one line, without what would end it."""
+    return visible(one_line(str(text))).replace("\\", "/").replace('"', "'")
+
+
 def rendered(name: str, context: Mapping[str, Any]) -> str:
     """A template, filled. Values go through `py`, which writes them as Python does."""
     environment = jinja2.Environment(  # noqa: S701  # it writes Python, and no page
@@ -382,5 +388,5 @@ def rendered(name: str, context: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters["py"] = SourceText().value
+    environment.filters |= {"py": SourceText().value, "words": in_a_comment}
     return environment.get_template(name).render(**context)

@@ -20,7 +20,8 @@ from measured_arms import measured
 import advisor
 from advisor.errors import InputError, SearchError
 from advisor.exporting.folder import export
-from advisor.exporting.measured import MeasuredArm
+from advisor.exporting.folder import write as write_folder
+from advisor.exporting.measured import MeasuredArm, trained
 from advisor.training.loop import predict as predicted_by
 from advisor.work.study_ref import StudyRef
 

@@ -99,6 +99,18 @@ def test_a_table_with_a_new_activation_and_a_formula_for_its_weights_needs_no_ad
     check_same(arm, tmp_path / "out")
 
 
+def test_days_and_written_numbers_are_read_as_the_study_read_them(write: Write, tmp_path: Path):
+    lines = ["day,pay,kind"]
+    for row in range(60):
+        day, pay = f"2024-{row % 12 + 1:02d}-{row % 28 + 1:02d}", f'"$1,{row * 37 % 900 + 100}"'
+        lines.append(f"{'' if row == 7 else day},{pay},{'no' if row * 7 % 12 < 6 else 'yes'}")
+    arm = measured(csv_ref(write, "\n".join(lines)), activation="elu")
+    script = written(arm, tmp_path / "out")
+    (reason,) = script.reasons
+    assert "'pay' is written as '$1," in reason
+    check_same(arm, tmp_path / "out")
+
+
 def test_numbers_are_predicted_in_their_own_units(write: Write, tmp_path: Path):
     table = "size,town,price\n" + "".join(
         f"{row * 7 % 31},{'ab'[row % 2]},{100 + row * 7 % 31 * (5 if row % 2 else -3)}\n"
@@ -118,6 +130,18 @@ def test_a_name_with_quotes_and_braces_stays_a_name(write: Write, tmp_path: Path
         csv_ref(write, table), activation="gelu", **{"activation.gelu.approximate": "tanh"}
     )
     written(arm, tmp_path / "out")
+    check_same(arm, tmp_path / "out")
+
+
+def test_a_reason_stays_in_its_comment(write: Write, tmp_path: Path):
+    ref = csv_ref(write)
+    odd = tmp_path / "rows\nimport os; os.x #.txt"
+    odd.write_text((tmp_path / "rows.csv").read_text())
+    flags = json.loads(ref.flags or "{}") | {"data": str(odd)}
+    arm = measured(StudyRef(flags=json.dumps(flags)), activation="elu")
+    script = written(arm, tmp_path / "out")
+    assert any("reader" in reason for reason in script.reasons)
+    assert "\nimport os; os.x" not in script.files["train.py"]
     check_same(arm, tmp_path / "out")
 
 
