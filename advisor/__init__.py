@@ -53,6 +53,8 @@ _HOME = {
     "train": "advisor.api.train",
     "load": "advisor.api.train",
     "Trained": "advisor.work.replay",
+    "export": "advisor.exporting.folder",
+    "predict": "advisor.exporting.predictions",
     "Arm": "advisor.script",
     "arm": "advisor.script",
 }
@@ -99,6 +101,8 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "train",
     "load",
     "Trained",
+    "export",
+    "predict",
     "Arm",
     "arm",
 ]
@@ -113,6 +117,8 @@ if TYPE_CHECKING:
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError
     from advisor.events import Event, SeedEnded, StudyOpened, TrialEnded, VerdictGiven
+    from advisor.exporting.folder import export
+    from advisor.exporting.predictions import predict
     from advisor.host.hookspecs import hookimpl
     from advisor.model import Layer
     from advisor.named_query import NamedQuery

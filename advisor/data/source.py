@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from advisor.data.checks import look_at_columns, warn_of_missing_classes, warn_of_repeats
@@ -97,6 +98,18 @@ class Source:
         drawn = self._layout.draw_measuring(self._target.strata, chose, seed)
         return _split(self._inputs, self._target, self._layout, drawn, self._weights)
 
+    def whole(self) -> Splits:
+        """All rows with a target to train on; the test rows, which are among them, score."""
+        rows = np.sort(np.concatenate([self._layout.labelled_pool, self._layout.test]))
+        drawn = (rows, self._layout.test)
+        return _split(self._inputs, self._target, self._layout, drawn, self._weights)
+
+    def every_row(self, train: RowNumbers) -> tuple[Part, torch.Tensor]:
+        """All rows by their numbers, prepared as the rows `train` say, and the targets of those
+        that have one, which come first.
+        """
+        return self._inputs.part(train), self._target.values
+
     def digests(self, splits: Splits) -> dict[str, str]:
         """Digests of the rows and of how they were split, by what messages call them.
 
@@ -154,6 +167,16 @@ class Source:
     def total(self) -> int:
         """How many rows there are, over all splits."""
         return sum(self._sizes.values())
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs of all rows, whose kind says how a new row becomes an input."""
+        return self._inputs
+
+    @property
+    def pool(self) -> RowNumbers:
+        """Rows that are not test rows, which decide the structure of the inputs."""
+        return self._layout.pool
 
     @property
     def drew_test(self) -> bool:

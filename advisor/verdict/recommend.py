@@ -160,7 +160,7 @@ def recommend(
 def _whole_code(search: Search, evidence: Measurement) -> str:
     """The recommended training as a script; empty where the user's script trains by itself."""
     prepared, plan, chosen = search.prepared, search.plan, evidence.chosen
-    if isinstance(prepared, PreparedScript):
+    if not prepared.has_rows:
         return ""
     seed = measuring_seed(prepared.study.seed, evidence.places[0])
     (score, *_) = scores_in(evidence.results[chosen.label])

@@ -74,6 +74,22 @@ def read_columns(raws: Mapping[str, Raw], notes: Notes) -> dict[str, Raw]:
     Raises:
         InputError: a column holds complex numbers.
     """
+    decided = decided_columns(raws, notes)
+    if not decided:
+        return dict(raws)
+    _tell(decided, notes)
+    changed = dict(raws)
+    for split, raw in raws.items():
+        if _is_table(raw):
+            changed[split] = replace(raw, inputs=_converted(raw.inputs, decided))
+    return changed
+
+
+def decided_columns(raws: Mapping[str, Raw], notes: Notes) -> list[Column]:
+    """The columns of words that hold numbers or dates, each with the one reading that was chosen.
+
+    Raises `InputError` as `read_columns`.
+    """
     tables = {split: raw.inputs for split, raw in raws.items() if _is_table(raw)}
     _check_cells(raws, tables)
     columns = []
@@ -81,15 +97,7 @@ def read_columns(raws: Mapping[str, Raw], notes: Notes) -> dict[str, Raw]:
         column = _look_at(name, {split: _column(table, name) for split, table in tables.items()})
         if column is not None:
             columns.append(column)
-    if not columns:
-        return dict(raws)
-
-    decided = _decided(columns, notes)
-    _tell(decided, notes)
-    changed = dict(raws)
-    for split, table in tables.items():
-        changed[split] = replace(raws[split], inputs=_converted(table, decided))
-    return changed
+    return _decided(columns, notes) if columns else []
 
 
 def _check_cells(raws: Mapping[str, Raw], tables: Mapping[str, Any]) -> None:
