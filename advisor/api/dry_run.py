@@ -19,13 +19,14 @@ from advisor.search.pilot import first_job, longest_training
 from advisor.search.plan import Plan
 from advisor.store.location import storage_url
 from advisor.store.query import read
+from advisor.store.questions import techniques_of
 from advisor.study import Study
+from advisor.technique import DECAY, RATE
 from advisor.training.loop import TrainingSettings
 from advisor.training.timing import timed_steps
 from advisor.user_code import interrupts_told_apart, kept_from_exiting, user_faults
 from advisor.verdict.forecast import Amount, Span, amount_of, times
 from advisor.work.executors import Crew, crew
-from advisor.work.job import DECAY, RATE
 from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared
@@ -194,7 +195,7 @@ def open_and_look(
         if opened is not None:
             opened(prepared)
         with long_waits_told(tell, "asking the techniques"), kept_from_exiting():
-            asked = plan_of(prepared)
+            asked = plan_of(prepared, techniques_of(url, prepared.study.name))
         plan, begun = begun_already(prepared, asked, url)
         with in_this_process(prepared):
             clocked = measured_epoch(prepared, plan, workforce)

@@ -20,9 +20,10 @@ from advisor.search.plan import Plan
 from advisor.store.query import read
 from advisor.store.read_back import read_back, version_in
 from advisor.store.recommendations import last_recommendation
+from advisor.technique import DECAY, RATE
 from advisor.training.run import Run
 from advisor.verdict.recommendation import Recommendation
-from advisor.work.job import DECAY, RATE, Job, Outcome, applied, built_run, train_run
+from advisor.work.job import Job, Outcome, applied, built_run, train_run
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread

@@ -27,10 +27,11 @@ from advisor.data.notes import Notes
 from advisor.data.splits import Part
 from advisor.errors import InputError
 from advisor.exporting.measured import job_of, started, trained
+from advisor.technique import DECAY, RATE
 from advisor.training.by_loop import train_by_loop
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.run import Run
-from advisor.work.job import DECAY, RATE, Job, applied
+from advisor.work.job import Job, applied
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread

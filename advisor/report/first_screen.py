@@ -110,8 +110,8 @@ def lines_of_screen(screen: FirstScreen, width: int) -> list[str]:
         others = counted(hidden, "more warning" if shown.count else "warning")
         more = row_lines(MORE, f"{others}: {screen.more}", prose)
     change = parts.pop(CHANGE, [])
-    others = [line for part in parts.values() for line in part]
-    return [*head, *change, *code, *others, *shown.lines, *more]
+    rows = [line for part in parts.values() for line in part]
+    return [*head, *change, *code, *rows, *shown.lines, *more]
 
 
 def wrapped(text: str, width: int, indent: str, most: int) -> list[str]:

@@ -181,4 +181,3 @@ def named(study: Recommendation, gained: bool) -> str:
     told = told_of_study(study)
     points = " points" if unit(told).startswith("points") else f" {study.metric}"
     return f"{study.study} ({gain_number(told, study.gain.mean)}{points})"
-
