@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from advisor.store.answers import by_column, replace_last, said_of, with_slots
-from advisor.store.begun_with import begun_with, plugins_in, slots_in
+from advisor.store.answers import by_column, object_at, replace_last, said_of, with_slots
+from advisor.store.begun_with import begun_with, plugins_in, readable, slots_in
 from advisor.store.recommended import mark_recommended, trial_of
 from advisor.store.slot_columns import add_slots
 from advisor.store.tables import FACTS, METADATA, STUDIES, TRIALS, plans, plugins, recommendations
@@ -141,3 +141,8 @@ def fill_answers(connection: sa.Connection, columns: Mapping[str, str]) -> None:
         connection.execute(all_of_it.update().where(mine).values(latest=is_last))
         replace_last(connection, study, said_of(text))
         mark_recommended(connection, study)
+        versions = object_at(readable(text), "versions")
+        unknown = (plans.c.study == study) & plans.c.torch.is_(None)
+        known = {name: str(versions[name]) for name in ("advisor", "torch") if name in versions}
+        if known:
+            connection.execute(plans.update().where(unknown).values(**known))

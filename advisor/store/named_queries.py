@@ -14,7 +14,7 @@ WITH techniques AS (
     MAX(CASE WHEN r.direction = 'minimize' THEN -1 ELSE 1 END) AS sign,
     MAX(CASE WHEN r.direction = 'minimize' THEN -c.score ELSE c.score END) AS value
   FROM advisor_choices c JOIN advisor_plans r ON r.study = c.study
-  WHERE c.state = 'COMPLETE'
+  WHERE c.state = 'COMPLETE' AND c.score IS NOT NULL
   GROUP BY c.study, c.slot, c.technique
 ), ranked AS (
   SELECT study, slot, technique, value, sign, trials,
@@ -125,7 +125,8 @@ WITH tried AS MATERIALIZED (
   SELECT study, number, arm, lr, weight_decay, state, score FROM advisor_trials
 ), ranked AS (
   SELECT t.study, t.arm, t.lr, t.weight_decay, t.score, ROW_NUMBER() OVER (
-    PARTITION BY t.study, t.arm ORDER BY CASE WHEN t.state = 'COMPLETE' THEN 0 ELSE 1 END,
+    PARTITION BY t.study, t.arm
+      ORDER BY CASE WHEN t.state = 'COMPLETE' AND t.score IS NOT NULL THEN 0 ELSE 1 END,
       CASE WHEN r.direction = 'minimize' THEN t.score ELSE -t.score END, t.number) AS place
   FROM tried t JOIN advisor_plans r ON r.study = t.study
 )
