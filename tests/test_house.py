@@ -67,7 +67,7 @@ ARROWS = {
     "work",
     "comparing": "content diagnosis errors loading model randomness record search store temporary training "
     "user_code verdict work",
-    "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "
+    "api": "comparing content diagnosis errors host loading model randomness readable search store study training user_code "
     "values verdict work",
     "report": "api comparing diagnosis errors host model randomness readable "
     "search slots space store streams technique training values verdict",

@@ -167,7 +167,7 @@ QUERIES = (
         "what past studies say of each technique, or of one",
         _TECHNIQUE,
         "slot, technique, study",
-        {"technique": "its name, such as elu or activation.elu"},
+        {"technique": "its name, or slot.NAME"},
     ),
     NamedQuery(
         "winner", "techniques and parameters of the winner", _WINNER, "study, kind DESC, name"
@@ -200,16 +200,21 @@ def composed(query: NamedQuery, studies: Sequence[str], values: Mapping[str, str
                 f"--with {word}=…: the question {query.name!r} has no such word."
                 f"{near(word, words)} Its words: {there}."
             )
-    sql = query.sql.strip().rstrip(";")
-    for word in words:
-        literal = quoted(values[word]) if word in values else "NULL"
-        sql = re.sub(rf"(?<!:):{word}\b", literal.replace("\\", r"\\"), sql)
-    parts = [f"SELECT * FROM (\n{sql}\n) AS named_query"]
+    parts = [f"SELECT * FROM (\n{with_words(query, values)}\n) AS named_query"]
     if studies:
         parts.append(f"WHERE study IN ({', '.join(map(quoted, studies))})")
     if query.order:
         parts.append(f"ORDER BY {query.order}")
     return "\n".join(parts)
+
+
+def with_words(query: NamedQuery, values: Mapping[str, str]) -> str:
+    """The SQL of a question with what is given for its words."""
+    sql = query.sql.strip().rstrip(";")
+    for word in query.words or ():
+        literal = quoted(values[word]) if word in values else "NULL"
+        sql = re.sub(rf"(?<!:):{word}\b", literal.replace("\\", r"\\"), sql)
+    return sql
 
 
 def quoted(text: str) -> str:

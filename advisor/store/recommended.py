@@ -72,11 +72,15 @@ def mark_recommended(connection: sa.Connection, study: str) -> None:
     facts = {name: each for name, each in said.items() if each is not None}
     write_attributes(connection, STUDY_FACTS, {"study_id": study_id}, facts)
 
-    # An earlier answer may have recommended another trial.
+    mark_trial(connection, study_id, answer["trial"])
+
+
+def mark_trial(connection: sa.Connection, study_id: int, number: int | None) -> None:
+    """Let the trial of this number, and no other one of the study, be the recommended one."""
     trials = sa.select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study_id)
     marked = (FACTS.c.key == RECOMMENDED) & FACTS.c.trial_id.in_(trials)
     connection.execute(FACTS.delete().where(marked))
-    this = connection.execute(trials.where(TRIALS.c.number == answer["trial"])).scalar()
+    this = connection.execute(trials.where(TRIALS.c.number == number)).scalar()
     if this is not None:
         write_facts(connection, this, {RECOMMENDED: True})
 
