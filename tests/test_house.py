@@ -68,7 +68,7 @@ ARROWS = {
     "work",
     "comparing": "content diagnosis errors events loading model randomness record search store temporary training "
     "user_code verdict work",
-    "api": "comparing content diagnosis errors events loading model randomness readable search store streams study "
+    "api": "comparing content diagnosis errors events host loading model randomness readable search store streams study "
     "technique training user_code values verdict work",
     "exporting": "content data errors loading model nested randomness readable search slots store study technique "
     "training user_code values verdict work",

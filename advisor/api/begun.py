@@ -14,8 +14,9 @@ from advisor.randomness import isolated
 from advisor.search.plan import Plan
 from advisor.search.trial import read_trials
 from advisor.search.widening import newcomers, not_asked_any_more, seconds_for, widened
+from advisor.store.begun_with import replace_plan
+from advisor.store.database import Database
 from advisor.store.questions import metric_of
-from advisor.store.study_records import StudyRecords
 from advisor.study import Study
 from advisor.work.executors import Crew
 from advisor.work.opening import open_study
@@ -105,21 +106,22 @@ def begun_plan(prepared: Prepared, begun: Plan, asked: Plan) -> BegunPlan:
     )
 
 
-def joined(begun: BegunPlan, asked: Plan, records: StudyRecords, prepared: Prepared) -> Plan:
+def joined(begun: BegunPlan, asked: Plan, database: Database, prepared: Prepared) -> Plan:
     """The plan of a study that goes on, with the techniques that join it, in the database, too.
 
     Arguments:
         begun: what was begun.
         asked: the plan that a new study would have now.
-        records: of the study, which no other process runs.
+        database: with the study, which no other process runs.
         prepared: the study that is asked for.
     """
     if not begun.joining and not begun.is_named_otherwise:
         return begun.plan
+    records = database.study(prepared.study.name)
     limit = search_seconds(prepared.study)
     plan = widened(begun.plan, asked, begun.joining, read_trials(records, begun.plan))
     plan = seconds_for(plan, begun.joining, begun.plan, records.spent(), limit)
-    records.replace_plan(plan.to_json(), prepared.ref.to_json())
+    replace_plan(database.engine, records.name, plan.to_json(), prepared.ref.to_json())
     return plan
 
 

@@ -33,6 +33,7 @@ from advisor.store.database import Database
 from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import folder_of_prints, study_folder
 from advisor.store.location import storage_url
+from advisor.store.plugin_versions import note_versions
 from advisor.store.query import read
 from advisor.store.questions import techniques_of
 from advisor.store.read_back import read_back, version_in
@@ -171,7 +172,7 @@ def tune_prepared(
             with records.reading("plan"):
                 recorded_plan = Plan.from_json(recorded)
             begun = begun_plan(prepared, recorded_plan, plan)
-            plan = joined(begun, plan, records, prepared)
+            plan = joined(begun, plan, database, prepared)
             on(opened_event(prepared, plan))
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
             has_limit = prepared.study.minutes is not None
@@ -314,7 +315,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
         search.deadline = time.monotonic() + seconds - records.spent()
-    note_versions(search)
+    note_what_works(search, engine)
     search.run()
     if history.best_of_baseline() is None:
         raise SearchError(
@@ -342,11 +343,11 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     return Recommendation.from_json(text, ref, search.plan.content)
 
 
-def note_versions(search: Search) -> None:
+def note_what_works(search: Search, engine: sa.Engine) -> None:
     """Write with which versions a study is worked on now."""
-    plugins = search.prepared.host.plugins
-    built_in = [plugin.name for plugin in plugins if plugin.built_in]
-    search.records.note_versions(__version__, version("torch"), search.marks.plugins, built_in)
+    built_in = [plugin.name for plugin in search.prepared.host.plugins if plugin.built_in]
+    versions = {"advisor": __version__, "torch": version("torch")}
+    note_versions(engine, search.records.name, versions, search.marks.plugins, built_in)
 
 
 def affordable_trainings(search: Search, searched: float) -> float:

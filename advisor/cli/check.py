@@ -15,6 +15,7 @@ from advisor.cli.named import all_queries
 from advisor.cli.options import as_json
 from advisor.errors import InputError
 from advisor.host.host import Offer, load, offer_of
+from advisor.named_query import NamedQuery
 from advisor.store.named_queries import composed
 from advisor.store.query import Limits, ask
 from advisor.streams import say, say_json
@@ -86,14 +87,19 @@ def query_faults(offer: Offer) -> dict[str, str]:
         url = f"sqlite:///{folder}/empty.db"
         Database(url, tuple(slot.name for slot in offer.slots)).close()
         for query in offer.queries:
-            faults[query.name] = ""
-            words = dict.fromkeys(query.words or (), "1")
-            for studies in ([], ["digits"]):
-                try:
-                    ask(url, composed(query, studies, words), Limits(1))
-                except InputError as problem:
-                    faults[query.name] = str(problem)
+            faults[query.name] = query_fault(query, url)
     return faults
+
+
+def query_fault(query: NamedQuery, url: str) -> str:
+    """What is wrong with a question to the database at `url`; empty where nothing is."""
+    words = dict.fromkeys(query.words or (), "1")
+    for studies in ([], ["digits"]):
+        try:
+            ask(url, composed(query, studies, words), Limits(1))
+        except InputError as problem:
+            return str(problem)
+    return ""
 
 
 def read_waivers(texts: tuple[str, ...]) -> dict[str, str]:
@@ -186,14 +192,15 @@ def to_json(offer: Offer, judged: Judged, faults: Mapping[str, str], seconds: fl
         slot, _, name = full_name.partition(".")
         checks = [asdict(result) for result in results]
         techniques.append({"slot": slot, "name": name, "checks": checks})
+    queries = []
+    for name, fault in faults.items():
+        status = BROKEN if fault else KEPT
+        queries.append({"name": name, "status": status, "message": fault})
     plain = {
         "plugin": offer.name,
         "source": offer.source,
         "seconds": round(seconds, 2),
         "techniques": techniques,
-        "queries": [
-            {"name": name, "status": BROKEN if fault else KEPT, "message": fault}
-            for name, fault in faults.items()
-        ],
+        "queries": queries,
     }
     return json.dumps(plain, indent=2, ensure_ascii=False)

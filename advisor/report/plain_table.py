@@ -31,16 +31,17 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str | 
     if sum(widths) + len(BETWEEN) * (len(widths) - 1) > WIDE or not is_narrow(lines):
         return None
     # Numbers stand at the right, with what is missing among them.
-    numeric = []
-    for values in zip(*rows, strict=True):
-        numeric.append(all(each is None or isinstance(each, int | float) for each in values))
+    fill = [str.rjust if is_numeric(values) else str.ljust for values in zip(*rows, strict=True)]
     shown = []
     for line in lines:
-        cells = []
-        for text, width, is_number in zip(line, widths, numeric, strict=True):
-            cells.append(text.rjust(width) if is_number else text.ljust(width))
+        cells = [put(text, width) for put, text, width in zip(fill, line, widths, strict=True)]
         shown.append(BETWEEN.join(cells))
     return "\n".join([shown[0], "─" * len(shown[0]), *shown[1:]])
+
+
+def is_numeric(values: Sequence[Any]) -> bool:
+    """Whether a column has numbers, and nothing else but what is missing."""
+    return all(value is None or isinstance(value, int | float) for value in values)
 
 
 def is_narrow(lines: Sequence[Sequence[str]]) -> bool:

@@ -24,6 +24,7 @@ from advisor.host.host import Host
 from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
+from advisor.search.identity import identity_of
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
 from advisor.technique import DECAY as DECAY
@@ -31,7 +32,6 @@ from advisor.technique import KEEP, Technique, is_asked
 from advisor.technique import RATE as RATE
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.hooks import unheard_hooks
-from advisor.training.loop import count_parameters
 from advisor.training.recipe import Recipe
 from advisor.training.run import Run
 from advisor.user_code import user_faults
@@ -185,6 +185,10 @@ class Plan:
     def defaults_of(self, arm: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of an arm that are tried first."""
         return {name: self.first[name] for name in self.parameters_of(arm)}
+
+    def has(self, name: str) -> bool:
+        """Whether it has a parameter, or a slot, of this name."""
+        return name in self.space or name in self.options
 
     def distributions_of(self, params: Iterable[str]) -> dict[str, BaseDistribution]:
         """The distribution of each of these parameters, slots included."""
@@ -367,41 +371,3 @@ def rungs_of(epochs: int, steps: int) -> list[int]:
             rungs.append(rung)
     rungs.append(epochs)
     return rungs
-
-
-def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
-    """What makes a study this study. The keys stand in the database and in messages."""
-    study, facts = prepared.study, prepared.facts
-    task = study.task
-    only = study.only or {}
-    model = type(run.model).__name__
-    parameters = count_parameters(run.model)
-    inputs = [list(shape) for shape in facts.inputs]
-    # Names in `only`, and patterns, mean the same in any order.
-    return {
-        "seed": study.seed,
-        "epochs": study.epochs,
-        "batch": prepared.batch,
-        "metric": prepared.criterion.name,
-        "reach": study.reach,
-        "noise": study.noise,
-        "kind": prepared.objective.kind,
-        "target": prepared.source.target,
-        "model": f"{model} with {parameters:,} parameters",
-        "data": f"{facts.rows} rows, inputs {inputs}, {facts.outputs} outputs",
-        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
-        "output": task.output,
-        "include": sorted(task.include) or None,
-        "exclude": sorted(task.exclude) or None,
-        "vectors": task.vectors,
-        "lr": task.lr,
-        "weight_decay": task.weight_decay,
-        "clip": task.clip,
-        "models": list(task.models) or None,
-        "accumulate": task.accumulate if task.accumulate > 1 else None,
-        "precision": task.precision,
-        **{
-            name: value if isinstance(value, str) else None
-            for name, value in (("optimizer", task.optimizer), ("scheduler", task.scheduler))
-        },
-    }

@@ -138,7 +138,11 @@ def _came(old: Collection[str], plan: Plan, marks: PluginMarks) -> Iterator[str]
                 f"Plugin {called(plugin.name, plugin.mark)} came after this study had begun. "
                 f"{listing(new, 4)} is not searched here: name it in --only, beside the others."
             )
-    # By the trial that was the first to try one of them.
+    yield from _joined(plan, marks)
+
+
+def _joined(plan: Plan, marks: PluginMarks) -> Iterator[str]:
+    """The techniques that joined the study, by the trial that was the first to try one of them."""
     for start, names in sorted(plan.later.items(), key=lambda pair: int(pair[0])):
         owners = {name: marks.host.owner.get(name) for name in names}
         for plugin in marks.host.plugins:

@@ -108,10 +108,8 @@ class Sampler:
         Its ranges and choices are those of the plan, which may have grown since: the sampler models
         only those trials together that have equal ones.
         """
-        distributions = dict(trial.distributions)
-        for name in distributions:
-            if name in self.plan.space or name in self.plan.options:
-                distributions |= self.plan.distributions_of([name])
+        known = [name for name in trial.distributions if self.plan.has(name)]
+        distributions = {**trial.distributions, **self.plan.distributions_of(known)}
         steps = {} if trial.value is None else {trial.epochs: trial.value}
         recorded = optuna.trial.create_trial(
             state=trial.state,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
-from advisor.store.answers import by_column, replace_last, said_of, with_slots
-from advisor.store.begun_with import begun_with, plugins_in, slots_in
+from advisor.store.answers import by_column, object_at, replace_last, said_of, with_slots
+from advisor.store.begun_with import begun_with, plugins_in, readable, slots_in
 from advisor.store.recommended import mark_recommended, trial_of
 from advisor.store.slot_columns import add_slots
 from advisor.store.tables import FACTS, METADATA, STUDIES, TRIALS, plans, plugins, recommendations
 
 BY_NUMBER = "ix_trials_study_id_number"
 """The index that finds a trial by its study and its number, as queries that join our views ask."""
+
+READ = ("study", "created", "latest", "json")
+"""The columns of answers that are read here."""
 
 # Version 0.1 wrote `hopeless` for three reasons, which only the sentence beside it told apart.
 _NAMED_BY_SENTENCE = """
@@ -93,23 +97,28 @@ def fill_plans(connection: sa.Connection) -> None:
 
 def fill_plugins(connection: sa.Connection, study: str) -> None:
     """Write the plugins of a study's trials, where an older version wrote none."""
-    marks = (
-        sa.select(FACTS.c.value_json)
-        .join(TRIALS, TRIALS.c.trial_id == FACTS.c.trial_id)
-        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
-        .where((STUDIES.c.study_name == study) & (FACTS.c.key == "plugins"))
-        .order_by(TRIALS.c.number)
-    )
     there = sa.select(plugins.c.study).where(plugins.c.study == study)
     if connection.execute(there).first() is not None:
         return
     # The last trial has what was loaded last.
     known: dict[tuple[str, str], bool] = {}
-    for text in dict.fromkeys(connection.execute(marks).scalars()):
+    for text in dict.fromkeys(connection.execute(marks_of(study)).scalars()):
         known = {**dict.fromkeys(known, False), **dict.fromkeys(plugins_in(text), True)}
     for (name, version), is_loaded in known.items():
         row = {"study": study, "plugin": name, "version": version, "loaded": is_loaded}
         connection.execute(plugins.insert(), row)
+
+
+def marks_of(study: str) -> sa.Select[Any]:
+    """The plugins of a study's trials as JSON, by the numbers of the trials."""
+    mine = (STUDIES.c.study_name == study) & (FACTS.c.key == "plugins")
+    return (
+        sa.select(FACTS.c.value_json)
+        .join(TRIALS, TRIALS.c.trial_id == FACTS.c.trial_id)
+        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
+        .where(mine)
+        .order_by(TRIALS.c.number)
+    )
 
 
 def fill_answers(connection: sa.Connection, columns: Mapping[str, str]) -> None:
@@ -121,7 +130,7 @@ def fill_answers(connection: sa.Connection, columns: Mapping[str, str]) -> None:
     # In SQLite a time is text, which is found again as it is, also where it is no time.
     is_text = connection.dialect.name == "sqlite"
     times = sa.String() if is_text else recommendations.c.created.type
-    table = with_slots(["study", "created", "latest", "json"], times).c
+    table = with_slots(READ, times).c
     unfilled = sa.select(table.study, table.created, table.json).where(table.latest.is_(None))
     rows = connection.execute(unfilled).all()
     for study, when, text in rows:
@@ -131,13 +140,23 @@ def fill_answers(connection: sa.Connection, columns: Mapping[str, str]) -> None:
         filled = with_slots(["study", "created", *values], times)
         mine = (filled.c.study == study) & (filled.c.created == when)
         connection.execute(filled.update().where(mine).values(values))
-
     for study in sorted({study for study, _, _ in rows}):
-        all_of_it = with_slots(["study", "created", "latest", "json"], times)
-        mine = all_of_it.c.study == study
-        newest = sa.select(all_of_it.c.created, all_of_it.c.json).where(mine)
-        when, text = connection.execute(newest.order_by(all_of_it.c.created.desc()).limit(1)).one()
-        is_last = all_of_it.c.created == when
-        connection.execute(all_of_it.update().where(mine).values(latest=is_last))
-        replace_last(connection, study, said_of(text))
-        mark_recommended(connection, study)
+        mark_last(connection, study, with_slots(READ, times))
+
+
+def mark_last(connection: sa.Connection, study: str, table: sa.TableClause) -> None:
+    """Note which answer of a study is the last one, and what Optuna's tools and people ask of it.
+
+    `table` is the one of answers, with the type as which times are read.
+    """
+    mine = table.c.study == study
+    newest = sa.select(table.c.created, table.c.json).where(mine)
+    when, text = connection.execute(newest.order_by(table.c.created.desc()).limit(1)).one()
+    connection.execute(table.update().where(mine).values(latest=table.c.created == when))
+    replace_last(connection, study, said_of(text))
+    mark_recommended(connection, study)
+    versions = object_at(readable(text), "versions")
+    known = {name: str(versions[name]) for name in ("advisor", "torch") if name in versions}
+    if known:
+        unknown = (plans.c.study == study) & plans.c.torch.is_(None)
+        connection.execute(plans.update().where(unknown).values(**known))

@@ -14,7 +14,7 @@ WITH techniques AS (
     MAX(CASE WHEN r.direction = 'minimize' THEN -1 ELSE 1 END) AS sign,
     MAX(CASE WHEN r.direction = 'minimize' THEN -c.score ELSE c.score END) AS value
   FROM advisor_choices c JOIN advisor_plans r ON r.study = c.study
-  WHERE c.state = 'COMPLETE'
+  WHERE c.state = 'COMPLETE' AND c.score IS NOT NULL
   GROUP BY c.study, c.slot, c.technique
 ), ranked AS (
   SELECT study, slot, technique, value, sign, trials,
@@ -125,7 +125,8 @@ WITH tried AS MATERIALIZED (
   SELECT study, number, arm, lr, weight_decay, state, score FROM advisor_trials
 ), ranked AS (
   SELECT t.study, t.arm, t.lr, t.weight_decay, t.score, ROW_NUMBER() OVER (
-    PARTITION BY t.study, t.arm ORDER BY CASE WHEN t.state = 'COMPLETE' THEN 0 ELSE 1 END,
+    PARTITION BY t.study, t.arm
+      ORDER BY CASE WHEN t.state = 'COMPLETE' AND t.score IS NOT NULL THEN 0 ELSE 1 END,
       CASE WHEN r.direction = 'minimize' THEN t.score ELSE -t.score END, t.number) AS place
   FROM tried t JOIN advisor_plans r ON r.study = t.study
 )
@@ -166,7 +167,7 @@ QUERIES = (
         "what past studies say of each technique, or of one",
         _TECHNIQUE,
         "slot, technique, study",
-        {"technique": "its name, such as elu or activation.elu"},
+        {"technique": "its name, or slot.NAME"},
     ),
     NamedQuery(
         "winner", "techniques and parameters of the winner", _WINNER, "study, kind DESC, name"
@@ -199,16 +200,21 @@ def composed(query: NamedQuery, studies: Sequence[str], values: Mapping[str, str
                 f"--with {word}=…: the question {query.name!r} has no such word."
                 f"{near(word, words)} Its words: {there}."
             )
-    sql = query.sql.strip().rstrip(";")
-    for word in words:
-        literal = quoted(values[word]) if word in values else "NULL"
-        sql = re.sub(rf"(?<!:):{word}\b", literal.replace("\\", r"\\"), sql)
-    parts = [f"SELECT * FROM (\n{sql}\n) AS named_query"]
+    parts = [f"SELECT * FROM (\n{with_words(query, values)}\n) AS named_query"]
     if studies:
         parts.append(f"WHERE study IN ({', '.join(map(quoted, studies))})")
     if query.order:
         parts.append(f"ORDER BY {query.order}")
     return "\n".join(parts)
+
+
+def with_words(query: NamedQuery, values: Mapping[str, str]) -> str:
+    """The SQL of a question with what is given for its words."""
+    sql = query.sql.strip().rstrip(";")
+    for word in query.words or ():
+        literal = quoted(values[word]) if word in values else "NULL"
+        sql = re.sub(rf"(?<!:):{word}\b", literal.replace("\\", r"\\"), sql)
+    return sql
 
 
 def quoted(text: str) -> str:

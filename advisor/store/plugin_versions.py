@@ -7,7 +7,29 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 
 from advisor.store.rows import now
-from advisor.store.tables import plugins
+from advisor.store.tables import plans, plugins
+
+
+def note_versions(
+    engine: sa.Engine,
+    study: str,
+    versions: Mapping[str, str],
+    marks: Mapping[str, str],
+    built_in: Collection[str],
+) -> None:
+    """Write with which versions a study is worked on now.
+
+    Arguments:
+        engine: of the database.
+        study: its name.
+        versions: those of `advisor` and `torch`.
+        marks: each plugin's version, or the hash of its file, by its name.
+        built_in: the plugins that advisor brings.
+    """
+    with engine.begin() as connection:
+        mine = plans.update().where(plans.c.study == study)
+        connection.execute(mine.values(**versions))
+        write_plugins(connection, study, marks, built_in)
 
 
 def write_plugins(

@@ -200,6 +200,8 @@ def _read_server(
         with engine.connect() as connection:
             stop.cancel = getattr(connection.connection.driver_connection, "cancel", None)
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            # Compiling a query of ours takes the server longer than answering it.
+            connection.exec_driver_sql("SET LOCAL jit = off")
             if params:  # a question of our own
                 result = connection.exec_driver_sql(sql.replace("?", "%s"), tuple(params))
             else:  # a user's own % is no placeholder

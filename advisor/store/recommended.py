@@ -30,9 +30,9 @@ from advisor.technique import KEEP
 RECOMMENDED = "recommended"
 """The attribute of the trial that is recommended; no other trial of the study has it."""
 OF_STUDY = ("verdict", "evidence", "gain", "low", "high", "seeds", "choices")
-"""What of an answer Optuna's study has as attributes, by their names; `recommended_trial` is the
-number of the trial.
-"""
+"""What of an answer Optuna's study has as attributes, by their names."""
+NUMBER = "recommended_trial"
+"""The attribute of Optuna's study that is the number of the trial."""
 
 
 def write_answer(connection: sa.Connection, study: str, **answer: Any) -> None:
@@ -65,15 +65,22 @@ def mark_recommended(connection: sa.Connection, study: str) -> None:
     answer = connection.execute(sa.select(*columns).where(last)).mappings().first()
     if study_id is None or answer is None:
         return
-    facts = {name: answer[name] for name in OF_STUDY}
-    facts["recommended_trial"] = answer["trial"]
+    # What an answer does not say is no attribute, also where an earlier one said it.
+    said = {NUMBER: answer["trial"], **{name: answer[name] for name in OF_STUDY}}
+    mine = (STUDY_FACTS.c.study_id == study_id) & STUDY_FACTS.c.key.in_(list(said))
+    connection.execute(STUDY_FACTS.delete().where(mine))
+    facts = {name: each for name, each in said.items() if each is not None}
     write_attributes(connection, STUDY_FACTS, {"study_id": study_id}, facts)
 
-    # An earlier answer may have recommended another trial.
+    mark_trial(connection, study_id, answer["trial"])
+
+
+def mark_trial(connection: sa.Connection, study_id: int, number: int | None) -> None:
+    """Let the trial of this number, and no other one of the study, be the recommended one."""
     trials = sa.select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study_id)
     marked = (FACTS.c.key == RECOMMENDED) & FACTS.c.trial_id.in_(trials)
     connection.execute(FACTS.delete().where(marked))
-    this = connection.execute(trials.where(TRIALS.c.number == answer["trial"])).scalar()
+    this = connection.execute(trials.where(TRIALS.c.number == number)).scalar()
     if this is not None:
         write_facts(connection, this, {RECOMMENDED: True})
 
@@ -82,8 +89,10 @@ def trial_of(connection: sa.Connection, study: str, said: SaidOfAnswer) -> int |
     """The number of the full trial with the choices and parameters of an answer.
 
     Where none has these parameters, such as the rates of another arm, it is the best one with these
-    choices; None where there is none.
+    choices; None where there is none, or the answer cannot be read.
     """
+    if not said.columns:
+        return None
     direction = sa.select(plans.c.direction).where(plans.c.study == study)
     sign = -1 if connection.execute(direction).scalar() == "minimize" else 1
     changed = {slot: name for slot, name in said.choices.items() if name != KEEP}

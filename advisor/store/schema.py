@@ -180,7 +180,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "choices": "what is recommended, as slot=technique, or keep",
             "parameters": "its parameters, as name=value; rows of advisor_recommended_params",
             "trial": "number of the trial with these choices and parameters, or of the best with "
-            "these choices; NULL before 0.4",
+            "these choices; NULL where there is none",
             "seconds": "time that search and confirmation took",
             "baseline_seconds": "time of a training of your model",
             "recommended_seconds": "time of a training of what is recommended, with its techniques",

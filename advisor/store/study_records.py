@@ -18,7 +18,6 @@ from advisor.errors import InputError
 from advisor.store.begun_with import begun_with
 from advisor.store.confirmed_seeds import Confirmation, forget_seed, unpack, write_seed
 from advisor.store.location import shown
-from advisor.store.plugin_versions import write_plugins
 from advisor.store.read_back import json_object, read_back, version_in
 from advisor.store.recommended import write_answer
 from advisor.store.rows import has_comparison, now, param_rows, stored_score, write_facts
@@ -96,16 +95,9 @@ class StudyRecords:
             )
         if has_comparison(self._engine, self.name):
             raise InputError(f"The database has a comparison {self.name!r}; use another --name.")
-        row = {
-            "study": self.name,
-            "created": now(),
-            "metric": metric,
-            "direction": direction,
-            "plan": json.dumps(plan),
-            "question": ref,
-            "seconds": 0.0,
-            **begun_with(json.dumps(plan), ref),
-        }
+        text = json.dumps(plan)
+        row = {"study": self.name, "created": now(), "metric": metric, "direction": direction}
+        row |= {"plan": text, "question": ref, "seconds": 0.0, **begun_with(text, ref)}
         side = {"direction": StudyDirection[direction.upper()], "objective": 0}
         with self._engine.begin() as connection:
             named = STUDIES.insert().returning(STUDIES.c.study_id)
@@ -124,22 +116,6 @@ class StudyRecords:
         values = {"plan": text, "question": ref, "command": begun_with(text, ref)["command"]}
         with self._engine.begin() as connection:
             connection.execute(plans.update().where(plans.c.study == self.name).values(**values))
-
-    def note_versions(
-        self, advisor: str, torch: str, plugins: Mapping[str, str], built_in: Collection[str]
-    ) -> None:
-        """Write with which versions the study is worked on now; nothing where it has them.
-
-        Arguments:
-            advisor: its version.
-            torch: its version.
-            plugins: each plugin's version, or the hash of its file, by its name.
-            built_in: the plugins that advisor brings.
-        """
-        with self._engine.begin() as connection:
-            mine = plans.update().where(plans.c.study == self.name)
-            connection.execute(mine.values(advisor=advisor, torch=torch))
-            write_plugins(connection, self.name, plugins, built_in)
 
     def spend(self, seconds: float) -> None:
         """Add to the time that the study has taken, in seconds."""
@@ -379,9 +355,8 @@ class StudyRecords:
             return {row.part: unpack(row._asdict()) for row in self._rows(select)}
 
     def save_recommendation(self, verdict: str, text: str, evidence: str | None = None) -> None:
-        """Write a recommendation as JSON, with what it says and shows; the last one counts.
-
-        What people and Optuna's tools ask of it is written with it, in one transaction.
+        """Write a recommendation as JSON, in one transaction with what people and Optuna's tools
+        ask of it; the last one counts.
         """
         with self._engine.begin() as connection:
             write_answer(connection, self.name, verdict=verdict, evidence=evidence, json=text)

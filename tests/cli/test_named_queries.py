@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from advisor.store.confirmed_seeds import Confirmation
 from advisor.store.database import Database
 from advisor.store.named_queries import QUERIES, composed
+from advisor.store.plugin_versions import note_versions
 from advisor.store.query import read
 from advisor.training.epoch import Epoch
 
@@ -59,7 +60,8 @@ def write_study(database, name, direction="maximize"):
     ref = {"file": None, "flags": json.dumps({"model": "net.py:Net", "data": "a b.csv"}),
            "changes": '{"trials": 4}', "plugins": [], "without": []}  # fmt: skip
     records.begin("accuracy", direction, plan, json.dumps(ref))
-    records.note_versions("0.9", "2.1", {"waves": "1.0", "own": "0.9"}, {"own"})
+    versions, marks = {"advisor": "0.9", "torch": "2.1"}, {"waves": "1.0", "own": "0.9"}
+    note_versions(database.engine, name, versions, marks, {"own"})
     for number, (params, score) in enumerate(TRIALS):
         trial = records.add_trial(number, params, {key: SPACE[key] for key in params}, {})
         epochs = [Epoch(1, sign * (score or 0), 1.0, 0.5, None)]

@@ -115,7 +115,7 @@ def kill_at(statement):
     return count
 
 killed = 0
-for statement in range(0, 400, 9):
+for statement in range(0, 500, 14):
     child = os.fork()
     if child == 0:
         sa.event.listen(sa.Engine, "before_cursor_execute", kill_at(statement))
