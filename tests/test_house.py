@@ -40,6 +40,7 @@ ARROWS = {
     "streams": "errors",
     "__main__": "cli",
     "nested": "",
+    "notebook": "",
     "randomness": "",
     "readable": "",
     "space": "",
@@ -62,11 +63,11 @@ ARROWS = {
     "slots study technique streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors randomness readable record search store technique training "
+    "verdict": "content diagnosis errors notebook randomness readable record search store technique training "
     "work",
-    "comparing": "content diagnosis errors loading model randomness record search store temporary training "
+    "comparing": "content diagnosis errors loading model notebook randomness record search store temporary training "
     "user_code verdict work",
-    "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "
+    "api": "comparing content diagnosis errors loading model notebook randomness readable search store study training user_code "
     "values verdict work",
     "report": "api comparing diagnosis errors host model randomness readable "
     "search slots space store streams technique training values verdict",

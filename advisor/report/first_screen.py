@@ -107,8 +107,8 @@ def lines_of_screen(screen: FirstScreen, width: int) -> list[str]:
     shown = warnings_in(screen.warnings, left, prose)
     hidden = len(screen.warnings) - shown.count
     if hidden:
-        others = counted(hidden, "more warning" if shown.count else "warning")
-        more = row_lines(MORE, f"{others}: {screen.more}", prose)
+        count = counted(hidden, "more warning" if shown.count else "warning")
+        more = row_lines(MORE, f"{count}: {screen.more}", prose)
     change = parts.pop(CHANGE, [])
     others = [line for part in parts.values() for line in part]
     return [*head, *change, *code, *others, *shown.lines, *more]

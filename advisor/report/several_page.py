@@ -7,7 +7,6 @@ from enum import Enum
 from pathlib import Path
 
 from advisor.comparing.comparison import Comparison
-from advisor.errors import listing
 from advisor.readable import counted
 from advisor.report.first_screen import FirstScreen
 from advisor.report.first_screens import (
@@ -151,7 +150,7 @@ def winners_table(studies: Sequence[Recommendation]) -> PageTable | None:
     every = {OWN: own, **{name: standings[name] for name in order}}
     seen = [each for each in Standing if any(each in found for found in every.values())]
     rows = [
-        [name, *[listing(found[each]) if each in found else "" for each in seen]]
+        [name, *[", ".join(found[each]) if each in found else "" for each in seen]]
         for name, found in every.items()
     ]
     columns = [Column("technique", is_arm=True), *[Column(*each.value) for each in seen]]
@@ -181,4 +180,3 @@ def named(study: Recommendation, gained: bool) -> str:
     told = told_of_study(study)
     points = " points" if unit(told).startswith("points") else f" {study.metric}"
     return f"{study.study} ({gain_number(told, study.gain.mean)}{points})"
-

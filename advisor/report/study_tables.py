@@ -20,7 +20,7 @@ from advisor.report.text import cell, number
 from advisor.report.verdict_words import costs_of_changes
 from advisor.search.arm import arm_label, techniques_in
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import Alternative, Cost, CutTrial, Verdict
+from advisor.verdict.records import Alternative, ArmResult, Cost, CutTrial, Verdict
 
 YOUR_MODEL, RECOMMENDED = "your model", "recommended"
 """What the columns of both models are called."""
@@ -58,7 +58,7 @@ def setting(name: str, value: Any) -> str:
 
 def cost_table(answer: Recommendation) -> PageTable:
     """What a training costs with both models."""
-    models = [(YOUR_MODEL, answer.baseline)]
+    models: list[tuple[str, ArmResult]] = [(YOUR_MODEL, answer.baseline)]
     if answer.verdict is Verdict.CHANGE:
         models.append((RECOMMENDED, answer.recommended))
     base = answer.baseline.seconds
