@@ -147,7 +147,7 @@ def test_the_signal_of_each_layer_is_shown_before_and_after(url):
 def test_the_signal_is_measured_of_the_model_and_of_what_is_recommended(blobs):
     def net():
         model = nn.Sequential(nn.Linear(4, 8), nn.Sigmoid(), nn.Linear(8, 8), nn.Linear(8, 2))
-        nn.init.zeros_(model[2].weight)
+        nn.init.normal_(model[2].weight, std=1e-9)
         return model
 
     prepared = prepare(StudyRef.of(advisor.Study("dead", advisor.Task(net, blobs))))
