@@ -172,7 +172,7 @@ def test_several_studies_say_which_techniques_won_where():
     assert found["your model"]["won in"] == "wine"
     selu = found["activation=selu"]
     assert selu["won in"] == "digits (+2.1 points)"
-    assert selu["measured in"] == "wine (+2.1 points)"
+    assert selu["lost in"] == "wine (+2.1 points)"
     assert selu["open in"] == "flowers (+2.1 points)"
     assert found["activation=elu"]["tried in"] == "digits, wine, flowers"
     assert found["activation=gelu"]["not tried in"] == "digits, wine, flowers"
