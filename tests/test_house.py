@@ -64,7 +64,7 @@ ARROWS = {
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors notebook randomness readable record search store technique training "
-    "work",
+    "user_code work",
     "comparing": "content diagnosis errors loading model notebook randomness record search store temporary training "
     "user_code verdict work",
     "api": "comparing content diagnosis errors loading model notebook randomness readable search store study training user_code "
