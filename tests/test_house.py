@@ -41,6 +41,7 @@ ARROWS = {
     "streams": "errors",
     "__main__": "cli",
     "nested": "",
+    "notebook": "",
     "randomness": "",
     "readable": "",
     "space": "",

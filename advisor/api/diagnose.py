@@ -17,6 +17,7 @@ from advisor.diagnosis.finding import Finding
 from advisor.diagnosis.measure import Measured, Signal
 from advisor.diagnosis.technique_findings import diagnose_with
 from advisor.model import Anatomy
+from advisor.notebook import InNotebook
 from advisor.randomness import isolated
 from advisor.search.plan import Plan, make_plan
 from advisor.study import Study
@@ -88,7 +89,7 @@ def diagnose(
 
 
 @dataclass(frozen=True)
-class DiagnosisReport:
+class DiagnosisReport(InNotebook):
     """What `advisor diagnose` shows about a task.
 
     Attributes:

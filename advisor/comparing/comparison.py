@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from advisor.notebook import InNotebook
 from advisor.record import Record
 from advisor.store.read_back import check_types, json_object, read_back, version_in
 from advisor.verdict.records import Evidence, Verdict
@@ -116,7 +117,7 @@ class SideGain(Record):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(InNotebook):
     """What `advisor compare` says. `to_json` gives the documented keys.
 
     Attributes:

@@ -31,6 +31,8 @@ ROW_LINES = {CHANGE: 2, APPLY: 1, COST: 2, ALSO: 1, NEXT: 2, MORE: 1}
 """Lines that each row of words takes at most. With title and sentence they are `LINES` at most: no
 answer has both code and others beside it. Code and warnings have what is left.
 """
+AGAIN = "the same command with --why"
+"""The command that shows everything, where its name has no room."""
 REMARK = "  # "
 """What a remark behind a line of code begins with."""
 COLOR = {
@@ -98,17 +100,13 @@ def lines_of_screen(screen: FirstScreen, width: int) -> list[str]:
         *wrapped(screen.sentence, prose, "  ", SENTENCE_LINES),
     ]
     parts = {name: row_lines(name, text, prose) for name, text in screen.rows}
-    more = row_lines(MORE, screen.more, prose)
 
     # Code has what the words leave, and warnings what the code leaves.
-    left = LINES - len(head) - sum(map(len, parts.values())) - len(more)
+    left = LINES - len(head) - sum(map(len, parts.values())) - 1
     code = code_lines(screen, left, width)
     left -= taken(code, width)
     shown = warnings_in(screen.warnings, left, prose)
-    hidden = len(screen.warnings) - shown.count
-    if hidden:
-        others = counted(hidden, "more warning" if shown.count else "warning")
-        more = row_lines(MORE, f"{others}: {screen.more}", prose)
+    more = more_lines(screen, shown.count, prose)
     change = parts.pop(CHANGE, [])
     rows = [line for part in parts.values() for line in part]
     return [*head, *change, *code, *rows, *shown.lines, *more]
@@ -141,6 +139,17 @@ def named(name: str, lines: Sequence[str]) -> list[str]:
         return []
     head = f"  {name}".ljust(LABEL + 1)
     return [head + lines[0][LABEL + 1 :], *lines[1:]]
+
+
+def more_lines(screen: FirstScreen, shown: int, width: int) -> list[str]:
+    """The line that says how many warnings are not shown, and which command shows everything."""
+    hidden = len(screen.warnings) - shown
+    count = counted(hidden, "more warning" if shown else "warning")
+    before = f"{count}: " if hidden else ""
+    # A command that is cut is none.
+    whole = f"{before}{screen.more}"
+    room = width - LABEL - 1
+    return row_lines(MORE, whole if len(whole) <= room else f"{before}{AGAIN}", width)
 
 
 def code_lines(screen: FirstScreen, most: int, width: int) -> list[str]:

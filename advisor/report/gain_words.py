@@ -166,8 +166,8 @@ def is_share(metric: str, scores: Sequence[float | None]) -> bool:
 def gain_in_words(told: Told) -> str:
     """The gain with what it rests on, all numbers to the digits that its error leaves.
 
-    `+0.9 points of accuracy (yours: 95.1 %), at least +0.2 (99.2 % sure); 20 paired seeds, 360 test
-    rows`
+    `+0.9 points of accuracy (your model: 95.1 %), at least +0.2 (99.2 % sure); 20 paired seeds, 360
+    test rows`
     """
     mean = gain_number(told, told.mean or 0.0)
     if case_of(told) is Case.BETTER:
@@ -179,7 +179,11 @@ def gain_in_words(told: Told) -> str:
     else:
         low, high = gain_number(told, told.low), gain_number(told, told.high)
         worth = gain_number(told, told.min_gain, exact=True)
-        ends = f", between {low} and {high} ({SURE}; worth a change from {worth})"
+        needs = ""
+        # Where the printed interval is above zero, it must be said that another one decides.
+        if told.evidence is Evidence.OPEN and told.low > 0:
+            needs = f", and a change needs {100 * told.level:.4g}{GLUE}%"
+        ends = f", between {low} and {high} ({SURE}{needs}; worth a change from {worth})"
     seeds = counted(told.seeds, "paired seed")
     return f"{mean} {unit(told)}{own_in_words(told)}{ends}; {seeds}, {told.sample}"
 
@@ -210,7 +214,7 @@ def own_in_words(told: Told) -> str:
     if told.score is None:
         return ""
     lower = "" if told.direction == "maximize" else "; lower is better"
-    return f" (yours: {score_number(told, told.score)}{lower})"
+    return f" ({told.own}: {score_number(told, told.score)}{lower})"
 
 
 def score_number(told: Told, score: float) -> str:

@@ -7,7 +7,6 @@ from enum import Enum
 from pathlib import Path
 
 from advisor.comparing.comparison import Comparison
-from advisor.errors import listing
 from advisor.readable import counted
 from advisor.report.first_screen import FirstScreen
 from advisor.report.first_screens import (
@@ -33,9 +32,9 @@ Answer = Recommendation | Comparison
 class Standing(Enum):
     """What became of a technique in a study. The value is the column's name and what it means."""
 
-    WON = "won in", "it is recommended there, with the gain of all that is"
-    OPEN = "open in", "it was measured there, and more seeds or rows would tell"
-    LOST = "measured in", "it was the best of what was tried there, and not worth a change"
+    WON = "won in", "it is recommended there, with the gain of all that is recommended"
+    OPEN = "open in", "it was measured there, and what it is worth is not known yet"
+    LOST = "lost in", "it was measured there on fresh seeds, and is not recommended"
     TRIED = "tried in", "the search preferred others there"
     UNTRIED = "not tried in", "it fits there, and the search had no trial for it"
     UNFIT = "does not fit", "there is nothing there that it could change"
@@ -151,7 +150,7 @@ def winners_table(studies: Sequence[Recommendation]) -> PageTable | None:
     every = {OWN: own, **{name: standings[name] for name in order}}
     seen = [each for each in Standing if any(each in found for found in every.values())]
     rows = [
-        [name, *[listing(found[each]) if each in found else "" for each in seen]]
+        [name, *[", ".join(found[each]) if each in found else "" for each in seen]]
         for name, found in every.items()
     ]
     columns = [Column("technique", is_arm=True), *[Column(*each.value) for each in seen]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from advisor.content.study_content import Content
 from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
+from advisor.notebook import InNotebook
 from advisor.search.arm import Arm, Skip
 from advisor.store.read_back import check_types, json_object, read_back, study_in, version_in
 from advisor.technique import DECAY, KEEP, RATE
@@ -47,7 +48,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Recommendation:
+class Recommendation(InNotebook):
     """What `advisor` says about a study. `to_json` gives the documented keys.
 
     Attributes:

@@ -26,18 +26,18 @@ ENOUGH = "between -0.4 and +1.6 (95 % sure; worth a change from +0.5); 20 paired
 ANSWERS = {
     "better": (
         answer(Evidence.BETTER, "change"),
-        "Make this change: +2.1 points of accuracy (yours: 94.0 %), at least +0.8 (99.2 % sure); "
+        "Make this change: +2.1 points of accuracy (your model: 94.0 %), at least +0.8 (99.2 % sure); "
         "20 paired seeds, 900 rows.",
     ),
     "worse": (
         answer(Evidence.WORSE, gain=WORSE_GAIN),
         "Change nothing: activation=selu (the best of what was tried) is worse: -2.0 points of "
-        "accuracy (yours: 94.0 %), between -3.0 and -1.0 (95 % sure; ",
+        "accuracy (your model: 94.0 %), between -3.0 and -1.0 (95 % sure; ",
     ),
     "equivalent": (
         answer(Evidence.EQUIVALENT, gain=SAME_GAIN),
         "Change nothing: activation=selu (the best of what was tried) makes no difference worth a "
-        "change: +0.10 points of accuracy (yours: 94.00 %), between -0.20 and +0.40 (95 % sure; ",
+        "change: +0.10 points of accuracy (your model: 94.00 %), between -0.20 and +0.40 (95 % sure; ",
     ),
     "not better": (
         answer(Evidence.NOT_BETTER, gain=FAINT_GAIN),
@@ -47,7 +47,7 @@ ANSWERS = {
     "open": (
         answer(Evidence.OPEN, "undecided", OPEN_GAIN),
         "Keep your model for now: activation=selu (the best of what was tried) may be worth a "
-        "change, or not, which is not known yet: +0.6 points of accuracy (yours: 94.0 %), "
+        "change, or not, which is not known yet: +0.6 points of accuracy (your model: 94.0 %), "
         + ENOUGH,
     ),
     "contradicted": (
@@ -116,6 +116,20 @@ def test_what_can_be_undecided_says_what_to_do_next():
     assert screen_of_study(answer(Evidence.BETTER, "change")).next == ""
 
 
+def test_what_is_open_though_its_interval_is_above_zero_says_what_a_change_needs():
+    gain = replace(OPEN_GAIN, low=0.001, high=0.011, least=-0.001)
+    text = said(screen_of_study(answer(Evidence.OPEN, "undecided", gain)))
+    assert "between +0.10 and +1.10 (95 % sure, and a change needs 99.2 %; worth" in text
+
+
+def test_a_command_is_whole_or_not_there():
+    long = replace(answer(Evidence.BETTER, "change", warnings=MIND * 9), study="a" * 60)
+    text = said(screen_of_study(long), 60)
+    assert text.endswith(": the same command with --why")
+    few = replace(long, warnings=[])
+    assert f"advisor show {'a' * 60} --why" in said(screen_of_study(few), 160)
+
+
 def test_the_first_warnings_are_shown_and_the_others_counted():
     few = answer(Evidence.BETTER, "change", warnings=MIND[:2])
     assert f"mind {MIND[0]} {MIND[1]} more advisor show digits --why" in said(screen_of_study(few))
@@ -136,14 +150,14 @@ def test_code_that_has_no_room_loses_its_remarks_and_then_stands_behind_a_comman
 @pytest.mark.parametrize(
     ("metric", "direction", "scores", "words"),
     [
-        ("r2", "maximize", (0.41, 0.43), "+0.021 in r2 (yours: 0.410), at least +0.008 ("),
+        ("r2", "maximize", (0.41, 0.43), "+0.021 in r2 (your model: 0.410), at least +0.008 ("),
         (
             "loss",
             "minimize",
             (0.41, 0.39),
-            "+0.021 in loss (yours: 0.410; lower is better), at least +0.008 (",
+            "+0.021 in loss (your model: 0.410; lower is better), at least +0.008 (",
         ),
-        ("accuracy", "maximize", (41.0, 43.0), "+0.021 in accuracy (yours: 41.000), at least"),
+        ("accuracy", "maximize", (41.0, 43.0), "+0.021 in accuracy (your model: 41.000), at least"),
     ],
 )
 def test_a_gain_is_in_points_for_shares_and_else_in_units_of_the_metric(
@@ -203,7 +217,7 @@ def compared(evidence, verdict, **gain):
             Evidence.BETTER,
             Verdict.CHANGE,
             {},
-            "Take new.py:Net: +2.0 points of accuracy (yours: 94.0 %), at least +0.8 (99 % "
+            "Take new.py:Net: +2.0 points of accuracy (old.py:Net: 94.0 %), at least +0.8 (99 % "
             "sure); 20 paired seeds, 900 rows. change old.py:Net → new.py:Net cost 2 s a training "
             "(9 epochs) instead of 1 s; 82 parameters instead of 42 also third.py:Net is worse",
         ),

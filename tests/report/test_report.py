@@ -108,6 +108,13 @@ def test_every_plot_is_well_formed_and_nothing_lies_outside_of_it(made):
         assert all(0 <= x <= width and 0 <= y <= height for x, y in points)
 
 
+def test_a_study_keeps_the_signal_of_each_layer(made):
+    found, _ = made
+    assert [each.layer for each in found.signals.before] == ["0", "2"]
+    assert all(each.std > 0 and each.gradient > 0 for each in found.signals.before)
+    assert bool(found.signals.after) == (found.verdict == "change")
+
+
 def test_the_page_needs_neither_network_nor_script(made):
     page = study_page(*made)
     assert not re.search(r"https?:|<script|<link|<img|@import|url\(|\son\w+=", page)
@@ -169,6 +176,10 @@ def test_the_headline_is_the_verdict_and_the_numbers_follow(made, verdict, said)
         rounded(gain.searched, gain.error, sign=True),
     ):
         assert words in page
+    order = ["What to change", "Apply it", "The gain, seed by seed", "What it costs", "The numbers"]
+    places = [page.index(f"<h2>{title}</h2>") for title in order]
+    assert places == sorted(places)
+    assert page.index("</h1>") < page.index('<p class="lead">') < places[0]
     assert ("reaches" in page) == (verdict != "change")
 
 
@@ -212,7 +223,7 @@ def test_what_anybody_named_is_text_and_never_html(made):
 def test_many_trials_that_were_cut_are_folded_away(made):
     found, url = made
     row = CutTrial(number=1, arm="keep", why="loss 9 after 20 steps", score=9.0)
-    assert "<details>" not in study_page(replace(found, pruned=[row] * 20), url)
+    assert "more</summary>" not in study_page(replace(found, pruned=[row] * 20), url)
     page = study_page(replace(found, pruned=[row] * 25), url)
     assert "<summary>5 more</summary>" in page
     assert page.count("loss 9 after 20 steps") == 25
@@ -225,9 +236,12 @@ def test_techniques_alone_are_sorted_by_slot_and_score_with_zero_in_sight(made):
         rows.append(replace(found.isolation[1], slot=slot, technique=name, alone=loss))
     own = replace(found.isolation[0], alone=7.0)
     plot = plot_techniques(replace(found, isolation=[own, *rows]))
-    assert [dot.title for dot in plot.dots] == ["+6 (1)", "+2 (5)", "+5 (2)"], "less is better"
+    own, *others = plot.dots
+    assert own.title == "your model as it is: 7"
+    assert [dot.title for dot in others] == ["+6 (1)", "+2 (5)", "+5 (2)"], "less is better"
     assert len(plot.lines) == 1, "that of zero: the best of several trials has no interval"
     assert [word.text for word in plot.words if word.anchor == "end"] == [
+        "your model as it is",
         "a",
         "best",
         "fair",

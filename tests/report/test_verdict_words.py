@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -146,7 +147,9 @@ def test_what_leaving_out_a_change_costs_is_told_of_several_and_never_of_an_old_
     text, page = everywhere(answer(Evidence.BETTER, "change", importance=costs))
     assert "What leaving a change out costs (accuracy) · activation: +0.0123" in text
     assert "· initializer: -0.0004" in text
-    assert '<td>activation</td><td class="n">+0.0123</td>' in page
+    cost = r'>activation</td><td class="n whole" data-label="cost" title="[^"]+">\+0.0123</td>'
+    assert re.search(cost, page)
+    assert "all of them: your model</td>" in page
     old = answer(None, "change", importance={"activation": 0.7, "initializer": 0.3})
     assert "leaving" not in "".join(everywhere(old))
     assert costs_of_changes(answer(Evidence.BETTER, "change", importance={"a": 0.1})) == []
