@@ -60,7 +60,6 @@ from advisor.verdict.single_techniques import cut_trials, single_techniques
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
 from advisor.work.replay import measuring_seed
-from advisor.work.scripts.prepared import PreparedScript
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -101,7 +100,7 @@ def recommend(
     ]
     # Simple models on the test rows, of which everything else is decided by now.
     simple: list[Floor] = []
-    if not isinstance(prepared, PreparedScript):
+    if prepared.has_rows:
         test = prepared.splits(seed).test
         simple = floors(prepared.run(seed, seed), test, prepared.batch)
     tested = _arm_result(evidence, chosen).test
@@ -159,7 +158,7 @@ def recommend(
 def _whole_code(search: Search, evidence: Measurement) -> str:
     """The recommended training as a script; empty where the user's script trains by itself."""
     prepared, plan, chosen = search.prepared, search.plan, evidence.chosen
-    if isinstance(prepared, PreparedScript):
+    if prepared.ref.script is not None:
         return ""
     seed = measuring_seed(prepared.study.seed, evidence.places[0])
     (score, *_) = scores_in(evidence.results[chosen.label])
