@@ -27,7 +27,7 @@ NO_CODE = (
 @click.option(
     "--diff",
     is_flag=True,
-    help="the change of activations as a diff of your file, for patch -p0 or git apply -p0",
+    help="the change of activations and initial weights as a diff of your file, for patch -p0",
 )
 @click.option(
     "--apply", "whole", is_flag=True, help="the recommended training as a whole script of Python"
@@ -119,6 +119,6 @@ def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:
     for each in raised:
         tell(str(each.message))
     if not text:
-        nothing = "no activation is changed, so there is nothing to edit."
+        nothing = "no activation and no initial weight is changed, so there is nothing to edit."
         tell(f"{answer.study}: {nothing}")
     say_exactly(text)

@@ -19,7 +19,6 @@ from advisor.training.recipe import Recipe
 from advisor.verdict.candidates import Candidate
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
-from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
 from advisor.work.trust import Trust, code_named_by, file_of
 
@@ -44,7 +43,7 @@ def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate, url: str) -> 
     """
     name, rates = prepared.study.name, rates_read(plan)
     asked = asked_by_name(name, prepared.ref, url)
-    if isinstance(prepared, PreparedScript):
+    if prepared.ref.script is not None:
         return lines_in_script(asked, chosen, prepared.recipe, rates)
     if prepared.ref.pickled is not None:
         given = ", ".join(["study", *storage_given(url)])

@@ -254,9 +254,10 @@ class Recommendation(InNotebook):
         return recipes_of(self._study(), self._params(), self._content)
 
     def diff(self, root: str = ".") -> str:
-        """The change of activations as a unified diff of the user's file, with paths from `root`.
+        """The change of activations as a unified diff of the user's file, with paths from `root`;
+        and that of an initializer, where functions of `torch.nn.init` do the same.
 
-        It is empty where no activation is changed.
+        It is empty where neither is changed.
         """
         from advisor.work.apply import diff_of  # torch is needed only here
 

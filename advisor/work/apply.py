@@ -19,6 +19,8 @@ from advisor.model.writing.diff import diff
 from advisor.model.writing.recipe import recipe
 from advisor.randomness import preserved
 from advisor.slots.activation.base import Activation
+from advisor.slots.initializer.base import Initializer
+from advisor.slots.initializer.plain import plain_start
 from advisor.technique import Technique
 from advisor.training.run import Run, apply
 from advisor.work.job import techniques_in_order
@@ -129,13 +131,15 @@ def recipes_of(
     ref: StudyRef, params: Mapping[str, Any], answered: Content | None = None
 ) -> list[dict[str, Any]]:
     """The change of activations by the techniques in `params`, as plain data."""
-    return [recipe(report) for report in _swaps(opened(ref, answered), params)]
+    return [recipe(report) for report in _with_activations(opened(ref, answered), params).swaps]
 
 
 def diff_of(
     ref: StudyRef, params: Mapping[str, Any], root: str, answered: Content | None = None
 ) -> str:
-    """The change of activations as a unified diff of the user's files, with paths from `root`."""
+    """The change of activations, and the fills of an initializer that torch has, too, as a unified
+    diff of the user's files, with paths from `root`.
+    """
     # One more model is built, to see which lines of the user's code make its activations.
     prepared = opened(ref, answered)
     choice = choice_in(prepared.host, params)
@@ -143,7 +147,17 @@ def diff_of(
     build = partial(prepared.build, seed)
     if choice is not None:
         build = partial(choice.built, prepared.run(seed, seed), seed)
-    return "".join(diff(report, root, build) for report in _swaps(prepared, params))
+    run = _with_activations(prepared, params)
+    # Gains are those of the activations that are in the model by now.
+    starts = [
+        plain_start(run, technique, own)
+        for technique, own in techniques_in_order(prepared.host, params)
+        if isinstance(technique, Initializer)
+    ]
+    swaps: list[SwapReport | None] = [*run.swaps]
+    return "".join(diff(report, root, build) for report in swaps[:-1]) + diff(
+        swaps[-1] if swaps else None, root, build, starts
+    )
 
 
 def opened(
@@ -174,13 +188,13 @@ def opened(
     return prepared
 
 
-def _swaps(prepared: Prepared, params: Mapping[str, Any]) -> list[SwapReport]:
-    """What the activation techniques in `params` change in a fresh model of the study."""
+def _with_activations(prepared: Prepared, params: Mapping[str, Any]) -> Run:
+    """A run of a fresh model of the study with the activation techniques in `params`."""
     run = prepared.run(0, prepared.study.seed)
     techniques = techniques_in_order(prepared.host, params)
     shown = (Activation, ModelChoice)
     _apply(run, [pair for pair in techniques if isinstance(pair[0], shown)])
-    return run.swaps
+    return run
 
 
 def _apply(run: Run, techniques: Sequence[tuple[Technique, Mapping[str, Any]]]) -> None:

@@ -50,6 +50,17 @@ DISTRIBUTIONS = {
 """Fills by the names that parameters use; Keras' two names for normal ones are among them."""
 
 
+def plain_text(distribution: str, std: float) -> str:
+    """The call of `torch.nn.init` that draws from one of these distributions."""
+    if distribution == "uniform":
+        bound = math.sqrt(3) * std
+        return f"uniform_({{weight}}, {-bound:.6g}, {bound:.6g})"
+    if distribution == "truncated_normal":
+        wide = std / CUT_STD
+        return f"trunc_normal_({{weight}}, std={wide:.6g}, a={-CUT * wide:.6g}, b={CUT * wide:.6g})"
+    return f"normal_({{weight}}, std={std:.6g})"
+
+
 def orthogonal(weight: Tensor, gain: float, generator: torch.Generator) -> None:
     """A (semi-)orthogonal matrix times `gain`, by QR of a Gaussian with the signs made uniform;
     kernels are flattened.

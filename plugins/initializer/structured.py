@@ -29,6 +29,10 @@ class Orthogonal(Initializer):
         """An orthogonal block; each gate of a recurrent layer is one."""
         orthogonal(weight, fans.gain, generator)
 
+    def plain(self, fans: Fans, **params: Any) -> str:
+        """Torch's own fill."""
+        return f"orthogonal_({{weight}}, gain={fans.gain:.6g})"
+
 
 class DeltaOrthogonal(Orthogonal):
     """Convolutions that start as one orthogonal matrix at each position.

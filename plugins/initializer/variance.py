@@ -10,7 +10,7 @@ from torch import Tensor
 
 from advisor import Choice, Fans, Float, Initializer, Layer
 
-from .fills import DISTRIBUTIONS, normal, truncated, uniform
+from .fills import DISTRIBUTIONS, normal, plain_text, truncated, uniform
 
 
 def fan(fans: Fans, mode: str) -> float:
@@ -50,6 +50,10 @@ class Uniform(Initializer):
         # A uniform distribution on ±bound has deviation bound / √3.
         uniform(weight, bound / math.sqrt(3), generator)
 
+    def plain(self, fans: Fans, bound: float = 0.05, **params: Any) -> str:
+        """Torch's own uniform fill."""
+        return plain_text("uniform", bound / math.sqrt(3))
+
 
 class Normal(Initializer):
     """Normal random weights of one size everywhere.
@@ -81,6 +85,10 @@ class Normal(Initializer):
         """N(0, std²)."""
         normal(weight, std, generator)
 
+    def plain(self, fans: Fans, std: float = 0.05, **params: Any) -> str:
+        """Torch's own normal fill."""
+        return plain_text("normal", std)
+
 
 class TruncatedNormal(Normal):
     """Normal random weights without the far ends.
@@ -110,6 +118,10 @@ class TruncatedNormal(Normal):
         # Torch's own `trunc_normal_` leaves the deviation that the cut makes smaller.
         truncated(weight, std, generator)
 
+    def plain(self, fans: Fans, std: float = 0.05, **params: Any) -> str:
+        """Torch's own fill, with the deviation before the cut."""
+        return plain_text("truncated_normal", std)
+
 
 class Xavier(Initializer):
     """Variance between what keeps the signal and what keeps the gradient.
@@ -130,6 +142,10 @@ class Xavier(Initializer):
         # 1 / fan_out, which keeps that of the gradient.
         std = math.sqrt(2 / (fans.fan_in + fans.fan_out))
         DISTRIBUTIONS[self.distribution](weight, std, generator)
+
+    def plain(self, fans: Fans, **params: Any) -> str:
+        """Torch's own fill."""
+        return f"xavier_{self.distribution}_({{weight}})"
 
 
 class XavierUniform(Xavier):
@@ -176,6 +192,10 @@ class He(Initializer):
         std = fans.gain / math.sqrt(fan(fans, mode))
         DISTRIBUTIONS[self.distribution](weight, std, generator)
 
+    def plain(self, fans: Fans, mode: str = "fan_in", **params: Any) -> str:
+        """Torch's own fill, with the deviation as a number."""
+        return plain_text(self.distribution, fans.gain / math.sqrt(fan(fans, mode)))
+
 
 class HeUniform(He):
     """He's variance from a uniform distribution.
@@ -210,6 +230,10 @@ class LeCun(Initializer):
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """N(0, 1 / fan_in)."""
         normal(weight, 1 / math.sqrt(fans.fan_in), generator)
+
+    def plain(self, fans: Fans, **params: Any) -> str:
+        """Torch's own normal fill."""
+        return plain_text("normal", 1 / math.sqrt(fans.fan_in))
 
 
 class VarianceScaling(Initializer):
@@ -250,6 +274,17 @@ class VarianceScaling(Initializer):
         std = math.sqrt(scale / fan(fans, mode))
         DISTRIBUTIONS[distribution](weight, std, generator)
 
+    def plain(
+        self,
+        fans: Fans,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        **params: Any,
+    ) -> str:
+        """Torch's own fill, with the deviation as a number."""
+        return plain_text(distribution, math.sqrt(scale / fan(fans, mode)))
+
 
 class Constant(Initializer):
     """A negative control: every weight the same, so that all units of a layer stay alike. It is no
@@ -280,6 +315,10 @@ class Constant(Initializer):
         # Units with equal weights get equal gradients, and so stay equal.
         weight.fill_(value)
 
+    def plain(self, fans: Fans, value: float = 0.1, **params: Any) -> str:
+        """Torch's own fill."""
+        return f"constant_({{weight}}, {value:.6g})"
+
 
 class Zeros(Initializer):
     """A negative control: every weight zero, so that nothing but the last bias learns. It is no way
@@ -297,6 +336,10 @@ class Zeros(Initializer):
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
         """Zero, everywhere."""
         weight.zero_()
+
+    def plain(self, fans: Fans, **params: Any) -> str:
+        """Torch's own fill."""
+        return "zeros_({weight})"
 
     def refuses(self, layer: Layer) -> str | None:
         """A zero would stay one under weight normalization: its direction is lost."""

@@ -19,8 +19,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self, inputs, width=12):
         super().__init__()
-        layers = [nn.Linear(inputs, width), nn.Tanh()]
-        layers += [nn.Linear(width, width), nn.Tanh()]
+        layers = [nn.Linear(inputs, width), nn.Sigmoid()]
+        layers += [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.Sigmoid())]
         self.body = nn.Sequential(*layers, nn.Linear(width, 1))
 
     def forward(self, x):
@@ -54,11 +54,12 @@ import advisor
 def data():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(200, 4, generator=generator)
-    noise = torch.randn(200, generator=generator)
+    noise = torch.randn(200, generator=generator) / 4
     return x, (x.sum(1) + noise > 0).long()
 
 def net():
-    return nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 2))
+    hidden = [layer for _ in range(3) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
+    return nn.Sequential(nn.Linear(4, 16), nn.Sigmoid(), *hidden, nn.Linear(16, 2))
 
 def warm(optimizer, steps):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / (steps / 3)))
@@ -79,7 +80,7 @@ study = advisor.Study("{name}", {task}, trials=6, epochs=6, seeds=5, only=only)
 LAMBDA = 'advisor.Task(lambda: net(), "rows.csv", target="label")'
 RECIPE = """advisor.Task(net, data, optimizer=functools.partial(torch.optim.SGD, lr=.05, momentum=.9),
                      scheduler=warm, clip=1.0, batch=16)"""
-FIT = "advisor.Task(net, data, fit=fit, lr=.1, weight_decay=.01, batch=16)"
+FIT = "advisor.Task(net, data, fit=fit, lr=.1, weight_decay=.01, batch=8)"
 ONLY = ("--only", "activation=relu", "--only", "initializer=he", "--only", "pretraining=keep")
 SMALL = (*ONLY, "--trials", 6, "--epochs", 6, "--seeds", 5)
 REPLAY = """\
@@ -209,11 +210,12 @@ def check(answer, result):
 def test_printed_lines_and_the_whole_code_train_the_recommendation_in_a_fresh_process(
     advise, tmp_path
 ):
-    small = ("--seeds", 3, "--trials", 1, "--epochs", 2, "--only", "initializer=keep")
+    small = ("--seeds", 3, "--trials", 2, "--epochs", 3, "--only", "initializer=keep")
     answers, results = replayed(advise, tmp_path, ["csv", "fit"], small, others=1)
     for kind, answer in answers.items():
         check(answer, results[kind])
     # What a loop never reads is not written as if it did something.
+    assert answers["fit"].changed == {"activation": "relu"}
     assert answers["fit"].rates == ["training.lr"]
     for code in ("\n".join(answers["fit"].apply_with), answers["fit"].apply_code):
         assert "weight_decay=" not in code.replace("weight_decay=0.01,", "")

@@ -5,6 +5,7 @@ replaced, and nothing is guessed.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from advisor.errors import InputError
 from advisor.model.swapping.report import SwapReport
@@ -12,22 +13,33 @@ from advisor.model.swapping.subclass import original_class
 from advisor.model.writing.construction_editor import ConstructionEditor
 from advisor.model.writing.constructors import Build, default_build
 from advisor.model.writing.method_editor import MethodEditor
+from advisor.model.writing.plain_start import PlainStart
 from advisor.model.writing.source_change import Note, SourceChange
 from advisor.model.writing.user_files import UserFiles
 
 
-def diff(report: SwapReport, root: str | os.PathLike[str] = ".", build: Build | None = None) -> str:
+def diff(
+    report: SwapReport | None,
+    root: str | os.PathLike[str] = ".",
+    build: Build | None = None,
+    starts: Sequence[PlainStart] = (),
+) -> str:
     """A swap as a unified diff of the files that define the model, for `patch -p0` or `git apply
     -p0` in `root`.
 
     `build` makes another such model: it is called once, and watched, to see which lines make the
-    modules. By default it is the model's class, if that needs no arguments.
+    modules. By default it is the model's class, if that needs no arguments. `starts` are lines for
+    the end of the model's constructor; without a swap, `report` is None.
 
     What cannot be written as an edit is a comment at the end: `# not in this diff: layer1.0.act:
     why`.
     """
     root = os.fspath(root)
-    files, notes = _edited(report, root, build)
+    files, notes = UserFiles(root), []
+    if report is not None:
+        files, notes = _edited(report, root, build)
+    for start in starts:
+        notes += start.edit(files)
     text = ""
     for path, file in files.opened.items():
         if file.is_edited:

@@ -10,7 +10,7 @@ import difflib
 import importlib.util
 import symtable
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -101,6 +101,14 @@ class SourceFile:
     def replace_node(self, node: ast.AST, text: str) -> None:
         """Note an edit that replaces a node."""
         self.replace(self.start(node), self.end(node), text)
+
+    def add_lines(self, node: ast.stmt, lines: Sequence[str]) -> None:
+        """Note lines that follow a statement, as far in as it is."""
+        place = self.line_start((node.end_lineno or node.lineno) + 1)
+        text = "".join(f"{' ' * node.col_offset}{line}\n" for line in lines)
+        # The last line of a file may have no end.
+        missing = "" if self._source[:place].endswith(b"\n") else "\n"
+        self.replace(place, place, missing + text)
 
     def add_class(self, text: str) -> None:
         """Note a class that is added at the top of the file."""

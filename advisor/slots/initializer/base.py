@@ -67,6 +67,12 @@ class Initializer(Technique):
         """Fill `weight`, of the shape `(out, in, *kernel)`, in place."""
         raise TypeError(f"initializer {self.name!r} must define fill(weight, fans, generator)")
 
+    def plain(self, fans: Fans, **params: Any) -> str | None:
+        """The call of `torch.nn.init` that fills a weight by the same law, `normal_({weight},
+        std=0.1)`; None where there is none. `show --diff` writes it into the model.
+        """
+        return None
+
     def apply(self, run: Run, **params: Any) -> str:
         """Fill every block of every layer."""
         layers = list(self.layers(run))
