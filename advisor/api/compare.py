@@ -185,7 +185,8 @@ def compare_opened(
             answered = Comparison.from_json(last)
             if still_answers(answered, question):
                 refused = refused_look(answered.looks, question.pairs)
-                return replace(answered, warnings=[*answered.warnings, *refused])
+                notes = [*other_names(answered, sides), *refused]
+                return replace(answered, warnings=[*answered.warnings, *notes])
             looks = answered.looks
 
         # From here on each training is kept, so that a command that is stopped goes on.
@@ -212,6 +213,13 @@ def compare_opened(
         text = answer.to_json()
         records.save(answer.verdict, answer.evidence, text)
         return Comparison.from_json(text)
+
+
+def other_names(answered: Comparison, sides: Sequence[OpenSide]) -> list[str]:
+    """A sentence where sides of the same content were called otherwise when they were compared."""
+    pairs = zip(sides, answered.sides, strict=True)
+    renamed = [f"{now.label} as {then.label}" for now, then in pairs if now.label != then.label]
+    return [f"The same was compared before: {', '.join(renamed)}."] if renamed else []
 
 
 class Clock:

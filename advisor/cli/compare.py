@@ -21,6 +21,7 @@ from advisor.values import MOST_WORKERS
 if TYPE_CHECKING:
     from advisor.comparing.revision import Revision
     from advisor.comparing.sides import Side
+    from advisor.work.study_ref import StudyRef
     from advisor.work.trust import Trust
 
 FORMS = (
@@ -101,10 +102,13 @@ class AfterGit(WithScript):
     """A command whose `--git` may be followed by `--` and the task, as in git's own commands."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words, of which those after `--` are options, too."""
+        """Read the words, of which those after the first `--` are options, too.
+
+        Behind a `--script` that stands before it are the script's own arguments.
+        """
         has_git = any(word == "--git" or word.startswith("--git=") for word in args)
-        if has_git and "--" in args:
-            place = args.index("--")
+        place = args.index("--") if "--" in args else len(args)
+        if has_git and "--script" not in args[:place]:
             args = args[:place] + args[place + 1 :]
         return super().parse_args(ctx, args)
 
@@ -145,7 +149,7 @@ def command(
     files of that revision. The same command again goes on where it stopped.
     """
     script = replace(script, words=script_words())
-    check_sides(sides, task, asked, script)
+    check_sides(sides, task, asked)
     if page:
         from advisor.report.html import check_page
 
@@ -184,20 +188,14 @@ def command(
     return 0 if asked.require is None or comparison.meets(asked.require) else NOT_MET
 
 
-def check_sides(
-    sides: Sequence[str], task: TaskOptions, asked: ComparisonOptions, script: ScriptOptions
-) -> None:
+def check_sides(sides: Sequence[str], task: TaskOptions, asked: ComparisonOptions) -> None:
     """Raise `InputError` unless the words name at least two sides."""
-    if script.is_script and asked.revision is not None:
-        raise InputError(
-            "--git compares models and studies; write the old script to a file of its own "
-            "(git show REVISION:train.py > old.py), and compare --script old.py train.py."
-        )
     # With a revision the one side that is named is there twice.
     if asked.revision is not None:
         if len(sides) + (task.model is not None) != 1:
             raise InputError(
-                f"--git compares one study file or --model with itself at {asked.revision!r}: "
+                f"--git compares one study file, --model or --script with itself at "
+                f"{asked.revision!r}: "
                 "advisor compare --git REVISION -- --model FILE:NAME --data PATH."
             )
         return
@@ -237,35 +235,36 @@ def named_sides(
     Raises `InputError` where one of them is none.
     """
     from advisor.api.named_sides import is_arm, label_of, side_of
+    from advisor.comparing.sides import Side
 
     task = replace(task, name=None)
     if old is not None:
-        one = replace(task, study=sides[0]) if sides else task
-        new = study_ref(one, asked.settings)
+        word = sides[0] if sides else task.model or ""
+        new = ref_of(word, task, asked, script)
         label = label_of(new)
-        return [old_side(one, asked, old, label), replace(side_of(new, url, trusted), label=label)]
+        # A revision has its own code, and the data of the user's working tree.
+        then = replace(ref_of(old.moved(word), task, asked, script), home=old.home)
+        return [Side(f"{label} at {old.name}", then), Side(label, new)]
 
     named = []
     for word in sides:
-        if script.is_script and not is_arm(word):
-            ref = script_ref(word, task, script, asked.settings)
-            named.append(side_of(ref, url, trusted))
-            continue
-        if task.data is None and is_arm(word):
+        has_task = task.data is not None and not script.is_script
+        if is_arm(word) and not has_task:
             named.append(side_of(word, url, trusted))
-            continue
-        one = replace(task, study=word) if task.data is None else replace(task, model=word)
-        named.append(side_of(study_ref(one, asked.settings), url, trusted))
+        else:
+            named.append(side_of(ref_of(word, task, asked, script), url, trusted))
     return named
 
 
-def old_side(task: TaskOptions, asked: ComparisonOptions, old: Revision, label: str) -> Side:
-    """The side of a revision: its own code, and data from the user's working tree."""
-    from advisor.comparing.sides import Side
+def ref_of(
+    word: str, task: TaskOptions, asked: ComparisonOptions, script: ScriptOptions
+) -> StudyRef:
+    """The study that a word names: a script, a study file, or a model of the task.
 
-    if task.study is not None:
-        moved = replace(task, study=old.moved(task.study))
-    else:
-        moved = replace(task, model=old.moved(task.model or ""))
-    ref = replace(study_ref(moved, asked.settings), home=old.home)
-    return Side(f"{label} at {old.name}", ref)
+    Raises `InputError` where there is none.
+    """
+    if script.is_script:
+        return script_ref(word, task, script, asked.settings)
+    is_model = task.data is not None or task.model is not None
+    named = replace(task, model=word) if is_model else replace(task, study=word)
+    return study_ref(named, asked.settings)

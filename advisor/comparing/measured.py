@@ -23,7 +23,6 @@ from advisor.verdict.measuring import PairedResult, RowFacts, constant_to_beat, 
 from advisor.verdict.racing import pairs_for
 from advisor.work.executors import Crew
 from advisor.work.job import Job
-from advisor.work.scripts.prepared import PreparedScript
 
 CHOOSING_PAIRS = 3
 """Pairs that only set how many pairs measure; they are not measured."""
@@ -194,7 +193,7 @@ def rows_of(side: OpenSide) -> RowFacts:
 def constant_of(side: OpenSide) -> float | None:
     """The score of one answer for all rows, on the rows that choose; None where it says nothing."""
     with side.entered() as prepared:
-        if prepared.criterion.reach is not None or isinstance(prepared, PreparedScript):
+        if prepared.criterion.reach is not None or not prepared.has_rows:
             return None
         seed = prepared.study.seed
         chose = prepared.splits(seed).valid

@@ -12,7 +12,6 @@ from advisor.content.difference import Difference, difference, listed
 from advisor.content.study_content import Content
 from advisor.errors import InputError
 from advisor.work.prepare import Prepared
-from advisor.work.scripts.prepared import PreparedScript
 
 RECIPE = ("the weights of rows", "the weights of classes")
 """What belongs to how a side is trained, and not to what it is measured by."""
@@ -22,8 +21,7 @@ DRAWN = "the rows drawn for training, validation and test"
 
 def rows_of(prepared: Prepared) -> dict[str, str]:
     """Digests of the rows and targets of a study, and of nothing that a side may choose itself."""
-    # What rows a script has, it alone knows.
-    if isinstance(prepared, PreparedScript):
+    if not prepared.has_rows:
         return {}
     source = prepared.read
     digests = source.digests(source.splits(prepared.study.seed))

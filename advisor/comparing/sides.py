@@ -87,8 +87,8 @@ class OpenSide:
     @property
     def has_own_epochs(self) -> bool:
         """Whether the user, the study of an arm, or a script says how long it is trained."""
-        is_script = isinstance(self.prepared, PreparedScript)
-        return is_script or (self.side.epochs or self.prepared.study.epochs) is not None
+        said = self.side.epochs or self.prepared.study.epochs
+        return said is not None or not self.prepared.has_rows
 
     @contextmanager
     def entered(self) -> Iterator[Prepared]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -180,6 +180,11 @@ def faults_of(
         "run.loader(run.train)",
     )
     yield (
+        training.is_scored_here is not None and not steps.trains(run.later),
+        "a technique lets parameters wait for a later epoch, and the loop's optimizer leaves them "
+        "out: build it for all of run.model.parameters(), whether they require a gradient or not",
+    )
+    yield (
         run.scored is not None and not training.is_scored_here,
         "a technique scores other weights than those that are trained, and the loop scores "
         "itself: yield nothing after an epoch",
@@ -203,7 +208,8 @@ class StepHooks:
         self.number = 0
         self.epoch: Callable[[], int] = int
         self._run = run
-        self._known: dict[int, bool] = {}
+        # Each that has stepped, which so keeps its number; whether it trains the model.
+        self._known: dict[int, tuple[torch.optim.Optimizer, bool]] = {}
 
     @contextmanager
     def called(self) -> Iterator[None]:
@@ -217,12 +223,22 @@ class StepHooks:
     def _after_step(self, optimizer: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
         if id(optimizer) not in self._known:
             own = {id(each) for each in nn.Module.parameters(self._run.model)}
-            groups = optimizer.param_groups
-            has = any(id(each) in own for group in groups for each in group["params"])
-            self._known[id(optimizer)] = has
-        if self._known[id(optimizer)]:
+            self._known[id(optimizer)] = optimizer, not own.isdisjoint(ids_in(optimizer))
+        if self._known[id(optimizer)][1]:
             self.number += 1
             after_step(self._run, self.number, self.epoch(), optimizer)
+
+    def trains(self, later: Sequence[tuple[nn.Parameter, float]]) -> bool:
+        """Whether the optimizers that were noticed have all the parameters that wait; also where
+        none was noticed.
+        """
+        trained = {number for each, _ in self._known.values() for number in ids_in(each)}
+        return not trained or all(id(parameter) in trained for parameter, _ in later)
+
+
+def ids_in(optimizer: torch.optim.Optimizer) -> set[int]:
+    """The numbers of the parameters that an optimizer trains."""
+    return {id(each) for group in optimizer.param_groups for each in group["params"]}
 
 
 @torch.no_grad()

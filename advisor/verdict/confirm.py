@@ -43,7 +43,6 @@ from advisor.verdict.measuring import (
 )
 from advisor.verdict.racing import NUMBERS_OF_PAIRS
 from advisor.verdict.records import Evidence, MeasuredGain, Verdict
-from advisor.work.scripts.prepared import PreparedScript
 
 BASELINE_RATES = 2
 """Pairs of rates at which the baseline is expected to be trained on the seeds that choose: its best
@@ -239,7 +238,7 @@ def seconds_of(search: Search) -> float:
     """Seconds of a full training: an estimate that is the same on every machine, or what the first
     training of a script took.
     """
-    if isinstance(search.prepared, PreparedScript):
+    if not search.prepared.has_rows:
         return sum(search.history.trials[0].costs.values())
     return estimate(search.prepared, search.plan.epochs)
 
@@ -320,7 +319,7 @@ def rows_of(search: Search) -> RowFacts:
 def constant_of(search: Search, choice: Selection) -> float | None:
     """The score of one answer for all rows, on the rows that chose; None where it says nothing."""
     prepared, criterion = search.prepared, choice.criterion
-    if criterion.reach is not None or isinstance(prepared, PreparedScript):
+    if criterion.reach is not None or not prepared.has_rows:
         return None
     seed = prepared.study.seed
     chose = prepared.splits(seed).valid

@@ -59,7 +59,6 @@ from advisor.verdict.records import (
 from advisor.verdict.single_techniques import cut_trials, single_techniques
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
-from advisor.work.scripts.prepared import PreparedScript
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -100,7 +99,7 @@ def recommend(
     ]
     # Simple models on the test rows, of which everything else is decided by now.
     simple: list[Floor] = []
-    if not isinstance(prepared, PreparedScript):
+    if prepared.has_rows:
         test = prepared.splits(seed).test
         simple = floors(prepared.run(seed, seed), test, prepared.batch)
     tested = _arm_result(evidence, chosen).test

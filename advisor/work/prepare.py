@@ -98,6 +98,11 @@ class Prepared:
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether the rows are known here and models are built here; a script does both itself."""
+        return True
+
+    @property
     def criterion(self) -> Criterion:
         """What the study compares arms by."""
         return Criterion(self.objective.metric, self.study.reach)

@@ -122,7 +122,8 @@ class StudyRef:
     @property
     def script(self) -> TrainingScript | None:
         """The training script that is studied; None where the task is described otherwise."""
-        return None if self.flags is None else TrainingScript.from_flags(json.loads(self.flags))
+        named = None if self.flags is None else TrainingScript.from_flags(json.loads(self.flags))
+        return named and replace(named, folder=self.home)
 
     def folder(self) -> Path:
         """Where relative paths of the study are looked up."""

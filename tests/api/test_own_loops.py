@@ -158,32 +158,48 @@ def test_two_loops_are_compared(file, tmp_path):
     assert same.identical
 
 
+KILLED_AT = {
+    "the search": ("advisor_curves", 10),
+    "the choosing seeds": ("advisor_confirmations WHERE phase = 'choose'", 1),
+    "the measuring seeds": ("advisor_confirmations WHERE phase = 'measure'", 1),
+}
+"""Where a study is killed: the rows that are there then."""
+
+
 @pytest.mark.proof
-def test_a_killed_study_gives_the_same_json(file, tmp_path):
-    path = file(sleep=0.002, trials=5)
+@pytest.mark.parametrize("moment", KILLED_AT)
+def test_a_killed_study_gives_the_same_json(moment, file, tmp_path):
+    path, (what, count) = file(sleep=0.002, trials=5), KILLED_AT[moment]
     words = [sys.executable, "-m", "advisor", "tune", path, "--workers", "0", "--quiet"]
     killed = subprocess.Popen([*words, "--storage", str(tmp_path / "killed.db")], cwd=tmp_path)
-    until = time.monotonic() + 60
-    while len(trials(tmp_path / "killed.db")) < 2 and time.monotonic() < until:
+    until = time.monotonic() + 200
+    while rows_of(tmp_path / "killed.db", what) < count and time.monotonic() < until:
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    begun = len(trials(tmp_path / "killed.db"))
+    assert killed.wait() == -signal.SIGKILL, "it was not over"
+    begun = rows_of(tmp_path / "killed.db", what)
     texts = []
     for name in ("killed.db", "whole.db"):
         found = advisor.tune(path, storage=str(tmp_path / name), workers=0)
         texts.append(without_times(found.to_json()))
-    assert 2 <= begun < 5
+    assert begun >= count
     assert texts[0] == texts[1]
-    assert len(trials(tmp_path / "killed.db")) == 5
+    for name in ("advisor_trials", "advisor_curves", "advisor_confirmations"):
+        killed_rows, whole_rows = (rows_of(tmp_path / f"{each}.db", name) for each in KEPT)
+        assert killed_rows == whole_rows > 0, name
 
 
-def trials(database: Path) -> list:
-    """The trials that are over, or on their way."""
+KEPT = ("killed", "whole")
+"""The databases of both studies."""
+
+
+def rows_of(database: Path, what: str) -> int:
+    """How many rows a table has, 0 where there is none yet."""
     try:
-        return read(f"sqlite:///{database}", "SELECT DISTINCT number FROM advisor_curves")[1]
+        ((count,),) = read(f"sqlite:///{database}", f"SELECT COUNT(*) FROM {what}")[1]
     except InputError:
-        return []
+        return 0
+    return int(count)
 
 
 def test_the_blocks_of_the_document_run(tmp_path, monkeypatch):

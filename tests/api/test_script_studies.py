@@ -114,8 +114,17 @@ def test_a_copy_of_a_script_computes_the_same_and_another_is_compared(tmp_path):
     assert other.sides[0].epochs == 3
 
 
+KILLED_AT = {
+    "the search": ("advisor_trials", 3),
+    "the choosing seeds": ("advisor_confirmations WHERE phase = 'choose'", 2),
+    "the measuring seeds": ("advisor_confirmations WHERE phase = 'measure'", 2),
+}
+"""Where a command is killed: the rows that are there then."""
+
+
 @pytest.mark.proof
-def test_a_killed_command_goes_on_and_loses_nothing(answered, tmp_path):
+@pytest.mark.parametrize("moment", KILLED_AT)
+def test_a_killed_command_goes_on_and_loses_nothing(moment, answered, tmp_path):
     ref_of(tmp_path)
     command = [
         *(sys.executable, "-m", "advisor", "tune", "--script", "train.py", "--metric", "accuracy"),
@@ -125,7 +134,7 @@ def test_a_killed_command_goes_on_and_loses_nothing(answered, tmp_path):
     ]
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
     try:
-        until_trials(tmp_path / "own.db", 3)
+        until_rows(tmp_path / "own.db", *KILLED_AT[moment])
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -150,15 +159,15 @@ def without_seconds(value):
     return value
 
 
-def until_trials(file, count):
-    """Wait until so many trials are in the database."""
-    for _ in range(1200):
-        time.sleep(0.1)
+def until_rows(file, what, count):
+    """Wait until the database has so many rows."""
+    for _ in range(4000):
+        time.sleep(0.05)
         if file.exists():
             try:
-                _, rows = read(f"sqlite:///{file}", "SELECT number FROM advisor_trials", ())
+                _, rows = read(f"sqlite:///{file}", f"SELECT 1 FROM {what}", ())
             except Exception:
                 continue
             if len(rows) >= count:
                 return
-    raise AssertionError("no trials")
+    raise AssertionError(f"no {count} rows of {what}")

@@ -72,6 +72,74 @@ def commit(folder: Path, *words: str) -> str:
     return ended.stdout
 
 
+SCRIPT = """\
+import sys
+import torch
+from torch import nn
+import advisor
+from layers import act
+
+assert sys.argv[1:] == ["--width", "8"]
+arm = advisor.arm()
+x = torch.randn(80, 4, generator=torch.Generator().manual_seed(0))
+y = (x[:, 0] > 0).long()
+model = arm.apply(nn.Linear(4, 2), x[:16])
+optimizer = torch.optim.SGD(model.parameters(), lr=arm.lr(0.5))
+for epoch in range(2):
+    nn.functional.cross_entropy(act(model(x[:40])), y[:40]).backward()
+    optimizer.step()
+    right = (model(x).argmax(1) == y).float()
+    arm.report(right[40:60].mean())
+    arm.rows(right[60:])
+"""
+
+
+@pytest.mark.parametrize("words", [("--script", "train.py", "--"), ("--", "--script", "train.py")])
+def test_a_script_of_a_revision_is_where_its_siblings_are(words, repository):
+    from advisor.cli.compare import AfterGit, command
+
+    (repository / "train.py").write_text(SCRIPT)
+    commit(repository, "add", "-A")
+    commit(repository, "commit", "-qm", "two")
+    after = () if "--" in words[1:] else ("--",)
+    assert isinstance(command, AfterGit)
+    context = command.make_context("compare", ["--git", "HEAD", *words, *after, "--width", "8"])
+    assert context.obj == ("--width", "8")
+    assert context.params["sides"] == ("train.py",)
+
+
+@pytest.mark.proof
+def test_a_script_is_compared_with_a_revision_of_it(repository, advise):
+    (repository / "train.py").write_text(SCRIPT)
+    commit(repository, "add", "-A")
+    commit(repository, "commit", "-qm", "two")
+    options = (
+        "--metric",
+        "accuracy",
+        "--seeds",
+        "3",
+        "--storage",
+        "studies.db",
+        "--json",
+        "--quiet",
+    )
+    words = ("compare", "--git", "HEAD", *options, "--script", "train.py", "--", "--width", "8")
+    same = json.loads(advise(*words).out)
+    assert same["gains"][0]["identical"] == "content"
+    # a sibling is what it was then
+    (repository / "layers.py").write_text(ACT.format("-x"))
+    other = json.loads(advise(*words).out)
+    assert other["gains"][0]["identical"] is None
+    assert other["sides"][0]["label"].startswith("train.py at HEAD (")
+    assert other["gains"][0]["mean"] < 0
+    # the same sides under other names
+    commit(repository, "add", "-A")
+    commit(repository, "commit", "-qm", "three")
+    again = json.loads(advise(*(each.replace("HEAD", "HEAD~1") for each in words)).out)
+    assert again["gains"] == other["gains"]
+    assert "The same was compared before: train.py at HEAD~1" in again["warnings"][-1]
+
+
 def test_two_models_with_the_flags_of_one_task(folder, advise, monkeypatch):
     (folder / "other.py").write_text(NET.replace("8", "16"))
     said = advise("compare", "net.py:Net", "other.py:Net", *TASK, *SMALL, "--json")

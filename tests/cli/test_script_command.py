@@ -9,7 +9,7 @@ REFUSED = {
     "an optimizer": (["tune", "--script", "train.py", "--optimizer", "sgd"], "leave out --optim"),
     "noise": (["tune", "--script", "train.py", "--noise", "0.1"], "leave out --noise"),
     "one side": (["compare", "--script", "train.py"], "needs two sides"),
-    "a revision": (["compare", "--git", "HEAD", "--script", "train.py"], "git show"),
+    "a revision": (["compare", "--git", "HEAD", "--script", "train.py", "b.py"], "--git compares"),
     "a model": (["compare", "--script", "train.py", "train.py", "--model", "a:B"], "--model"),
 }
 

@@ -366,6 +366,31 @@ def test_a_loop_that_does_not_let_a_technique_act_fails_with_it_alone():
     assert not trained(opened(named)).why
 
 
+def test_an_optimizer_that_leaves_out_what_waits_for_its_epoch_is_named():
+    def of_those(chosen):
+        def fit(run):
+            own = [each for each in run.model.parameters() if chosen(each)]
+            optimizer = torch.optim.SGD(own, lr=run.lr)
+            for _ in range(run.epochs):
+                an_epoch(run.model, run.loader(run.train), optimizer)
+                yield
+
+        return fit
+
+    def whole(prepared):
+        run = prepared.run(3, 0)
+        run.later.append((run.model[0].weight, 0.5))
+        before = run.model[0].weight.clone()
+        fit = TrainingSettings(0.1, 0.0, BATCH, 0, EPOCHS)
+        train_by_loop(run, prepared.loop, fit, prepared.splits(0).valid, lambda *_: None)
+        return before, run.model[0].weight
+
+    before, after = whole(opened(of_those(lambda each: True), lr=0.1))
+    assert not torch.equal(before, after)
+    with pytest.raises(StoppedEarly, match="build it for all of run.model.parameters"):
+        whole(opened(of_those(lambda each: each.requires_grad), lr=0.1))
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 

@@ -26,12 +26,14 @@ class TrainingScript:
         arguments: what the command line gives it.
         metric: what its score is called; empty where the user does not say.
         minimize: whether the user says that a lower score is better.
+        folder: the one that it runs in; None for that of the command.
     """
 
     path: str
     arguments: tuple[str, ...] = ()
     metric: str = ""
     minimize: bool = False
+    folder: str | None = None
 
     @classmethod
     def from_flags(cls, flags: Mapping[str, Any]) -> TrainingScript | None:

@@ -39,6 +39,11 @@ class PreparedScript(Prepared):
     rehearsed: Rehearsed = field(default_factory=Rehearsed)
 
     @property
+    def has_rows(self) -> bool:
+        """What rows a script has, it alone knows."""
+        return False
+
+    @property
     def steps(self) -> int:
         """Steps in an epoch, which the script alone knows: as many as tell trainings apart."""
         return EARLY_STEPS

@@ -46,6 +46,8 @@ def run_script(script: TrainingScript, arm: Arm, printed: Path | None) -> None:
     print_to(printed)
     CURRENT.arm = arm
     code, module = compiled(script.path), main_module(script)
+    if script.folder is not None:
+        os.chdir(script.folder)
     # What this process has loaded for itself need not be gone through while the script runs.
     gc.freeze()
     start_from(arm.seed)
