@@ -65,11 +65,11 @@ ARROWS = {
     "slots study technique streams training user_code values",
     "search": "content errors events faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors events loading randomness readable record search store study technique training "
-    "work",
-    "comparing": "content diagnosis errors events loading model randomness record search store temporary training "
+    "verdict": "content diagnosis errors events loading notebook randomness readable record search store study technique training "
+    "user_code work",
+    "comparing": "content diagnosis errors events loading model notebook randomness record search store temporary training "
     "user_code verdict work",
-    "api": "comparing content diagnosis errors events host loading model randomness readable search store streams study "
+    "api": "comparing content diagnosis errors events host loading model notebook randomness readable search store streams study "
     "technique training user_code values verdict work",
     "exporting": "content data errors loading model nested randomness readable search slots store study technique "
     "training user_code values verdict work",

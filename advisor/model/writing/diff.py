@@ -35,7 +35,8 @@ def diff(
     why`.
     """
     root = os.fspath(root)
-    files, notes = UserFiles(root), []
+    files = UserFiles(root)
+    notes: list[Note] = []
     if report is not None:
         files, notes = _edited(report, root, build)
     for start in starts:
