@@ -86,6 +86,29 @@ def test_show_diff_writes_activations_and_initial_weights_into_one_file(write, t
     assert not model.last.bias.any()
 
 
+LAYOUTS = {
+    "several statements on a line": "        super().__init__(); self.a = nn.Linear(4, 8)\n"
+    "        self.b = nn.ReLU(); self.c = nn.Linear(8, 2)\n",
+    "tabs": "\t\tsuper().__init__()\n\t\tself.a, self.b = nn.Linear(4, 8), nn.ReLU()\n"
+    "\t\tself.c = nn.Linear(\n\t\t\t8, 2)  # the end\n",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_initial_weights_stand_where_the_constructor_s_lines_do(layout, write, tmp_path):
+    step = "\t" if layout == "tabs" else "    "
+    path = write(
+        f"net_{len(layout)}.py",
+        f"from torch import nn\n\n\nclass Net(nn.Module):\n{step}def __init__(self):\n"
+        f"{LAYOUTS[layout]}\n{step}def forward(self, x):\n{step * 2}return self.c(self.b(self.a(x)))\n",
+    )
+    task = advisor.Task(load_file(path).Net, (torch.randn(60, 4), torch.arange(60) % 2))
+    ref = StudyRef.of(advisor.Study("plain", task))
+    text = diff_of(ref, {"initializer": "he"}, str(tmp_path))
+    subprocess.run(["patch", "-p0"], input=text, text=True, cwd=tmp_path, check=True)
+    assert not load_file(path).Net().c.bias.any()
+
+
 def test_initial_weights_of_a_model_without_a_class_are_told_line_by_line(tmp_path):
     task = advisor.Task(
         lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)),

@@ -52,7 +52,7 @@ class PlainStart:
         name = constructor.args.args[0].arg if constructor.args.args else "self"
         init = file.spelled(f"{INIT}zeros_", local_names(constructor)).removesuffix("zeros_")
         lines = [f"# {self.who}, with the gains of the activations that follow"]
-        file.add_lines(constructor.body[-1], [*lines, *self._lines(name, init)])
+        file.add_lines(constructor.body, [*lines, *self._lines(name, init)])
 
     def _lines(self, model: str, init: str = INIT) -> list[str]:
         """A line for each parameter, where the model is called so."""

@@ -102,10 +102,18 @@ class SourceFile:
         """Note an edit that replaces a node."""
         self.replace(self.start(node), self.end(node), text)
 
-    def add_lines(self, node: ast.stmt, lines: Sequence[str]) -> None:
-        """Note lines that follow a statement, as far in as it is."""
-        place = self.line_start((node.end_lineno or node.lineno) + 1)
-        text = "".join(f"{' ' * node.col_offset}{line}\n" for line in lines)
+    def add_lines(self, block: Sequence[ast.stmt], lines: Sequence[str]) -> None:
+        """Note lines at the end of a block, as far in as its first line is.
+
+        Raises `OriginError` where the block has no line of its own.
+        """
+        first, last = block[0], block[-1]
+        start = self.line_start(first.lineno)
+        margin = self._source[start : start + first.col_offset].decode()
+        if margin.strip():
+            raise OriginError(f"line {first.lineno} of {self.path} holds a whole block")
+        place = self.line_start((last.end_lineno or last.lineno) + 1)
+        text = "".join(f"{margin}{line}\n" for line in lines)
         # The last line of a file may have no end.
         missing = "" if self._source[:place].endswith(b"\n") else "\n"
         self.replace(place, place, missing + text)
