@@ -46,7 +46,7 @@ def is_chosen(layer: Layer, bias: Tensor) -> bool:
     """Whether the author set a bias on purpose: one value for all units that a signal gets past,
     or, at the output, what torch does not draw.
     """
-    largest = float(bias.abs().max()) if bias.numel() else 0.0
+    largest = float(bias.detach().abs().max()) if bias.numel() else 0.0
     if largest == 0 or layer.kind in ("rnn", "attention"):
         return False
     # At the output a bias may hold the shares of classes, which differ.
