@@ -27,7 +27,7 @@ from advisor.loading.model import inferred_arguments
 from advisor.loading.paths import find_path
 from advisor.loading.references import Reference
 from advisor.model.swapping.report import SwapReport
-from advisor.model.writing.diff import edited_files
+from advisor.model.writing.edited import edited_files
 from advisor.training.run import Run
 from advisor.work.job import built_run, techniques_in_order
 from advisor.work.model_choice import choice_in
