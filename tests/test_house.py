@@ -68,13 +68,13 @@ ARROWS = {
     "user_code verdict work",
     "api": "comparing content diagnosis errors loading model randomness readable search store study training user_code "
     "values verdict work",
-    "exporting": "content data errors loading model nested randomness readable search slots store study technique "
-    "training user_code values verdict work",
     "report": "api comparing diagnosis errors host model randomness readable "
     "search slots space store streams technique training values verdict",
     "cli": "api comparing errors exporting host loading report space store streams study technique testing user_code "
     "values verdict work",
     "testing": "data diagnosis errors host model nested randomness slots space study technique training",
+    "exporting": "content data errors loading model nested randomness readable search slots store study technique "
+    "training user_code values verdict work",
 }
 # Libraries that belong to these rooms, and to those that import one of them.
 LIBRARIES = {
