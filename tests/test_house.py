@@ -71,13 +71,13 @@ ARROWS = {
     "user_code verdict work",
     "api": "comparing content diagnosis errors events host loading model notebook randomness readable search store streams study "
     "technique training user_code values verdict work",
-    "exporting": "content data errors loading model nested randomness readable search slots store study technique "
-    "training user_code values verdict work",
     "report": "api comparing diagnosis errors events host model randomness readable "
     "search slots space store streams technique training values verdict",
     "cli": "api comparing errors exporting host loading named_query report space store streams study technique testing user_code "
     "values verdict work",
     "testing": "data diagnosis errors host model nested randomness slots space study technique training",
+    "exporting": "content data errors loading model nested randomness readable search slots store study technique "
+    "training user_code values verdict work",
 }
 # Libraries that belong to these rooms, and to those that import one of them.
 LIBRARIES = {

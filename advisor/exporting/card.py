@@ -14,6 +14,12 @@ from advisor.verdict.records import Verdict
 MARKDOWN = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_{}[]<>|#!"})
 """How letters are written that mean something in Markdown."""
 
+ESTIMAND = (
+    "it speaks of training sets drawn from this data, new rows of the same kind, averaged over "
+    "seeds"
+)
+"""What every gain is about."""
+
 
 def plain(text: object) -> str:
     """A text that Markdown shows as it is, on one line."""
@@ -95,10 +101,7 @@ def gain_lines(arm: MeasuredArm) -> Iterator[str]:
     )
     rows = f", {counted(gain.rows, 'row')} that measured" if gain.rows else ""
     yield f"{counted(gain.seeds, 'pair')} of seeds{rows}; evidence: {answer.evidence}"
-    yield (
-        "it speaks of training sets drawn from this data, new rows of the same kind, averaged over "
-        "seeds"
-    )
+    yield ESTIMAND
 
 
 def weight_lines(arm: MeasuredArm, final: bool) -> Iterator[str]:

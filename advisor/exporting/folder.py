@@ -32,6 +32,8 @@ from advisor.work.trust import Trust
 
 SAME = 1e-6
 """By how much a replayed score may differ from the one that was measured."""
+EXPECTED = "expected.safetensors"
+"""The file of the weights with which the study begins, while a folder is made."""
 LONGEST_LINE = 300
 """Letters of what a script said that a message repeats."""
 
@@ -71,7 +73,7 @@ def export(
     target = Path(folder).expanduser().absolute()
     check_folder(target)
     trusted = Trust.in_files(*files, everything=trust).with_loaded()
-    arm = measured_arm(study, storage_url(storage), trusted, trusts_folder=True)
+    arm = measured_arm(study, storage_url(storage), trusted)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
         built = Path(place) / target.name
@@ -97,17 +99,30 @@ def check_folder(folder: Path) -> None:
 
 def write(arm: MeasuredArm, folder: Path, final: bool, on: Callable[[str], object]) -> None:
     """Write all files of an arm, and run them."""
-    splits = arm.splits
-    run = arm.started(arm.seed)
-    save_rows(splits, folder)
-    save_model(run.model, str(folder / "expected.safetensors"))
-    digest = digest_of_rows(splits)
+    save_rows(arm.splits, folder)
+    save_model(arm.started(arm.seed).model, str(folder / EXPECTED))
     if not arm.recommendation.changed:
         on(f"verdict {arm.recommendation.verdict}: your model is exported as it is")
     on(f"training the first measuring seed again ({counted(arm.epochs, 'epoch')})")
-    script, told = plainest(arm, folder, digest)
+    script = replayed(arm, folder)
     for reason in script.reasons:
         on(f"train.py imports advisor: {reason}")
+    if final:
+        on("training on all rows")
+        run_script(folder, "--final", "-o", str(folder / "model.safetensors"))
+    (folder / EXPECTED).unlink()
+    (folder / "recommendation.json").write_text(arm.text)
+    (folder / "MODEL_CARD.md").write_text(card_of(arm, script, final))
+    (folder / "requirements.txt").write_text(requirements_of(script))
+
+
+def replayed(arm: MeasuredArm, folder: Path) -> ScriptText:
+    """The script that gives the score of the seed again, with the weights that it trains.
+
+    Raises `SearchError` where the seed does not give its score.
+    """
+    digest = digest_of_rows(arm.splits)
+    script, told = plainest(arm, folder, digest)
     if not same_score(told["score"], arm.score) and not script.by_advisor.loop:
         why = "the script's own loop gave another score"
         script = tried(arm, folder, digest, script.by_advisor.also("loop", why))
@@ -119,13 +134,7 @@ def write(arm: MeasuredArm, folder: Path, final: bool, on: Callable[[str], objec
             "adds in another order, or the code draws what no seed decides: ask the study anew "
             "here, under another name, and export that."
         )
-    if final:
-        on("training on all rows")
-        run_script(folder, "--final", "-o", str(folder / "model.safetensors"))
-    (folder / "expected.safetensors").unlink()
-    (folder / "recommendation.json").write_text(arm.text)
-    (folder / "MODEL_CARD.md").write_text(card_of(arm, script, final))
-    (folder / "requirements.txt").write_text(requirements_of(script))
+    return script
 
 
 def same_score(score: float, wanted: float) -> bool:
@@ -210,7 +219,7 @@ def fault_of_start(folder: Path, digest: str, by: ByAdvisor) -> tuple[str, str, 
     if told["digest"] != digest:
         return "data", "plain code reads the data otherwise", {}
     found = load_file(start)
-    wanted = load_file(folder / "expected.safetensors")
+    wanted = load_file(folder / EXPECTED)
     is_same = found.keys() == wanted.keys() and all(
         found[name].shape == each.shape and torch.allclose(found[name], each, rtol=0, atol=SAME)
         for name, each in wanted.items()

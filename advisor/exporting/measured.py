@@ -130,30 +130,22 @@ def trained(prepared: Prepared, job: Job) -> tuple[Run, Outcome]:
     return run, outcome
 
 
-def measured_arm(study: str, url: str, trust: Trust, trusts_folder: bool) -> MeasuredArm:
+def measured_arm(study: str, url: str, trust: Trust) -> MeasuredArm:
     """The recommended arm of a study in the database at `url`.
 
     Arguments:
         study: its name.
         url: of the database.
-        trust: what the database may run.
-        trusts_folder: whether files in the current folder may run, too.
+        trust: what the database may run, besides files in the current folder.
 
     Raises:
         InputError: there is no such study, it cannot be exported, or it has changed.
     """
     text = last_recommendation(url, study)
-    _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
-    with read_back(study, "reference", version_in(text)):
-        ref = StudyRef.from_json(rows[0][0]) if rows and rows[0][0] else None
-    ref = exportable(study, ref)
-    with read_back(study, "plan", version_in(text)):
-        plan = Plan.from_json(json.loads(rows[0][1]))
-        content = Content.from_json(json.loads(rows[0][1]).get("content"))
-    (trust.with_folder_of(ref) if trusts_folder else trust).check(ref, study)
-
-    answer = Recommendation.from_json(text, ref, content)
-    prepared = unchanged(study, ref, content, answer)
+    ref, plan = asked(study, url, text)
+    trust.with_folder_of(ref).check(ref, study)
+    answer = Recommendation.from_json(text, ref, plan.content)
+    prepared = unchanged(study, ref, plan.content, answer)
     params = {**answer.choices, **answer.params}
     found = first_seed(url, prepared, answer)
     if found is None:
@@ -165,6 +157,19 @@ def measured_arm(study: str, url: str, trust: Trust, trusts_folder: bool) -> Mea
         score = prepared.criterion.score(outcome.curve, answer.epochs)
         found = (1, seed, score, outcome.test)
     return MeasuredArm(prepared, answer, text, params, plan.batch, answer.epochs, *found)
+
+
+def asked(study: str, url: str, text: str) -> tuple[StudyRef, Plan]:
+    """Where a study comes from, and what it searched; `text` is its answer.
+
+    Raises `InputError` where that cannot be opened again.
+    """
+    _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
+    with read_back(study, "reference", version_in(text)):
+        ref = StudyRef.from_json(rows[0][0]) if rows and rows[0][0] else None
+    ref = exportable(study, ref)
+    with read_back(study, "plan", version_in(text)):
+        return ref, Plan.from_json(json.loads(rows[0][1]))
 
 
 def exportable(study: str, ref: StudyRef | None) -> StudyRef:

@@ -14,7 +14,7 @@ from typing import Any
 
 from advisor.content.own_files import UsersOwn, is_own_file
 from advisor.errors import InputError
-from advisor.exporting.copied import OWN_CODE, CopiedFiles, importable
+from advisor.exporting.copied import CopiedFiles, importable
 from advisor.exporting.source_text import SourceText, UnwritableError
 from advisor.loading.own_modules import source_of
 from advisor.loading.references import Reference
@@ -24,11 +24,12 @@ from advisor.work.study_ref import StudyRef
 LOADER = '''\
 def own_module(place: str):
     """The module in a file of yours whose name cannot be imported."""
-    spec = importlib.util.spec_from_file_location(Path(place).stem, HERE / "own_code" / place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module'''
+    name = f"own_{Path(place).stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, HERE / "own_code" / place)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]'''
 """What a script has for a file whose name is none of a module."""
 
 
@@ -64,15 +65,11 @@ class OwnNames:
                 return self._of_study(field)
             self._text.imports["from functools import partial"] = None
             return f"partial({inner}{inside})"
-        if isinstance(thing, (type, FunctionType)) or (
-            callable(thing) and hasattr(thing, "__name__")
-        ):
-            if not self._is_users(thing):
-                return self._text.add(thing)
-            name = self._in_module(thing)
-            if name is not None:
-                return name
-        return self._of_study(field)
+        if not callable(thing) or not hasattr(thing, "__name__"):
+            return self._of_study(field)
+        if not self._is_users(thing):
+            return self._text.add(thing)
+        return self._in_module(thing) or self._of_study(field)
 
     def said_in(self, module: Any, name: str) -> str:
         """How a script says an object by its name in a module of the user's. Raises
@@ -120,7 +117,9 @@ class OwnNames:
         names = vars(loaded_module(Path(reference.place)))
         called = reference.name or next(k for k, v in names.items() if isinstance(v, Study))
         if name is None:
-            return [f"study = own_module({place!r}).{called}"]
+            module = loaded_text(place, self._text)
+            self._text.definitions["study"] = f"study = {module}.{called}"
+            return []
         as_study = "" if called == "study" else f"\nstudy = {called}"
         return [f"from {name} import {called.partition('.')[0]}{as_study}"]
 
@@ -146,17 +145,13 @@ def module_text(module: Any, text: SourceText, copied: CopiedFiles) -> str | Non
         return None
     path = Path(file).resolve()
     # A module of a package is imported by its whole name, from the folder of the package.
-    depth = (
-        0
-        if source is not None and source.path.stem != module.__name__.rpartition(".")[2]
-        else (module.__name__.count("."))
-    )
-    depth += path.name == "__init__.py"
-    root = path.parents[depth]
-    place = copied.add(path, root)
-    name = importable(place)
-    if name is not None:
-        return name
+    depth = module.__name__.count(".") + (path.name == "__init__.py")
+    place = copied.add(path, path.parents[depth])
+    return importable(place) or loaded_text(place, text)
+
+
+def loaded_text(place: str, text: SourceText) -> str:
+    """How a script says the module in a file whose name cannot be imported."""
     text.imports["import importlib.util"] = None
     text.definitions["own_module"] = LOADER
     return f"own_module({place!r})"
@@ -179,6 +174,3 @@ def flags_of(ref: StudyRef) -> Mapping[str, Any]:
     """The options of the command line of which a reference was made."""
     flags: dict[str, Any] = json.loads(ref.flags) if ref.flags is not None else {}
     return flags
-
-
-__all__ = ["OWN_CODE", "OwnNames", "arguments_text", "flags_of", "loaded_module"]

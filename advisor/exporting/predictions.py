@@ -50,19 +50,23 @@ def predict(
     if isinstance(rows, (str, Path)):
         rows = os.path.abspath(rows)
     with own_modules_of(place), warnings.catch_warnings():
-        try:
-            module = load(place)
-            table: pd.DataFrame = module.predict(rows, on)
-        except InputError:
-            raise
-        except user_faults() as problem:  # the folder's code may raise anything
-            if type(problem).__name__ == "WrongRows":
-                raise InputError(f"{named(rows)}: {problem}.") from problem
-            raise InputError(
-                f"{folder} cannot predict {named(rows)}: {explain(problem)}. Compare the rows "
-                f"with {place / 'preprocessing.json'}, or run python train.py --check there."
-            ) from problem
-    return table
+        return predicted(place, rows, on)
+
+
+def predicted(place: Path, rows: Any, on: Callable[[str], object]) -> pd.DataFrame:
+    """What a folder predicts. Raises `InputError` where it does not."""
+    try:
+        table: pd.DataFrame = load(place).predict(rows, on)
+        return table
+    except InputError:
+        raise
+    except user_faults() as problem:  # the folder's code may raise anything
+        if type(problem).__name__ == "WrongRows":
+            raise InputError(f"{named(rows)}: {problem}.") from problem
+        raise InputError(
+            f"{place} cannot predict {named(rows)}: {explain(problem)}. Compare the rows with "
+            f"{place / 'preprocessing.json'}, or run python train.py --check there."
+        ) from problem
 
 
 def named(rows: Any) -> str:

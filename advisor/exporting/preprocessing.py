@@ -72,13 +72,9 @@ def preprocessing_of(prepared: Prepared, splits: Splits, output: str) -> Preproc
     """
     inputs = prepared.source.inputs
     fitted: dict[str, Any] = {"target": target_of(prepared, output)}
-    found = Preprocessing(fitted)
-    found.files = data_files(prepared)
+    found = Preprocessing(fitted, data_files(prepared))
     if isinstance(inputs, (TableInputs, TextInputs)):
-        raws = raw_rows(prepared)
-        set_reading(found, raws["plain"])
-        columns = set_table if isinstance(inputs, TableInputs) else set_texts
-        columns(found, prepared, raws, splits)
+        set_columns(found, prepared, splits)
     elif isinstance(inputs, ArrayInputs):
         fitted["kind"] = "arrays"
         if found.files:
@@ -90,6 +86,14 @@ def preprocessing_of(prepared: Prepared, splits: Splits, output: str) -> Preproc
         found.reasons.append("rows are read from a torch Dataset for every batch")
     fitted["inputs"] = len(prepared.facts.inputs)
     return found
+
+
+def set_columns(found: Preprocessing, prepared: Prepared, splits: Splits) -> None:
+    """Note what a table or texts become, and how their file is read."""
+    raws = raw_rows(prepared)
+    set_reading(found, raws["plain"])
+    columns = set_table if isinstance(prepared.source.inputs, TableInputs) else set_texts
+    columns(found, prepared, raws, splits)
 
 
 def target_of(prepared: Prepared, output: str) -> dict[str, Any]:
@@ -150,20 +154,24 @@ def set_reading(found: Preprocessing, plain: Mapping[str, Raw]) -> None:
     if named or any(path.suffix.lower() not in (".csv", ".tsv") for path in paths):
         found.reasons.append(f"{paths[0].name} is read by advisor's reader")
         return
-    lines = first_lines(read_utf8(paths[0], Notes()), SAMPLE_LINES)
-    separation = separation_of(lines)
     columns = [str(name).strip() for name in next(iter(plain.values())).inputs.columns]
+    found.options = csv_options(paths[0], columns)
+    found.is_csv = bool(found.options)
+    if not found.is_csv:
+        found.reasons.append(f"{paths[0].name} has lines above its table")
+
+
+def csv_options(path: Path, columns: list[str]) -> dict[str, Any]:
+    """How pandas alone reads a file into these columns; empty where it does not."""
+    separation = separation_of(first_lines(read_utf8(path, Notes()), SAMPLE_LINES))
     options: dict[str, Any] = {"sep": separation.separator, **PARSER_OPTIONS}
     options["na_values"] = list(PARSER_OPTIONS["na_values"])
-    header = pd.read_csv(paths[0], nrows=0, **options)
+    header = pd.read_csv(path, nrows=0, **options)
     if set(columns) <= {str(name).strip() for name in header.columns}:
-        options["header"] = 0
-    elif len(columns) == len(header.columns):
-        options["header"], options["names"] = None, columns
-    else:
-        found.reasons.append(f"{paths[0].name} has lines above its table")
-        return
-    found.is_csv, found.options = True, options
+        return {**options, "header": 0}
+    if len(columns) == len(header.columns):
+        return {**options, "header": None, "names": columns}
+    return {}
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -181,20 +189,16 @@ def set_table(
     readings = readings_of(raws["plain"], found)
     batch: Any = part.finish
     names = list(inputs.columns or ())
-    numbers, categories = names[: len(batch.means)], names[len(batch.means) :]
     kinds = kinds_of(table, pool, Notes())
     columns: list[dict[str, Any]] = []
-    for place, name in enumerate(numbers):
+    for name, mean, deviation in zip(names, batch.means, batch.deviations, strict=False):
         values = to_numbers(table[name], kinds[name]).to_numpy()[part_rows(part)]
-        moments = {
-            "mean": float(batch.means[place]),
-            "deviation": float(batch.deviations[place]),
-        }
         kind = "date" if kinds[name] is ColumnKind.DATE else "number"
-        column = {"name": name, "kind": kind, **moments, "median": median_of(values)}
+        column = {"name": name, "kind": kind, "median": median_of(values)}
+        column |= {"mean": float(mean), "deviation": float(deviation)}
         columns.append(column | readings.get(name, {}))
     width = 0
-    for name in categories:
+    for name in names[len(columns) :]:
         column, own = category_column(table[name], pool, width)
         columns.append({"name": name, **column})
         width += own
@@ -217,14 +221,10 @@ def category_column(cells: Any, pool: RowNumbers, first: int) -> tuple[dict[str,
         is_other = has_others and place == MOST_LEVELS
         if place != NO_COLUMN and not is_other:
             levels[level] = first + int(place)
-    column = {
-        "kind": "category",
-        "levels": levels,
-        "others": first + MOST_LEVELS if has_others else None,
-        "gap": MISSING,
-        "is_bool": bool(pd.api.types.is_bool_dtype(cells)),
-    }
-    return column, width
+    others = first + MOST_LEVELS if has_others else None
+    is_bool = bool(pd.api.types.is_bool_dtype(cells))
+    how = {"levels": levels, "others": others, "gap": MISSING, "is_bool": is_bool}
+    return {"kind": "category", **how}, width
 
 
 def part_rows(part: TensorPart) -> np.ndarray[Any, Any]:

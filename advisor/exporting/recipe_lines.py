@@ -75,7 +75,7 @@ def recipe_lines(
         names: says what is the user's.
         text: gets what the lines need above them.
     """
-    criterion, recipe = prepared.criterion, run.recipe
+    criterion = prepared.criterion
     lines = RecipeLines(lr=lr, weight_decay=weight_decay)
     lines.sign, lines.reach = criterion.metric.sign, criterion.reach
     lines.last = count_last(epochs)
@@ -83,19 +83,25 @@ def recipe_lines(
     if lines.reasons:
         return lines
     try:
-        if run.optimizer is not adamw:
-            set_optimizer(lines, run.optimizer, names)
-        if recipe.schedule is not None:
-            set_schedule(lines, recipe.schedule, names)
-            lines.lr, lines.factor = recipe.lr, lr / recipe.lr
-        if recipe.augment is not None:
-            lines.augment = names.said(recipe.augment.change, "augment")
+        set_steps(lines, run, names)
         set_objective(lines, prepared, names, text)
         if lines.reach is not None:
             text.add(epochs_to_reach)
     except UnwritableError as why:
         lines.reasons.append(f"the recipe: {why}")
     return lines
+
+
+def set_steps(lines: RecipeLines, run: Run, names: OwnNames) -> None:
+    """Note what a step is made of. Raises `UnwritableError`."""
+    recipe = run.recipe
+    if run.optimizer is not adamw:
+        set_optimizer(lines, run.optimizer, names)
+    if recipe.schedule is not None:
+        set_schedule(lines, recipe.schedule, names)
+        lines.lr, lines.factor = recipe.lr, lines.lr / recipe.lr
+    if recipe.augment is not None:
+        lines.augment = names.said(recipe.augment.change, "augment")
 
 
 def why_not_plain(prepared: Prepared, run: Run) -> list[str]:
@@ -148,6 +154,12 @@ def set_objective(
             target = "target.to(output.dtype).reshape(output.shape)"
             lines.loss = f"{names.said(task.loss, 'loss')}(output, {target})"
     lines.answer = f"{inner_function(objective, 'answer', text)}(output, target)"
+    set_metric(lines, prepared, names, text)
+
+
+def set_metric(lines: RecipeLines, prepared: Prepared, names: OwnNames, text: SourceText) -> None:
+    """Note how answers are scored. Raises `UnwritableError`."""
+    task, objective = prepared.study.task, prepared.objective
     if callable(task.metric):
         lines.metric = f"float({names.said(task.metric, 'metric')}(output, target))"
     elif objective.metric.name in METRICS:

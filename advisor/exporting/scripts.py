@@ -27,7 +27,7 @@ from advisor.loading.model import inferred_arguments
 from advisor.loading.paths import find_path
 from advisor.loading.references import Reference
 from advisor.model.swapping.report import SwapReport
-from advisor.model.writing.diff import edited_files
+from advisor.model.writing.edited import edited_files
 from advisor.training.run import Run
 from advisor.work.job import built_run, techniques_in_order
 from advisor.work.model_choice import choice_in
@@ -103,58 +103,74 @@ class Writer:
     def script(self) -> ScriptText:
         """The scripts; parts that cannot be written are left to advisor."""
         arm = self.arm
-        prepared = arm.prepared
-        run = built_run(arm.job(), prepared)
+        run = built_run(arm.job(), arm.prepared)
         output = run.anatomy.output
-        build = self._build(run)
+        build = self._build()
         start = self._start(run)
         ready = arm.started(arm.seed)
         undecayed, later = names_in(ready)
         if later:
             self._leave("start", "parameters wait for their part of the training")
+        recipe = self._recipe(ready)
+        found = preprocessing_of(arm.prepared, arm.splits, output)
+        data = self._data(found)
+        self._leave_edited()
+        reasons = self._reasons(start, found)
+        context = self._context(build, start) | self._of_data(found) | self._of_recipe(recipe)
+        context |= {"undecayed": undecayed, "from_own": data}
+        return self._rendered(context, found, reasons)
+
+    def _recipe(self, ready: Run) -> RecipeLines:
+        """The recipe, as lines."""
+        arm = self.arm
         parts = (arm.lr, arm.weight_decay, arm.epochs, self.names, self.text)
-        recipe = recipe_lines(prepared, ready, *parts)
+        recipe = recipe_lines(arm.prepared, ready, *parts)
         for reason in recipe.reasons:
             self._leave("loop", reason)
-        found = preprocessing_of(prepared, arm.splits, output)
-        data = self._data(found)
+        return recipe
+
+    def _leave_edited(self) -> None:
+        """Copy files as they are where advisor does a part, which it does to them as they are."""
         if self.copied.edited and any(vars(self.by_advisor).values()):
-            # What advisor does, it does to the files as they are.
             self.copied.edited.clear()
             for part in ("build", "start"):
                 self._leave(part, "activations are calls in the model's own code")
+
+    def _reasons(self, start: StartLines, found: Preprocessing) -> list[str]:
+        """Why advisor is needed, each once."""
         reasons = [*vars(self.by_advisor).values(), *start.reasons, *found.cell_reasons]
         if self.names.needs_study:
             reasons.append("your study file imports it")
-        reasons = list(dict.fromkeys(filter(None, reasons)))
-        context = self._context(run, build, start, recipe, found, data)
-        context |= {"undecayed": undecayed, "reasons": reasons}
-        return self._rendered(context, found, reasons)
+        return list(dict.fromkeys(filter(None, reasons)))
 
     def _leave(self, part: str, why: str) -> None:
         """Leave a part of the script to advisor."""
         self.by_advisor = self.by_advisor.also(part, why)
 
-    def _build(self, run: Run) -> str:
+    def _build(self) -> str:
         """The call that makes the model."""
         prepared, task = self.arm.prepared, self.arm.prepared.study.task
-        if choice_in(prepared.host, self.arm.params) is not None:
-            self._leave("build", "another of your models is recommended")
-            self._leave("start", "another of your models is recommended")
-            return ""
         try:
+            if choice_in(prepared.host, self.arm.params) is not None:
+                raise UnwritableError("another of your models is recommended")
             if prepared.ref.definitions_only:
                 raise UnwritableError("your file is run by its definitions alone")
-            given = dict(prepared.arguments)
-            known = prepared.facts.named()
-            for name, each in inferred_arguments(task.build, known, given).items():
-                given.setdefault(name, each.value)
+            given = self._arguments()
             arguments = arguments_text(given, self.names, self.text)
             return f"{self.names.said(task.build, 'build')}({arguments})"
         except UnwritableError as why:
             self._leave("build", f"the model: {why}")
             self._leave("start", f"the model: {why}")
             return ""
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the model's constructor is called with."""
+        prepared = self.arm.prepared
+        given = dict(prepared.arguments)
+        known = prepared.facts.named()
+        for name, each in inferred_arguments(prepared.study.task.build, known, given).items():
+            given.setdefault(name, each.value)
+        return given
 
     def _start(self, run: Run) -> StartLines:
         """What the techniques do, as lines."""
@@ -188,7 +204,7 @@ class Writer:
             said = self._own_data(found)
         if said and kind == "table":
             said = f"[{said}() if callable({said}) else {said}]"
-        elif said and kind == "texts":
+        if said and kind == "texts":
             self._leave("data", "texts are given by your own code")
         if kind not in ("table", "texts"):
             for reason in found.reasons:
@@ -218,42 +234,24 @@ class Writer:
         found.reasons = []
         return said
 
-    def _context(
-        self,
-        run: Run,
-        build: str,
-        start: StartLines,
-        recipe: RecipeLines,
-        found: Preprocessing,
-        data: str,
-    ) -> dict[str, Any]:
-        """What the templates are filled with."""
+    def _context(self, build: str, start: StartLines) -> dict[str, Any]:
+        """What the templates say of the arm and its model."""
         arm, task = self.arm, self.arm.prepared.study.task
-        by = self.by_advisor
-        return (
-            self._of_data(found)
-            | self._of_recipe(recipe)
-            | {
-                "advisor_version": __version__,
-                "study": arm.recommendation.study,
-                "seed": arm.seed,
-                "score": arm.score,
-                "metric": arm.recommendation.metric,
-                "epochs": arm.epochs,
-                "batch": arm.batch,
-                "device": str(arm.prepared.device),
-                "digest": self.digest,
-                "data": "advisor" if by.data else "",
-                "from_own": data,
-                "build": build,
-                "structure": start.structure,
-                "weights": start.weights,
-                "build_by_advisor": by.build,
-                "start_by_advisor": by.start,
-                "loop_by_advisor": by.loop,
-                "output": task.output,
-            }
-        )
+        said = {
+            "advisor_version": __version__,
+            "study": arm.recommendation.study,
+            "seed": arm.seed,
+            "score": arm.score,
+            "metric": arm.recommendation.metric,
+            "epochs": arm.epochs,
+            "batch": arm.batch,
+            "device": str(arm.prepared.device),
+            "digest": self.digest,
+            "output": task.output,
+        }
+        lines = {"build": build, "structure": start.structure, "weights": start.weights}
+        by = {f"{part}_by_advisor": why for part, why in vars(self.by_advisor).items()}
+        return {**said, **lines, **by}
 
     def _of_recipe(self, recipe: RecipeLines) -> dict[str, Any]:
         """What the templates say of a step of the training."""
@@ -294,15 +292,10 @@ class Writer:
         has_settings = self._settings()
         imports, own = self._imports(found, asked)
         versions = self._versions([*imports, *own], asked)
-        context |= {
-            "imports": imports,
-            "own_imports": own,
-            "own_files": bool(self.copied.files),
-            "settings": has_settings,
-            "definitions": list(self.text.definitions.values()),
-            "reasons": reasons,
-            "versions": checked_versions(versions),
-        }
+        context |= {"imports": imports, "own_imports": own, "settings": has_settings}
+        context |= {"reasons": reasons, "versions": checked_versions(versions)}
+        context |= {"own_files": bool(self.copied.files)}
+        context |= {"definitions": list(self.text.definitions.values())}
         for name in ("train.py", "predict.py"):
             files[name] = rendered(f"{name}.jinja", context)
         return ScriptText(files, self.copied, found.fitted, reasons, versions, self.by_advisor)

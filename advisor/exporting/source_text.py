@@ -24,6 +24,12 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 OWN = ("advisor", "advisor_plugins")
 """Packages whose functions are written out and not imported."""
 
+SHORT = {
+    "torch.nn": ("nn", "from torch import nn"),
+    "torch.nn.functional": ("F", "from torch.nn import functional as F"),
+}
+"""How people name modules of torch, with the line that imports them so."""
+
 
 class UnwritableError(Exception):
     """Something cannot be written as plain code; the text says what and why."""
@@ -75,8 +81,8 @@ class SourceText:
             return (
                 "{" + ", ".join(f"{self.value(k)}: {self.value(v)}" for k, v in value.items()) + "}"
             )
-        if isinstance(value, torch.dtype | torch.device):
-            return str(value) if isinstance(value, torch.dtype) else f"torch.device({str(value)!r})"
+        if isinstance(value, torch.dtype):
+            return str(value)
         if callable(value) and not isinstance(value, torch.nn.Module):
             return self.add(value)
         raise UnwritableError(f"a {type(value).__name__} is no plain value")
@@ -123,12 +129,10 @@ class SourceText:
         module, _, name = shortest(dotted, thing).rpartition(".")
         if module == "builtins":
             return name
-        if module == "torch.nn":
-            self.imports["from torch import nn"] = None
-            return f"nn.{name}"
-        if module == "torch.nn.functional":
-            self.imports["from torch.nn import functional as F"] = None
-            return f"F.{name}"
+        if module in SHORT:
+            short, line = SHORT[module]
+            self.imports[line] = None
+            return f"{short}.{name}"
         self.imports[f"import {module}"] = None
         return f"{module}.{name}"
 
@@ -162,22 +166,23 @@ def names_used(source: str, thing: Any) -> Iterator[tuple[str, Any]]:
     """The global names that a source uses, with their values; annotations do not count."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-            for each in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs):
-                each.annotation = None
-            for star in (node.args.vararg, node.args.kwarg):
-                if star is not None:
-                    star.annotation = None
+        _forget_annotation(node)
     names = _globals_of(thing)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.AnnAssign):
-            node.annotation = ast.Constant(None)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
             continue
         if node.id in names and names[node.id] is not thing:
             yield node.id, names[node.id]
+
+
+def _forget_annotation(node: ast.AST) -> None:
+    """Let a node of a tree have no annotation."""
+    if isinstance(node, ast.arg):
+        node.annotation = None
+    elif isinstance(node, ast.FunctionDef):
+        node.returns = None
+    elif isinstance(node, ast.AnnAssign):
+        node.annotation = ast.Constant(None)
 
 
 def _globals_of(thing: Any) -> Mapping[str, Any]:

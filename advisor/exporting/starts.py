@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.exporting.source_text import SourceText, UnwritableError, call_text, names_used
-from advisor.model.anatomy import AttributeTarget, Site
+from advisor.model.anatomy import AttributeTarget, ModuleTarget, Site
 from advisor.model.pointwise import Pointwise
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.describe import Description, describe
@@ -72,7 +72,6 @@ def start_lines(
     """
     lines = StartLines()
     for technique, params in techniques:
-        who = f"{technique.slot} {technique.name}"
         try:
             if isinstance(technique, Activation) and not technique.settles:
                 apply(run, [(technique, params)])
@@ -82,11 +81,10 @@ def start_lines(
             else:
                 raise UnwritableError("it is more than a formula")
         except UnwritableError as why:
-            lines.reasons.append(f"{who}: {why}")
-            if not isinstance(technique, Activation):
-                continue
-            lines.structure = []
-            return lines
+            lines.reasons.append(f"{technique.slot} {technique.name}: {why}")
+            # What comes after it would be written for another model.
+            if isinstance(technique, Activation):
+                return StartLines(reasons=lines.reasons)
     return lines
 
 
@@ -129,7 +127,7 @@ def site_lines(
         yield f"model.get_submodule({path!r}).{site.target.name} = {said}"
         return
     places = by_module.get(id(activation), [])
-    if not places:
+    if not places or not isinstance(site.target, ModuleTarget):
         raise UnwritableError(f"{site.id} is a call inside the model's own code")
     if len(places) == 1:
         yield f"model.set_submodule({places[0]!r}, {said})"
@@ -203,15 +201,7 @@ def initial_lines(
     model = run.model
     before = {name: each.detach().clone() for name, each in nn.Module.named_parameters(model)}
     filled: list[Filled] = []
-    recorder = copy.copy(technique)
-
-    def fill(weight: Tensor, fans: Fans, generator: torch.Generator, **given: Any) -> None:
-        """Note a block, and let the rule fill it."""
-        filled.append(Filled(place_of_block(weight, model), fans, given))
-        technique.fill(weight, fans, generator, **given)
-
-    vars(recorder)["fill"] = fill
-    apply(run, [(recorder, params)])
+    apply(run, [(recording(technique, model, filled), params)])
 
     # Biases come first, as they are set before what is drawn.
     done = {each.place.partition("[")[0] for each in filled}
@@ -220,10 +210,28 @@ def initial_lines(
         place = parameter_text(name)
         if place not in done and name in before and not torch.equal(before[name], parameter):
             lines += bias_lines(place, parameter.detach())
+    return lines + (fill_lines(technique, filled, text) if filled else [])
+
+
+def recording(technique: Initializer, model: nn.Module, filled: list[Filled]) -> Initializer:
+    """A rule that notes each block in `filled`, and fills it as `technique` does."""
+    recorder = copy.copy(technique)
+
+    def fill(weight: Tensor, fans: Fans, generator: torch.Generator, **given: Any) -> None:
+        """Note a block, and let the rule fill it."""
+        filled.append(Filled(place_of_block(weight, model), fans, given))
+        technique.fill(weight, fans, generator, **given)
+
+    vars(recorder)["fill"] = fill
+    return recorder
+
+
+def fill_lines(technique: Initializer, filled: list[Filled], text: SourceText) -> list[str]:
+    """Lines that fill blocks by the formula of a rule. Raises `UnwritableError`."""
     rule = rule_text(technique, text)
     text.imports["from dataclasses import dataclass"] = None
     text.definitions["Fans"] = FANS
-    lines += [f"rule = {rule}"] if filled else []
+    lines = [f"rule = {rule}"]
     for each in filled:
         fans = call_text("Fans", _fans_of(each.fans), text.value)
         more = "".join(f", {key}={text.value(value)}" for key, value in each.params.items())
@@ -255,17 +263,19 @@ def place_of_block(weight: Tensor, model: nn.Module) -> str:
         place = parameter_text(name)
         if weight.shape == parameter.shape and weight.stride() == parameter.stride():
             return place
-        rows = parameter.stride(0)
-        offset = weight.storage_offset() - parameter.storage_offset()
-        is_slice = weight.stride() == parameter.stride() and weight.shape[1:] == parameter.shape[1:]
-        if is_slice and offset % rows == 0:
-            first = offset // rows
-            return f"{place}[{first}:{first + len(weight)}]"
-        return (
-            f"{place}.as_strided({tuple(weight.shape)}, {tuple(weight.stride())}, "
-            f"{weight.storage_offset()})"
-        )
+        return f"{place}{slice_text(weight, parameter)}"
     raise UnwritableError("a weight is computed from other parameters")
+
+
+def slice_text(weight: Tensor, parameter: Tensor) -> str:
+    """What stands behind a parameter to say a part of it."""
+    offset = weight.storage_offset() - parameter.storage_offset()
+    is_alike = weight.stride() == parameter.stride() and weight.shape[1:] == parameter.shape[1:]
+    if is_alike and offset % parameter.stride(0) == 0:
+        first = offset // parameter.stride(0)
+        return f"[{first}:{first + len(weight)}]"
+    shape, stride = tuple(weight.shape), tuple(weight.stride())
+    return f".as_strided({shape}, {stride}, {weight.storage_offset()})"
 
 
 def bias_lines(place: str, values: Tensor) -> Iterator[str]:
@@ -292,14 +302,7 @@ def rule_text(technique: Initializer, text: SourceText) -> str:
     source = textwrap.dedent(inspect.getsource(function))
     for used, value in names_used(source, function):
         text.bring(used, value)
-    # What the rule reads of itself is plain data of its class.
-    read = {
-        node.attr
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-    }
+    read = attributes_read(source)
     if "super()" in source:
         raise UnwritableError("its formula is that of another rule, and more")
     body = [f"class {name}:", f'    """{cls.__name__}: how each weight is filled."""', ""]
@@ -307,3 +310,12 @@ def rule_text(technique: Initializer, text: SourceText) -> str:
     body += [""] * bool(read) + [textwrap.indent(source.rstrip(), "    ")]
     text.definitions[name] = "\n".join(body)
     return f"{name}()"
+
+
+def attributes_read(source: str) -> set[str]:
+    """What a method reads of its object: plain data of its class."""
+    read = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            read |= {node.attr} if node.value.id == "self" else set()
+    return read

@@ -26,16 +26,12 @@ def study_file(arm: MeasuredArm, copied: CopiedFiles) -> str:
         "file": copied_file(ref, copied),
         "flags": None if ref.flags is None else flags,
         "in_folder": in_folder,
-        "changes": ref.changes,
         "plugins": plugins,
-        "without": ref.without,
-        "as_before": ref.as_before,
+        **{name: getattr(ref, name) for name in ("changes", "without", "as_before")},
         "home": str(ref.folder().resolve()),
         "device": str(arm.prepared.device),
         "params": dict(arm.params),
-        "batch": arm.batch,
-        "epochs": arm.epochs,
-        "seed": arm.seed,
+        **{name: getattr(arm, name) for name in ("batch", "epochs", "seed")},
     }
     return json.dumps(plain, indent=2)
 

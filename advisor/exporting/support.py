@@ -113,13 +113,8 @@ def trained_on_all(prepared: Prepared, job: Job) -> nn.Module:
     run = prepared.run(job.seed, splits)
     run.steps = run.recipe.steps_an_epoch(len(splits.train), job.batch) * job.to_epoch
     applied(run, job, prepared)
-    settings = TrainingSettings(
-        lr=job.params[RATE],
-        weight_decay=job.params[DECAY],
-        batch=job.batch,
-        from_epoch=0,
-        to_epoch=job.to_epoch,
-    )
+    rates = (job.params[RATE], job.params[DECAY])
+    settings = TrainingSettings(*rates, job.batch, from_epoch=0, to_epoch=job.to_epoch)
     if prepared.loop is None:
         for _ in train(run, settings, splits.test):
             pass
@@ -167,12 +162,7 @@ def inside(folder: Path) -> Iterator[None]:
 
 def reference_in(folder: Path, plain: Mapping[str, Any], files: Mapping[str, str]) -> StudyRef:
     """The reference to the copies of a study's files in a folder."""
-
-    def whole(text: str) -> str:
-        """A place in the folder as a whole path."""
-        return str(folder / text)
-
-    plugins = tuple(map(whole, plain["plugins"]))
+    plugins = tuple(str(folder / place) for place in plain["plugins"])
     ref = StudyRef(
         changes=plain["changes"],
         plugins=plugins,
@@ -180,10 +170,10 @@ def reference_in(folder: Path, plain: Mapping[str, Any], files: Mapping[str, str
         as_before=plain["as_before"],
     )
     if plain["file"] is not None:
-        return replace(ref, file=whole(plain["file"]))
+        return replace(ref, file=str(folder / plain["file"]))
     flags = dict(plain["flags"])
     for word in plain["in_folder"]:
-        flags[word] = whole(flags[word])
+        flags[word] = str(folder / flags[word])
     return replace(ref, flags=json.dumps({**flags, **files}))
 
 

@@ -123,6 +123,36 @@ def test_numbers_are_predicted_in_their_own_units(write: Write, tmp_path: Path):
     check_same(arm, tmp_path / "out")
 
 
+CALLS = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Net(nn.Module):
+    def __init__(self, in_features, num_classes):
+        super().__init__()
+        self.a, self.b = nn.Linear(in_features, 12), nn.Linear(12, 12)
+        self.act, self.end = nn.ReLU(), nn.Linear(12, num_classes)
+
+    def forward(self, x):
+        return self.end(self.act(self.b(F.relu(self.a(x)))))
+"""
+
+
+def test_activations_that_are_calls_are_written_into_the_copy_of_the_file(
+    write: Write, tmp_path: Path
+):
+    ref = csv_ref(write)
+    write("net.py", CALLS)
+    arm = measured(ref, activation="elu", initializer="xavier")
+    script = written(arm, tmp_path / "out")
+    assert not script.reasons
+    copy = (tmp_path / "out" / "own_code" / "net.py").read_text()
+    assert "relu" not in copy.lower()
+    assert copy.lower().count("elu(") == 2
+    check_same(arm, tmp_path / "out")
+
+
 def test_a_name_with_quotes_and_braces_stays_a_name(write: Write, tmp_path: Path):
     odd = 'ki"""nd\'{{ 7*7 }}'
     table = TABLE.replace("size,town,kind", f'size,"{odd.replace(chr(34), chr(34) * 2)}",kind')
@@ -175,10 +205,10 @@ study = advisor.Study("own", advisor.Task(
 
 
 def test_a_lambda_and_arrays_of_a_study_file_come_from_a_copy_of_it(write: Write, tmp_path: Path):
-    arm = measured(StudyRef(file=write("own.py", STUDY)), activation="relu")
+    arm = measured(StudyRef(file=write("my-own.py", STUDY)), activation="relu")
     script = written(arm, tmp_path / "out")
     assert script.reasons == ["your study file imports it"]
-    (tmp_path / "own.py").unlink()
+    (tmp_path / "my-own.py").unlink()
     check_same(arm, tmp_path / "out")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from advisor.errors import InputError
 from advisor.model.swapping.report import SwapReport
 from advisor.model.swapping.subclass import original_class
 from advisor.model.writing.construction_editor import ConstructionEditor
@@ -38,7 +37,10 @@ def diff(
     files = UserFiles(root)
     notes: list[Note] = []
     if report is not None:
-        files, notes = _edited(report, root, build)
+        build = build or default_build(original_class(type(report.before.model)))
+        change = SourceChange.of(report)
+        notes += MethodEditor(change, files).edit()
+        notes += ConstructionEditor(change, files, build, report.before).edit()
     for start in starts:
         notes += start.edit(files)
     text = ""
@@ -50,24 +52,3 @@ def diff(
     for ident, why in notes:
         text += f"# not in this diff: {ident}: {why}\n"
     return text
-
-
-def edited_files(report: SwapReport, build: Build | None = None) -> dict[str, str]:
-    """The whole text of each file that a swap edits, by its path.
-
-    Raises `InputError` where a site cannot be written as an edit.
-    """
-    files, notes = _edited(report, "", build)
-    if notes:
-        raise InputError(f"{notes[0][0]}: {notes[0][1]}")
-    return {path: file.edited() for path, file in files.opened.items() if file.is_edited}
-
-
-def _edited(report: SwapReport, root: str, build: Build | None) -> tuple[UserFiles, list[Note]]:
-    """The user's files with their edits, and the sites that no edit can reach."""
-    build = build or default_build(original_class(type(report.before.model)))
-    change = SourceChange.of(report)
-    files = UserFiles(root)
-    notes = list(MethodEditor(change, files).edit())
-    notes += ConstructionEditor(change, files, build, report.before).edit()
-    return files, notes
