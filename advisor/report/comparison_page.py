@@ -19,7 +19,7 @@ from advisor.report.comparison_words import (
 )
 from advisor.report.first_screens import screen_of_comparison
 from advisor.report.html import render, write_html
-from advisor.report.table import Column, PageTable
+from advisor.report.table import PageColumn, PageTable
 
 
 def write_comparison(comparison: Comparison, path: str) -> Path:
@@ -55,7 +55,7 @@ def sides_table(comparison: Comparison) -> PageTable:
         "seconds": "of one training on this machine",
         "parameters": "numbers that the model trains",
     }
-    columns = [Column("side")]
+    columns = [PageColumn("side")]
     for name in names[1:]:
-        columns.append(Column(name, meanings.get(name, ""), is_number=True))
+        columns.append(PageColumn(name, meanings.get(name, ""), is_number=True))
     return PageTable(columns, rows, own=[0])

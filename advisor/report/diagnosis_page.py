@@ -11,7 +11,7 @@ from advisor.report.floors_text import floor_lines
 from advisor.report.html import render, write_html
 from advisor.report.plot import Plot
 from advisor.report.signal_plots import GRADIENT, SIGNAL, LayerLine, plot_by_layer, positive
-from advisor.report.table import Column, PageTable
+from advisor.report.table import PageColumn, PageTable
 from advisor.report.text import number
 
 SIGNAL_KEY, GRADIENT_KEY = "deviation across rows", "norm of the weight gradient"
@@ -50,13 +50,13 @@ def layers_table(signals: Sequence[Signal]) -> PageTable:
         words = [layer.name, layer.kind, layer.followed_by]
         rows.append([*words, number(signal.std), number(signal.gradient), dead, flat])
     columns = [
-        Column("layer"),
-        Column("kind"),
-        Column("then", "what follows the layer"),
-        Column("signal", SIGNAL, is_number=True),
-        Column("gradient", GRADIENT, is_number=True),
-        Column("dead", "units after it that no row wakes", is_number=True),
-        Column("flat", "units after it that hardly react to a change", is_number=True),
+        PageColumn("layer"),
+        PageColumn("kind"),
+        PageColumn("then", "what follows the layer"),
+        PageColumn("signal", SIGNAL, is_number=True),
+        PageColumn("gradient", GRADIENT, is_number=True),
+        PageColumn("dead", "units after it that no row wakes", is_number=True),
+        PageColumn("flat", "units after it that hardly react to a change", is_number=True),
     ]
     return PageTable(columns, rows)
 
@@ -67,11 +67,11 @@ def sites_table(report: DiagnosisReport) -> PageTable:
     for site in report.anatomy.sites:
         rows.append([site.id, site.kind, site.label, str(site.calls), site.reason])
     columns = [
-        Column("site", "where in the model it is"),
-        Column("kind"),
-        Column("label", "what it is for"),
-        Column("calls", "how often a forward pass uses it", is_number=True),
-        Column("why"),
+        PageColumn("site", "where in the model it is"),
+        PageColumn("kind"),
+        PageColumn("label", "what it is for"),
+        PageColumn("calls", "how often a forward pass uses it", is_number=True),
+        PageColumn("why"),
     ]
     return PageTable(columns, rows)
 
@@ -82,7 +82,7 @@ def fits_table(report: DiagnosisReport) -> PageTable:
     for slot, techniques in report.fits.items():
         for name, why in techniques.items():
             rows.append([slot, name, "yes" if why is None else f"no: {why}"])
-    return PageTable([Column("slot"), Column("technique"), Column("fits")], rows)
+    return PageTable([PageColumn("slot"), PageColumn("technique"), PageColumn("fits")], rows)
 
 
 def plot_signals(signals: Sequence[Signal]) -> Plot | None:

@@ -9,7 +9,7 @@ from advisor.comparing.comparison import Comparison, SideGain, SideResult
 from advisor.readable import rate_text
 from advisor.report import comparison_words
 from advisor.report.first_screen import FirstScreen
-from advisor.report.gain_words import Told, cost_in_words, next_step, sentence
+from advisor.report.gain_words import GainTold, cost_in_words, next_step, sentence
 from advisor.report.study_words import shortened_text
 from advisor.report.text import cell
 from advisor.report.verdict_words import headline
@@ -62,7 +62,7 @@ def screen_of_study(answer: Recommendation) -> FirstScreen:
     )
 
 
-def told_of_study(answer: Recommendation) -> Told:
+def told_of_study(answer: Recommendation) -> GainTold:
     """What a recommendation has measured."""
     gain = answer.gain
     arm = shortened_text(arm_label(gain.arm), LONGEST) if gain.arm else "the other model"
@@ -70,7 +70,7 @@ def told_of_study(answer: Recommendation) -> Told:
     own_broken, other_broken = gain.broken
     # A model that broke too often to have a gain has left its mark in the evidence alone.
     is_alone = not gain.arm and not any(gain.broken)
-    return Told(
+    return GainTold(
         do=DO[answer.verdict],
         own=OWN,
         other=f"{arm} ({BEST})" if gain.arm else arm,
@@ -155,12 +155,12 @@ def others_in_words(comparison: Comparison, about: SideGain) -> Iterator[str]:
             yield comparison_words.shown_of(comparison, gain)
 
 
-def told_of_sides(comparison: Comparison, about: SideGain) -> Told:
+def told_of_sides(comparison: Comparison, about: SideGain) -> GainTold:
     """What a comparison has measured of one side beside the first one."""
     first, side = comparison.sides[0], side_called(comparison, about.label)
     names = {"first": first.label, "other": about.label}
     own_broken, other_broken = about.broken
-    return Told(
+    return GainTold(
         do=DO_WITH_SIDES[about.verdict].format(**names),
         own=shortened_text(first.label, LONGEST),
         other=shortened_text(about.label, LONGEST),

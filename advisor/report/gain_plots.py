@@ -35,7 +35,7 @@ END = 3.0
 """Where its columns end."""
 BESIDE = ((0, -8), (0, 17), (-10, 4), (10, 4))
 """Where a point's number stands, in turn, so that those of close points do not meet."""
-LONGEST = 30
+LONGEST = 26
 """Letters of an arm under a plot."""
 
 

@@ -1,6 +1,6 @@
 """What was measured of another model beside the user's, in one plain sentence.
 
-A study and a comparison are told in the same words: each gives what it has as `Told`.
+A study and a comparison are told in the same words: each gives what it has as `GainTold`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SURE = f"95{GLUE}% sure"
 
 
 @dataclass(frozen=True)
-class Told:
+class GainTold:
     """What a sentence needs to know.
 
     Attributes:
@@ -119,7 +119,7 @@ OF_VERDICT = {
 """The case of an answer that has no evidence."""
 
 
-def sentence(told: Told) -> str:
+def sentence(told: GainTold) -> str:
     """What to do, by how much, and how sure it is."""
     own, other = told.broken
     return SENTENCES[case_of(told)].format(
@@ -133,7 +133,7 @@ def sentence(told: Told) -> str:
     )
 
 
-def case_of(told: Told) -> Case:
+def case_of(told: GainTold) -> Case:
     """What was shown."""
     if told.is_identical:
         return Case.IDENTICAL
@@ -163,7 +163,7 @@ def is_share(metric: str, scores: Sequence[float | None]) -> bool:
     return metric in SHARES and all(0 <= score <= 1 for score in known)
 
 
-def gain_in_words(told: Told) -> str:
+def gain_in_words(told: GainTold) -> str:
     """The gain with what it rests on, all numbers to the digits that its error leaves.
 
     `+0.9 points of accuracy (your model: 95.1 %), at least +0.2 (99.2 % sure); 20 paired seeds, 360
@@ -188,24 +188,24 @@ def gain_in_words(told: Told) -> str:
     return f"{mean} {unit(told)}{own_in_words(told)}{ends}; {seeds}, {told.sample}"
 
 
-def gain_number(told: Told, gain: float, exact: bool = False) -> str:
+def gain_number(told: GainTold, gain: float, exact: bool = False) -> str:
     """A gain with its sign, in points where scores are shares; with all digits where `exact`."""
     times = 100.0 if is_share(told.metric, told.scores) else 1.0
     error = 0.0 if exact else times * error_of(told)
     return rounded(times * gain, error, sign=True)
 
 
-def error_of(told: Told) -> float:
+def error_of(told: GainTold) -> float:
     """Half of the printed interval, to whose second digit numbers are rounded."""
     return (told.high - told.low) / 2
 
 
-def unit(told: Told) -> str:
+def unit(told: GainTold) -> str:
     """What a gain is counted in."""
     return f"points of {told.metric}" if is_share(told.metric, told.scores) else f"in {told.metric}"
 
 
-def own_in_words(told: Told) -> str:
+def own_in_words(told: GainTold) -> str:
     """The score of the user's model, and which way is better where that is down.
 
     The other one is not beside it: the gain is over all rows that measured, and a score is over
@@ -217,7 +217,7 @@ def own_in_words(told: Told) -> str:
     return f" ({told.own}: {score_number(told, told.score)}{lower})"
 
 
-def score_number(told: Told, score: float) -> str:
+def score_number(told: GainTold, score: float) -> str:
     """A score, in percent where scores are shares."""
     if is_share(told.metric, told.scores):
         return f"{rounded(100 * score, 100 * error_of(told))}{GLUE}%"
@@ -227,7 +227,7 @@ def score_number(told: Told, score: float) -> str:
 # --- what would tell ------------------------------------------------------------------------------
 
 
-def next_step(told: Told) -> Iterator[str]:
+def next_step(told: GainTold) -> Iterator[str]:
     """What settles an open question; nothing where there is none."""
     if told.evidence is not Evidence.OPEN or told.mean is None:
         return

@@ -16,9 +16,9 @@ from advisor.report.first_screens import (
     told_of_sides,
     told_of_study,
 )
-from advisor.report.gain_words import Told, gain_number, score_number, unit
+from advisor.report.gain_words import GainTold, gain_number, score_number, unit
 from advisor.report.html import render, write_html
-from advisor.report.table import Column, PageTable
+from advisor.report.table import PageColumn, PageTable
 from advisor.report.text import cell
 from advisor.search.arm import arm_label
 from advisor.technique import KEEP
@@ -97,13 +97,13 @@ def screen_of(answer: Answer) -> FirstScreen:
 def answers_table(answers: Sequence[Answer]) -> PageTable:
     """A row for each answer; what is compared is the user's model, which has a column."""
     columns = [
-        Column("study"),
-        Column("verdict", "what to do, and what was shown"),
-        Column("compared", "the best of what was tried", is_arm=True),
-        Column(OWN, "mean score of the model as it is", is_number=True),
-        Column("gain", "of what was compared over your model; + is better", is_number=True),
-        Column("95 %", "the interval in which the true gain lies, 95 % sure", is_number=True),
-        Column("rests on", "pairs of trainings that share a seed, and rows that measured"),
+        PageColumn("study"),
+        PageColumn("verdict", "what to do, and what was shown"),
+        PageColumn("compared", "the best of what was tried", is_arm=True),
+        PageColumn(OWN, "mean score of the model as it is", is_number=True),
+        PageColumn("gain", "of what was compared over your model; + is better", is_number=True),
+        PageColumn("95 %", "the interval in which the true gain lies, 95 % sure", is_number=True),
+        PageColumn("rests on", "pairs of trainings that share a seed, and rows that measured"),
     ]
     return PageTable(columns, [answer_row(answer) for answer in answers])
 
@@ -120,7 +120,7 @@ def answer_row(answer: Answer) -> list[str]:
     return [name, f"{told.verdict}{shown}", other, own, *gain_cells(told)]
 
 
-def gain_cells(told: Told) -> list[str]:
+def gain_cells(told: GainTold) -> list[str]:
     """A gain, its interval, and what both rest on; dashes where none was measured."""
     if told.mean is None:
         return [cell(None), cell(None), cell(None)]
@@ -153,7 +153,7 @@ def winners_table(studies: Sequence[Recommendation]) -> PageTable | None:
         [name, *[", ".join(found[each]) if each in found else "" for each in seen]]
         for name, found in every.items()
     ]
-    columns = [Column("technique", is_arm=True), *[Column(*each.value) for each in seen]]
+    columns = [PageColumn("technique", is_arm=True), *[PageColumn(*each.value) for each in seen]]
     return PageTable(columns, rows, own=[0])
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from advisor.diagnosis.finding import BOUNDS
 from advisor.report.plot import Plot, Scale
-from advisor.report.table import Column, PageTable
+from advisor.report.table import PageColumn, PageTable
 from advisor.report.text import number
-from advisor.verdict.records import LayerSignal, Signals
+from advisor.verdict.records import LayerSignal, LayerSignals
 
 BOUND_KEY = ("", "dashed: below it a signal has collapsed")
 """What the line across a plot means."""
@@ -133,7 +133,7 @@ class SignalsShown:
     table: PageTable
 
 
-def shown_signals(signals: Signals) -> SignalsShown | None:
+def shown_signals(signals: LayerSignals) -> SignalsShown | None:
     """The signals of a recommendation; None where it has none."""
     if not signals.before:
         return None
@@ -147,7 +147,7 @@ def shown_signals(signals: Signals) -> SignalsShown | None:
 
 
 def by_layer(signals: Sequence[LayerSignal]) -> dict[str, LayerSignal]:
-    """Signals by the names of their layers."""
+    """LayerSignals by the names of their layers."""
     return {each.layer: each for each in signals}
 
 
@@ -179,11 +179,11 @@ def signal_table(
 ) -> PageTable:
     """The numbers of both plots."""
     models = {"your model": own, "with the changes": after} if after else {"your model": own}
-    columns = [Column("layer")]
+    columns = [PageColumn("layer")]
     values: list[Sequence[float | None]] = []
     for what, word, meaning in (("std", "signal", SIGNAL), ("gradient", "gradient", GRADIENT)):
         for model, signals in models.items():
-            columns.append(Column(f"{word}, {model}", meaning, is_number=True))
+            columns.append(PageColumn(f"{word}, {model}", meaning, is_number=True))
             values.append(values_of(names, signals, what))
     rows = [[name, *map(number, row)] for name, *row in zip(names, *values, strict=True)]
     return PageTable(columns, rows)

@@ -14,7 +14,7 @@ from advisor.report.study_words import (
     group_skips,
     own_score_alone,
 )
-from advisor.report.table import Column, PageTable
+from advisor.report.table import PageColumn, PageTable
 from advisor.report.technique_plots import untrained_techniques
 from advisor.report.text import cell, number
 from advisor.report.verdict_words import costs_of_changes
@@ -43,9 +43,9 @@ def change_table(answer: Recommendation) -> PageTable:
         rows.append([name.removeprefix(OF_TRAINING), before, setting(name, value)])
     rows.append(["epochs", str(answer.epochs), str(answer.epochs)])
     columns = [
-        Column("what"),
-        Column(YOUR_MODEL, "what the search began with"),
-        Column(RECOMMENDED, "what was measured, and is to be used"),
+        PageColumn("what"),
+        PageColumn(YOUR_MODEL, "what the search began with"),
+        PageColumn(RECOMMENDED, "what was measured, and is to be used"),
     ]
     return PageTable(columns, rows)
 
@@ -67,9 +67,9 @@ def cost_table(answer: Recommendation) -> PageTable:
         times = f"{arm.seconds / base:.2g}" if base > 0 else cell(None)
         rows.append([name, number(arm.seconds), times])
     columns = [
-        Column("model", is_arm=True),
-        Column("seconds", f"{SECONDS}, of {counted(answer.epochs, 'epoch')}", is_number=True),
-        Column("times yours", "as a multiple of your model's", is_number=True),
+        PageColumn("model", is_arm=True),
+        PageColumn("seconds", f"{SECONDS}, of {counted(answer.epochs, 'epoch')}", is_number=True),
+        PageColumn("times yours", "as a multiple of your model's", is_number=True),
     ]
     return PageTable(columns, rows, own=[0])
 
@@ -87,11 +87,11 @@ def costs_table(answer: Recommendation) -> PageTable:
         name = arm_name(arm_label(cost.choices))
         rows.append([str(place), name, score, number(cost.seconds), is_best])
     columns = [
-        Column("no.", "as in the plot", is_number=True),
-        Column("model", is_arm=True),
-        Column(answer.metric, ON_CHOOSING_SEEDS, is_number=True),
-        Column("seconds", SECONDS, is_number=True),
-        Column("on the front", "no other one is both better and cheaper"),
+        PageColumn("no.", "as in the plot", is_number=True),
+        PageColumn("model", is_arm=True),
+        PageColumn(answer.metric, ON_CHOOSING_SEEDS, is_number=True),
+        PageColumn("seconds", SECONDS, is_number=True),
+        PageColumn("on the front", "no other one is both better and cheaper"),
     ]
     return PageTable(columns, rows, own=own_places(answer.costs))
 
@@ -105,13 +105,17 @@ def alternatives_table(answer: Recommendation) -> PageTable:
     """The user's model, and the other arms that were confirmed and are not recommended."""
     rows = [own_row(answer), *[alternative_row(answer, each) for each in answer.alternatives]]
     columns = [
-        Column("model", is_arm=True),
-        Column(answer.metric, ON_CHOOSING_SEEDS, is_number=True),
-        Column("in search", IN_SEARCH, is_number=True),
-        Column("gain", "over your model on these seeds, with its 95 % interval; + is better", True),
-        Column("p", "chance of such a gain without any; adjusted for all (Holm)", is_number=True),
-        Column("seconds", SECONDS, is_number=True),
-        Column("why not"),
+        PageColumn("model", is_arm=True),
+        PageColumn(answer.metric, ON_CHOOSING_SEEDS, is_number=True),
+        PageColumn("in search", IN_SEARCH, is_number=True),
+        PageColumn(
+            "gain", "over your model on these seeds, with its 95 % interval; + is better", True
+        ),
+        PageColumn(
+            "p", "chance of such a gain without any; adjusted for all (Holm)", is_number=True
+        ),
+        PageColumn("seconds", SECONDS, is_number=True),
+        PageColumn("why not"),
     ]
     return PageTable(columns, rows, own=[0])
 
@@ -155,10 +159,10 @@ def techniques_table(answer: Recommendation) -> PageTable:
         measured.append((better, numbers))
     rows = [numbers for _, numbers in sorted(measured, key=lambda pair: -pair[0])]
     columns = [
-        Column("technique"),
-        Column(answer.metric, IN_SEARCH, is_number=True),
-        Column("to yours", "difference to your model's best; + is better", is_number=True),
-        Column("trials", "trainings that had it", is_number=True),
+        PageColumn("technique"),
+        PageColumn(answer.metric, IN_SEARCH, is_number=True),
+        PageColumn("to yours", "difference to your model's best; + is better", is_number=True),
+        PageColumn("trials", "trainings that had it", is_number=True),
     ]
     return PageTable(columns, rows, own=[i for i, row in enumerate(rows) if row[0] == YOUR_MODEL])
 
@@ -166,7 +170,7 @@ def techniques_table(answer: Recommendation) -> PageTable:
 def untrained_table(answer: Recommendation) -> PageTable | None:
     """Techniques that have no score of their own, with why; None where all have one."""
     rows = [list(row) for row in untrained_techniques(answer)]
-    columns = [Column("slot"), Column("technique"), Column("why it has no score")]
+    columns = [PageColumn("slot"), PageColumn("technique"), PageColumn("why it has no score")]
     return PageTable(columns, rows) if rows else None
 
 
@@ -179,7 +183,7 @@ def undone_table(answer: Recommendation) -> PageTable | None:
     whole = rounded(gain.mean, gain.error / 2, sign=True)
     rows.append([f"all of them: {YOUR_MODEL}", whole])
     meaning = f"{answer.metric} that is lost without it, on the first of the seeds that measured"
-    columns = [Column("left out"), Column("cost", meaning, is_number=True)]
+    columns = [PageColumn("left out"), PageColumn("cost", meaning, is_number=True)]
     return PageTable(columns, rows, own=[len(rows) - 1])
 
 
@@ -205,10 +209,10 @@ def cut_table(answer: Recommendation, trials: Sequence[CutTrial], has_own: bool)
         name = arm_name(trial.arm)
         rows.append([str(trial.number), name, cell(trial.score), trial.why])
     columns = [
-        Column("trial", "its number in the search", is_number=True),
-        Column("model", is_arm=True),
-        Column(answer.metric, "where it ended", is_number=True),
-        Column("why it ended"),
+        PageColumn("trial", "its number in the search", is_number=True),
+        PageColumn("model", is_arm=True),
+        PageColumn(answer.metric, "where it ended", is_number=True),
+        PageColumn("why it ended"),
     ]
     return PageTable(columns, rows, own=[0] if has_own else [])
 
@@ -216,7 +220,7 @@ def cut_table(answer: Recommendation, trials: Sequence[CutTrial], has_own: bool)
 def skipped_table(answer: Recommendation) -> PageTable | None:
     """Techniques that do not fit, with why; None where all do."""
     rows = [list(row) for row in group_skips(answer.skipped)]
-    columns = [Column("slot"), Column("techniques"), Column("why")]
+    columns = [PageColumn("slot"), PageColumn("techniques"), PageColumn("why")]
     return PageTable(columns, rows) if rows else None
 
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
-
-BREAK = Markup("=<wbr>")
-"""What stands for the = between a slot and a technique: a line may end behind it."""
 LONGEST_WORD = 22
 """Letters of a word in a table that is never broken."""
 
 
 @dataclass(frozen=True)
-class Column:
+class PageColumn:
     """A column of a table.
 
     Attributes:
@@ -28,11 +24,6 @@ class Column:
     meaning: str = ""
     is_number: bool = False
     is_arm: bool = False
-
-    def cell(self, text: str) -> Markup:
-        """A value as HTML, escaped."""
-        escaped = escape(text)
-        return escaped.replace("=", BREAK) if self.is_arm else escaped
 
     def is_whole(self, text: str) -> bool:
         """Whether no word of a value is so long that it must be broken."""
@@ -50,7 +41,7 @@ class PageTable:
         own: the numbers of the rows that are the user's own model, from 0.
     """
 
-    columns: Sequence[Column]
+    columns: Sequence[PageColumn]
     rows: Sequence[Sequence[str]]
     own: Collection[int] = ()
 

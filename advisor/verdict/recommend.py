@@ -105,9 +105,11 @@ def recommend(
         test = prepared.splits(seed).test
         simple = floors(prepared.run(seed, seed), test, prepared.batch)
     tested = _arm_result(evidence, chosen).test
-    # What was wrong with plugins comes before what limits this study.
+    # The first ones are seen first: what is wrong with the data or the question, then with plugins,
+    # then what limits this study.
     warnings = [
         *prepared.warnings,
+        *better_simple_model(simple, prepared.objective.metric, tested),
         *host.broken,
         *broken,
         *_diagnosed_model(prepared, chosen.arm),
@@ -116,7 +118,6 @@ def recommend(
         *left_out(evidence),
         *too_few_pairs(evidence),
         *seeds_alone(evidence, criterion, prepared.ref.script is not None),
-        *better_simple_model(simple, prepared.objective.metric, tested),
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 

@@ -25,11 +25,11 @@ from advisor.verdict.records import (
     Evidence,
     Interval,
     LayerSignal,
+    LayerSignals,
     MeasuredGain,
     RowGain,
     Seconds,
     SelectedGain,
-    Signals,
     SingleTechnique,
     Start,
     TrialCounts,
@@ -127,7 +127,7 @@ class Recommendation(InNotebook):
     shares: dict[str, float] = field(default_factory=dict)
     floors: list[Floor] = field(default_factory=list)
     evidence: Evidence | None = None
-    signals: Signals = field(default_factory=Signals)
+    signals: LayerSignals = field(default_factory=LayerSignals)
     apply_code: str = ""
     batch: int = 0
     rates: list[str] = field(default_factory=lambda: [RATE, DECAY])
@@ -329,9 +329,9 @@ def _read_technique(plain: Mapping[str, Any]) -> SingleTechnique:
     return _read(SingleTechnique, plain, gain=gain and _read(Interval, gain))
 
 
-def _read_signals(plain: Mapping[str, Any]) -> Signals:
+def _read_signals(plain: Mapping[str, Any]) -> LayerSignals:
     layers = {key: [_read(LayerSignal, each) for each in plain[key]] for key in plain}
-    return _read(Signals, layers)
+    return _read(LayerSignals, layers)
 
 
 def _read_floor(plain: Mapping[str, Any]) -> Floor:

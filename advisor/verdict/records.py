@@ -300,7 +300,7 @@ class LayerSignal(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class Signals(Record):
+class LayerSignals(Record):
     """The signal per layer, in order of execution, of the model as it is and the recommended one.
 
     `after` is empty where nothing is changed, and where the techniques take too long to be applied

@@ -11,7 +11,7 @@ from advisor.search.trial import Trial
 from advisor.training.run import apply
 from advisor.user_code import user_faults
 from advisor.verdict.candidates import Candidate
-from advisor.verdict.records import LayerSignal, Signals
+from advisor.verdict.records import LayerSignal, LayerSignals
 from advisor.work.job import techniques_in_order
 from advisor.work.prepare import Prepared
 
@@ -21,7 +21,7 @@ LONGEST_APPLYING = 20.0
 
 def signals_of(
     prepared: Prepared, own: Sequence[Signal], chosen: Candidate, trials: Sequence[Trial]
-) -> Signals:
+) -> LayerSignals:
     """What each layer gives before training, without and with the techniques that are recommended.
 
     Arguments:
@@ -32,8 +32,8 @@ def signals_of(
     """
     before = [_layer_signal(signal) for signal in own]
     if not before or not chosen.changes or _seconds_of(chosen, trials) > LONGEST_APPLYING:
-        return Signals(before, [])
-    return Signals(before, _with_techniques(prepared, chosen))
+        return LayerSignals(before, [])
+    return LayerSignals(before, _with_techniques(prepared, chosen))
 
 
 def _with_techniques(prepared: Prepared, chosen: Candidate) -> list[LayerSignal]:

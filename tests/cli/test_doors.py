@@ -127,7 +127,7 @@ def test_a_closed_standard_output_is_one_line(loud):
 
 def test_a_closed_standard_error_or_input_changes_no_answer(loud):
     usual = run("show", "--storage", "s.db", cwd=loud[0]).stdout
-    assert usual.startswith(b"\nloud: ")
+    assert usual.startswith(b"loud: ")
     for number in ("2>&-", "<&- 2>&-"):
         ended = closed(number, "show", "--storage", "s.db", cwd=loud[0])
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, usual, b"")

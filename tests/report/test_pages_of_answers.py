@@ -29,8 +29,8 @@ from advisor.verdict.records import (
     CutTrial,
     Evidence,
     LayerSignal,
+    LayerSignals,
     SelectedGain,
-    Signals,
     SingleTechnique,
     Verdict,
 )
@@ -40,7 +40,7 @@ from advisor.work.study_ref import StudyRef
 
 EVIL = "<script>alert(1)</script>"
 SELU = {"activation": "selu"}
-SIGNALS = Signals(
+SIGNALS = LayerSignals(
     before=[LayerSignal(name, 10.0**-i, 1e-3) for i, name in enumerate(("0", "2", "4"))],
     after=[LayerSignal(name, 0.9, 0.1) for name in ("0", "2", "head")],
 )
@@ -140,7 +140,7 @@ def test_the_signal_of_each_layer_is_shown_before_and_after(url):
     older = json.loads(FULL.to_json())
     del older["signals"]
     older = Recommendation.from_json(json.dumps(older))
-    assert older.signals == Signals()
+    assert older.signals == LayerSignals()
     assert "Signal by layer" not in study_page(older, url)
 
 
@@ -159,7 +159,9 @@ def test_the_signal_is_measured_of_the_model_and_of_what_is_recommended(blobs):
     assert mended.after[1].std > 0.01
     kept = Candidate({"activation": "keep", "initializer": "keep"}, RATES, None)
     assert signals_of(prepared, own, kept, []) == replace(mended, after=[])
-    assert signals_of(prepared, (), Candidate(arm, RATES, None), []) == Signals(), "as of a script"
+    assert signals_of(prepared, (), Candidate(arm, RATES, None), []) == LayerSignals(), (
+        "as of a script"
+    )
     gone = Candidate({"activation": "keep", "initializer": "gone"}, RATES, None)
     assert signals_of(prepared, own, gone, []).after == [], "a picture less, and no error"
 
@@ -210,7 +212,7 @@ def evil_study():
         "gain": replace(GAIN, arm={EVIL: EVIL}),
     }
     skipped = [Skip(EVIL, EVIL, EVIL)]
-    signals = Signals([LayerSignal(EVIL, 0.1, 0.1)] * 2, [])
+    signals = LayerSignals([LayerSignal(EVIL, 0.1, 0.1)] * 2, [])
     texts = {"warnings": [EVIL], "apply_with": [EVIL], "skipped": skipped, "signals": signals}
     isolation = [technique("keep", slot=None, alone=0.9), technique(EVIL, slot=EVIL)]
     return replace(FULL, study=EVIL, metric=EVIL, isolation=isolation, **names, **texts)
