@@ -165,12 +165,9 @@ class Plan:
 
         Trials that were asked before a slot joined have nothing in it.
         """
-        return {slot: str(self.choice_in(params, slot)) for slot in self.options}
-
-    def choice_in(self, params: Mapping[str, Any], slot: str) -> Any:
-        """What a trial has in a slot. Raises `KeyError` where one of the beginning is missing."""
         joined = {name.partition(".")[0] for names in self.later.values() for name in names}
-        return params.get(slot, KEEP) if slot in joined else params[slot]
+        there = {**dict.fromkeys(joined, KEEP), **params}
+        return {slot: str(there[slot]) for slot in self.options}
 
     def parameters_of(self, arm: Mapping[str, str]) -> list[str]:
         """Names of the parameters that are free in an arm: the training's, and its techniques'."""

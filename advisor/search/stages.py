@@ -128,11 +128,12 @@ def usual_trials(history: History) -> dict[ArmKey, int]:
     It is not more than there are trials for it, as `trials_in_all` counts them.
     """
     usual: dict[ArmKey, int] = {}
-    opened = 0
-    for generation in history.plan.generations():
+    first, *later = history.plan.generations()
+    opened = len(first)
+    for generation in later:
         start = min(generation)
         had = [count for arm, count in arms_by_trials(history, start) if count_changes(arm)]
-        for arm in judged_of(history, generation) if opened and had else ():
+        for arm in judged_of(history, generation) if had else ():
             usual[history.key(arm)] = min(statistics.median_low(had), math.ceil(start / opened))
         opened += len(generation)
     return usual

@@ -221,6 +221,26 @@ def test_what_is_no_question_is_one_message(advise, words, said):
     assert said in answered.err
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ('"slow"', "must return advisor.NamedQuery objects"),
+        ('advisor.NamedQuery("a b", "", "SELECT 1")', "letters, digits"),
+        ('advisor.NamedQuery("slow", "", "DELETE FROM trials")', "must be a SELECT"),
+        ('advisor.NamedQuery("slow", None, "SELECT 1")', "about must be text"),
+        ('advisor.NamedQuery("slow", "", "SELECT 1", "", ["a"])', "words must map"),
+    ],
+)
+def test_a_plugin_s_question_that_is_none_is_refused_with_its_line(advise, tmp_path, query, said):
+    file = tmp_path / "slow.py"
+    hook = f"@advisor.hookimpl\ndef queries():\n    return [{query}]\n"
+    file.write_text(f"import advisor\n\n{hook}")
+    answered = advise("query", "--named", "--plugin", file)
+    assert answered.code == 2
+    assert "Plugin 'slow' at line 3" in answered.err
+    assert said in answered.err
+
+
 def test_a_quote_in_a_word_is_no_sql(asked):
     assert asked("technique", "--with", "technique=x' OR '1'='1") == []
 
