@@ -30,7 +30,6 @@ from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared
-from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.scripts.trials import ANY_EPOCHS
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
@@ -234,7 +233,7 @@ def epochs_of(prepared: Prepared, plan: Plan, begun: int | None) -> Span:
     if begun is not None:
         return Span(plan.epochs, plan.epochs)
     least = prepared.epochs
-    if prepared.study.epochs is not None or isinstance(prepared, PreparedScript):
+    if prepared.study.epochs is not None or not prepared.has_rows:
         return Span(least, least)
     most = longest_training(prepared)
     return Span(least, least * 2 ** int(math.log2(most / least)))
@@ -242,7 +241,7 @@ def epochs_of(prepared: Prepared, plan: Plan, begun: int | None) -> Span:
 
 def measured_epoch(prepared: Prepared, plan: Plan, workforce: Crew) -> Clocked:
     """How long an epoch of the model as it is takes."""
-    if prepared.loop is not None or isinstance(prepared, PreparedScript):
+    if prepared.loop is not None or not prepared.has_rows:
         return whole_epoch(prepared, plan, workforce)
     seed = prepared.study.seed
     splits = prepared.splits(seed)
@@ -261,7 +260,7 @@ def measured_epoch(prepared: Prepared, plan: Plan, workforce: Crew) -> Clocked:
 def whole_epoch(prepared: Prepared, plan: Plan, workforce: Crew) -> Clocked:
     """How long an epoch of the user's own loop or script takes, which is stopped after it."""
     job = first_job(prepared, plan, Path())
-    epochs = ANY_EPOCHS if isinstance(prepared, PreparedScript) else job.to_epoch
+    epochs = job.to_epoch if prepared.has_rows else ANY_EPOCHS
     # No score is good enough to go on.
     job = replace(job, save=None, to_epoch=epochs, cuts={1: math.inf}, name="a dry run")
     outcome = workforce.run_by_itself(job)
