@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +16,6 @@ from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
 from advisor.api.listening import Heard, opened_event, verdict_event
 from advisor.comparing.same_data import digest_of, digest_of_measured
-from advisor.content.study_content import Content
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.readable import counted
@@ -34,10 +32,7 @@ from advisor.store.deaths import StoredDeaths
 from advisor.store.folder import folder_of_prints, study_folder
 from advisor.store.location import storage_url
 from advisor.store.plugin_versions import note_versions
-from advisor.store.query import read
 from advisor.store.questions import techniques_of
-from advisor.store.read_back import read_back, version_in
-from advisor.store.recommendations import last_recommendation
 from advisor.store.study_records import StudyRecords
 from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
@@ -57,7 +52,6 @@ from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
-from advisor.work.trust import Trust
 from advisor.work.waiting import long_waits_told
 
 
@@ -194,59 +188,6 @@ def tune_prepared(
         answer = search_and_confirm(search, database.engine)
         on(verdict_event(answer))
         return answer
-
-
-def recommendation(
-    study: str,
-    storage: str | None = None,
-    *,
-    files: Sequence[str | Path] = (),
-    trust: bool = False,
-) -> Recommendation:
-    """The last recommendation of a study in the database.
-
-    To change a model the study is opened again, and so the code that the database names is run. It
-    must be in a file that is named here, or of a module of yours that this process has imported.
-
-    Arguments:
-        study: the name of the study.
-        storage: as for `tune`.
-        files: Python files of the study whose code may run.
-        trust: whether all may run that the database names.
-
-    Example:
-        >>> import advisor, torch
-        >>> from torch import nn
-        >>> def net():
-        ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
-        >>> task = advisor.Task(net, (torch.randn(60, 4), torch.arange(60) % 3))
-        >>> study = advisor.Study("small", task, trials=4, epochs=1, seeds=3)
-        >>> _ = advisor.tune(study, storage="small.db")
-        >>> advisor.recommendation("small", storage="small.db").study
-        'small'
-
-    Raises:
-        InputError: there is no recommendation for such a study, or no such file.
-    """
-    check_arguments("recommendation", {"name": study, "storage": storage})
-    trusted = Trust.in_files(*files, everything=trust).with_loaded()
-    return stored_recommendation(study, storage_url(storage), trusted)
-
-
-def stored_recommendation(study: str, url: str, trust: Trust) -> Recommendation:
-    """The last recommendation of a study in the database at `url`, which may run what is trusted.
-
-    Raises `InputError` where there is none.
-    """
-    text = last_recommendation(url, study)
-    # With its reference the recommendation can change a model; a pickled study has none.
-    _, rows = read(url, "SELECT question, plan FROM advisor_plans WHERE study = ?", (study,))
-    text_of_ref, plan = rows[0] if rows else (None, "{}")
-    with read_back(study, "reference", version_in(text)):
-        ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
-    with read_back(study, "plan", version_in(text)):
-        content = Content.from_json(json.loads(plan).get("content"))
-    return Recommendation.from_json(text, ref, content, trust)
 
 
 def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
