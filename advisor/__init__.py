@@ -37,8 +37,6 @@ _HOME = {
     "Pretraining": "advisor.slots.pretraining.base",
     "Segment": "advisor.slots.pretraining.segments",
     "Learnt": "advisor.slots.pretraining.base",
-    "export": "advisor.exporting.folder",
-    "predict": "advisor.exporting.predictions",
     "Embedding": "advisor.slots.embedding.base",
     "Event": "advisor.events",
     "StudyOpened": "advisor.events",
@@ -51,10 +49,12 @@ _HOME = {
     "diagnose": "advisor.api.diagnose",
     "tune": "advisor.api.tune",
     "dry_run": "advisor.api.dry_run",
-    "recommendation": "advisor.api.tune",
+    "recommendation": "advisor.api.answered",
     "train": "advisor.api.train",
     "load": "advisor.api.train",
     "Trained": "advisor.work.replay",
+    "export": "advisor.exporting.folder",
+    "predict": "advisor.exporting.predictions",
     "Arm": "advisor.script",
     "arm": "advisor.script",
 }
@@ -85,8 +85,6 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "Pretraining",
     "Segment",
     "Learnt",
-    "export",
-    "predict",
     "Embedding",
     "Event",
     "StudyOpened",
@@ -103,16 +101,19 @@ __all__ = [  # noqa: RUF022  # read by type checkers, in the order of the table
     "train",
     "load",
     "Trained",
+    "export",
+    "predict",
     "Arm",
     "arm",
 ]
 
 if TYPE_CHECKING:
+    from advisor.api.answered import recommendation
     from advisor.api.compare import compare
     from advisor.api.diagnose import diagnose
     from advisor.api.dry_run import dry_run
     from advisor.api.train import load, train
-    from advisor.api.tune import recommendation, tune
+    from advisor.api.tune import tune
     from advisor.comparing.comparison import Comparison
     from advisor.diagnosis.finding import Finding
     from advisor.errors import AdvisorError, InputError, MachineError, PluginError, SearchError

@@ -107,7 +107,7 @@ def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:
         files: whose code may run.
         trust: whether all may run that the database names.
     """
-    from advisor.api.tune import stored_recommendation  # knows the study, and loads torch
+    from advisor.api.answered import stored_recommendation  # knows the study, and loads torch
     from advisor.work.trust import Trust
 
     # The study's own model is opened again, and the change written into its file's text.
