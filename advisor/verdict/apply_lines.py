@@ -22,13 +22,13 @@ from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef
 from advisor.work.trust import Trust, code_named_by, file_of
 
-ELSEWHERE = "in the folder where the study was asked; elsewhere os.chdir(…) there first"
+ELSEWHERE = "where the study was asked; elsewhere os.chdir(…) there first"
 """Where the lines run as they are."""
 UNSAID = "; ADVISOR_STORAGE must hold the URL of the database"
 """What is said where the URL of the database has a password."""
 OBJECT = "your advisor.Study, asked again: it answers at once"
 """What stands for a study that no file has."""
-OWN_SCRIPT = "# in a script of your own:"
+OWN_SCRIPT = "# in your own script:"
 """How the line begins that is for a model which the user trains."""
 
 
@@ -68,7 +68,7 @@ def rates_read(plan: Plan) -> list[str]:
 
 def asked_by_name(study: str, ref: StudyRef, url: str) -> str:
     """A call that gives the recommendation of a study, which may run the study's files."""
-    given = [json.dumps(study, ensure_ascii=False), *storage_given(url), *trust_given(ref)]
+    given = [quoted(study), *storage_given(url), *trust_given(ref)]
     return f"advisor.recommendation({', '.join(given)})"
 
 
@@ -76,7 +76,7 @@ def storage_given(url: str) -> Iterator[str]:
     """The argument that names a database; none for the usual one."""
     text = storage_text(url)
     if url != DEFAULT and text is not None:
-        yield f"storage={text!r}"
+        yield f"storage={quoted(text)}"
 
 
 def trust_given(ref: StudyRef) -> Iterator[str]:
@@ -88,7 +88,12 @@ def trust_given(ref: StudyRef) -> Iterator[str]:
         # What is installed, or made by a call, is in no file of the user's.
         yield "trust=True"
         return
-    yield f"files={[short(file) for file in files]!r}"
+    yield f"files=[{', '.join(quoted(short(file)) for file in files)}]"
+
+
+def quoted(text: str) -> str:
+    """A text as Python writes it between double quotes."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def files_of(ref: StudyRef) -> Iterator[Path]:
@@ -121,7 +126,7 @@ def in_own_script(prepared: Prepared, chosen: Candidate, rates: Sequence[str]) -
     if recipe.is_own:
         given = f", with {values}" if values else ""
         return f"{line}; train it as you do{given}{times(chosen, recipe, rates)}"
-    return f"{line}; optimizer = torch.optim.AdamW(model.parameters(), {values})"
+    return f"{line}; train it by torch.optim.AdamW with {values}"
 
 
 def times(chosen: Candidate, recipe: Recipe, rates: Sequence[str]) -> str:

@@ -99,6 +99,7 @@ def test_a_table_with_a_new_activation_and_a_formula_for_its_weights_needs_no_ad
     check_same(arm, tmp_path / "out")
 
 
+@pytest.mark.proof
 def test_days_and_written_numbers_are_read_as_the_study_read_them(write: Write, tmp_path: Path):
     lines = ["day,pay,kind"]
     for row in range(60):
@@ -175,6 +176,7 @@ def test_a_reason_stays_in_its_comment(write: Write, tmp_path: Path):
     check_same(arm, tmp_path / "out")
 
 
+@pytest.mark.proof
 def test_what_looks_at_data_is_left_to_advisor_with_the_reason(write: Write, tmp_path: Path):
     arm = measured(csv_ref(write), initializer="lsuv", pretraining="denoising")
     script = written(arm, tmp_path / "out")
