@@ -62,8 +62,8 @@ ARROWS = {
     "slots study technique streams training user_code values",
     "search": "content errors faults host model nested randomness readable record space store study technique "
     "training user_code work",
-    "verdict": "content diagnosis errors loading randomness readable record search store technique training "
-    "work",
+    "verdict": "content diagnosis errors loading randomness readable record search store study technique "
+    "training user_code work",
     "comparing": "content diagnosis errors loading model randomness record search store temporary training "
     "user_code verdict work",
     "api": "comparing content diagnosis errors loading model randomness readable search store study technique training user_code "
