@@ -61,5 +61,7 @@ def call_of(layer: Layer, technique: Initializer, params: Mapping[str, Any]) -> 
 def zeroed_bias(layer: Layer) -> Iterator[tuple[str, str]]:
     """The bias that every rule sets to zero, unless it is so or the author has chosen it."""
     bias = layer.module._parameters.get("bias")
-    if bias is not None and bias.requires_grad and bool(bias.any()) and not is_chosen(layer, bias):
+    if bias is None or not bias.requires_grad or not bool(bias.any()):
+        return
+    if not is_chosen(layer, bias.detach()):
         yield layer.parameter("bias"), "zeros_({weight})"
