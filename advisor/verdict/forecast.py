@@ -15,6 +15,9 @@ from advisor.study import Study
 from advisor.verdict.choosing import CHOOSING_SEEDS, MOST_PAIRS
 from advisor.verdict.confirm import BASELINE_RATES, FEW_PAIRS
 
+UNKNOWN_EPOCHS = [1, 1000]
+"""Epochs of a training of which nothing is known: of one nothing is cut, of many nearly all."""
+
 
 @dataclass(frozen=True)
 class AskedRounds:
@@ -116,10 +119,10 @@ def amount_of(plan: Plan, study: Study, epochs: Span, steps: int) -> Amount:
     Arguments:
         plan: what is searched.
         study: with its trials and seeds.
-        epochs: of a full training.
+        epochs: of a full training; 0 where that is not known.
         steps: in an epoch.
     """
-    counts = [max(1, int(count)) for count in (epochs.low, epochs.high)]
+    counts = [int(epochs.low), int(epochs.high)] if epochs.low else UNKNOWN_EPOCHS
     searched = [
         round(epochs_of_search(plan, study.trials, count, steps) / count, 1) for count in counts
     ]

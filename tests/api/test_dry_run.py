@@ -117,6 +117,15 @@ def test_a_model_that_cannot_be_trained_is_told_without_a_time(blobs):
     assert "ArithmeticError: not today" in found.clocked.by
 
 
+def test_trainings_whose_length_is_not_known_are_counted_from_few_to_all(blobs):
+    from advisor.verdict.forecast import Span, amount_of
+
+    found = advisor.dry_run(study(blobs, trials=60), workers=0)
+    searched = amount_of(found.plan, found.prepared.study, Span(0, 0), 20).search
+    assert searched.high == 60
+    assert searched.low < 30
+
+
 def test_the_command_shows_it_and_gives_it_as_json(advise, write, tmp_path):
     write("net.py", "from torch import nn\n\ndef net():\n    return nn.Linear(1, 2)\n")
     rows = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(60))
