@@ -30,6 +30,7 @@ RUN_ELSEWHERE = {
     "training.md": "test_readme.py",
     "tutorial.md": "docs/test_pages.py",
     "listeners.md": "docs/test_pages.py",
+    "export.md": "exporting/test_scripts.py",
 }
 """Pages whose Python other tests run, and where."""
 
