@@ -249,5 +249,5 @@ def test_the_commands_of_the_page_work_from_the_database_to_predictions(write, a
     assert advise("export", "pay", "-o", "whole", "--final").code == 0
     weights = [(tmp_path / each / "model.safetensors").read_bytes() for each in ("made", "whole")]
     assert weights[0] != weights[1]
-    with pytest.raises(InputError, match="No recommendation"):
+    with pytest.raises(InputError, match="is a device, and no file"):
         export("none", tmp_path / "none", storage=os.devnull)
