@@ -281,7 +281,10 @@ def test_arms_of_a_study_in_the_database(folder, advise, monkeypatch):
     [
         (("net.py:Net",), "needs two sides, and 1 is named"),
         (("net.py:Net", "net.py:Net", "--model", "net.py:Net"), "--model names one side"),
-        (("--git", "HEAD", "--", "a.py", "b.py"), "--git compares one study file or --model"),
+        (
+            ("--git", "HEAD", "--", "a.py", "b.py"),
+            "--git compares one study file, --model or --script",
+        ),
         (("--git", "HEAD", "--", "study.py"), "--git: "),
         (("nothing:baseline", "nothing:recommended"), "No study database"),
         (("net.py:Net", "gone.py:Net", *TASK), "gone.py"),

@@ -46,8 +46,8 @@ STANDS_FOR = {
     "NAME": "written_by_name",
     "SELECT …": "SELECT 1",
 }
-SCRIPTS = ("train.py",)
-"""Scripts that a document shows as a whole."""
+SCRIPTS = ("train.py", "digits/train.py")
+"""Scripts that a document shows as a whole, or that a command before them writes."""
 FILES = {
     "net.py": NET,
     "old.py": NET,

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from test_commands import FILES, blocks_of, commands_in, save_named
+from test_commands import FILES, blocks_of, commands_in, run_advisor, save_named
 
 import advisor
 from advisor.host.host import load
@@ -30,7 +30,7 @@ RUN_ELSEWHERE = {
     "training.md": "test_readme.py",
     "tutorial.md": "docs/test_pages.py",
     "listeners.md": "docs/test_pages.py",
-    "export.md": "exporting/test_scripts.py",
+    "export.md": "docs/test_pages.py",
 }
 """Pages whose Python other tests run, and where."""
 
@@ -70,6 +70,17 @@ def test_the_python_of_the_page_on_comparisons_runs(tmp_path, monkeypatch):
     (block,) = blocks_of(text_of("compare.md"))
     names = run(block.replace("workers=2", "workers=0"), "compare.md", {})
     assert names["comparison"].meets("not-worse")
+
+
+@pytest.mark.proof
+def test_the_python_of_the_page_on_exports_runs(advise, tmp_path):
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+    for shown in commands_in(text_of("export.md")):
+        if shown.words[0] == "advisor" and not shown.is_inline:
+            run_advisor(shown, advise)
+    (block,) = blocks_of(text_of("export.md"))
+    assert len(run(block, "export.md", {})["table"]) == 2
 
 
 def test_the_plugins_of_the_bases_are_one_for_each_base_and_fit_in(tmp_path):
