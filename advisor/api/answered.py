@@ -8,9 +8,11 @@ from pathlib import Path
 
 from advisor.api.arguments import check_arguments
 from advisor.content.study_content import Content
+from advisor.errors import InputError
 from advisor.store.location import storage_url
 from advisor.store.query import read
-from advisor.store.read_back import read_back, version_in
+from advisor.store.questions import QUESTION
+from advisor.store.read_back import read_back, study_in, version_in
 from advisor.store.recommendations import last_recommendation
 from advisor.verdict.recommendation import Recommendation
 from advisor.work.study_ref import StudyRef
@@ -67,4 +69,20 @@ def stored_recommendation(study: str, url: str, trust: Trust) -> Recommendation:
         ref = StudyRef.from_json(text_of_ref) if text_of_ref else None
     with read_back(study, "plan", version_in(text)):
         content = Content.from_json(json.loads(plan).get("content"))
-    return Recommendation.from_json(text, ref, content, trust)
+    return Recommendation.from_json(text, ref, content, trust, url)
+
+
+def answer_as_given(text: str, url: str) -> Recommendation:
+    """The recommendation of a JSON text, to be shown: it runs nothing, and trusts nothing.
+
+    Arguments:
+        text: as the database has it.
+        url: of the database, which knows the study's files; without them the lines that apply the
+            answer do not name them.
+    """
+    try:
+        _, rows = read(url, QUESTION, (study_in(text),))
+        ref = StudyRef.from_json(rows[0][0]) if rows and rows[0][0] else None
+    except (InputError, KeyError, TypeError, ValueError):  # a damaged study has an answer, too
+        ref = None
+    return Recommendation.from_json(text, ref, trust=Trust.in_files(), url=url)

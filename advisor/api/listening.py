@@ -12,7 +12,7 @@ from advisor.readable import counted
 from advisor.search.plan import Plan
 from advisor.streams import tell
 from advisor.technique import KEEP
-from advisor.user_code import place_in_traceback, user_faults
+from advisor.user_code import place_in_traceback
 from advisor.verdict.recommendation import Recommendation
 from advisor.work.prepare import Prepared
 
@@ -25,10 +25,10 @@ class Heard:
         self._is_told = False
 
     def __call__(self, event: Event) -> None:
-        """Tell the listener of an event. Raises nothing but what a person asks for, as Ctrl-C."""
+        """Tell the listener of an event. Raises what ends a program, such as Ctrl-C."""
         try:
             self._on(event)
-        except user_faults() as problem:  # a listener may raise anything
+        except Exception as problem:  # a listener may raise anything
             if self._is_told:
                 return
             self._is_told = True

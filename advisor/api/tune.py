@@ -242,7 +242,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     seconds = search_seconds(study) + search.plan.more_seconds
     last = records.recommendation()
     if last is not None:
-        answered = Recommendation.from_json(last, ref, search.plan.content)
+        answered = Recommendation.from_json(last, ref, search.plan.content, url=search.records.url)
         is_late = records.spent() >= seconds
         is_searched = next_round(history, study.trials) is None
         if still_answers(answered, study, history.trials, is_late, is_searched):
@@ -281,7 +281,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
         recommendation.warnings += told_of_place(place)
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
-    return Recommendation.from_json(text, ref, search.plan.content)
+    return Recommendation.from_json(text, ref, search.plan.content, url=search.records.url)
 
 
 def note_what_works(search: Search, engine: sa.Engine) -> None:

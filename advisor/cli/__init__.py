@@ -37,7 +37,7 @@ COMMANDS = {
     "diagnose": "what the model is made of, what is wrong, what fits; no search",
     "show": "a study's recommendation again, from the database",
     "report": "a study's recommendation as a page with plots of its evidence",
-    "export": "a recommendation as scripts, weights and a card, in a folder of its own",
+    "export": "a recommendation as a folder of scripts, weights and a card",
     "predict": "new rows through an exported folder, as CSV",
     "studies": "what is in the database; studies delete NAME",
     "query": "read-only SQL on the study database, or one of its views by name",

@@ -46,13 +46,13 @@ def command(studies: tuple[str, ...], storage: str | None, page: str) -> None:
 
 def answer_of(url: str, name: str | None) -> Recommendation | Comparison:
     """The answer that a database has under a name; the latest one without a name."""
+    from advisor.api.answered import answer_as_given
     from advisor.comparing.comparison import Comparison
-    from advisor.verdict.recommendation import Recommendation
 
     compared = last_comparison(url, name or None)
     if compared is not None:
         return Comparison.from_json(compared)
-    return Recommendation.from_json(last_recommendation(url, name or None))
+    return answer_as_given(last_recommendation(url, name or None), url)
 
 
 def write_page(recommendation: Recommendation, storage: str | None, page: str) -> None:

@@ -61,7 +61,7 @@ def command(
         return
     text = last_recommendation(url, study or None)
     if whole:
-        show_code(text)
+        show_code(text, url)
     elif diff:
         from advisor.verdict.recommendation import Recommendation
 
@@ -69,10 +69,10 @@ def command(
     elif as_json:
         say_json(text)
     else:
+        from advisor.api.answered import answer_as_given
         from advisor.report.study_text import show_recommendation
-        from advisor.verdict.recommendation import Recommendation
 
-        show_recommendation(Recommendation.from_json(text), why)
+        show_recommendation(answer_as_given(text, url), why)
 
 
 def show_compared(text: str, as_json: bool, why: bool) -> None:
@@ -86,16 +86,16 @@ def show_compared(text: str, as_json: bool, why: bool) -> None:
     show_comparison(Comparison.from_json(text), why)
 
 
-def show_code(text: str) -> None:
+def show_code(text: str, url: str) -> None:
     """Print the whole script of a recommendation from its JSON; for a study of a script, the lines
-    that it gets.
+    that it gets, of the database at `url`.
     """
-    from advisor.verdict.recommendation import Recommendation
+    from advisor.api.answered import answer_as_given
 
-    answer = Recommendation.from_json(text)
+    answer = answer_as_given(text, url)
     if not answer.apply_code:
         tell(f"{answer.study}: {NO_CODE}")
-    say_exactly(answer.apply_code or "\n".join([*answer.apply_with, ""]))
+    say_exactly(answer.apply_code or "\n".join([*answer.lines_to_apply, ""]))
 
 
 def show_diff(url: str, study: str, files: Sequence[str], trust: bool) -> None:

@@ -69,6 +69,11 @@ def export(
     Raises:
         InputError: there is no such study, it cannot be exported, or the folder is there.
         SearchError: the first measuring seed does not give its score again.
+
+    Example:
+        >>> import advisor
+        >>> advisor.export("digits", "digits_model", files=["studies/digits.py"])  # doctest: +SKIP
+        PosixPath('/models/digits_model')
     """
     target = Path(folder).expanduser().absolute()
     check_folder(target)

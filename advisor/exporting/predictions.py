@@ -39,6 +39,12 @@ def predict(
 
     Raises:
         InputError: the folder is none of an export, or the rows do not fit the model.
+
+    Example:
+        >>> import advisor
+        >>> table = advisor.predict("income_model", [{"age": 41}])  # doctest: +SKIP
+        >>> table["prediction"].tolist()  # doctest: +SKIP
+        ['high']
     """
     place = Path(folder).expanduser().absolute()
     lacking = [name for name in NEEDED if not (place / name).is_file()]

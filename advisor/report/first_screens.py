@@ -52,7 +52,7 @@ def screen_of_study(answer: Recommendation) -> FirstScreen:
         title=f"{answer.study}: {headline(answer, answer.verdict.upper())}",
         sentence=sentence(told),
         change=change_in_words(answer),
-        code=answer.apply_with,
+        code=answer.lines_to_apply,
         code_by=f"advisor show {name} --apply",
         cost=cost_in_words(seconds, answer.epochs, is_change),
         also="",

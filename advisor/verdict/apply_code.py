@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
@@ -15,7 +16,6 @@ from advisor.loading.references import Reference
 from advisor.search.arm import techniques_in
 from advisor.search.plan import DECAY, RATE, Plan
 from advisor.study import Study, Task
-from advisor.verdict.apply_lines import short
 from advisor.verdict.candidates import Candidate
 from advisor.verdict.expressions import Expressions
 from advisor.work.prepare import Prepared
@@ -58,18 +58,27 @@ def apply_code(
         training_lines(prepared, plan, chosen, rates, measured[0]),
         [f'print(f"{metric} {{trained.score:.10g}}")', "model = trained.model"],
     ]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines) + "\n"
+    text = "\n\n".join("\n".join(lines) for lines in paragraphs if lines) + "\n"
+    # What lies beside the study is named from there, so that the same study has the same script.
+    return text.replace(f"{prepared.ref.folder().resolve()}{os.sep}", "")
 
 
 def head(prepared: Prepared, score: str, seed: int) -> list[str]:
     """What the script says of itself."""
     text = (
-        f"Run it in the folder where the study was asked. It reads no database. Seed {seed} is the "
+        f"Run it in the folder {where(prepared.ref)}. It reads no database. Seed {seed} is the "
         f"first that measured; it gave {score}. Other seeds draw other rows and initial weights."
     )
     name = json.dumps(prepared.study.name, ensure_ascii=False).replace('"""', "")
     title = f"The recommended training of study {name}, as advisor {__version__} wrote it."
     return [f'r"""{title}', "", *textwrap.wrap(text, COLUMNS), '"""']
+
+
+def where(ref: StudyRef) -> str:
+    """The folder from which its files are named, as the end of a sentence."""
+    if ref.file is None:
+        return "where the study was asked"
+    return f"of {Path(Reference.parse(ref.file).place).name}"
 
 
 def comment(*sentences: str) -> list[str]:
@@ -99,7 +108,7 @@ def study_in(ref: StudyRef) -> str | None:
     if not name:
         values = vars(load_file(path, "study"))
         name = next(key for key, value in values.items() if isinstance(value, Study))
-    return f"advisor.load({f'{short(path)}:{name}'!r})"
+    return f"advisor.load({f'{path}:{name}'!r})"
 
 
 def task_lines(prepared: Prepared, words: Expressions, rates: list[str]) -> Iterator[str]:
@@ -140,20 +149,19 @@ def expression(prepared: Prepared, words: Expressions, name: str, value: Any) ->
     # A file of which only the definitions run is loaded so again.
     if name == "build" and flags.get("definitions_only"):
         model = Reference.parse(flags["model"])
-        place = short(Path(model.place)) if model.place.endswith(".py") else model.place
-        return f"advisor.load({f'{place}:{model.name}'!r}, definitions_only=True)"
+        return f"advisor.load({f'{model.place}:{model.name}'!r}, definitions_only=True)"
     return words.field("models" if value is prepared.study.task.models else name, value)
 
 
 def moved(value: Any, ref: StudyRef) -> Any:
-    """A path as it is called in the current folder; anything else as it is."""
+    """A whole path; anything else as it is."""
     if not isinstance(value, str | Path):
         return value
     reference = Reference.parse(str(value))
     path = ref.folder() / Path(reference.place).expanduser()
     if not path.exists():
         return str(value)
-    place = short(path.resolve())
+    place = str(path.resolve())
     return f"{place}:{reference.name}" if reference.name else place
 
 
@@ -191,7 +199,7 @@ def training_lines(
     numbers = [(WORDS[name], chosen.params[name]) for name in rates]
     numbers += [("epochs", plan.epochs), ("batch", plan.batch), ("seed", seed)]
     ref = prepared.ref
-    files = [short(Path(file).resolve()) for file in ref.plugins]
+    files = [str(Path(file).resolve()) for file in ref.plugins]
     others = [("plugins", files), ("without", list(ref.without)), ("device", str(prepared.device))]
     kept = [(name, value) for name, value in others if value not in ([], "cpu")]
     told = prepared.recipe.told or (USUAL,)

@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from advisor.errors import InputError
-from advisor.loading.references import Reference
 from advisor.readable import rate_text
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.plan import DECAY, NUISANCE, RATE, Plan
-from advisor.store.location import DEFAULT, storage_text
 from advisor.technique import MODEL
 from advisor.training.recipe import Recipe
+from advisor.verdict.apply_where import ELSEWHERE, quoted
 from advisor.verdict.candidates import Candidate
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
-from advisor.work.study_ref import StudyRef
-from advisor.work.trust import Trust, code_named_by, file_of
 
-ELSEWHERE = "where the study was asked; elsewhere os.chdir(…) there first"
-"""Where the lines run as they are."""
-UNSAID = "; ADVISOR_STORAGE must hold the URL of the database"
-"""What is said where the URL of the database has a password."""
 OBJECT = "your advisor.Study, asked again: it answers at once"
 """What stands for a study that no file has."""
 OWN_SCRIPT = "# in your own script:"
 """How the line begins that is for a model which the user trains."""
 
 
-def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate, url: str) -> list[str]:
+def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate) -> list[str]:
     """Lines of Python that train the recommended arm, and what to do in a script of the user's.
 
     Arguments:
         prepared: the study, opened.
         plan: of the study.
         chosen: the arm that is recommended.
-        url: of the database that has the study.
     """
     name, rates = prepared.study.name, rates_read(plan)
-    asked = asked_by_name(name, prepared.ref, url)
+    asked = f"advisor.recommendation({quoted(name)})"
     if prepared.ref.script is not None:
         return lines_in_script(asked, chosen, prepared.recipe, rates)
     if prepared.ref.pickled is not None:
-        given = ", ".join(["study", *storage_given(url)])
-        asked = f"advisor.tune({given})  # {OBJECT}"
-    # A password is no part of what is printed and kept.
-    unsaid = UNSAID if storage_text(url) is None else ""
+        asked = f"advisor.tune(study)  # {OBJECT}"
     return [
-        f"import advisor  # {ELSEWHERE}{unsaid}",
+        f"import advisor  # {ELSEWHERE}",
         f"best = {asked}",
         "model = best.train().model",
         f"{OWN_SCRIPT} {in_own_script(prepared, chosen, rates)}",
@@ -61,53 +47,6 @@ def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate, url: str) -> 
 def rates_read(plan: Plan) -> list[str]:
     """Which of learning rate and weight decay a training reads, and the search has chosen."""
     return [name for name in NUISANCE if not plan.space[name].single()]
-
-
-# --- the recommendation by its name -------------------------------------------------------------
-
-
-def asked_by_name(study: str, ref: StudyRef, url: str) -> str:
-    """A call that gives the recommendation of a study, which may run the study's files."""
-    given = [quoted(study), *storage_given(url), *trust_given(ref)]
-    return f"advisor.recommendation({', '.join(given)})"
-
-
-def storage_given(url: str) -> Iterator[str]:
-    """The argument that names a database; none for the usual one."""
-    text = storage_text(url)
-    if url != DEFAULT and text is not None:
-        yield f"storage={quoted(text)}"
-
-
-def trust_given(ref: StudyRef) -> Iterator[str]:
-    """The argument that says which code may run when a study is opened."""
-    files = list(dict.fromkeys(files_of(ref)))
-    try:
-        Trust.in_files(*files).check(ref, "")
-    except InputError:
-        # What is installed, or made by a call, is in no file of the user's.
-        yield "trust=True"
-        return
-    yield f"files=[{', '.join(quoted(short(file)) for file in files)}]"
-
-
-def quoted(text: str) -> str:
-    """A text as Python writes it between double quotes."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def files_of(ref: StudyRef) -> Iterator[Path]:
-    """The user's files that a reference names."""
-    for text in code_named_by(ref):
-        file = file_of(Reference.parse(text).place)
-        if file is not None and file.is_file():
-            yield file
-
-
-def short(path: Path) -> str:
-    """A path as it is called in the current folder, whole where it lies elsewhere."""
-    here = Path.cwd().resolve()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 # --- a model of the user's own ------------------------------------------------------------------

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from advisor.user_code import is_users
-from advisor.verdict.apply_lines import short
 
 RESERVED = ("advisor", "task", "study", "techniques", "trained", "model")
 """Names that the script gives to other things."""
@@ -73,7 +72,7 @@ class Expressions:
             raise Unwritten(name)
         file = getattr(holder, "__file__", None)
         if isinstance(file, str) and file.endswith(".py") and is_users(file):
-            place = short(Path(file).resolve())
+            place = Path(file).resolve()
             return self._loaded(f"advisor.load({f'{place}:{name}'!r})", name.rpartition(".")[2])
         package = public_home(module, name, value)
         if package != "builtins":

@@ -146,7 +146,7 @@ def recommend(
         seconds=Seconds(round(searched_seconds, 1), round(confirmed_seconds, 1)),
         versions={"advisor": __version__, "torch": torch.__version__},
         warnings=warnings,
-        apply_with=apply_lines(prepared, plan, chosen, search.records.url),
+        apply_with=apply_lines(prepared, plan, chosen),
         test_metric=prepared.objective.metric.name,
         shares=dict(prepared.facts.shares),
         floors=simple,

@@ -137,6 +137,7 @@ class Recommendation(InNotebook):
         self._ref: StudyRef | None = None
         self._content: Content | None = None
         self._trust: Trust | None = None
+        self._url: str | None = None
 
     def to_json(self) -> str:
         """The documented keys as JSON text."""
@@ -154,6 +155,7 @@ class Recommendation(InNotebook):
         ref: StudyRef | None = None,
         content: Content | None = None,
         trust: Trust | None = None,
+        url: str | None = None,
     ) -> Recommendation:
         """The recommendation that `to_json` wrote, also of another version.
 
@@ -162,6 +164,7 @@ class Recommendation(InNotebook):
             ref: the study that it is about, which `apply` needs.
             content: what the study was made of, so that `apply` says what has changed.
             trust: what the reference may run; None where the user has given the reference.
+            url: of the database that has it.
 
         Raises:
             InputError: the text is damaged, or a newer version wrote what this one does not know.
@@ -170,7 +173,7 @@ class Recommendation(InNotebook):
             recommendation = cls(**_parts_of(json_object(text)))
             check_types(recommendation)
         recommendation._ref, recommendation._content = ref, content
-        recommendation._trust = trust
+        recommendation._trust, recommendation._url = trust, url
         return recommendation
 
     @property
@@ -182,6 +185,15 @@ class Recommendation(InNotebook):
     def changed(self) -> Arm:
         """The slots that are not left as they are."""
         return {slot: name for slot, name in self.choices.items() if name != KEEP}
+
+    @property
+    def lines_to_apply(self) -> list[str]:
+        """`apply_with`, with the database that has the study and the files that it runs."""
+        from advisor.verdict.apply_where import said_where  # needed only where they are printed
+
+        if self._url is None:
+            return self.apply_with
+        return said_where(self.apply_with, self._url, self._ref)
 
     def front(self) -> list[Cost]:
         """The costs that no other arm beats in both score and seconds, cheapest first.

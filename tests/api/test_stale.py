@@ -105,7 +105,7 @@ study = advisor.Study("stale", task, trials=2, epochs=2, seeds=3, only=only)
 FILES = {"net.py": NET, "layers.py": LAYERS, "study.py": STUDY, "config.json": '{"depth": 1}'}
 
 
-class Stop(Exception):
+class Stop(BaseException):
     """Ends a study in the middle of its search."""
 
 
@@ -131,7 +131,7 @@ def begun(tmp_path_factory):
         forget_modules()
 
         def stop(event):
-            if event.stage != "pilot":
+            if event.stage not in ("opened", "pilot"):
                 raise Stop
 
         if state == "stopped":

@@ -7,6 +7,7 @@ import random
 import statistics
 import subprocess
 import sys
+from itertools import takewhile
 
 import pytest
 import scipy.stats
@@ -153,6 +154,12 @@ def a_file(name, task):
     return made
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal in which no line is shortened."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+
 KINDS = {
     "csv": numbers,
     "text": text,
@@ -174,10 +181,10 @@ def replayed(advise, tmp_path, kinds, settings=(), others=4):
         said = advise("tune", *words, *settings, "--workers", 0, "--storage", "runs.db")
         assert said.code == 0, said.err
         answers[kind] = advisor.recommendation(kind, "runs.db")
-        applied = said.out.partition("Apply it\n")[2].partition("\n\n")[0].splitlines()
-        assert [line.strip() for line in applied] == answers[kind].apply_with
-        assert len(applied) <= 4
-        lines[kind] = "\n".join(answers[kind].apply_with)
+        printed = printed_lines(said.out)
+        assert printed == answers[kind].lines_to_apply
+        assert len(printed) <= 4
+        lines[kind] = "\n".join(printed)
         whole = advise("show", kind, "--apply", "--storage", "runs.db")
         (tmp_path / f"{kind}_whole.py").write_text(whole.out)
     (tmp_path / "lines.json").write_text(json.dumps(lines))
@@ -192,6 +199,14 @@ def replayed(advise, tmp_path, kinds, settings=(), others=4):
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     return answers, json.loads((tmp_path / "results.json").read_text())
+
+
+def printed_lines(screen):
+    """The lines of Python of a first screen."""
+    _, found, rest = screen.partition("\n  apply   ")
+    assert found
+    first, *others = rest.splitlines()
+    return [first, *(line[10:] for line in takewhile(lambda line: line[:10].isspace(), others))]
 
 
 def check(answer, result):

@@ -21,16 +21,16 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 LINKED = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 RUN_ELSEWHERE = {
-    "compare.md": "docs/test_pages.py",
+    "compare.md": "docs/test_site.py",
     "model.md": "test_readme.py",
     "models.md": "work/test_model_choice.py",
     "own_loop.md": "api/test_own_loops.py",
     "plugins.md": "cli/test_plugin_author.py",
     "scripts.md": "docs/test_commands.py",
     "training.md": "test_readme.py",
-    "tutorial.md": "docs/test_pages.py",
-    "listeners.md": "docs/test_pages.py",
-    "export.md": "docs/test_pages.py",
+    "tutorial.md": "docs/test_site.py",
+    "listeners.md": "docs/test_site.py",
+    "export.md": "docs/test_site.py",
 }
 """Pages whose Python other tests run, and where."""
 
