@@ -64,6 +64,10 @@ def mapped(
 
     A batch moves to a device with `whole` true for all that has a method `to`.
     """
+    # Most batches are a plain tuple of tensors, and each step of a training takes one.
+    is_flat = type(value) is tuple and all(type(each) is Tensor for each in value)
+    if is_flat and not whole(value):
+        return tuple(map(function, value))
     return gathered(lambda place: function(place[0]), [value], whole)
 
 

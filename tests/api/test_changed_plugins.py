@@ -405,6 +405,7 @@ for place in sys.argv[1:]:
 """
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 def test_a_kill_at_any_point_of_it_changes_nothing(tuned, tmp_path):
     places = ["before", "after", "between"]

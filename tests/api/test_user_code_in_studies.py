@@ -188,6 +188,7 @@ def is_alive(pid):
         return False
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_kill_of_the_coordinator_is_no_attempt_and_leaves_no_worker(file, tmp_path):
     """It is killed between the second and the third death, while the worker holds Python's lock."""
@@ -210,7 +211,7 @@ def test_a_kill_of_the_coordinator_is_no_attempt_and_leaves_no_worker(file, tmp_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.proof)])
 def test_an_interrupt_ends_the_study_and_is_no_failed_trial(file, tmp_path, workers):
     file(elu='(pathlib.Path("log").write_text(str(os.getpid())), time.sleep(600))')
     log = tmp_path / "log"

@@ -74,7 +74,7 @@ def task(write):
     )
 
 
-@pytest.fixture(params=["file", "server"])
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.proof)])
 def storage(request, tmp_path):
     """The URL of a database that is not there yet, or has nothing in it."""
     if request.param == "file":
@@ -164,6 +164,7 @@ def test_a_study_that_runs_is_not_deleted_and_another_one_is(tmp_path, task, adv
     assert [path.name for path in tmp_path.iterdir() if "studies" in path.name] == ["studies.db"]
 
 
+@pytest.mark.proof
 def test_a_study_goes_on_after_its_server_was_stopped_and_started(tmp_path, task):
     from postgres import Server
 

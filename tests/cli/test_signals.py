@@ -89,6 +89,7 @@ def group_of(process):
 # --- a whole study ------------------------------------------------------------------------------
 
 
+@pytest.mark.proof
 def test_a_study_that_signals_stop_at_every_moment_says_how_to_go_on_and_answers_the_same(
     tmp_path, started
 ):

@@ -108,6 +108,7 @@ def test_each_part_that_changes_is_named(folder, write, name, old, new, sentence
     assert bool(found) == bool(sentences)
 
 
+@pytest.mark.proof
 def test_the_same_process_and_others_find_the_same_content(folder):
     begun = content(folder)
     again = content(folder)
