@@ -28,7 +28,7 @@ class Heard:
         """Tell the listener of an event. Raises what ends a program, such as Ctrl-C."""
         try:
             self._on(event)
-        except Exception as problem:  # a listener may raise anything
+        except (Exception, SystemExit) as problem:  # a listener may raise anything
             if self._is_told:
                 return
             self._is_told = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -16,8 +17,8 @@ from advisor.errors import AdvisorError
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 """The signals, as Python names them; there is no SIGHUP on Windows."""
-GRACE_SECONDS = 5.0
-"""How long a command may take to end by itself."""
+GRACE_SECONDS = 9.0
+"""How long a command may take to end by itself; services and containers wait for ten seconds."""
 
 
 class Signals:
@@ -63,6 +64,9 @@ class Signals:
         self._is_over = True
         if self.received is None:
             sys.exit(code)
+        # A connection that the signal has caught in the middle of a call is closed with what holds
+        # it, so that nothing is left beside the database.
+        gc.collect()
         # Taking down all that is imported takes seconds, in which a second signal would not be
         # ours any more.
         for stream in (sys.stdout, sys.stderr):
