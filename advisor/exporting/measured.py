@@ -25,6 +25,7 @@ from advisor.training.run import Run
 from advisor.verdict.recommendation import Recommendation
 from advisor.work.job import Job, Outcome, applied, built_run, train_run
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.replay import measuring_job
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.trust import Trust
@@ -83,35 +84,11 @@ class MeasuredArm:
 
     def job(self) -> Job:
         """The training of the seed."""
-        return job_of(self.prepared, self.params, self.batch, self.epochs, self.seed, self.seed)
+        return measuring_job(self.prepared, self.params, self.batch, self.epochs, self.seed)
 
     def started(self, seed: int) -> Run:
         """A run with the techniques applied, before it is trained."""
         return started(self.prepared, replace(self.job(), seed=seed))
-
-
-def job_of(
-    prepared: Prepared,
-    params: Mapping[str, Any],
-    batch: int,
-    epochs: int,
-    seed: int,
-    split: int,
-) -> Job:
-    """A training as a measuring seed does it, with the rows of the seed `split`."""
-    return Job(
-        study=prepared.ref,
-        opening_id=prepared.opening_id,
-        content=prepared.digest,
-        params=params,
-        seed=seed,
-        split=split,
-        batch=batch,
-        from_epoch=0,
-        to_epoch=epochs,
-        measures=True,
-        device=str(prepared.device),
-    )
 
 
 def started(prepared: Prepared, job: Job) -> Run:
@@ -151,7 +128,7 @@ def measured_arm(study: str, url: str, trust: Trust) -> MeasuredArm:
     if found is None:
         # Where there was nothing to compare, nothing was measured; the seed is the one that would
         # have been the first.
-        job = job_of(prepared, params, plan.batch, answer.epochs, seed=0, split=0)
+        job = measuring_job(prepared, params, plan.batch, answer.epochs, seed=0)
         seed = mix(prepared.study.seed, "measure", 0)
         _, outcome = trained(prepared, replace(job, seed=seed, split=seed))
         score = prepared.criterion.score(outcome.curve, answer.epochs)

@@ -26,13 +26,14 @@ from advisor.data.formats.number_cells import DecimalSign, written_numbers
 from advisor.data.notes import Notes
 from advisor.data.splits import Part
 from advisor.errors import InputError
-from advisor.exporting.measured import job_of, started, trained
+from advisor.exporting.measured import started, trained
 from advisor.technique import DECAY, RATE
 from advisor.training.by_loop import train_by_loop
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.run import Run
 from advisor.work.job import Job, applied
 from advisor.work.prepare import Prepared, prepare
+from advisor.work.replay import measuring_job
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 
@@ -87,7 +88,7 @@ class Folder:
 
     def _job(self, seed: int) -> Job:
         parts = (self.params, self.batch, self.epochs)
-        return job_of(self.prepared, *parts, seed, self.seed)
+        return replace(measuring_job(self.prepared, *parts, seed), split=self.seed)
 
 
 def taken(part: Part) -> tuple[Any, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from advisor.exporting.measured import MeasuredArm, job_of, trained
+from advisor.exporting.measured import MeasuredArm, trained
 from advisor.search.arm import arm_of
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import ArmResult, BaselineResult, MeasuredGain, Start, Verdict
 from advisor.work.prepare import prepare
+from advisor.work.replay import measuring_job
 from advisor.work.study_ref import StudyRef
 
 RATES = {"training.lr": 0.01, "training.weight_decay": 0.001}
@@ -17,7 +18,7 @@ def measured(ref: StudyRef, epochs: int = 4, **params: object) -> MeasuredArm:
     """An arm of a study with the score that the seed 5 gives."""
     prepared = prepare(ref)
     every = {**RATES, **params}
-    _, outcome = trained(prepared, job_of(prepared, every, 16, epochs, seed=SEED, split=SEED))
+    _, outcome = trained(prepared, measuring_job(prepared, every, 16, epochs, SEED))
     score = prepared.criterion.score(outcome.curve, epochs)
     scores = {"scores": [score], "mean": score, "searched": score, "test": None, "seconds": 1.0}
     answer = Recommendation(
