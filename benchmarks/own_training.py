@@ -75,13 +75,14 @@ def by_hand(prepared: Prepared, epochs: int) -> float:
 
 def by_advisor(prepared: Prepared, epochs: int) -> float:
     run = prepared.run(0, 0)
+    valid = prepared.splits(0).valid
     assert prepared.loop is not None
     started = time.process_time()
     train_by_loop(
         run,
         prepared.loop,
         TrainingSettings(0.1, 0.0, BATCH, 0, epochs),
-        prepared.splits(0).valid,
+        valid,
         lambda *_: None,
     )
     return time.process_time() - started

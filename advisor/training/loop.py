@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data import Part
+from advisor.data.splits import TensorPart
 from advisor.model import call
 from advisor.randomness import mix, start_from
 from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
@@ -24,6 +25,9 @@ from advisor.training.objective import to_device
 from advisor.training.run import Run
 from advisor.training.stepping import Stepping
 from advisor.training.weighing import weigh
+
+FirstOutput = Callable[[Any, Tensor], object]
+"""Hears what a model returned for the first rows that are scored, and their target."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +151,14 @@ def changed_batch(
     return changed_rows(run, inputs, target, epoch, step)
 
 
-def evaluate(run: Run, part: Part, batch: int) -> float:
+def evaluate(run: Run, part: Part, batch: int, first: FirstOutput | None = None) -> float:
     """The run's metric over all rows of `part`, in evaluation mode, `batch` rows at a time.
+
+    `first` is called with what the model returned for the first rows, and their target.
 
     Raises `StoppedEarly` when an output or the score is not finite.
     """
-    return score_of(run, *predict(run, part, batch))
+    return score_of(run, *predict(run, part, batch, first))
 
 
 def score_of(run: Run, output: Tensor, target: Tensor) -> float:
@@ -169,23 +175,34 @@ def score_of(run: Run, output: Tensor, target: Tensor) -> float:
     return score
 
 
-def predict(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
-    """What the metric reads for every row of `part`, and the targets; both on the CPU."""
+def predict(
+    run: Run, part: Part, batch: int, first: FirstOutput | None = None
+) -> tuple[Tensor, Tensor]:
+    """What the metric reads for every row of `part`, and the targets; both on the CPU. `first` is
+    as in `evaluate`.
+    """
     with scoring(run):
-        return _predicted(run, part, batch)
+        return _predicted(run, part, batch, first)
 
 
 @torch.inference_mode()
-def _predicted(run: Run, part: Part, batch: int) -> tuple[Tensor, Tensor]:
+def _predicted(
+    run: Run, part: Part, batch: int, first: FirstOutput | None
+) -> tuple[Tensor, Tensor]:
     run.model.eval()
     answers: list[Tensor] = []
     targets: list[Tensor] = []
-    for number, index in enumerate(torch.arange(len(part)).split(batch)):
+    # A part in memory costs less in larger batches.
+    size = max(batch, run.scored_together) if isinstance(part, TensorPart) else batch
+    for number, index in enumerate(torch.arange(len(part)).split(size)):
         inputs, target = to_device(part.take(index), run.device)
         # The noise depends on the batch's number only, so all arms are scored on equal inputs.
         if run.objective.noise:
             inputs = perturbed(inputs, run.objective.noise, number)
-        answer = run.objective.answer(call(run.model, inputs), target)
+        output = call(run.model, inputs)
+        if first is not None and not number:
+            first(output, target)
+        answer = run.objective.answer(output, target)
         answers.append(answer.float().cpu())
         targets.append(target.cpu())
     return torch.cat(answers), torch.cat(targets)

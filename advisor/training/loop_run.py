@@ -174,9 +174,7 @@ class LoopRun:
         self._check(number)
         value = self._value(score)
         with undisturbed(self._run):
-            loss = self._loss_now()
-            if value is None:
-                value = evaluate(self._run, self.valid.part, self.batch)
+            value, loss = self._scored() if value is None else (value, self._loss_now())
             seconds = time.perf_counter() - self._since
             self._ended(Epoch(number, value, loss, seconds), bool(self.is_scored_here))
         self.epoch, self.reported = number, True
@@ -243,6 +241,16 @@ class LoopRun:
                 "a percentage, or say what it is with Task(metric=…)"
             )
 
+    def _scored(self) -> tuple[float, float]:
+        """The score of the model, and its loss on the first rows that are scored together."""
+        losses: list[float] = []
+
+        def note(output: Any, target: torch.Tensor) -> None:
+            losses.append(self._finite(self._run.loss(output, target)))
+
+        value = evaluate(self._run, self.valid.part, self.batch, note)
+        return value, losses[0]
+
     @torch.no_grad()
     def _loss_now(self) -> float:
         """The loss on the first validation rows, which tells trainings with equal scores apart."""
@@ -250,11 +258,15 @@ class LoopRun:
         index = torch.arange(min(LOSS_ROWS, len(part)))
         inputs, target = to_device(part.take(index), self._run.device)
         self._run.model.eval()
-        loss = float(self._run.loss(call(self._run.model, inputs), target))
-        if not math.isfinite(loss):
-            sentence = f"the loss on the validation rows became {loss}"
+        return self._finite(self._run.loss(call(self._run.model, inputs), target))
+
+    def _finite(self, loss: torch.Tensor) -> float:
+        """A loss as a number. Raises `StoppedEarly` where it is none."""
+        value = float(loss)
+        if not math.isfinite(value):
+            sentence = f"the loss on the validation rows became {value}"
             raise StoppedEarly(Ended.NOT_FINITE, sentence)
-        return loss
+        return value
 
     def _keep(self) -> None:
         """Write what the training goes on from."""

@@ -100,6 +100,7 @@ class Run:
         no_effect: slots whose techniques left the run as it was, so that it trains as without them.
         loaded: names of the weights that the model's constructor loads; it may build the model.
         recipe: how the user trains; it brought `optimizer`.
+        scored_together: rows that are scored at a time, where a mini-batch has fewer.
         steps: optimizer steps of a full training; a schedule needs their number.
         each_step: called with `(step, epoch, optimizer)` after each optimizer step; steps are
             counted from 1 through the whole training, epochs from 0.
@@ -140,6 +141,7 @@ class Run:
     no_effect: list[str] = field(default_factory=list)
     loaded: Callable[[], frozenset[str]] = frozenset
     recipe: Recipe = field(default_factory=Recipe)
+    scored_together: int = 0
     steps: int = 0
     each_step: list[Callable[[int, int, torch.optim.Optimizer], object]] = field(
         default_factory=list
