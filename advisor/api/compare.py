@@ -64,8 +64,8 @@ def compare(
 ) -> Comparison:
     """Train two or more models in pairs on fresh seeds, without a search.
 
-    The verdict speaks of training sets drawn from this data, new rows of the same kind, averaged
-    over seeds. What was stopped goes on where it stopped; what is done answers at once.
+    The verdict speaks of training sets drawn as here, new rows of the same kind, averaged over
+    seeds. What was stopped goes on where it stopped; what is done answers at once.
 
     Arguments:
         old: the side that the others are compared with: an `advisor.Study`, a study file, or an arm
@@ -182,11 +182,12 @@ def compare_opened(
         last = records.answer()
         looks: list[int] = []
         if last is not None:
-            answered = Comparison.from_json(last)
+            answered = Comparison.from_json(last, database.url)
             if still_answers(answered, question):
                 refused = refused_look(answered.looks, question.pairs)
                 notes = [*other_names(answered, sides), *refused]
-                return replace(answered, warnings=[*answered.warnings, *notes])
+                answered.warnings += notes
+                return answered
             looks = answered.looks
 
         # From here on each training is kept, so that a command that is stopped goes on.
@@ -212,7 +213,7 @@ def compare_opened(
         # What is returned is read back, so that it is what `show` will say.
         text = answer.to_json()
         records.save(answer.verdict, answer.evidence, text)
-        return Comparison.from_json(text)
+        return Comparison.from_json(text, database.url)
 
 
 def other_names(answered: Comparison, sides: Sequence[OpenSide]) -> list[str]:

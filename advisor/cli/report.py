@@ -51,7 +51,7 @@ def answer_of(url: str, name: str | None) -> Recommendation | Comparison:
 
     compared = last_comparison(url, name or None)
     if compared is not None:
-        return Comparison.from_json(compared)
+        return Comparison.from_json(compared, url)
     return answer_as_given(last_recommendation(url, name or None), url)
 
 

@@ -57,7 +57,7 @@ def command(
     url = storage_url(storage)
     compared = None if diff or whole else last_comparison(url, study or None)
     if compared is not None:
-        show_compared(compared, as_json, why)
+        show_compared(compared, url, as_json, why)
         return
     text = last_recommendation(url, study or None)
     if whole:
@@ -75,7 +75,7 @@ def command(
         show_recommendation(answer_as_given(text, url), why)
 
 
-def show_compared(text: str, as_json: bool, why: bool) -> None:
+def show_compared(text: str, url: str, as_json: bool, why: bool) -> None:
     """Print a comparison from its JSON; `why` adds what it rests on."""
     if as_json:
         say_json(text)
@@ -83,7 +83,7 @@ def show_compared(text: str, as_json: bool, why: bool) -> None:
     from advisor.comparing.comparison import Comparison
     from advisor.report.comparison_text import show_comparison
 
-    show_comparison(Comparison.from_json(text), why)
+    show_comparison(Comparison.from_json(text, url), why)
 
 
 def show_code(text: str, url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Any
 
 from advisor.notebook import InNotebook
 from advisor.record import Record
+from advisor.store.location import storage_option
 from advisor.store.read_back import check_types, json_object, read_back, version_in
 from advisor.verdict.records import Evidence, Verdict
 
@@ -116,7 +118,7 @@ class SideGain(Record):
     went: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Comparison(InNotebook):
     """What `advisor compare` says. `to_json` gives the documented keys.
 
@@ -169,6 +171,14 @@ class Comparison(InNotebook):
     warnings: list[str] = field(default_factory=list)
     schema: int = SCHEMA_VERSION
 
+    def __post_init__(self) -> None:
+        self._url: str | None = None
+
+    @property
+    def show_command(self) -> str:
+        """The command that shows this answer."""
+        return f"advisor show {shlex.quote(self.comparison)}{storage_option(self._url)}"
+
     @property
     def deciding(self) -> SideGain:
         """The gain that the verdict is about."""
@@ -186,8 +196,12 @@ class Comparison(InNotebook):
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Comparison:
+    def from_json(cls, text: str, url: str | None = None) -> Comparison:
         """The comparison that `to_json` wrote, also of another version.
+
+        Arguments:
+            text: the JSON.
+            url: of the database that has it.
 
         Raises:
             InputError: the text is damaged, or a newer version wrote what this one does not know.
@@ -202,6 +216,7 @@ class Comparison(InNotebook):
                 "gains": [_read_gain(gain) for gain in plain["gains"]],
             }
             comparison = cls(**parts)
+            comparison._url = url
             for record in (comparison, *comparison.sides, *comparison.gains):
                 check_types(record)
         return comparison

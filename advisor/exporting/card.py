@@ -9,16 +9,10 @@ from advisor.errors import one_line
 from advisor.exporting.measured import MeasuredArm
 from advisor.exporting.scripts import ADVISOR, ScriptText
 from advisor.readable import counted
-from advisor.verdict.records import Verdict
+from advisor.verdict.records import ESTIMAND, Verdict
 
 MARKDOWN = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_{}[]<>|#!"})
 """How letters are written that mean something in Markdown."""
-
-ESTIMAND = (
-    "it speaks of training sets drawn from this data, new rows of the same kind, averaged over "
-    "seeds"
-)
-"""What every gain is about."""
 
 
 def plain(text: object) -> str:
@@ -101,7 +95,7 @@ def gain_lines(arm: MeasuredArm) -> Iterator[str]:
     )
     rows = f", {counted(gain.rows, 'row')} that measured" if gain.rows else ""
     yield f"{counted(gain.seeds, 'pair')} of seeds{rows}; evidence: {answer.evidence}"
-    yield ESTIMAND
+    yield f"the gain is {ESTIMAND}"
 
 
 def weight_lines(arm: MeasuredArm, final: bool) -> Iterator[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from advisor.comparing.comparison import Comparison
 from advisor.report.comparison_plots import plotted_sides
 from advisor.report.comparison_words import (
-    ESTIMAND,
     changed_findings,
     counted_verdicts,
     gain_text,
@@ -20,6 +19,7 @@ from advisor.report.comparison_words import (
 from advisor.report.first_screens import screen_of_comparison
 from advisor.report.html import render, write_html
 from advisor.report.table import PageColumn, PageTable
+from advisor.verdict.records import ESTIMAND
 
 
 def write_comparison(comparison: Comparison, path: str) -> Path:
@@ -42,7 +42,7 @@ def comparison_page(comparison: Comparison) -> str:
         recipe=shared_recipe(comparison),
         plotted=list(plotted_sides(comparison)),
         findings=[line for gain in comparison.gains for line in changed_findings(gain)],
-        estimand=ESTIMAND,
+        estimand=f"The gain is {ESTIMAND}.",
     )
 
 

@@ -6,7 +6,6 @@ from rich.text import Text
 
 from advisor.comparing.comparison import Comparison
 from advisor.report.comparison_words import (
-    ESTIMAND,
     changed_findings,
     counted_verdicts,
     gain_text,
@@ -18,6 +17,7 @@ from advisor.report.comparison_words import (
 from advisor.report.first_screen import print_first_screen
 from advisor.report.first_screens import screen_of_comparison
 from advisor.report.text import console, print_section, print_wrapped, show_table
+from advisor.verdict.records import ESTIMAND
 
 
 def show_comparison(comparison: Comparison, why: bool = False) -> None:
@@ -44,5 +44,5 @@ def show_comparison(comparison: Comparison, why: bool = False) -> None:
     changed = [line for gain in comparison.gains for line in changed_findings(gain)]
     print_section(out, "Findings that came or went", changed)
     print_section(out, "Warnings", comparison.warnings)
-    out.print(Text(f"\n{ESTIMAND}"), soft_wrap=True)
+    out.print(Text(f"\nThe gain is {ESTIMAND}."), soft_wrap=True)
     out.print(Text(f"{comparison.seconds:.1f} s; advisor show {comparison.comparison}"))

@@ -22,11 +22,6 @@ SAME = {
     Sameness.NUMBERS: "from the same seed it gives the same numbers, epoch by epoch",
 }
 """How it is known that a side computes the same as the first one."""
-ESTIMAND = (
-    "The gain is for training sets drawn from this data, new rows of the same kind, averaged over "
-    "seeds."
-)
-"""What a gain speaks of."""
 
 REACHED = ("side", "score", "test", "seconds", "parameters")
 """The columns of the table of sides that are always there."""

@@ -22,12 +22,12 @@ WIDEST = 100
 """Columns that its sentences take at most, also on a wider screen."""
 LABEL = 9
 """Columns that the name of a row takes, with two before it."""
-CHANGE, APPLY, COST, ALSO = "change", "apply", "cost", "also"
+CHANGE, APPLY, TRAIN, COST, ALSO = "change", "apply", "train", "cost", "also"
 NEXT, MIND, MORE = "next", "mind", "more"
 """What the rows are called."""
 TITLE_LINES, SENTENCE_LINES = 2, 6
 """Lines that title and sentence take at most."""
-ROW_LINES = {CHANGE: 2, APPLY: 1, COST: 2, ALSO: 1, NEXT: 2, MORE: 1}
+ROW_LINES = {CHANGE: 2, APPLY: 1, TRAIN: 1, COST: 2, ALSO: 1, NEXT: 2, MORE: 1}
 """Lines that each row of words takes at most. With title and sentence they are `LINES` at most: no
 answer has both code and others beside it. Code and warnings have what is left.
 """
@@ -72,6 +72,11 @@ class FirstScreen:
     next: str
     warnings: Sequence[str]
     more: str
+
+    @property
+    def code_name(self) -> str:
+        """What the code does: where nothing is changed, it trains the model as it is."""
+        return APPLY if self.verdict is Verdict.CHANGE else TRAIN
 
     @property
     def rows(self) -> list[tuple[str, str]]:
@@ -158,8 +163,8 @@ def code_lines(screen: FirstScreen, most: int, width: int) -> list[str]:
     for lines in (screen.code, without_remarks(screen.code)):
         indented = [" " * (LABEL + 1) + visible(line) for line in lines]
         if taken(indented, width) <= room:
-            return named(APPLY, indented)
-    return row_lines(APPLY, screen.code_by, width)
+            return named(screen.code_name, indented)
+    return row_lines(screen.code_name, screen.code_by, width)
 
 
 def without_remarks(code: Sequence[str]) -> list[str]:

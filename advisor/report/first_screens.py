@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from advisor.comparing.comparison import Comparison, SideGain, SideResult
@@ -44,7 +43,7 @@ SEEDS_ONLY = "new seeds only, not new rows"
 
 def screen_of_study(answer: Recommendation) -> FirstScreen:
     """The first screen of a recommendation."""
-    name, told = shlex.quote(answer.study), told_of_study(answer)
+    told = told_of_study(answer)
     seconds = answer.baseline.seconds, answer.recommended.seconds
     is_change = answer.verdict is Verdict.CHANGE
     return FirstScreen(
@@ -53,12 +52,12 @@ def screen_of_study(answer: Recommendation) -> FirstScreen:
         sentence=sentence(told),
         change=change_in_words(answer),
         code=answer.lines_to_apply,
-        code_by=f"advisor show {name} --apply",
+        code_by=f"{answer.show_command} --apply",
         cost=cost_in_words(seconds, answer.epochs, is_change),
         also="",
         next=" ".join(next_step(told)),
         warnings=answer.warnings,
-        more=f"advisor show {name} --why",
+        more=f"{answer.show_command} --why",
     )
 
 
@@ -119,7 +118,7 @@ def change_in_words(answer: Recommendation) -> str:
     rate, decay = answer.params.get(RATE, 0), answer.params.get(DECAY, 0)
     settings = [f"lr {rate_text(rate)}", f"weight decay {rate_text(decay)}", *own]
     what = ", ".join(changes) or "nothing"
-    with_rates = "with" if changes else "it trained best with"
+    with_rates = "with" if changes else "its best settings:"
     return f"{what}; {with_rates} {', '.join(settings)}"
 
 
@@ -130,7 +129,7 @@ def screen_of_comparison(comparison: Comparison) -> FirstScreen:
     """The first screen of a comparison, about the side that decides."""
     about, first = comparison.deciding, comparison.sides[0]
     side = side_called(comparison, about.label)
-    name, told = shlex.quote(comparison.comparison), told_of_sides(comparison, about)
+    told = told_of_sides(comparison, about)
     is_change = comparison.verdict is Verdict.CHANGE
     more = comparison_words.counted_verdicts(comparison)
     return FirstScreen(
@@ -144,7 +143,7 @@ def screen_of_comparison(comparison: Comparison) -> FirstScreen:
         also="; ".join(others_in_words(comparison, about)),
         next=" ".join(next_step(told)),
         warnings=[*([more] if more else []), *comparison.warnings],
-        more=f"advisor show {name} --why",
+        more=f"{comparison.show_command} --why",
     )
 
 

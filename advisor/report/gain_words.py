@@ -82,6 +82,7 @@ class Case(Enum):
     IDENTICAL = auto()
     ALONE = auto()
     NOT_BETTER = auto()
+    LIKELY = auto()
     OPEN = auto()
     CONTRADICTED = auto()
     UNMEASURED = auto()
@@ -97,7 +98,8 @@ SENTENCES = {
     Case.EQUIVALENT: "{do}: {other} makes no difference worth a change: {gain}.",
     Case.IDENTICAL: "{do}: {other} computes the same as {own}.",
     Case.ALONE: "{do}: there was nothing to compare {own} with.",
-    Case.NOT_BETTER: "{do}: {other} gains too little to be worth a change, if anything: {gain}.",
+    Case.NOT_BETTER: "{do}: {other} shows no gain that is worth a change: {gain}.",
+    Case.LIKELY: "{do}: {other} looks better, but not surely enough: {gain}.",
     Case.OPEN: "{do}: {other} may be worth a change, or not, which is not known yet: {gain}.",
     Case.CONTRADICTED: "{do}: test rows and other rows contradict each other on {other}: {gain}.",
     Case.UNMEASURED: "{do}: {other} broke too often to be measured.",
@@ -151,6 +153,9 @@ def case_of(told: GainTold) -> Case:
         return Case.LESS_SOUND
     if usual is Case.OPEN and told.conflicts:
         return Case.CONTRADICTED
+    # Where the printed interval is above zero, it must be said that another one decides.
+    if usual is Case.OPEN and told.low > 0:
+        return Case.LIKELY
     return usual
 
 
@@ -169,8 +174,8 @@ def gain_in_words(told: GainTold) -> str:
     `+0.9 points of accuracy (your model: 95.1 %), at least +0.2 (99.2 % sure); 20 paired seeds, 360
     test rows`
     """
-    mean = gain_number(told, told.mean or 0.0)
-    if case_of(told) is Case.BETTER:
+    mean, case = gain_number(told, told.mean or 0.0), case_of(told)
+    if case is Case.BETTER:
         ends = ""
         if told.least is not None:
             ends = (
@@ -178,12 +183,12 @@ def gain_in_words(told: GainTold) -> str:
             )
     else:
         low, high = gain_number(told, told.low), gain_number(told, told.high)
-        worth = gain_number(told, told.min_gain, exact=True)
-        needs = ""
-        # Where the printed interval is above zero, it must be said that another one decides.
-        if told.evidence is Evidence.OPEN and told.low > 0:
-            needs = f", and a change needs {100 * told.level:.4g}{GLUE}%"
-        ends = f", between {low} and {high} ({SURE}{needs}; worth a change from {worth})"
+        sure = [SURE]
+        if case is Case.LIKELY:
+            sure.append(f"a change needs {100 * told.level:.4g}{GLUE}%")
+        if case is not Case.WORSE:
+            sure.append(f"worth a change from {gain_number(told, told.min_gain, exact=True)}")
+        ends = f", between {low} and {high} ({'; '.join(sure)})"
     seeds = counted(told.seeds, "paired seed")
     return f"{mean} {unit(told)}{own_in_words(told)}{ends}; {seeds}, {told.sample}"
 
@@ -224,6 +229,10 @@ def score_number(told: GainTold, score: float) -> str:
     return rounded(score, error_of(told))
 
 
+TOO_NOISY = "nothing practical: the gain is small beside the noise of these seeds and rows"
+"""What is said where no number of seeds or rows that can be asked for would tell."""
+
+
 # --- what would tell ------------------------------------------------------------------------------
 
 
@@ -233,10 +242,10 @@ def next_step(told: GainTold) -> Iterator[str]:
         return
     ways = []
     if told.needed is not None:
-        ways.append(f"the same command with --seeds {told.needed}")
+        ways.append(f"your command again with --seeds {told.needed}")
     if told.needed_rows is not None:
         ways.append(f"about {told.needed_rows:,} rows to measure on")
-    yield " or ".join(ways) or "no number of seeds or rows would tell"
+    yield ", or ".join(ways) or TOO_NOISY
 
 
 def cost_in_words(seconds: tuple[float | None, float | None], epochs: int, changes: bool) -> str:
@@ -247,6 +256,8 @@ def cost_in_words(seconds: tuple[float | None, float | None], epochs: int, chang
         return "not measured"
     if not changes or after is None:
         return f"{before:.2g} s {length}, as before"
+    if f"{after:.2g}" == f"{before:.2g}":
+        return f"{after:.2g} s {length}, as before"
     return f"{after:.2g} s {length} instead of {before:.2g} s"
 
 

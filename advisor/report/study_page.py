@@ -30,7 +30,6 @@ from advisor.report.study_words import metric_of_test_rows, test_text
 from advisor.report.technique_plots import plot_techniques
 from advisor.report.text import cell
 from advisor.report.verdict_words import (
-    ESTIMAND,
     broken_trainings,
     gain_and_least,
     headline,
@@ -42,7 +41,7 @@ from advisor.search.arm import arm_label
 from advisor.store.read_back import read_back
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import Verdict
+from advisor.verdict.records import ESTIMAND, Verdict
 
 Fact = tuple[str, str, str]
 """Name, number, and what the number means."""

@@ -16,8 +16,6 @@ from advisor.verdict.records import Evidence, MeasuredGain, Verdict
 Line = tuple[str, str]
 """The name of a number, and the number with what it means."""
 
-ESTIMAND = "for training sets drawn from this data, new rows of the same kind, averaged over seeds"
-"""What an interval speaks of."""
 OWN, OTHER = "your model", "the other arm"
 """What the two sides of a comparison are called; the other one where it has no name."""
 NOTHING = "there was nothing to compare it with"

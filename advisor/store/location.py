@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -95,6 +96,16 @@ def storage_text(url: str) -> str | None:
         return None
     path = url.removeprefix(_SQLITE).replace("%3F", "?").replace("%25", "%")
     return path if path != url and storage_url(path) == url else url
+
+
+def storage_option(url: str | None) -> str:
+    """What a command needs besides to find the database at `url`: ` --storage PLACE`, or nothing
+    where it is found without, or a password would be printed.
+    """
+    if url is None or url == storage_url(None):
+        return ""
+    text = storage_text(url)
+    return "" if text is None else f" --storage {shlex.quote(text)}"
 
 
 def shown(text: str) -> str:

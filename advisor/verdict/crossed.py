@@ -1,6 +1,6 @@
 """One gain and one error: rows crossed with pairs, as cases with readers in studies of imaging.
 
-The estimand: training sets drawn from this data, new rows of the same kind, averaged over seeds.
+The estimand: training sets drawn as here, new rows of the same kind, averaged over seeds.
 `part_of` reads what the pairs say of one set of rows, `crossed_gain` joins the test rows and the
 rows that pairs held out, `gain_of_scores` has nothing but one gain for each pair. All of them give
 a `CrossedGain`; `evidence.evidence_of` says what it means. Arrays may have leading dimensions, one

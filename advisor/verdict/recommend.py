@@ -104,12 +104,12 @@ def recommend(
     if prepared.has_rows:
         test = prepared.splits(seed).test
         simple = floors(prepared.run(seed, seed), test, prepared.batch)
-    tested = _arm_result(evidence, chosen).test
+    tested, is_changed = _arm_result(evidence, chosen).test, bool(techniques_in(chosen.arm))
     # The first ones are seen first: what is wrong with the data or the question, then with plugins,
     # then what limits this study.
     warnings = [
         *prepared.warnings,
-        *better_simple_model(simple, prepared.objective.metric, tested),
+        *better_simple_model(simple, prepared.objective.metric, tested, is_changed),
         *host.broken,
         *broken,
         *_diagnosed_model(prepared, chosen.arm),
@@ -168,16 +168,21 @@ def _whole_code(search: Search, evidence: Measurement) -> str:
     return apply_code(prepared, plan, chosen, rates_read(plan), (seed, score))
 
 
-def better_simple_model(simple: Sequence[Floor], metric: Metric, score: float | None) -> list[str]:
-    """A warning of the best simple model where it is better on the test rows than `score`."""
+def better_simple_model(
+    simple: Sequence[Floor], metric: Metric, score: float | None, changed: bool
+) -> list[str]:
+    """A warning of the best simple model where it is better on the test rows than `score`, which
+    the model reached as it is, or with what is recommended.
+    """
     scored = [(metric.sign * floor.score, floor) for floor in simple if floor.score is not None]
     if score is None or not scored:
         return []
     best, floor = max(scored, key=lambda pair: pair[0])
     if best - metric.sign * score <= metric.worth(score):
         return []
-    reached = f"{metric.name} {floor.score:.4g}, your model {score:.4g}"
-    return [f"A simple model does better on the test rows: {MEANINGS[floor.model]} {reached}."]
+    model = "the changed model" if changed else "your model"
+    reached = f"{MEANINGS[floor.model]} {floor.score:.4g}, {model} {score:.4g}"
+    return [f"A simple model does better on the test rows: {metric.name} of {reached}."]
 
 
 def too_few_pairs(evidence: Measurement) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from advisor.diagnosis.finding import Finding
 from advisor.errors import InputError
 from advisor.notebook import InNotebook
 from advisor.search.arm import Arm, Skip
+from advisor.store.location import storage_option
 from advisor.store.read_back import check_types, json_object, read_back, study_in, version_in
 from advisor.technique import DECAY, KEEP, RATE
 from advisor.training.ended import Ended
@@ -194,6 +196,11 @@ class Recommendation(InNotebook):
         if self._url is None:
             return self.apply_with
         return said_where(self.apply_with, self._url, self._ref)
+
+    @property
+    def show_command(self) -> str:
+        """The command that shows this answer."""
+        return f"advisor show {shlex.quote(self.study)}{storage_option(self._url)}"
 
     def front(self) -> list[Cost]:
         """The costs that no other arm beats in both score and seconds, cheapest first.

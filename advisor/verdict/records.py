@@ -37,6 +37,11 @@ class Evidence(StrEnum):
     """It may be better by enough, or not; more seeds or more rows would tell."""
 
 
+ESTIMAND = "for training sets drawn as here, new rows of the same kind, averaged over seeds"
+"""What every gain and its interval speak of. A script that trains on the same rows with every seed
+draws none anew.
+"""
+
 # --- gains ----------------------------------------------------------------------------------------
 
 CONFLICT_ALPHA = 0.0093

@@ -32,7 +32,7 @@ ANSWERS = {
     "worse": (
         answer(Evidence.WORSE, gain=WORSE_GAIN),
         "Change nothing: activation=selu (the best of what was tried) is worse: -2.0 points of "
-        "accuracy (your model: 94.0 %), between -3.0 and -1.0 (95 % sure; ",
+        "accuracy (your model: 94.0 %), between -3.0 and -1.0 (95 % sure); ",
     ),
     "equivalent": (
         answer(Evidence.EQUIVALENT, gain=SAME_GAIN),
@@ -41,8 +41,8 @@ ANSWERS = {
     ),
     "not better": (
         answer(Evidence.NOT_BETTER, gain=FAINT_GAIN),
-        "Change nothing: activation=selu (the best of what was tried) gains too little to be worth "
-        "a change, if anything: -0.30 points of accuracy",
+        "Change nothing: activation=selu (the best of what was tried) shows no gain that is worth "
+        "a change: -0.30 points of accuracy",
     ),
     "open": (
         answer(Evidence.OPEN, "undecided", OPEN_GAIN),
@@ -107,19 +107,22 @@ def test_a_first_screen_has_at_most_16_lines_that_are_no_wider_than_the_screen(k
 
 
 def test_what_can_be_undecided_says_what_to_do_next():
-    assert "next the same command with --seeds 42 or about 3,100 rows to measure on" in said(
+    assert "next your command again with --seeds 42, or about 3,100 rows to measure on" in said(
         screen_of_study(answer(Evidence.OPEN, "undecided", OPEN_GAIN))
     )
     never = replace(OPEN_GAIN, needed=None, needed_rows=None)
     screen = screen_of_study(answer(Evidence.OPEN, "undecided", never))
-    assert "next no number of seeds or rows would tell" in said(screen)
+    assert (
+        "next nothing practical: the gain is small beside the noise of these seeds and rows"
+        in said(screen)
+    )
     assert screen_of_study(answer(Evidence.BETTER, "change")).next == ""
 
 
 def test_what_is_open_though_its_interval_is_above_zero_says_what_a_change_needs():
     gain = replace(OPEN_GAIN, low=0.001, high=0.011, least=-0.001)
     text = said(screen_of_study(answer(Evidence.OPEN, "undecided", gain)))
-    assert "between +0.10 and +1.10 (95 % sure, and a change needs 99.2 %; worth" in text
+    assert "between +0.10 and +1.10 (95 % sure; a change needs 99.2 %; worth" in text
 
 
 def test_a_command_is_whole_or_not_there():

@@ -92,7 +92,7 @@ def test_a_gain_is_told_with_the_least_that_decided_and_what_it_rests_on(everywh
     assert f"gain {gain}; {rests}; worth a change from 0.005" in text
     assert gain in page
     assert rests in page
-    assert "training sets drawn from this data, new rows of the same kind" in page
+    assert "training sets drawn as here, new rows of the same kind" in page
 
 
 def test_a_change_that_breaks_less_says_no_least_gain():
