@@ -101,6 +101,7 @@ class Run:
         loaded: names of the weights that the model's constructor loads; it may build the model.
         recipe: how the user trains; it brought `optimizer`.
         scored_together: rows that are scored at a time, where a mini-batch has fewer.
+        channels_last: whether the channels of images lie last in memory while it is trained.
         steps: optimizer steps of a full training; a schedule needs their number.
         each_step: called with `(step, epoch, optimizer)` after each optimizer step; steps are
             counted from 1 through the whole training, epochs from 0.
@@ -142,6 +143,7 @@ class Run:
     loaded: Callable[[], frozenset[str]] = frozenset
     recipe: Recipe = field(default_factory=Recipe)
     scored_together: int = 0
+    channels_last: bool = False
     steps: int = 0
     each_step: list[Callable[[int, int, torch.optim.Optimizer], object]] = field(
         default_factory=list

@@ -43,7 +43,7 @@ from advisor.work.loaded import loaded_names
 from advisor.work.model_choice import notes_on_models, with_models
 from advisor.work.own_training import own_training
 from advisor.work.padding import note_on_padding, with_padding_for
-from advisor.work.scoring_rows import rows_scored_together
+from advisor.work.shapes import Shapes, shapes_of
 from advisor.work.study_ref import StudyRef
 from advisor.work.task_facts import (
     batch_for,
@@ -72,7 +72,7 @@ class Prepared:
         arguments: what the model's constructor is called with.
         epochs: of a full training: the user's number, or a first one that the pilot may raise.
         batch: rows in a mini-batch.
-        scored_together: rows that are scored at a time, where a mini-batch has fewer.
+        shapes: how the model is best computed.
         device: where models are trained.
         notes: what was understood and done, one sentence each.
         warnings: what the user should know, one sentence each.
@@ -97,7 +97,7 @@ class Prepared:
     content: Content
     read: Source = field(repr=False)
     loop: OwnLoop | None = None
-    scored_together: int = 0
+    shapes: Shapes = field(default_factory=Shapes)
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -178,7 +178,8 @@ class Prepared:
             cache=cache,
             loaded=lambda: self.loaded,
             recipe=self.recipe,
-            scored_together=self.scored_together,
+            scored_together=self.shapes.scored_together,
+            channels_last=self.shapes.channels_last,
             steps=self.epochs * self.recipe.steps_an_epoch(len(splits.train), self.batch),
         )
 
@@ -241,7 +242,7 @@ def _put_together(
     with isolated(0):
         anatomy = trace(model, inputs, task.output, rows)
         output = output_of(model, inputs)
-        together = rows_scored_together(model, inputs, train)
+        shapes = shapes_of(model, inputs, train)
     check_parameters(model)
     check_patterns(task, anatomy)
 
@@ -288,7 +289,7 @@ def _put_together(
         content=content_of(files, task, source, splits, model, arguments),
         read=read,
         loop=own.loop,
-        scored_together=0 if study.noise else together,
+        shapes=shapes if study.noise is None else replace(shapes, scored_together=0),
     )
 
 
