@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from advisor.data import Part
 from advisor.data.splits import TensorPart
 from advisor.model import call
 from advisor.randomness import mix, start_from
+from advisor.training.batches import MiniBatch, mini_batches, steps_in, whole_batches
 from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.hooks import changed_rows, scoring
@@ -94,11 +95,13 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         model.train()
         losses: list[Tensor] = []
         early_loss = None
-        batches = mini_batches(order, settings.batch)
-        for step, index in enumerate(batches):
-            loss = loss_of(run, index, epoch, step)
+        order = whole_batches(order, settings.batch)
+        count = steps_in(order, settings.batch)
+        batches = mini_batches(run.data.train, order, settings.batch, run.device)
+        for step, batch in enumerate(batches):
+            loss = loss_of(run, batch, epoch, step)
             first = step - step % together
-            size = min(together, len(batches) - first)
+            size = min(together, count - first)
             stepping.take(loss, size, step == first + size - 1, epoch)
             losses.append(loss.detach())
 
@@ -120,22 +123,13 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         settings.save.write(stepping.state())
 
 
-def mini_batches(order: Tensor, rows: int) -> Sequence[Tensor]:
-    """The rows of each mini-batch; a last one of a single row is left out where there are more, as
-    batch normalization cannot train on it.
-    """
-    batches: Sequence[Tensor] = order.split(rows)
-    return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
-
-
-def loss_of(run: Run, index: Tensor, epoch: int, step: int) -> Tensor:
-    """The loss of a mini-batch of training rows, given by their numbers, in a step of an epoch."""
-    inputs, given = to_device(run.data.train.take(index), run.device)
-    inputs, target = changed_batch(run, inputs, given, epoch, step)
+def loss_of(run: Run, batch: MiniBatch, epoch: int, step: int) -> Tensor:
+    """The loss of a mini-batch of training rows in a step of an epoch."""
+    inputs, target = changed_batch(run, batch.inputs, batch.target, epoch, step)
     with run.recipe.precise(run.device):
         output = call(run.model, inputs)
         if run.data.weights is not None:
-            weigh(output, run.task.output, run.data.weights.at(index, given))
+            weigh(output, run.task.output, run.data.weights.at(batch.index, batch.target))
         return run.loss(output, target)
 
 

@@ -12,14 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from advisor.data import Part
-from advisor.data.splits import TensorPart
 from advisor.nested import mapped
+from advisor.training.batches import mini_batches
 from advisor.training.loop import changed_batch
-from advisor.training.objective import to_device
 from advisor.training.run import Run
 
-TOGETHER = 16
-"""Mini-batches whose rows are taken from memory at once."""
 Row = tuple[Any, Tensor]
 """What a model is called with, and what it should say."""
 
@@ -100,24 +97,15 @@ class Loader:
         if self._order is not None:
             index = index[torch.randperm(len(index), generator=self._order)]
         index = index[: len(index) - self._leaves_out_one()]
-        for step, (inputs, target) in enumerate(self._batches(index)):
+        batches = mini_batches(self.rows.part, index, self.batch_size, run.device)
+        for step, batch in enumerate(batches):
+            inputs, target = batch.inputs, batch.target
             if self.rows.is_training and self._is_changed():
                 inputs, target = changed_batch(run, inputs, target, self._epoch(), step)
             yield as_given(inputs), target
 
     def _is_changed(self) -> bool:
         return self._run.recipe.augment is not None or self._run.batch is not None
-
-    def _batches(self, index: Tensor) -> Iterator[tuple[Any, Tensor]]:
-        """The rows at `index` by mini-batches, on the device."""
-        part, size = self.rows.part, self.batch_size
-        # Rows in memory are taken for several mini-batches at once, of which each is a view.
-        together = TOGETHER if isinstance(part, TensorPart) else 1
-        for block in index.split(size * together):
-            inputs, target = to_device(part.take(block), self._run.device)
-            for start in range(0, len(block), size):
-                rows = slice(start, start + size)
-                yield mapped(itemgetter(rows), inputs), target[rows]
 
 
 def rows_of(dataset: Any) -> tuple[SplitRows, Tensor] | None:

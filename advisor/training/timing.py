@@ -13,8 +13,9 @@ import torch
 from advisor.data import Part
 from advisor.model import call
 from advisor.randomness import isolated, mix
+from advisor.training.batches import mini_batches, whole_batches
 from advisor.training.hooks import scoring
-from advisor.training.loop import TrainingSettings, loss_of, mini_batches
+from advisor.training.loop import TrainingSettings, loss_of
 from advisor.training.objective import to_device
 from advisor.training.run import Run
 from advisor.training.stepping import Stepping
@@ -58,7 +59,8 @@ def timed_steps(run: Run, valid: Part, settings: TrainingSettings) -> Timed:
     run.model.to(run.device).train()
     batch = settings.batch
     with isolated(mix(run.seed, "timing")):
-        batches = mini_batches(torch.randperm(len(run.data.train)), batch)
+        order = whole_batches(torch.randperm(len(run.data.train)), batch)
+        batches = order.split(batch)
         # A schedule is as long as it will be, and no further step is taken.
         total, epochs = settings.to_epoch * len(batches), settings.to_epoch
         stepping = Stepping(run, settings.lr, settings.weight_decay, total, epochs)
@@ -66,7 +68,8 @@ def timed_steps(run: Run, valid: Part, settings: TrainingSettings) -> Timed:
         def one_step(number: int) -> None:
             """One mini-batch forward and backward, and a step."""
             index = batches[number % len(batches)]
-            stepping.take(loss_of(run, index, 0, number), 1, True, 0)
+            (taken,) = mini_batches(run.data.train, index, batch, run.device)
+            stepping.take(loss_of(run, taken, 0, number), 1, True, 0)
 
         steps = seconds_of(one_step, total)
         scored = seconds_of(lambda number: score_once(run, valid, batch, number), MOST_STEPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -203,9 +204,9 @@ def replayed(advise, tmp_path, kinds, settings=(), others=4):
 
 def printed_lines(screen):
     """The lines of Python of a first screen."""
-    _, found, rest = screen.partition("\n  apply   ")
+    found = re.search("\n  (apply|train)   ", screen)
     assert found
-    first, *others = rest.splitlines()
+    first, *others = screen[found.end() :].splitlines()
     return [first, *(line[10:] for line in takewhile(lambda line: line[:10].isspace(), others))]
 
 
