@@ -245,6 +245,7 @@ class Writer:
             "metric": arm.recommendation.metric,
             "epochs": arm.epochs,
             "batch": arm.batch,
+            "channels_last": arm.prepared.shapes.channels_last,
             "device": str(arm.prepared.device),
             "digest": self.digest,
             "output": task.output,

@@ -119,4 +119,5 @@ def scored_model(run: Run) -> nn.Module:
             own = {**dict(run.model.named_parameters()), **dict(run.model.named_buffers())}
             for name, value in weights.items():
                 own[name].copy_(value)
+    run.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return run.model.eval()
