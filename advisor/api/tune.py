@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from advisor import __version__
 from advisor.api.arguments import check_arguments
-from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
+from advisor.api.begun import CONFIRM_SHARE, begun_plan, joined, search_seconds, with_begun_metric
 from advisor.api.listening import Heard, opened_event, verdict_event
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
@@ -38,7 +38,8 @@ from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
 from advisor.training.ended import Ended
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
-from advisor.verdict.confirm import confirm
+from advisor.verdict.choosing import CHOOSING_SEEDS
+from advisor.verdict.confirm import BASELINE_RATES, FEW_PAIRS, confirm
 from advisor.verdict.evidence import LOOK_LEVELS, level_after
 from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
@@ -53,6 +54,11 @@ from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.waiting import long_waits_told
+
+LEAST_TRAININGS = 2 * FEW_PAIRS + CHOOSING_SEEDS * (BASELINE_RATES + 1)
+"""Trainings of a confirmation that compares one arm on the fewest pairs of seeds."""
+MOST_KEPT = 0.75
+"""Share of a time limit that the confirmation gets at most."""
 
 
 def tune(
@@ -121,17 +127,22 @@ def open_and_tune(
 
     # A script always runs in a process of its own.
     least = int(isinstance(study, StudyRef) and study.script is not None)
+    began = time.monotonic()
     with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
         if not isinstance(study, Prepared):
             study = open_study(study, device, workforce)
         study = with_begun_metric(study, storage_url(storage), workforce)
         if opened is not None:
             opened(study)
-        return tune_prepared(study, storage, workforce, on)
+        return tune_prepared(study, storage, workforce, on, began)
 
 
 def tune_prepared(
-    prepared: Prepared, storage: str | None, workforce: Crew, on: Listener
+    prepared: Prepared,
+    storage: str | None,
+    workforce: Crew,
+    on: Listener,
+    began: float | None = None,
 ) -> Recommendation:
     """Search, confirm and recommend for a study that is open.
 
@@ -140,7 +151,10 @@ def tune_prepared(
         storage: as for `tune`.
         workforce: runs the trainings.
         on: called with every event.
+        began: when the opening of the study began, by `time.monotonic`, as a limit of time counts
+            it; None for now.
     """
+    began = time.monotonic() if began is None else began
     one_thread()
     # The plan comes before the database, so that what is wrong with the task leaves nothing behind.
     url = storage_url(storage)
@@ -180,7 +194,7 @@ def tune_prepared(
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
             plan, first = first_of(prepared, plan, folder, workforce)
             workforce.deaths.forget()
-            begin(records, prepared, plan, first)
+            begin(records, prepared, plan, first, time.monotonic() - began)
             on(Event("pilot", 1, 1, f"trials train for {counted(plan.epochs, 'epoch')}"))
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         for note in plugin_notes(search.history.trials, plan, search.marks):
@@ -208,7 +222,9 @@ def first_of(prepared: Prepared, plan: Plan, folder: Path, workforce: Crew) -> t
     return pilot(prepared, plan, folder, workforce)
 
 
-def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome) -> None:
+def begin(
+    records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome, seconds: float
+) -> None:
     """Record a new study.
 
     Arguments:
@@ -216,6 +232,7 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
         prepared: the study, opened.
         plan: what is searched.
         first: the pilot's training of the model as it is.
+        seconds: that opening the study and the pilot have taken.
 
     Raises:
         SearchError: the pilot showed that the model cannot be trained at all.
@@ -227,7 +244,7 @@ def begin(records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome)
         )
     criterion = prepared.criterion
     records.begin(criterion.name, criterion.direction, plan.to_json(), prepared.ref.to_json())
-    records.spend(sum(first.costs.values()))
+    records.spend(seconds)
 
 
 def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
@@ -255,7 +272,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
 
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
-        search.deadline = time.monotonic() + seconds - records.spent()
+        search.deadline = time.monotonic() + seconds - records.spent() - kept_besides(search)
     note_what_works(search, engine)
     search.run()
     if history.best_of_baseline() is None:
@@ -282,6 +299,17 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
     return Recommendation.from_json(text, ref, search.plan.content, url=search.records.url)
+
+
+def kept_besides(search: Search) -> float:
+    """Seconds of a time limit that the search gives to the confirmation, where its share is too
+    short for the fewest trainings that prove something.
+    """
+    minutes = search.prepared.study.minutes
+    if minutes is None:
+        return 0.0
+    wanted = LEAST_TRAININGS * search.first_seconds / max(1, search.crew.workers)
+    return max(0.0, min(wanted, MOST_KEPT * 60 * minutes) - CONFIRM_SHARE * 60 * minutes)
 
 
 def note_what_works(search: Search, engine: sa.Engine) -> None:

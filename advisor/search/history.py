@@ -12,6 +12,7 @@ from advisor.search.plan import RATE, Plan
 from advisor.search.trial import Trial
 from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
+from advisor.training.ended import Ended
 
 ArmKey = tuple[str, ...]
 """The names of an arm's techniques, in the order of the plan's slots."""
@@ -148,6 +149,20 @@ class History:
             if trial.techniques and not is_duplicate:
                 others.append(trial)
         return others
+
+    def best_unfinished(self) -> list[Trial]:
+        """Where the time was up for some: trials of other arms that did not come to their end,
+        those that came farthest and scored best first.
+        """
+        if all(trial.ended != Ended.OUT_OF_TIME for trial in self.trials):
+            return []
+        scored = [
+            trial
+            for trial in self.trials
+            if trial.techniques and trial.value is not None and not trial.is_complete
+        ]
+        scored.sort(key=lambda trial: (-trial.epochs, -self.sign * trial.score, trial.number))
+        return [each for each in scored if self.duplicates.isdisjoint(each.techniques)]
 
     def best_of_baseline(self) -> Trial | None:
         """The best full trial of the model as it is, or None where it has none."""

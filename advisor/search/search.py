@@ -74,6 +74,14 @@ class Search:
         self._booked = time.monotonic()
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
 
+    @property
+    def first_seconds(self) -> float:
+        """Seconds of the first trial's training, the model as it is; 0 where it is not trained."""
+        costs = self._first.costs if self._first else {}
+        if self.history.trials:
+            costs = self.history.trials[0].costs or costs
+        return sum(costs.values())
+
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
         first = self._first.curve if self._first else []

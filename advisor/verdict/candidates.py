@@ -153,6 +153,8 @@ class Breakage:
         return f"{self.times} of {self.seeds} fresh seeds{reason}"
 
 
+UNFINISHED = 2
+"""Arms that are confirmed though the search has trained none to its end."""
 NEVER = Breakage(0, 0)
 """That of an arm that was not trained on fresh seeds."""
 
@@ -207,6 +209,12 @@ def find_candidates(history: History) -> Candidates:
     # The best arm without one of its changes says what that change brings. Where the search has
     # not tried it, it gets the best arm's rates.
     arms = [candidate_of(plan, trial) for trial in history.best_of_other_arms()]
+    # Where the time was up before any other arm came to its end, those that came farthest go on.
+    if not arms:
+        arms = [
+            replace(candidate_of(plan, trial), searched=None)
+            for trial in history.best_unfinished()[:UNFINISHED]
+        ]
     others = {candidate.label: candidate for candidate in arms[:LEADERS]}
     by_label = {candidate.label: candidate for candidate in arms}
     for undone in each_change_undone(arms[0].arm if arms else {}):

@@ -163,7 +163,7 @@ def confirm(
 
     One arm enters the seeds that measure, so nothing is chosen there, and their number is fixed
     before the first of them. With a time limit there are `trainings` full trainings at most: then
-    fewer arms and pairs, but never fewer than three pairs. More pairs of two arms that were
+    fewer arms and pairs, but never fewer than five pairs. More pairs of two arms that were
     measured before are a second look. Both looks share the `level` of this verdict among all on the
     same rows.
     """
@@ -174,7 +174,7 @@ def confirm(
 
     # The seeds that choose train the other arms, and the baseline at two pairs of rates or three.
     candidates = find_candidates(search.history)
-    kept = 2 * min(study.seeds or FEW_PAIRS, max(FEWEST_PAIRS, int(trainings // 2)))
+    kept = 2 * min(study.seeds or FEW_PAIRS, FEW_PAIRS)
     most = max(1, int((trainings - kept) // CHOOSING_SEEDS - BASELINE_RATES))
     others = runs.with_effect(candidates.others[:most])
     candidates = replace(candidates, others=others)
@@ -234,7 +234,7 @@ def pairs_in_time(search: Search, choice: Selection, trainings: float) -> int:
     seconds = max(seconds_of(search), 1e-9)
     seconds *= COST_FACTOR**choice.best.cost_step
     pairs = study.seeds or min(choice.pairs, max(FEW_PAIRS, int(SECONDS / seconds / 2)))
-    return min(pairs, max(FEWEST_PAIRS, int(trainings // 2)))
+    return min(pairs, max(FEW_PAIRS, int(trainings // 2)))
 
 
 def seconds_of(search: Search) -> float:
