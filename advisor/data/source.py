@@ -66,6 +66,7 @@ class Source:
         target_scale: `(mean, deviation)` of a table's regression target outside the test rows, by
             which it was standardized; None if it was not.
         target: the column, key or position of the targets, None where the data come with them.
+        target_scales: the means and the deviations of several such columns; None for others.
     """
 
     facts: Facts
@@ -78,6 +79,7 @@ class Source:
     _target: Target = field(repr=False)
     _layout: Layout = field(repr=False)
     _weights: Weights | None = field(repr=False, default=None)
+    target_scales: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def splits(self, seed: int) -> Splits:
         """The four splits: train and valid drawn with `seed` unless the user gave valid, test
@@ -308,6 +310,7 @@ def open_source(
         notes=tuple(notes.notes),
         warnings=tuple(notes.warnings),
         target_scale=targets.scale,
+        target_scales=targets.column_scales,
         target=target_name,
         _sizes=sizes,
         _inputs=inputs,
