@@ -10,6 +10,8 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import DataLoader, Dataset
+
 from advisor import __version__
 from advisor.errors import InputError
 from advisor.exporting.copied import CopiedFiles
@@ -224,6 +226,8 @@ class Writer:
         try:
             if task.data is None or any((task.train, task.valid, task.test)):
                 raise UnwritableError("splits are given as values")
+            if isinstance(task.data, (Dataset, DataLoader)):
+                raise UnwritableError("a torch Dataset gives its rows")
             if isinstance(task.data, (str, Path)):
                 given = Reference.parse(str(task.data))
                 file = find_path(given.place, self.arm.prepared.ref.folder())
