@@ -63,10 +63,10 @@ class Source:
         facts: counts, shapes and labels, the same for every seed.
         notes: what was done, one sentence each.
         warnings: what the user should know, one sentence each.
-        target_scale: `(mean, deviation)` of a table's regression target outside the test rows, by
-            which it was standardized; None if it was not.
+        target_scale: `(mean, deviation)` outside the test rows by which a table's numbers were
+            standardized; None if they were not.
         target: the column, key or position of the targets, None where the data come with them.
-        target_scales: the means and the deviations of several such columns; None for others.
+        target_scales: the same of several columns: all means, and all deviations.
     """
 
     facts: Facts
@@ -138,7 +138,6 @@ class Source:
             digests["the label names"] = digest_of_words(self.facts.labels)
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
-
         weights = self._weights
         if weights is not None and weights.of_rows is not None:
             digests["the weights of rows"] = digest_of_rows(weights.of_rows)

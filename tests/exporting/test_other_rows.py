@@ -19,6 +19,7 @@ from measured_arms import measured
 from test_export_scripts import TABLE, csv_ref, training_in, written
 
 from advisor.exporting.predictions import load, own_modules_of
+from advisor.work.study_ref import StudyRef
 
 Write = Callable[[str, str], str]
 
@@ -120,3 +121,20 @@ def test_what_advisor_fits_is_not_fitted_to_other_rows(write, run, tmp_path, cap
     with pytest.raises(SystemExit):
         run(tmp_path / "out", "--data", other)
     assert "ask advisor tune with them, and export that" in capsys.readouterr().err
+
+
+STUDY = """\
+import advisor
+from net import Net
+
+study = advisor.Study("own", advisor.Task(Net, "rows.csv", target="kind"))
+"""
+
+
+def test_the_data_of_a_study_file_may_be_elsewhere_too(write, run, tmp_path, monkeypatch):
+    csv_ref(write)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ref = StudyRef(file=write("own.py", STUDY))
+    written(measured(ref, initializer="lsuv"), tmp_path / "out")
+    moved = shutil.move(tmp_path / "rows.csv", tmp_path / "moved.csv")
+    assert "gives" in run(tmp_path / "out", "--check", "--data", moved)
