@@ -15,8 +15,10 @@ from advisor.api.begun import begun_plan, with_begun_metric
 from advisor.api.tune import plan_of
 from advisor.errors import InputError, explain
 from advisor.events import NOTE, Event, Listener
-from advisor.search.pilot import first_job, longest_training
+from advisor.readable import counted
+from advisor.search.pilot import first_job
 from advisor.search.plan import Plan
+from advisor.search.tried_pilot import FreeEpochs, free_epochs
 from advisor.store.location import storage_url
 from advisor.store.query import read
 from advisor.store.questions import techniques_of
@@ -25,7 +27,7 @@ from advisor.technique import DECAY, RATE
 from advisor.training.loop import TrainingSettings
 from advisor.training.timing import timed_steps
 from advisor.user_code import interrupts_told_apart, kept_from_exiting, user_faults
-from advisor.verdict.forecast import Amount, Span, amount_of, times
+from advisor.verdict.forecast import Amount, Span, amount_of, times, usual_trainings
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
@@ -64,6 +66,21 @@ class Clocked:
 
 
 @dataclass(frozen=True)
+class Usual:
+    """What is likely, between the least and the most.
+
+    Attributes:
+        epochs: of a full training.
+        trainings: whole trainings, or as many epochs of shorter ones.
+        seconds: of all of it; None where no epoch was measured.
+    """
+
+    epochs: int
+    trainings: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class DryRun:
     """What a study would try. `to_json` gives the documented keys.
 
@@ -74,7 +91,8 @@ class DryRun:
         epochs: of a full training; both ends are one where that is settled.
         amount: about how many trainings there are.
         clocked: how long an epoch takes.
-        seconds: about how long all of it takes; None where no epoch was measured.
+        seconds: how long all of it takes at least and at most; None where no epoch was measured.
+        about: what is likely.
         workers: processes that train.
     """
 
@@ -85,6 +103,7 @@ class DryRun:
     amount: Amount
     clocked: Clocked
     seconds: Span | None
+    about: Usual
     workers: int
 
     @property
@@ -120,6 +139,7 @@ class DryRun:
             "epoch_seconds": self.clocked.epoch,
             "measured_by": self.clocked.by,
             "seconds": self.seconds and asdict(self.seconds),
+            "about": asdict(self.about),
             "minutes": prepared.study.minutes,
             "workers": self.workers,
             "notes": list(prepared.notes),
@@ -138,7 +158,8 @@ def dry_run(
 ) -> DryRun:
     """What `advisor.tune` would try, and about how long that takes; no database is changed.
 
-    A few steps of the model as it is are trained and thrown away, to measure them.
+    A few steps of the model as it is are trained and thrown away, to measure them; and its first
+    training, where that takes a few seconds and shows how many epochs the study's have.
 
     Arguments:
         study: as for `advisor.tune`.
@@ -198,14 +219,29 @@ def open_and_look(
         plan, begun = begun_already(prepared, asked, url)
         with in_this_process(prepared):
             clocked = measured_epoch(prepared, plan, workforce)
+            free, clocked = epochs_of(prepared, plan, begun, clocked, workforce)
+    return forecast(prepared, plan, begun, free, clocked, workers)
 
+
+def forecast(
+    prepared: Prepared,
+    plan: Plan,
+    begun: int | None,
+    free: FreeEpochs,
+    clocked: Clocked,
+    workers: int,
+) -> DryRun:
+    """What is told of a study, from the epochs of its trainings and the time of one."""
     # What is not settled yet is told from its least to its most.
-    epochs = epochs_of(prepared, plan, begun)
+    epochs = Span(free.low, free.high)
     amount = amount_of(plan, prepared.study, epochs, prepared.steps)
-    seconds = None
+    trainings = usual_trainings(amount, plan, prepared.study)
+    seconds = likely = None
     if clocked.epoch is not None and epochs.high:
         seconds = times(amount, epochs, clocked.epoch, max(1, workers))
-    return DryRun(prepared, plan, begun, epochs, amount, clocked, seconds, workers)
+        likely = trainings * free.about * clocked.epoch / max(1, workers)
+    about = Usual(free.about, trainings, likely)
+    return DryRun(prepared, plan, begun, epochs, amount, clocked, seconds, about, workers)
 
 
 def begun_already(prepared: Prepared, asked: Plan, url: str) -> tuple[Plan, int | None]:
@@ -226,17 +262,21 @@ def begun_already(prepared: Prepared, asked: Plan, url: str) -> tuple[Plan, int 
     return begun.plan, int(trials[0][0])
 
 
-def epochs_of(prepared: Prepared, plan: Plan, begun: int | None) -> Span:
-    """The epochs of a full training; the first training of a study finds them where nobody says
-    so. A script's are not known before it is trained.
+def epochs_of(
+    prepared: Prepared, plan: Plan, begun: int | None, clocked: Clocked, workforce: Crew
+) -> tuple[FreeEpochs, Clocked]:
+    """The epochs of a full training, and how long one takes; the first training of a study finds
+    them where nobody says so. A script's are not known before it is trained.
     """
     if begun is not None:
-        return Span(plan.epochs, plan.epochs)
+        return FreeEpochs(plan.epochs, plan.epochs, plan.epochs), clocked
     least = prepared.epochs
     if prepared.study.epochs is not None or not prepared.has_rows:
-        return Span(least, least)
-    most = longest_training(prepared)
-    return Span(least, least * 2 ** int(math.log2(most / least)))
+        return FreeEpochs(least, least, least), clocked
+    free = free_epochs(prepared, plan, workforce, clocked.epoch)
+    if free.seconds is None:
+        return free, clocked
+    return free, Clocked(free.seconds, f"a training of {counted(free.tried, 'epoch')}")
 
 
 def measured_epoch(prepared: Prepared, plan: Plan, workforce: Crew) -> Clocked:

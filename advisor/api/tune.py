@@ -263,11 +263,13 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
         is_late = records.spent() >= seconds
         is_searched = next_round(history, study.trials) is None
         if still_answers(answered, study, history.trials, is_late, is_searched):
-            # What could not be compared since then is said with the old answer, too.
+            # What has changed since then is said with the old answer, too, and seen first.
             known = answered.warnings
             also = ", or a new study under another --name"
-            now = [*warnings, *refused_look(answered.gain.looks, study.seeds, also)]
-            answered.warnings = [*known, *(new for new in now if new not in known)]
+            changed = plugin_notes(history.trials, search.plan, search.marks)
+            refused = refused_look(answered.gain.looks, study.seeds, also)
+            now = [*warnings, *changed, *refused]
+            answered.warnings = [*(new for new in now if new not in known), *known]
             return answered
 
     # A study that is resumed has used up a part of its time.

@@ -31,6 +31,7 @@ class Target:
         values: the targets.
         classes: the names of the classes, of which each row has one; else None.
         scale: the mean and the deviation by which numbers were standardized, or None.
+        column_scales: the means and the deviations of several columns of numbers, or None.
         labels: the names of the k labels, of which a row has any number: 1 where it has one, else
             0; None for classes and numbers.
     """
@@ -38,6 +39,7 @@ class Target:
     values: torch.Tensor
     classes: tuple[str, ...] | None
     scale: tuple[float, float] | None = None
+    column_scales: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     labels: tuple[str, ...] | None = None
 
     @property
@@ -80,7 +82,8 @@ class Target:
         deviations = pool.std(0, correction=0)
         deviations = torch.where(deviations > 0, deviations, 1.0)
         scaled = (self.values.double() - pool.mean(0)) / deviations
-        return replace(self, values=scaled.float())
+        scales = tuple(pool.mean(0).tolist()), tuple(deviations.tolist())
+        return replace(self, values=scaled.float(), column_scales=scales)
 
     def standardized(self, pool: RowNumbers, notes: Notes) -> Target:
         """A copy whose values have mean 0 and deviation 1 on the rows `pool`, column by column."""

@@ -63,9 +63,10 @@ class Source:
         facts: counts, shapes and labels, the same for every seed.
         notes: what was done, one sentence each.
         warnings: what the user should know, one sentence each.
-        target_scale: `(mean, deviation)` of a table's regression target outside the test rows, by
-            which it was standardized; None if it was not.
+        target_scale: `(mean, deviation)` outside the test rows by which a table's numbers were
+            standardized; None if they were not.
         target: the column, key or position of the targets, None where the data come with them.
+        target_scales: the same of several columns: all means, and all deviations.
     """
 
     facts: Facts
@@ -78,6 +79,7 @@ class Source:
     _target: Target = field(repr=False)
     _layout: Layout = field(repr=False)
     _weights: Weights | None = field(repr=False, default=None)
+    target_scales: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def splits(self, seed: int) -> Splits:
         """The four splits: train and valid drawn with `seed` unless the user gave valid, test
@@ -136,7 +138,6 @@ class Source:
             digests["the label names"] = digest_of_words(self.facts.labels)
         if self._inputs.columns is not None:
             digests["the column names"] = digest_of_words(self._inputs.columns)
-
         weights = self._weights
         if weights is not None and weights.of_rows is not None:
             digests["the weights of rows"] = digest_of_rows(weights.of_rows)
@@ -308,6 +309,7 @@ def open_source(
         notes=tuple(notes.notes),
         warnings=tuple(notes.warnings),
         target_scale=targets.scale,
+        target_scales=targets.column_scales,
         target=target_name,
         _sizes=sizes,
         _inputs=inputs,

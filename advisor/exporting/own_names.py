@@ -15,6 +15,7 @@ from typing import Any
 from advisor.content.own_files import UsersOwn, is_own_file
 from advisor.errors import InputError
 from advisor.exporting.copied import CopiedFiles, importable
+from advisor.exporting.rendering import names_in_script
 from advisor.exporting.source_text import SourceText, UnwritableError
 from advisor.loading.own_modules import source_of
 from advisor.loading.references import Reference
@@ -80,8 +81,12 @@ class OwnNames:
             raise UnwritableError("its module has no file")
         if found.startswith("own_module("):
             return f"{found}.{name}"
-        self._text.imports[f"from {found} import {name.partition('.')[0]}"] = None
-        return name
+        top = name.partition(".")[0]
+        if top not in names_in_script():
+            self._text.imports[f"from {found} import {top}"] = None
+            return name
+        self._text.imports[f"from {found} import {top} as own_{top}"] = None
+        return f"own_{name}"
 
     def _is_users(self, thing: Any) -> bool:
         if isinstance(thing, type):

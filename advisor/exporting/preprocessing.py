@@ -32,6 +32,7 @@ from advisor.data.splits import Splits, TensorPart
 from advisor.data.target_column import take_target
 from advisor.data.weights import is_of_rows
 from advisor.loading.paths import find_path, is_reference
+from advisor.nested import mapped
 from advisor.work.prepare import Prepared
 
 EXAMPLES = 200
@@ -84,7 +85,8 @@ def preprocessing_of(prepared: Prepared, splits: Splits, output: str) -> Preproc
     else:
         fitted["kind"] = "dataset"
         found.reasons.append("rows are read from a torch Dataset for every batch")
-    fitted["inputs"] = len(prepared.facts.inputs)
+    # Where a tensor is, JSON has null; a tuple is a list.
+    fitted["form"] = list(mapped(lambda tensor: None, splits.train.take(torch.arange(1))[0]))
     return found
 
 
@@ -99,9 +101,10 @@ def set_columns(found: Preprocessing, prepared: Prepared, splits: Splits) -> Non
 def target_of(prepared: Prepared, output: str) -> dict[str, Any]:
     """What is predicted, and how an output is read."""
     source, objective = prepared.source, prepared.objective
-    mean, deviation = source.target_scale or (0.0, 1.0)
+    mean, deviation = source.target_scales or source.target_scale or (0.0, 1.0)
     return {
         "column": source.target,
+        "columns": target_columns(prepared),
         "task": objective.kind,
         "classes": None if source.facts.classes is None else list(source.facts.classes),
         "labels": None if source.facts.labels is None else list(source.facts.labels),
@@ -109,6 +112,14 @@ def target_of(prepared: Prepared, output: str) -> dict[str, Any]:
         "deviation": deviation,
         "output": output,
     }
+
+
+def target_columns(prepared: Prepared) -> list[str] | None:
+    """The names of the columns of a table that are predicted, where they are several."""
+    source = prepared.source
+    has_several = source.target_scales is not None or source.facts.labels is not None
+    names = [name.strip() for name in str(source.target).split(",")]
+    return names if has_several and source.target is not None and len(names) > 1 else None
 
 
 def data_files(prepared: Prepared) -> dict[str, str]:
@@ -149,6 +160,10 @@ def set_reading(found: Preprocessing, plain: Mapping[str, Raw]) -> None:
     paths = [Path(file) for file in found.files.values()]
     if not paths:
         found.reasons.append("the rows are given by your own code as a table")
+        # New rows may be a file all the same.
+        found.options = {"sep": ",", **PARSER_OPTIONS, "header": 0}
+        found.options["na_values"] = list(PARSER_OPTIONS["na_values"])
+        found.is_csv = True
         return
     named = len(found.files) == 1 and len(plain) > 1
     if named or any(path.suffix.lower() not in (".csv", ".tsv") for path in paths):

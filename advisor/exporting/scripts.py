@@ -10,15 +10,16 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-import jinja2
+from torch.utils.data import DataLoader, Dataset
 
 from advisor import __version__
-from advisor.errors import InputError, one_line, visible
+from advisor.errors import InputError
 from advisor.exporting.copied import CopiedFiles
 from advisor.exporting.measured import MeasuredArm
 from advisor.exporting.own_names import OwnNames, arguments_text, loaded_module
 from advisor.exporting.preprocessing import Preprocessing, preprocessing_of
 from advisor.exporting.recipe_lines import RecipeLines, recipe_lines
+from advisor.exporting.rendering import rendered
 from advisor.exporting.source_text import SourceText, UnwritableError
 from advisor.exporting.starts import StartLines, start_lines
 from advisor.exporting.study_file import study_file
@@ -26,6 +27,7 @@ from advisor.exporting.support import names_in
 from advisor.loading.model import inferred_arguments
 from advisor.loading.paths import find_path
 from advisor.loading.references import Reference
+from advisor.model.call import arguments
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.edited import edited_files
 from advisor.training.run import Run
@@ -117,7 +119,9 @@ class Writer:
         self._leave_edited()
         reasons = self._reasons(start, found)
         context = self._context(build, start) | self._of_data(found) | self._of_recipe(recipe)
-        context |= {"undecayed": undecayed, "from_own": data}
+        _, keywords = arguments(run.model, run.example())
+        context |= {"undecayed": undecayed, "from_own": data, "keywords": list(keywords)}
+        context |= self._of_other_rows(found, data)
         return self._rendered(context, found, reasons)
 
     def _recipe(self, ready: Run) -> RecipeLines:
@@ -212,8 +216,8 @@ class Writer:
         if kind == "dataset":
             self._leave("loop", "rows are read from a torch Dataset for every batch")
         target = found.fitted["target"]
-        if target["labels"] or "," in str(target["column"]):
-            self._leave("data", "several columns are predicted")
+        if target["labels"]:
+            self._leave("data", "a row has several labels")
         return said
 
     def _own_data(self, found: Preprocessing) -> str:
@@ -222,6 +226,8 @@ class Writer:
         try:
             if task.data is None or any((task.train, task.valid, task.test)):
                 raise UnwritableError("splits are given as values")
+            if isinstance(task.data, (Dataset, DataLoader)):
+                raise UnwritableError("a torch Dataset gives its rows")
             if isinstance(task.data, (str, Path)):
                 given = Reference.parse(str(task.data))
                 file = find_path(given.place, self.arm.prepared.ref.folder())
@@ -282,6 +288,19 @@ class Writer:
             "has_dates": any("is_iso" in column for column in found.fitted.get("columns", ())),
         }
 
+    def _of_other_rows(self, found: Preprocessing, own: str) -> dict[str, Any]:
+        """What the templates say of other rows than those of the study."""
+        task, by = self.arm.prepared.study.task, self.by_advisor
+        tables = own or "[read_table(path) for path in DATA.values()]" * bool(found.files)
+        is_refitted = found.fitted["kind"] == "table" and (not by.data or bool(by.loop))
+        why = ""
+        if task.group is not None or task.time is not None:
+            why = "these are other rows, which would be split by their groups or times"
+        elif any((by.data, by.start, by.loop)):
+            why = "these are other rows, to which advisor itself would fit anew what it does here"
+        advice = "; ask advisor tune with them, and export that"
+        return {"refits": tables * is_refitted, "why_same_rows": why and why + advice}
+
     def _rendered(
         self, context: dict[str, Any], found: Preprocessing, reasons: list[str]
     ) -> ScriptText:
@@ -304,7 +323,7 @@ class Writer:
     def _asked(self, found: Preprocessing) -> list[str]:
         """What a script imports from `advisor.exporting.support`."""
         by = self.by_advisor
-        is_table = found.fitted["kind"] in ("table", "texts") and not by.data
+        is_table = found.fitted["kind"] in ("table", "texts")
         asked = {
             "opened": any((by.data, by.build, by.start, by.loop)),
             "read_cells": bool(found.cell_reasons),
@@ -315,7 +334,7 @@ class Writer:
     def _imports(self, found: Preprocessing, asked: list[str]) -> tuple[list[str], list[str]]:
         """The lines of imports that the template lacks: of libraries, and of the user's files."""
         lines = dict.fromkeys(self.text.imports)
-        if found.fitted["kind"] in ("table", "texts") and not self.by_advisor.data:
+        if found.fitted["kind"] in ("table", "texts"):
             lines["import pandas as pd"] = None
         if found.fitted["kind"] == "texts":
             lines["import re"] = None
@@ -368,19 +387,3 @@ _IN_TEMPLATE = {
     *("import json", "import random", "import hashlib", "import sys", "import os"),
 }
 """Imports that the template has."""
-
-
-def in_a_comment(text: object) -> str:
-    """A text as a comment or a docstring holds it: on one line, without what would end it."""
-    return visible(one_line(str(text))).replace("\\", "/").replace('"', "'")
-
-
-def rendered(name: str, context: Mapping[str, Any]) -> str:
-    """A template, filled. Values go through `py`, which writes them as Python does."""
-    environment = jinja2.Environment(  # noqa: S701  # it writes Python, and no page
-        loader=jinja2.PackageLoader("advisor.exporting"),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"py": SourceText().value, "words": in_a_comment}
-    return environment.get_template(name).render(**context)

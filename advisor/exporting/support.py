@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from advisor.data.notes import Notes
 from advisor.data.splits import Part
 from advisor.errors import InputError
 from advisor.exporting.measured import started, trained
+from advisor.study import Study
 from advisor.technique import DECAY, RATE
 from advisor.training.by_loop import train_by_loop
 from advisor.training.loop import TrainingSettings, train
@@ -89,6 +90,22 @@ class Folder:
     def _job(self, seed: int) -> Job:
         parts = (self.params, self.batch, self.epochs)
         return replace(measuring_job(self.prepared, *parts, seed), split=self.seed)
+
+
+@dataclass(frozen=True)
+class WithFiles(StudyRef):
+    """A reference to a study file, whose data are files at other places.
+
+    Attributes:
+        files: the data by split, by whole paths.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def load(self) -> Study:
+        """The study, as `StudyRef.load`."""
+        study = super().load()
+        return replace(study, task=replace(study.task, **dict[str, Any](self.files)))
 
 
 def taken(part: Part) -> tuple[Any, ...]:
@@ -171,7 +188,7 @@ def reference_in(folder: Path, plain: Mapping[str, Any], files: Mapping[str, str
         as_before=plain["as_before"],
     )
     if plain["file"] is not None:
-        return replace(ref, file=str(folder / plain["file"]))
+        return WithFiles(**{**vars(ref), "file": str(folder / plain["file"]), "files": dict(files)})
     flags = dict(plain["flags"])
     for word in plain["in_folder"]:
         flags[word] = str(folder / flags[word])

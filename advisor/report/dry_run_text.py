@@ -73,7 +73,8 @@ def epochs_text(look: DryRun) -> str:
         return "as many as the script says"
     if low == high:
         return f"{counted(high, 'epoch')} in a full training"
-    return f"{low} to {high} in a full training; the first one finds how many your model needs"
+    about = f"about {look.about.epochs} in a full training, at most {high}"
+    return f"{about}; the first one finds how many your model needs"
 
 
 def amount_text(look: DryRun) -> str:
@@ -96,11 +97,14 @@ def time_text(look: DryRun) -> str:
     if look.seconds is None:
         return f"{measured}; how many there are is not known"
     workers = counted(max(1, look.workers), "worker")
-    low, high = seconds_text(look.seconds.low), seconds_text(look.seconds.high)
-    total = f"about {low}" if low == high else f"about {low} to {high}"
-    limit = f", at most {minutes:g} minutes (--minutes)" if minutes is not None else ""
+    usual, most = look.about.seconds or look.seconds.low, look.seconds.high
+    limit = f", at most {seconds_text(most)}"
+    if minutes is not None and 60 * minutes < most:
+        limit = f", at most {minutes:g} minutes (--minutes)"
+        usual = min(usual, 60 * minutes)
+    total = f"about {seconds_text(usual)}"
     slower = "techniques that train first, or compute more, take longer"
-    return f"{total} with {workers}{limit}; {measured}; {slower}"
+    return f"{total}{limit} with {workers}; {measured}; {slower}"
 
 
 def span(found: Span) -> str:

@@ -20,10 +20,12 @@ from advisor.report.text import cell, number
 from advisor.report.verdict_words import costs_of_changes
 from advisor.search.arm import arm_label, techniques_in
 from advisor.verdict.recommendation import Recommendation
-from advisor.verdict.records import Alternative, ArmResult, Cost, CutTrial, Verdict
+from advisor.verdict.records import Alternative, Cost, CutTrial, Verdict
 
 YOUR_MODEL, RECOMMENDED = "your model", "recommended"
 """What the columns of both models are called."""
+BEST_OTHER = "(the best other arm, not recommended)"
+"""What stands behind an arm that was compared and is not recommended."""
 AS_IT_IS = "as it is"
 """What stands for what is not changed."""
 MOST_CUT = 20
@@ -57,21 +59,34 @@ def setting(name: str, value: Any) -> str:
 
 
 def cost_table(answer: Recommendation) -> PageTable:
-    """What a training costs with both models."""
-    models: list[tuple[str, ArmResult]] = [(YOUR_MODEL, answer.baseline)]
-    if answer.verdict is Verdict.CHANGE:
-        models.append((RECOMMENDED, answer.recommended))
-    base = answer.baseline.seconds
+    """What a training costs with the user's model, and with what is recommended, or else with the
+    best other arm.
+    """
     rows = []
-    for name, arm in models:
-        times = f"{arm.seconds / base:.2g}" if base > 0 else cell(None)
-        rows.append([name, number(arm.seconds), times])
+    for name, seconds, base in cost_rows(answer):
+        times = f"{seconds / base:.2g}" if base > 0 else cell(None)
+        rows.append([name, number(seconds), times])
     columns = [
         PageColumn("model", is_arm=True),
         PageColumn("seconds", f"{SECONDS}, of {counted(answer.epochs, 'epoch')}", is_number=True),
         PageColumn("times yours", "as a multiple of your model's", is_number=True),
     ]
     return PageTable(columns, rows, own=[0])
+
+
+def cost_rows(answer: Recommendation) -> Iterator[tuple[str, float, float]]:
+    """The name of a model, its seconds, and those of the user's model on the same seeds."""
+    base = answer.baseline.seconds
+    yield YOUR_MODEL, base, base
+    if answer.verdict is Verdict.CHANGE:
+        yield RECOMMENDED, answer.recommended.seconds, base
+        return
+    # The best other arm has its seconds from the seeds that chose it, as the model has there.
+    seconds = {arm_label(cost.choices): cost.seconds for cost in answer.costs}
+    own = next((each.seconds for each in answer.costs if not techniques_in(each.choices)), base)
+    best = arm_label(answer.gain.arm)
+    if answer.gain.arm and best in seconds:
+        yield f"{arm_name(best)} {BEST_OTHER}", seconds[best], own
 
 
 # --- what was compared ----------------------------------------------------------------------------

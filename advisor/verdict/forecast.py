@@ -14,6 +14,7 @@ from advisor.search.stages import EXPLORED, FAIR_SHARE, LEADERS, QUOTA, TUNE_SHA
 from advisor.study import Study
 from advisor.verdict.choosing import CHOOSING_SEEDS, MOST_PAIRS
 from advisor.verdict.confirm import BASELINE_RATES, FEW_PAIRS
+from advisor.verdict.racing import LEAST_SEEDS, NUMBERS_OF_PAIRS
 
 UNKNOWN_EPOCHS = [1, 1000]
 """Epochs of a training of which nothing is known: of one nothing is cut, of many nearly all."""
@@ -135,6 +136,18 @@ def amount_of(plan: Plan, study: Study, epochs: Span, steps: int) -> Amount:
         choosing(plan, others),
         Span(sides * pairs[0], sides * pairs[1]),
     )
+
+
+def usual_trainings(amount: Amount, plan: Plan, study: Study) -> float:
+    """About how many trainings a study usually has: races drop what cannot win, and the middle
+    number of pairs tells most gains.
+    """
+    searched = (amount.search.low + amount.search.high) / 2
+    # Most arms are dropped after the seeds that a race needs at least; two always stay.
+    raced = amount.choosing.high * LEAST_SEEDS / CHOOSING_SEEDS + 2 if plan.techniques else 0
+    sides = 2 if plan.techniques else 1
+    pairs = study.seeds or NUMBERS_OF_PAIRS[1][1]
+    return searched + min(amount.choosing.high, raced) + sides * pairs
 
 
 def choosing(plan: Plan, others: int) -> Span:

@@ -68,7 +68,8 @@ def by_users_loop(task: Task, loop: OwnLoop) -> OwnTraining:
     read = [text for name, text in words.items() if loop.takes_run or name in loop.asked]
     parts = [f"your own loop {loop.name}"]
     if read:
-        parts.append(", ".join(read) + (" where it reads them" if loop.takes_run else ""))
+        # Whether a loop that gets `run` reads them shows in its first training.
+        parts.append(" and ".join(read) + (", if the loop reads them" if loop.takes_run else ""))
     if EPOCHS in given:
         parts.append(counted(int(given[EPOCHS]), "epoch"))
     return OwnTraining(loop, recipe_with(task, Rates(float(lr), float(decay)), tuple(parts)))

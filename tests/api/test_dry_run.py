@@ -76,9 +76,28 @@ def test_the_time_grows_with_the_data_and_shrinks_with_workers(blobs):
     one = times(small.amount, small.epochs, small.clocked.epoch, 1)
     two = times(small.amount, small.epochs, small.clocked.epoch, 2)
     assert two.high == pytest.approx(one.high / 2)
-    # Where nobody says how many epochs, the first training finds them.
-    free = advisor.dry_run(study(blobs, epochs=None), workers=0)
-    assert free.epochs.low < free.epochs.high
+
+
+@pytest.mark.proof
+def test_free_epochs_are_those_that_the_pilot_settles_on(blobs, tmp_path, monkeypatch):
+    from advisor.search import tried_pilot
+    from advisor.search.pilot import pilot
+    from advisor.work.executors import crew
+
+    monkeypatch.setattr(tried_pilot, "TRIED_SECONDS", 1000.0)  # however busy this machine is
+    asked = study(blobs, advisor.Task(net, blobs, batch=64), epochs=None)
+    found = advisor.dry_run(asked, workers=0)
+    assert found.epochs.low == found.about.epochs == found.epochs.high
+    assert found.clocked.by == f"a training of {found.about.epochs} epochs"
+    with crew(0, print) as workforce:
+        plan, _ = pilot(found.prepared, found.plan, tmp_path, workforce)
+    assert plan.rungs[-1] == found.about.epochs
+
+    # A training that would take long is not tried.
+    monkeypatch.setattr(tried_pilot, "TRIED_SECONDS", 0.0)
+    guessed = advisor.dry_run(asked, workers=0)
+    assert guessed.epochs.low < guessed.about.epochs < guessed.epochs.high
+    assert guessed.seconds.low < guessed.about.seconds < guessed.seconds.high
 
 
 def test_a_loop_of_the_users_own_is_measured_by_one_epoch(blobs, tmp_path):

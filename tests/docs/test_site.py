@@ -136,12 +136,15 @@ def test_the_tutorial_works_as_typed_in_a_fresh_folder(tmp_path):
             # What follows goes on in the same session of Python.
             waiting = f"{waiting}\n{block}" if "advisor" in block or waiting else block
             said.append(typed(sys.executable, "-c", waiting))
-            waiting = waiting if "advisor" in block else ""
+            waiting = waiting if "advisor" in waiting else ""
     whole = "\n".join(said)
-    assert "change" in said[-1] or "keep" in said[-1] or "undecided" in said[-1]
+    assert re.search(r"^(change|keep|undecided) \{", whole, re.MULTILINE)
     assert "torch.Size([4, 2])" in whole
     assert "CHANGE" in whole  # what the tutorial's net needs is known
     assert (tmp_path / "first.html").stat().st_size > 10_000
+    predicted = (tmp_path / "predictions.csv").read_text().splitlines()
+    assert predicted[0] == "prediction,p(benign),p(malignant)"
+    assert len(predicted) == 570
 
 
 def test_the_python_of_the_tutorial_is_of_this_version(tmp_path, monkeypatch, advise):

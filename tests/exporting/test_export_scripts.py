@@ -154,6 +154,22 @@ def test_activations_that_are_calls_are_written_into_the_copy_of_the_file(
     check_same(arm, tmp_path / "out")
 
 
+def test_a_function_that_is_called_as_one_of_the_script_is_imported_under_another_name(
+    write: Write, tmp_path: Path
+):
+    ref = csv_ref(write)
+    write(
+        "net.py", f"{NET}\n\ndef build(in_features, num_classes):\n    return Net(in_features, 2)\n"
+    )
+    flags = json.loads(ref.flags or "{}")
+    flags["model"] = flags["model"].replace(":Net", ":build")
+    arm = measured(StudyRef(flags=json.dumps(flags)), activation="elu")
+    script = written(arm, tmp_path / "out")
+    assert not script.reasons
+    assert "from net import build as own_build" in script.files["train.py"]
+    check_same(arm, tmp_path / "out")
+
+
 def test_a_name_with_quotes_and_braces_stays_a_name(write: Write, tmp_path: Path):
     odd = 'ki"""nd\'{{ 7*7 }}'
     table = TABLE.replace("size,town,kind", f'size,"{odd.replace(chr(34), chr(34) * 2)}",kind')

@@ -260,3 +260,21 @@ def test_a_notebook_shows_a_diagnosis():
     assert "67 parameters, 2 layers, output probabilities" in html
     assert all(finding.sentence.split(".")[0][:20] in html for finding in report.findings)
     assert "can mend it" in html or not any(finding.slot for finding in report.findings)
+
+
+@pytest.mark.parametrize("verdict", ["keep", "undecided"])
+def test_the_cost_of_the_best_other_arm_stands_beside_the_models_own(verdict):
+    selu = {**KEPT, "activation": "selu"}
+    costs = [
+        Cost(selu, 0.96, 3.0),
+        Cost(KEPT, 0.94, 1.5),
+        Cost({**KEPT, "activation": "elu"}, 0.9, 9.0),
+    ]
+    table = dict(tables_of(answer(None, verdict, costs=costs)))["cost"]
+    assert table.rows == [
+        ["your model", "1.2", "1"],
+        ["activation=selu (the best other arm, not recommended)", "3", "2"],
+    ]
+    # Where nothing else was compared, the model stands alone.
+    alone = answer(None, verdict, gain=replace(GAIN, arm={}), costs=costs)
+    assert len(dict(tables_of(alone))["cost"].rows) == 1
