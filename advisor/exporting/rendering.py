@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +18,6 @@ def in_a_comment(text: object) -> str:
     return visible(one_line(str(text))).replace("\\", "/").replace('"', "'")
 
 
-@cache
 def names_in_script() -> frozenset[str]:
     """The names that `train.py` itself defines, which nothing that it imports may have."""
     text = files("advisor.exporting").joinpath("templates", "train.py.jinja").read_text()
