@@ -45,3 +45,9 @@ class Adam(EagerOptimizer, torch.optim.Adam):
     """Adam (Kingma & Ba 2015)."""
 
     step = step_without_compiler(torch.optim.Adam)
+
+
+class SGD(EagerOptimizer, torch.optim.SGD):
+    """Gradient descent, with momentum where that is given."""
+
+    step = step_without_compiler(torch.optim.SGD)
