@@ -21,6 +21,7 @@ from advisor.store.creation import bring_up_to_date
 from advisor.store.engine import address_of, fold_log
 from advisor.store.failures import as_error
 from advisor.store.location import sqlite_path
+from advisor.store.optuna_versions import known_versions
 from advisor.store.study_records import StudyRecords
 
 CANNOT_OPEN = (
@@ -114,11 +115,11 @@ def open_storage(url: str, slots: Sequence[str] | None) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     address = address_of(url)
     engine = address.engine()
-    try:
-        bring_up_to_date(engine, slots)
-    finally:
-        engine.dispose()
-
     # Optuna fills what is in braces.
     literal = address.url.replace("{", "{{").replace("}", "}}")
-    return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)
+    try:
+        bring_up_to_date(engine, slots)
+        with known_versions(engine):
+            return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)
+    finally:
+        engine.dispose()
