@@ -115,11 +115,12 @@ def open_storage(url: str, slots: Sequence[str] | None) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     address = address_of(url)
     engine = address.engine()
-    # Optuna fills what is in braces.
-    literal = address.url.replace("{", "{{").replace("}", "}}")
     try:
         bring_up_to_date(engine, slots)
-        with known_versions(engine):
-            return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)
     finally:
         engine.dispose()
+
+    # Optuna fills what is in braces.
+    literal = address.url.replace("{", "{{").replace("}", "}}")
+    with known_versions():
+        return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)

@@ -8,7 +8,7 @@ revisions. Wherever the two differ, Optuna asks Alembic, and says what is wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -42,32 +42,37 @@ class DeferredVersions:
     """Stands for what Optuna asks about versions, and makes that when it is asked for.
 
     Arguments:
-        make: Optuna's own class.
-        arguments: what it is made with.
+        make: makes it.
     """
 
-    def __init__(self, make: Any, *arguments: Any) -> None:
-        self._make, self._arguments = make, arguments
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
 
     def check_table_schema_compatibility(self) -> None:
         """Nothing: the tables are those of the newest revision."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._make(*self._arguments), name)
+        return getattr(self._make(), name)
 
 
 @contextmanager
-def known_versions(engine: sa.Engine) -> Iterator[None]:
+def known_versions() -> Iterator[None]:
     """Let a storage of Optuna that is made in the block ask nothing that is known already."""
-    manager = getattr(of_optuna, MANAGER, None)
-    if manager is None or not is_newest(engine):
+    own = getattr(of_optuna, MANAGER, None)
+    if own is None:
         yield
         return
-    setattr(of_optuna, MANAGER, partial(DeferredVersions, manager))
+
+    def manager(url: str, engine: sa.Engine, session: Any) -> Any:
+        """What Optuna asks about the versions of one database."""
+        make = partial(own, url, engine, session)
+        return DeferredVersions(make) if is_newest(engine) else make()
+
+    setattr(of_optuna, MANAGER, manager)
     try:
         yield
     finally:
-        setattr(of_optuna, MANAGER, manager)
+        setattr(of_optuna, MANAGER, own)
 
 
 def is_newest(engine: sa.Engine) -> bool:
