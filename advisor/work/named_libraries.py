@@ -14,10 +14,10 @@ from pathlib import Path
 
 from advisor.loading.references import Reference
 
-IMPORT = re.compile(
-    r"^[ \t]*(?:from|import)[ \t]+((?:sklearn|scipy|pandas|torchvision)[\w.]*)", re.M
-)
-"""An import of a library that loads much and starts nothing."""
+LARGE = "sklearn|scipy|pandas"
+"""Libraries that load much, and start nothing when they are imported."""
+IMPORT = re.compile(rf"^[ \t]*(?:from|import)[ \t]+((?:{LARGE})\b[\w.]*)", re.M)
+"""An import of one of them."""
 OPTIMIZER = re.compile(r"\boptim\b|\boptimizers?\b")
 """What a study writes that brings an optimizer of its own."""
 COMPILER = "torch._dynamo"
