@@ -143,7 +143,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'advisor' has no attribute {name!r}; it has {', '.join(sorted(_HOME))}"
         )
-    return getattr(importlib.import_module(_HOME[name]), name)
+    from advisor.imports import uncollected
+
+    with uncollected():
+        module = importlib.import_module(_HOME[name])
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -124,12 +124,14 @@ def peaks(table: Path) -> dict[tuple[str, str], float]:
     parents = {process.parent for process in seen.values()}
     leaves = [process for number, process in seen.items() if number not in {*parents, study.pid}]
     leaves.sort(key=lambda process: process.ticks)
-    roles = {"coordinator": [seen[study.pid]], "worker": leaves[-WORKERS:]}
-    return {
-        (role, measure): max(process.peak[measure] for process in processes)
-        for role, processes in roles.items()
-        for measure in MEASURES
-    }
+    coordinator, workers = seen[study.pid], leaves[-WORKERS:]
+    found = {}
+    for measure in MEASURES:
+        found["coordinator", measure] = coordinator.peak[measure]
+        found["worker", measure] = max(each.peak[measure] for each in workers)
+        # Their peaks are added up, whether they came together or not.
+        found["all three", measure] = sum(each.peak[measure] for each in (coordinator, *workers))
+    return found
 
 
 def main() -> None:

@@ -26,9 +26,15 @@ class Named(advisor.Technique):
 
 
 @pytest.fixture(autouse=True)
-def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the developer's database, and what a test puts on the path goes with it."""
+def _own_surroundings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test sees the developer's database, nor what an earlier one has kept, and what a test puts
+    on the path goes with it.
+    """
     monkeypatch.delenv("ADVISOR_STORAGE", raising=False)
+    kept = tmp_path_factory.getbasetemp() / f"kept-{secrets.token_hex(4)}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
     monkeypatch.setattr(sys, "path", sys.path[:])
 
 

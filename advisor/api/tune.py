@@ -48,7 +48,7 @@ from advisor.verdict.records import Evidence
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
-from advisor.work.opening import open_study
+from advisor.work.opening import BegunOpening, open_study
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
@@ -115,10 +115,12 @@ def open_and_tune(
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
+    begun: BegunOpening | None = None,
 ) -> Recommendation:
     """Open a study once in each process that works on it, and hand it down.
 
-    Arguments are those of `tune`; `opened` is called with the study.
+    Arguments are those of `tune`; `opened` is called with the study, and `begun` says where one of
+    so many workers opens it already.
     """
 
     def tell(text: str) -> None:
@@ -128,9 +130,11 @@ def open_and_tune(
     # A script always runs in a process of its own.
     least = int(isinstance(study, StudyRef) and study.script is not None)
     began = time.monotonic()
-    with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
+    hired = crew(max(least, workers)) if begun is None else begun.crew
+    with interrupts_told_apart(), hired as workforce:
+        workforce.on_wait = tell
         if not isinstance(study, Prepared):
-            study = open_study(study, device, workforce)
+            study = open_study(study, device, workforce, begun)
         study = with_begun_metric(study, storage_url(storage), workforce)
         if opened is not None:
             opened(study)

@@ -20,6 +20,7 @@ from advisor import __version__
 from advisor.cli.signals import Signals
 from advisor.cli.words import check_words
 from advisor.errors import AdvisorError, MachineError, near, visible
+from advisor.imports import uncollected
 from advisor.loading.paths import current_folder
 from advisor.store.location import shown
 from advisor.streams import (
@@ -80,7 +81,8 @@ class LazyGroup(click.Group):
         """The command, from its module."""
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"advisor.cli.{name}").command
+        with uncollected():
+            command: click.Command = importlib.import_module(f"advisor.cli.{name}").command
         run_apart(command)
         return command
 

@@ -14,6 +14,7 @@ from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import DESCRIPTIONS, TaskOptions, study_ref
 from advisor.errors import InputError
+from advisor.imports import keep_all, uncollected
 from advisor.store.location import storage_url
 from advisor.streams import say_json
 from advisor.values import MOST_WORKERS
@@ -157,18 +158,23 @@ def command(
 
         check_page(page)
 
+    from advisor.work.named_libraries import libraries_of
     from advisor.work.processes import warm_up
 
     # The server that forks workers loads torch beside this process, which does that from here on.
     if workers != 0:
-        warm_up()
-    from advisor.api.compare import open_and_compare
-    from advisor.comparing.question import Question
-    from advisor.report.comparison_text import show_comparison
-    from advisor.report.progress import progress
-    from advisor.report.study_text import show_task
-    from advisor.work.executors import default_workers
-    from advisor.work.trust import Trust
+        files = (*sides, task.model, task.data)
+        warm_up(libraries_of(*files, optimizer=task.optimizer))
+    with uncollected():
+        from advisor.api.compare import open_and_compare
+        from advisor.comparing.question import Question
+        from advisor.report.comparison_text import show_comparison
+        from advisor.report.progress import progress
+        from advisor.report.study_text import show_task
+        from advisor.work.executors import default_workers
+        from advisor.work.trust import Trust
+
+        keep_all()
 
     trusted = Trust.in_files(*asked.files, everything=asked.trust)
     workers = default_workers() if workers is None else workers

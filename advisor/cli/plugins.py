@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 import click
 
+from advisor.cli.catalogue import ListedPlugin
+from advisor.cli.kept_catalogue import catalogue
 from advisor.cli.options import as_json, plugin, without
-from advisor.host.host import Plugin, load
 from advisor.report.text import show_table
 from advisor.streams import say_json, tell
 
@@ -23,21 +24,17 @@ COLUMNS = ("plugin", "version", "slots", "techniques", "source")
 def command(plugins: tuple[str, ...], without: tuple[str, ...], as_json: bool) -> None:
     """List the loaded plugins."""
     # What could not be loaded does not stop the rest.
-    host = load(plugins, without)
-    for line in host.broken:
+    found = catalogue(plugins, without)
+    for line in found.broken:
         tell(f"advisor: {line}")
 
     if as_json:
-        plain = [asdict(each) for each in host.plugins]
-        for row in plain:
-            for detail in ("built_in", "file", "content"):  # of ours
-                del row[detail]
-        say_json(json.dumps(plain, indent=2))
+        say_json(json.dumps([asdict(each) for each in found.plugins], indent=2))
     else:
-        show_table(COLUMNS, [table_row(each) for each in host.plugins], "no plugins")
+        show_table(COLUMNS, [table_row(each) for each in found.plugins], "no plugins")
 
 
-def table_row(plugin: Plugin) -> list[object]:
+def table_row(plugin: ListedPlugin) -> list[object]:
     """The cells of a plugin; its techniques are counted, `advisor techniques` lists them."""
     slots = ", ".join(plugin.slots)
     return [plugin.name, plugin.version, slots, len(plugin.techniques), plugin.source]

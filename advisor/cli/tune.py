@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +11,13 @@ from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
+from advisor.imports import keep_all, uncollected
 from advisor.store.location import storage_url
 from advisor.streams import say_json
 from advisor.values import MOST_WORKERS
+
+if TYPE_CHECKING:
+    from advisor.work.study_ref import StudyRef
 
 OPTIONS = (
     # How much is spent.
@@ -100,32 +105,38 @@ def command(
 
         check_page(page)
 
+    from advisor.work.named_libraries import import_all, libraries_of
     from advisor.work.processes import warm_up
 
     # The server that forks workers loads torch beside this process, which does that from here on.
+    libraries = libraries_of(task.study, task.model, task.data, optimizer=task.optimizer)
     if workers != 0:
-        warm_up()
-    if script.is_script:
-        script = replace(script, words=script_words())
-        ref = script_ref(task.study, task, script, vars(budget))
-    else:
-        ref = study_ref(task, vars(budget), storage_url(storage))
-    from advisor.api.dry_run import open_and_look
-    from advisor.api.tune import open_and_tune
-    from advisor.cli.report import write_page
-    from advisor.report.dry_run_text import show_dry_run
-    from advisor.report.progress import progress
-    from advisor.report.study_text import show_recommendation, show_task
-    from advisor.work.executors import default_workers
+        warm_up(libraries)
+    with uncollected():
+        ref = asked_study(task, script, budget, storage)
+        from advisor.work.executors import default_workers
+        from advisor.work.opening import begun_opening
 
     workers = default_workers() if workers is None else workers
-    with progress(quiet) as on:
-        opened = None if quiet else show_task
-        if dry_run:
-            look = open_and_look(ref, storage, workers, device, on, opened)
-            say_json(look.to_json()) if as_json else show_dry_run(look)
-            return
-        answer = open_and_tune(ref, storage, workers, device, on, opened)
+    # A worker opens the study while this process loads what it needs besides.
+    with begun_opening(ref, device, 0 if dry_run else workers) as begun:
+        with uncollected():
+            from advisor.api.dry_run import open_and_look
+            from advisor.api.tune import open_and_tune
+            from advisor.cli.report import write_page
+            from advisor.report.dry_run_text import show_dry_run
+            from advisor.report.progress import progress
+            from advisor.report.study_text import show_recommendation, show_task
+
+            import_all([] if begun is None else libraries)
+            keep_all()
+        with progress(quiet) as on:
+            opened = None if quiet else show_task
+            if dry_run:
+                look = open_and_look(ref, storage, workers, device, on, opened)
+                say_json(look.to_json()) if as_json else show_dry_run(look)
+                return
+            answer = open_and_tune(ref, storage, workers, device, on, opened, begun)
 
     # The answer is on stdout, everything else on stderr.
     if as_json:
@@ -134,3 +145,13 @@ def command(
         show_recommendation(answer, why)
     if page:
         write_page(answer, storage, page)
+
+
+def asked_study(
+    task: TaskOptions, script: ScriptOptions, budget: BudgetOptions, storage: str | None
+) -> StudyRef:
+    """The study that the options describe. Raises `InputError` where they name none, or two."""
+    if script.is_script:
+        words = replace(script, words=script_words())
+        return script_ref(task.study, task, words, vars(budget))
+    return study_ref(task, vars(budget), storage_url(storage))

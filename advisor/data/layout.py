@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from advisor.data.draws import draw_any, draw_in_proportion, draws_of_groups
 from advisor.data.raw import SPLITS
 from advisor.errors import InputError
 
@@ -195,10 +195,10 @@ def split_groups(
         )
     labels = np.zeros(len(rows), np.int64) if classes is None else classes[rows]
     wanted = fraction * np.bincount(labels)
-    splitter = GroupShuffleSplit(GROUP_DRAWS, test_size=fraction, random_state=seed % 2**32)
+    draws = draws_of_groups(own, fraction, GROUP_DRAWS, state_of(seed))
 
     nearest, least = (rows, rows[:0]), np.inf
-    for kept, drawn in splitter.split(rows, groups=own):
+    for kept, drawn in draws:
         counts = np.bincount(labels[drawn], minlength=len(wanted))
         # A class that no row is left of cannot be learned.
         lost = (wanted > 0) & (counts == np.bincount(labels))
@@ -235,7 +235,14 @@ def _draw(
     rows: RowNumbers, fraction: float, seed: int, labels: RowNumbers | None = None
 ) -> tuple[RowNumbers, RowNumbers]:
     """`(kept, drawn)` in random order, with labels in proportion where there are any."""
-    kept, drawn = train_test_split(
-        rows, test_size=fraction, random_state=seed % 2**32, stratify=labels
-    )
-    return kept, drawn
+    state = state_of(seed)
+    if labels is None:
+        kept, drawn = draw_any(len(rows), fraction, state)
+    else:
+        kept, drawn = draw_in_proportion(labels, fraction, state)
+    return rows[kept], rows[drawn]
+
+
+def state_of(seed: int) -> np.random.RandomState:
+    """A random state for a seed of any size."""
+    return np.random.RandomState(seed % 2**32)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional as F
 
 from advisor.nested import elements
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import StandardScaler
 
 MOST_NUMBERS = 1024
 """Numbers of a row; neighbouring numbers of larger rows are averaged."""
@@ -44,6 +46,9 @@ class Features:
 
         Raises `TypeError` where an input is no tensor.
         """
+        from sklearn.feature_extraction.text import TfidfVectorizer  # it takes more than a second
+        from sklearn.preprocessing import StandardScaler
+
         numbers, ids = separated(inputs, most_numbers)
         scaler = StandardScaler()
         if numbers is not None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -159,19 +157,27 @@ def majority(run: Run, rows: Rows) -> Answer:
 
 def linear(run: Run, rows: Rows) -> Answer:
     """A logistic regression, or a ridge regression for numbers."""
+    from sklearn.linear_model import (
+        Ridge,
+    )  # only at the end of a study: it takes more than a second
+
     features = Features.fitted(rows.inputs, MOST_NUMBERS, MOST_IDS)
     model = Ridge() if run.objective.kind == "regression" else None
     fit = fitted(run, rows, features.table(rows.inputs, False), model, logistic)
     return lambda inputs: fit(features.table(inputs, False))
 
 
-def logistic() -> LogisticRegression:
+def logistic() -> Any:
     """A logistic regression with scikit-learn's own settings."""
+    from sklearn.linear_model import LogisticRegression  # as above
+
     return LogisticRegression(max_iter=ROUNDS_OF_FIT)
 
 
 def trees(run: Run, rows: Rows) -> Answer:
     """Boosted trees, on histograms of each column."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
     features = Features.fitted(rows.inputs, TREE_COLUMNS, TREE_COLUMNS)
     table = features.table(rows.inputs, True)
     cost = table.size * trees_a_round(run)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import sklearn.metrics
 import torch
 from torch import Tensor
 
@@ -104,7 +103,9 @@ def macro_f1(output: Tensor, target: Tensor) -> float:
         return float(_f1_of_labels(output, target).nanmean())
     truth = target.reshape(-1).numpy()
     guess = predicted_class(output).numpy()
-    return float(sklearn.metrics.f1_score(truth, guess, average="macro", zero_division=0))
+    from sklearn.metrics import f1_score  # only here: it takes more than a second
+
+    return float(f1_score(truth, guess, average="macro", zero_division=0))
 
 
 def _f1_of_labels(output: Tensor, target: Tensor) -> Tensor:
@@ -143,7 +144,9 @@ def _mean_auc(truth: Tensor, scores: Tensor) -> float:
 
 
 def _binary_auc(truth: Tensor, scores: Tensor) -> float:
-    return float(sklearn.metrics.roc_auc_score(truth.numpy(), scores.numpy()))
+    from sklearn.metrics import roc_auc_score  # only here: it takes more than a second
+
+    return float(roc_auc_score(truth.numpy(), scores.numpy()))
 
 
 def r2(output: Tensor, target: Tensor) -> float:

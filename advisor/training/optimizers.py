@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from advisor.errors import InputError, explain, listing, near
+from advisor.training.eager import AdamW
 from advisor.training.groups import ParameterGroups
 from advisor.user_code import user_faults
 from advisor.values import shown
@@ -47,7 +48,7 @@ def adamw(groups: Any, lr: float, weight_decay: float) -> Optimizer:
         for parameter in group["params"]:
             on_fused_device = parameter.device.type in FUSED_DEVICES
             fused = fused and on_fused_device and parameter.is_floating_point()
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=fused)
+    return AdamW(groups, lr=lr, weight_decay=weight_decay, fused=fused)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
-import scipy.stats
 
 from advisor.verdict.crossed import CrossedGain
 from advisor.verdict.records import Evidence, Verdict
@@ -202,7 +201,9 @@ def breaking_p(only_one: int, only_other: int) -> float:
     """Two-sided p-value that both sides break equally often: exact McNemar test (1947)."""
     if only_one + only_other == 0:
         return 1.0
-    return float(scipy.stats.binomtest(only_one, only_one + only_other).pvalue)
+    from scipy.stats import binomtest  # only at the end of a study: it takes a second
+
+    return float(binomtest(only_one, only_one + only_other).pvalue)
 
 
 def breaks_more(only_one: int, only_other: int, level: float = CHANGE_LEVEL) -> bool:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from statistics import fmean
 
-import scipy.stats
-
 from advisor.errors import listing
 from advisor.readable import counted, interval_text, mean_text, rate_text
 from advisor.search.arm import Arm, arm_label, techniques_in
@@ -263,7 +261,9 @@ def selected_gains(evidence: Measurement, sign: float) -> dict[str, SelectedGain
     noise = gain_noise(evidence.selected, evidence.baseline, evidence.others)
     if not noise.freedom:
         return {}
-    spread = scipy.stats.t(noise.freedom)
+    from scipy.stats import t as students  # only at the end of a study: it takes a second
+
+    spread = students(noise.freedom)
     gains: dict[str, tuple[float, float, int]] = {}
     own = evidence.selected.get(evidence.baseline.label, ())
     for other in evidence.others:

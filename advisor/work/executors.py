@@ -131,7 +131,14 @@ class Crew:
 
         `what` says in words what it does. Raises `WorkerDied` where its worker ends.
         """
-        future = self._submit(function, *arguments)
+        return self.result_of(self.begin(function, *arguments), what)
+
+    def begin(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Let a worker begin with a function; `result_of` gives what it returns."""
+        return self._submit(function, *arguments)
+
+    def result_of(self, future: Future[Any], what: str) -> Any:
+        """What a function returns that was begun, or raises, as `call` does."""
         self._wait({future: what})
         return future.result()
 

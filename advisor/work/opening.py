@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
 from advisor.errors import AdvisorError, InputError, MachineError, explain
@@ -12,6 +14,7 @@ from advisor.randomness import isolated
 from advisor.technique import Technique, is_asked
 from advisor.user_code import kept_from_exiting
 from advisor.work.executors import DEATHS, Crew
+from advisor.work.executors import crew as new_crew
 from advisor.work.opened import Opening, open_once, opened
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import open_script
@@ -23,23 +26,61 @@ WHAT = "opening the study"
 """What a long wait for the study's files, data, model and plugins is called."""
 
 
-def open_study(ref: StudyRef, device: str, crew: Crew) -> Prepared:
+@dataclass(frozen=True)
+class BegunOpening:
+    """A study that a worker opens already, while this process does not need it yet.
+
+    Attributes:
+        crew: the workers.
+        opening_id: what the opening is called.
+        rehearsal: ends when the worker has opened it.
+    """
+
+    crew: Crew
+    opening_id: str
+    rehearsal: Future[Any]
+
+
+@contextmanager
+def begun_opening(ref: StudyRef, device: str, workers: int) -> Iterator[BegunOpening | None]:
+    """Let a worker open a study while the block runs, for `open_study`; then end the workers.
+
+    None where no worker opens it: a script's, and one that is trained in this process.
+    """
+    if workers == 0 or ref.script is not None:
+        yield None
+        return
+    with new_crew(workers) as crew:
+        opening_id = uuid4().hex
+        yield BegunOpening(crew, opening_id, crew.begin(rehearse, ref, device, opening_id))
+
+
+def open_study(
+    ref: StudyRef, device: str, crew: Crew, begun: BegunOpening | None = None
+) -> Prepared:
     """Open a study in a worker, which keeps it open for its jobs, and then in this process.
 
     Arguments:
         ref: where the study comes from.
         device: a torch device.
         crew: the workers; where they are this process, it is opened here alone.
+        begun: where one of these workers opens it already.
 
     Raises:
         InputError: the parts of the study do not fit together, or end the process that opens it.
         MachineError: no worker can be started, or each of them is killed.
     """
-    return open_beside(ref, device, crew, uuid4().hex).prepared
+    opening_id = uuid4().hex if begun is None else begun.opening_id
+    return open_beside(ref, device, crew, opening_id, begun=begun).prepared
 
 
 def open_beside(
-    ref: StudyRef, device: str, crew: Crew, opening_id: str, others: Sequence[Prepared] = ()
+    ref: StudyRef,
+    device: str,
+    crew: Crew,
+    opening_id: str,
+    others: Sequence[Prepared] = (),
+    begun: BegunOpening | None = None,
 ) -> Opening:
     """Open a study as `open_study` does, beside those that the command has open.
 
@@ -49,6 +90,7 @@ def open_beside(
         crew: the workers; where they are this process, it is opened here alone.
         opening_id: what the opening is called.
         others: studies of the command that are open here.
+        begun: where one of these workers opens it already.
 
     Raises:
         InputError: the parts of the study do not fit together, or end the process that opens it.
@@ -58,7 +100,7 @@ def open_beside(
         return Opening(replace(open_script(ref, crew), opening_id=opening_id))
     problem = None
     if not crew.is_this_process:
-        problem = try_opening(ref, device, opening_id, crew)
+        problem = try_opening(ref, device, opening_id, crew, begun)
     with long_waits_told(crew.on_wait, WHAT), kept_from_exiting():
         opening = opened(ref, device, opening_id, others)
     if problem is not None:
@@ -69,14 +111,18 @@ def open_beside(
     return opening
 
 
-def try_opening(ref: StudyRef, device: str, opening_id: str, crew: Crew) -> Exception | None:
+def try_opening(
+    ref: StudyRef, device: str, opening_id: str, crew: Crew, begun: BegunOpening | None = None
+) -> Exception | None:
     """Open a study in a worker. What is raised there, and no message for the user, is returned."""
+    rehearsal = None if begun is None else begun.rehearsal
     for _ in range(DEATHS):
         try:
-            crew.call(rehearse, ref, device, opening_id, what=WHAT)
+            crew.result_of(rehearsal or crew.begin(rehearse, ref, device, opening_id), WHAT)
         except AdvisorError:
             raise
         except WorkerDied as death:
+            rehearsal = None
             if not death.from_outside:
                 raise InputError(
                     f"Opening the study ended the process that did it: {death}. "

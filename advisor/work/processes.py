@@ -7,7 +7,7 @@ import multiprocessing.resource_tracker
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
@@ -16,6 +16,7 @@ from typing import Any
 from advisor.errors import MachineError, explain
 
 PRELOADED = [
+    "advisor.work.server_start",
     "advisor.work.job",
     "advisor.work.worker",
     "advisor.slots.activation",
@@ -24,28 +25,33 @@ PRELOADED = [
     "advisor.slots.pretraining",
     "advisor.work.scripts.trials",
     "advisor.work.scripts.rehearsal",
-    "torch._dynamo",  # which torch imports for the first optimizer, in more than a second
 ]
 """What every worker needs; on Linux it is imported once for all of them."""
 
 
-def warm_up() -> None:
+def warm_up(libraries: Sequence[str] = ()) -> None:
     """Let the server that forks workers begin to import torch, beside this process.
 
     Elsewhere than on Linux there is none, and nothing happens.
+
+    Arguments:
+        libraries: names of further modules that all workers of this study need.
     """
-    context = our_context()
+    context = our_context(libraries)
     if context.get_start_method() == "forkserver":
         with _STARTING, interrupts_held_back(), main_module_hidden(), suppress(OSError):
             forkserver.ensure_running()
 
 
-def our_context() -> Any:
-    """How processes are started: on Linux by a server that has imported torch already."""
+def our_context(libraries: Sequence[str] = ()) -> Any:
+    """How processes are started: on Linux by a server that has imported torch already.
+
+    `libraries` are as for `warm_up`; a server that runs has what it has.
+    """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload([*PRELOADED, *libraries])
     return context
 
 

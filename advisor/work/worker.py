@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import pickle
 import signal
@@ -50,6 +51,9 @@ def serve(tasks: Connection, watch: Connection, last_words: Connection, path: li
         last_words: takes the place where this process ends by itself or by a fault.
         path: the coordinator's import path.
     """
+    # What the server imported stays, and is not looked at for garbage: that would copy its memory.
+    gc.freeze()
+    gc.enable()
     sys.path[:] = path
     _tasks.append(tasks)
     one_thread()

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
 
 ENOUGH = 0.5
 """Share of its pairs that must be covered; below it the measure is not taken, because it says
@@ -61,6 +60,8 @@ def similarity(vectors: Mapping[str, np.ndarray], text: str) -> Score:
     share = len(judged) / max(1, pairs)
     if share < ENOUGH:
         return float("nan"), share
+    from scipy.stats import spearmanr  # only here: it takes a second
+
     return float(spearmanr(cosines, judged).statistic), share
 
 

@@ -94,7 +94,7 @@ class RBM(Pretraining):
                 {"params": values[:1], "weight_decay": weight_cost},
                 {"params": values[1:]},
             ]
-            optimizer = torch.optim.SGD(groups, lr=rate, momentum=EARLY_MOMENTUM)
+            optimizer = self.sgd(groups, lr=rate, momentum=EARLY_MOMENTUM)
             fantasies = machine.chain(train[:CHAINS], 1, generator)
 
             def epoch(number: int) -> None:

@@ -24,6 +24,7 @@ from advisor.slots.pretraining.segments import KINDS, Segment, segments
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
 from advisor.technique import Technique
+from advisor.training.eager import SGD
 from advisor.training.run import Run
 
 
@@ -116,6 +117,7 @@ class Pretraining(Technique):
     keep_best = staticmethod(keep_best)
     held_out = staticmethod(held_out)
     minibatches = staticmethod(minibatches)
+    sgd = staticmethod(SGD)
 
     def refusal(self, segment: Segment) -> str | None:
         """Why this method cannot train a layer, in a few words, or None."""

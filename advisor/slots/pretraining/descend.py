@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from advisor.training.eager import Adam
+
 HELD = 0.1
 """Share of a layer's input rows that are not trained on and only judge."""
 FEWEST = 64
@@ -90,7 +92,7 @@ def descend(
     """
     # They are read twice: by the optimizer and by what keeps the best of them.
     parameters = list(parameters)
-    optimizer = torch.optim.Adam(parameters, lr=lr)
+    optimizer = Adam(parameters, lr=lr)
     train, held = held_out(rows)
 
     def epoch(_: int) -> None:
