@@ -19,6 +19,7 @@ class Bank:
     def __init__(self) -> None:
         self._stacked: dict[int, Tensor] = {}
         self._shares: dict[int, list[nn.Parameter]] = {}
+        self._inside: set[int] = set()
 
     def of(self, tensors: Sequence[nn.Parameter]) -> Tensor:
         """One parameter of each model, stacked; from here on the models' are views of it.
@@ -34,7 +35,12 @@ class Bank:
                 each.data = share
             self._stacked[key] = whole.requires_grad_(tensors[0].requires_grad)
             self._shares[key] = list(tensors)
+            self._inside |= set(map(id, tensors))
         return self._stacked[key]
+
+    def has(self, parameter: nn.Parameter) -> bool:
+        """Whether a parameter is a view of a stacked one."""
+        return id(parameter) in self._inside
 
     def begin_step(self) -> None:
         """Drop the gradients of the last step."""

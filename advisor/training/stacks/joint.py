@@ -37,11 +37,14 @@ class JointSteps:
     Where all have torch's fused AdamW, their parameters are moved in one call for each rate, which
     gives each parameter the numbers of its own optimizer; the states stay in these. Any other
     optimizer makes its own step.
+
+    Attributes:
+        is_joint: whether it is one call.
     """
 
     def __init__(self, steppings: Sequence[Stepping]) -> None:
         self._steppings = steppings
-        self._is_joint = all(is_fused_adamw(each.optimizer) for each in steppings)
+        self.is_joint = all(is_fused_adamw(each.optimizer) for each in steppings)
         self._groups: list[Gathered] = []
 
     def take(self, epoch: int) -> None:
@@ -49,7 +52,7 @@ class JointSteps:
         if not self._groups:
             for stepping in self._steppings:
                 stepping.step(epoch)
-            if self._is_joint:
+            if self.is_joint:
                 self._groups = gathered_groups(self._steppings)
             return
         for stepping in self._steppings:

@@ -45,9 +45,7 @@ def _classes(output: Tensor, target: Tensor) -> Tensor:
 
 def _logits(output: Tensor, target: Tensor) -> Tensor:
     truth = target.to(output.dtype)
-    rows = F.binary_cross_entropy_with_logits(
-        output.reshape(target.shape), truth, reduction="none"
-    )
+    rows = F.binary_cross_entropy_with_logits(output.reshape(target.shape), truth, reduction="none")
     return rows.flatten(1).mean(1)
 
 

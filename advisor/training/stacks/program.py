@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from advisor.nested import gathered, mapped, tensors_in
+from advisor.nested import gathered, tensors_in
 from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.layers import (
     ELEMENTWISE,
@@ -33,8 +33,6 @@ ONE_BY_ONE_LAYERS = (
 )
 """Layers that are computed one copy after the other, each with its own parameters and statistics.
 """
-SHAPES = ("view", "reshape", "flatten")
-"""Methods that are one operation for all copies, where the rows stay in front."""
 Computed = dict[fx.Node, Any]
 
 
@@ -89,7 +87,7 @@ class Program:
         if kind is nn.Linear:
             return linear_layers(layers, self._bank)
         if kind is nn.Dropout:
-            return partial(self._dropped, share=layers[0].p)
+            return partial(self._dropped, share=float(layers[0].p))  # type: ignore[arg-type]
         if kind in ELEMENTWISE_LAYERS:
             return layers[0]
         if kind not in ONE_BY_ONE_LAYERS:
@@ -181,7 +179,7 @@ def check_same(graph: fx.Graph, models: Sequence[nn.Module], inputs: Any, seeds:
     if not all_near([given], [expected]):
         raise NotStackable("the models give other outputs together")
     for each in (given, expected):
-        sum(part.square().sum() for part in tensors_in(each)).backward()
+        torch.stack([part.square().sum() for part in tensors_in(each)]).sum().backward()
     bank.hand_out()
     gradients = [[each.grad for m in group for each in m.parameters()] for group in (ours, alone)]
     if not all_near(*gradients):
@@ -210,11 +208,3 @@ def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
     for one, other in zip(given, wanted, strict=True):
         gathered(compare, [one, other])
     return all(found)
-
-
-def moved_to_front(values: Sequence[Any]) -> Any:
-    """One structure of tensors for all copies, of one for each."""
-    return gathered(together, values)
-
-
-__all__ = ["Program", "check_same", "mapped", "moved_to_front"]

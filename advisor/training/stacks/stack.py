@@ -77,7 +77,7 @@ class Stack:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = list(members)
-        self._seconds = 0.0
+        check_alike(members)
         graph = common_graph([each.run.model for each in members])
         for each in members:
             each.prepare()
@@ -116,10 +116,11 @@ class Stack:
 
     def _pack(self) -> None:
         self._packed, self._bank = self.active, Bank()
-        self._program = Program(
-            self._graph, [each.run.model for each in self._packed], self._bank
-        )
+        self._program = Program(self._graph, [each.run.model for each in self._packed], self._bank)
         self._steps = JointSteps([each.stepping for each in self._packed])
+        # Those of layers that are computed one copy after the other.
+        every = [each for member in self._packed for each in member.run.model.parameters()]
+        self._own = [each for each in every if not self._bank.has(each)]
 
     def _repack(self) -> None:
         """Take out the runs that have ended."""
@@ -154,8 +155,11 @@ class Stack:
 
     def _drop_gradients(self) -> None:
         self._bank.begin_step()
-        for each in self._packed:
-            each.stepping.optimizer.zero_grad(set_to_none=True)
+        if not self._steps.is_joint:
+            for each in self._packed:
+                each.stepping.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._own:
+            parameter.grad = None
 
 
 def ended_epoch(
@@ -200,9 +204,7 @@ def early_loss(member: Member, epoch: int, losses: Tensor) -> float | None:
 
 def streams_of(members: Sequence[Member], epoch: int) -> list[torch.Generator]:
     """What dropout draws from in an epoch, for each run."""
-    return [
-        torch.Generator().manual_seed(mix(each.run.seed, "dropout", epoch)) for each in members
-    ]
+    return [torch.Generator().manual_seed(mix(each.run.seed, "dropout", epoch)) for each in members]
 
 
 def batches_of(
@@ -227,6 +229,19 @@ def batches_of(
         for at in range(0, stop - start, size):
             places = slice(at, at + size)
             yield tuple(part[:, places] for part in inputs), target[:, places]
+
+
+def check_alike(members: Sequence[Member]) -> None:
+    """Raise `NotStackable` where runs have other numbers of rows, or are trained for other
+    epochs.
+    """
+    forms = set()
+    for each in members:
+        settings = each.settings
+        length = (settings.from_epoch, settings.to_epoch, settings.epochs, settings.batch)
+        forms.add((len(each.run.data.train), each.run.recipe.accumulate, *length))
+    if len(forms) > 1:
+        raise NotStackable("they have other numbers of rows or epochs")
 
 
 def check(graph: fx.Graph, members: Sequence[Member]) -> None:
