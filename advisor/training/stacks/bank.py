@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,14 @@ class Bank:
     """
 
     def __init__(self) -> None:
-        self._stacked: dict[int, Tensor] = {}
+        self._wholes: dict[int, Tensor] = {}
         self._shares: dict[int, list[nn.Parameter]] = {}
         self._inside: set[int] = set()
+
+    @property
+    def keys(self) -> Collection[int]:
+        """Names of the stacked parameters."""
+        return self._wholes.keys()
 
     def of(self, tensors: Sequence[nn.Parameter]) -> Tensor:
         """One parameter of each model, stacked; from here on the models' are views of it.
@@ -27,16 +32,24 @@ class Bank:
         Raises `NotStackable` where their shapes differ.
         """
         key = id(tensors[0])
-        if key not in self._stacked:
+        if key not in self._wholes:
             if len({each.shape for each in tensors}) > 1:
                 raise NotStackable("their parameters differ in shape")
             whole = torch.stack([each.detach() for each in tensors])
             for share, each in zip(whole, tensors, strict=True):
                 each.data = share
-            self._stacked[key] = whole.requires_grad_(tensors[0].requires_grad)
+            self._wholes[key] = whole.requires_grad_(tensors[0].requires_grad)
             self._shares[key] = list(tensors)
             self._inside |= set(map(id, tensors))
-        return self._stacked[key]
+        return self._wholes[key]
+
+    def whole(self, key: int) -> Tensor:
+        """A stacked parameter by its name."""
+        return self._wholes[key]
+
+    def shares(self) -> Iterator[tuple[int, list[nn.Parameter]]]:
+        """The parameters of the models, one for each, by the names of the stacked ones."""
+        yield from self._shares.items()
 
     def has(self, parameter: nn.Parameter) -> bool:
         """Whether a parameter is a view of a stacked one."""
@@ -44,16 +57,17 @@ class Bank:
 
     def begin_step(self) -> None:
         """Drop the gradients of the last step."""
-        for whole in self._stacked.values():
+        for whole in self._wholes.values():
             whole.grad = None
 
-    def hand_out(self) -> None:
-        """Give each model the gradients of its own parameters."""
-        for key, whole in self._stacked.items():
-            if whole.grad is None:
+    def hand_out(self, keys: Collection[int] | None = None) -> None:
+        """Give each model the gradients of its own parameters, of all or those with some names."""
+        for key in self.keys if keys is None else keys:
+            gradient = self._wholes[key].grad
+            if gradient is None:
                 continue
-            for each, gradient in zip(self._shares[key], whole.grad.unbind(), strict=True):
-                each.grad = gradient
+            for each, own in zip(self._shares[key], gradient.unbind(), strict=True):
+                each.grad = own
 
     def release(self) -> None:
         """Give the models tensors of their own again."""

@@ -54,8 +54,10 @@ ELEMENTWISE = {
 }
 """Functions that do so; several tensors are broadcast."""
 METHODS = {
-    *("add", "sub", "mul", "div", "relu", "tanh", "sigmoid", "sin", "cos", "exp", "log", "abs"),
-    *("sqrt", "square", "clamp", "pow", "float", "neg", "contiguous"),
+    *(each.__name__ for each in (torch.add, torch.sub, torch.mul, torch.div, torch.neg, torch.pow)),
+    *(each.__name__ for each in (torch.relu, torch.tanh, torch.sigmoid, torch.sin, torch.cos)),
+    *(each.__name__ for each in (torch.exp, torch.log, torch.abs, torch.sqrt, torch.square)),
+    *("clamp", "float", "contiguous"),
 }
 """Methods of a tensor that do so."""
 Stacked = Callable[..., Any]

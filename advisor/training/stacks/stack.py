@@ -25,7 +25,7 @@ from advisor.training.loop import (
 from advisor.training.run import Run
 from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.joint import JointSteps
-from advisor.training.stacks.losses import losses_of
+from advisor.training.stacks.losses_of_copies import losses_of
 from advisor.training.stacks.program import Program, check_same
 from advisor.training.stacks.traced import NotStackable, common_graph
 from advisor.training.stepping import Stepping
@@ -107,7 +107,7 @@ class Stack:
             self._repack()
             if not self._packed:
                 return
-        self._bank.release()
+        self._release()
         for each in self.active:
             if each.settings.save is not None:
                 each.settings.save.write(each.stepping.state())
@@ -117,15 +117,20 @@ class Stack:
     def _pack(self) -> None:
         self._packed, self._bank = self.active, Bank()
         self._program = Program(self._graph, [each.run.model for each in self._packed], self._bank)
-        self._steps = JointSteps([each.stepping for each in self._packed])
+        self._steps = JointSteps([each.stepping for each in self._packed], self._bank)
         # Those of layers that are computed one copy after the other.
         every = [each for member in self._packed for each in member.run.model.parameters()]
         self._own = [each for each in every if not self._bank.has(each)]
 
+    def _release(self) -> None:
+        """Leave each run as if it had been trained alone."""
+        self._steps.end()
+        self._bank.release()
+
     def _repack(self) -> None:
         """Take out the runs that have ended."""
         if len(self.active) < len(self._packed):
-            self._bank.release()
+            self._release()
             if self.active:
                 self._pack()
             else:
@@ -149,7 +154,6 @@ class Stack:
             (loss if size == 1 else loss / size).sum().backward()
             losses.append(loss.detach())
             if step == begun + size - 1:
-                self._bank.hand_out()
                 self._steps.take(epoch)
         return torch.stack(losses)
 

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from advisor.errors import explain
@@ -73,14 +72,11 @@ def values_in(model: nn.Module) -> dict[str, int]:
     return values
 
 
-def structure_of(graph: fx.Graph, model: nn.Module) -> list[Any]:
+def structure_of(model: nn.Module) -> list[Any]:
     """What two models must have in common to be computed together, to be compared."""
     parts: list[Any] = []
-    for node in graph.nodes:
-        parts.append((node.op, str(node.target), str(node.args), str(node.kwargs)))
-        if node.op == "call_module":
-            layer = model.get_submodule(str(node.target))
-            parts += [type(layer), settings_of(layer)]
+    for name, module in model.named_modules():
+        parts += [name, type(module), settings_of(module)]
     for name, tensor in tensors_of(model):
         trained = isinstance(tensor, nn.Parameter) and tensor.requires_grad
         parts.append((name, tensor.shape, tensor.dtype, trained))
@@ -109,18 +105,13 @@ def common_graph(models: Sequence[nn.Module]) -> fx.Graph:
 
     Raises `NotStackable` where one of them does something else.
     """
-    first = graph_of(models[0])
-    wanted = structure_of(first, models[0])
-    for model in models[1:]:
-        if structure_of(graph_of(model), model) != wanted:
-            raise NotStackable("their models differ in structure")
+    wanted = structure_of(models[0])
+    if any(structure_of(model) != wanted for model in models[1:]):
+        raise NotStackable("their models differ in structure")
+    for model in models:
+        refuse_hooked(model)
     if len({id(tensor) for model in models for _, tensor in tensors_of(model)}) != len(
         models
     ) * len(tensors_of(models[0])):
         raise NotStackable("their models share tensors")
-    return first
-
-
-def is_float(value: object) -> bool:
-    """Whether something is a tensor of numbers that have gradients."""
-    return isinstance(value, Tensor) and torch.is_floating_point(value)
+    return graph_of(models[0])
