@@ -217,6 +217,9 @@ def run_stacked(
     Raises:
         MachineError: as `Crew.run` does.
     """
+    if not stacks:
+        yield from crew.run(jobs)
+        return
     stack_of = {key: tuple(keys) for keys in stacks for key in keys}
     units: dict[tuple[Key, ...], Job] = {}
     for key in jobs:
@@ -234,7 +237,8 @@ def run_stacked(
                 alone[key] = jobs[key]
             else:
                 yield key, each
-    yield from crew.run(alone)
+    if alone:
+        yield from crew.run(alone)
 
 
 def outcomes_of(outcome: Outcome, jobs: int) -> Sequence[Outcome | None]:
