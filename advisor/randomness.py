@@ -51,3 +51,10 @@ def preserved() -> Iterator[None]:
         random.setstate(before[0])
         np.random.set_state(before[1])
         torch.random.set_rng_state(before[2])
+
+
+def random_states() -> tuple[object, ...]:
+    """Python's, NumPy's and torch's global random states, to be compared."""
+    kind, keys, *rest = np.random.get_state()
+    numpy = (kind, np.asarray(keys).tobytes(), *rest)
+    return random.getstate(), numpy, torch.random.get_rng_state().numpy().tobytes()

@@ -108,12 +108,12 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
             # Stop here when the loss is above the limit.
             if epoch * steps + step + 1 == EARLY_STEPS:
                 early_loss = torch.stack(losses[-(EARLY_STEPS // 2) :]).mean().item()
-                _require_finite("the training loss", early_loss)
-                _require_below(settings.loss_limit, early_loss)
+                require_finite("the training loss", early_loss)
+                require_below(settings.loss_limit, early_loss)
 
         # The epoch ends with a point of the curve.
         mean_loss = torch.stack(losses).mean().item()
-        _require_finite("the training loss", mean_loss)
+        require_finite("the training loss", mean_loss)
         stepping.end_epoch(epoch, mean_loss)
         score = evaluate(run, valid, settings.batch)
         seconds = time.perf_counter() - started
@@ -163,7 +163,7 @@ def score_of(run: Run, output: Tensor, target: Tensor) -> float:
         raise StoppedEarly(Ended.NOT_FINITE, sentence)
     metric = run.objective.metric
     score = metric.score(output, target)
-    _require_finite(f"{metric.name} on the validation rows", score)
+    require_finite(f"{metric.name} on the validation rows", score)
     if abs(score) > LARGEST_SCORE:
         sentence = f"{metric.name} on the validation rows became {score:g}, too large to compare"
         raise StoppedEarly(Ended.NOT_FINITE, sentence)
@@ -209,12 +209,14 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in nn.Module.parameters(model) if p.requires_grad)
 
 
-def _require_finite(name: str, value: float) -> None:
+def require_finite(name: str, value: float) -> None:
+    """Raise `StoppedEarly` where a number, called so, is none."""
     if not math.isfinite(value):
         raise StoppedEarly(Ended.NOT_FINITE, f"{name} became {value}")
 
 
-def _require_below(limit: float | None, loss: float) -> None:
+def require_below(limit: float | None, loss: float) -> None:
+    """Raise `StoppedEarly` where the loss of the first steps is above a limit."""
     if limit is not None and loss > limit:
         comparison = f"no good trial was above {limit:.3g}"
         sentence = f"training loss {loss:.3g} after {EARLY_STEPS} steps; {comparison}"

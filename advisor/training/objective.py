@@ -134,6 +134,16 @@ def _of_prediction(function: Loss, output: int | str | None, result: Any, target
     return function(pick(result, len(target), output), target)
 
 
+def loss_of_prediction(loss: Any) -> Loss | None:
+    """The function of one tensor that a loss of a study is, where a model returns but one; None of
+    others.
+    """
+    if isinstance(loss, partial) and loss.func is _of_prediction and len(loss.args) == 2:
+        function: Loss = loss.args[0]
+        return None if isinstance(function, partial) else function
+    return None
+
+
 def _names(kind: str, facts: Facts) -> tuple[str, ...] | None:
     """The names of the classes or labels of a task, None for numbers."""
     if kind == "regression":

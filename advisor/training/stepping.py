@@ -73,9 +73,17 @@ class Stepping:
 
     def step(self, epoch: int) -> None:
         """One step of the optimizer, and of a schedule that counts steps."""
+        self.clip()
+        step_at(self.factor, self.optimizer)
+        self.moved(epoch)
+
+    def clip(self) -> None:
+        """Bound the norm of the gradient, where the recipe does."""
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
-        step_at(self.factor, self.optimizer)
+
+    def moved(self, epoch: int) -> None:
+        """Count a step that the optimizer has made, and do what comes after it."""
         self.number += 1
         self._move_schedule("steps", self.number, self.steps)
         after_step(self.run, self.number, epoch, self.optimizer)

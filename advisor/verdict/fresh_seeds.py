@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from advisor.events import NOTE, Event, SeedEnded
@@ -18,6 +19,7 @@ from advisor.training.row_values import RowValues
 from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
+from advisor.work.stacked import LOG, blocks_of_places, run_stacked, why_no_stack
 
 Phase = Literal["choose", "measure"]
 """What fresh seeds are for: they choose an arm, or they measure its gain.
@@ -82,6 +84,8 @@ class SeedPlace:
         records: keep the results.
         on: is told of each training.
         book_time: books the time that has passed.
+        why_no_stack: why so many trainings of the model as it is are done one by one, or None where
+            they are done together.
     """
 
     seed: int
@@ -90,6 +94,7 @@ class SeedPlace:
     records: StudyRecords
     on: Callable[[Event], object]
     book_time: Callable[[], object]
+    why_no_stack: Callable[[int], str | None] = lambda copies: "nothing was asked"
 
 
 class FreshSeedRuns:
@@ -114,6 +119,7 @@ class FreshSeedRuns:
         # What measured rows add is read when it is needed; what is too large stays here.
         self._kept = {FreshRun("measure", *key) for key in site.records.seeds_with_rows()}
         self._too_large: dict[FreshRun, Mapping[str, RowValues]] = {}
+        self._why_no_stack: dict[int, str | None] = {}
 
     @classmethod
     def of_search(cls, search: Search) -> FreshSeedRuns:
@@ -135,7 +141,8 @@ class FreshSeedRuns:
             seconds=seconds_for_a_training(prepared.study, history),
         )
         parts = (search.crew, search.records, search.on, search.book_time)
-        site = SeedPlace(prepared.study.seed, history.criterion, *parts)
+        why = partial(why_no_stack, prepared, batch=plan.batch)
+        site = SeedPlace(prepared.study.seed, history.criterion, *parts, why)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
     def score(
@@ -170,7 +177,8 @@ class FreshSeedRuns:
                     asked[run] = Asked(arm, line, seed)
 
         self._tell_lost(sum(run in self._scores for run in jobs))
-        for run, outcome in self._train(jobs, asked):
+        stacks = self._stacks(arms, seeds, jobs) if phase == "measure" else []
+        for run, outcome in self._train(jobs, asked, stacks):
             score, why = None, why_broken(outcome)
             if not why:
                 score = self._site.criterion.score(outcome.curve, jobs[run].to_epoch)
@@ -217,6 +225,33 @@ class FreshSeedRuns:
 
     # --------------------------------------------------------------------------------------------
 
+    def _stacks(
+        self, arms: Sequence[Candidate], seeds: Sequence[int], jobs: dict[FreshRun, Job]
+    ) -> list[list[FreshRun]]:
+        """Trainings that are done together: those of an arm on a block of measuring seeds.
+
+        Where one of a block is missing, all of it is trained, so that each has the numbers that it
+        has in a study that was never stopped. Such trainings are added to `jobs`.
+        """
+        stacks = []
+        for arm in arms:
+            for block in blocks_of_places(seeds):
+                runs = {self._run("measure", arm, seed): seed for seed in block}
+                if jobs.keys().isdisjoint(runs) or not self._pays(len(block)):
+                    continue
+                for run, seed in runs.items():
+                    jobs.setdefault(run, self._job("measure", arm, seed))
+                stacks.append(list(runs))
+        return stacks
+
+    def _pays(self, copies: int) -> bool:
+        """Whether so many trainings of an arm are done together."""
+        if copies not in self._why_no_stack:
+            self._why_no_stack[copies] = why = self._site.why_no_stack(copies)
+            if why is not None:
+                LOG.info("measuring seeds are trained one by one: %s", why)
+        return self._why_no_stack[copies] is None
+
     def _is_missing(self, run: FreshRun, needs_rows: bool) -> bool:
         """Whether a training is to be done; also one of which only the rows are missing."""
         known = self._scores.get(run)
@@ -254,12 +289,20 @@ class FreshSeedRuns:
         return replace(job, split=run.seed, measures=True)
 
     def _train(
-        self, jobs: Mapping[FreshRun, Job], asked: Mapping[FreshRun, Asked]
+        self,
+        jobs: Mapping[FreshRun, Job],
+        asked: Mapping[FreshRun, Asked],
+        stacks: Sequence[Sequence[FreshRun]] = (),
     ) -> Iterator[tuple[FreshRun, Outcome]]:
         """Outcomes as they come; each is told, and its time booked, once it is written."""
-        for done, (run, outcome) in enumerate(self._site.crew.run(jobs), start=1):
+        done = 0
+        for run, outcome in run_stacked(self._site.crew, jobs, stacks):
+            # What was known before is trained for the others of its stack alone.
+            if run not in asked:
+                continue
             yield run, outcome
-            self._site.on(self._told(run, asked[run], done, len(jobs)))
+            done += 1
+            self._site.on(self._told(run, asked[run], done, len(asked)))
             self._site.book_time()
 
     def _told(self, run: FreshRun, asked: Asked, done: int, total: int) -> Event:

@@ -213,6 +213,9 @@ def seeds_alone(evidence: Measurement, criterion: Criterion, is_script: bool) ->
 def _arm_result(evidence: Measurement, candidate: Candidate) -> ArmResult:
     """What an arm reached on the seeds that measured it."""
     results = evidence.results[candidate.label]
+    # Trainings that were done together took a share of the time each: the seeds that chose were
+    # trained one by one.
+    timed = evidence.selected.get(candidate.label) or results
     # The test rows are scored with the first of these seeds only.
     tests = [result.test for result in results if result.test is not None]
     return ArmResult(
@@ -221,7 +224,7 @@ def _arm_result(evidence: Measurement, candidate: Candidate) -> ArmResult:
         mean=mean_score(results),
         searched=candidate.searched,
         test=statistics.fmean(tests) if tests else None,
-        seconds=round(mean_seconds(results), 3),
+        seconds=round(mean_seconds(timed), 3),
     )
 
 

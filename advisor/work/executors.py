@@ -31,6 +31,7 @@ from advisor.work.deaths import Deaths, DeathsInMemory
 from advisor.work.job import Job, Outcome, work
 from advisor.work.pool import Turn, WorkerPool
 from advisor.work.scripts.trials import work_on_script
+from advisor.work.stacked import StackedJob, work_on_stack
 from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
 from advisor.work.worker_process import WorkerDied
 
@@ -216,7 +217,8 @@ class Crew:
                 continue
             if isinstance(outcome, Outcome):
                 return outcome
-        return self._judge(job)
+        # The jobs of a stack are judged alone.
+        return self._failed(job) if isinstance(job, StackedJob) else self._judge(job)
 
     def _outcome_of(self, future: Future[Outcome], job: Job) -> Outcome | Again:
         """What a job that is over brought, or how it is run again.
@@ -290,6 +292,8 @@ class Crew:
 
     def _begin(self, job: Job) -> Future[Outcome]:
         """Have a job done."""
+        if isinstance(job, StackedJob):
+            return self._submit(work_on_stack, job)
         if job.study.script is None:
             return self._submit(work, job)
         if self.printed is not None:

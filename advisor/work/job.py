@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from advisor.content.study_content import ContentDigest
+from advisor.data import Part
 from advisor.data.splits import Splits
 from advisor.diagnosis.diagnose import glance
 from advisor.errors import InputError, MachineError, explain
@@ -261,6 +262,23 @@ def applied(run: Run, job: Job, prepared: Prepared) -> dict[str, str]:
 
 def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     """Train a run with its techniques as a job says, and note each epoch as it ends."""
+    settings, valid, progress = made_ready(outcome, job, prepared, run)
+    if prepared.loop is None:
+        for epoch in train(run, settings, valid):
+            progress.ended(epoch)
+    else:
+        cut = partial(progress.cut, job.cuts, prepared.criterion)
+        end = train_by_loop(run, prepared.loop, settings, valid, progress.ended, cut)
+        progress.loop_ended(end, prepared.criterion)
+    progress.finish()
+
+
+def made_ready(
+    outcome: Outcome, job: Job, prepared: Prepared, run: Run
+) -> tuple[TrainingSettings, Part, Progress]:
+    """How a run with its techniques is trained, the rows that it is scored on, and what notes its
+    epochs. A job that asks for it has the signal of the run checked here.
+    """
     # A state that is gone or cannot be read is made again: the training then starts from its first
     # epoch.
     state = None
@@ -291,14 +309,7 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     valid = splits.valid if len(splits.valid) else splits.test
     answering = answering_of(job, prepared, run, splits) if job.measures else None
     progress = Progress(outcome, run, job.epochs or job.to_epoch, answering)
-    if prepared.loop is None:
-        for epoch in train(run, settings, valid):
-            progress.ended(epoch)
-    else:
-        cut = partial(progress.cut, job.cuts, prepared.criterion)
-        end = train_by_loop(run, prepared.loop, settings, valid, progress.ended, cut)
-        progress.loop_ended(end, prepared.criterion)
-    progress.finish()
+    return settings, valid, progress
 
 
 def answering_of(job: Job, prepared: Prepared, run: Run, splits: Splits) -> Answering:

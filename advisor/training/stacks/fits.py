@@ -1,0 +1,90 @@
+"""Which runs are trained together: decided from what they are, and never from who trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from advisor.data.splits import TensorPart
+from advisor.readable import counted
+from advisor.training.hooks import hooks_set
+from advisor.training.run import Run
+from advisor.training.stacks.layers import ELEMENTWISE_LAYERS
+from advisor.training.stacks.program import ONE_BY_ONE_LAYERS
+from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
+
+FEWEST = 4
+"""Copies from which on a stack is faster where each is small."""
+MOST_PRODUCTS = 6e6
+"""Multiplications of a mini-batch in all linear layers, above which a stack is no faster: the time
+of a step is then that of its products, and not that of calling them. Measured: 1.3 to 1.7 times as
+fast at 5.4e6, 0.6 to 1.0 times at 17e6 (`benchmarks/stacked.py`).
+"""
+
+
+def why_alone(run: Run) -> str | None:
+    """Why a run is trained by itself, in a sentence; None where it may be one of a stack."""
+    return next(reasons(run), None)
+
+
+def reasons(run: Run) -> Iterator[str]:
+    """Why a run is trained by itself, one sentence each."""
+    hooks = hooks_set(run)
+    if run.device.type != "cpu":
+        yield f"a stack on {run.device.type} was never measured"
+    if hooks:
+        yield f"a technique has set run.{hooks[0]}"
+    if run.later:
+        yield "some of its parameters begin to train later"
+    if run.recipe.precision or run.recipe.augment:
+        yield "its recipe changes the precision or the rows"
+    if run.data.weights is not None:
+        yield "its rows have weights"
+    yield from reasons_of_rows(run)
+
+
+def reasons_of_rows(run: Run) -> Iterator[str]:
+    """Why the rows of a run are not those of a stack."""
+    train = run.data.train
+    if not isinstance(train, TensorPart):
+        yield "its rows are read one by one"
+    elif not isinstance(train.inputs, tuple) or not all(
+        isinstance(each, Tensor) for each in train.inputs
+    ):
+        yield "its inputs have names, or parts of their own"
+
+
+def why_not_faster(model: nn.Module, copies: int, batch: int) -> str | None:
+    """Why a stack of so many copies of a model is no faster than one after the other, or None.
+
+    `batch` is the number of rows in a mini-batch. Raises `NotStackable` where the forward pass
+    cannot be read.
+    """
+    if copies < FEWEST:
+        return f"{counted(copies, 'copy')} are too few"
+    layers = layers_in(graph_of(model), model)
+    other = next((each for each in layers if not is_known(each)), None)
+    if other is not None:
+        return f"no batched computation of {type(other).__name__} pays"
+    weights = sum(each.weight.numel() for each in layers if isinstance(each, nn.Linear))
+    if not weights:
+        return "it has no linear layers"
+    if weights * batch > MOST_PRODUCTS:
+        return f"{weights * batch:.2g} products in a step take longer than calling them"
+    return None
+
+
+def is_known(layer: nn.Module) -> bool:
+    """Whether a layer is one that stacks compute."""
+    return type(layer) in (nn.Linear, nn.Dropout, *ELEMENTWISE_LAYERS, *ONE_BY_ONE_LAYERS)
+
+
+def reason_of(ask: Callable[[], Any]) -> str | None:
+    """What a question of this module answers, with what it raises as the reason."""
+    try:
+        answer: str | None = ask()
+    except NotStackable as problem:
+        return str(problem)
+    return answer

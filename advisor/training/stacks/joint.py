@@ -1,0 +1,205 @@
+"""The optimizer steps of several runs, each as it is alone, in few calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw as adamw_step
+
+from advisor.training.stacks.bank import Bank
+from advisor.training.stepping import Stepping
+
+SETTINGS = ("weight_decay", "eps", "maximize", "betas")
+"""What two groups have in common to make one call, beside their rate."""
+LANES = 16
+"""Numbers that torch moves at a time; what is left over at the end of a tensor is moved one by one,
+with another rounding.
+"""
+AVERAGES = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps of each number."""
+
+
+class Moved(NamedTuple):
+    """A tensor that AdamW moves, with its state; `shares` are the parameters that are views of it,
+    each with its own state, where it is a stack of them.
+    """
+
+    tensor: Tensor
+    averages: tuple[Tensor, Tensor]
+    step: Tensor
+    shares: Sequence[tuple[Tensor, dict[str, Any]]] = ()
+
+    def hand_back(self) -> None:
+        """Give the optimizers of the shares states of their own."""
+        for _, state in self.shares:
+            state["step"] = self.step.clone()
+            for name in AVERAGES:
+                state[name] = state[name].clone()
+
+
+class JointSteps:
+    """Moves the parameters of several runs.
+
+    Where all have torch's fused AdamW, their parameters are moved in one call for each rate, which
+    gives each parameter the numbers of its own optimizer; the states stay in these. Any other
+    optimizer makes its own step.
+
+    Arguments:
+        steppings: of the runs.
+        bank: has their stacked parameters.
+    """
+
+    def __init__(self, steppings: Sequence[Stepping], bank: Bank) -> None:
+        self._steppings, self._bank = steppings, bank
+        self.is_joint = all(is_fused_adamw(each.optimizer) for each in steppings)
+        self._clips = any(each.recipe.clip is not None for each in steppings)
+        # What is moved in each group; those of stacked parameters stand in that of the first run.
+        self._moved: dict[tuple[int, int], list[Moved]] | None = None
+        self._is_whole = True
+        self._apart: set[int] = set()
+        self._calls: dict[tuple[Any, ...], list[Moved]] | None = None
+        self._has_schedule = any(each.scheduler is not None for each in steppings)
+
+    def take(self, epoch: int) -> None:
+        """One step of each run, with its clipping and its schedule."""
+        if self._moved is None:
+            self._bank.hand_out()
+            for stepping in self._steppings:
+                stepping.step(epoch)
+            if self.is_joint:
+                self._moved = self._gathered()
+            return
+        self._bank.hand_out(None if self._clips else self._apart)
+        if self._clips:
+            for stepping in self._steppings:
+                stepping.clip()
+        self._move()
+        for stepping in self._steppings:
+            stepping.moved(epoch)
+
+    def end(self) -> None:
+        """Leave each optimizer with a state of its own."""
+        for moved in (self._moved or {}).values():
+            for each in moved:
+                each.hand_back()
+        self._moved = None
+
+    # --------------------------------------------------------------------------------------------
+
+    def _gathered(self) -> dict[tuple[int, int], list[Moved]]:
+        """What is moved, after the first step of each optimizer."""
+        self._apart = set(self._bank.keys)
+        found: dict[tuple[int, int], list[Moved]] = {}
+        inside: set[int] = set()
+        for key, shares in self._bank.shares():
+            groups = self._groups_of(shares)
+            fits = self._is_whole and not self._clips and shares[0].numel() % LANES == 0
+            if fits and len(groups) == 1 and None not in groups:
+                moved = stacked(self._bank.whole(key), shares, self._steppings)
+                found.setdefault((0, groups.pop() or 0), []).append(moved)
+                inside |= set(map(id, shares))
+                self._apart.discard(key)
+        for place, stepping in enumerate(self._steppings):
+            for number, group in enumerate(stepping.optimizer.param_groups):
+                left = (each for each in group["params"] if id(each) not in inside)
+                found.setdefault((place, number), []).extend(own_moved(left, stepping))
+        return found
+
+    def _groups_of(self, shares: Sequence[Tensor]) -> set[int | None]:
+        """The numbers of the groups that have the parameters of the runs; None for no group."""
+        return {
+            number_of(each, stepping)
+            for each, stepping in zip(shares, self._steppings, strict=True)
+        }
+
+    def _move(self) -> None:
+        if self._calls is None or self._has_schedule:
+            self._calls = self._called()
+        for (lr, *settings), moved in self._calls.items():
+            move(moved, lr, dict(zip(SETTINGS, settings, strict=True)))
+
+    def _called(self) -> dict[tuple[Any, ...], list[Moved]]:
+        """What is moved in each call, by rate and settings."""
+        keys = [keys_of(each) for each in self._steppings]
+        # Schedules may move the rates of runs apart.
+        if self._is_whole and any(own != keys[0] for own in keys):
+            self.end()
+            self._is_whole = False
+            self._moved = self._gathered()
+            self._bank.hand_out()
+        calls: dict[tuple[Any, ...], list[Moved]] = {}
+        for (place, number), moved in (self._moved or {}).items():
+            calls.setdefault(keys[place][number], []).extend(moved)
+        return calls
+
+
+def keys_of(stepping: Stepping) -> list[tuple[Any, ...]]:
+    """What each group of an optimizer has in common with those that are moved in the same call."""
+    return [key_of(stepping, group) for group in stepping.optimizer.param_groups]
+
+
+def key_of(stepping: Stepping, group: dict[str, Any]) -> tuple[Any, ...]:
+    """What a group has in common with those that are moved in the same call: rate and settings."""
+    return (group["lr"] * stepping.factor, *(group[each] for each in SETTINGS))
+
+
+def number_of(parameter: Tensor, stepping: Stepping) -> int | None:
+    """The number of the group that has moved a parameter; None where there is none."""
+    for number, group in enumerate(stepping.optimizer.param_groups):
+        if any(each is parameter for each in group["params"]):
+            return number if stepping.optimizer.state.get(parameter) else None
+    return None
+
+
+def own_moved(parameters: Iterator[Tensor], stepping: Stepping) -> Iterator[Moved]:
+    """What an optimizer moves by itself."""
+    for each in parameters:
+        state = stepping.optimizer.state.get(each)
+        if state:
+            yield Moved(each, (state["exp_avg"], state["exp_avg_sq"]), state["step"])
+
+
+def stacked(whole: Tensor, shares: Sequence[Tensor], steppings: Sequence[Stepping]) -> Moved:
+    """What is moved of a stacked parameter; the states of its shares become views of its own."""
+    states = [each.optimizer.state[own] for each, own in zip(steppings, shares, strict=True)]
+    averages = [torch.stack([state[name] for state in states]) for name in AVERAGES]
+    for name, average in zip(AVERAGES, averages, strict=True):
+        for state, view in zip(states, average, strict=True):
+            state[name] = view
+    pairs = list(zip(shares, states, strict=True))
+    return Moved(whole, (averages[0], averages[1]), states[0]["step"].clone(), pairs)
+
+
+@torch.no_grad()
+def move(moved: Sequence[Moved], lr: float, settings: dict[str, Any]) -> None:
+    """One call of AdamW."""
+    beta1, beta2 = settings.pop("betas")
+    gradients: list[Any] = [each.tensor.grad for each in moved]
+    adamw_step(
+        [each.tensor for each in moved],
+        gradients,
+        [each.averages[0] for each in moved],
+        [each.averages[1] for each in moved],
+        [],
+        [each.step for each in moved],
+        fused=True,
+        amsgrad=False,
+        beta1=beta1,
+        beta2=beta2,
+        lr=lr,
+        **settings,
+    )
+
+
+def is_fused_adamw(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer is torch's own AdamW in its fused form, which nobody listens to."""
+    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
+    if type(optimizer) is not torch.optim.AdamW or any(hooks):
+        return False
+    return all(
+        group["fused"] and not group["amsgrad"] and not group["capturable"]
+        for group in optimizer.param_groups
+    )

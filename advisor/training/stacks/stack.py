@@ -1,0 +1,258 @@
+"""Trains several runs together, as `train` trains each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx
+
+from advisor.data import Part
+from advisor.nested import elements
+from advisor.randomness import mix
+from advisor.training.ended import EARLY_STEPS
+from advisor.training.epoch import Epoch
+from advisor.training.loop import (
+    TrainingSettings,
+    evaluate,
+    mini_batches,
+    require_below,
+    require_finite,
+)
+from advisor.training.run import Run
+from advisor.training.stacks.bank import Bank
+from advisor.training.stacks.joint import JointSteps
+from advisor.training.stacks.losses_of_copies import losses_of
+from advisor.training.stacks.program import Program, check_same
+from advisor.training.stacks.traced import NotStackable, common_graph
+from advisor.training.stepping import Stepping
+from advisor.user_code import user_faults
+
+TOGETHER = 16
+"""Mini-batches whose rows are taken from memory at once."""
+
+
+@dataclass
+class Member:
+    """One of the runs that are trained together.
+
+    Attributes:
+        run: with its techniques applied.
+        settings: how it is trained; part of the training, rows in a batch and the length of a full
+            training are those of all.
+        valid: the rows that it is scored on.
+        problem: why it was taken out; None while it is trained.
+    """
+
+    run: Run
+    settings: TrainingSettings
+    valid: Part
+    problem: BaseException | None = None
+    stepping: Stepping = field(init=False)
+
+    def prepare(self) -> None:
+        """Build the optimizer, and put a training that goes on into its state."""
+        run, settings = self.run, self.settings
+        run.model.to(run.device)
+        epochs = settings.epochs or settings.to_epoch
+        steps = epochs * run.recipe.steps_an_epoch(len(run.data.train), settings.batch)
+        self.stepping = Stepping(run, settings.lr, settings.weight_decay, steps, epochs)
+        if settings.state is not None:
+            self.stepping.go_on_from(settings.state)
+
+
+class Stack:
+    """Runs that are trained as one computation.
+
+    The order of rows, dropout, scores and the ways in which a run ends early are those of `train`.
+
+    Arguments:
+        members: the runs, at least one.
+
+    Raises `NotStackable` where they cannot be computed together.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = list(members)
+        check_alike(members)
+        graph = common_graph([each.run.model for each in members])
+        for each in members:
+            each.prepare()
+        check(graph, members)
+        self._graph = graph
+        self._pack()
+
+    @property
+    def active(self) -> list[Member]:
+        """The runs that are still trained."""
+        return [each for each in self.members if each.problem is None]
+
+    def train(self) -> Iterator[tuple[Member, Epoch]]:
+        """Points of the learning curves, those of an epoch after each other.
+
+        A run whose `problem` is set, here or by whoever hears of its epochs, is taken out.
+        """
+        settings = self.members[0].settings
+        for epoch in range(settings.from_epoch, settings.to_epoch):
+            started = time.perf_counter()
+            packed = self._packed
+            losses = self._epoch(epoch)
+            share = (time.perf_counter() - started) / len(packed)
+            for place, each in enumerate(packed):
+                own = losses[:, place].contiguous()
+                yield from ended_epoch(each, epoch, own, share)
+            self._repack()
+            if not self._packed:
+                return
+        self._release()
+        for each in self.active:
+            if each.settings.save is not None:
+                each.settings.save.write(each.stepping.state())
+
+    # --------------------------------------------------------------------------------------------
+
+    def _pack(self) -> None:
+        self._packed, self._bank = self.active, Bank()
+        self._program = Program(self._graph, [each.run.model for each in self._packed], self._bank)
+        self._steps = JointSteps([each.stepping for each in self._packed], self._bank)
+        # Those of layers that are computed one copy after the other.
+        every = [each for member in self._packed for each in member.run.model.parameters()]
+        self._own = [each for each in every if not self._bank.has(each)]
+
+    def _release(self) -> None:
+        """Leave each run as if it had been trained alone."""
+        self._steps.end()
+        self._bank.release()
+
+    def _repack(self) -> None:
+        """Take out the runs that have ended."""
+        if len(self.active) < len(self._packed):
+            self._release()
+            if self.active:
+                self._pack()
+            else:
+                self._packed = []
+
+    def _epoch(self, epoch: int) -> Tensor:
+        """Train through one epoch; the loss of each step `(steps, copies)` is returned."""
+        packed = self._packed
+        first, together = packed[0], packed[0].run.recipe.accumulate
+        self._program.streams = streams_of(packed, epoch)
+        for each in packed:
+            each.run.model.train()
+        losses: list[Tensor] = []
+        count = len(mini_batches(torch.arange(len(first.run.data.train)), first.settings.batch))
+        for step, (inputs, target) in enumerate(batches_of(packed, epoch)):
+            begun = step - step % together
+            size = min(together, count - begun)
+            if step == begun:
+                self._drop_gradients()
+            loss = losses_of([each.run.loss for each in packed], self._program(inputs), target)
+            (loss if size == 1 else loss / size).sum().backward()
+            losses.append(loss.detach())
+            if step == begun + size - 1:
+                self._steps.take(epoch)
+        return torch.stack(losses)
+
+    def _drop_gradients(self) -> None:
+        self._bank.begin_step()
+        if not self._steps.is_joint:
+            for each in self._packed:
+                each.stepping.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._own:
+            parameter.grad = None
+
+
+def ended_epoch(
+    member: Member, epoch: int, losses: Tensor, seconds: float
+) -> Iterator[tuple[Member, Epoch]]:
+    """The point of a run's curve after an epoch; none where it ends there, as `problem` says.
+
+    Arguments:
+        member: that is trained.
+        epoch: counted from 0.
+        losses: of its steps in this epoch.
+        seconds: its share of the time that they took.
+    """
+    started = time.perf_counter()
+    try:
+        early = early_loss(member, epoch, losses)
+        mean = losses.mean().item()
+        require_finite("the training loss", mean)
+        member.stepping.end_epoch(epoch, mean)
+        score = evaluate(member.run, member.valid, member.settings.batch)
+    except user_faults() as problem:  # a metric of the user's may raise anything
+        member.problem = problem
+        return
+    seconds += time.perf_counter() - started
+    yield member, Epoch(epoch + 1, score, mean, seconds, early)
+
+
+def early_loss(member: Member, epoch: int, losses: Tensor) -> float | None:
+    """The mean loss just before step 20, in the epoch that holds this step.
+
+    Raises `StoppedEarly` where it is above the limit, or not finite.
+    """
+    steps = math.ceil(len(member.run.data.train) / member.settings.batch)
+    last = EARLY_STEPS - epoch * steps
+    if not 0 < last <= len(losses):
+        return None
+    early = losses[max(0, last - EARLY_STEPS // 2) : last].mean().item()
+    require_finite("the training loss", early)
+    require_below(member.settings.loss_limit, early)
+    return early
+
+
+def streams_of(members: Sequence[Member], epoch: int) -> list[torch.Generator]:
+    """What dropout draws from in an epoch, for each run."""
+    return [torch.Generator().manual_seed(mix(each.run.seed, "dropout", epoch)) for each in members]
+
+
+def batches_of(
+    members: Sequence[Member], epoch: int
+) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+    """The mini-batches of an epoch, those of all runs stacked: inputs and target."""
+    rows, size = len(members[0].run.data.train), members[0].settings.batch
+    orders = []
+    for each in members:
+        generator = torch.Generator().manual_seed(mix(each.run.seed, "order", epoch))
+        orders.append(torch.randperm(rows, generator=generator))
+    batches = mini_batches(torch.arange(rows), size)
+    end = sum(map(len, batches))
+    for start in range(0, end, size * TOGETHER):
+        stop = min(end, start + size * TOGETHER)
+        taken = [
+            each.run.data.train.take(order[start:stop])
+            for each, order in zip(members, orders, strict=True)
+        ]
+        inputs = [torch.stack(list(part)) for part in zip(*(own for own, _ in taken), strict=True)]
+        target = torch.stack([each for _, each in taken if each is not None])
+        for at in range(0, stop - start, size):
+            places = slice(at, at + size)
+            yield tuple(part[:, places] for part in inputs), target[:, places]
+
+
+def check_alike(members: Sequence[Member]) -> None:
+    """Raise `NotStackable` where runs have other numbers of rows, or are trained for other
+    epochs.
+    """
+    forms = set()
+    for each in members:
+        settings = each.settings
+        length = (settings.from_epoch, settings.to_epoch, settings.epochs, settings.batch)
+        forms.add((len(each.run.data.train), each.run.recipe.accumulate, *length))
+    if len(forms) > 1:
+        raise NotStackable("they have other numbers of rows or epochs")
+
+
+def check(graph: fx.Graph, members: Sequence[Member]) -> None:
+    """Raise `NotStackable` where the models give other numbers together than alone."""
+    epoch = members[0].settings.from_epoch
+    inputs, _ = next(batches_of(members, epoch))
+    if not all(isinstance(each, Tensor) for each in elements(inputs)):
+        raise NotStackable("its inputs are no tensors")
+    seeds = [mix(each.run.seed, "dropout", epoch) for each in members]
+    check_same(graph, [each.run.model for each in members], inputs, seeds)

@@ -1,0 +1,180 @@
+"""What trainings of one structure cost as one computation, beside one after the other.
+
+    python benchmarks/stacked.py [ROUNDS] [NET …]
+
+For each net and number of copies: processor time one by one over that of the stack (median of the
+rounds, which are interleaved in one process on one thread), how far the curves are apart at most,
+and whether a study would stack them. The trainings are those of measuring seeds: rows, initial
+draws, order and dropout of their own, scored after each epoch.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+import advisor
+from advisor.training.epoch import Epoch
+from advisor.training.loop import TrainingSettings, train
+from advisor.training.stacks.fits import reason_of, why_not_faster
+from advisor.training.stacks.stack import Member, Stack
+from advisor.training.stacks.traced import NotStackable
+from advisor.work.prepare import Prepared, prepare
+from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
+
+COPIES = (4, 8, 16, 32)
+EPOCHS = 6
+
+
+def chain(
+    *widths: int, between: tuple[Callable[[int], nn.Module], ...] = ()
+) -> Callable[[], nn.Module]:
+    """A net of linear layers with rectifiers, and other layers before these."""
+
+    def net() -> nn.Module:
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths[:-1]):
+            layers += [nn.Linear(inputs, outputs), *(make(outputs) for make in between), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
+
+    return net
+
+
+class Attention(nn.Module):
+    """A residual net with a forward pass of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.norm = nn.LayerNorm(64)
+
+    def forward(self, x):
+        x = torch.tanh(self.first(x))
+        return self.last(x + torch.nn.functional.gelu(self.second(self.norm(x))))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells, self.last = nn.LSTM(8, 32, batch_first=True), nn.Linear(32, 10)
+
+    def forward(self, x):
+        return self.last(self.cells(x.view(-1, 8, 8))[0][:, -1])
+
+
+class Convolutions(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 16, 3)
+        self.last = nn.Linear(256, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.second(torch.relu(self.first(x.view(-1, 1, 8, 8)))))
+        return self.last(x.flatten(1))
+
+
+class Words(nn.Module):
+    """A bag of words: 64 ids of 2,000."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.last = nn.EmbeddingBag(2000, 32), nn.Linear(32, 10)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.words(x)))
+
+
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "64-32-32-10": chain(64, 32, 32, 10),
+    "64-128-128-10": chain(64, 128, 128, 10),
+    "64-256-256-10": chain(64, 256, 256, 10),
+    "64-512-512-10": chain(64, 512, 512, 10),
+    "30 layers of 64": chain(*[64] * 30, 10),
+    "batch norm": chain(64, 64, 64, 10, between=(nn.BatchNorm1d,)),
+    "dropout": chain(64, 64, 64, 10, between=(lambda width: nn.Dropout(0.3),)),
+    "residual": Attention,
+    "784-64-64-10": chain(784, 64, 64, 10),
+    "784-256-256-10": chain(784, 256, 256, 10),
+    "bag of words": Words,
+    "LSTM": Recurrent,
+    "CNN": Convolutions,
+}
+
+
+def rows(net: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The digits, as they are, wider, or as ids of words."""
+    x, y = load_digits(return_X_y=True)
+    inputs, target = torch.tensor(x, dtype=torch.float32) / 16, torch.tensor(y)
+    if net == "bag of words":
+        return (16 * inputs + torch.arange(64) * 31).long(), target
+    return (inputs.repeat(1, 13)[:, :784] if net.startswith("784") else inputs), target
+
+
+def members(prepared: Prepared, copies: int) -> list[Member]:
+    settings = TrainingSettings(1e-3, 1e-4, prepared.batch, 0, EPOCHS)
+    found = []
+    for seed in range(copies):
+        splits = prepared.measuring_splits(seed)
+        found.append(Member(prepared.run(seed, splits), settings, splits.valid))
+    return found
+
+
+def alone(given: list[Member]) -> list[list[Epoch]]:
+    return [list(train(each.run, each.settings, each.valid)) for each in given]
+
+
+def together(given: list[Member]) -> list[list[Epoch]]:
+    curves: dict[int, list[Epoch]] = {id(each): [] for each in given}
+    for member, epoch in Stack(given).train():
+        curves[id(member)].append(epoch)
+    return list(curves.values())
+
+
+def timed(work: Callable[[list[Member]], list[list[Epoch]]], given: list[Member]):
+    started = time.process_time()
+    curves = work(given)
+    return time.process_time() - started, curves
+
+
+def compared(prepared: Prepared, copies: int, rounds: int) -> str:
+    """One line: the ratio, its spread, and how far the curves are apart."""
+    ratios, apart = [], 0.0
+    for _ in range(rounds):
+        one_by_one, curves = timed(alone, members(prepared, copies))
+        stacked, others = timed(together, members(prepared, copies))
+        ratios.append(one_by_one / stacked)
+        for own, other in zip(curves, others, strict=True):
+            for a, b in zip(own, other, strict=True):
+                apart = max(apart, abs(a.loss - b.loss), abs(a.score - b.score))
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    return f"{statistics.median(ratios):5.2f} ({spread})  curves {apart:.1e} apart"
+
+
+def main() -> None:
+    one_thread()
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    for name in sys.argv[2:] or NETS:
+        task = advisor.Task(NETS[name], rows(name))
+        prepared = prepare(StudyRef.of(advisor.Study("stacked", task, epochs=EPOCHS)))
+        model = prepared.build(0)
+        for copies in COPIES:
+            reason = reason_of(partial(why_not_faster, model, copies, prepared.batch))
+            chosen = "stacked" if reason is None else f"alone: {reason}"
+            try:
+                line = compared(prepared, copies, rounds)
+            except NotStackable as problem:
+                line = f"falls back: {problem}"
+            print(f"{name:16} {copies:3} copies  {line}  [{chosen}]", flush=True)
+
+
+if __name__ == "__main__":
+    main()
