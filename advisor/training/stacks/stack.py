@@ -13,12 +13,12 @@ from torch import Tensor, fx
 from advisor.data import Part
 from advisor.nested import elements
 from advisor.randomness import mix
+from advisor.training.batches import steps_in, whole_batches
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.epoch import Epoch
 from advisor.training.loop import (
     TrainingSettings,
     evaluate,
-    mini_batches,
     require_below,
     require_finite,
 )
@@ -144,7 +144,8 @@ class Stack:
         for each in packed:
             each.run.model.train()
         losses: list[Tensor] = []
-        count = len(mini_batches(torch.arange(len(first.run.data.train)), first.settings.batch))
+        rows = whole_batches(torch.arange(len(first.run.data.train)), first.settings.batch)
+        count = steps_in(rows, first.settings.batch)
         for step, (inputs, target) in enumerate(batches_of(packed, epoch)):
             begun = step - step % together
             size = min(together, count - begun)
@@ -220,8 +221,7 @@ def batches_of(
     for each in members:
         generator = torch.Generator().manual_seed(mix(each.run.seed, "order", epoch))
         orders.append(torch.randperm(rows, generator=generator))
-    batches = mini_batches(torch.arange(rows), size)
-    end = sum(map(len, batches))
+    end = len(whole_batches(torch.arange(rows), size))
     for start in range(0, end, size * TOGETHER):
         stop = min(end, start + size * TOGETHER)
         taken = [
