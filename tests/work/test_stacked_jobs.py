@@ -130,6 +130,17 @@ def test_a_seed_whose_worker_dies_costs_no_other_of_its_stack(seeds):
     assert "its worker process ended 3 times" in outcomes[2].why
 
 
+def test_a_stack_whose_worker_is_killed_is_done_again_as_a_stack(seeds, tmp_path, caplog):
+    mark = tmp_path / "killed"
+    once = f"p = {str(mark)!r}; n = os.path.exists(p); open(p, 'w').close()"
+    jobs = seeds(f"{once}; n or os.kill(os.getpid(), 9)")
+    with crew(1) as workforce, caplog.at_level("INFO", "advisor.stacks"):
+        together = dict(run_stacked(workforce, jobs, [tuple(jobs)]))
+        assert mark.exists()
+        assert plain(together) == numbers(dict(workforce.run(jobs)))
+    assert not caplog.text, "nothing was done one by one"
+
+
 def test_a_stack_may_take_as_long_as_its_jobs_may(seeds):
     jobs = [replace(each, seconds=10.0) for each in seeds().values()]
     assert StackedJob.of(jobs).seconds == 40.0
