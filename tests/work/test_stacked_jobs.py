@@ -1,6 +1,7 @@
 """Jobs that are done as one computation, and what becomes of them where they cannot be."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,4 +159,5 @@ def test_the_model_as_it_is_says_whether_a_study_has_stacks(ref):
     assert why_no_stack(prepared, 10, 16) is None
     assert "too few" in why_no_stack(prepared, 2, 16)
     assert "loop of the user's own" in why_no_stack(replace(prepared, loop=object()), 10, 16)
-    assert why_no_stack("a script", 10, 16) == "a script trains by itself"
+    script = SimpleNamespace(has_rows=False)
+    assert why_no_stack(script, 10, 16) == "a script trains by itself"
