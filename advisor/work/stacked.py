@@ -191,9 +191,12 @@ def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
     if prepared.loop is not None:
         return "a training loop of the user's own trains by itself"
     seed = prepared.study.seed
-    with settings_kept():
-        run = prepared.run(seed, seed)
-        return why_alone(run) or reason_of(lambda: why_not_faster(run.model, copies, batch))
+    try:
+        with settings_kept():
+            run = prepared.run(seed, seed)
+            return why_alone(run) or reason_of(lambda: why_not_faster(run.model, copies, batch))
+    except user_faults() as problem:  # the jobs say for themselves what they break on
+        return explain(problem)
 
 
 def blocks_of_places(places: Sequence[int]) -> list[list[int]]:
