@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from advisor.errors import explain
 from advisor.training.ended import StoppedEarly
@@ -181,19 +181,22 @@ def finish(done: StackedRun) -> None:
 # --- where jobs are asked -----------------------------------------------------------------------
 
 
-def why_no_stack(prepared: Any, copies: int, batch: int) -> str | None:
+def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
     """Why jobs of the user's model as it is are not done together, in a sentence, or None.
 
     Shapes decide, so that the answer is the same on any machine with any number of workers.
     """
-    if not isinstance(prepared, Prepared):
+    if not prepared.has_rows:
         return "a script trains by itself"
     if prepared.loop is not None:
         return "a training loop of the user's own trains by itself"
     seed = prepared.study.seed
-    with settings_kept():
-        run = prepared.run(seed, seed)
-        return why_alone(run) or reason_of(lambda: why_not_faster(run.model, copies, batch))
+    try:
+        with settings_kept():
+            run = prepared.run(seed, seed)
+            return why_alone(run) or reason_of(lambda: why_not_faster(run.model, copies, batch))
+    except user_faults() as problem:  # the jobs say for themselves what they break on
+        return explain(problem)
 
 
 def blocks_of_places(places: Sequence[int]) -> list[list[int]]:

@@ -1,6 +1,7 @@
 """Jobs that are done as one computation, and what becomes of them where they cannot be."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -130,6 +131,17 @@ def test_a_seed_whose_worker_dies_costs_no_other_of_its_stack(seeds):
     assert "its worker process ended 3 times" in outcomes[2].why
 
 
+def test_a_stack_whose_worker_is_killed_is_done_again_as_a_stack(seeds, tmp_path, caplog):
+    mark = tmp_path / "killed"
+    once = f"p = {str(mark)!r}; n = os.path.exists(p); open(p, 'w').close()"
+    jobs = seeds(f"{once}; n or os.kill(os.getpid(), 9)")
+    with crew(1) as workforce, caplog.at_level("INFO", "advisor.stacks"):
+        together = dict(run_stacked(workforce, jobs, [tuple(jobs)]))
+        assert mark.exists()
+        assert plain(together) == numbers(dict(workforce.run(jobs)))
+    assert not caplog.text, "nothing was done one by one"
+
+
 def test_a_stack_may_take_as_long_as_its_jobs_may(seeds):
     jobs = [replace(each, seconds=10.0) for each in seeds().values()]
     assert StackedJob.of(jobs).seconds == 40.0
@@ -147,4 +159,7 @@ def test_the_model_as_it_is_says_whether_a_study_has_stacks(ref):
     assert why_no_stack(prepared, 10, 16) is None
     assert "too few" in why_no_stack(prepared, 2, 16)
     assert "loop of the user's own" in why_no_stack(replace(prepared, loop=object()), 10, 16)
-    assert why_no_stack("a script", 10, 16) == "a script trains by itself"
+    broken = SimpleNamespace(has_rows=True, loop=None, study=prepared.study)
+    assert "run" in why_no_stack(broken, 10, 16)
+    script = SimpleNamespace(has_rows=False)
+    assert why_no_stack(script, 10, 16) == "a script trains by itself"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, fx
 
-from advisor.data import Part
+from advisor.data import Part, TensorPart
 from advisor.nested import elements
 from advisor.randomness import mix
 from advisor.training.batches import steps_in, whole_batches
@@ -224,15 +225,40 @@ def batches_of(
     end = len(whole_batches(torch.arange(rows), size))
     for start in range(0, end, size * TOGETHER):
         stop = min(end, start + size * TOGETHER)
-        taken = [
-            each.run.data.train.take(order[start:stop])
-            for each, order in zip(members, orders, strict=True)
-        ]
-        inputs = [torch.stack(list(part)) for part in zip(*(own for own, _ in taken), strict=True)]
-        target = torch.stack([each for _, each in taken if each is not None])
+        parts = [each.run.data.train for each in members]
+        inputs, target = rows_of_all(parts, [order[start:stop] for order in orders])
         for at in range(0, stop - start, size):
             places = slice(at, at + size)
             yield tuple(part[:, places] for part in inputs), target[:, places]
+
+
+def rows_of_all(parts: Sequence[Part], orders: Sequence[Tensor]) -> tuple[Sequence[Tensor], Tensor]:
+    """The rows of several parts, by their numbers in each: inputs and target, stacked."""
+    first = parts[0]
+    if isinstance(first, TensorPart) and all(is_of_one(each, first) for each in parts):
+        # All are rows of the same tensors, and taken from these at once.
+        places = [
+            own if each.rows is None else each.rows[own]
+            for each, own in zip(parts, orders, strict=True)
+        ]
+        found, _ = TensorPart(first.inputs, finish=first.finish).take(torch.cat(places))
+        inputs = [each.reshape(len(parts), -1, *each.shape[1:]) for each in elements(found)]
+        targets = [
+            each.target[own]
+            for each, own in zip(parts, orders, strict=True)
+            if each.target is not None
+        ]
+        return inputs, torch.stack(targets)
+    taken = [each.take(own) for each, own in zip(parts, orders, strict=True)]
+    inputs = [torch.stack(list(part)) for part in zip(*(own for own, _ in taken), strict=True)]
+    return inputs, torch.stack([each for _, each in taken if each is not None])
+
+
+def is_of_one(part: Part, first: TensorPart) -> bool:
+    """Whether the rows of two parts are of the same tensors, and become inputs in the same way."""
+    if not isinstance(part, TensorPart) or part.finish is not first.finish:
+        return False
+    return all(map(operator.is_, elements(part.inputs), elements(first.inputs)))
 
 
 def check_alike(members: Sequence[Member]) -> None:
