@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -202,7 +201,6 @@ def repeat_while_locked(connection: sqlite3.Connection, statement: str, seconds:
         except sqlite3.OperationalError as problem:
             if "locked" not in str(problem) or time.monotonic() > last:
                 raise
-            gc.collect()  # a connection that an interrupt has left in a traceback holds it, too
             time.sleep(0.01)
         else:
             return

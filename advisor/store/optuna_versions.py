@@ -1,4 +1,4 @@
-"""Which revision of its tables the installed Optuna makes, known without loading Alembic's scripts."""
+"""The revision of the tables that the installed Optuna makes, without loading Alembic's scripts."""
 
 from __future__ import annotations
 
