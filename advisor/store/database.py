@@ -21,7 +21,6 @@ from advisor.store.creation import bring_up_to_date
 from advisor.store.engine import address_of, fold_log
 from advisor.store.failures import as_error
 from advisor.store.location import sqlite_path
-from advisor.store.optuna_versions import known_versions
 from advisor.store.study_records import StudyRecords
 
 CANNOT_OPEN = (
@@ -122,5 +121,4 @@ def open_storage(url: str, slots: Sequence[str] | None) -> RDBStorage:
 
     # Optuna fills what is in braces.
     literal = address.url.replace("{", "{{").replace("}", "}}")
-    with known_versions():
-        return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)
+    return RDBStorage(literal, dict(address.arguments), skip_table_creation=True)
