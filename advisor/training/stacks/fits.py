@@ -17,10 +17,10 @@ from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
 
 FEWEST = 4
 """Copies from which on a stack is faster where each is small."""
-MOST_PRODUCTS = 6e6
-"""Multiplications of a mini-batch in all linear layers, above which a stack is no faster: the time
-of a step is then that of its products, and not that of calling them. Measured: 1.3 to 1.7 times as
-fast at 5.4e6, 0.6 to 1.0 times at 17e6 (`benchmarks/stacked.py`).
+MOST_PRODUCTS = 2e6
+"""Multiplications of a mini-batch in a linear layer, on average, above which a stack is no faster:
+the time of a step is then that of its products, and not that of calling them. Measured: 1.3 to 1.7
+times as fast at 1.8e6, 0.6 to 1.0 times at 5.8e6 (`benchmarks/stacked.py`).
 """
 
 
@@ -68,11 +68,12 @@ def why_not_faster(model: nn.Module, copies: int, batch: int) -> str | None:
     other = next((each for each in layers if not is_known(each)), None)
     if other is not None:
         return f"no batched computation of {type(other).__name__} pays"
-    weights = sum(each.weight.numel() for each in layers if isinstance(each, nn.Linear))
+    weights = [each.weight.numel() for each in layers if isinstance(each, nn.Linear)]
     if not weights:
         return "it has no linear layers"
-    if weights * batch > MOST_PRODUCTS:
-        return f"{weights * batch:.2g} products in a step take longer than calling them"
+    products = batch * sum(weights) / len(weights)
+    if products > MOST_PRODUCTS:
+        return f"{products:.2g} products in a layer take longer than calling them"
     return None
 
 
