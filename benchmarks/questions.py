@@ -1,10 +1,11 @@
 """How long each named question to a study database takes, beside a count of its trials.
 
-    python benchmarks/questions.py
+    python benchmarks/questions.py [--terminal]
 
 It fills new SQLite files with 100 studies of 100 trials and with one of 5,000, and prints the CPU
 seconds of `advisor query --named NAME`, the best of three, with what they are of the seconds of
-`advisor query "SELECT count(*) FROM trials"`.
+`advisor query "SELECT count(*) FROM trials"`. With `--terminal` they write to a terminal of 120
+columns, whose tables another library draws; else into a pipe.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import random
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -82,6 +84,8 @@ def answer(connection: sa.Connection, study: str, draw: random.Random) -> None:
 def seconds(path: Path, words: list[str]) -> float:
     """CPU seconds of `advisor query`, the best of three."""
     line = [sys.executable, "-m", "advisor", "query", *words, "--storage", str(path)]
+    if "--terminal" in sys.argv:
+        line = ["script", "-qec", f"stty cols 120; {shlex.join(line)}", "/dev/null"]
     best = float("inf")
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -88,7 +88,7 @@ class Case(Enum):
     UNMEASURED = auto()
 
 
-BROKE = "{own} broke in {owns} of {pairs} trainings, {other} in {others}, which is no chance"
+BROKE = "{own} broke in {owns} of {pairs} trainings, {other} in {others}, more than chance explains"
 """How often trainings broke."""
 SENTENCES = {
     Case.BETTER: "{do}: {gain}.",

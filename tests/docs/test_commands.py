@@ -46,7 +46,7 @@ STANDS_FOR = {
     "NAME": "written_by_name",
     "SELECT …": "SELECT 1",
 }
-SCRIPTS = ("train.py", "digits/train.py")
+SCRIPTS = ("train.py", "predict.py", "digits/train.py")
 """Scripts that a document shows as a whole, or that a command before them writes."""
 FILES = {
     "net.py": NET,

@@ -66,12 +66,12 @@ ANSWERS = {
     "sounder": (
         answer(Evidence.BETTER, "change", replace(BROKEN, broken=[9, 0])),
         "Make this change: your model broke in 9 of 20 trainings, activation=selu (the best of "
-        "what was tried) in 0, which is no chance. Where neither broke: ",
+        "what was tried) in 0, more than chance explains. Where neither broke: ",
     ),
     "less sound": (
         answer(Evidence.WORSE, gain=replace(BROKEN, broken=[0, 9])),
         "Change nothing: your model broke in 0 of 20 trainings, activation=selu (the best of what "
-        "was tried) in 9, which is no chance.",
+        "was tried) in 9, more than chance explains.",
     ),
     "unmeasured": (
         answer(Evidence.OPEN, "undecided", replace(ALONE, broken=[0, 9])),
