@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import gc
 import os
@@ -19,6 +20,8 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 """The signals, as Python names them; there is no SIGHUP on Windows."""
 GRACE_SECONDS = 9.0
 """How long a command may take to end by itself; services and containers wait for ten seconds."""
+AGAIN_SECONDS = 0.05
+"""After so long an interrupt is tried again that came where Python lets none out."""
 
 
 class Signals:
@@ -39,6 +42,7 @@ class Signals:
         self._before: dict[int, Any] = {}  # handlers
         self._masks: dict[int, set[signal.Signals | int]] = {}
         self._is_over = False
+        self._tell_ignored = sys.unraisablehook
 
     def install(self) -> None:
         """Begin. A signal that is ignored, as under nohup, stays ignored."""
@@ -54,6 +58,7 @@ class Signals:
             self._watch()
         for number in self._before:
             signal.signal(number, self._interrupt)
+        self._tell_ignored, sys.unraisablehook = sys.unraisablehook, self._ignored
 
     def note_end(self) -> None:
         """Note that the command is over: signals are not for it any more."""
@@ -79,6 +84,20 @@ class Signals:
         if self.received is None and not self._is_over:
             self.received = number
             raise KeyboardInterrupt
+
+    def _ignored(self, ignored: sys.UnraisableHookArgs) -> None:
+        """Interrupt again where Python has let the exception fall, as in what runs while it looks
+        for garbage: the command would go on and be ended in the middle.
+        """
+        is_ours = isinstance(ignored.exc_value, KeyboardInterrupt) and not self._is_over
+        number = self.received
+        if not is_ours or number is None:
+            self._tell_ignored(ignored)
+            return
+        self.received = None
+        again = threading.Timer(AGAIN_SECONDS, raise_in_main_thread, (number,))
+        again.daemon = True
+        again.start()
 
     def _watch(self) -> None:
         """Begin to see signals also while Python's own handlers have to wait."""
@@ -122,3 +141,12 @@ class Signals:
         if not self._is_over:
             os.write(2, self._last_words(number).encode())
         os._exit(128 + number)
+
+
+def raise_in_main_thread(number: int) -> None:
+    """Send a signal to the main thread, which wakes up where it sleeps or waits."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
