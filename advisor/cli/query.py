@@ -23,6 +23,8 @@ from advisor.store.recommendations import not_there, study_names
 from advisor.store.schema import SCHEMA
 from advisor.streams import answer_stream, say, say_json
 
+LONG = 100
+"""Rows of a table from which on a terminal gets it plain, too: drawing thousands takes seconds."""
 NO_QUESTION = (
     'advisor query needs a question: advisor query "SELECT …", '
     "a view such as advisor_trials, --named NAME, or --schema."
@@ -132,7 +134,8 @@ def command(
 def show_rows(answer: Answer) -> None:
     """Print rows as a table."""
     # For a program, and for a person who reads page by page, there are no colours to wait for.
-    is_plain = bool(answer.rows) and not answer_stream().isatty()
+    most_drawn = LONG if answer_stream().isatty() else 0
+    is_plain = len(answer.rows) > most_drawn
     text = plain_table(answer.columns, answer.rows) if is_plain else None
     if text is not None:
         say(text)
