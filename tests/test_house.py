@@ -74,7 +74,7 @@ ARROWS = {
     "technique training user_code values verdict work",
     "report": "api comparing diagnosis errors events host model randomness readable "
     "search slots space store streams technique training values verdict",
-    "cli": "api comparing content errors exporting host imports loading named_query report space store streams study technique "
+    "cli": "api comparing content errors exporting host imports loading named_query report store streams study technique "
     "testing user_code values verdict work",
     "testing": "data diagnosis errors host model nested randomness slots space study technique training",
     "exporting": "content data errors loading model nested randomness readable search slots store study technique "
@@ -275,7 +275,6 @@ def test_nine_functions_in_ten_have_at_most_fifteen_lines():
 # Everything that is kept between calls, with what it is kept by. Nothing is kept by a name.
 KEPT_BY = {
     "advisor/store/creation.py": "nothing: the Optuna that is installed",
-    "advisor/store/optuna_versions.py": "nothing: the Optuna that is installed",
     "advisor/loading/script_values.py": "the text of the source",
     "advisor/model/tracing/torch_activations.py": "the classes and functions of torch",
     "advisor/model/writing/describe.py": "the functions of torch",

@@ -278,7 +278,8 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
 
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
-        search.deadline = time.monotonic() + seconds - records.spent() - kept_besides(search)
+        left = seconds - records.spent() - kept_besides(search, 60 * study.minutes)
+        search.deadline = time.monotonic() + left
     note_what_works(search, engine)
     search.run()
     if history.best_of_baseline() is None:
@@ -307,15 +308,12 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     return Recommendation.from_json(text, ref, search.plan.content, url=search.records.url)
 
 
-def kept_besides(search: Search) -> float:
-    """Seconds of a time limit that the search gives to the confirmation, where its share is too
-    short for the fewest trainings that prove something.
+def kept_besides(search: Search, limit: float) -> float:
+    """Seconds of a limit of so many that the search gives to the confirmation, where its share is
+    too short for the fewest trainings that prove something.
     """
-    minutes = search.prepared.study.minutes
-    if minutes is None:
-        return 0.0
     wanted = LEAST_TRAININGS * search.first_seconds / max(1, search.crew.workers)
-    return max(0.0, min(wanted, MOST_KEPT * 60 * minutes) - CONFIRM_SHARE * 60 * minutes)
+    return max(0.0, min(wanted, MOST_KEPT * limit) - CONFIRM_SHARE * limit)
 
 
 def note_what_works(search: Search, engine: sa.Engine) -> None:

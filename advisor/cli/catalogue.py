@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from advisor.space import Choice, Parameter
 from advisor.technique import Technique
 
 if TYPE_CHECKING:
@@ -28,13 +27,7 @@ class ListedPlugin:
 
 @dataclass(frozen=True)
 class ListedTechnique:
-    """A technique as it is listed.
-
-    Attributes:
-        slot, name, plugin, cite, standard, about, space: the documented keys.
-        ranges: what may vary, and between which values.
-        first: what is tried first of each.
-    """
+    """A technique as it is listed; the fields are the documented keys."""
 
     slot: str
     name: str
@@ -42,19 +35,16 @@ class ListedTechnique:
     cite: str
     standard: bool
     about: str
-    space: dict[str, Any]
-    ranges: list[str]
-    first: list[Any]
+    space: dict[str, dict[str, Any]]
+
+    @property
+    def ranges(self) -> list[str]:
+        """What may vary, and between which values."""
+        return [f"{key} {range_of(each)}" for key, each in self.space.items()]
 
     def is_called(self, name: str) -> bool:
         """Whether `name` is its slot, its own name, or both."""
         return name in (self.slot, self.name, f"{self.slot}.{self.name}")
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented keys."""
-        plain = asdict(self)
-        del plain["ranges"], plain["first"]
-        return plain
 
     def description(self) -> str:
         """All about it: its docstring, what may vary, and which searches try it."""
@@ -64,8 +54,8 @@ class ListedTechnique:
 
         # What is tried first stands beside the range.
         varies = []
-        for text, first in zip(self.ranges, self.first, strict=True):
-            varies.append(f"  {text}, first {first}")
+        for key, each in self.space.items():
+            varies.append(f"  {key} {range_of(each)}, first {each['default']}")
         title = f"{self.slot} {self.name} ({self.cite or 'no source'})"
         tried = f"Plugin: {self.plugin}. Tried {searched}."
         last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
@@ -118,8 +108,8 @@ def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
     from advisor.report.catalogue_page import about
 
     # The default is what is tried first, wherever the technique says it.
-    defaults, space = technique.defaults(), {}
-    for key, first in defaults.items():
+    space = {}
+    for key, first in technique.defaults().items():
         kind = type(technique.space[key]).__name__.lower()
         space[key] = {"kind": kind, **asdict(technique.space[key]), "default": first}
     return ListedTechnique(
@@ -130,13 +120,11 @@ def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
         standard=technique.standard,
         about=about(technique),
         space=space,
-        ranges=[f"{key} {range_of(each)}" for key, each in technique.space.items()],
-        first=list(defaults.values()),
     )
 
 
-def range_of(parameter: Parameter) -> str:
-    """The values that a parameter may have: `1–4`, or `{a, b}`."""
-    if isinstance(parameter, Choice):
-        return "{" + ", ".join(map(str, parameter.options)) + "}"
-    return f"{parameter.low:g}–{parameter.high:g}"
+def range_of(parameter: Mapping[str, Any]) -> str:
+    """The values that a listed parameter may have: `1–4`, or `{a, b}`."""
+    if "options" in parameter:
+        return "{" + ", ".join(map(str, parameter["options"])) + "}"
+    return f"{parameter['low']:g}–{parameter['high']:g}"

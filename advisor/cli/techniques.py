@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
@@ -40,7 +41,7 @@ def command(
     if page:
         write_page(plugins, without, listed, page)
     if as_json:
-        plain = [each.to_json() for each in listed]
+        plain = [asdict(each) for each in listed]
         say_json(json.dumps(plain, indent=2, ensure_ascii=False))
     elif name is None or name in found.slots:
         show_list(listed)

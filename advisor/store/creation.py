@@ -16,7 +16,6 @@ from optuna.storages import RDBStorage
 
 from advisor.store import tables
 from advisor.store.migrations import fill_answers, migrate
-from advisor.store.optuna_versions import newest_revision
 from advisor.store.slot_columns import add_columns_of_slots, add_slots, columns_of, slots_seen
 from advisor.store.views import statements
 
@@ -77,9 +76,6 @@ def make_optuna_tables(connection: sa.Connection) -> None:
 @cache
 def optuna_revision() -> str:
     """The revision of Optuna's tables, as it writes it into a new database."""
-    newest = newest_revision()
-    if newest is not None:
-        return newest
     storage = RDBStorage("sqlite://", skip_compatibility_check=True)
     try:
         return str(storage.get_current_version())

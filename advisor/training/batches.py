@@ -41,7 +41,7 @@ def whole_batches(order: Tensor, size: int) -> Tensor:
     """Rows without a last mini-batch of a single one, where there are more, as batch normalization
     cannot train on it.
     """
-    return order[:-1] if len(order) > 1 and len(order) % size == 1 and size > 1 else order
+    return order[:-1] if len(order) > 1 and len(order) % size == 1 else order
 
 
 def steps_in(order: Tensor, size: int) -> int:

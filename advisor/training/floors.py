@@ -157,9 +157,7 @@ def majority(run: Run, rows: Rows) -> Answer:
 
 def linear(run: Run, rows: Rows) -> Answer:
     """A logistic regression, or a ridge regression for numbers."""
-    from sklearn.linear_model import (
-        Ridge,
-    )  # only at the end of a study: it takes more than a second
+    from sklearn.linear_model import Ridge  # at the end of a study: it takes more than a second
 
     features = Features.fitted(rows.inputs, MOST_NUMBERS, MOST_IDS)
     model = Ridge() if run.objective.kind == "regression" else None

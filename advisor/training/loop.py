@@ -20,7 +20,7 @@ from advisor.training.ended import EARLY_STEPS, Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.hooks import changed_rows, scoring
 from advisor.training.kept_file import KeptFile
-from advisor.training.layout import laid_out
+from advisor.training.memory_format import in_its_memory_format
 from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
@@ -69,7 +69,7 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
     `settings.loss_limit`, or the saved state is that of another model.
     """
     # Techniques may have added parameters, so the optimizer is built after all of them.
-    model = laid_out(run)
+    model = in_its_memory_format(run)
     rows = len(run.data.train)
     steps = math.ceil(rows / settings.batch)
     full_training = settings.epochs or settings.to_epoch

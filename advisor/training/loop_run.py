@@ -25,7 +25,7 @@ from advisor.training.rows import Loader, SplitRows, other_loader, rows_of
 from advisor.training.run import Run
 
 LOSS_ROWS = 64
-"""Validation rows whose loss stands in the curve of a loop of the user's own, at most."""
+"""Validation rows whose loss stands in the curve of a loop that scores itself, at most."""
 
 
 class Paused(Exception):  # noqa: N818  # not an error: the training goes on in another job

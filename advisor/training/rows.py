@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from advisor.data import Part
 from advisor.nested import mapped
-from advisor.training.batches import mini_batches
+from advisor.training.batches import mini_batches, steps_in, whole_batches
 from advisor.training.loop import changed_batch
 from advisor.training.run import Run
 
@@ -85,18 +84,17 @@ class Loader:
         self._run, self._index, self._order, self._epoch = run, index, order, epoch
 
     def __len__(self) -> int:
-        return math.ceil(len(self._index) / self.batch_size) - self._leaves_out_one()
+        return steps_in(self._taken(self._index), self.batch_size)
 
-    def _leaves_out_one(self) -> bool:
-        # Batch normalization cannot train on a single row.
-        rows = len(self._index)
-        return self.rows.is_training and rows % self.batch_size == 1 and rows > self.batch_size
+    def _taken(self, order: Tensor) -> Tensor:
+        """The rows of an order that are given, in it."""
+        return whole_batches(order, self.batch_size) if self.rows.is_training else order
 
     def __iter__(self) -> Iterator[Row]:
         run, index = self._run, self._index
         if self._order is not None:
             index = index[torch.randperm(len(index), generator=self._order)]
-        index = index[: len(index) - self._leaves_out_one()]
+        index = self._taken(index)
         batches = mini_batches(self.rows.part, index, self.batch_size, run.device)
         for step, batch in enumerate(batches):
             inputs, target = batch.inputs, batch.target

@@ -56,22 +56,16 @@ def test_arms_that_were_outranked_in_time_are_not():
 
 
 @pytest.mark.parametrize(
-    ("minutes", "seconds", "workers", "kept"),
+    ("limit", "seconds", "workers", "kept"),
     [
-        (None, 5.0, 1, 0.0),
-        (10, 0.5, 1, 0.0),  # its share is enough
-        (1, 2.0, 1, 2.0 * LEAST_TRAININGS - 24),
-        (1, 4.0, 2, 2.0 * LEAST_TRAININGS - 24),
-        (1, 60.0, 1, 45 - 24),  # never more than three quarters
+        (600, 0.5, 1, 0.0),  # its share is enough
+        (60, 2.0, 1, 2.0 * LEAST_TRAININGS - 24),
+        (60, 4.0, 2, 2.0 * LEAST_TRAININGS - 24),
+        (60, 60.0, 1, 45 - 24),  # never more than three quarters
     ],
 )
 def test_the_search_gives_way_to_the_fewest_trainings_that_prove_something(
-    minutes, seconds, workers, kept
+    limit, seconds, workers, kept
 ):
-    study = SimpleNamespace(minutes=minutes)
-    search = SimpleNamespace(
-        prepared=SimpleNamespace(study=study),
-        first_seconds=seconds,
-        crew=SimpleNamespace(workers=workers),
-    )
-    assert kept_besides(search) == pytest.approx(kept)
+    search = SimpleNamespace(first_seconds=seconds, crew=SimpleNamespace(workers=workers))
+    assert kept_besides(search, limit) == pytest.approx(kept)

@@ -8,8 +8,8 @@ from torch import nn
 
 import advisor
 from advisor.data.splits import DatasetPart
-from advisor.training.layout import laid_out
 from advisor.training.loop import TrainingSettings, predict, train
+from advisor.training.memory_format import in_its_memory_format
 from advisor.work.prepare import prepare
 from advisor.work.shapes import MOST, NUMBERS, Shapes, shapes_of
 from advisor.work.study_ref import StudyRef
@@ -119,5 +119,5 @@ def test_a_net_with_channels_last_is_trained_to_the_same_scores():
 def test_what_a_technique_brings_that_cannot_be_computed_so_is_computed_as_it_was():
     run = images(pooled).run(0, 0)
     run.model = by_view()
-    laid_out(run)
+    in_its_memory_format(run)
     assert run.model(run.example(4)[0]).shape == (4, 3)

@@ -14,7 +14,7 @@ from torch import Tensor, fx
 from advisor.data import Part, TensorPart
 from advisor.nested import elements
 from advisor.randomness import mix
-from advisor.training.batches import steps_in, whole_batches
+from advisor.training.batches import batches_together, steps_in, whole_batches
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.epoch import Epoch
 from advisor.training.loop import (
@@ -31,9 +31,6 @@ from advisor.training.stacks.program import Program, check_same
 from advisor.training.stacks.traced import NotStackable, common_graph
 from advisor.training.stepping import Stepping
 from advisor.user_code import user_faults
-
-TOGETHER = 16
-"""Mini-batches whose rows are taken from memory at once."""
 
 
 @dataclass
@@ -223,8 +220,9 @@ def batches_of(
         generator = torch.Generator().manual_seed(mix(each.run.seed, "order", epoch))
         orders.append(torch.randperm(rows, generator=generator))
     end = len(whole_batches(torch.arange(rows), size))
-    for start in range(0, end, size * TOGETHER):
-        stop = min(end, start + size * TOGETHER)
+    block = size * batches_together(members[0].run.data.train, size * len(members))
+    for start in range(0, end, block):
+        stop = min(end, start + block)
         parts = [each.run.data.train for each in members]
         inputs, target = rows_of_all(parts, [order[start:stop] for order in orders])
         for at in range(0, stop - start, size):

@@ -10,7 +10,7 @@ from advisor.randomness import isolated
 from advisor.training.run import Run
 
 
-def laid_out(run: Run) -> nn.Module:
+def in_its_memory_format(run: Run) -> nn.Module:
     """The model of a run on its device, with the channels of its images last where that suits it.
 
     Convolutions, and what follows them, then read neighbouring numbers. The inputs need no change:
