@@ -12,6 +12,7 @@ from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks.fits import reason_of, why_alone, why_not_faster
+from advisor.training.stacks.joint import is_fused_adamw
 from advisor.training.stacks.stack import Member, Stack
 from advisor.training.stacks.traced import NotStackable
 from advisor.work.prepare import prepare
@@ -150,6 +151,12 @@ def test_the_recipe_of_a_study_is_that_of_its_stacks(name):
     curves, tensors = largest_differences(prepared_of(chain(), **RECIPES[name]))
     assert curves <= 1e-5
     assert tensors <= 1e-5
+
+
+def test_the_optimizer_of_a_study_is_one_that_moves_all_runs_in_one_call():
+    (member,) = members_of(prepared_of(chain()), 1)
+    member.prepare()
+    assert is_fused_adamw(member.stepping.optimizer)
 
 
 def test_runs_of_a_stack_may_have_rates_of_their_own():

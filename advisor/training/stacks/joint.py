@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw as adamw_step
 
+from advisor.training.eager import AdamW
 from advisor.training.stacks.bank import Bank
 from advisor.training.stepping import Stepping
 
@@ -195,9 +196,9 @@ def move(moved: Sequence[Moved], lr: float, settings: dict[str, Any]) -> None:
 
 
 def is_fused_adamw(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether an optimizer is torch's own AdamW in its fused form, which nobody listens to."""
+    """Whether an optimizer is a fused AdamW, torch's or ours, which nobody listens to."""
     hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
-    if type(optimizer) is not torch.optim.AdamW or any(hooks):
+    if type(optimizer) not in (AdamW, torch.optim.AdamW) or any(hooks):
         return False
     return all(
         group["fused"] and not group["amsgrad"] and not group["capturable"]
