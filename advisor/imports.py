@@ -21,3 +21,10 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def keep_all() -> None:
+    """Never look at what is there now for garbage; for a program of our own, once it has imported
+    what it needs.
+    """
+    gc.freeze()

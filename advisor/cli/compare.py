@@ -14,7 +14,7 @@ from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import DESCRIPTIONS, TaskOptions, study_ref
 from advisor.errors import InputError
-from advisor.imports import uncollected
+from advisor.imports import keep_all, uncollected
 from advisor.store.location import storage_url
 from advisor.streams import say_json
 from advisor.values import MOST_WORKERS
@@ -173,6 +173,8 @@ def command(
         from advisor.report.study_text import show_task
         from advisor.work.executors import default_workers
         from advisor.work.trust import Trust
+
+        keep_all()
 
     trusted = Trust.in_files(*asked.files, everything=asked.trust)
     workers = default_workers() if workers is None else workers

@@ -11,7 +11,7 @@ from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
 from advisor.cli.task_options import TaskOptions, check_task, study_ref, task_options
-from advisor.imports import uncollected
+from advisor.imports import keep_all, uncollected
 from advisor.store.location import storage_url
 from advisor.streams import say_json
 from advisor.values import MOST_WORKERS
@@ -129,6 +129,7 @@ def command(
             from advisor.report.study_text import show_recommendation, show_task
 
             import_all([] if begun is None else libraries)
+            keep_all()
         with progress(quiet) as on:
             opened = None if quiet else show_task
             if dry_run:

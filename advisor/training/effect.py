@@ -71,6 +71,7 @@ class _StateReader:
         self.tokens: list[object] = []
         self._place: dict[int, int] = {}
         self._alive: list[object] = []  # an id is that of one object only while it lives
+        self._read: set[type] = set()  # classes of modules
 
     def read(self, value: object, shared: bool = False) -> None:
         """Add what a value is; tensors and arrays of a `shared` one count by their identity."""
@@ -158,6 +159,9 @@ class _StateReader:
     def _classes(self, kind: type) -> Iterator[object]:
         """The functions of a module's class, which code may have replaced."""
         for each in kind.__mro__:
+            if each in self._read:  # its functions are those that they were a moment ago
+                continue
+            self._read.add(each)
             for name, value in list(vars(each).items()):
                 if isinstance(value, types.FunctionType):
                     self.tokens += [name, _Same(value)]

@@ -24,7 +24,7 @@ from advisor.verdict.candidates import (
     soundness,
 )
 from advisor.verdict.fresh_seeds import FreshSeedRuns
-from advisor.verdict.racing import NUMBERS_OF_PAIRS, pairs_for, still_possible
+from advisor.verdict.racing import LEAST_SEEDS, NUMBERS_OF_PAIRS, pairs_for, still_possible
 
 CHOOSING_SEEDS = 3
 """Fresh seeds that choose among the candidates. The gain is measured on other seeds."""
@@ -107,6 +107,8 @@ def choose_arm(
     at_its_rates = baseline.with_rates_of(best)
     if at_its_rates.params != baseline.params:
         both = [baseline, at_its_rates]
+        # Where one arm is trained by itself, no seed waits for the one before.
+        runs.score("choose", [at_its_rates], range(CHOOSING_SEEDS))
         baseline, own_results = _best_rates(both, race(runs, both, len(both), sign), sign)
         results[baseline.label] = own_results
     return Selection(
@@ -133,9 +135,11 @@ def race(
     results: list[list[FreshScore]] = [[] for _ in arms]
     running = list(range(len(arms)))
     for seed in range(CHOOSING_SEEDS):
-        trained = runs.score("choose", [arms[i] for i in running], [seed], of=CHOOSING_SEEDS)
-        for i, (result,) in zip(running, trained, strict=True):
-            results[i].append(result)
+        # Only what breaks is dropped before: the first seeds are trained together.
+        seeds = range(LEAST_SEEDS) if seed < LEAST_SEEDS else [seed]
+        trained = runs.score("choose", [arms[i] for i in running], seeds, of=CHOOSING_SEEDS)
+        for i, scored in zip(running, trained, strict=True):
+            results[i].append(scored[seeds.index(seed)])
         possible = set(still_possible(_matrix(results, sign), range(baselines)))
         running = list(_left(running, possible, baselines))
     return results

@@ -281,12 +281,15 @@ def what_changes_cost(
     best, criterion = choice.best, choice.criterion
     undone = list(each_change_undone(best.arm)) or [choice.baseline.arm]
     slots = [slot for slot, _ in techniques_in(best.arm)]
+    left = [
+        best.without({slot: best.arm[slot]}) if count_changes(arm) else choice.baseline
+        for slot, arm in zip(slots, undone, strict=True)
+    ]
+    # No arm waits for another one.
     seeds = min(FEW_PAIRS, len(measured.results[1]))
+    scored = runs.score("measure", left, range(seeds))
     costs = {}
-    for slot, arm in zip(slots, undone, strict=True):
-        kept = {slot: best.arm[slot]}
-        left = best.without(kept) if count_changes(arm) else choice.baseline
-        (results,) = runs.score("measure", [left], range(seeds))
+    for slot, results in zip(slots, scored, strict=True):
         lost = paired_differences(results, measured.results[1][:seeds])
         if lost:
             costs[slot] = criterion.sign * statistics.fmean(lost)
