@@ -80,11 +80,10 @@ class Runs:
             with side.entered() as prepared:
                 return why_no_stack(prepared, copies, job.batch)
 
-        def by_itself(job: Job) -> bool:
-            """Whether a training is never done beside others."""
-            return is_by_itself(host_of[job.study], job)
+        def by_itself(arm: Candidate) -> bool:
+            """Whether a side is trained by itself."""
+            return is_by_itself(by_label[arm.label].prepared.host, arm.arm)
 
-        host_of = {side.prepared.ref: side.prepared.host for side in sides}
         parts = (self.crew, self.records, self.on, self.book_time, why, by_itself)
         return FreshSeedRuns(SeedPlace(first.study.seed, first.criterion, *parts), job_of)
 

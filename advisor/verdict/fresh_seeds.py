@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from advisor.events import NOTE, Event, SeedEnded
@@ -94,7 +93,7 @@ class SeedPlace:
         book_time: books the time that has passed.
         why_no_stack: why so many trainings of the study of a job are done one by one, or None where
             they are done together.
-        is_by_itself: whether a job is never done beside others.
+        is_by_itself: whether an arm is never trained beside others.
     """
 
     seed: int
@@ -104,7 +103,7 @@ class SeedPlace:
     on: Callable[[Event], object]
     book_time: Callable[[], object]
     why_no_stack: Callable[[Job, int], str | None] = lambda job, copies: "nothing was asked"
-    is_by_itself: Callable[[Job], bool] = lambda job: False
+    is_by_itself: Callable[[Candidate], bool] = lambda arm: False
 
 
 class FreshSeedRuns:
@@ -156,7 +155,10 @@ class FreshSeedRuns:
             """Why trainings of the study are done one by one."""
             return why_no_stack(prepared, copies, job.batch)
 
-        by_itself = partial(is_by_itself, prepared.host)
+        def by_itself(arm: Candidate) -> bool:
+            """Whether an arm is trained by itself."""
+            return is_by_itself(prepared.host, arm.arm)
+
         site = SeedPlace(prepared.study.seed, history.criterion, *parts, why, by_itself)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
@@ -278,7 +280,7 @@ class FreshSeedRuns:
         for seed in seeds:
             for arm in arms:
                 job = self._job(phase, arm, seed)
-                if not self._site.is_by_itself(job):
+                if not self._site.is_by_itself(arm):
                     of_study.setdefault(job.study, {})[self._run(phase, arm, seed)] = job
         for runs in of_study.values():
             for block in blocks_of(list(runs)):

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor.errors import explain
 from advisor.host.host import Host
 from advisor.slots.pretraining.base import Pretraining
+from advisor.technique import KEEP
 from advisor.training.ended import StoppedEarly
 from advisor.training.loop import train
 from advisor.training.run import Run, check_costs, writable_costs
@@ -27,15 +28,7 @@ from advisor.training.stacks.member import Member, groups_of
 from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable
 from advisor.user_code import user_faults
-from advisor.work.job import (
-    Job,
-    Outcome,
-    apply_into,
-    built_run,
-    made_ready,
-    note_problem,
-    techniques_in_order,
-)
+from advisor.work.job import Job, Outcome, apply_into, built_run, made_ready, note_problem
 from advisor.work.opened import check_device, prepared_for
 from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
@@ -259,12 +252,12 @@ def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
         return explain(problem)
 
 
-def is_by_itself(host: Host, job: Job) -> bool:
-    """Whether a job begins with a training of its own that other workers should not wait for."""
-    begins = job.from_epoch == 0
-    return begins and any(
-        isinstance(technique, Pretraining) for technique, _ in techniques_in_order(host, job.params)
-    )
+def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) -> bool:
+    """Whether a job with one technique per slot begins with a training of its own, which others
+    should not wait for.
+    """
+    techniques = (host.find(slot, name) for slot, name in choices.items() if name != KEEP)
+    return from_epoch == 0 and any(isinstance(each, Pretraining) for each in techniques)
 
 
 def blocks_of(keys: Sequence[Key]) -> list[list[Key]]:
@@ -286,7 +279,10 @@ def blocks_of_places(places: Sequence[int]) -> list[list[int]]:
 
 
 def run_stacked(
-    crew: Crew, jobs: Mapping[Key, Job], stacks: Sequence[Sequence[Key]]
+    crew: Crew,
+    jobs: Mapping[Key, Job],
+    stacks: Sequence[Sequence[Key]],
+    is_late: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Key, Outcome]]:
     """Outcomes as they come, of which those of a stack come together.
 
@@ -294,12 +290,13 @@ def run_stacked(
         crew: does the jobs.
         jobs: by a key of the caller's, in the order in which they are started.
         stacks: keys of those that are done together.
+        is_late: whether the time for further jobs is up.
 
     Raises:
         MachineError: as `Crew.run` does.
     """
     if not stacks:
-        yield from crew.run(jobs)
+        yield from crew.run(jobs, is_late)
         return
     stack_of = {key: tuple(keys) for keys in stacks for key in keys}
     units: dict[tuple[Key, ...], Job] = {}
@@ -310,7 +307,7 @@ def run_stacked(
             units[keys] = own[0] if len(own) == 1 else StackedJob.of(own)
 
     alone: dict[Key, Job] = {}
-    for keys, outcome in crew.run(units):
+    for keys, outcome in crew.run(units, is_late):
         found = [outcome] if len(keys) == 1 else outcomes_of(outcome, len(keys))
         for key, each in zip(keys, found, strict=True):
             # What the machine has refused beside others is asked again alone.
@@ -319,7 +316,7 @@ def run_stacked(
             else:
                 yield key, each
     if alone:
-        yield from crew.run(alone)
+        yield from crew.run(alone, is_late)
 
 
 def outcomes_of(outcome: Outcome, jobs: int) -> Sequence[Outcome | None]:
