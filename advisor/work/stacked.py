@@ -42,6 +42,8 @@ Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it."""
 MOST = 10
 """Jobs in a stack: more are hardly faster, and leave other workers without any."""
+BESIDE = 8
+"""Jobs from which on there are two stacks, for two workers."""
 LOG = logging.getLogger("advisor.stacks")
 """Says why jobs that might have been a stack were done one by one."""
 
@@ -261,10 +263,10 @@ def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) ->
 
 
 def blocks_of(keys: Sequence[Key]) -> list[list[Key]]:
-    """Jobs in blocks of at most ten, by their number alone: one block, or at least two that may be
-    done at once where each is worth it.
+    """Jobs in blocks of at most ten, by how many there are alone: two blocks or more where there
+    are enough for two workers.
     """
-    count = max(math.ceil(len(keys) / MOST), min(2, len(keys) // FEWEST), 1)
+    count = max(math.ceil(len(keys) / MOST), 2 if len(keys) >= BESIDE else 1)
     size, more = divmod(len(keys), count)
     ends = list(accumulate((size + (place < more) for place in range(count)), initial=0))
     return [list(keys[start:end]) for start, end in pairwise(ends) if end > start]

@@ -8,14 +8,13 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from advisor.data.splits import TensorPart
-from advisor.readable import counted
 from advisor.training.hooks import hooks_set
 from advisor.training.run import Run
 from advisor.training.stacks.elementwise import layer_by_numbers
 from advisor.training.stacks.program import ONE_BY_ONE_LAYERS
 from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
 
-FEWEST = 4
+FEWEST = 3
 """Copies from which on a stack is faster where each is small."""
 MOST_PRODUCTS = 2e6
 """Multiplications of a mini-batch in a linear layer, on average, above which a stack is no faster:
@@ -66,7 +65,7 @@ def why_not_faster(
     cannot be read.
     """
     if copies < FEWEST:
-        return f"{counted(copies, 'training')} are too few"
+        return f"too few trainings: {copies}"
     layers = layers_in(graph or graph_of(model), model)
     other = next((each for each in layers if not is_known(each)), None)
     if other is not None:
