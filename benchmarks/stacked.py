@@ -25,7 +25,8 @@ import advisor
 from advisor.training.epoch import Epoch
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks.fits import reason_of, why_not_faster
-from advisor.training.stacks.stack import Member, Stack
+from advisor.training.stacks.member import Member
+from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef

@@ -23,6 +23,7 @@ from advisor.verdict.measuring import PairedResult, RowFacts, constant_to_beat, 
 from advisor.verdict.racing import pairs_for
 from advisor.work.executors import Crew
 from advisor.work.job import Job
+from advisor.work.stacked import is_by_itself, why_no_stack
 
 CHOOSING_PAIRS = 3
 """Pairs that only set how many pairs measure; they are not measured."""
@@ -73,7 +74,17 @@ class Runs:
             job = by_label[arm.label].job("a fresh seed")
             return replace(job, params={**arm.arm, **arm.params}, cache=cache)
 
-        parts = (self.crew, self.records, self.on, self.book_time)
+        def why(job: Job, copies: int) -> str | None:
+            """Why trainings of the study of a side are done one by one."""
+            side = next(each for each in sides if each.prepared.ref == job.study)
+            with side.entered() as prepared:
+                return why_no_stack(prepared, copies, job.batch)
+
+        def by_itself(arm: Candidate) -> bool:
+            """Whether a side is trained by itself."""
+            return is_by_itself(by_label[arm.label].prepared.host, arm.arm)
+
+        parts = (self.crew, self.records, self.on, self.book_time, why, by_itself)
         return FreshSeedRuns(SeedPlace(first.study.seed, first.criterion, *parts), job_of)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from advisor.host.host import Host
 from advisor.search.history import History
 from advisor.search.plan import Plan
 from advisor.search.trial import Round, Stage, Trial
 from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
+from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
+from advisor.work.stacked import blocks_of, is_by_itself
 
 LOSS_MARGIN = 1.1
 """A training is given up when its early loss is this many times that of every good trial."""
@@ -63,6 +66,27 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
         changed = [trial.number for trial, _ in trials if trial.arm[slot] != KEEP]
         kept.update(changed[:1])
     return kept
+
+
+def stacks_of(host: Host, alive: Sequence[Trial], from_epoch: int) -> list[list[int]]:
+    """Numbers of the trials that are trained together from an epoch to the next rung, by blocks.
+
+    The trials at the rung and their techniques decide, and nothing that the training to it brings:
+    a search that goes on has the same blocks. Trial 0 is trained to its end at once, and a trial
+    that is taken without a technique comes after the others.
+    """
+    asked = sorted((each for each in alive if each.number), key=lambda each: each.number)
+    able = [each for each in asked if not is_by_itself(host, each.asked_arm, from_epoch)]
+    blocks = []
+    for block in blocks_of(able):
+        blocks.append(
+            [
+                each.number
+                for each in block
+                if not each.no_effect and each.ended not in (Ended.NOT_TRAINED, Ended.NO_EFFECT)
+            ]
+        )
+    return blocks
 
 
 def why_outranked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,14 @@ from advisor.search.ledger import Ledger
 from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import PluginMarks
-from advisor.search.pruning import cut_limits, loss_limit, ranked, survivors, why_outranked
+from advisor.search.pruning import (
+    cut_limits,
+    loss_limit,
+    ranked,
+    stacks_of,
+    survivors,
+    why_outranked,
+)
 from advisor.search.sampler import Sampler
 from advisor.search.stages import next_round, trials_in_all
 from advisor.search.trial import Round, Stage, Trial, read_trials
@@ -28,6 +35,7 @@ from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
+from advisor.work.stacked import LOG, run_stacked, why_no_stack
 
 
 class Search:
@@ -72,6 +80,7 @@ class Search:
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
         self._booked = time.monotonic()
+        self._why_no_stack: dict[int, str | None] = {}
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
 
     @property
@@ -141,8 +150,14 @@ class Search:
         """
         while jobs := self._jobs(alive, from_epoch, rung, limit):
             empty: dict[int, Outcome] = {}
-            for number, outcome in self.crew.run(jobs, self.is_late):
+            stacks = self._stacks(alive, jobs, from_epoch)
+            again = [self.history.trials[each] for stack in stacks for each in stack]
+            beside = {each.number: self._job(each, from_epoch, rung, limit) for each in again}
+            for number, outcome in run_stacked(self.crew, beside | jobs, stacks, self.is_late):
                 trial = self.history.trials[number]
+                # What is known already was trained for the others of its stack alone.
+                if number not in jobs:
+                    continue
                 # A technique that is tried alone shows by its trial that it changes nothing.
                 if outcome.no_effect and trial.stage != Stage.OPEN:
                     empty[number] = outcome
@@ -154,6 +169,29 @@ class Search:
                 self._take_without(self.history.trials[number], empty[number])
             if not empty or self.is_late():
                 return
+
+    def _stacks(
+        self, alive: Sequence[Trial], jobs: Mapping[int, Job], from_epoch: int
+    ) -> list[list[int]]:
+        """Numbers of the trials that are trained together up to a rung, those of each stack.
+
+        Where one of them is missing, all are trained, so that each has the numbers that it has in a
+        search that was never stopped.
+        """
+        stacks = []
+        for block in stacks_of(self.prepared.host, alive, from_epoch):
+            if not jobs.keys().isdisjoint(block) and self._pays(len(block)):
+                stacks.append(block)
+        return stacks
+
+    def _pays(self, copies: int) -> bool:
+        """Whether so many trials are trained together."""
+        if copies not in self._why_no_stack:
+            why = why_no_stack(self.prepared, copies, self.plan.batch)
+            self._why_no_stack[copies] = why
+            if why is not None:
+                LOG.info("trials are trained one by one: %s", why)
+        return self._why_no_stack[copies] is None
 
     def _take_without(self, trial: Trial, outcome: Outcome) -> None:
         """Make a trial one of the arm without its techniques that changed nothing, and show it."""

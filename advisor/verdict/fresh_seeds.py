@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from advisor.events import NOTE, Event, SeedEnded
@@ -19,7 +18,15 @@ from advisor.training.row_values import RowValues
 from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
-from advisor.work.stacked import LOG, blocks_of_places, run_stacked, why_no_stack
+from advisor.work.stacked import (
+    LOG,
+    blocks_of,
+    blocks_of_places,
+    is_by_itself,
+    run_stacked,
+    why_no_stack,
+)
+from advisor.work.study_ref import StudyRef
 
 Phase = Literal["choose", "measure"]
 """What fresh seeds are for: they choose an arm, or they measure its gain.
@@ -84,8 +91,9 @@ class SeedPlace:
         records: keep the results.
         on: is told of each training.
         book_time: books the time that has passed.
-        why_no_stack: why so many trainings of the model as it is are done one by one, or None where
+        why_no_stack: why so many trainings of the study of a job are done one by one, or None where
             they are done together.
+        is_by_itself: whether an arm is never trained beside others.
     """
 
     seed: int
@@ -94,7 +102,8 @@ class SeedPlace:
     records: StudyRecords
     on: Callable[[Event], object]
     book_time: Callable[[], object]
-    why_no_stack: Callable[[int], str | None] = lambda copies: "nothing was asked"
+    why_no_stack: Callable[[Job, int], str | None] = lambda job, copies: "nothing was asked"
+    is_by_itself: Callable[[Candidate], bool] = lambda arm: False
 
 
 class FreshSeedRuns:
@@ -119,7 +128,7 @@ class FreshSeedRuns:
         # What measured rows add is read when it is needed; what is too large stays here.
         self._kept = {FreshRun("measure", *key) for key in site.records.seeds_with_rows()}
         self._too_large: dict[FreshRun, Mapping[str, RowValues]] = {}
-        self._why_no_stack: dict[int, str | None] = {}
+        self._why_no_stack: dict[tuple[StudyRef, int], str | None] = {}
 
     @classmethod
     def of_search(cls, search: Search) -> FreshSeedRuns:
@@ -141,8 +150,16 @@ class FreshSeedRuns:
             seconds=seconds_for_a_training(prepared.study, history),
         )
         parts = (search.crew, search.records, search.on, search.book_time)
-        why = partial(why_no_stack, prepared, batch=plan.batch)
-        site = SeedPlace(prepared.study.seed, history.criterion, *parts, why)
+
+        def why(job: Job, copies: int) -> str | None:
+            """Why trainings of the study are done one by one."""
+            return why_no_stack(prepared, copies, job.batch)
+
+        def by_itself(arm: Candidate) -> bool:
+            """Whether an arm is trained by itself."""
+            return is_by_itself(prepared.host, arm.arm)
+
+        site = SeedPlace(prepared.study.seed, history.criterion, *parts, why, by_itself)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
     def score(
@@ -177,7 +194,7 @@ class FreshSeedRuns:
                     asked[run] = Asked(arm, line, seed)
 
         self._tell_lost(sum(run in self._scores for run in jobs))
-        stacks = self._stacks(arms, seeds, jobs) if phase == "measure" else []
+        stacks = self._stacks(phase, arms, seeds, jobs)
         for run, outcome in self._train(jobs, asked, stacks):
             score, why = None, why_broken(outcome)
             if not why:
@@ -226,31 +243,57 @@ class FreshSeedRuns:
     # --------------------------------------------------------------------------------------------
 
     def _stacks(
-        self, arms: Sequence[Candidate], seeds: Sequence[int], jobs: dict[FreshRun, Job]
+        self,
+        phase: Phase,
+        arms: Sequence[Candidate],
+        seeds: Sequence[int],
+        jobs: dict[FreshRun, Job],
     ) -> list[list[FreshRun]]:
-        """Trainings that are done together: those of an arm on a block of measuring seeds.
+        """Trainings that are done together, by blocks of those that were asked for.
 
         Where one of a block is missing, all of it is trained, so that each has the numbers that it
         has in a study that was never stopped. Such trainings are added to `jobs`.
         """
         stacks = []
-        for arm in arms:
-            for block in blocks_of_places(seeds):
-                runs = {self._run("measure", arm, seed): seed for seed in block}
-                if jobs.keys().isdisjoint(runs) or not self._pays(len(block)):
-                    continue
-                for run, seed in runs.items():
-                    jobs.setdefault(run, self._job("measure", arm, seed))
-                stacks.append(list(runs))
+        for block in self._blocks(phase, arms, seeds):
+            if jobs.keys().isdisjoint(block) or not self._pays(next(iter(block.values())), block):
+                continue
+            for run, job in block.items():
+                jobs.setdefault(run, job)
+            stacks.append(list(block))
         return stacks
 
-    def _pays(self, copies: int) -> bool:
-        """Whether so many trainings of an arm are done together."""
-        if copies not in self._why_no_stack:
-            self._why_no_stack[copies] = why = self._site.why_no_stack(copies)
+    def _blocks(
+        self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[int]
+    ) -> Iterator[dict[FreshRun, Job]]:
+        """The trainings of each block, of one study: those of an arm on a block of measuring seeds;
+        those of all arms, seed by seed, where seeds choose.
+        """
+        if phase == "measure":
+            for arm in arms:
+                for places in blocks_of_places(seeds):
+                    yield {
+                        self._run(phase, arm, seed): self._job(phase, arm, seed) for seed in places
+                    }
+            return
+        of_study: dict[StudyRef, dict[FreshRun, Job]] = {}
+        for seed in seeds:
+            for arm in arms:
+                job = self._job(phase, arm, seed)
+                if not self._site.is_by_itself(arm):
+                    of_study.setdefault(job.study, {})[self._run(phase, arm, seed)] = job
+        for runs in of_study.values():
+            for block in blocks_of(list(runs)):
+                yield {run: runs[run] for run in block}
+
+    def _pays(self, first: Job, block: Sized) -> bool:
+        """Whether the trainings of a block, of which this is one, are done together."""
+        asked = (first.study, len(block))
+        if asked not in self._why_no_stack:
+            self._why_no_stack[asked] = why = self._site.why_no_stack(first, len(block))
             if why is not None:
-                LOG.info("measuring seeds are trained one by one: %s", why)
-        return self._why_no_stack[copies] is None
+                LOG.info("fresh seeds are trained one by one: %s", why)
+        return self._why_no_stack[asked] is None
 
     def _is_missing(self, run: FreshRun, needs_rows: bool) -> bool:
         """Whether a training is to be done; also one of which only the rows are missing."""

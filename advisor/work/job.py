@@ -195,12 +195,7 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> Run:
     """
     run = built_run(job, prepared)
     try:
-        settings = process_settings()
-        outcome.actions = applied(run, job, prepared)
-        # What is set for the whole process is an effect, too, whoever has set it.
-        if job.needs_effect and run.no_effect and process_settings() == settings:
-            outcome.no_effect = tuple(run.no_effect)
-            raise StoppedEarly(Ended.NO_EFFECT, why_no_effect(outcome, job))
+        apply_into(outcome, job, prepared, run)
         if job.to_epoch > 0:
             train_run(outcome, job, prepared, run)
         # Code that training calls may have entered something, too.
@@ -208,6 +203,19 @@ def train_into(outcome: Outcome, job: Job, prepared: Prepared) -> Run:
         return run
     finally:
         outcome.costs = writable_costs(run.costs)
+
+
+def apply_into(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
+    """Apply the techniques of a job to its run, and note in `outcome` what they did.
+
+    Raises `StoppedEarly` where the job needs an effect and one of them has none.
+    """
+    settings = process_settings()
+    outcome.actions = applied(run, job, prepared)
+    # What is set for the whole process is an effect, too, whoever has set it.
+    if job.needs_effect and run.no_effect and process_settings() == settings:
+        outcome.no_effect = tuple(run.no_effect)
+        raise StoppedEarly(Ended.NO_EFFECT, why_no_effect(outcome, job))
 
 
 def why_no_effect(outcome: Outcome, job: Job) -> str:

@@ -1,4 +1,4 @@
-"""Jobs that are done as one computation: those that train one arm with several seeds.
+"""Jobs that are done as one computation: trainings of one study, of the same length.
 
 jobs = {0: …, 1: …, 2: …}
 for key, outcome in run_stacked(crew, jobs, stacks=[(0, 1, 2)]): …
@@ -10,18 +10,25 @@ done alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeVar
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor.errors import explain
+from advisor.host.host import Host
+from advisor.slots.pretraining.base import Pretraining
+from advisor.technique import KEEP
 from advisor.training.ended import StoppedEarly
+from advisor.training.loop import train
 from advisor.training.run import Run, check_costs, writable_costs
-from advisor.training.stacks.fits import reason_of, why_alone, why_not_faster
-from advisor.training.stacks.stack import Member, Stack
+from advisor.training.stacks.fits import FEWEST, reason_of, why_alone, why_not_faster
+from advisor.training.stacks.member import Member, groups_of
+from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable
 from advisor.user_code import user_faults
-from advisor.work.job import Job, Outcome, applied, built_run, made_ready, note_problem
+from advisor.work.job import Job, Outcome, apply_into, built_run, made_ready, note_problem
 from advisor.work.opened import check_device, prepared_for
 from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
@@ -35,13 +42,15 @@ Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it."""
 MOST = 10
 """Jobs in a stack: more are hardly faster, and leave other workers without any."""
+BESIDE = 8
+"""Jobs from which on there are two stacks, for two workers."""
 LOG = logging.getLogger("advisor.stacks")
 """Says why jobs that might have been a stack were done one by one."""
 
 
 @dataclass(frozen=True)
 class StackedJob(Job):
-    """Several jobs of one arm and one study, which differ in their seeds and rows.
+    """Several jobs of one study, which differ in their parameters, seeds and rows.
 
     Attributes:
         jobs: that are done together.
@@ -65,12 +74,12 @@ class StackOutcome(Outcome):
     """What became of jobs that were to be done together.
 
     Attributes:
-        outcomes: one of each job, in their order; none where they are to be done alone.
-        alone: why that is, in a sentence.
+        outcomes: one of each job, in their order; None of those that are to be done alone.
+        alone: why that is, in a sentence each.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
-    alone: str = ""
+    outcomes: list[Outcome | None] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -82,7 +91,9 @@ class StackedRun:
         outcome: what has come of it.
         run: with its techniques; None where it broke before.
         progress: notes its epochs.
-        member: what is trained.
+        member: what is trained; None where there is nothing to train.
+        by_itself: why it is trained by itself, in a sentence; empty where it need not be.
+        elsewhere: whether it is to be done by a job of its own.
     """
 
     job: Job
@@ -90,6 +101,8 @@ class StackedRun:
     run: Run | None = None
     progress: Progress | None = None
     member: Member | None = None
+    by_itself: str = ""
+    elsewhere: bool = False
 
 
 # --- in a worker --------------------------------------------------------------------------------
@@ -106,50 +119,79 @@ def work_on_stack(stack: StackedJob) -> StackOutcome:
         with opening as prepared, settings_kept():
             check_device(prepared)
             tell_begun()
-            found.outcomes = trained_together(stack.jobs, prepared)
-    except NotStackable as problem:
-        found.alone = str(problem)
+            runs = done_together(stack.jobs, prepared)
     except user_faults() as problem:  # each job says for itself what it breaks on
-        found.alone = explain(problem)
-    found.spoils = any(each.spoils or bool(each.trouble) for each in found.outcomes)
+        found.alone = [explain(problem)]
+        found.outcomes = [None] * len(stack.jobs)
+        return found
+    found.alone = list(dict.fromkeys(each.by_itself for each in runs if each.by_itself))
+    found.outcomes = [None if each.elsewhere else each.outcome for each in runs]
+    found.spoils = any(each.outcome.spoils or bool(each.outcome.trouble) for each in runs)
     return found
 
 
-def trained_together(jobs: Sequence[Job], prepared: Prepared) -> list[Outcome]:
-    """Train the arm of several jobs with the seed of each.
+def done_together(jobs: Sequence[Job], prepared: Prepared) -> list[StackedRun]:
+    """Do several jobs, those together whose models can be.
 
-    Raises `NotStackable` where they are to be trained alone.
+    A few that are left over are trained here one by one; more are left to jobs of their own, which
+    other workers may do.
     """
     runs = [begun(job, prepared) for job in jobs]
-    members = [each.member for each in runs if each.member is not None]
-    if members:
-        follow(Stack(members), runs)
+    ready = [each for each in runs if each.member is not None and not each.by_itself]
+    for group in groups_of([each.member for each in ready if each.member is not None]):
+        train_group([each for each in ready if any(each.member is own for own in group)])
+    for each in ready:
+        if each.member is not None and each.member.unreadable:
+            each.by_itself = each.member.unreadable
+    left = [each for each in runs if each.by_itself and not each.elsewhere]
+    for each in left:
+        each.elsewhere = len(left) >= FEWEST
+        if not each.elsewhere:
+            train_alone(each)
     for each in runs:
         finish(each)
-    return [each.outcome for each in runs]
+    return runs
 
 
 def begun(job: Job, prepared: Prepared) -> StackedRun:
-    """A job with its techniques applied; what it breaks on is noted.
-
-    Raises `NotStackable` where its run is to be trained alone.
-    """
+    """A job with its techniques applied; what it breaks on is noted."""
     found = StackedRun(job, Outcome())
     settings = process_settings()
-    try:
-        found.run = run = built_run(job, prepared)
-        found.outcome.actions = applied(run, job, prepared)
-        how, valid, found.progress = made_ready(found.outcome, job, prepared, run)
-        found.member = Member(run, how, valid)
-    except user_faults() as problem:  # a technique or the user's model may raise anything
-        note_problem(found.outcome, problem)
-        return found
-    if process_settings() != settings:
-        raise NotStackable("a technique sets something for the whole process")
-    reason = why_alone(run)
-    if reason is not None:
-        raise NotStackable(reason)
+    # What a technique sets for the whole process must not reach the others.
+    with settings_kept():
+        try:
+            found.run = run = built_run(job, prepared)
+            apply_into(found.outcome, job, prepared, run)
+            how, valid, found.progress = made_ready(found.outcome, job, prepared, run)
+            found.member = Member(run, how, valid)
+            found.by_itself = why_alone(run) or ""
+        except user_faults() as problem:  # a technique or the user's model may raise anything
+            note_problem(found.outcome, problem)
+        if process_settings() != settings:
+            found.by_itself, found.elsewhere = (
+                "a technique sets something for the whole process",
+                True,
+            )
     return found
+
+
+def train_group(runs: Sequence[StackedRun]) -> None:
+    """Train runs whose models are computed together; why they are not is noted."""
+    members = [each.member for each in runs if each.member is not None]
+    first = members[0]
+    graph = None if first.reading is None else first.reading.graph
+    reason = why_not_faster(first.run.model, len(members), first.settings.batch, graph)
+    try:
+        if reason is None:
+            follow(Stack(members), runs)
+    except NotStackable as problem:
+        reason = str(problem)
+    except user_faults() as problem:  # each of them says for itself what it breaks on
+        reason = explain(problem)
+        for each in runs:
+            each.elsewhere = True
+    for each in runs:
+        each.by_itself = reason or ""
 
 
 def follow(stack: Stack, runs: Sequence[StackedRun]) -> None:
@@ -162,10 +204,23 @@ def follow(stack: Stack, runs: Sequence[StackedRun]) -> None:
             member.problem = problem
 
 
+def train_alone(done: StackedRun) -> None:
+    """Train a run of a stack by itself."""
+    member, progress = done.member, done.progress
+    if member is None or progress is None:
+        return
+    with settings_kept():
+        try:
+            for epoch in train(member.run, member.settings, member.valid):
+                progress.ended(epoch)
+        except user_faults() as problem:  # a technique or the user's model may raise anything
+            member.problem = problem
+
+
 def finish(done: StackedRun) -> None:
     """Note how a job of a stack has ended."""
     outcome, run = done.outcome, done.run
-    if run is None:
+    if run is None or done.elsewhere:
         return
     try:
         if done.member is not None and done.progress is not None:
@@ -199,6 +254,24 @@ def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
         return explain(problem)
 
 
+def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) -> bool:
+    """Whether a job with one technique per slot begins with a training of its own, which others
+    should not wait for.
+    """
+    techniques = (host.find(slot, name) for slot, name in choices.items() if name != KEEP)
+    return from_epoch == 0 and any(isinstance(each, Pretraining) for each in techniques)
+
+
+def blocks_of(keys: Sequence[Key]) -> list[list[Key]]:
+    """Jobs in blocks of at most ten, by how many there are alone: two blocks or more where there
+    are enough for two workers.
+    """
+    count = max(math.ceil(len(keys) / MOST), 2 if len(keys) >= BESIDE else 1)
+    size, more = divmod(len(keys), count)
+    ends = list(accumulate((size + (place < more) for place in range(count)), initial=0))
+    return [list(keys[start:end]) for start, end in pairwise(ends) if end > start]
+
+
 def blocks_of_places(places: Sequence[int]) -> list[list[int]]:
     """Places of seeds in blocks, by their numbers alone: from 0, from 5, and then by tens."""
     blocks: dict[int, list[int]] = {}
@@ -208,7 +281,10 @@ def blocks_of_places(places: Sequence[int]) -> list[list[int]]:
 
 
 def run_stacked(
-    crew: Crew, jobs: Mapping[Key, Job], stacks: Sequence[Sequence[Key]]
+    crew: Crew,
+    jobs: Mapping[Key, Job],
+    stacks: Sequence[Sequence[Key]],
+    is_late: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Key, Outcome]]:
     """Outcomes as they come, of which those of a stack come together.
 
@@ -216,12 +292,13 @@ def run_stacked(
         crew: does the jobs.
         jobs: by a key of the caller's, in the order in which they are started.
         stacks: keys of those that are done together.
+        is_late: whether the time for further jobs is up.
 
     Raises:
         MachineError: as `Crew.run` does.
     """
     if not stacks:
-        yield from crew.run(jobs)
+        yield from crew.run(jobs, is_late)
         return
     stack_of = {key: tuple(keys) for keys in stacks for key in keys}
     units: dict[tuple[Key, ...], Job] = {}
@@ -232,7 +309,7 @@ def run_stacked(
             units[keys] = own[0] if len(own) == 1 else StackedJob.of(own)
 
     alone: dict[Key, Job] = {}
-    for keys, outcome in crew.run(units):
+    for keys, outcome in crew.run(units, is_late):
         found = [outcome] if len(keys) == 1 else outcomes_of(outcome, len(keys))
         for key, each in zip(keys, found, strict=True):
             # What the machine has refused beside others is asked again alone.
@@ -241,13 +318,14 @@ def run_stacked(
             else:
                 yield key, each
     if alone:
-        yield from crew.run(alone)
+        yield from crew.run(alone, is_late)
 
 
 def outcomes_of(outcome: Outcome, jobs: int) -> Sequence[Outcome | None]:
     """What became of each of so many jobs of a stack; None of those that are to be done alone."""
-    if isinstance(outcome, StackOutcome) and outcome.outcomes:
-        return outcome.outcomes
-    why = outcome.alone if isinstance(outcome, StackOutcome) else outcome.why
-    LOG.info("%d trainings are done one by one: %s", jobs, why)
-    return [None] * jobs
+    if not isinstance(outcome, StackOutcome):
+        outcome = StackOutcome(outcomes=[None] * jobs, alone=[outcome.why])
+    elsewhere = outcome.outcomes.count(None)
+    for why in outcome.alone:
+        LOG.info("%d of %d trainings are done one by one: %s", elsewhere, jobs, why)
+    return outcome.outcomes

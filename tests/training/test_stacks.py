@@ -1,6 +1,7 @@
 """Runs that are trained as one computation, beside the same runs trained one after the other."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,8 @@ from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks.fits import reason_of, why_alone, why_not_faster
 from advisor.training.stacks.joint import is_fused_adamw
-from advisor.training.stacks.stack import Member, Stack
+from advisor.training.stacks.member import Member
+from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
@@ -28,11 +30,16 @@ def rows(count=210, width=16, classes=5):
     return centers[y] + torch.randn(count, width, generator=generator), y
 
 
-def chain(*between, widths=(16, 32, 32, 5)):
+def chain(*between, widths=(16, 32, 32, 5), act=nn.ReLU):
+    # A bias before batch normalization has no gradient but what rounding leaves, which AdamW
+    # makes steps of.
+    has_bias = nn.BatchNorm1d not in between
+
     def net():
         layers = []
         for number, width in pairwise(widths[:-1]):
-            layers += [nn.Linear(number, width), *(make(width) for make in between), nn.ReLU()]
+            layers.append(nn.Linear(number, width, bias=has_bias))
+            layers += [*(make(width) for make in between), act()]
         return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
 
     return net
@@ -130,6 +137,81 @@ def test_a_stack_has_the_curves_and_the_weights_of_runs_that_are_trained_alone(n
     curves, tensors = largest_differences(prepared_of(NETS[name]))
     assert curves <= 1e-5
     assert tensors <= 1e-5
+
+
+class Swish(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.beta = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.beta * x)
+
+
+class Called(nn.Module):
+    """A function in the place of a layer."""
+
+    def forward(self, x):
+        return 1.7 * torch.tanh(2 / 3 * x)
+
+
+MIXED = {
+    "relu, gelu, elu": [nn.ReLU, nn.GELU, nn.ELU, nn.GELU, partial(nn.GELU, approximate="tanh")],
+    "elu by its alpha": [partial(nn.ELU, alpha=alpha) for alpha in (1.0, 0.5, 1.0, 2.0)],
+    "in place": [partial(nn.ReLU, inplace=True), nn.Tanh, partial(nn.ELU, inplace=True), nn.Tanh],
+    "slopes": [nn.PReLU, nn.ReLU, nn.PReLU, partial(nn.PReLU, init=0.1), nn.ReLU],
+    "slopes alone": [nn.PReLU] * 4,
+    "slopes by feature": [partial(nn.PReLU, 32), nn.ReLU, partial(nn.PReLU, 32), nn.Tanh],
+    "somebody's own": [Swish, nn.SiLU, Called, Swish, Called],
+    "somebody's own alone": [Swish] * 4,
+}
+
+
+def of_activations(acts, between=()):
+    """Members of a stack, each with an activation of its own."""
+    found = []
+    for member, act in zip(members_of(prepared_of(chain()), len(acts)), acts, strict=True):
+        torch.manual_seed(member.run.seed)
+        member.run.model = chain(*between, act=act)()
+        found.append(member)
+    return found
+
+
+@pytest.mark.parametrize("between", [(), (nn.BatchNorm1d,), (lambda width: nn.Dropout(0.3),)])
+@pytest.mark.parametrize("name", MIXED)
+def test_models_of_a_stack_may_differ_in_their_activations(name, between):
+    together, alone = (of_activations(MIXED[name], between) for _ in range(2))
+    for one, other in zip(trained_together(together), trained_alone(alone), strict=True):
+        assert [each.loss for each in one] == pytest.approx([o.loss for o in other], abs=1e-5)
+        assert [each.score for each in one] == pytest.approx([o.score for o in other], abs=1e-5)
+
+
+def test_models_that_do_the_same_stand_side_by_side():
+    stack = Stack(of_activations([nn.ReLU, nn.Tanh, nn.ReLU, nn.ELU, nn.Tanh]))
+    kinds = [type(each.run.model[1]) for each in stack.members]
+    assert kinds == [nn.ReLU, nn.ReLU, nn.Tanh, nn.Tanh, nn.ELU]
+
+
+class OwnForward(nn.Module):
+    """An activation that is a call, of a function or of a layer in its place."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.first, self.last, self.act = nn.Linear(16, 16), nn.Linear(16, 5), act
+
+    def forward(self, x):
+        return self.last(x + self.act(self.first(x)))
+
+
+def test_a_function_and_a_layer_in_its_place_are_computed_together():
+    acts = [torch.relu, nn.ReLU(), partial(nn.functional.elu, alpha=0.5), torch.tanh, torch.relu]
+    together, alone = members_of(prepared_of(chain()), 5), members_of(prepared_of(chain()), 5)
+    for members in (together, alone):
+        for member, act in zip(members, acts, strict=True):
+            torch.manual_seed(member.run.seed)
+            member.run.model = OwnForward(act)
+    for one, other in zip(trained_together(together), trained_alone(alone), strict=True):
+        assert [each.loss for each in one] == pytest.approx([o.loss for o in other], abs=1e-5)
 
 
 def sgd(groups, lr, weight_decay):

@@ -88,7 +88,7 @@ def test_jobs_of_a_stack_have_the_outcomes_that_they_have_alone(seeds, workers):
 def test_a_stack_says_that_it_was_one(seeds):
     done = work_on_stack(StackedJob.of(list(seeds().values())))
     assert [len(each.curve) for each in done.outcomes] == [2] * 4
-    assert done.alone == ""
+    assert done.alone == []
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_a_stack_says_that_it_was_one(seeds):
 )
 def test_an_arm_that_cannot_be_a_stack_says_why(seeds, body, why):
     done = work_on_stack(StackedJob.of(list(seeds(body).values())))
-    assert not done.outcomes
-    assert why in done.alone
+    assert done.outcomes == [None] * 4
+    assert why in done.alone[0]
 
 
 def test_such_an_arm_is_trained_one_by_one_and_the_reason_is_logged(seeds, caplog):
@@ -110,7 +110,7 @@ def test_such_an_arm_is_trained_one_by_one_and_the_reason_is_logged(seeds, caplo
     with crew(0) as workforce, caplog.at_level("INFO", "advisor.stacks"):
         together = dict(run_stacked(workforce, jobs, [tuple(jobs)]))
         assert plain(together) == numbers(dict(workforce.run(jobs)))
-    assert "4 trainings are done one by one: some of its parameters begin" in caplog.text
+    assert "4 of 4 trainings are done one by one: some of its parameters begin" in caplog.text
 
 
 def test_a_seed_that_a_technique_breaks_costs_no_other_of_its_stack(seeds):

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from advisor.data.splits import TensorPart
-from advisor.readable import counted
 from advisor.training.hooks import hooks_set
 from advisor.training.run import Run
-from advisor.training.stacks.layers import ELEMENTWISE_LAYERS
+from advisor.training.stacks.elementwise import layer_by_numbers
 from advisor.training.stacks.program import ONE_BY_ONE_LAYERS
 from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
 
-FEWEST = 4
+FEWEST = 3
 """Copies from which on a stack is faster where each is small."""
 MOST_PRODUCTS = 2e6
 """Multiplications of a mini-batch in a linear layer, on average, above which a stack is no faster:
@@ -56,15 +55,18 @@ def reasons_of_rows(run: Run) -> Iterator[str]:
         yield "its inputs have names, or parts of their own"
 
 
-def why_not_faster(model: nn.Module, copies: int, batch: int) -> str | None:
+def why_not_faster(
+    model: nn.Module, copies: int, batch: int, graph: fx.Graph | None = None
+) -> str | None:
     """Why a stack of so many copies of a model is no faster than one after the other, or None.
 
-    `batch` is the number of rows in a mini-batch. Raises `NotStackable` where the forward pass
+    `batch` is the number of rows in a mini-batch, `graph` the operations of the model, where they
+    were read already. Raises `NotStackable` where the forward pass
     cannot be read.
     """
     if copies < FEWEST:
-        return f"{counted(copies, 'copy')} are too few"
-    layers = layers_in(graph_of(model), model)
+        return f"too few trainings: {copies}"
+    layers = layers_in(graph or graph_of(model), model)
     other = next((each for each in layers if not is_known(each)), None)
     if other is not None:
         return f"no batched computation of {type(other).__name__} pays"
@@ -79,7 +81,8 @@ def why_not_faster(model: nn.Module, copies: int, batch: int) -> str | None:
 
 def is_known(layer: nn.Module) -> bool:
     """Whether a layer is one that stacks compute."""
-    return type(layer) in (nn.Linear, nn.Dropout, *ELEMENTWISE_LAYERS, *ONE_BY_ONE_LAYERS)
+    is_known = type(layer) in (nn.Linear, nn.Dropout, *ONE_BY_ONE_LAYERS)
+    return is_known or layer_by_numbers(layer) is not None
 
 
 def reason_of(ask: Callable[[], Any]) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw as adamw_step
 
 from advisor.training.eager import AdamW
 from advisor.training.stacks.bank import Bank
@@ -23,7 +24,8 @@ AVERAGES = ("exp_avg", "exp_avg_sq")
 """What AdamW keeps of each number."""
 
 
-class Moved(NamedTuple):
+@dataclass
+class Moved:
     """A tensor that AdamW moves, with its state; `shares` are the parameters that are views of it,
     each with its own state, where it is a stack of them.
     """
@@ -39,6 +41,60 @@ class Moved(NamedTuple):
             state["step"] = self.step.clone()
             for name in AVERAGES:
                 state[name] = state[name].clone()
+
+    @cached_property
+    def parts(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """The tensor and its averages, those of each share."""
+        mean, square = self.averages
+        each = (self.tensor.detach().unbind(), mean.unbind(), square.unbind())
+        return list(zip(*each, strict=True))
+
+
+class Call:
+    """What is moved in one call: whole tensors, and shares of stacks.
+
+    Arguments:
+        settings: rate and settings of all.
+        moved: the tensors, each with the place of its share; None for all of it.
+    """
+
+    def __init__(
+        self, settings: tuple[Any, ...], moved: Sequence[tuple[Moved, int | None]]
+    ) -> None:
+        self.moved = moved
+        self.lr, self.settings = settings[0], dict(zip(SETTINGS, settings[1:], strict=True))
+        self.betas = self.settings.pop("betas")
+        tensors = [
+            (each.tensor.detach(), *each.averages) if place is None else each.parts[place]
+            for each, place in moved
+        ]
+        self.tensors, self.means, self.squares = (list(each) for each in zip(*tensors, strict=True))
+        self.steps = [each.step for each, _ in moved]
+
+    @torch.no_grad()
+    def make(self, gradients: Mapping[int, Sequence[Tensor]]) -> None:
+        """Move them.
+
+        Arguments:
+            gradients: of the shares of stacks, by the identity of what is moved.
+        """
+        own: list[Any] = [
+            each.tensor.grad if place is None else gradients[id(each)][place]
+            for each, place in self.moved
+        ]
+        torch._fused_adamw_(
+            self.tensors,
+            own,
+            self.means,
+            self.squares,
+            [],
+            self.steps,
+            lr=self.lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            amsgrad=False,
+            **self.settings,
+        )
 
 
 class JointSteps:
@@ -61,7 +117,7 @@ class JointSteps:
         self._moved: dict[tuple[int, int], list[Moved]] | None = None
         self._is_whole = True
         self._apart: set[int] = set()
-        self._calls: dict[tuple[Any, ...], list[Moved]] | None = None
+        self._calls: list[Call] | None = None
         self._has_schedule = any(each.scheduler is not None for each in steppings)
 
     def take(self, epoch: int) -> None:
@@ -97,7 +153,7 @@ class JointSteps:
         inside: set[int] = set()
         for key, shares in self._bank.shares():
             groups = self._groups_of(shares)
-            fits = self._is_whole and not self._clips and shares[0].numel() % LANES == 0
+            fits = not self._clips and shares[0].numel() % LANES == 0
             if fits and len(groups) == 1 and None not in groups:
                 moved = stacked(self._bank.whole(key), shares, self._steppings)
                 found.setdefault((0, groups.pop() or 0), []).append(moved)
@@ -116,25 +172,34 @@ class JointSteps:
             for each, stepping in zip(shares, self._steppings, strict=True)
         }
 
+    @torch.no_grad()
     def _move(self) -> None:
         if self._calls is None or self._has_schedule:
-            self._calls = self._called()
-        for (lr, *settings), moved in self._calls.items():
-            move(moved, lr, dict(zip(SETTINGS, settings, strict=True)))
+            self._calls = list(self._called())
+        every = [each for moved in (self._moved or {}).values() for each in moved]
+        torch._foreach_add_([each.step for each in every], 1)
+        gradients = {}
+        for each in every:
+            if each.shares and not self._is_whole and each.tensor.grad is not None:
+                gradients[id(each)] = each.tensor.grad.unbind()
+        for call in self._calls:
+            call.make(gradients)
 
-    def _called(self) -> dict[tuple[Any, ...], list[Moved]]:
+    def _called(self) -> Iterator[Call]:
         """What is moved in each call, by rate and settings."""
         keys = [keys_of(each) for each in self._steppings]
-        # Schedules may move the rates of runs apart.
-        if self._is_whole and any(own != keys[0] for own in keys):
-            self.end()
-            self._is_whole = False
-            self._moved = self._gathered()
-            self._bank.hand_out()
-        calls: dict[tuple[Any, ...], list[Moved]] = {}
+        # Runs have rates of their own, or schedules move them apart.
+        self._is_whole = all(own == keys[0] for own in keys)
+        calls: dict[tuple[Any, ...], list[tuple[Moved, int | None]]] = {}
         for (place, number), moved in (self._moved or {}).items():
-            calls.setdefault(keys[place][number], []).extend(moved)
-        return calls
+            for each in moved:
+                if each.shares and not self._is_whole:
+                    for copy, own in enumerate(keys):
+                        calls.setdefault(own[number], []).append((each, copy))
+                else:
+                    calls.setdefault(keys[place][number], []).append((each, None))
+        for settings, own in calls.items():
+            yield Call(settings, own)
 
 
 def keys_of(stepping: Stepping) -> list[tuple[Any, ...]]:
@@ -172,27 +237,6 @@ def stacked(whole: Tensor, shares: Sequence[Tensor], steppings: Sequence[Steppin
             state[name] = view
     pairs = list(zip(shares, states, strict=True))
     return Moved(whole, (averages[0], averages[1]), states[0]["step"].clone(), pairs)
-
-
-@torch.no_grad()
-def move(moved: Sequence[Moved], lr: float, settings: dict[str, Any]) -> None:
-    """One call of AdamW."""
-    beta1, beta2 = settings.pop("betas")
-    gradients: list[Any] = [each.tensor.grad for each in moved]
-    adamw_step(
-        [each.tensor for each in moved],
-        gradients,
-        [each.averages[0] for each in moved],
-        [each.averages[1] for each in moved],
-        [],
-        [each.step for each in moved],
-        fused=True,
-        amsgrad=False,
-        beta1=beta1,
-        beta2=beta2,
-        lr=lr,
-        **settings,
-    )
 
 
 def is_fused_adamw(optimizer: torch.optim.Optimizer) -> bool:

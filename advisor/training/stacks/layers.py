@@ -6,13 +6,12 @@ the same order, one copy after the other elsewhere.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from advisor.nested import gathered, mapped
@@ -22,44 +21,6 @@ SMALL = 400
 """Products of matrices with fewer multiplications than this are computed by another routine when
 they are batched.
 """
-ELEMENTWISE_LAYERS = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.ELU,
-    nn.SELU,
-    nn.CELU,
-    nn.LeakyReLU,
-    nn.Softplus,
-    nn.Softsign,
-    nn.Hardtanh,
-    nn.Hardsigmoid,
-    nn.Hardswish,
-    nn.LogSigmoid,
-    nn.Tanhshrink,
-    nn.Identity,
-)
-"""Layers that change each number by itself."""
-ELEMENTWISE = {
-    *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, operator.pow),
-    *(torch.add, torch.sub, torch.mul, torch.div, torch.relu, torch.tanh, torch.sigmoid),
-    *(torch.sin, torch.cos, torch.exp, torch.log, torch.abs, torch.sqrt, torch.square),
-    *(torch.where, torch.maximum, torch.minimum, torch.clamp, torch.erf, torch.log1p),
-    *(F.relu, F.relu6, F.tanh, F.sigmoid, F.gelu, F.silu, F.mish, F.elu, F.selu, F.celu),
-    *(F.leaky_relu, F.softplus, F.softsign, F.hardtanh, F.hardswish, F.hardsigmoid),
-}
-"""Functions that do so; several tensors are broadcast."""
-METHODS = {
-    *(each.__name__ for each in (torch.add, torch.sub, torch.mul, torch.div, torch.neg, torch.pow)),
-    *(each.__name__ for each in (torch.relu, torch.tanh, torch.sigmoid, torch.sin, torch.cos)),
-    *(each.__name__ for each in (torch.exp, torch.log, torch.abs, torch.sqrt, torch.square)),
-    *("clamp", "float", "contiguous"),
-}
-"""Methods of a tensor that do so."""
 Stacked = Callable[..., Any]
 
 
@@ -126,6 +87,19 @@ def elementwise(function: Stacked) -> Stacked:
         """The function of the copies' values."""
         values, keywords = aligned(values, keywords)
         return function(*values, **keywords)
+
+    return of_all
+
+
+def slopes(layers: Sequence[Any]) -> Stacked:
+    """The PReLUs of copies, each with slopes of its own."""
+    count = layers[0].weight.numel()
+
+    def of_all(inputs: Tensor) -> Tensor:
+        """`inputs` `(copies, rows, …)`; several slopes are those of its third dimension."""
+        weights = torch.stack([each.weight for each in layers])
+        form = [len(layers), 1, count, *[1] * max(0, inputs.ndim - 3)][: max(2, inputs.ndim)]
+        return torch.where(inputs > 0, inputs, weights.reshape(form) * inputs)
 
     return of_all
 

@@ -5,30 +5,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from advisor.nested import gathered, tensors_in
 from advisor.training.stacks.bank import Bank
+from advisor.training.stacks.elementwise import ELEMENTWISE, METHODS, Elementwise
 from advisor.training.stacks.layers import (
-    ELEMENTWISE,
-    ELEMENTWISE_LAYERS,
-    METHODS,
     dropout,
     elementwise,
     linear,
     linear_layers,
     one_by_one,
-    shares_of,
-    together,
+    slopes,
 )
-from advisor.training.stacks.traced import NotStackable
+from advisor.training.stacks.traced import NotStackable, Reading
 
 ONE_BY_ONE_LAYERS = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.PReLU),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm),
     *(nn.Embedding, nn.EmbeddingBag, nn.Softmax, nn.LogSoftmax, nn.Flatten, nn.Unflatten),
 )
 """Layers that are computed one copy after the other, each with its own parameters and statistics.
@@ -40,8 +37,8 @@ class Program:
     """Computes the outputs of several models `(copies, rows, …)`.
 
     Arguments:
-        graph: the operations that they have in common.
-        models: one of each copy.
+        readings: the forward pass of each, which differ in what is done to single numbers at most.
+        models: one of each copy; those that do the same stand side by side.
         bank: stacks their parameters.
 
     Attributes:
@@ -50,10 +47,17 @@ class Program:
     Raises `NotStackable` where there is an operation that is not known here.
     """
 
-    def __init__(self, graph: fx.Graph, models: Sequence[nn.Module], bank: Bank) -> None:
+    def __init__(
+        self, readings: Sequence[Reading], models: Sequence[nn.Module], bank: Bank
+    ) -> None:
         self.models, self._bank = models, bank
         self.streams: list[torch.Generator] = []
-        self._steps = [(node, self._step(node)) for node in graph.nodes]
+        changes = zip(*(each.changes for each in readings), strict=True)
+        nodes = zip(*(each.graph.nodes for each in readings), strict=True)
+        self._steps = [
+            (own[0], self._step(own[0]) if change[0] is None else self._changed(own, change))
+            for own, change in zip(nodes, changes, strict=True)
+        ]
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
         """What the models return for inputs that have the copies in front."""
@@ -81,6 +85,51 @@ class Program:
             return self._attribute(str(node.target))
         return lambda *values: values
 
+    def _changed(
+        self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise]
+    ) -> Callable[..., Any]:
+        """What changes single numbers: each way once, for the copies that have it."""
+        parts = []
+        numbers = range(self.size)
+        for _, group in groupby(numbers, key=lambda i: index_of(changes, changes[i])):
+            own = list(group)
+            parts.append((len(own), self._change(own, nodes, changes[own[0]])))
+        if len(parts) == 1:
+            return by_first(parts[0][1])
+        sizes = [size for size, _ in parts]
+
+        def of_parts(inputs: Tensor, *_: Any, **__: Any) -> Tensor:
+            """Each way, of its copies."""
+            if not isinstance(inputs, Tensor):
+                raise NotStackable("their models do other things with what is no tensor")
+            shares = inputs.split(sizes)
+            found = [of(share) for (_, of), share in zip(parts, shares, strict=True)]
+            return torch.cat(found)
+
+        return of_parts
+
+    def _change(
+        self, own: Sequence[int], nodes: Sequence[fx.Node], change: Elementwise
+    ) -> Callable[[Any], Any]:
+        """One way to change single numbers, for some of the copies."""
+        node, is_part = nodes[own[0]], len(own) < self.size
+        if node.op == "call_function":
+            options = {**node.kwargs, "inplace": False} if "inplace" in node.kwargs else node.kwargs
+            return lambda each: node.target(each, *node.args[1:], **options)  # type: ignore[operator]
+        if node.op == "call_method":
+            name = str(node.target)
+            return lambda each: getattr(each, name)(*node.args[1:], **node.kwargs)
+        layers = [self.models[i].get_submodule(str(nodes[i].target)) for i in own]
+        if not change.has_tensors:
+            return in_a_new_tensor(layers[0]) if is_part else layers[0]
+        if type(layers[0]) is nn.PReLU:
+            return slopes(layers)
+        if is_part or change.graph is None:
+            return one_by_one(layers)
+        reading = Reading(change.graph, [], [None] * len(change.graph.nodes))
+        inner = Program([reading] * len(own), layers, self._bank)
+        return lambda each: inner((each,))
+
     def _layer(self, target: str) -> Callable[..., Any]:
         layers = [model.get_submodule(target) for model in self.models]
         kind = type(layers[0])
@@ -88,8 +137,6 @@ class Program:
             return linear_layers(layers, self._bank)
         if kind is nn.Dropout:
             return partial(self._dropped, share=float(layers[0].p))  # type: ignore[arg-type]
-        if kind in ELEMENTWISE_LAYERS:
-            return layers[0]
         if kind not in ONE_BY_ONE_LAYERS:
             raise NotStackable(f"no batched computation of {kind.__name__} pays")
         return one_by_one(layers)
@@ -149,62 +196,30 @@ def default_of(node: fx.Node) -> Any:
     return node.args[0]
 
 
-# --- a proof ------------------------------------------------------------------------------------
-
-NEAR = 1e-5
-"""How far outputs and gradients may be from those of one model alone, as a share of the largest."""
-
-
-def check_same(graph: fx.Graph, models: Sequence[nn.Module], inputs: Any, seeds: list[int]) -> None:
-    """Raise `NotStackable` where models give other outputs or gradients together than alone.
-
-    They are tried on copies, which leaves models and random states as they are.
-
-    Arguments:
-        graph: the operations that they have in common.
-        models: that are to be trained together.
-        inputs: a mini-batch of each, with the copies in front.
-        seeds: of what each draws.
-    """
-    ours, alone = copies_of(models), copies_of(models)
-    program = Program(graph, ours, bank := Bank())
-    program.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-    given = program(inputs)
-    wanted = []
-    for model, own, seed in zip(alone, shares_of(tuple(inputs), len(models)), seeds, strict=True):
-        with torch.random.fork_rng(devices=()):
-            torch.default_generator.manual_seed(seed)
-            wanted.append(model(*own))
-    expected = gathered(together, wanted)
-    if not all_near([given], [expected]):
-        raise NotStackable("the models give other outputs together")
-    for each in (given, expected):
-        torch.stack([part.square().sum() for part in tensors_in(each)]).sum().backward()
-    bank.hand_out()
-    gradients = [[each.grad for m in group for each in m.parameters()] for group in (ours, alone)]
-    if not all_near(*gradients):
-        raise NotStackable("the models have other gradients together")
+def by_first(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A function of the first argument alone."""
+    return lambda first, *_, **__: function(first)
 
 
-def copies_of(models: Sequence[nn.Module]) -> list[nn.Module]:
-    """Copies of models, in training mode."""
-    return [copy.deepcopy(model).train() for model in models]
+def index_of(changes: Sequence[Elementwise], wanted: Elementwise) -> int:
+    """Where the first change of single numbers stands that is the same."""
+    return next(i for i, each in enumerate(changes) if each.form == wanted.form)
 
 
-def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
-    """Whether structures of tensors have the same numbers, but for what rounding does."""
-    found: list[bool] = []
+def in_a_new_tensor(layer: nn.Module) -> nn.Module:
+    """A layer that leaves what it reads as it is."""
+    if not getattr(layer, "inplace", False):
+        return layer
+    other = copy.copy(layer)
+    other.inplace = False  # type: ignore[assignment]  # nn.Module types all attributes as modules
+    return other
 
-    def compare(pair: list[Any]) -> None:
-        """Note whether two values are the same."""
-        one, other = pair
-        if not isinstance(one, Tensor) or not isinstance(other, Tensor):
-            found.append(one is None and other is None)
-            return
-        largest = float(other.detach().abs().max()) if other.numel() else 0.0
-        is_like = one.shape == other.shape
-        found.append(is_like and torch.allclose(one, other, NEAR, NEAR * largest, equal_nan=True))
 
-    for one, other in zip(given, wanted, strict=True):
-        gathered(compare, [one, other])
-    return all(found)
+def side_by_side(readings: Sequence[Reading]) -> list[int]:
+    """An order of models in which those that do the same to single numbers stand side by side."""
+    forms = [each.forms for each in readings]
+    columns = [
+        [next(i for i, other in enumerate(column) if other == each) for each in column]
+        for column in zip(*forms, strict=True)
+    ]
+    return sorted(range(len(readings)), key=lambda i: [column[i] for column in columns])

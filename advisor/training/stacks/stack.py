@@ -6,10 +6,9 @@ import math
 import operator
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from advisor.data import Part, TensorPart
 from advisor.nested import elements
@@ -17,49 +16,15 @@ from advisor.randomness import mix
 from advisor.training.batches import batches_together, steps_in, whole_batches
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.epoch import Epoch
-from advisor.training.loop import (
-    TrainingSettings,
-    evaluate,
-    require_below,
-    require_finite,
-)
-from advisor.training.run import Run
+from advisor.training.loop import evaluate, require_below, require_finite
 from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.joint import JointSteps
 from advisor.training.stacks.losses_of_copies import losses_of
-from advisor.training.stacks.program import Program, check_same
-from advisor.training.stacks.traced import NotStackable, common_graph
-from advisor.training.stepping import Stepping
+from advisor.training.stacks.member import Member, common_readings
+from advisor.training.stacks.program import Program, side_by_side
+from advisor.training.stacks.proof import check_same
+from advisor.training.stacks.traced import NotStackable
 from advisor.user_code import user_faults
-
-
-@dataclass
-class Member:
-    """One of the runs that are trained together.
-
-    Attributes:
-        run: with its techniques applied.
-        settings: how it is trained; part of the training, rows in a batch and the length of a full
-            training are those of all.
-        valid: the rows that it is scored on.
-        problem: why it was taken out; None while it is trained.
-    """
-
-    run: Run
-    settings: TrainingSettings
-    valid: Part
-    problem: BaseException | None = None
-    stepping: Stepping = field(init=False)
-
-    def prepare(self) -> None:
-        """Build the optimizer, and put a training that goes on into its state."""
-        run, settings = self.run, self.settings
-        run.model.to(run.device)
-        epochs = settings.epochs or settings.to_epoch
-        steps = epochs * run.recipe.steps_an_epoch(len(run.data.train), settings.batch)
-        self.stepping = Stepping(run, settings.lr, settings.weight_decay, steps, epochs)
-        if settings.state is not None:
-            self.stepping.go_on_from(settings.state)
 
 
 class Stack:
@@ -74,14 +39,17 @@ class Stack:
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
-        self.members = list(members)
-        check_alike(members)
-        graph = common_graph([each.run.model for each in members])
-        for each in members:
+        readings = common_readings(members)
+        self.members = [members[i] for i in side_by_side(readings)]
+        for each in self.members:
             each.prepare()
-        check(graph, members)
-        self._graph = graph
         self._pack()
+        try:
+            if self._packed:
+                check(self._program, self._bank, self._packed)
+        except BaseException:
+            self._release()
+            raise
 
     @property
     def active(self) -> list[Member]:
@@ -95,6 +63,8 @@ class Stack:
         """
         settings = self.members[0].settings
         for epoch in range(settings.from_epoch, settings.to_epoch):
+            if not self._packed:
+                return
             started = time.perf_counter()
             packed = self._packed
             losses = self._epoch(epoch)
@@ -103,8 +73,6 @@ class Stack:
                 own = losses[:, place].contiguous()
                 yield from ended_epoch(each, epoch, own, share)
             self._repack()
-            if not self._packed:
-                return
         self._release()
         for each in self.active:
             if each.settings.save is not None:
@@ -114,7 +82,8 @@ class Stack:
 
     def _pack(self) -> None:
         self._packed, self._bank = self.active, Bank()
-        self._program = Program(self._graph, [each.run.model for each in self._packed], self._bank)
+        readings = common_readings(self._packed)
+        self._program = Program(readings, [each.run.model for each in self._packed], self._bank)
         self._steps = JointSteps([each.stepping for each in self._packed], self._bank)
         # Those of layers that are computed one copy after the other.
         every = [each for member in self._packed for each in member.run.model.parameters()]
@@ -129,10 +98,7 @@ class Stack:
         """Take out the runs that have ended."""
         if len(self.active) < len(self._packed):
             self._release()
-            if self.active:
-                self._pack()
-            else:
-                self._packed = []
+            self._pack()
 
     def _epoch(self, epoch: int) -> Tensor:
         """Train through one epoch; the loss of each step `(steps, copies)` is returned."""
@@ -259,24 +225,10 @@ def is_of_one(part: Part, first: TensorPart) -> bool:
     return all(map(operator.is_, elements(part.inputs), elements(first.inputs)))
 
 
-def check_alike(members: Sequence[Member]) -> None:
-    """Raise `NotStackable` where runs have other numbers of rows, or are trained for other
-    epochs.
-    """
-    forms = set()
-    for each in members:
-        settings = each.settings
-        length = (settings.from_epoch, settings.to_epoch, settings.epochs, settings.batch)
-        forms.add((len(each.run.data.train), each.run.recipe.accumulate, *length))
-    if len(forms) > 1:
-        raise NotStackable("they have other numbers of rows or epochs")
-
-
-def check(graph: fx.Graph, members: Sequence[Member]) -> None:
+def check(program: Program, bank: Bank, members: Sequence[Member]) -> None:
     """Raise `NotStackable` where the models give other numbers together than alone."""
     epoch = members[0].settings.from_epoch
     inputs, _ = next(batches_of(members, epoch))
     if not all(isinstance(each, Tensor) for each in elements(inputs)):
         raise NotStackable("its inputs are no tensors")
-    seeds = [mix(each.run.seed, "dropout", epoch) for each in members]
-    check_same(graph, [each.run.model for each in members], inputs, seeds)
+    check_same(program, bank, inputs, [mix(each.run.seed, "dropout", epoch) for each in members])

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from advisor.errors import explain
 from advisor.randomness import preserved, random_states
+from advisor.training.stacks.elementwise import (
+    Elementwise,
+    by_numbers,
+    layer_by_numbers,
+    own_tensors,
+    settings_of,
+)
 from advisor.user_code import user_faults
 
-PLAIN = (bool, int, float, str, tuple, type(None))
-"""Attributes of a layer that say how it computes, such as a slope or a share."""
+FUNCTIONS = (FunctionType, BuiltinFunctionType)
+"""Attributes of a layer that it may call."""
+
+
+VALUE = "what is computed at"
+"""Stands before the number of an operation where its value is an argument of another."""
 
 
 class NotStackable(Exception):  # noqa: N818  # not an error: a training that goes by itself
@@ -31,7 +44,7 @@ def graph_of(model: nn.Module) -> fx.Graph:
         copied = copy.deepcopy(model).train()
         before, states = values_in(copied), random_states()
         try:
-            graph = fx.Tracer().trace(copied)
+            graph = LayerTracer().trace(copied)
         except user_faults() as problem:  # of code that needs numbers, whatever it raises
             raise NotStackable(f"its forward pass cannot be read: {explain(problem)}") from problem
         if random_states() != states:
@@ -72,26 +85,30 @@ def values_in(model: nn.Module) -> dict[str, int]:
     return values
 
 
+class LayerTracer(fx.Tracer):
+    """Leaves whole what changes single numbers, whoever wrote it."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is one operation."""
+        is_of_torch = super().is_leaf_module(m, module_qualified_name)
+        return is_of_torch or layer_by_numbers(m) is not None
+
+
 def structure_of(model: nn.Module) -> list[Any]:
-    """What two models must have in common to be computed together, to be compared."""
+    """What two models have in common whose forward passes are the same, to be compared."""
     parts: list[Any] = []
     for name, module in model.named_modules():
-        parts += [name, type(module), settings_of(module)]
-    for name, tensor in tensors_of(model):
-        trained = isinstance(tensor, nn.Parameter) and tensor.requires_grad
-        parts.append((name, tensor.shape, tensor.dtype, trained))
+        own = vars(module).items()
+        functions = [(key, value) for key, value in own if isinstance(value, FUNCTIONS)]
+        parts += [name, type(module), settings_of(module), functions]
+    parts += [(name, *form_of(tensor)) for name, tensor in own_tensors(model)]
     return parts
 
 
-def settings_of(layer: nn.Module) -> dict[str, Any]:
-    """How a layer computes, beside its tensors."""
-    own = vars(layer).items()
-    return {key: value for key, value in own if key[0] != "_" and isinstance(value, PLAIN)}
-
-
-def tensors_of(model: nn.Module) -> Sequence[tuple[str, Tensor]]:
-    """The parameters and the buffers of a model, by name."""
-    return [*nn.Module.named_parameters(model), *nn.Module.named_buffers(model)]
+def form_of(tensor: Tensor) -> tuple[Any, ...]:
+    """What tensors have in common that are stacked."""
+    trained = isinstance(tensor, nn.Parameter) and tensor.requires_grad
+    return tensor.shape, tensor.dtype, trained
 
 
 def layers_in(graph: fx.Graph, model: nn.Module) -> list[nn.Module]:
@@ -100,18 +117,67 @@ def layers_in(graph: fx.Graph, model: nn.Module) -> list[nn.Module]:
     return [model.get_submodule(str(target)) for target in called]
 
 
-def common_graph(models: Sequence[nn.Module]) -> fx.Graph:
-    """The operations that several models have in common.
+@dataclass(frozen=True)
+class Reading:
+    """The forward pass of a model, as it is compared with others.
 
-    Raises `NotStackable` where one of them does something else.
+    Attributes:
+        graph: its operations.
+        skeleton: what models have in common that may be computed together; what changes single
+            numbers may differ.
+        changes: what each operation does to single numbers; None for what does something else.
     """
-    wanted = structure_of(models[0])
-    if any(structure_of(model) != wanted for model in models[1:]):
-        raise NotStackable("their models differ in structure")
+
+    graph: fx.Graph
+    skeleton: list[Any]
+    changes: list[Elementwise | None]
+
+    @property
+    def forms(self) -> list[Any]:
+        """What is done to single numbers, to be compared."""
+        return [each.form for each in self.changes if each is not None]
+
+
+def read(model: nn.Module) -> Reading:
+    """The forward pass of a model. Raises `NotStackable` as `graph_of` does."""
+    graph = graph_of(model)
+    places = {node: number for number, node in enumerate(graph.nodes)}
+    changes = [by_numbers(node, model) for node in graph.nodes]
+    skeleton: list[Any] = []
+    for node, change in zip(graph.nodes, changes, strict=True):
+        if change is not None:
+            skeleton.append(places[node.all_input_nodes[0]])
+        else:
+            inputs = fx.node.map_arg((node.args, node.kwargs), lambda each: (VALUE, places[each]))
+            skeleton.append((node.op, called_by(node, model), inputs))
+    return Reading(graph, skeleton, changes)
+
+
+def called_by(node: fx.Node, model: nn.Module) -> Any:
+    """What an operation calls or reads, to be compared."""
+    if node.op == "call_module":
+        layer = model.get_submodule(str(node.target))
+        forms = [(name, *form_of(tensor)) for name, tensor in own_tensors(layer)]
+        return type(layer), settings_of(layer), forms
+    if node.op == "get_attr":
+        owner, _, name = str(node.target).rpartition(".")
+        return form_of(getattr(model.get_submodule(owner), name))
+    return None if node.op in ("placeholder", "output") else node.target
+
+
+def read_all(models: Sequence[nn.Module]) -> list[Reading | NotStackable]:
+    """The forward passes of models; why it cannot be read in the place of one that cannot."""
+    known: list[tuple[list[Any], Reading | NotStackable]] = []
+    found = []
     for model in models:
-        refuse_hooked(model)
-    if len({id(tensor) for model in models for _, tensor in tensors_of(model)}) != len(
-        models
-    ) * len(tensors_of(models[0])):
-        raise NotStackable("their models share tensors")
-    return graph_of(models[0])
+        structure = structure_of(model)
+        same = next((each for other, each in known if other == structure), None)
+        if same is None:
+            try:
+                refuse_hooked(model)
+                same = read(model)
+            except NotStackable as problem:
+                same = problem
+            known.append((structure, same))
+        found.append(same)
+    return found

@@ -1,0 +1,104 @@
+"""The proof that models compute together what they compute alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from advisor.nested import gathered, tensors_in
+from advisor.training.stacks.bank import Bank
+from advisor.training.stacks.layers import shares_of, together
+from advisor.training.stacks.program import Program
+from advisor.training.stacks.traced import NotStackable
+
+NEAR = 1e-5
+"""How far outputs and gradients may be from those of one model alone, as a share of the largest."""
+
+
+def check_same(program: Program, bank: Bank, inputs: Any, seeds: list[int]) -> None:
+    """Raise `NotStackable` where models give other outputs or gradients together than alone.
+
+    Models and random states are left as they are.
+
+    Arguments:
+        program: of the models that are to be trained together.
+        bank: has their stacked parameters.
+        inputs: a mini-batch of each, with the copies in front.
+        seeds: of what each draws.
+    """
+    models = program.models
+    parameters = [each for model in models for each in nn.Module.parameters(model)]
+    with untouched(models):
+        program.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        given = program(inputs)
+        bank.begin_step()
+        norm(given).backward()
+        bank.hand_out()
+        own = [each.grad for each in parameters]
+        for each in parameters:
+            each.grad = None
+        wanted = alone(models, inputs, seeds)
+        if not all_near([given], [wanted]):
+            raise NotStackable("the models give other outputs together")
+        norm(wanted).backward()
+        if not all_near(own, [each.grad for each in parameters]):
+            raise NotStackable("the models have other gradients together")
+
+
+@contextmanager
+def untouched(models: Sequence[nn.Module]) -> Iterator[None]:
+    """Around passes through models in training mode that leave nothing behind."""
+    modes = [(each, each.training) for model in models for each in model.modules()]
+    buffers = [each for model in models for each in nn.Module.buffers(model)]
+    before = [each.clone() for each in buffers]
+    try:
+        for model in models:
+            model.train()
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+        for module, mode in modes:
+            module.training = mode
+        for model in models:
+            for parameter in nn.Module.parameters(model):
+                parameter.grad = None
+
+
+def alone(models: Sequence[nn.Module], inputs: Any, seeds: Sequence[int]) -> Any:
+    """What models return for their inputs one after the other, stacked."""
+    found = []
+    for model, own, seed in zip(models, shares_of(tuple(inputs), len(models)), seeds, strict=True):
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(seed)
+            found.append(model(*own))
+    return gathered(together, found)
+
+
+def norm(outputs: Any) -> Tensor:
+    """The sum of the squares of outputs."""
+    return torch.stack([part.square().sum() for part in tensors_in(outputs)]).sum()
+
+
+def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
+    """Whether structures of tensors have the same numbers, but for what rounding does."""
+    found: list[bool] = []
+
+    def compare(pair: list[Any]) -> None:
+        """Note whether two values are the same."""
+        one, other = pair
+        if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+            found.append(one is None and other is None)
+            return
+        largest = float(other.detach().abs().max()) if other.numel() else 0.0
+        is_like = one.shape == other.shape
+        found.append(is_like and torch.allclose(one, other, NEAR, NEAR * largest, equal_nan=True))
+
+    for one, other in zip(given, wanted, strict=True):
+        gathered(compare, [one, other])
+    return all(found)
