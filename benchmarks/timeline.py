@@ -32,15 +32,19 @@ OWN = Path(sys.executable).with_name("advisor")
 WIDTH = 90
 """Characters of a bar."""
 
+STACKS = "training/stacks/"
+"""Part of the calls of trainings that are computed as one."""
 WORK = (
     ("techniques", ("work/job.py:applied",)),
     ("building", ("work/job.py:built_run", "work/job.py:made_ready")),
     ("preparing", ("work/opened.py:",)),
-    ("training", ("advisor/training/", "training/stacks/")),
+    ("trained together", (STACKS, "work/stacked.py:follow")),
+    ("training", ("advisor/training/",)),
 )
 """What a worker does, by calls; the outermost one that is known says it."""
 LETTERS = {
     "training": "█",
+    "trained together": "▓",
     "techniques": "t",
     "building": "b",
     "preparing": "p",
@@ -87,9 +91,19 @@ class Look:
     calls: Sequence[str]
 
 
-def looks_of(path: Path) -> list[Look]:
-    """All looks at a process, the last of which lasts no time."""
-    lines = [line.split("\t") for line in path.read_text().splitlines() if line.count("\t") == 2]
+def looks_of(path: Path, latest: int | None = None) -> list[Look]:
+    """All looks at a process but the last, or those in so many of the latest bytes; none where it
+    has not been looked at.
+    """
+    if not path.exists():
+        return []
+    skipped = 0 if latest is None else max(0, path.stat().st_size - latest)
+    with path.open("rb") as file:
+        file.seek(skipped)
+        read = file.read().decode(errors="replace").splitlines()
+    # The first line may have no beginning, and the last one no end.
+    whole = read[1:] if skipped else read
+    lines = [line.split("\t") for line in whole if line.count("\t") == 2]
     times = [(float(at), float(used), calls.split(";")) for at, used, calls in lines]
     return [
         Look(at, later - at, used_later - used, calls)
