@@ -25,7 +25,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def with_scores(ways: Mapping[str, Asked], name: str, folder: Path, seeds: int) 
     answers.write_text(json.dumps({way: asked.answer for way, asked in ways.items()}))
     words = (sys.executable, FIVE / "scored.py", folder, name, answers, "--seeds", str(seeds))
     scores = json.loads(take(words).out)
-    return {way: Asked(**{**vars(asked), "scores": scores[way]}) for way, asked in ways.items()}
+    return {way: replace(asked, scores=scores[way]) for way, asked in ways.items()}
 
 
 def ask(name: str, folder: Path, given: argparse.Namespace) -> dict[str, Asked]:
