@@ -98,7 +98,7 @@ def counted(storage: Path, epochs: int) -> tuple[int, tuple[int, int, int]]:
 
 def asked_script(name: str, folder: Path, given: argparse.Namespace, epochs: int | None) -> Asked:
     """Ask a study by the script; `epochs` of a training are its own where None is given."""
-    words = [sys.executable, FIVE / "by_hand.py", name, folder / f"{name}.npz"]
+    words: list[str | Path] = [sys.executable, FIVE / "by_hand.py", name, folder / f"{name}.npz"]
     words += ["--processes", str(given.processes), "--pruner", given.pruner]
     if epochs is not None:
         words += ["--epochs", str(epochs)]

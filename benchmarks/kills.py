@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from timeline import STACKS, looks_of, phase_of
+from timeline import STACKS, looks_of, phase_of, seconds_by
 
 from advisor.store.query import read
 
@@ -204,7 +204,7 @@ def in_peace(folder: Path, workers: int) -> Peace:
     storage = folder / "peace.db"
     command = Command(folder, storage, workers)
     answer = command.answer()
-    lasts: Counter[str] = Counter()
+    lasts = seconds_by()
     for look in looks_of(command.looks / f"{command.process.pid}.txt"):
         lasts[phase_of(look) or "start"] += look.seconds
     looks = (look for path in command.looks.glob("*.txt") for look in looks_of(path))
@@ -228,6 +228,7 @@ def kill_study(
     """Ask a study, kill it so often, and compare what it comes to with that in peace."""
     storage = folder / f"killed-{workers}-{found.studies}.db"
     command = Command(folder, storage, workers)
+    struck = []
     for moment, victim in plan_of(draw, kills):
         if command.is_over:
             break
@@ -237,11 +238,13 @@ def kill_study(
         if killed is None:
             break
         found.kills[at, killed] += 1
+        struck.append(f"{killed} ({at})")
         if killed != "worker":
             command = Command(folder, storage, workers)
     found.differences += differences(peace.answer, command.answer(), f"study {found.studies}")
     compare(peace, rows_of(storage), found)
     found.studies += 1
+    print(f"{workers} workers, study {found.studies}: {', '.join(struck)}", file=sys.stderr)
 
 
 def wait_for(command: Command, moment: str) -> None:

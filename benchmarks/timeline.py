@@ -19,7 +19,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -199,14 +199,22 @@ def lanes_of(timeline: Timeline) -> list[list[Look]]:
     return lanes
 
 
+Seconds = dict[str, float]
+
+
+def seconds_by() -> Seconds:
+    """Seconds by name, of which none are spent yet."""
+    return defaultdict(float)
+
+
 # --- what is printed ----------------------------------------------------------------------------
 
 
 def shares(timeline: Timeline, lanes: Sequence[Sequence[Look]], workers: int) -> Iterator[str]:
     """The table of what workers do, in seconds of all cores, by what the command is at."""
     phases = phases_of(timeline.command)
-    spent: dict[str, Counter[str]] = defaultdict(Counter)
-    processor: Counter[str] = Counter()
+    spent: dict[str, Seconds] = defaultdict(seconds_by)
+    processor = seconds_by()
     for look in (look for lane in lanes for look in lane):
         kind = work_of(look)
         spent[kind][phase_at(look.at, phases)] += look.seconds
@@ -230,10 +238,10 @@ def phase_at(at: float, phases: Sequence[tuple[float, str]]) -> str:
     return phases[max(0, place - 1)][1]
 
 
-def lasted(phases: Sequence[tuple[float, str]], timeline: Timeline) -> Counter[str]:
+def lasted(phases: Sequence[tuple[float, str]], timeline: Timeline) -> Seconds:
     """How many seconds each phase lasted, on the clock."""
     edges = [timeline.began, *(at for at, _ in phases[1:]), timeline.ended]
-    found: Counter[str] = Counter()
+    found = seconds_by()
     for (_, name), (begins, ends) in zip(phases, pairwise(edges), strict=True):
         found[name] += ends - begins
     return found
@@ -241,25 +249,24 @@ def lasted(phases: Sequence[tuple[float, str]], timeline: Timeline) -> Counter[s
 
 def of_command(looks: Sequence[Look]) -> Iterator[str]:
     """The table of what the command itself does."""
-    clock: Counter[str] = Counter()
-    processor: Counter[str] = Counter()
+    clock, processor = seconds_by(), seconds_by()
     for look in looks:
         known = named(list(reversed(look.calls)), COMMANDS) or "other"
         clock[known] += look.seconds
         processor[known] += look.processor
     yield f"{'the command itself':<20}{'seconds':>10}{'processor':>10}"
-    for name, seconds in clock.most_common():
+    for name, seconds in sorted(clock.items(), key=lambda item: -item[1]):
         yield f"{name:<20}{seconds:>10.1f}{processor[name]:>10.1f}"
 
 
 def bar(looks: Sequence[Look], timeline: Timeline, letter: Callable[[Look], str]) -> str:
     """What most of each part of the time went to, a character for each part."""
     step = timeline.seconds / WIDTH
-    cells: list[Counter[str]] = [Counter() for _ in range(WIDTH)]
+    cells = [seconds_by() for _ in range(WIDTH)]
     for look in looks:
         place = min(WIDTH - 1, int((look.at - timeline.began) / step))
         cells[place][letter(look)] += look.seconds
-    return "".join(cell.most_common(1)[0][0] if cell else " " for cell in cells)
+    return "".join(max(cell, key=cell.__getitem__, default=" ") for cell in cells)
 
 
 def bars(timeline: Timeline, lanes: Sequence[Sequence[Look]]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
     python benchmarks/tiny_trials.py [--trials 500] [--workers 2]
 
-A net of 4-8-2 is tuned on some 70 rows, an epoch or two each, in one study. After every 100th trial the
-process that asks and each worker are asked for the memory that is theirs: resident, without pages
-of files. A worker has imported all it needs by its first trial, so what comes later is kept by
-something. Printed are MiB, the growth from the first measurement to the last, and KiB a trial of
-the straight line through all of them. A process that grew by more than 5 % ends this with 1.
+A net of 4-8-2 is tuned on some 70 rows, an epoch or two each, in one study. After every 100th
+trial the process that asks and each worker are asked for the memory that is theirs: resident,
+without pages of files. A worker has imported all it needs by its first trial, so what comes later
+is kept by something. Printed are MiB, the growth from the first measurement to the last, and KiB a
+trial of the straight line through all of them. A process that grew by more than 5 % ends this with
+1.
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def trained(
     model = recipe.build(activation=ACTIVATIONS[params["activation"]])
     initialize(model, params["initializer"], x[: 4 * recipe.batch])
     if x.dim() == 4:
-        model, x = (each.to(memory_format=torch.channels_last) for each in (model, x))
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = x.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=params["lr"], weight_decay=params["weight_decay"], fused=True
     )
