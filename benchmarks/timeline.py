@@ -1,14 +1,15 @@
 """How a study spends the time of its workers: what trains, what prepares, and what waits.
 
     python benchmarks/timeline.py [STUDY.py] [--workers 2] [--command OTHER/bin/advisor]
-        [--options "--trials 8"]
+        [--options "--trials 8"] [--calls 8]
 
 The command and its workers are looked at every 10 ms (sampled/sitecustomize.py notes the calls that
 the main thread is in), so that nothing of advisor has to be changed for it, and an older
 installation can be looked at. The time of a worker's core counts from the start of the command to
 its end. Its shares are given by what the worker does and by what the command is at; below them is
 what the command itself does, which takes its processor time from the same cores, and a bar for each
-worker over time.
+worker over time. `--calls` lists the longest calls of the command before its first training and
+after its last one, when its workers have nothing to do.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ WORK = (
     ("training", ("advisor/training/",)),
 )
 """What a worker does, by calls; the outermost one that is known says it."""
+TRAINS = ("training", "trained together")
 LETTERS = {
     "training": "█",
     "trained together": "▓",
@@ -230,6 +232,8 @@ def shares(timeline: Timeline, lanes: Sequence[Sequence[Look]], workers: int) ->
         total = sum(row.values())
         cells = "".join(f"{row[name]:>10.1f}" for name in ORDER)
         yield f"{kind:<20}{cells}{total:>8.1f}{total / whole:>7.0%}{processor[kind] / whole:>10.0%}"
+    trains = sum(sum(spent[kind].values()) for kind in TRAINS) / whole
+    yield f"{trains:.0%} of {workers} cores train"
 
 
 def phase_at(at: float, phases: Sequence[tuple[float, str]]) -> str:
@@ -257,6 +261,20 @@ def of_command(looks: Sequence[Look]) -> Iterator[str]:
     yield f"{'the command itself':<20}{'seconds':>10}{'processor':>10}"
     for name, seconds in sorted(clock.items(), key=lambda item: -item[1]):
         yield f"{name:<20}{seconds:>10.1f}{processor[name]:>10.1f}"
+
+
+def longest_calls(timeline: Timeline, most: int) -> Iterator[str]:
+    """The calls in advisor that last longest at the start and at the end, with what they call."""
+    phases = phases_of(timeline.command)
+    for edge in ("start", "end"):
+        spent = seconds_by()
+        for look in timeline.command:
+            if phase_at(look.at, phases) == edge:
+                for call in {each for each in look.calls if "advisor/" in each}:
+                    spent[call] += look.seconds
+        yield f"at the {edge}, {lasted(phases, timeline)[edge]:.1f} s:"
+        for call, seconds in sorted(spent.items(), key=lambda item: -item[1])[:most]:
+            yield f"{seconds:>8.2f} s  {call}"
 
 
 def bar(looks: Sequence[Look], timeline: Timeline, letter: Callable[[Look], str]) -> str:
@@ -291,6 +309,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--command", type=Path, default=OWN, help="another `advisor`")
     parser.add_argument("--options", default="", help="further options of `advisor tune`")
+    parser.add_argument("--calls", type=int, default=0, help="so many of the longest are listed")
     given = parser.parse_args()
     if not sys.platform.startswith("linux"):
         sys.exit("benchmarks/timeline.py needs Linux, where workers are forked.")
@@ -303,6 +322,8 @@ def main() -> None:
         print(line)
     print()
     for line in of_command(timeline.command):
+        print(line)
+    for line in longest_calls(timeline, given.calls) if given.calls else ():
         print(line)
     print()
     for line in bars(timeline, lanes):

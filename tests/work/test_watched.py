@@ -61,6 +61,7 @@ def test_the_seconds_of_all_cores_are_divided_by_work_and_moment():
     }
     assert lines["training"] == ["0.0", "0.0", "2.0", "1.0", "0.0", "0.0", "3.0", "30%", "15%"]
     assert lines["waiting"] == ["0.0", "0.0", "1.0", "0.0", "0.0", "0.0", "1.0", "10%", "5%"]
+    assert "30% of 2 cores train" in list(timeline.shares(watched, timeline.lanes_of(watched), 2))
     assert lines["no process"][:7] == ["2.0", "0.0", "1.0", "1.0", "0.0", "2.0", "6.0"]
 
 
