@@ -122,7 +122,7 @@ def ask(name: str, folder: Path, given: argparse.Namespace) -> dict[str, Asked]:
     """Ask a study in all ways, one after the other."""
     ways = {}
     if given.command is not None:
-        ways["before"] = asked_advisor(given.command, name, folder, given.small)
+        ways["before"] = asked_advisor(given.command.absolute(), name, folder, given.small)
     ways["ours"] = asked_advisor(OWN, name, folder, given.small)
     epochs = ways["ours"].answer["epochs"] if given.epochs == "pilot" else None
     ways["script"] = asked_script(name, folder, given, epochs)

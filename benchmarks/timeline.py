@@ -314,7 +314,15 @@ def main() -> None:
     if not sys.platform.startswith("linux"):
         sys.exit("benchmarks/timeline.py needs Linux, where workers are forked.")
     study = Path(given.study).resolve()
-    words = [given.command, "tune", study, "--workers", str(given.workers), "--quiet", "--json"]
+    words = [
+        given.command.absolute(),
+        "tune",
+        study,
+        "--workers",
+        str(given.workers),
+        "--quiet",
+        "--json",
+    ]
     timeline = followed([*words, *shlex.split(given.options)])
     lanes = lanes_of(timeline)
     print(f"{study.name}: {timeline.seconds:.1f} s on the clock, {given.workers} workers\n")
