@@ -43,6 +43,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/zoo_table.py
 	$(BIN)/python benchmarks/coordinator.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/tiny_trials.py
 
 proofs: .venv/installed
 	$(BIN)/python -m pytest -m proof

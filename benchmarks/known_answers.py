@@ -1,6 +1,7 @@
 """Studies whose right answer is known, through the whole of advisor: is it given?
 
-    python benchmarks/known_answers.py [--seed 0 1] [--storage FOLDER] [--schedule linear] [CASE …]
+    python benchmarks/known_answers.py [--seed 0 1] [--storage FOLDER] [--schedule linear]
+        [--before OTHER/bin/python] [CASE …]
 
 The cases are the study files of studies/known_answers; each says in EXPECTED what a correct advisor
 must answer:
@@ -17,6 +18,10 @@ must answer:
     source     where the truth comes from
 
 Where nothing helps, `keep` is right, and so is an `undecided` that names no change.
+
+Each case is asked in a fresh process, whose seconds on the clock and on processors are added up.
+`--before` asks each case by another installation first: its lines begin with `before`, and only
+ours are judged.
 """
 
 from __future__ import annotations
@@ -27,8 +32,6 @@ import os
 import runpy
 import sys
 import tempfile
-import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -175,32 +178,47 @@ class Judged:
         verdict: what was answered; `raised` where nothing was.
         right: whether nothing about it is wrong.
         pairs: that measured.
+        seconds, processor: that it took, on the clock and on processors.
     """
 
     expected: Mapping[str, Any]
     verdict: str
     right: bool
     pairs: int = 0
+    seconds: float = 0.0
+    processor: float = 0.0
 
 
-def judge(name: str, seed: int, folder: Path, schedule: str | None = None) -> Judged:
-    """Ask a case with a seed and print its line, and below it what is wrong."""
-    began = time.perf_counter()
-    asked = case(name)
+def judge(
+    name: str,
+    seed: int,
+    folder: Path,
+    schedule: str | None = None,
+    python: Path | None = None,
+) -> Judged:
+    """Ask a case with a seed and print its line, and below it what is wrong.
+
+    `python` is that of another installation, which is asked in place of this one.
+    """
+    from clocked import take  # it is beside this file, which tests load from elsewhere
+
+    asked, title = case(name), name if python is None else f"before: {name}"
+    storage = folder / f"known_answers{'' if python is None else '_before'}.db"
+    words = [python or sys.executable, __file__, name, "--seed", str(seed), "--answer", storage]
     try:
-        storage = f"sqlite:///{folder / 'known_answers.db'}"
-        answer = ask(asked, seed, storage, schedule=schedule)
-    except Exception:  # one case that breaks is a wrong answer, and no reason to skip the others
-        print(COLUMNS.format(name[:18], seed, "", "raised", "", "", "✗"))
-        traceback.print_exc(limit=-3, file=sys.stdout)
+        took = take([*words, *(("--schedule", schedule) if schedule else ())])
+    except SystemExit as problem:  # one case that breaks is no reason to skip the others
+        print(COLUMNS.format(title[:18], seed, "", "raised", "", "", "✗"))
+        print(problem)
         return Judged(asked.expected, "raised", False)
+    answer = json.loads(took.out)
     sentences = list(wrongs(asked.expected, answer))
-    seconds = time.perf_counter() - began
-    print(row(name, seed, asked.expected, answer, seconds, not sentences))
+    print(row(title, seed, asked.expected, answer, took.clock, not sentences))
     for sentence in sentences:
         print(f"  {sentence}")
     sys.stdout.flush()
-    return Judged(asked.expected, answer["verdict"], not sentences, answer["gain"]["seeds"])
+    right, pairs = not sentences, answer["gain"]["seeds"]
+    return Judged(asked.expected, answer["verdict"], right, pairs, took.clock, took.processor)
 
 
 def summary(judged: list[Judged]) -> Iterator[str]:
@@ -225,6 +243,16 @@ def summary(judged: list[Judged]) -> Iterator[str]:
             yield f"{title}: {right} of {len(block)} right ({shares}), {pairs:.1f} pairs each"
 
 
+def times(judged: list[Judged], before: list[Judged]) -> str:
+    """Seconds of all cases, and their ratio to those of the other installation."""
+    words = []
+    for kind, title in (("seconds", "s on the clock"), ("processor", "s on processors")):
+        own, others = (sum(getattr(each, kind) for each in block) for block in (judged, before))
+        beside = f" (before {others:.0f}, ratio {own / others:.2f})" if others else ""
+        words.append(f"{own:.0f} {title}{beside}")
+    return ", ".join(words)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
@@ -237,20 +265,36 @@ def main() -> None:
     parser.add_argument(
         "--schedule", help="train all arms by this schedule; that of the study files if not given"
     )
+    parser.add_argument(
+        "--before", type=Path, help="the python of another installation, which is asked beside"
+    )
+    parser.add_argument("--answer", metavar="DATABASE", help=argparse.SUPPRESS)
     options = parser.parse_args()
     chosen = options.cases or names()
     if unknown := set(chosen) - set(names()):
         parser.error(f"no case {', '.join(sorted(unknown))}; the cases are {', '.join(names())}")
-    began = time.perf_counter()
+    if options.answer is not None:  # the fresh process of a case
+        storage = f"sqlite:///{options.answer}"
+        answer = ask(case(chosen[0]), options.seed[0], storage, schedule=options.schedule)
+        print(json.dumps(answer))
+        return
+    judge_all(chosen, options)
+
+
+def judge_all(chosen: list[str], options: argparse.Namespace) -> None:
+    """Print the table of these cases; exits with 1 where an answer is wrong."""
     print(COLUMNS.format("case", "seed", "expected", "answer", "gain [95 %]", "s", ""))
+    judged: list[Judged] = []
+    before: list[Judged] = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.storage or Path(temporary)
+        folder = (options.storage or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        judged = [
-            judge(name, seed, folder, options.schedule) for name in chosen for seed in options.seed
-        ]
+        for name, seed in ((name, seed) for name in chosen for seed in options.seed):
+            if options.before is not None:
+                before.append(judge(name, seed, folder, options.schedule, options.before))
+            judged.append(judge(name, seed, folder, options.schedule))
     right = sum(each.right for each in judged)
-    print(f"\n{right} of {len(judged)} right in {time.perf_counter() - began:.0f} s")
+    print(f"\n{right} of {len(judged)} right in {times(judged, before)}")
     for sentence in summary(judged):
         print(sentence)
     sys.exit(0 if right == len(judged) else 1)
