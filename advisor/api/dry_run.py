@@ -269,7 +269,8 @@ def epochs_of(
     them where nobody says so. A script's are not known before it is trained.
     """
     if begun is not None:
-        return FreeEpochs(plan.epochs, plan.epochs, plan.epochs), clocked
+        high = max(plan.epochs, plan.longest)
+        return FreeEpochs(plan.epochs, plan.epochs, high), clocked
     least = prepared.epochs
     if prepared.study.epochs is not None or not prepared.has_rows:
         return FreeEpochs(least, least, least), clocked

@@ -18,8 +18,7 @@ from advisor.api.listening import Heard, opened_event, verdict_event
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
-from advisor.readable import counted
-from advisor.search.pilot import pilot
+from advisor.search.pilot import pilot, told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
@@ -199,7 +198,7 @@ def tune_prepared(
             plan, first = first_of(prepared, plan, folder, workforce)
             workforce.deaths.forget()
             begin(records, prepared, plan, first, time.monotonic() - began)
-            on(Event("pilot", 1, 1, f"trials train for {counted(plan.epochs, 'epoch')}"))
+            on(Event("pilot", 1, 1, told_of_pilot(plan)))
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         for note in plugin_notes(search.history.trials, plan, search.marks):
             on(Event(NOTE, 0, 0, note))

@@ -41,7 +41,6 @@ class Ledger:
         self.history = history
         self._records = records
         self._marks = marks
-        self._epochs = history.plan.epochs
 
     def ask(self, plan: Plan, params: Mapping[str, Any], current: Round) -> Trial:
         """Add a running trial to a round and return it.
@@ -78,10 +77,9 @@ class Ledger:
         )
 
         # Epochs that a job has trained again replace the old ones.
-        again = {epoch.epoch for epoch in outcome.curve}
-        before = [epoch for epoch in trial.curve if epoch.epoch not in again]
-        trial.curve = before + outcome.curve
-        if trial.ended is not None or trial.epochs == self._epochs:
+        trial.curve = outcome.after(trial.curve)
+        plan = self.history.plan
+        if trial.ended is not None or (plan.is_settled and trial.epochs == plan.epochs):
             self.close(trial)
 
     def take_without(self, trial: Trial, outcome: Outcome) -> None:
@@ -126,7 +124,7 @@ class Ledger:
             trial.is_duplicate = True
             facts[DUPLICATE_KEY] = True
         # A trial that was trained to its last epoch needs no reason.
-        if trial.ended is None and trial.epochs < self._epochs:
+        if trial.ended is None and trial.epochs < self.history.plan.epochs:
             trial.ended, trial.why = ended, why
             facts.update(why=why, ended=ended)
 

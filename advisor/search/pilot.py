@@ -16,9 +16,11 @@ from advisor.model.call import call
 from advisor.model.handwritten import called
 from advisor.nested import tensors_in
 from advisor.randomness import isolated, mix
+from advisor.readable import counted
 from advisor.search.arm import Skip
 from advisor.search.limits import asked_seconds, trial_name
 from advisor.search.plan import NUISANCE, RATE, Plan, rungs_of, why_unfit
+from advisor.search.trial import state_file
 from advisor.training.by_loop import LoopFacts
 from advisor.training.criterion import Criterion
 from advisor.training.ended import Ended
@@ -49,10 +51,12 @@ TRAININGS = 40
 def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the model as it is needs, and the training that showed it.
 
-    That training is the first trial's. The number of epochs is doubled while the second half of a
-    training still brings a gain worth having, and a training stays short enough to try many. A
-    study with a time limit gets fewer epochs where that leaves too few trainings. A number that the
-    user gave is kept.
+    That training is the first trial's. Where its second half still brings a gain worth having, the
+    plan says how long a training may become: the search makes it longer where that changes the
+    order of the leading arms (`length.order_changes`), and it stays short enough to try many. Where
+    that cannot be seen in trainings that go on, the number of epochs is doubled here while the
+    second half brings such a gain. A study with a time limit gets fewer epochs where that leaves
+    too few trainings. A number that the user gave is kept.
 
     Arguments:
         prepared: the study, opened.
@@ -62,16 +66,22 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
     """
     began = time.perf_counter()
     job = first_job(prepared, plan, folder)
+    # The search goes on from the state of this training.
+    if is_settled_by_order(prepared):
+        job = replace(job, epochs=job.to_epoch)
     outcome = first_training(job, crew)
-    epochs = prepared.epochs
+    epochs = longest = prepared.epochs
     # A number that the user gave is kept.
     if prepared.study.epochs is None:
-        most = longest_training(prepared)
         elapsed = time.perf_counter() - began
         affordable = affordable_epochs(prepared, crew.workers, elapsed, len(outcome.curve))
+        most = min(longest_training(prepared), affordable)
         metric = prepared.objective.metric
-        lengthen = train_longer_anew if lasts_a_training(prepared) else train_longer
-        epochs = lengthen(metric, job, outcome, folder, min(most, affordable), crew)
+        if is_settled_by_order(prepared):
+            longest = doubled(epochs, most) if still_improves(metric, outcome, epochs) else 0
+        else:
+            lengthen = train_longer_anew if lasts_a_training(prepared) else train_longer
+            epochs = lengthen(metric, job, outcome, folder, most, crew)
         epochs = max(1, min(epochs, affordable))
 
     # A schedule lasts as long as a training, so that a part of one is no shorter training.
@@ -79,10 +89,33 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
         outcome = first_training(replace(job, to_epoch=epochs), crew)
     outcome.curve = outcome.curve[:epochs]
     rungs = rungs_of(epochs, prepared.steps)
-    plan = with_loop(replace(plan, rungs=rungs), outcome.loop)
+    longest = longest if longest > epochs else 0
+    plan = with_loop(replace(plan, rungs=rungs, longest=longest), outcome.loop)
     if outcome.loop is not None:
         plan = without_unheard(plan, prepared, outcome.loop.honours)
     return plan, outcome
+
+
+def told_of_pilot(plan: Plan) -> str:
+    """How long trials train, as far as the pilot says."""
+    more = "" if plan.is_settled else f", or up to {plan.longest} if that changes which arms lead"
+    return f"trials train for {counted(plan.epochs, 'epoch')}{more}"
+
+
+def is_settled_by_order(prepared: Prepared) -> bool:
+    """Whether the order of arms in trainings that go on says how long a training must be.
+
+    A schedule, and a loop of the user's own, last a training: a longer one is another. And where
+    arms are compared by the epochs to a score, there is no order before the score is reached.
+    """
+    return not lasts_a_training(prepared) and prepared.criterion.reach is None
+
+
+def doubled(least: int, most: float) -> int:
+    """The largest number of epochs up to `most` that doublings of `least` come to."""
+    while 2 * least <= most:
+        least *= 2
+    return least
 
 
 def lasts_a_training(prepared: Prepared) -> bool:
@@ -138,16 +171,11 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
         batch=plan.batch,
         from_epoch=0,
         to_epoch=epochs,
-        save=state_file(folder, epochs),
+        save=state_file(folder, 0, epochs),
         device=str(prepared.device),
         name=trial_name(0),
         seconds=asked_seconds(prepared.study),
     )
-
-
-def state_file(folder: Path, epochs: int) -> str:
-    """The file of the pilot's training state after so many epochs."""
-    return str(folder / f"pilot-{epochs}.pt")
 
 
 def first_training(job: Job, crew: Crew) -> Outcome:
@@ -180,7 +208,7 @@ def train_longer(
     epochs = job.to_epoch
     while 2 * epochs <= most and still_improves(metric, outcome, epochs):
         # The job goes on from the state that it has saved.
-        save = state_file(folder, 2 * epochs)
+        save = state_file(folder, 0, 2 * epochs)
         job = replace(job, from_epoch=epochs, to_epoch=2 * epochs, load=job.save, save=save)
         more = crew.run_by_itself(job)
         training = more.costs.get("training", 0.0)
@@ -190,9 +218,7 @@ def train_longer(
         # than it was.
         if more.ended is not None:
             break
-        again = {epoch.epoch for epoch in more.curve}
-        before = [epoch for epoch in outcome.curve if epoch.epoch not in again]
-        outcome.curve = before + more.curve
+        outcome.curve = more.after(outcome.curve)
         epochs *= 2
     return epochs
 
@@ -208,7 +234,7 @@ def train_longer_anew(
     epochs = job.to_epoch
     criterion = Criterion(metric)
     while 2 * epochs <= most and len(outcome.curve) == epochs:
-        save = state_file(folder, 2 * epochs)
+        save = state_file(folder, 0, 2 * epochs)
         more = crew.run_by_itself(replace(job, to_epoch=2 * epochs, save=save))
         spent = [each.costs.get("training", 0.0) for each in (outcome, more)]
         outcome.costs["training"] = sum(spent)

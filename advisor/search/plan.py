@@ -58,6 +58,10 @@ class Plan:
         rungs: numbers of epochs after which trials are compared; the last is a full trial.
         cut_at: numbers of epochs after which a training that is done in one go is compared with
             those of earlier rounds; empty where it goes on from rung to rung.
+        longest: epochs that a training may get after the opening round, where the order of the
+            leading arms changes by it; 0 once, or where, the rungs are settled.
+        opening: the rungs of the opening round, where a full training became longer after it.
+        looked: epochs to which the leading arms were trained to see that; 0 where they were not.
         batch: rows in a mini-batch.
         identity: what makes this study this study; a resume with another value is refused.
         content: what it is made of, and refused likewise; None in a study that was begun before the
@@ -80,6 +84,9 @@ class Plan:
     content: Content | None = None
     settles: dict[str, list[str]] = field(default_factory=dict)
     cut_at: list[int] = field(default_factory=list)
+    longest: int = 0
+    opening: list[int] = field(default_factory=list)
+    looked: int = 0
     later: dict[str, list[str]] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
@@ -93,6 +100,22 @@ class Plan:
     def epochs(self) -> int:
         """Epochs of a full trial."""
         return self.rungs[-1]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known how many epochs a full trial has."""
+        return not self.longest
+
+    def rungs_from(self, start: int) -> list[int]:
+        """The rungs of the round that begins with the trial of this number."""
+        return self.rungs if start else self.opening or self.rungs
+
+    def length_at(self, start: int, epoch: int) -> int:
+        """Epochs of a full training as they were known when a training of the round that begins
+        with the trial of this number came to `epoch`.
+        """
+        known = self.opening[:-1] if not start else []
+        return known[-1] if known and epoch <= known[-1] else self.epochs
 
     @property
     def techniques(self) -> list[tuple[str, str]]:
@@ -205,6 +228,9 @@ class Plan:
         # A study to which nothing was added is the same question as before such a thing was.
         if not self.later:
             del plain["later"], plain["more_seconds"]
+        for name in ("longest", "opening", "looked"):
+            if not plain[name]:
+                del plain[name]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}

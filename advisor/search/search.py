@@ -15,6 +15,7 @@ from advisor.search.arm import arm_label
 from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
+from advisor.search.length import leading, order_changes, settled, told_of_length
 from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import PluginMarks
@@ -28,9 +29,10 @@ from advisor.search.pruning import (
 )
 from advisor.search.sampler import Sampler
 from advisor.search.stages import next_round, trials_in_all
-from advisor.search.trial import Round, Stage, Trial, read_trials
+from advisor.search.trial import Round, Stage, Trial, read_trials, state_file
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
+from advisor.training.epoch import Epoch
 from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
@@ -129,7 +131,7 @@ class Search:
         self._note_begun_trials(current)
         alive = self._trials_of(current)
         limit = loss_limit(self.history, current)
-        for from_epoch, rung in pairwise([0, *self.plan.rungs]):
+        for from_epoch, rung in pairwise([0, *self.plan.rungs_from(current.start)]):
             self._train_to(rung, alive, from_epoch, limit)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():
@@ -139,6 +141,52 @@ class Search:
             alive = [trial for trial in alive if trial.ended is None or trial.epochs >= rung]
             if rung < self.plan.epochs:
                 alive = self._survivors(current, alive, rung)
+
+        # Where a full training is longer now, the leading arms come to its end.
+        if not self.plan.is_settled:
+            self._settle(alive)
+            self.train(current)
+
+    def _settle(self, alive: Sequence[Trial]) -> None:
+        """Find how long a full training is by longer trainings of the leading arms, and record it.
+
+        A longer training than is settled on leaves no trace in its trial.
+        """
+        criterion, usual = self.history.criterion, self.plan.epochs
+        arms = leading(self.plan, ranked(criterion, alive, usual))
+        curves = {trial.number: trial.curve for trial in arms}
+        epochs = looked = usual
+        found: list[dict[int, Outcome]] = []
+        while len(arms) > 1 and 2 * epochs <= self.plan.longest:
+            outcomes = dict(self.crew.run(self._longer(arms, epochs), self.is_late))
+            if len(outcomes) < len(arms):  # the time is up
+                break
+            looked = 2 * epochs
+            curves = {number: outcomes[number].after(curves[number]) for number in curves}
+            if not order_changes(criterion, curves, epochs):
+                break
+            epochs = looked
+            found.append(outcomes)
+            arms = [trial for trial in arms if len(curves[trial.number]) == epochs]
+            curves = {trial.number: curves[trial.number] for trial in arms}
+        self._take_plan(settled(self.plan, epochs, looked, self.prepared.steps))
+        for outcomes in found:
+            for number in sorted(outcomes):
+                self._record(self.history.trials[number], outcomes[number])
+
+    def _longer(self, arms: Sequence[Trial], epochs: int) -> dict[int, Job]:
+        """The trainings that go on from `epochs` to twice as many, by trial number."""
+        jobs = {}
+        for trial in arms:
+            job = self._job(trial, epochs, 2 * epochs, None)
+            jobs[trial.number] = replace(job, epochs=2 * epochs, load_epochs=epochs)
+        return jobs
+
+    def _take_plan(self, plan: Plan) -> None:
+        """Record the plan whose length of a full training is settled, and go on with it."""
+        self.records.replace_plan(plan.to_json(), self.prepared.ref.to_json())
+        self.plan = self.history.plan = plan
+        self.on(Event(NOTE, 0, 0, told_of_length(plan)))
 
     def _train_to(
         self, rung: int, alive: Sequence[Trial], from_epoch: int, limit: float | None
@@ -204,6 +252,8 @@ class Search:
 
     def end(self, current: Round) -> None:
         """Close the trials of a round that are still open, and forget the training states."""
+        if not self.plan.is_settled:  # the time was up
+            self._take_plan(settled(self.plan, self.plan.epochs, 0, self.prepared.steps))
         for trial in self._trials_of(current):
             self._close(trial, Ended.OUT_OF_TIME, "the time was up")
         remove_kept_files(self.folder)
@@ -249,7 +299,9 @@ class Search:
     def _job(self, trial: Trial, from_epoch: int, last: int, limit: float | None) -> Job:
         """The training of a trial from the epoch `from_epoch` to the epoch `last`."""
         prepared = self.prepared
-        is_full = last == self.plan.epochs
+        start = trial.round.start
+        epochs, before = (self.plan.length_at(start, each) for each in (last, from_epoch))
+        is_full = last == max(self.plan.epochs, self.plan.longest)
         return Job(
             study=prepared.ref,
             opening_id=prepared.opening_id,
@@ -260,8 +312,9 @@ class Search:
             batch=self.plan.batch,
             from_epoch=from_epoch,
             to_epoch=last,
-            epochs=self.plan.epochs,
+            epochs=epochs,
             load=self._state_file(trial, from_epoch) if from_epoch else None,
+            load_epochs=before if from_epoch and before != epochs else None,
             save=None if is_full else self._state_file(trial, last),
             loss_limit=limit,
             precheck=bool(trial.techniques),
@@ -273,13 +326,15 @@ class Search:
         )
 
     def _state_file(self, trial: Trial, epoch: int) -> str:
-        return str(self.folder / f"{trial.number}-{epoch}.pt")
+        return state_file(self.folder, trial.number, epoch)
 
     def _survivors(self, current: Round, alive: Sequence[Trial], rung: int) -> list[Trial]:
         """The trials that go on from a rung, best first; the others are closed."""
         criterion = self.history.criterion
         trials = ranked(criterion, alive, rung)
         kept = survivors(self.plan, current, trials)
+        if not current.start and rung in self.plan.opening[-2:-1]:
+            kept = {trial.number for trial in leading(self.plan, trials)}
 
         going: list[Trial] = []
         better: list[float] = []
@@ -296,21 +351,25 @@ class Search:
         """Close a trial that is still open, and tell that it is over."""
         if trial.is_running:
             self._ledger.close(trial, ended, why)
-            self._tell_of(trial, f"trial {trial.number}: {arm_label(trial.arm)}: {trial.why}")
+            text = trial.why or self._reached(trial.curve)
+            self._tell_of(trial, f"trial {trial.number}: {arm_label(trial.arm)}: {text}")
 
     def _record(self, trial: Trial, outcome: Outcome) -> None:
         """Write what a job brought, and show it."""
         self._ledger.record(trial, outcome)
         self._begun.add(trial.number)
 
-        text = outcome.why
-        if not text and outcome.curve:
-            last = outcome.curve[-1]
-            metric = self.prepared.objective.metric.name
-            text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
+        text = outcome.why or self._reached(outcome.curve)
         label = arm_label(trial.arm)
         rate = trial.params[RATE]
         self._tell_of(trial, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
+
+    def _reached(self, curve: Sequence[Epoch]) -> str:
+        """The score at the end of a learning curve, in words."""
+        if not curve:
+            return ""
+        last = curve[-1]
+        return f"{self.prepared.objective.metric.name} {last.score:.4g} after epoch {last.epoch}"
 
     def _tell_of(self, trial: Trial, text: str) -> None:
         """Tell what has happened to a trial, and that it is over where it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -162,6 +163,11 @@ class Trial:
     def techniques(self) -> list[tuple[str, str]]:
         """Slot and name of the techniques in it, those that keep a slot left out."""
         return techniques_in(self.arm)
+
+
+def state_file(folder: Path, number: int, epoch: int) -> str:
+    """The file of a trial's training state after so many epochs."""
+    return str(folder / f"{number}-{epoch}.pt")
 
 
 def read_trials(records: StudyRecords, plan: Plan) -> list[Trial]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.search.pilot import (
+    doubled,
     first_job,
+    is_settled_by_order,
     lasts_a_training,
     longest_training,
     still_improves,
@@ -15,6 +17,7 @@ from advisor.search.pilot import (
 )
 from advisor.search.plan import Plan
 from advisor.work.executors import Crew
+from advisor.work.job import Outcome
 from advisor.work.prepare import Prepared
 
 TRIED_SECONDS = 5.0
@@ -44,10 +47,12 @@ def free_epochs(prepared: Prepared, plan: Plan, crew: Crew, seconds: float | Non
     """The epochs that the pilot of a study settles on; `seconds` are those of an epoch.
 
     The same training gives the same number in the study. A training that would take long, or
-    depends on its length, is not tried: then the pilot's usual number is told.
+    depends on its length, is not tried: then the pilot's usual number is told. Whether the order of
+    the leading arms asks for a longer one is not known before they are trained; it seldom does.
     """
     least, most = prepared.epochs, doubled(prepared.epochs, longest_training(prepared))
-    usual = FreeEpochs(least, min(most, least * 2**USUAL_DOUBLINGS), most)
+    doublings = 0 if is_settled_by_order(prepared) else USUAL_DOUBLINGS
+    usual = FreeEpochs(least, min(most, least * 2**doublings), most)
     if seconds is None or least * seconds > TRIED_SECONDS or lasts_a_training(prepared):
         return usual
     with tempfile.TemporaryDirectory() as place:
@@ -56,16 +61,17 @@ def free_epochs(prepared: Prepared, plan: Plan, crew: Crew, seconds: float | Non
         if outcome.ended or len(outcome.curve) < least:
             return usual
         metric = prepared.objective.metric
+        if is_settled_by_order(prepared):
+            high = most if still_improves(metric, outcome, least) else least
+            return FreeEpochs(least, least, high, mean_seconds(outcome), least)
         bound = min(most, TRIED_SECONDS / seconds)
         found = train_longer(metric, job, outcome, Path(place), bound, crew)
         goes_on = 2 * found <= most and still_improves(metric, outcome, found)
-    taken = outcome.costs.get("training", 0.0) / len(outcome.curve)
     about, high = (min(most, 2 * found), most) if goes_on else (found, found)
-    return FreeEpochs(found, about, high, taken or None, found)
+    return FreeEpochs(found, about, high, mean_seconds(outcome), found)
 
 
-def doubled(least: int, most: float) -> int:
-    """The largest number of epochs up to `most` that doublings of `least` come to."""
-    while 2 * least <= most:
-        least *= 2
-    return least
+def mean_seconds(outcome: Outcome) -> float | None:
+    """Seconds of an epoch of a training; None where they are not known."""
+    taken = outcome.costs.get("training", 0.0) / len(outcome.curve)
+    return taken or None

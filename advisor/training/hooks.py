@@ -29,6 +29,15 @@ def hooks_set(run: Run) -> tuple[str, ...]:
     return tuple(name for name in HOOKS[1:] if getattr(run, name) not in (None, [], {}))
 
 
+def depends_on_length(run: Run) -> bool:
+    """Whether the first part of a run's training may depend on how long the whole of it is.
+
+    A technique knows the number of steps, and what it hangs into the training may use it.
+    """
+    has_own = run.loss is not run.objective.loss or run.optimizer is not run.recipe.optimizer
+    return bool(hooks_set(run) or run.later or has_own or run.recipe.schedule is not None)
+
+
 def unheard(names: Iterable[str], honours: Iterable[str]) -> str | None:
     """Why a technique that needs these hooks cannot be tried in a training that calls but some of
     them, in one sentence; None where it can.

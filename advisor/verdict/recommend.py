@@ -17,7 +17,7 @@ from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
-from advisor.search.plan import RATE
+from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
@@ -281,7 +281,7 @@ def limits(history: History, chosen: Candidate, metric: Metric, recipe: Recipe) 
     # Under a schedule the end of a training is its best part, however long it is.
     for trial in history.best_of_each_arm():
         if trial.arm == chosen.arm and recipe.schedule is None:
-            yield from still_improving(metric, trial.curve, plan.epochs)
+            yield from still_improving(metric, trial.curve, plan)
 
     # A technique that fails in many trials is one sentence, where the reason is the same.
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
@@ -317,12 +317,15 @@ def rate_at_an_end(rate: float, space: BaseDistribution) -> Iterator[str]:
         yield f"The best learning rate, {rate_text(rate)}, is {edge}."
 
 
-def still_improving(metric: Metric, curve: list[Epoch], epochs: int) -> Iterator[str]:
+def still_improving(metric: Metric, curve: list[Epoch], plan: Plan) -> Iterator[str]:
     """Whether the second half of the training still brought a gain worth having."""
-    if pilot.gains_in_second_half(metric, curve, epochs):
+    if pilot.gains_in_second_half(metric, curve, plan.epochs):
+        looked = ""
+        if plan.looked > plan.epochs:
+            looked = f" (the leading arms, alone, did not change places up to {plan.looked})"
         yield (
             f"Training still improved at its end; the answer holds for about "
-            f"{counted(epochs, 'epoch')}. For "
+            f"{counted(plan.epochs, 'epoch')}{looked}. For "
             "longer trainings, give --epochs."
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from advisor.training.answers import Answering
 from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
+from advisor.training.hooks import depends_on_length
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.precise import make_precise
@@ -60,6 +61,8 @@ class Job:
         name: what it is called in messages, and where deaths of its workers are counted.
         seconds: that it may take, without the opening of the study; None for no limit.
         load, save: files of the training state; training starts anew where `load` is missing.
+        load_epochs: of the full training that `load` is a part of, where those are others; a run
+            that depends on its length starts anew. None where they are the same.
         loss_limit: training loss before step 20 above which the run gives up, or None.
         precheck: check the signal before training, and do not train a model where it dies.
         needs_effect: do not train where a technique changed nothing.
@@ -84,6 +87,7 @@ class Job:
     to_epoch: int
     load: str | None = None
     save: str | None = None
+    load_epochs: int | None = None
     loss_limit: float | None = None
     precheck: bool = False
     needs_effect: bool = False
@@ -147,6 +151,11 @@ class Outcome:
     why: str = ""
     trouble: str = ""
     spoils: bool = False
+
+    def after(self, curve: Sequence[Epoch]) -> list[Epoch]:
+        """A learning curve with the epochs of this job in place of those it has trained again."""
+        again = {epoch.epoch for epoch in self.curve}
+        return [epoch for epoch in curve if epoch.epoch not in again] + self.curve
 
 
 def work(job: Job) -> Outcome:
@@ -290,8 +299,9 @@ def made_ready(
     # A state that is gone or cannot be read is made again: the training then starts from its first
     # epoch.
     state = None
-    if job.load is not None:
-        state = kept_file(job, job.load, job.from_epoch).read("cpu")
+    if job.load is not None and (job.load_epochs is None or not depends_on_length(run)):
+        saved = replace(job, epochs=job.load_epochs or job.epochs)
+        state = kept_file(saved, job.load, job.from_epoch).read("cpu")
     if job.precheck and state is None:
         check_signal(outcome, run)
 

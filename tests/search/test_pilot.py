@@ -5,7 +5,7 @@ from torch import nn
 
 from advisor.randomness import mix
 from advisor.search.pilot import estimate, pilot, still_improves
-from advisor.search.plan import make_plan
+from advisor.search.plan import Plan, make_plan
 from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, work
 from advisor.work.prepare import prepare
@@ -23,14 +23,26 @@ def test_the_estimate_of_a_training_is_the_same_every_time_and_grows_with_the_mo
     assert estimate(wide, 3) > 1.2 * estimate(one, 3)
 
 
-def test_the_pilot_goes_on_while_the_model_improves_and_its_training_is_the_first_trial(
+def test_where_the_model_goes_on_improving_the_search_may_train_longer(study, tmp_path):
+    prepared = prepare(StudyRef.of(study(epochs=None)))
+    planned, first = pilot(prepared, make_plan(prepared), tmp_path, Crew(Serial, 1))
+    assert planned.epochs == prepared.epochs == len(first.curve)
+    improves = still_improves(prepared.objective.metric, first, planned.epochs)
+    assert improves
+    assert planned.longest == 4 * prepared.epochs
+    assert not planned.is_settled
+    assert Plan.from_json(planned.to_json()) == planned
+
+
+def test_where_no_order_is_seen_in_longer_trainings_the_pilot_doubles_and_is_the_first_trial(
     study, tmp_path
 ):
-    ref = StudyRef.of(study(epochs=None))
+    ref = StudyRef.of(study(epochs=None, reach=0.95))
     prepared = prepare(ref)
     planned, first = pilot(prepared, make_plan(prepared), tmp_path, Crew(Serial, 1))
     epochs = planned.epochs
-    assert epochs >= prepared.epochs
+    assert planned.is_settled
+    assert epochs > prepared.epochs
     assert [epoch.epoch for epoch in first.curve] == list(range(1, epochs + 1))
     is_longest = 2 * epochs > 4 * prepared.epochs
     assert is_longest or not still_improves(prepared.objective.metric, first, epochs)
