@@ -226,6 +226,9 @@ class Search:
         Where one of them is missing, all are trained, so that each has the numbers that it has in a
         search that was never stopped.
         """
+        # Where the length of a full training is settled, the leading arms are trained alone.
+        if any(not each.round.start for each in alive) and from_epoch in self.plan.opening[-2:-1]:
+            return []
         stacks = []
         for block in stacks_of(self.prepared.host, alive, from_epoch):
             if not jobs.keys().isdisjoint(block) and self._pays(len(block)):

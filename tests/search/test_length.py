@@ -129,7 +129,9 @@ def test_a_longer_full_training_is_that_of_the_leading_arms_and_else_leaves_no_t
             seed = mix(prepared.study.seed, "search")
             job = Job(few, "again", prepared.digest, trial.params, seed, 0, plan.batch, 0, 0)
             again = work(replace(job, to_epoch=plan.epochs)).curve
-            assert [(e.score, e.loss) for e in again] == [(e.score, e.loss) for e in trial.curve]
+            assert [e.score for e in again] == [e.score for e in trial.curve]
+            # Trials of a rung are trained together, which rounds otherwise.
+            assert [e.loss for e in again] == pytest.approx([e.loss for e in trial.curve], rel=1e-5)
 
 
 def test_a_search_that_is_stopped_while_its_length_is_settled_goes_on_to_the_same_trials(
