@@ -12,12 +12,12 @@ import shlex
 import shutil
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from advisor import __version__
-from advisor.cli.signals import Signals
+from advisor.cli.signals import Signals, leave_when_all_ended
 from advisor.cli.words import check_words
 from advisor.errors import AdvisorError, MachineError, near, visible
 from advisor.imports import uncollected
@@ -122,7 +122,15 @@ def cli() -> None:
     """
 
 
-def main() -> None:
+def program() -> NoReturn:
+    """Run the command line in a process of its own, which ends with it."""
+    try:
+        main()
+    except SystemExit as end:
+        leave_when_all_ended(end.code if isinstance(end.code, int) else 1)
+
+
+def main() -> NoReturn:
     """Run the command line.
 
     An error of the user's is one message and exit code 2, never a traceback. After a signal the
@@ -189,14 +197,14 @@ def resume_line() -> str:
     """The command that goes on, where that is a thing to say of this command, in two lines."""
     if sys.argv[1:2] not in (["tune"], ["compare"]):
         return ""
-    same = shlex.join([*program(), *sys.argv[1:]])
+    same = shlex.join([*called_as(), *sys.argv[1:]])
     text = f"The same command goes on where it stopped:\n  {fit_to_show(same)}\n"
     if shown(same) != same:
         text += "  (with your password in place of ***)\n"
     return text
 
 
-def program() -> list[str]:
+def called_as() -> list[str]:
     """How this program is called from where it was called."""
     name = sys.argv[0]
     if os.path.basename(name) == "__main__.py":

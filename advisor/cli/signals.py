@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import atexit
 import gc
+import io
 import os
 import signal
 import sys
@@ -72,13 +73,8 @@ class Signals:
         # A connection that the signal has caught in the middle of a call is closed with what holds
         # it, so that nothing is left beside the database.
         gc.collect()
-        # Taking down all that is imported takes seconds, in which a second signal would not be
-        # ours any more.
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AdvisorError):  # nobody may read it any more
-                stream.flush()
-        atexit._run_exitfuncs()
-        os._exit(code)
+        # A second signal would not be ours any more while all that is imported is taken down.
+        leave(code)
 
     def _interrupt(self, number: int, _: object) -> None:
         if self.received is None and not self._is_over:
@@ -141,6 +137,30 @@ class Signals:
         if not self._is_over:
             os.write(2, self._last_words(number).encode())
         os._exit(128 + number)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process without taking down all that is imported, which takes a second or more."""
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError, AdvisorError):  # nobody may read it any more
+            stream.flush()
+    os._exit(code)
+
+
+def leave_when_all_ended(code: int) -> NoReturn:
+    """The same, once threads have ended that a program waits for, and files are written that the
+    user's code has left open.
+    """
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    for each in gc.get_objects():
+        # Some objects do things when they are asked for their class.
+        if issubclass(type(each), io.TextIOWrapper | io.BufferedWriter | io.BufferedRandom):
+            with suppress(OSError, ValueError):  # it is closed, or nobody reads it any more
+                each.flush()
+    leave(code)
 
 
 def raise_in_main_thread(number: int) -> None:

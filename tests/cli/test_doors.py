@@ -231,3 +231,25 @@ def test_no_message_has_a_password(advise, words):
     assert said.code in (1, 2)
     assert "s3cret" not in said.out + said.err
     assert "Traceback" not in said.err
+
+
+def test_a_command_that_ends_at_once_waits_for_threads_and_writes_what_is_left_open(tmp_path):
+    (tmp_path / "late.py").write_text(
+        "import threading, time, torch\n"
+        "from torch import nn\n"
+        "left = open('left.txt', 'w')\n"
+        "left.write('whole')\n"
+        "def late():\n"
+        "    time.sleep(3)\n"
+        "    open('late.txt', 'w').write('there')\n"
+        "threading.Thread(target=late).start()\n"
+        "def rows():\n"
+        "    return torch.randn(60, 4), torch.arange(60) % 2\n"
+    )
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nNet = lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))\n"
+    )
+    words = ("diagnose", "--model", "net.py:Net", "--data", "late.py:rows")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "left.txt").read_text() == "whole"
+    assert (tmp_path / "late.txt").read_text() == "there"

@@ -331,7 +331,7 @@ def test_an_error_of_the_machine_tells_how_to_go_on_and_one_of_the_user_does_not
 
 
 def test_a_module_that_is_run_is_called_as_a_module_again(advise, monkeypatch):
-    from advisor.cli import program
+    from advisor.cli import called_as
 
     monkeypatch.setattr(sys, "argv", ["/somewhere/advisor/cli/__main__.py", "tune"])
-    assert program() == [sys.executable, "-m", "advisor"]
+    assert called_as() == [sys.executable, "-m", "advisor"]
