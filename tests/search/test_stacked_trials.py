@@ -202,7 +202,7 @@ def rows_in(storage):
         with sqlite3.connect(f"file:{storage}?mode=ro", uri=True) as connection:
             tables = ("advisor_curves", "advisor_confirmations")
             return sum(
-                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
                 for table in tables
             )
     except sqlite3.OperationalError:  # there is none yet

@@ -95,7 +95,8 @@ def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
         if not isinstance(one, Tensor) or not isinstance(other, Tensor):
             found.append(one is None and other is None)
             return
-        largest = float(other.detach().abs().max()) if other.numel() else 0.0
+        finite = other.detach().nan_to_num(0.0, 0.0, 0.0)
+        largest = float(finite.abs().max()) if other.numel() else 0.0
         is_like = one.shape == other.shape
         found.append(is_like and torch.allclose(one, other, NEAR, NEAR * largest, equal_nan=True))
 
