@@ -192,6 +192,21 @@ def test_models_that_do_the_same_stand_side_by_side():
     assert kinds == [nn.ReLU, nn.ReLU, nn.Tanh, nn.Tanh, nn.ELU]
 
 
+class Slow(nn.Module):
+    def forward(self, x):
+        for _ in range(300):
+            x = torch.tanh(x)
+        return x
+
+
+def test_a_run_has_its_share_of_the_time_by_what_its_model_takes():
+    stack = Stack(of_activations([nn.ReLU, Slow, nn.ReLU, nn.ReLU]))
+    seconds = {member.run.seed: epoch.seconds for member, epoch in stack.train()}
+    assert seconds[1] > 5 * seconds[0]
+    costs = {each.run.seed: each.cost for each in stack.members}
+    assert costs[0] == costs[2] == costs[3] < costs[1]
+
+
 class OwnForward(nn.Module):
     """An activation that is a call, of a function or of a layer in its place."""
 

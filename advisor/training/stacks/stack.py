@@ -46,7 +46,7 @@ class Stack:
         self._pack()
         try:
             if self._packed:
-                check(self._program, self._bank, self._packed)
+                self._note_costs(check(self._program, self._bank, self._packed))
         except BaseException:
             self._release()
             raise
@@ -69,9 +69,10 @@ class Stack:
             packed = self._packed
             losses = self._epoch(epoch)
             answers = self._scoring.answers()
-            share = (time.perf_counter() - started) / len(packed)
+            seconds = time.perf_counter() - started
+            costs = sum(each.cost for each in packed)
             for place, each in enumerate(packed):
-                own = losses[:, place].contiguous()
+                own, share = losses[:, place].contiguous(), seconds * each.cost / costs
                 yield from ended_epoch(each, epoch, own, share, answers[place])
             self._repack()
         self._release()
@@ -94,6 +95,13 @@ class Stack:
         # Those of layers that are computed one copy after the other.
         every = [each for member in self._packed for each in member.run.model.parameters()]
         self._own = [each for each in every if not self._bank.has(each)]
+
+    def _note_costs(self, seconds: Sequence[float]) -> None:
+        """Note what a step of each run takes; it is the same where the same is done."""
+        forms = [reading.forms for reading in common_readings(self._packed)]
+        for member, form in zip(self._packed, forms, strict=True):
+            same = (own for own, other in zip(seconds, forms, strict=True) if other == form)
+            member.cost = min(same)
 
     def _release(self) -> None:
         """Leave each run as if it had been trained alone."""
@@ -206,10 +214,14 @@ def batches_of(
             yield tuple(part[:, places] for part in inputs), target[:, places]
 
 
-def check(program: Program, bank: Bank, members: Sequence[Member]) -> None:
-    """Raise `NotStackable` where the models give other numbers together than alone."""
+def check(program: Program, bank: Bank, members: Sequence[Member]) -> list[float]:
+    """Seconds of a step of each run alone.
+
+    Raises `NotStackable` where the models give other numbers together than alone.
+    """
     epoch = members[0].settings.from_epoch
     inputs, _ = next(batches_of(members, epoch))
     if not all(isinstance(each, Tensor) for each in elements(inputs)):
         raise NotStackable("its inputs are no tensors")
-    check_same(program, bank, inputs, [mix(each.run.seed, "dropout", epoch) for each in members])
+    seeds = [mix(each.run.seed, "dropout", epoch) for each in members]
+    return check_same(program, bank, inputs, seeds)
