@@ -13,7 +13,7 @@ from advisor.training.stacks.layers import shares_of
 from advisor.training.stacks.member import Member
 from advisor.training.stacks.program import Program
 from advisor.training.stacks.proof import all_near
-from advisor.training.stacks.rows import rows_of_all
+from advisor.training.stacks.rows_of_copies import rows_of_all
 from advisor.user_code import user_faults
 
 Answer = tuple[Tensor, Tensor]

@@ -21,7 +21,7 @@ from advisor.training.stacks.losses_of_copies import losses_of
 from advisor.training.stacks.member import Member, common_readings
 from advisor.training.stacks.program import Program, side_by_side
 from advisor.training.stacks.proof import check_same
-from advisor.training.stacks.rows import rows_of_all
+from advisor.training.stacks.rows_of_copies import rows_of_all
 from advisor.training.stacks.scoring import Answer, Scoring
 from advisor.training.stacks.traced import NotStackable
 from advisor.user_code import user_faults
