@@ -192,6 +192,21 @@ def test_models_that_do_the_same_stand_side_by_side():
     assert kinds == [nn.ReLU, nn.ReLU, nn.Tanh, nn.Tanh, nn.ELU]
 
 
+class Slow(nn.Module):
+    def forward(self, x):
+        for _ in range(300):
+            x = torch.tanh(x)
+        return x
+
+
+def test_a_run_has_its_share_of_the_time_by_what_its_model_takes():
+    stack = Stack(of_activations([nn.ReLU, Slow, nn.ReLU, nn.ReLU]))
+    seconds = {member.run.seed: epoch.seconds for member, epoch in stack.train()}
+    assert seconds[1] > 5 * seconds[0]
+    costs = {each.run.seed: each.cost for each in stack.members}
+    assert costs[0] == costs[2] == costs[3] < costs[1]
+
+
 class OwnForward(nn.Module):
     """An activation that is a call, of a function or of a layer in its place."""
 
@@ -212,6 +227,34 @@ def test_a_function_and_a_layer_in_its_place_are_computed_together():
             member.run.model = OwnForward(act)
     for one, other in zip(trained_together(together), trained_alone(alone), strict=True):
         assert [each.loss for each in one] == pytest.approx([o.loss for o in other], abs=1e-5)
+
+
+class TwoFaced(nn.Module):
+    """Does something else when it is scored."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 16), nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.first(x) if self.training else 2 * self.first(x)
+        return self.last(torch.relu(x))
+
+
+@pytest.mark.parametrize(
+    ("net", "is_joint"),
+    [(chain(), True), (chain(nn.BatchNorm1d), True), (NETS["dropout"], True), (TwoFaced, False)],
+    ids=["plain", "batch norm", "dropout", "two-faced"],
+)
+def test_runs_are_scored_together_where_that_gives_what_each_gives_alone(net, is_joint):
+    together, alone = members_of(prepared_of(net)), members_of(prepared_of(net))
+    stack = Stack(together)
+    curves = {id(each): [] for each in together}
+    for member, epoch in stack.train():
+        curves[id(member)].append(epoch.score)
+    assert stack._scoring._is_joint is stack._scoring._is_proven is is_joint
+    for one, other in zip(together, trained_alone(alone), strict=True):
+        assert curves[id(one)] == pytest.approx([each.score for each in other], abs=1e-5)
 
 
 def sgd(groups, lr, weight_decay):

@@ -50,7 +50,7 @@ class Moved:
         return list(zip(*each, strict=True))
 
 
-class Call:
+class AdamWCall:
     """What is moved in one call: whole tensors, and shares of stacks.
 
     Arguments:
@@ -117,7 +117,7 @@ class JointSteps:
         self._moved: dict[tuple[int, int], list[Moved]] | None = None
         self._is_whole = True
         self._apart: set[int] = set()
-        self._calls: list[Call] | None = None
+        self._calls: list[AdamWCall] | None = None
         self._has_schedule = any(each.scheduler is not None for each in steppings)
 
     def take(self, epoch: int) -> None:
@@ -185,7 +185,7 @@ class JointSteps:
         for call in self._calls:
             call.make(gradients)
 
-    def _called(self) -> Iterator[Call]:
+    def _called(self) -> Iterator[AdamWCall]:
         """What is moved in each call, by rate and settings."""
         keys = [keys_of(each) for each in self._steppings]
         # Runs have rates of their own, or schedules move them apart.
@@ -199,7 +199,7 @@ class JointSteps:
                 else:
                     calls.setdefault(keys[place][number], []).append((each, None))
         for settings, own in calls.items():
-            yield Call(settings, own)
+            yield AdamWCall(settings, own)
 
 
 def keys_of(stepping: Stepping) -> list[tuple[Any, ...]]:

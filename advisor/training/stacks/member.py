@@ -27,6 +27,7 @@ class Member:
         problem: why it was taken out; None while it is trained.
         reading: of its forward pass; None where it was not read yet, or cannot be.
         unreadable: why it cannot be, in a sentence.
+        cost: seconds of a step of its model alone, by which it has its share of the time.
     """
 
     run: Run
@@ -35,6 +36,7 @@ class Member:
     problem: BaseException | None = None
     reading: Reading | None = None
     unreadable: str = ""
+    cost: float = 1.0
     stepping: Stepping = field(init=False)
 
     def prepare(self) -> None:

@@ -43,6 +43,7 @@ class Program:
 
     Attributes:
         streams: of what each copy draws; set before each epoch.
+        is_scoring: whether the models are in evaluation mode, in which nothing is dropped.
 
     Raises `NotStackable` where there is an operation that is not known here.
     """
@@ -52,6 +53,7 @@ class Program:
     ) -> None:
         self.models, self._bank = models, bank
         self.streams: list[torch.Generator] = []
+        self.is_scoring = False
         changes = zip(*(each.changes for each in readings), strict=True)
         nodes = zip(*(each.graph.nodes for each in readings), strict=True)
         self._steps = [
@@ -142,7 +144,7 @@ class Program:
         return one_by_one(layers)
 
     def _dropped(self, inputs: Tensor, share: float) -> Tensor:
-        return dropout(self.streams, inputs, share)
+        return inputs if self.is_scoring else dropout(self.streams, inputs, share)
 
     def _function(self, target: Any) -> Callable[..., Any]:
         if target is F.linear:

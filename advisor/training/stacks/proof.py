@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,12 +18,15 @@ from advisor.training.stacks.traced import NotStackable
 
 NEAR = 1e-5
 """How far outputs and gradients may be from those of one model alone, as a share of the largest."""
+TIMED = 2
+"""Steps of a model alone, of which the faster one tells what it takes."""
 
 
-def check_same(program: Program, bank: Bank, inputs: Any, seeds: list[int]) -> None:
-    """Raise `NotStackable` where models give other outputs or gradients together than alone.
+def check_same(program: Program, bank: Bank, inputs: Any, seeds: list[int]) -> list[float]:
+    """Seconds of a step of each model alone.
 
-    Models and random states are left as they are.
+    Models and random states are left as they are. Raises `NotStackable` where models give other
+    outputs or gradients together than alone.
 
     Arguments:
         program: of the models that are to be trained together.
@@ -39,14 +43,13 @@ def check_same(program: Program, bank: Bank, inputs: Any, seeds: list[int]) -> N
         norm(given).backward()
         bank.hand_out()
         own = [each.grad for each in parameters]
-        for each in parameters:
-            each.grad = None
-        wanted = alone(models, inputs, seeds)
-        if not all_near([given], [wanted]):
+        shares = zip(models, shares_of(tuple(inputs), len(models)), seeds, strict=True)
+        found = [alone(*each) for each in shares]
+        if not all_near([given], [gathered(together, [output for output, _ in found])]):
             raise NotStackable("the models give other outputs together")
-        norm(wanted).backward()
         if not all_near(own, [each.grad for each in parameters]):
             raise NotStackable("the models have other gradients together")
+    return [seconds for _, seconds in found]
 
 
 @contextmanager
@@ -70,14 +73,19 @@ def untouched(models: Sequence[nn.Module]) -> Iterator[None]:
                 parameter.grad = None
 
 
-def alone(models: Sequence[nn.Module], inputs: Any, seeds: Sequence[int]) -> Any:
-    """What models return for their inputs one after the other, stacked."""
-    found = []
-    for model, own, seed in zip(models, shares_of(tuple(inputs), len(models)), seeds, strict=True):
+def alone(model: nn.Module, inputs: Any, seed: int) -> tuple[Any, float]:
+    """What a model returns, and the seconds of a step. The parameters have its gradients."""
+    seconds = []
+    for _ in range(TIMED):
+        for each in nn.Module.parameters(model):
+            each.grad = None
+        started = time.perf_counter()
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(seed)
-            found.append(model(*own))
-    return gathered(together, found)
+            output = model(*inputs)
+        norm(output).backward()
+        seconds.append(time.perf_counter() - started)
+    return output, min(seconds)
 
 
 def norm(outputs: Any) -> Tensor:
@@ -95,7 +103,8 @@ def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
         if not isinstance(one, Tensor) or not isinstance(other, Tensor):
             found.append(one is None and other is None)
             return
-        largest = float(other.detach().abs().max()) if other.numel() else 0.0
+        finite = other.detach().nan_to_num(0.0, 0.0, 0.0)
+        largest = float(finite.abs().max()) if other.numel() else 0.0
         is_like = one.shape == other.shape
         found.append(is_like and torch.allclose(one, other, NEAR, NEAR * largest, equal_nan=True))
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-import operator
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from advisor.data import Part, TensorPart
 from advisor.nested import elements
 from advisor.randomness import mix
 from advisor.training.batches import batches_together, steps_in, whole_batches
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.epoch import Epoch
-from advisor.training.loop import evaluate, require_below, require_finite
+from advisor.training.loop import evaluate, require_below, require_finite, score_of
 from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.joint import JointSteps
 from advisor.training.stacks.losses_of_copies import losses_of
 from advisor.training.stacks.member import Member, common_readings
 from advisor.training.stacks.program import Program, side_by_side
 from advisor.training.stacks.proof import check_same
+from advisor.training.stacks.rows_of_copies import rows_of_all
+from advisor.training.stacks.scoring import Answer, Scoring
 from advisor.training.stacks.traced import NotStackable
 from advisor.user_code import user_faults
 
@@ -46,7 +46,7 @@ class Stack:
         self._pack()
         try:
             if self._packed:
-                check(self._program, self._bank, self._packed)
+                self._note_costs(check(self._program, self._bank, self._packed))
         except BaseException:
             self._release()
             raise
@@ -68,10 +68,12 @@ class Stack:
             started = time.perf_counter()
             packed = self._packed
             losses = self._epoch(epoch)
-            share = (time.perf_counter() - started) / len(packed)
+            answers = self._scoring.answers()
+            seconds = time.perf_counter() - started
+            costs = sum(each.cost for each in packed)
             for place, each in enumerate(packed):
-                own = losses[:, place].contiguous()
-                yield from ended_epoch(each, epoch, own, share)
+                own, share = losses[:, place].contiguous(), seconds * each.cost / costs
+                yield from ended_epoch(each, epoch, own, share, answers[place])
             self._repack()
         self._release()
         for each in self.active:
@@ -82,12 +84,24 @@ class Stack:
 
     def _pack(self) -> None:
         self._packed, self._bank = self.active, Bank()
+        if not self._packed:
+            return
         readings = common_readings(self._packed)
         self._program = Program(readings, [each.run.model for each in self._packed], self._bank)
+        settings = self._packed[0].settings
+        epochs = settings.to_epoch - settings.from_epoch
+        self._scoring = Scoring(self._program, self._packed, epochs)
         self._steps = JointSteps([each.stepping for each in self._packed], self._bank)
         # Those of layers that are computed one copy after the other.
         every = [each for member in self._packed for each in member.run.model.parameters()]
         self._own = [each for each in every if not self._bank.has(each)]
+
+    def _note_costs(self, seconds: Sequence[float]) -> None:
+        """Note what a step of each run takes; it is the same where the same is done."""
+        forms = [reading.forms for reading in common_readings(self._packed)]
+        for member, form in zip(self._packed, forms, strict=True):
+            same = (own for own, other in zip(seconds, forms, strict=True) if other == form)
+            member.cost = min(same)
 
     def _release(self) -> None:
         """Leave each run as if it had been trained alone."""
@@ -132,7 +146,7 @@ class Stack:
 
 
 def ended_epoch(
-    member: Member, epoch: int, losses: Tensor, seconds: float
+    member: Member, epoch: int, losses: Tensor, seconds: float, answer: Answer | None
 ) -> Iterator[tuple[Member, Epoch]]:
     """The point of a run's curve after an epoch; none where it ends there, as `problem` says.
 
@@ -141,6 +155,7 @@ def ended_epoch(
         epoch: counted from 0.
         losses: of its steps in this epoch.
         seconds: its share of the time that they took.
+        answer: what its metric reads; None where its model is to be asked.
     """
     started = time.perf_counter()
     try:
@@ -148,7 +163,10 @@ def ended_epoch(
         mean = losses.mean().item()
         require_finite("the training loss", mean)
         member.stepping.end_epoch(epoch, mean)
-        score = evaluate(member.run, member.valid, member.settings.batch)
+        if answer is None:
+            score = evaluate(member.run, member.valid, member.settings.batch)
+        else:
+            score = score_of(member.run, *answer)
     except user_faults() as problem:  # a metric of the user's may raise anything
         member.problem = problem
         return
@@ -196,39 +214,14 @@ def batches_of(
             yield tuple(part[:, places] for part in inputs), target[:, places]
 
 
-def rows_of_all(parts: Sequence[Part], orders: Sequence[Tensor]) -> tuple[Sequence[Tensor], Tensor]:
-    """The rows of several parts, by their numbers in each: inputs and target, stacked."""
-    first = parts[0]
-    if isinstance(first, TensorPart) and all(is_of_one(each, first) for each in parts):
-        # All are rows of the same tensors, and taken from these at once.
-        places = [
-            own if each.rows is None else each.rows[own]
-            for each, own in zip(parts, orders, strict=True)
-        ]
-        found, _ = TensorPart(first.inputs, finish=first.finish).take(torch.cat(places))
-        inputs = [each.reshape(len(parts), -1, *each.shape[1:]) for each in elements(found)]
-        targets = [
-            each.target[own]
-            for each, own in zip(parts, orders, strict=True)
-            if each.target is not None
-        ]
-        return inputs, torch.stack(targets)
-    taken = [each.take(own) for each, own in zip(parts, orders, strict=True)]
-    inputs = [torch.stack(list(part)) for part in zip(*(own for own, _ in taken), strict=True)]
-    return inputs, torch.stack([each for _, each in taken if each is not None])
+def check(program: Program, bank: Bank, members: Sequence[Member]) -> list[float]:
+    """Seconds of a step of each run alone.
 
-
-def is_of_one(part: Part, first: TensorPart) -> bool:
-    """Whether the rows of two parts are of the same tensors, and become inputs in the same way."""
-    if not isinstance(part, TensorPart) or part.finish is not first.finish:
-        return False
-    return all(map(operator.is_, elements(part.inputs), elements(first.inputs)))
-
-
-def check(program: Program, bank: Bank, members: Sequence[Member]) -> None:
-    """Raise `NotStackable` where the models give other numbers together than alone."""
+    Raises `NotStackable` where the models give other numbers together than alone.
+    """
     epoch = members[0].settings.from_epoch
     inputs, _ = next(batches_of(members, epoch))
     if not all(isinstance(each, Tensor) for each in elements(inputs)):
         raise NotStackable("its inputs are no tensors")
-    check_same(program, bank, inputs, [mix(each.run.seed, "dropout", epoch) for each in members])
+    seeds = [mix(each.run.seed, "dropout", epoch) for each in members]
+    return check_same(program, bank, inputs, seeds)
