@@ -5,7 +5,7 @@ of its numbers, so that trials share it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,40 +41,38 @@ def bounded(technique: Technique, run: Run, seconds: float) -> tuple[dict[str, P
         run: of the model as it is.
         seconds: on a laptop's core, as `Technique.pass_seconds` counts them.
     """
-    space = dict(technique.space)
+    space, first = dict(technique.space), technique.defaults()
     passes = space.get(technique.passes)
     if not isinstance(passes, Int):
         return space, ""
     try:
-        one, dearer = pass_costs(technique, run)
+        one = technique.pass_seconds(run, **first)
+        if not one > 0 or one * passes.high <= seconds:
+            return space, ""
+        dearer = {name: space[name] for name in dearer_numbers(technique, run, one)}
     except user_faults() as problem:  # a plugin's bug costs the bound, not the study
         return space, f"its cost is not known: pass_seconds raised {explain(problem)}"
-    if not one > 0 or one * passes.high <= seconds:
-        return space, ""
 
-    first = technique.defaults()
     most = max(passes.low, min(passes.high, math.floor(seconds / one)))
     usual = min(most, first[technique.passes])
     space[technique.passes] = replace(passes, high=most, default=usual)
     for name, parameter in dearer.items():
+        assert isinstance(parameter, Int | Float)  # a choice has no upper end
         space[name] = replace(parameter, high=first[name], default=first[name])
     told = counted(most, "pass", "passes")
     return space, f"{told}, its fewest" if most * one > seconds else f"{told} at most"
 
 
-def pass_costs(technique: Technique, run: Run) -> tuple[float, dict[str, Int | Float]]:
-    """Seconds of a pass at the first values of a technique's numbers, and the numbers that make it
-    dearer at their upper ends. Raises what a plugin raises.
+def dearer_numbers(technique: Technique, run: Run, one: float) -> Iterator[str]:
+    """The numbers of a technique that at their upper ends make a pass cost more than `one`, its
+    seconds at their first values. Raises what a plugin raises.
     """
     first = technique.defaults()
-    one = technique.pass_seconds(run, **first)
-    dearer = {}
     for name, parameter in technique.space.items():
         if name == technique.passes or not isinstance(parameter, Int | Float):
             continue
         if technique.pass_seconds(run, **{**first, name: parameter.high}) > one:
-            dearer[name] = parameter
-    return one, dearer
+            yield name
 
 
 def coarse(distribution: BaseDistribution, first: Any, turn: int) -> Any:

@@ -45,8 +45,9 @@ class Gensim(Embedding):
         """One pass over the text, for each table of words."""
         seconds = 0.0
         for words in self.tables(run):
-            count = sum(map(len, words.sentences(run)))
-            seconds += count / self.speed * (words.table.width / 100) * (window / 5)
+            seconds += (
+                words.count_words(run) / self.speed * (words.table.width / 100) * (window / 5)
+            )
         return seconds
 
     def unfit(self, run: advisor.Run) -> str | None:
