@@ -170,6 +170,8 @@ class Study:
             it.
         noise: score under Gaussian noise on the inputs, of this share of each input's deviation;
             None for none.
+        artefact_share: how many trainings of the model as it is, on as many rows, a pretraining or
+            word vectors may cost; their passes over the data are bounded, as they are counted.
 
     Example:
         >>> import advisor, torch
@@ -194,6 +196,7 @@ class Study:
     min_gain: float | None = field(default=None, kw_only=True)
     reach: float | None = field(default=None, kw_only=True)
     noise: float | None = field(default=None, kw_only=True)
+    artefact_share: float = field(default=2.0, kw_only=True)
 
     def __post_init__(self) -> None:
         for fault in _study_faults(self):
@@ -242,6 +245,12 @@ SETTING_RULES = (
     Rule("min_gain", lambda value: is_number(value, 0), "0 or more, a finite number"),
     Rule("noise", lambda value: is_number(value, 0), "0 or more, a finite number"),
     Rule("reach", is_number, "a finite number"),
+    Rule(
+        "artefact_share",
+        lambda value: is_number(value, 0) and value != 0,
+        "a number above 0",
+        is_optional=False,
+    ),
 )
 """What the settings of a study may be, also those that the command line gives."""
 

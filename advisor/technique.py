@@ -61,6 +61,10 @@ class Technique:
         mends: the kinds of findings (docs/diagnosis.md) that it mends besides those that name its
             slot; a recommendation gives them as its reasons.
         needs_rows: whether it needs the training rows, and not a batch of them alone.
+        passes: the parameter that counts the passes over data of which its artefact is made, such
+            as pretrained weights or word vectors; empty where it makes none. A search pays for no
+            more of them than a share of a training (`pass_seconds`), and tries few values of the
+            technique's numbers before its arm leads, so that trials share artefacts.
         waived: promises of the conformance kit that need not hold, each with the reason.
 
     Example:
@@ -84,7 +88,14 @@ class Technique:
     settles: tuple[str, ...] = ()
     mends: tuple[str, ...] = ()
     needs_rows: bool = False
+    passes: str = ""
     waived: Mapping[str, str] = {}
+
+    def pass_seconds(self, run: Run, **params: Any) -> float:
+        """Seconds on a laptop's core of one pass for the artefact of `run`, by counting, not by a
+        clock: it must be the same on every machine. 0 where nobody knows; then nothing is bounded.
+        """
+        return 0.0
 
     def unfit(self, run: Run) -> str | None:
         """Why this cannot be tried on `run`, in one sentence, or None."""

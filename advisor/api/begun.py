@@ -30,7 +30,7 @@ NEVER_COMPARED = (
     "and counts alone."
 )
 """What is said of a study that was begun before contents were kept."""
-NEW_IN_IDENTITY = ("reach", "noise", "target")
+NEW_IN_IDENTITY = ("reach", "noise", "target", "artefact_share")
 """Settings that a plan without content does not have."""
 
 

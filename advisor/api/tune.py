@@ -18,6 +18,7 @@ from advisor.api.listening import Heard, opened_event, verdict_event
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
+from advisor.search.artefacts import told_of_artefacts
 from advisor.search.pilot import pilot, told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
@@ -200,7 +201,9 @@ def tune_prepared(
             begin(records, prepared, plan, first, time.monotonic() - began)
             on(Event("pilot", 1, 1, told_of_pilot(plan)))
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
-        for note in plugin_notes(search.history.trials, plan, search.marks):
+        bounds = told_of_artefacts(plan.artefacts, prepared.study.artefact_share)
+        notes = plugin_notes(search.history.trials, plan, search.marks)
+        for note in [*notes, *([bounds] if bounds else [])]:
             on(Event(NOTE, 0, 0, note))
         answer = search_and_confirm(search, database.engine)
         on(verdict_event(answer))

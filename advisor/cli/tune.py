@@ -39,6 +39,11 @@ OPTIONS = (
         type=click.IntRange(min=3),
         help="pairs of fresh seeds that measure the gain (5, 10 or 20, as it needs)",
     ),
+    click.option(
+        "--artefact-share",
+        type=click.FloatRange(min=0, min_open=True),
+        help="trainings that a pretraining or word vectors may cost (2)",
+    ),
     # What counts as better.
     *BETTER_BY,
 )
@@ -53,6 +58,7 @@ class BudgetOptions:
     minutes: float | None
     trial_minutes: float | None
     seeds: int | None
+    artefact_share: float | None
     min_gain: float | None
     reach: float | None
     noise: float | None

@@ -11,6 +11,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from advisor.search.arm import Arm
+from advisor.search.artefacts import COARSE_TURNS, coarse_numbers
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE, Plan
 from advisor.search.stages import arms_in_turn, leaders, unfinished_arms, untried_joined_arms
@@ -199,6 +200,25 @@ def least_tried(history: History) -> Decision:
         return {}
     slot, name = min(candidates, key=lambda technique: history.times_asked(*technique))
     return {slot: name}
+
+
+def numbers_of_artefacts(history: History, current: Round, arm: Arm) -> Decision:
+    """The numbers of an arm's techniques that make an artefact, in an exploration: few values, so
+    that trials share artefacts, until the arm is one of the leaders.
+
+    The first exploration of an arm has the first values, which other trials of it have, too.
+    """
+    artefacts = history.plan.artefacts
+    own = [f"{slot}.{name}" for slot, name in arm.items() if f"{slot}.{name}" in artefacts]
+    if current.stage != Stage.EXPLORE or not own or arm in leaders(history):
+        return {}
+    explored = [trial for trial in history.of_arm(arm) if trial.stage == Stage.EXPLORE]
+    turn = len(explored) % COARSE_TURNS
+    plan = history.plan
+    numbers: Decision = {}
+    for name in own:
+        numbers |= coarse_numbers(plan.space, plan.first, f"{name}.", turn)
+    return numbers
 
 
 def free_choice(_history: History) -> Decision:

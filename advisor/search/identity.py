@@ -25,6 +25,7 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "metric": prepared.criterion.name,
         "reach": study.reach,
         "noise": study.noise,
+        "artefact_share": study.artefact_share,
         "kind": prepared.objective.kind,
         "target": prepared.source.target,
         "model": f"{model} with {parameters:,} parameters",

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from optuna.distributions import FloatDistribution
-from torch import nn
 
-from advisor.model.anatomy import Layer
-from advisor.model.call import call
-from advisor.model.handwritten import called
-from advisor.nested import tensors_in
-from advisor.randomness import isolated, mix
+from advisor.randomness import mix
 from advisor.readable import counted
 from advisor.search.arm import Skip
+from advisor.search.estimate import estimate
 from advisor.search.limits import asked_seconds, trial_name
 from advisor.search.plan import NUISANCE, RATE, Plan, rungs_of, why_unfit
 from advisor.search.trial import state_file
@@ -27,7 +21,6 @@ from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.training.hooks import HOOKS
 from advisor.training.metrics import Metric
-from advisor.training.run import EXAMPLE_ROWS
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
@@ -38,12 +31,6 @@ SECONDS = 10.0
 """It stops before a training would take longer than this many seconds, by an estimate that is the
 same on every machine.
 """
-SPEEDS = {"conv": 5e9, "conv_transpose": 5e9}
-"""Floating-point operations a second of a laptop's core in layers of these kinds."""
-SPEED = 3e10
-"""Floating-point operations a second of a laptop's core in all other layers."""
-CALL_SECONDS = 1e-4
-"""What a layer costs in a step, however small it is."""
 TRAININGS = 40
 """Full trainings that a time limit must have room for; epochs are cut so that it does."""
 
@@ -292,56 +279,3 @@ def affordable_epochs(prepared: Prepared, workers: int, seconds: float, epochs: 
     seconds_each = 60 * minutes * workers / TRAININGS
     seconds_an_epoch = seconds / epochs
     return max(1, int(seconds_each / seconds_an_epoch))
-
-
-@dataclass
-class LayerCosts:
-    """What the layers of a model cost in a step, counted while a batch passes through them.
-
-    Attributes:
-        rows: of the batch.
-        seconds_a_row: time on a laptop's core for the operations, forward and backward.
-        calls: of layers, each of which costs `CALL_SECONDS` a step.
-    """
-
-    rows: int
-    seconds_a_row: float = 0.0
-    calls: int = 0
-
-    def count(self, layer: Layer, _module: nn.Module, _inputs: object, output: object) -> None:
-        """Add one call of a layer; with the layer set, this is a forward hook of its module."""
-        tensor = next(tensors_in(output), None)
-        if tensor is None:
-            return
-        # Forward and backward take six operations for each weight at each place of the output.
-        channels = tensor.shape[1 if layer.kind in SPEEDS else -1]
-        weights = sum(p.numel() for p in layer.module.parameters(recurse=False))
-        operations = 6 * weights * tensor.numel() / channels / self.rows
-        self.seconds_a_row += operations / SPEEDS.get(layer.kind, SPEED)
-        self.calls += 1
-
-
-def estimate(prepared: Prepared, epochs: int) -> float:
-    """Seconds of a training on a laptop's core, by counting operations.
-
-    It is the same every time, and right to a factor of a few.
-    """
-    seed = prepared.study.seed
-    run = prepared.run(seed, seed)
-    costs = LayerCosts(rows=min(EXAMPLE_ROWS, len(run.data.train)))
-    # Embeddings and normalizations take hardly any time beside the other layers.
-    handles = []
-    for layer in run.anatomy.layers:
-        if layer.callable and layer.kind not in ("embedding", "norm"):
-            hook = partial(costs.count, layer)
-            handles.append(layer.module.register_forward_hook(hook))
-    # One batch passes through the model; no other random stream notices it.
-    modules = [layer.module for layer in run.anatomy.layers]
-    with torch.no_grad(), isolated(0), called(modules):
-        call(run.model.eval(), run.example())
-    for handle in handles:
-        handle.remove()
-    # Every row takes its operations once an epoch, and every step its calls.
-    # A model without such layers is called, too.
-    overhead = prepared.steps * max(1, costs.calls) * CALL_SECONDS
-    return epochs * (prepared.facts.sizes["train"] * costs.seconds_a_row + overhead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,14 +18,16 @@ from optuna.distributions import (
 
 from advisor import __version__
 from advisor.content.study_content import Content
-from advisor.errors import InputError, MachineError, explain, listing, near
+from advisor.errors import InputError, MachineError, explain
 from advisor.faults import machine_fault
-from advisor.host.host import Host
 from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
+from advisor.search.artefacts import bounded
+from advisor.search.estimate import seconds_with_artefacts
 from advisor.search.identity import identity_of
-from advisor.space import Choice, Float, Int, Parameter
+from advisor.search.only import check_only
+from advisor.space import Choice, Float, Int, Parameter, Space
 from advisor.store.read_back import check_types
 from advisor.technique import DECAY as DECAY
 from advisor.technique import KEEP, Technique, is_asked
@@ -69,6 +71,8 @@ class Plan:
         settles: slots that a technique (`slot.name`) fills itself; beside it they have `keep`.
         later: techniques (`slot.name`) that joined a study which had begun, by the number of the
             trial that tries the first of them, as text; the next trials try the others.
+        artefacts: techniques (`slot.name`) that make an artefact, and how it is bounded; not those
+            of a study that was begun before they were told apart.
         more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
@@ -88,6 +92,7 @@ class Plan:
     opening: list[int] = field(default_factory=list)
     looked: int = 0
     later: dict[str, list[str]] = field(default_factory=dict)
+    artefacts: dict[str, str] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
 
@@ -228,7 +233,7 @@ class Plan:
         # A study to which nothing was added is the same question as before such a thing was.
         if not self.later:
             del plain["later"], plain["more_seconds"]
-        for name in ("longest", "opening", "looked"):
+        for name in ("longest", "opening", "looked", "artefacts"):
             if not plain[name]:
                 del plain[name]
         for name, distribution in self.space.items():
@@ -261,12 +266,13 @@ def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Pl
     check_only(only, prepared.host, begun)
     run = prepared.run(study.seed, study.seed)
     plan = plan_without_techniques(prepared, run)
+    seconds = study.artefact_share * seconds_with_artefacts(prepared)
     for slot, techniques in prepared.host.techniques.items():
         # Doing nothing is the first technique of every slot.
         plan.options[slot] = [KEEP]
         for technique in techniques.values():
             if is_asked(technique, only):
-                try_technique(plan, technique, run)
+                try_technique(plan, technique, run, seconds)
     return plan
 
 
@@ -310,25 +316,36 @@ def nuisance_of(recipe: Recipe) -> dict[str, Float]:
     return nuisance
 
 
-def try_technique(plan: Plan, technique: Technique, run: Run) -> None:
-    """Add a technique to a plan that is being made, or the reason why it does not fit the run."""
+def try_technique(plan: Plan, technique: Technique, run: Run, seconds: float) -> None:
+    """Add a technique to a plan that is being made, or the reason why it does not fit the run.
+
+    An artefact may take so many seconds, as they are counted.
+    """
     why_not = why_unfit(technique, run)
     if why_not:
         plan.skipped.append(Skip(technique.slot, technique.name, why_not))
+    elif technique.passes:
+        space, told = bounded(technique, run, seconds)
+        add_technique(plan, technique, space)
+        plan.artefacts[f"{technique.slot}.{technique.name}"] = told
     else:
         add_technique(plan, technique)
 
 
-def add_technique(plan: Plan, technique: Technique) -> None:
-    """Put a technique that fits, with its parameters, into a plan that is being made."""
+def add_technique(plan: Plan, technique: Technique, bounds: Space | None = None) -> None:
+    """Put a technique that fits, with its parameters, into a plan that is being made.
+
+    `bounds` is its space where that is narrower than its own.
+    """
     plan.options[technique.slot].append(technique.name)
     full_name = f"{technique.slot}.{technique.name}"
     if technique.settles:
         plan.settles[full_name] = list(technique.settles)
-    for parameter, space in technique.space.items():
+    for parameter, space in (bounds or technique.space).items():
         plan.space[f"{full_name}.{parameter}"] = distribution_of(space)
     for parameter, value in technique.defaults().items():
-        plan.first[f"{full_name}.{parameter}"] = value
+        first = value if bounds is None else bounds[parameter].first
+        plan.first[f"{full_name}.{parameter}"] = first
 
 
 def why_unfit(technique: Technique, run: Run) -> str | None:
@@ -343,31 +360,6 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
         return f"its unfit() raised {explain(problem)}"
-
-
-def check_only(
-    only: Mapping[str, Sequence[str]], host: Host, begun: Collection[tuple[str, str]] = ()
-) -> None:
-    """Raise `InputError` where a study names a slot or a technique that does not exist.
-
-    `begun` are slot and name of techniques with which it was begun, and which may be gone.
-    """
-    for slot, all_names in only.items():
-        names = [name for name in all_names if (slot, name) not in begun]
-        if slot not in host.slots and all_names and not names:
-            continue
-        if slot not in host.slots:
-            raise InputError(
-                f"only: there is no slot {slot!r}.{near(slot, host.slots)} "
-                f"The slots are: {listing(host.slots)}."
-            )
-        techniques = host.techniques[slot]
-        for name in names:
-            if name not in techniques:
-                raise InputError(
-                    f"only: slot {slot!r} has no technique {name!r}.{near(name, techniques)} "
-                    f"It has: {listing(techniques, 40)}."
-                )
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:

@@ -23,6 +23,9 @@ STARTUP = 8
 KeptIn = Callable[[Mapping[str, str], Collection[str]], Mapping[str, str]]
 """Gives the slots that an arm must keep, with `keep`; also takes the slots that are fixed."""
 
+Decided = Callable[[dict[str, str]], Mapping[str, Any]]
+"""Gives the values of parameters that are decided for an arm."""
+
 
 class Sampler:
     """TPE (Bergstra et al. 2011), multivariate, on an Optuna study that is kept in memory.
@@ -43,7 +46,11 @@ class Sampler:
         self._proposals: list[optuna.Trial] = []  # not yet seen as trials of the search
 
     def propose(
-        self, seed: int, fixed: Mapping[str, Any], kept_in: KeptIn | None = None
+        self,
+        seed: int,
+        fixed: Mapping[str, Any],
+        kept_in: KeptIn | None = None,
+        decided: Decided | None = None,
     ) -> dict[str, Any]:
         """One technique per slot, and every free parameter by its full name, for a new trial.
 
@@ -51,6 +58,7 @@ class Sampler:
             seed: of this proposal.
             fixed: techniques by slot and values by parameter that are not the sampler's choice.
             kept_in: the slots that an arm must keep besides those that the plan names.
+            decided: the values by parameter that are not the sampler's choice in an arm.
         """
         asked = self._ask(seed, fixed)
         arm = {}
@@ -62,7 +70,12 @@ class Sampler:
             kept |= kept_in(arm, fixed)
         if kept:
             self._study.tell(asked, state=TrialState.FAIL)
-            return self.propose(seed, {**fixed, **kept}, kept_in)
+            return self.propose(seed, {**fixed, **kept}, kept_in, decided)
+
+        own = decided(arm) if decided is not None else {}
+        if not own.keys() <= fixed.keys():
+            self._study.tell(asked, state=TrialState.FAIL)
+            return self.propose(seed, {**own, **fixed, **arm})
 
         params: dict[str, Any] = dict(arm)
         for name in self.plan.parameters_of(arm):

@@ -9,12 +9,12 @@ from typing import Any
 
 from advisor.errors import InputError
 from advisor.search.arm import Skip
+from advisor.search.only import check_only
 from advisor.search.pilot import first_job
 from advisor.search.plan import (
     RATE,
     Plan,
     add_technique,
-    check_only,
     distribution_of,
     nuisance_of,
     rungs_of,

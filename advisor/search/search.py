@@ -5,14 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from advisor.events import NOTE, Event, Listener, TrialEnded
 from advisor.randomness import mix
 from advisor.readable import rate_text
-from advisor.search.arm import arm_label
-from advisor.search.decisions import decide, with_widened_rates
+from advisor.search.arm import Arm, arm_label
+from advisor.search.decisions import (
+    Decision,
+    decide,
+    numbers_of_artefacts,
+    with_widened_rates,
+)
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
 from advisor.search.length import leading, order_changes, settled, told_of_length
@@ -119,8 +125,12 @@ class Search:
         for number in range(len(self.history.trials), current.end):
             seed = mix(self.prepared.study.seed, "ask", number)
             decision = decide(self.history, current, plan)
-            params = self._sampler.propose(seed, decision, self.history.kept_without_effect)
+            kept, numbers = self.history.kept_without_effect, partial(self._numbers, current)
+            params = self._sampler.propose(seed, decision, kept, numbers)
             self._ledger.ask(plan, params, current)
+
+    def _numbers(self, current: Round, arm: Arm) -> Decision:
+        return numbers_of_artefacts(self.history, current, arm)
 
     def train(self, current: Round) -> None:
         """Train the round's trials from rung to rung; only the better ones go on.

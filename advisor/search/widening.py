@@ -80,6 +80,10 @@ def widened(begun: Plan, asked: Plan, joining: Sequence[Pair], trials: Sequence[
         options=options,
         space={**begun.space, **{n: s for n, s in asked.space.items() if n.startswith(own)}},
         first={**begun.first, **{n: v for n, v in asked.first.items() if n.startswith(own)}},
+        artefacts={
+            **begun.artefacts,
+            **{n: told for n, told in asked.artefacts.items() if n in names},
+        },
         settles={**begun.settles, **{n: s for n, s in asked.settles.items() if n in names}},
         later={**begun.later, str(first_of_them(begun, trials)): names},
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from advisor.search.arm import count_changes, techniques_in
-from advisor.search.pilot import estimate
+from advisor.search.estimate import estimate
 from advisor.search.search import Search
 from advisor.training.floor import Simple
 from advisor.training.floors import floors

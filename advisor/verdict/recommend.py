@@ -16,6 +16,7 @@ from advisor import __version__
 from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
+from advisor.search.artefacts import told_of_artefacts
 from advisor.search.history import History
 from advisor.search.plan import RATE, Plan
 from advisor.search.plugin_marks import plugin_notes
@@ -282,6 +283,11 @@ def limits(history: History, chosen: Candidate, metric: Metric, recipe: Recipe) 
     for trial in history.best_of_each_arm():
         if trial.arm == chosen.arm and recipe.schedule is None:
             yield from still_improving(metric, trial.curve, plan)
+
+    # More of an artefact might change the places of arms that lead.
+    leading = {f"{s}.{n}" for arm in stages.leaders(history) for s, n in techniques_in(arm)}
+    bounds = {name: told for name, told in plan.artefacts.items() if name in leading}
+    yield from filter(None, [told_of_artefacts(bounds, plan.identity.get("artefact_share", 0))])
 
     # A technique that fails in many trials is one sentence, where the reason is the same.
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]

@@ -35,6 +35,7 @@ class Word2Vec(Gensim):
     def __init__(self, name: str, skip_gram: bool) -> None:
         self.name = name
         self.skip_gram = skip_gram
+        self.speed = 170_000 if skip_gram else 500_000
         self.space = {**Gensim.space, **TRAINING}
 
     def vectors(

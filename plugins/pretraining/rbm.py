@@ -57,6 +57,10 @@ class RBM(Pretraining):
         "weight_cost": advisor.Float(1e-5, 1e-2, default=2e-4, log=True),
     }
 
+    def pass_seconds(self, run: advisor.Run, *, steps: int = 1, **params: Any) -> float:
+        """A step of Gibbs sampling costs about as much as a layer and its decoder."""
+        return steps * super().pass_seconds(run, **params)
+
     def refusal(self, segment: advisor.Segment) -> str | None:
         """Units that are neither sigmoid nor rectified have no machine here."""
         return None if units_of(segment) else "neither a sigmoid nor a rectifier follows it"

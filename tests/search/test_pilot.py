@@ -4,7 +4,8 @@ import pytest
 from torch import nn
 
 from advisor.randomness import mix
-from advisor.search.pilot import estimate, pilot, still_improves
+from advisor.search.estimate import estimate
+from advisor.search.pilot import pilot, still_improves
 from advisor.search.plan import Plan, make_plan
 from advisor.work.executors import Crew, Serial
 from advisor.work.job import Job, work

@@ -15,7 +15,7 @@ import advisor
 from advisor.data import TensorPart
 from advisor.search.plan import why_unfit
 from advisor.training.ended import Ended, StoppedEarly
-from advisor.training.hooks import HOOKS
+from advisor.training.hooks import HOOKS, depends_on_length
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.run import apply
@@ -55,6 +55,24 @@ def test_a_hook_after_a_step_is_told_the_step_of_the_whole_training_also_after_a
     file = KeptFile(tmp_path / "state.pt")
     first, rest = noted(0, 1, save=file), noted(1, 2, state=file.read())
     assert [call[:2] for call in (*first, *rest)] == [call[:2] for call in whole]
+
+
+@pytest.mark.parametrize(
+    ("change", "depends"),
+    [
+        (lambda run: run.model.requires_grad_(True), False),
+        (lambda run: run.each_step.append(print), True),
+        (lambda run: run.later.append((run.model[0].weight, 0.5)), True),
+        (lambda run: setattr(run, "loss", nn.MSELoss()), True),
+        (lambda run: setattr(run, "optimizer", torch.optim.SGD), True),
+    ],
+)
+def test_a_training_may_depend_on_its_length_by_what_techniques_hang_into_it(change, depends):
+    run = fresh()
+    run.loss = run.objective.loss
+    run.optimizer = run.recipe.optimizer
+    change(run)
+    assert depends_on_length(run) == depends
 
 
 def test_a_hook_sees_the_weights_after_the_step_and_may_move_the_rate_of_the_next():

@@ -68,6 +68,10 @@ class Embedding(Technique):
             return None
         return f"no input of the model holds words of its embedding table: {grouped(skipped)}"
 
+    def tables(self, run: Run) -> list[WordTable]:
+        """The word tables that it fills."""
+        return word_tables(run)[0]
+
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """Tables that are left as they are, and why."""
         _, skipped = word_tables(run)

@@ -17,6 +17,8 @@ from advisor.training.run import Run
 
 FEWEST = 8
 """Rows of a table below which nobody calls its ids words."""
+COUNTED = 256
+"""Rows of data whose words are counted to know about how many all have."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,7 @@ class WordTable:
         """The ids by which the model looks this table up in every row, from training and unlabeled
         rows, unpadded: one sentence for each look-up of several ids.
         """
-        no_words = {padding_of(run, self.table)}
-        if run.data.facts.vocabulary is not None:
-            no_words.add(1)  # the id of every word that is not in the vocabulary
+        no_words = ids_without_words(run, self.table)
         sentences = []
         for inputs, asked in looked_up_in_all_rows(run, self.weight):
             for rows in texts(asked, self._given(inputs)):
@@ -52,10 +52,29 @@ class WordTable:
                     sentences.append([word for word in row if word not in no_words])
         return sentences
 
+    def count_words(self, run: Run) -> float:
+        """About how many words training and unlabeled rows have, by the first of them."""
+        inputs = run.example(COUNTED)
+        no_words = torch.tensor(list(ids_without_words(run, self.table)), dtype=torch.long)
+        found = sum(
+            int(torch.isin(ids.cpu(), no_words, invert=True).sum()) for ids in self._given(inputs)
+        )
+        rows = len(run.data.train) + (0 if run.data.unlabeled is None else len(run.data.unlabeled))
+        return found * rows / min(COUNTED, len(run.data.train))
+
     def _given(self, inputs: tuple[Any, ...]) -> list[Tensor]:
         """The ids among a batch of inputs from which this table is looked up."""
         tensors = dict(named_tensors(inputs, "args"))
         return [tensors[source] for source in self.sources]
+
+
+def ids_without_words(run: Run, table: Table) -> set[int]:
+    """The ids that are no words: of padding, and of all words that are not in the vocabulary."""
+    padding = padding_of(run, table)
+    ids = set() if padding is None else {padding}
+    if run.data.facts.vocabulary is not None:
+        ids.add(1)
+    return ids
 
 
 def padding_of(run: Run, table: Table) -> int | None:

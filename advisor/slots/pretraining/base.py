@@ -18,12 +18,19 @@ from advisor.model.nested_values import tensors
 from advisor.model.references import paths
 from advisor.randomness import isolated, mix
 from advisor.slots.forward import batches
-from advisor.slots.pretraining.descend import descend, held_out, keep_best, minibatches
+from advisor.slots.pretraining.descend import (
+    descend,
+    held_out,
+    keep_best,
+    minibatches,
+    rows_in_batch,
+)
 from advisor.slots.pretraining.layer_inputs import BATCH, capture, capture_labelled, rows_of
 from advisor.slots.pretraining.segments import KINDS, Segment, segments
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
 from advisor.technique import Technique
+from advisor.training.counted_seconds import seconds_of_operations, seconds_of_steps
 from advisor.training.eager import SGD
 from advisor.training.run import Run
 
@@ -52,6 +59,8 @@ _KINDS = {
     "rnn": "recurrent",
 }
 """Adjectives for kinds of layers."""
+STEP_CALLS = 4
+"""Calls of layers in a step of a method: the layer, its activation, a decoder and the loss."""
 _WATCHED = "watched "
 """Prefix under which the numbers that a method watched are kept beside the weights."""
 
@@ -103,6 +112,7 @@ class Pretraining(Technique):
 
     slot = "pretraining"
     needs_rows = True
+    passes = "epochs"
     mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
     kinds: tuple[str, ...] = KINDS
     labelled: bool = False
@@ -155,6 +165,19 @@ class Pretraining(Technique):
             else:
                 refused.append((segment.layer.name, why))
         return usable, refused + skipped
+
+    def pass_seconds(self, run: Run, **params: Any) -> float:
+        """One pass over the inputs of every layer, forward and backward: a layer, and what reads it
+        or rebuilds its input.
+        """
+        seconds = 0.0
+        for segment in self.segments(run)[0]:
+            rows = min(segment.rows, math.ceil(rows_of(run) * segment.yields))
+            steps = math.ceil(rows / rows_in_batch(rows))
+            operations = 2 * 6 * rows * segment.multiplications
+            seconds += seconds_of_steps(steps, STEP_CALLS)
+            seconds += seconds_of_operations(operations, segment.layer.kind)
+        return seconds
 
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """Layers that cannot be pretrained, and why."""

@@ -34,11 +34,15 @@ def held_out(rows: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     return train, judge
 
 
+def rows_in_batch(count: int) -> int:
+    """Rows in a mini-batch of so many: few are cut small, so that an epoch has steps enough."""
+    return max(8, min(64, count // 16))
+
+
 def minibatches(rows: Sequence[Tensor], generator: torch.Generator) -> Iterator[list[Tensor]]:
     """The rows in random order, 8 to 64 at a time: at least 16 steps where there are enough."""
     count = len(rows[0])
-    # Few rows are cut small, so that an epoch has steps enough.
-    size = max(8, min(64, count // 16))
+    size = rows_in_batch(count)
     order = torch.randperm(count, generator=generator)
     for index in order.split(size):
         yield [tensor[index.to(tensor.device)] for tensor in rows]

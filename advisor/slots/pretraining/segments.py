@@ -62,14 +62,17 @@ class Segment:
     @property
     def rows(self) -> int:
         """Input rows to train on: as many as memory and patience allow."""
-        numbers = math.prod(self.size)
+        in_memory = ELEMENTS // max(1, math.prod(self.size))
+        in_time = WORK // max(1, self.multiplications)
+        return max(32, min(ROWS, in_memory, in_time))
+
+    @property
+    def multiplications(self) -> int:
+        """About how many multiplications the layer takes for an input row."""
         weights = sum(p.numel() for p in self.layer.module.parameters(recurse=False))
         # A recurrent layer uses its weights in each step, a convolution at each place.
         is_recurrent = self.layer.kind == "rnn"
-        uses = math.prod(self.size[:1] if is_recurrent else self.size[1:])
-        in_memory = ELEMENTS // max(1, numbers)
-        in_time = WORK // max(1, weights * uses)
-        return max(32, min(ROWS, in_memory, in_time))
+        return weights * math.prod(self.size[:1] if is_recurrent else self.size[1:])
 
     @property
     def whole_rows(self) -> int:

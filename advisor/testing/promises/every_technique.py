@@ -11,6 +11,7 @@ from torch import nn
 
 from advisor.diagnosis.finding import Finding
 from advisor.errors import explain
+from advisor.space import Int
 from advisor.technique import Technique
 from advisor.testing.examples import EXAMPLES, run_of
 from advisor.testing.promise import Unjudged, promise
@@ -59,6 +60,23 @@ def judges(subject: Subject) -> Iterator[str]:
             yield f"it read data outside training on {example.name}. Change it to look only."
         if states != global_states():
             yield f"it drew global random numbers on {example.name}. Change it to look only."
+
+
+@promise(at=("pass_seconds",))
+def counts_its_passes(subject: Subject) -> Iterator[str]:
+    """What makes an artefact counts what a pass costs: each time the same, not below 0 seconds."""
+    technique = subject.technique
+    if technique.passes not in technique.space:
+        raise Unjudged("it makes no artefact, or its passes do not vary")
+    if not isinstance(technique.space[technique.passes], Int):
+        yield f"passes names {technique.passes!r}, which is no advisor.Int. Change it to one."
+    for probe in subject.probes():
+        params = technique.defaults()
+        counts = [technique.pass_seconds(run_of(probe.example, SEED), **params) for _ in range(2)]
+        if counts[0] != counts[1]:
+            yield f"it returned {counts[0]} and {counts[1]} {probe.on}. Count; read no clock."
+        if not math.isfinite(counts[0]) or counts[0] < 0:
+            yield f"it returned {counts[0]} {probe.on}. Give seconds, 0 where none are known."
 
 
 @promise(at=("finds",))
