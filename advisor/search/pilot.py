@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -46,7 +47,9 @@ TRAININGS = 40
 """Full trainings that a time limit must have room for; epochs are cut so that it does."""
 
 
-def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Plan, Outcome]:
+def pilot(
+    prepared: Prepared, plan: Plan, folder: Path, crew: Crew, seconds: float = math.inf
+) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the model as it is needs, and the training that showed it.
 
     That training is the first trial's. The number of epochs is doubled while the second half of a
@@ -58,7 +61,8 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
         prepared: the study, opened.
         plan: what is searched; its number of epochs is a first one.
         folder: for the training states.
-        crew: runs the training; its workers share the time of the study.
+        crew: runs the training.
+        seconds: that a training may take in a study with a time limit.
     """
     began = time.perf_counter()
     job = first_job(prepared, plan, folder)
@@ -68,7 +72,7 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
     if prepared.study.epochs is None:
         most = longest_training(prepared)
         elapsed = time.perf_counter() - began
-        affordable = affordable_epochs(prepared, crew.workers, elapsed, len(outcome.curve))
+        affordable = affordable_epochs(seconds, elapsed, len(outcome.curve))
         metric = prepared.objective.metric
         lengthen = train_longer_anew if lasts_a_training(prepared) else train_longer
         epochs = lengthen(metric, job, outcome, folder, min(most, affordable), crew)
@@ -142,6 +146,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
         device=str(prepared.device),
         name=trial_name(0),
         seconds=asked_seconds(prepared.study),
+        rows=plan.rows,
     )
 
 
@@ -250,22 +255,17 @@ def longest_training(prepared: Prepared) -> float:
     return prepared.epochs * max(1.0, min(STRETCH, stretch))
 
 
-def affordable_epochs(prepared: Prepared, workers: int, seconds: float, epochs: int) -> int:
-    """Epochs of a training that a time limit has room for; a very large number without a limit.
+def affordable_epochs(room: float, seconds: float, epochs: int) -> int:
+    """Epochs of a training that may take so many seconds; a very large number without a limit.
 
     Arguments:
-        prepared: the study, opened.
-        workers: trainings that run at once.
+        room: seconds that it may take.
         seconds: that a training of `epochs` epochs took.
         epochs: of that training.
     """
-    minutes = prepared.study.minutes
-    if minutes is None or not epochs:
+    if room == math.inf or not epochs:
         return 10**9
-    # The workers share the time, in which there must be room for many trainings.
-    seconds_each = 60 * minutes * workers / TRAININGS
-    seconds_an_epoch = seconds / epochs
-    return max(1, int(seconds_each / seconds_an_epoch))
+    return max(1, int(room * epochs / max(seconds, 1e-6)))
 
 
 @dataclass

@@ -68,6 +68,7 @@ class Plan:
         more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
+        rows: training rows of the share of the data that the time has room for; None for all.
     """
 
     options: dict[str, list[str]]
@@ -83,6 +84,7 @@ class Plan:
     later: dict[str, list[str]] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
+    rows: int | None = None
 
     @property
     def baseline(self) -> Arm:
@@ -205,6 +207,8 @@ class Plan:
         # A study to which nothing was added is the same question as before such a thing was.
         if not self.later:
             del plain["later"], plain["more_seconds"]
+        if self.rows is None:
+            del plain["rows"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}

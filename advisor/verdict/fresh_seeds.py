@@ -86,6 +86,7 @@ class SeedPlace:
         book_time: books the time that has passed.
         why_no_stack: why so many trainings of the model as it is are done one by one, or None where
             they are done together.
+        note: hears what each training brought.
     """
 
     seed: int
@@ -95,6 +96,7 @@ class SeedPlace:
     on: Callable[[Event], object]
     book_time: Callable[[], object]
     why_no_stack: Callable[[int], str | None] = lambda copies: "nothing was asked"
+    note: Callable[[Outcome], object] = lambda outcome: None
 
 
 class FreshSeedRuns:
@@ -139,10 +141,11 @@ class FreshSeedRuns:
             cache=str(search.folder / "cache"),
             device=str(prepared.device),
             seconds=seconds_for_a_training(prepared.study, history),
+            rows=plan.rows,
         )
         parts = (search.crew, search.records, search.on, search.book_time)
         why = partial(why_no_stack, prepared, batch=plan.batch)
-        site = SeedPlace(prepared.study.seed, history.criterion, *parts, why)
+        site = SeedPlace(prepared.study.seed, history.criterion, *parts, why, search.pace.add)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
     def score(
@@ -300,6 +303,7 @@ class FreshSeedRuns:
             # What was known before is trained for the others of its stack alone.
             if run not in asked:
                 continue
+            self._site.note(outcome)
             yield run, outcome
             done += 1
             self._site.on(self._told(run, asked[run], done, len(asked)))

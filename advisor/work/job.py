@@ -69,6 +69,7 @@ class Job:
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
         cuts: scores, *higher is better*, below which a training in one go is given up, by epoch.
+        rows: training rows of the share of the data that the study is done on; None for all.
         begin: values that the parameters begin with instead of their own draws, by name.
         printed: the file for what a script prints; None to drop that.
     """
@@ -97,6 +98,7 @@ class Job:
     begin: Mapping[str, Tensor] | None = None
     printed: str | None = None
     cuts: Mapping[int, float] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Outcome:
             how soon a score is reached is what counts.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
+        seconds: that the job took in all, but for opening the study.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
             is done again. Empty where there was none.
         spoils: whether its process is not to be used again.
@@ -145,6 +148,7 @@ class Outcome:
     rows: Mapping[str, RowValues] = field(default_factory=dict)
     ended: Ended | None = None
     why: str = ""
+    seconds: float = 0.0
     trouble: str = ""
     spoils: bool = False
 
@@ -157,11 +161,13 @@ def work(job: Job) -> Outcome:
     outcome = Outcome()
     try:
         # The next job in this process must not notice what this one has set.
-        opening = prepared_for(job.study, job.device, job.opening_id, job.content)
+        opening = prepared_for(job.study, job.device, job.opening_id, job.content, job.rows)
         with opening as prepared, settings_kept():
             check_device(prepared)
             tell_begun()
+            began = time.perf_counter()
             train_into(outcome, job, prepared)
+            outcome.seconds = time.perf_counter() - began
     except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
     return outcome
@@ -337,7 +343,8 @@ def kept_file(job: Job, path: str, epoch: int) -> KeptFile:
     """
     params = sorted(job.params.items())
     study = [job.content.code, job.content.rows]
-    content = digest([*study, params, job.seed, job.split, job.batch, job.epochs, epoch])
+    rows = [] if job.rows is None else [job.rows]
+    content = digest([*study, params, job.seed, job.split, job.batch, job.epochs, epoch, *rows])
     return KeptFile(Path(path), content)
 
 
