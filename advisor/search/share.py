@@ -87,12 +87,12 @@ def rows_in_time(
         return timed.training(rows.share(train), epochs)
 
     most = bisect.bisect_right(range(rows.train), seconds, key=taken) - 1
-    return max(fewest, rounded_down(int(most)))
+    return max(fewest, rounded_down(most))
 
 
 def rounded_down(rows: int) -> int:
     """A number of two digits, and then zeros, that is not larger."""
-    unit = 10 ** max(0, len(str(rows)) - 2)
+    unit = int(10 ** max(0, len(str(rows)) - 2))
     return max(0, rows) // unit * unit
 
 
