@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,7 @@ def share_of(layout: Layout, target: Target, train: int, seed: int) -> Layout:
         train: rows to train on.
         seed: draws them.
     """
-    pool = train if layout.valid is not None else round(train / (1 - VALID))
+    pool = train if layout.valid is not None else math.ceil(train / (1 - VALID))
     share = min(1.0, pool / len(layout.train))
 
     def part(rows: RowNumbers, name: str, fewest: int = 0) -> RowNumbers:
