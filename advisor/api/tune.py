@@ -19,7 +19,7 @@ from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.readable import counted
-from advisor.search.clock import LAST_SECONDS, Clock
+from advisor.search.deadline import LAST_SECONDS, Deadline
 from advisor.search.pilot import TRAININGS, pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
@@ -312,7 +312,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
 
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
-        search.clock = clock_of(search, 60 * study.minutes)
+        search.deadline = deadline_of(search, 60 * study.minutes)
     note_what_works(search, engine)
     search.run()
     if history.best_of_baseline() is None:
@@ -321,7 +321,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
             f"{first_reason(history.trials)}."
         )
 
-    # The confirmation gets what the search has left of the time, as the clock says.
+    # The confirmation gets what the search has left of the time, as its deadline says.
     searched = records.spent()
     rows = digest_of_measured(search.prepared)
     question = digest_of([study.name, search.plan.to_json()])
@@ -341,11 +341,11 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     return Recommendation.from_json(text, ref, search.plan.content, url=search.records.url)
 
 
-def clock_of(search: Search, limit: float) -> Clock:
+def deadline_of(search: Search, limit: float) -> Deadline:
     """The time that is left of a limit of so many seconds."""
     left = limit + search.plan.more_seconds - search.records.spent()
     least = least_slots(max(1, search.crew.workers))
-    return Clock(time.monotonic() + left, limit, CONFIRM_SHARE, least)
+    return Deadline(time.monotonic() + left, limit, CONFIRM_SHARE, least)
 
 
 def note_what_works(search: Search, engine: sa.Engine) -> None:

@@ -12,7 +12,7 @@ from advisor.events import NOTE, Event, Listener, TrialEnded
 from advisor.randomness import mix
 from advisor.readable import rate_text
 from advisor.search.arm import arm_label
-from advisor.search.clock import Clock, Pace
+from advisor.search.deadline import Deadline, Pace
 from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
@@ -45,7 +45,7 @@ class Search:
         on: called with what there is to show.
         marks: what the loaded plugins are.
         history: the trials so far.
-        clock: the time that the study has.
+        deadline: when the study ends, and what is kept for its confirmation.
         pace: what its trainings take.
     """
 
@@ -68,7 +68,7 @@ class Search:
         self.on = on
         self.marks = marks or PluginMarks(prepared.host)
         self.history = History(plan, prepared.criterion, read_trials(records, plan))
-        self.clock = Clock()
+        self.deadline = Deadline()
         self.pace = Pace(plan.epochs)
         if first is not None:
             self.pace.add(first)
@@ -170,7 +170,7 @@ class Search:
 
     def is_late(self) -> bool:
         """Whether the time for the search is up."""
-        return self.clock.gives_way(self.pace.training)
+        return self.deadline.gives_way(self.pace.training)
 
     def book_time(self) -> None:
         """Add the time since the last call to that of the study."""

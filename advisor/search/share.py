@@ -31,16 +31,16 @@ QUICK = 0.25
 
 
 @dataclass(frozen=True)
-class Sizes:
+class EpochRows:
     """Rows of a split of the data: to train on, and to score after each epoch."""
 
     train: int
     valid: int
 
-    def share(self, train: int) -> Sizes:
+    def share(self, train: int) -> EpochRows:
         """Those of a share of the rows, with so many to train on."""
         in_proportion = round(self.valid * train / max(1, self.train))
-        return Sizes(train, min(self.valid, max(in_proportion, min(train, FEWEST_SCORED))))
+        return EpochRows(train, min(self.valid, max(in_proportion, min(train, FEWEST_SCORED))))
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,22 @@ class EpochTime:
         around: seconds besides its epochs, such as for building the model.
     """
 
-    rows: Sizes
+    rows: EpochRows
     epoch: float
     around: float
 
-    def training(self, rows: Sizes, epochs: int) -> float:
+    def training(self, rows: EpochRows, epochs: int) -> float:
         """Seconds of a training on so many rows that follow from it."""
         return self.around + epochs * self.epoch * weight_of(rows) / weight_of(self.rows)
 
 
-def weight_of(rows: Sizes) -> float:
+def weight_of(rows: EpochRows) -> float:
     """Rows of an epoch, of which those that are only scored cost less."""
     return rows.train + FORWARD * rows.valid
 
 
 def rows_in_time(
-    timed: EpochTime, rows: Sizes, seconds: float, epochs: int, fewest: int
+    timed: EpochTime, rows: EpochRows, seconds: float, epochs: int, fewest: int
 ) -> int | None:
     """Training rows with which a training takes so many seconds at most; None for all.
 
@@ -112,7 +112,7 @@ def on_share(
         seconds: that a training may take.
     """
     sizes = prepared.facts.sizes
-    rows, fewest = Sizes(sizes["train"], sizes["valid"]), fewest_rows(prepared)
+    rows, fewest = EpochRows(sizes["train"], sizes["valid"]), fewest_rows(prepared)
     if rows.train <= fewest:
         return prepared, plan
     timed = timed_epoch(prepared, plan, folder, crew)
@@ -157,7 +157,7 @@ def slowest(outcomes: Sequence[Outcome], prepared: Prepared, rows: int) -> Epoch
         around.append(outcome.seconds - sum(epoch.seconds for epoch in outcome.curve))
     sizes = prepared.facts.sizes
     epoch = max(outcome.curve[-1].seconds for outcome in outcomes)
-    part = Sizes(sizes["train"], sizes["valid"]).share(rows)
+    part = EpochRows(sizes["train"], sizes["valid"]).share(rows)
     return EpochTime(part, epoch, max(0.0, *around))
 
 

@@ -157,7 +157,7 @@ def confirm(search: Search, level: float = CHANGE_LEVEL) -> Measurement:
     same rows.
     """
     study = search.prepared.study
-    room = Room(search.clock, search.pace, search.crew.workers)
+    room = Room(search.deadline, search.pace, search.crew.workers)
     criterion = search.history.criterion
     runs = FreshSeedRuns.of_search(search)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from advisor.search.clock import Clock, Pace
+from advisor.search.deadline import Deadline, Pace
 from advisor.verdict.choosing import CHOOSING_SEEDS
 from advisor.verdict.racing import NUMBERS_OF_PAIRS
 
@@ -30,19 +30,19 @@ class Room:
     """The time that a confirmation has.
 
     Attributes:
-        clock: says what is left.
+        deadline: says what is left.
         pace: says what a training takes.
         workers: trainings that run at once.
     """
 
-    clock: Clock
+    deadline: Deadline
     pace: Pace
     workers: int
 
     @property
     def is_limited(self) -> bool:
         """Whether there is a limit of time."""
-        return self.clock.ends < math.inf
+        return self.deadline.ends < math.inf
 
     def others(self, pairs: int) -> int:
         """Arms beside the baseline that there is time to choose among, beside so many pairs."""
@@ -54,7 +54,7 @@ class Room:
 
     def _slots(self, seconds: float) -> float:
         """Slots that are left, for trainings of so many seconds at least."""
-        return self.clock.left() / max(self.pace.training, seconds, 1e-3)
+        return self.deadline.left() / max(self.pace.training, seconds, 1e-3)
 
 
 def slots_to_choose(others: int, workers: int) -> int:

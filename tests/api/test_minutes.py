@@ -9,7 +9,7 @@ from torch import nn
 import advisor
 from advisor.search import share
 from advisor.search.plan import Plan
-from advisor.search.share import EpochTime, Sizes
+from advisor.search.share import EpochTime, EpochRows
 from advisor.store.database import Database
 from advisor.verdict.recommendation import Recommendation
 
@@ -31,7 +31,7 @@ def asked(name="large", trials=3, minutes=5.0):
 @pytest.fixture
 def slow(monkeypatch):
     """A machine on which an epoch of a few rows takes long, whatever the clock says."""
-    timed = EpochTime(Sizes(100, 30), epoch=0.5, around=0.0)
+    timed = EpochTime(EpochRows(100, 30), epoch=0.5, around=0.0)
     monkeypatch.setattr(share, "timed_epoch", lambda *given: timed)
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from advisor.search.share import EpochTime, Sizes, rounded_down, rows_in_time
+from advisor.search.share import EpochTime, EpochRows, rounded_down, rows_in_time
 
-ALL = Sizes(600_000, 200_000)
-TIMED = EpochTime(Sizes(3_000, 1_000), epoch=0.01, around=0.1)
+ALL = EpochRows(600_000, 200_000)
+TIMED = EpochTime(EpochRows(3_000, 1_000), epoch=0.01, around=0.1)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_rows_give_way_until_a_training_takes_as_long_as_it_may(seconds, epochs,
 
 
 def test_few_rows_are_all_kept():
-    assert rows_in_time(TIMED, Sizes(900, 300), 0.01, 5, fewest=1_000) is None
+    assert rows_in_time(TIMED, EpochRows(900, 300), 0.01, 5, fewest=1_000) is None
 
 
 @pytest.mark.parametrize(("rows", "rounded"), [(0, 0), (7, 7), (999, 990), (53_571, 53_000)])
@@ -32,5 +32,5 @@ def test_a_number_of_rows_is_told_in_two_digits(rows, rounded):
 
 
 def test_as_many_rows_of_the_users_own_score_as_train_where_there_are_few():
-    assert Sizes(600_000, 20_000).share(6_000) == Sizes(6_000, 6_000)
-    assert Sizes(600_000, 20_000).share(60_000) == Sizes(60_000, 10_000)
+    assert EpochRows(600_000, 20_000).share(6_000) == EpochRows(6_000, 6_000)
+    assert EpochRows(600_000, 20_000).share(60_000) == EpochRows(60_000, 10_000)

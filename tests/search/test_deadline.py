@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from advisor.search.clock import Clock, Pace, kept_of
+from advisor.search.deadline import Deadline, Pace, kept_of
 from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.work.job import Outcome
@@ -34,10 +34,10 @@ def test_the_search_gives_way_to_the_shortest_confirmation(needed, kept):
 
 
 def test_a_search_without_a_limit_never_gives_way():
-    assert not Clock().gives_way(math.inf)
+    assert not Deadline().gives_way(math.inf)
 
 
 def test_a_search_gives_way_when_trainings_turn_out_to_be_slow():
-    clock = Clock(ends=time.monotonic() + 1000, limit=1000, share=0.4, least=15)
-    assert not clock.gives_way(10.0)
-    assert Clock(clock.ends - 500, 1000, 0.4, 15).gives_way(35.0)
+    deadline = Deadline(ends=time.monotonic() + 1000, limit=1000, share=0.4, least=15)
+    assert not deadline.gives_way(10.0)
+    assert Deadline(deadline.ends - 500, 1000, 0.4, 15).gives_way(35.0)

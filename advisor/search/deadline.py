@@ -47,7 +47,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Clock:
+class Deadline:
     """The time of a study.
 
     Attributes:
