@@ -15,7 +15,11 @@ RECENT = 24
 MOST_KEPT = 0.75
 """Share of a time limit that the confirmation gets at most."""
 LAST_SECONDS = 3.0
-"""What the recommendation takes when all is trained: the diagnosis and the simple models."""
+"""What the recommendation takes when all is trained, on a processor that does nothing else: the
+diagnosis and the simple models.
+"""
+SLOWEST = 8.0
+"""How many times as long it may take where others use the processor."""
 
 
 class Pace:
@@ -29,6 +33,7 @@ class Pace:
         self._epochs = epochs
         self._each: deque[float] = deque(maxlen=RECENT)
         self._around: deque[float] = deque(maxlen=RECENT)
+        self._slower: deque[float] = deque(maxlen=RECENT)
 
     def add(self, outcome: Outcome) -> None:
         """Note what a training took that came to the end of its epochs."""
@@ -37,6 +42,8 @@ class Pace:
         trained = sum(epoch.seconds for epoch in outcome.curve)
         self._each.append(trained / len(outcome.curve))
         self._around.append(max(0.0, outcome.seconds - trained))
+        if outcome.computed > 0:
+            self._slower.append(min(SLOWEST, max(1.0, outcome.seconds / outcome.computed)))
 
     @property
     def training(self) -> float:
@@ -44,6 +51,11 @@ class Pace:
         if not self._each:
             return 0.0
         return statistics.fmean(self._around) + self._epochs * statistics.fmean(self._each)
+
+    @property
+    def last(self) -> float:
+        """Seconds of what comes after the last training."""
+        return LAST_SECONDS * (statistics.fmean(self._slower) if self._slower else 1.0)
 
 
 @dataclass(frozen=True)
@@ -62,18 +74,17 @@ class Deadline:
     share: float = 0.0
     least: float = 0.0
 
-    def left(self) -> float:
+    def left(self, pace: Pace) -> float:
         """Seconds for trainings from now on."""
-        return max(0.0, self.ends - time.monotonic() - LAST_SECONDS)
+        return max(0.0, self.ends - time.monotonic() - pace.last)
 
-    def gives_way(self, training: float) -> bool:
-        """Whether the search ends now, so that there is time for the confirmation.
-
-        `training` are the seconds of a full training, of which one may be on its way.
-        """
+    def gives_way(self, pace: Pace) -> bool:
+        """Whether the search ends now, so that there is time for the confirmation."""
         if self.ends == math.inf:
             return False
-        kept = kept_of(self.limit, self.share, (self.least + 1) * training + LAST_SECONDS)
+        # One training may be on its way.
+        needed = (self.least + 1) * pace.training + pace.last
+        kept = kept_of(self.limit, self.share, needed)
         return time.monotonic() + kept > self.ends
 
 

@@ -170,7 +170,7 @@ class Search:
 
     def is_late(self) -> bool:
         """Whether the time for the search is up."""
-        return self.deadline.gives_way(self.pace.training)
+        return self.deadline.gives_way(self.pace)
 
     def book_time(self) -> None:
         """Add the time since the last call to that of the study."""

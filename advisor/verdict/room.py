@@ -54,7 +54,7 @@ class Room:
 
     def _slots(self, seconds: float) -> float:
         """Slots that are left, for trainings of so many seconds at least."""
-        return self.deadline.left() / max(self.pace.training, seconds, 1e-3)
+        return self.deadline.left(self.pace) / max(self.pace.training, seconds, 1e-3)
 
 
 def slots_to_choose(others: int, workers: int) -> int:

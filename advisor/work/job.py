@@ -132,7 +132,8 @@ class Outcome:
             how soon a score is reached is what counts.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
-        seconds: that the job took in all, but for opening the study.
+        seconds, computed: that the job took in all, but for opening the study, and the processor's
+            part of them; 0 where that is not known.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
             is done again. Empty where there was none.
         spoils: whether its process is not to be used again.
@@ -149,6 +150,7 @@ class Outcome:
     ended: Ended | None = None
     why: str = ""
     seconds: float = 0.0
+    computed: float = 0.0
     trouble: str = ""
     spoils: bool = False
 
@@ -165,9 +167,10 @@ def work(job: Job) -> Outcome:
         with opening as prepared, settings_kept():
             check_device(prepared)
             tell_begun()
-            began = time.perf_counter()
+            began, computed = time.perf_counter(), time.process_time()
             train_into(outcome, job, prepared)
             outcome.seconds = time.perf_counter() - began
+            outcome.computed = time.process_time() - computed
     except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
     return outcome

@@ -9,7 +9,7 @@ from torch import nn
 import advisor
 from advisor.search import share
 from advisor.search.plan import Plan
-from advisor.search.share import EpochTime, EpochRows
+from advisor.search.share import EpochRows, EpochTime
 from advisor.store.database import Database
 from advisor.verdict.recommendation import Recommendation
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from advisor.search.share import EpochTime, EpochRows, rounded_down, rows_in_time
+from advisor.search.share import EpochRows, EpochTime, rounded_down, rows_in_time
 
 ALL = EpochRows(600_000, 200_000)
 TIMED = EpochTime(EpochRows(3_000, 1_000), epoch=0.01, around=0.1)
