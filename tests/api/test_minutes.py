@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import advisor
@@ -87,3 +88,36 @@ def test_plans_of_earlier_versions_mean_all_rows(storage):
         plain = database.study("large").plan()
     assert "rows" not in plain
     assert Plan.from_json(plain).rows is None
+
+
+STUDY = """
+import advisor
+from torch import nn
+
+
+def net():
+    return nn.Sequential(nn.Linear(4, 8), nn.Sigmoid(), nn.Linear(8, 2))
+
+
+task = advisor.Task(net, data="rows.csv", target="label", batch=64)
+only = {"activation": ["relu"]}
+study = advisor.Study("large", task, trials=3, minutes=5, epochs=1, seeds=3, only=only)
+"""
+
+
+def test_an_export_replays_its_rows_and_keeps_the_others_for_a_final_training(
+    slow, storage, tmp_path, monkeypatch
+):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(ROWS, 4, generator=generator).tolist()
+    lines = [",".join([*map(str, row), str(int(row[0] > row[1]))]) for row in rows]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,d,label", *lines]))
+    (tmp_path / "study.py").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    advisor.tune("study.py", storage=storage, workers=0)
+    folder = advisor.export("large", tmp_path / "out", storage=storage)
+    kept = load_file(tmp_path / "out" / "rows.safetensors")
+    assert folder is not None
+    assert len(kept["train"]) == 1000
+    assert len(torch.cat(list(kept.values())).unique()) == ROWS
+    assert json.loads((tmp_path / "out" / "recommendation.json").read_text())["train_rows"]
