@@ -120,8 +120,8 @@ def recommend(
         *left_out(evidence),
         *too_few_pairs(evidence),
         *seeds_alone(evidence, criterion, prepared.ref.script is not None),
-        *limits(history, chosen, criterion.metric, prepared.recipe),
         *on_a_share(rows),
+        *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
     return Recommendation(
