@@ -64,7 +64,7 @@ ARROWS = {
     "store": "errors file_lock named_query technique training values",
     "work": "content data diagnosis errors faults host loading model nested randomness readable script "
     "slots study technique streams training user_code values",
-    "search": "content errors events faults host model nested randomness readable record space store study technique "
+    "search": "content data errors events faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors events loading notebook randomness readable record search store study technique training "
     "user_code work",

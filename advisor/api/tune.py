@@ -19,12 +19,14 @@ from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.search.artefacts import told_of_artefacts
-from advisor.search.pilot import pilot, told_of_pilot
+from advisor.search.deadline import LAST_SECONDS, Deadline
+from advisor.search.pilot import TRAININGS, pilot, told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
 from advisor.search.script_plan import pilot_of_script, plan_of_script
 from advisor.search.search import Search
+from advisor.search.share import on_share, told_of_share
 from advisor.search.stages import next_round
 from advisor.search.trial import Trial
 from advisor.store.database import Database
@@ -38,13 +40,13 @@ from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
 from advisor.training.ended import Ended
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
-from advisor.verdict.choosing import CHOOSING_SEEDS
-from advisor.verdict.confirm import BASELINE_RATES, FEW_PAIRS, confirm
+from advisor.verdict.confirm import confirm
 from advisor.verdict.evidence import LOOK_LEVELS, level_after
 from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
+from advisor.verdict.room import least_slots
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
@@ -54,11 +56,6 @@ from advisor.work.scripts.prepared import PreparedScript
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.waiting import long_waits_told
-
-LEAST_TRAININGS = 2 * FEW_PAIRS + CHOOSING_SEEDS * (BASELINE_RATES + 1)
-"""Trainings of a confirmation that compares one arm on the fewest pairs of seeds."""
-MOST_KEPT = 0.75
-"""Share of a time limit that the confirmation gets at most."""
 
 
 def tune(
@@ -186,6 +183,7 @@ def tune_prepared(
             begun = begun_plan(prepared, recorded_plan, plan)
             plan = joined(begun, plan, database, prepared)
             on(opened_event(prepared, plan))
+            prepared = prepared.on_rows(plan.rows)
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
             has_limit = prepared.study.minutes is not None
             if reopen_changed(records, plan, marks, folder, has_limit):
@@ -195,8 +193,10 @@ def tune_prepared(
             # was never begun may have been another model's.
             workforce.deaths.forget()
             on(opened_event(prepared, plan))
+            room = seconds_of_training(prepared, time.monotonic() - began, workforce)
+            prepared, plan = of_share(prepared, plan, folder, workforce, room, on)
             on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-            plan, first = first_of(prepared, plan, folder, workforce)
+            plan, first = first_of(prepared, plan, folder, workforce, room)
             workforce.deaths.forget()
             begin(records, prepared, plan, first, time.monotonic() - began)
             on(Event("pilot", 1, 1, told_of_pilot(plan)))
@@ -221,11 +221,45 @@ def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
     return make_plan(prepared, begun)
 
 
-def first_of(prepared: Prepared, plan: Plan, folder: Path, workforce: Crew) -> tuple[Plan, Outcome]:
-    """The plan with the epochs of a full training, and the first trial's training."""
+def seconds_of_training(prepared: Prepared, opened: float, workforce: Crew) -> float:
+    """Seconds that a full training may take, so that many of them fit into the limit of a study,
+    and the shortest confirmation into its share; infinite without a limit.
+
+    `opened` are the seconds that opening the study has taken.
+    """
+    minutes = prepared.study.minutes
+    if minutes is None:
+        return math.inf
+    left = max(0.0, 60 * minutes - opened - LAST_SECONDS)
+    workers = max(1, workforce.workers)
+    return min(left * workers / TRAININGS, CONFIRM_SHARE * left / least_slots(workers))
+
+
+def of_share(
+    prepared: Prepared, plan: Plan, folder: Path, workforce: Crew, seconds: float, on: Listener
+) -> tuple[Prepared, Plan]:
+    """The study and its plan on a share of the rows, which is told, where a training on all of them
+    takes more than so many seconds.
+    """
+    minutes = prepared.study.minutes
+    if minutes is None or not prepared.has_rows:
+        return prepared, plan
+    prepared, plan = on_share(prepared, plan, folder, workforce, seconds)
+    if plan.rows is not None:
+        trainings = int(60 * minutes * workforce.workers / max(seconds, 1e-3))
+        on(Event(NOTE, 0, 0, told_of_share(prepared, minutes, trainings)))
+    return prepared, plan
+
+
+def first_of(
+    prepared: Prepared, plan: Plan, folder: Path, workforce: Crew, seconds: float = math.inf
+) -> tuple[Plan, Outcome]:
+    """The plan with the epochs of a full training, which may take so many seconds, and the first
+    trial's training.
+    """
     if isinstance(prepared, PreparedScript):
         return pilot_of_script(prepared, plan, folder, workforce)
-    return pilot(prepared, plan, folder, workforce)
+    return pilot(prepared, plan, folder, workforce, seconds)
 
 
 def begin(
@@ -280,8 +314,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
 
     # A study that is resumed has used up a part of its time.
     if study.minutes is not None:
-        left = seconds - records.spent() - kept_besides(search, 60 * study.minutes)
-        search.deadline = time.monotonic() + left
+        search.deadline = deadline_of(search, 60 * study.minutes)
     note_what_works(search, engine)
     search.run()
     if history.best_of_baseline() is None:
@@ -290,12 +323,12 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
             f"{first_reason(history.trials)}."
         )
 
-    # The confirmation gets what the search has left of the time.
+    # The confirmation gets what the search has left of the time, as its deadline says.
     searched = records.spent()
     rows = digest_of_measured(search.prepared)
     question = digest_of([study.name, search.plan.to_json()])
     before = [Evidence(each) for each in earlier_verdicts(engine, rows, question)]
-    measurement = confirm(search, affordable_trainings(search, searched), level_after(before))
+    measurement = confirm(search, level_after(before))
     search.book_time()
 
     # What is returned is read back, so that it is what `show` will say.
@@ -310,12 +343,11 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     return Recommendation.from_json(text, ref, search.plan.content, url=search.records.url)
 
 
-def kept_besides(search: Search, limit: float) -> float:
-    """Seconds of a limit of so many that the search gives to the confirmation, where its share is
-    too short for the fewest trainings that prove something.
-    """
-    wanted = LEAST_TRAININGS * search.first_seconds / max(1, search.crew.workers)
-    return max(0.0, min(wanted, MOST_KEPT * limit) - CONFIRM_SHARE * limit)
+def deadline_of(search: Search, limit: float) -> Deadline:
+    """The time that is left of a limit of so many seconds."""
+    left = limit + search.plan.more_seconds - search.records.spent()
+    least = least_slots(max(1, search.crew.workers))
+    return Deadline(time.monotonic() + left, limit, CONFIRM_SHARE, least)
 
 
 def note_what_works(search: Search, engine: sa.Engine) -> None:
@@ -323,20 +355,6 @@ def note_what_works(search: Search, engine: sa.Engine) -> None:
     built_in = [plugin.name for plugin in search.prepared.host.plugins if plugin.built_in]
     versions = {"advisor": __version__, "torch": version("torch")}
     note_versions(engine, search.records.name, versions, search.marks.plugins, built_in)
-
-
-def affordable_trainings(search: Search, searched: float) -> float:
-    """How many trainings the rest of a study's time has room for; infinite without a limit.
-
-    `searched` are the seconds that the study has taken.
-    """
-    minutes = search.prepared.study.minutes
-    if minutes is None:
-        return math.inf
-    # All trainings take about as long as that of the model as it is.
-    left = max(0.0, 60 * minutes + search.plan.more_seconds - searched)
-    seconds_each = sum(search.history.trials[0].costs.values())
-    return left * search.crew.workers / max(seconds_each, 1e-3)
 
 
 def still_answers(

@@ -103,28 +103,30 @@ def encode_classes(labels: Mapping[str, Any], kind: str | None, place: str, note
     """Class numbers in the order of the labels (by number if all are numbers, else by alphabet)."""
     # The rows outside test say which classes there are.
     words = {split: _to_words(column) for split, column in labels.items()}
-    train_words = set(words["train"])
+    train_words = set(words["train"].unique())
     pool_words = train_words
     for split, column in words.items():
         if split != "train":
             words[split] = _without_stops(column, train_words, notes)
         if split != "test":
-            pool_words = pool_words | set(words[split])
+            pool_words = pool_words | set(words[split].unique())
     classes = _ordered(pool_words)
     _check_classes(classes, words, kind, place)
 
     # Rare classes and class numbers other than the labels are worth a sentence.
     every_word: Any = pd.concat(list(words.values()))
-    counts = every_word.value_counts()
+    # Each word is looked at once, however many rows it has.
+    places, distinct = pd.factorize(every_word)
+    counts = dict(zip(distinct, np.bincount(places).tolist(), strict=True))
     for name in classes:
         if counts[name] < RARE:
-            notes.warn(f"class {name!r} has {plural(int(counts[name]), 'row')}")
+            notes.warn(f"class {name!r} has {plural(counts[name], 'row')}")
     numbers = {name: number for number, name in enumerate(classes)}
     are_whole = all(name.lstrip("-").isdigit() for name in classes)
     if are_whole and classes != tuple(map(str, numbers.values())):
         notes.note(f"classes {listing(classes, 6)} are numbered 0 to {len(classes) - 1}")
-    codes = every_word.map(numbers)
-    return Target(torch.tensor(codes.to_numpy(np.int64)), classes)
+    codes = np.array([numbers[word] for word in distinct], np.int64)[places]
+    return Target(torch.from_numpy(codes), classes)
 
 
 def _check_classes(
@@ -147,7 +149,7 @@ def _check_classes(
             "every row, and --task multilabel takes cells such as a|b as labels."
         )
     # A class that only test rows have could never be predicted.
-    unseen = _ordered(set(words.get("test", ())) - set(classes))
+    unseen = _ordered(set(words["test"].unique() if "test" in words else ()) - set(classes))
     if unseen:
         raise InputError(
             f"the test rows have classes that no other row has: {listing(unseen)}; {place} has "
@@ -171,7 +173,7 @@ def _to_words(labels: Any) -> Any:
 def _without_stops(labels: Any, train_words: set[str], notes: Notes) -> Any:
     """Labels that differ from those of the training rows by a full stop at the end lose it."""
     changes = {}
-    for word in set(labels) - train_words:
+    for word in set(labels.unique()) - train_words:
         if word.rstrip(".") in train_words:
             changes[word] = word.rstrip(".")
     if changes:

@@ -20,6 +20,7 @@ from advisor.data.formats.tables import read_table
 from advisor.data.inputs import ArrayInputs, DatasetInputs, Inputs
 from advisor.data.layout import Layout, RowNumbers, lay_out
 from advisor.data.notes import Notes, plural
+from advisor.data.parts import facts_of, sizes_of, split_of
 from advisor.data.raw import SPLITS, Raw, RawKind
 from advisor.data.readers import read_splits
 from advisor.data.row_keys import (
@@ -31,13 +32,12 @@ from advisor.data.row_keys import (
     row_keys,
     take_column,
 )
+from advisor.data.share import share_of
 from advisor.data.splits import Part, Splits
 from advisor.data.target_column import take_target
 from advisor.data.targets import encode
 from advisor.data.weights import WEIGHTS, Weights, check_order, is_of_rows, weights_for
 from advisor.errors import InputError, listing
-from advisor.nested import tensors_in
-from advisor.randomness import preserved
 from advisor.task_rules import KINDS
 
 # Labelled rows below which data are refused.
@@ -67,6 +67,7 @@ class Source:
             standardized; None if they were not.
         target: the column, key or position of the targets, None where the data come with them.
         target_scales: the same of several columns: all means, and all deviations.
+        every: the source of all rows, where this is one of a share of them.
     """
 
     facts: Facts
@@ -80,6 +81,7 @@ class Source:
     _layout: Layout = field(repr=False)
     _weights: Weights | None = field(repr=False, default=None)
     target_scales: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    every: Source | None = field(repr=False, default=None)
 
     def splits(self, seed: int) -> Splits:
         """The four splits: train and valid drawn with `seed` unless the user gave valid, test
@@ -89,7 +91,7 @@ class Source:
         seeds share the tensors of the source.
         """
         drawn = self._layout.draw(self._target.strata, seed)
-        return _split(self._inputs, self._target, self._layout, drawn, self._weights)
+        return split_of(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def measuring_splits(self, chose: int, seed: int) -> Splits:
         """The four splits of a seed that measures, whose `valid` are the rows that it holds out.
@@ -98,13 +100,27 @@ class Source:
         the user's own. There may be no rows to hold out (`Layout.draw_measuring`).
         """
         drawn = self._layout.draw_measuring(self._target.strata, chose, seed)
-        return _split(self._inputs, self._target, self._layout, drawn, self._weights)
+        return split_of(self._inputs, self._target, self._layout, drawn, self._weights)
 
     def whole(self) -> Splits:
         """All rows with a target to train on; the test rows, which are among them, score."""
-        rows = np.sort(np.concatenate([self._layout.labelled_pool, self._layout.test]))
-        drawn = (rows, self._layout.test)
-        return _split(self._inputs, self._target, self._layout, drawn, self._weights)
+        layout = (self.every or self)._layout
+        rows = np.sort(np.concatenate([layout.labelled_pool, layout.test]))
+        return split_of(self._inputs, self._target, layout, (rows, layout.test), self._weights)
+
+    def on_rows(self, train: int | None, seed: int) -> Source:
+        """A source of a share of the same rows, with about so many to train on; None for all.
+
+        The digests stay those of all rows. `seed` draws the rows (`share_of`).
+        """
+        every = self.every or self
+        if train is None or train >= every.facts.sizes["train"]:
+            return every
+        layout = share_of(every._layout, every._target, train, seed)
+        drawn = layout.draw(self._target.strata, seed)
+        splits = split_of(self._inputs, self._target, layout, drawn)
+        facts = replace(every.facts, sizes=sizes_of(splits))
+        return replace(every, facts=facts, _layout=layout, every=every)
 
     def every_row(self, train: RowNumbers) -> tuple[Part, torch.Tensor]:
         """All rows by their numbers, prepared as the rows `train` say, and the targets of those
@@ -302,7 +318,7 @@ def open_source(
         look_at_columns(inputs, row_hashes, as_given, layout, sizes["train"], notes)
     shares = targets.shares(layout.labelled_pool)
     row_weights = weights_for(weights, weighed, targets, layout.labelled_pool, notes)
-    facts = _facts(inputs, targets, _split(inputs, targets, layout, drawn), shares)
+    facts = facts_of(inputs, targets, split_of(inputs, targets, layout, drawn), shares)
     warn_of_missing_classes(targets, drawn[0] if times else layout.train, notes)
     return Source(
         facts=facts,
@@ -354,46 +370,4 @@ def _to_inputs(splits: Mapping[str, Raw], layout: Layout, notes: Notes) -> Input
     each = [f"{raw.name}: {raw.kind.value}" for raw in raws]
     raise InputError(
         f"the splits are of different kinds ({listing(each)}); give all of them alike."
-    )
-
-
-def _split(
-    inputs: Inputs,
-    target: Target,
-    layout: Layout,
-    drawn: tuple[RowNumbers, RowNumbers],
-    weights: Weights | None = None,
-) -> Splits:
-    """The four splits, of which train and valid were drawn; they share the tensors of `inputs`."""
-    train, valid = drawn
-    rows = inputs.part(train)
-    unlabeled = None if layout.unlabeled is None else rows.subset(layout.unlabeled)
-
-    def labelled(numbers: RowNumbers) -> Part:
-        """The rows with these numbers, with their targets."""
-        values = target.values[torch.as_tensor(numbers)]
-        return rows.subset(numbers).labelled(values)
-
-    own_weights = None if weights is None else weights.subset(train)
-    return Splits(labelled(train), labelled(valid), labelled(layout.test), unlabeled, own_weights)
-
-
-def _facts(inputs: Inputs, target: Target, splits: Splits, shares: Mapping[str, float]) -> Facts:
-    """What is known of the data, with the shapes and dtypes of the first row."""
-    sizes = {name: len(getattr(splits, name) or ()) for name in SPLITS}
-    with preserved():
-        first, _ = splits.train.take(torch.arange(1))
-    tensors = list(tensors_in(first))
-    return Facts(
-        rows=len(target.values),
-        sizes=sizes,
-        inputs=tuple(tuple(tensor.shape[1:]) for tensor in tensors),
-        dtypes=tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tensors),
-        target=target.what,
-        classes=target.classes,
-        outputs=target.outputs,
-        labels=target.labels,
-        shares=shares,
-        vocabulary=inputs.vocabulary,
-        ids=inputs.ids,
     )

@@ -104,7 +104,7 @@ def check_folder(folder: Path) -> None:
 
 def write(arm: MeasuredArm, folder: Path, final: bool, on: Callable[[str], object]) -> None:
     """Write all files of an arm, and run them."""
-    save_rows(arm.splits, folder)
+    save_rows(arm.splits, folder, left_out_rows(arm))
     save_model(arm.started(arm.seed).model, str(folder / EXPECTED))
     if not arm.recommendation.changed:
         on(f"verdict {arm.recommendation.verdict}: your model is exported as it is")
@@ -147,13 +147,26 @@ def same_score(score: float, wanted: float) -> bool:
     return abs(score - wanted) <= SAME
 
 
-def save_rows(splits: Splits, folder: Path) -> None:
-    """Write the numbers of the rows of a seed."""
+def left_out_rows(arm: MeasuredArm) -> Tensor | None:
+    """The numbers of the rows that a study had no time for; None where it is done on all."""
+    source = arm.prepared.source
+    if source.every is None:
+        return None
+    every = source.whole().train.rows
+    used = [part.rows for part in (arm.splits.train, arm.splits.valid, arm.splits.test)]
+    numbers = [rows for rows in used if rows is not None]
+    return None if every is None else every[~torch.isin(every, torch.cat(numbers))]
+
+
+def save_rows(splits: Splits, folder: Path, left_out: Tensor | None = None) -> None:
+    """Write the numbers of the rows of a seed, and of those that only a final training takes."""
     parts = {"train": splits.train, "held_out": splits.valid, "test": splits.test}
     rows = {}
     for name, part in parts.items():
         numbers = torch.arange(len(part)) if part.rows is None else part.rows
         rows[name] = numbers.to(torch.int64).contiguous()
+    if left_out is not None:
+        rows["left_out"] = left_out.to(torch.int64).contiguous()
     save_file(rows, str(folder / "rows.safetensors"))
 
 

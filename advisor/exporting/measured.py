@@ -122,7 +122,7 @@ def measured_arm(study: str, url: str, trust: Trust) -> MeasuredArm:
     ref, plan = asked(study, url, text)
     trust.with_folder_of(ref).check(ref, study)
     answer = Recommendation.from_json(text, ref, plan.content)
-    prepared = unchanged(study, ref, plan.content, answer)
+    prepared = unchanged(study, ref, plan.content, answer).on_rows(plan.rows)
     params = {**answer.choices, **answer.params}
     found = first_seed(url, prepared, answer)
     if found is None:

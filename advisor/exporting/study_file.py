@@ -32,6 +32,7 @@ def study_file(arm: MeasuredArm, copied: CopiedFiles) -> str:
         "device": str(arm.prepared.device),
         "params": dict(arm.params),
         **{name: getattr(arm, name) for name in ("batch", "epochs", "seed")},
+        "rows": arm.prepared.rows,
     }
     return json.dumps(plain, indent=2)
 

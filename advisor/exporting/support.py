@@ -163,7 +163,7 @@ def opened(folder: Path, files: Mapping[str, str] | None = None) -> Folder:
             warnings.simplefilter("ignore")
             prepared = prepare(reference_in(folder, plain, files or {}), plain["device"])
         parts = (plain["params"], plain["batch"], plain["epochs"], plain["seed"])
-        _opened[key] = Folder(prepared, *parts)
+        _opened[key] = Folder(prepared.on_rows(plain.get("rows")), *parts)
     return _opened[key]
 
 

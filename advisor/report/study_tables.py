@@ -44,6 +44,8 @@ def change_table(answer: Recommendation) -> PageTable:
         before = setting(name, start[name]) if name in start else ""
         rows.append([name.removeprefix(OF_TRAINING), before, setting(name, value)])
     rows.append(["epochs", str(answer.epochs), str(answer.epochs)])
+    if answer.train_rows is not None:
+        rows.append(["training rows", *[str(answer.train_rows.used)] * 2])
     columns = [
         PageColumn("what"),
         PageColumn(YOUR_MODEL, "what the search began with"),

@@ -133,6 +133,7 @@ def key_numbers(recommendation: Recommendation) -> list[Line]:
         *broken_trainings(recommendation),
         *promised_gain(recommendation),
         ("with", f"{rate}, {decay}, {counted(recommendation.epochs, 'epoch')}"),
+        *share_of_rows(recommendation),
     ]
 
 
@@ -150,7 +151,14 @@ def numbers_of_a_change(recommendation: Recommendation) -> list[Line]:
         *promised_gain(recommendation),
         ("cost", f"{seconds} a training of {counted(recommendation.epochs, 'epoch')}"),
         ("with", ", ".join(settings(recommendation))),
+        *share_of_rows(recommendation),
     ]
+
+
+def share_of_rows(recommendation: Recommendation) -> list[Line]:
+    """The share of the training rows that the time had room for, where it is not all."""
+    rows = recommendation.train_rows
+    return [] if rows is None else [("rows", str(rows))]
 
 
 def scores_on_test_rows(recommendation: Recommendation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,9 @@ TRAININGS = 40
 """Full trainings that a time limit must have room for; epochs are cut so that it does."""
 
 
-def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Plan, Outcome]:
+def pilot(
+    prepared: Prepared, plan: Plan, folder: Path, crew: Crew, seconds: float = math.inf
+) -> tuple[Plan, Outcome]:
     """The plan with as many epochs as the model as it is needs, and the training that showed it.
 
     That training is the first trial's. Where its second half still brings a gain worth having, the
@@ -49,7 +52,8 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
         prepared: the study, opened.
         plan: what is searched; its number of epochs is a first one.
         folder: for the training states.
-        crew: runs the training; its workers share the time of the study.
+        crew: runs the training.
+        seconds: that a training may take in a study with a time limit.
     """
     began = time.perf_counter()
     job = first_job(prepared, plan, folder)
@@ -61,7 +65,7 @@ def pilot(prepared: Prepared, plan: Plan, folder: Path, crew: Crew) -> tuple[Pla
     # A number that the user gave is kept.
     if prepared.study.epochs is None:
         elapsed = time.perf_counter() - began
-        affordable = affordable_epochs(prepared, crew.workers, elapsed, len(outcome.curve))
+        affordable = affordable_epochs(seconds, elapsed, len(outcome.curve))
         most = min(longest_training(prepared), affordable)
         metric = prepared.objective.metric
         if is_settled_by_order(prepared):
@@ -162,6 +166,7 @@ def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
         device=str(prepared.device),
         name=trial_name(0),
         seconds=asked_seconds(prepared.study),
+        rows=plan.rows,
     )
 
 
@@ -263,19 +268,14 @@ def longest_training(prepared: Prepared) -> float:
     return prepared.epochs * max(1.0, min(STRETCH, stretch))
 
 
-def affordable_epochs(prepared: Prepared, workers: int, seconds: float, epochs: int) -> int:
-    """Epochs of a training that a time limit has room for; a very large number without a limit.
+def affordable_epochs(room: float, seconds: float, epochs: int) -> int:
+    """Epochs of a training that may take so many seconds; a very large number without a limit.
 
     Arguments:
-        prepared: the study, opened.
-        workers: trainings that run at once.
+        room: seconds that it may take.
         seconds: that a training of `epochs` epochs took.
         epochs: of that training.
     """
-    minutes = prepared.study.minutes
-    if minutes is None or not epochs:
+    if room == math.inf or not epochs:
         return 10**9
-    # The workers share the time, in which there must be room for many trainings.
-    seconds_each = 60 * minutes * workers / TRAININGS
-    seconds_an_epoch = seconds / epochs
-    return max(1, int(seconds_each / seconds_an_epoch))
+    return max(1, int(room * epochs / max(seconds, 1e-6)))

@@ -76,6 +76,7 @@ class Plan:
         more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
+        rows: training rows of the share of the data that the time has room for; None for all.
     """
 
     options: dict[str, list[str]]
@@ -95,6 +96,7 @@ class Plan:
     artefacts: dict[str, str] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
+    rows: int | None = None
 
     @property
     def baseline(self) -> Arm:
@@ -236,6 +238,8 @@ class Plan:
         for name in ("longest", "opening", "looked", "artefacts"):
             if not plain[name]:
                 del plain[name]
+        if self.rows is None:
+            del plain["rows"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}

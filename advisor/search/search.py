@@ -13,6 +13,7 @@ from advisor.events import NOTE, Event, Listener, TrialEnded
 from advisor.randomness import mix
 from advisor.readable import rate_text
 from advisor.search.arm import Arm, arm_label
+from advisor.search.deadline import Deadline, Pace
 from advisor.search.decisions import (
     Decision,
     decide,
@@ -60,7 +61,8 @@ class Search:
         on: called with what there is to show.
         marks: what the loaded plugins are.
         history: the trials so far.
-        deadline: when the search ends, by `time.monotonic`; None without a limit.
+        deadline: when the study ends, and what is kept for its confirmation.
+        pace: what its trainings take.
     """
 
     def __init__(
@@ -82,7 +84,10 @@ class Search:
         self.on = on
         self.marks = marks or PluginMarks(prepared.host)
         self.history = History(plan, prepared.criterion, read_trials(records, plan))
-        self.deadline: float | None = None
+        self.deadline = Deadline()
+        self.pace = Pace(plan.epochs)
+        if first is not None:
+            self.pace.add(first)
 
         self._ledger = Ledger(self.history, records, self.marks)
         self._sampler = Sampler(plan, prepared.criterion.direction)
@@ -90,14 +95,6 @@ class Search:
         self._booked = time.monotonic()
         self._why_no_stack: dict[int, str | None] = {}
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
-
-    @property
-    def first_seconds(self) -> float:
-        """Seconds of the first trial's training, the model as it is; 0 where it is not trained."""
-        costs = self._first.costs if self._first else {}
-        if self.history.trials:
-            costs = self.history.trials[0].costs or costs
-        return sum(costs.values())
 
     def run(self) -> None:
         """Search until the total of trials is reached or the time is up."""
@@ -274,7 +271,7 @@ class Search:
 
     def is_late(self) -> bool:
         """Whether the time for the search is up."""
-        return self.deadline is not None and time.monotonic() > self.deadline
+        return self.deadline.gives_way(self.pace)
 
     def book_time(self) -> None:
         """Add the time since the last call to that of the study."""
@@ -336,6 +333,7 @@ class Search:
             device=str(prepared.device),
             name=trial_name(trial.number),
             seconds=seconds_for_a_training(prepared.study, self.history),
+            rows=self.plan.rows,
         )
 
     def _state_file(self, trial: Trial, epoch: int) -> str:
@@ -370,6 +368,7 @@ class Search:
     def _record(self, trial: Trial, outcome: Outcome) -> None:
         """Write what a job brought, and show it."""
         self._ledger.record(trial, outcome)
+        self.pace.add(outcome)
         self._begun.add(trial.number)
 
         text = outcome.why or self._reached(outcome.curve)

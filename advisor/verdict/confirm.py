@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from advisor.verdict.candidates import (
     paired_differences,
     scores_in,
 )
-from advisor.verdict.choosing import CHOOSING_SEEDS, Selection, broken_baseline, choose_arm
+from advisor.verdict.choosing import Selection, broken_baseline, choose_arm
 from advisor.verdict.evidence import CHANGE_LEVEL, VERDICT_OF
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.looks import levels_of_looks, looks_at, with_look
@@ -41,21 +40,13 @@ from advisor.verdict.measuring import (
     gain_record,
     measure,
 )
-from advisor.verdict.racing import NUMBERS_OF_PAIRS
 from advisor.verdict.records import Evidence, MeasuredGain, Verdict
+from advisor.verdict.room import FEW_PAIRS, Room
 
-BASELINE_RATES = 2
-"""Pairs of rates at which the baseline is expected to be trained on the seeds that choose: its best
-and its first, or its best and those of the best arm. They may turn out to be one or three.
-"""
 SECONDS = 120.0
 """More pairs than the fewest are trained for no longer than this, by an estimate that is the same
 on every machine, unless the user says how many.
 """
-FEW_PAIRS = NUMBERS_OF_PAIRS[0][1]
-"""Pairs that measure where a gain is large."""
-MANY_TRAININGS = 1e6
-"""Stands for no limit: more than any confirmation trains."""
 
 
 @dataclass(frozen=True)
@@ -156,33 +147,29 @@ class Measurement:
         return self.best if self.verdict == Verdict.CHANGE else self.baseline
 
 
-def confirm(
-    search: Search, trainings: float = math.inf, level: float = CHANGE_LEVEL
-) -> Measurement:
+def confirm(search: Search, level: float = CHANGE_LEVEL) -> Measurement:
     """Choose the best arm on some fresh seeds and measure its gain over the baseline on others.
 
     One arm enters the seeds that measure, so nothing is chosen there, and their number is fixed
-    before the first of them. With a time limit there are `trainings` full trainings at most: then
+    before the first of them. With a time limit there may be
     fewer arms and pairs, but never fewer than five pairs. More pairs of two arms that were
     measured before are a second look. Both looks share the `level` of this verdict among all on the
     same rows.
     """
     study = search.prepared.study
-    trainings = min(trainings, MANY_TRAININGS)
+    room = Room(search.deadline, search.pace, search.crew.workers)
     criterion = search.history.criterion
     runs = FreshSeedRuns.of_search(search)
 
     # The seeds that choose train the other arms, and the baseline at two pairs of rates or three.
     candidates = find_candidates(search.history)
-    kept = 2 * min(study.seeds or FEW_PAIRS, FEW_PAIRS)
-    most = max(1, int((trainings - kept) // CHOOSING_SEEDS - BASELINE_RATES))
+    most = room.others(min(study.seeds or FEW_PAIRS, FEW_PAIRS))
     others = runs.with_effect(candidates.others[:most])
     candidates = replace(candidates, others=others)
     choice = choose_arm(runs, candidates, criterion, study.min_gain, study.name)
 
     # How many pairs measure is settled here.
-    used = CHOOSING_SEEDS * (len(others) + BASELINE_RATES)
-    pairs = pairs_in_time(search, choice, trainings - used)
+    pairs = pairs_of(search, choice, room)
     wanted = choice.pairs if study.seeds is None and pairs < choice.pairs else None
     if choice.best is choice.baseline:
         return baseline_alone(runs, choice, candidates, pairs, study.name)
@@ -207,7 +194,7 @@ def confirm(
         check_baseline(study.name, measured.results)
         places = [i for i, one in enumerate(measured.results[0]) if one.score is not None]
     importance = {}
-    if trainings == MANY_TRAININGS and measured.evidence is Evidence.BETTER:
+    if not room.is_limited and measured.evidence is Evidence.BETTER:
         importance = what_changes_cost(runs, choice, measured)
     return Measurement(
         start=candidates.start,
@@ -226,15 +213,18 @@ def confirm(
     )
 
 
-def pairs_in_time(search: Search, choice: Selection, trainings: float) -> int:
-    """How many pairs measure: as many as the user says, or as the choosing seeds ask for and there
-    is time for. There are so many `trainings` left at most.
+def pairs_of(search: Search, choice: Selection, room: Room) -> int:
+    """How many pairs measure: as many as the user says, or as the choosing seeds ask for, and there
+    is time for.
     """
     study = search.prepared.study
     seconds = max(seconds_of(search), 1e-9)
     seconds *= COST_FACTOR**choice.best.cost_step
     pairs = study.seeds or min(choice.pairs, max(FEW_PAIRS, int(SECONDS / seconds / 2)))
-    return min(pairs, max(FEW_PAIRS, int(trainings // 2)))
+    if not room.is_limited:
+        return pairs
+    chose = [each.seconds for arm in choice.pair for each in choice.results.get(arm.label, ())]
+    return min(pairs, room.pairs(statistics.fmean(chose) if chose else 0.0))
 
 
 def seconds_of(search: Search) -> float:

@@ -13,8 +13,8 @@ from advisor.search.plan import Plan, rungs_of
 from advisor.search.stages import EXPLORED, FAIR_SHARE, LEADERS, QUOTA, TUNE_SHARE
 from advisor.study import Study
 from advisor.verdict.choosing import CHOOSING_SEEDS, MOST_PAIRS
-from advisor.verdict.confirm import BASELINE_RATES, FEW_PAIRS
 from advisor.verdict.racing import LEAST_SEEDS, NUMBERS_OF_PAIRS
+from advisor.verdict.room import BASELINE_RATES, FEW_PAIRS
 
 UNKNOWN_EPOCHS = [1, 1000]
 """Epochs of a training of which nothing is known: of one nothing is cut, of many nearly all."""

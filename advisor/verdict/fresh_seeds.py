@@ -94,6 +94,7 @@ class SeedPlace:
         why_no_stack: why so many trainings of the study of a job are done one by one, or None where
             they are done together.
         is_by_itself: whether an arm is never trained beside others.
+        note: hears what each training brought.
     """
 
     seed: int
@@ -104,6 +105,7 @@ class SeedPlace:
     book_time: Callable[[], object]
     why_no_stack: Callable[[Job, int], str | None] = lambda job, copies: "nothing was asked"
     is_by_itself: Callable[[Candidate], bool] = lambda arm: False
+    note: Callable[[Outcome], object] = lambda outcome: None
 
 
 class FreshSeedRuns:
@@ -148,6 +150,7 @@ class FreshSeedRuns:
             cache=str(search.folder / "cache"),
             device=str(prepared.device),
             seconds=seconds_for_a_training(prepared.study, history),
+            rows=plan.rows,
         )
         parts = (search.crew, search.records, search.on, search.book_time)
 
@@ -159,7 +162,8 @@ class FreshSeedRuns:
             """Whether an arm is trained by itself."""
             return is_by_itself(prepared.host, arm.arm)
 
-        site = SeedPlace(prepared.study.seed, history.criterion, *parts, why, by_itself)
+        hooks = (why, by_itself, search.pace.add)
+        site = SeedPlace(prepared.study.seed, history.criterion, *parts, *hooks)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
     def score(
@@ -343,6 +347,7 @@ class FreshSeedRuns:
             # What was known before is trained for the others of its stack alone.
             if run not in asked:
                 continue
+            self._site.note(outcome)
             yield run, outcome
             done += 1
             self._site.on(self._told(run, asked[run], done, len(asked)))

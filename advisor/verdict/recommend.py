@@ -55,6 +55,7 @@ from advisor.verdict.records import (
     MeasuredGain,
     Seconds,
     Start,
+    TrainRows,
     TrialCounts,
 )
 from advisor.verdict.signals import signals_of
@@ -106,6 +107,7 @@ def recommend(
         test = prepared.splits(seed).test
         simple = floors(prepared.run(seed, seed), test, prepared.batch)
     tested, is_changed = _arm_result(evidence, chosen).test, bool(techniques_in(chosen.arm))
+    rows = train_rows(prepared)
     # The first ones are seen first: what is wrong with the data or the question, then with plugins,
     # then what limits this study.
     warnings = [
@@ -119,6 +121,7 @@ def recommend(
         *left_out(evidence),
         *too_few_pairs(evidence),
         *seeds_alone(evidence, criterion, prepared.ref.script is not None),
+        *on_a_share(rows),
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
@@ -156,6 +159,7 @@ def recommend(
         rates=rates_read(plan),
         apply_code=_whole_code(search, evidence),
         measuring_seeds=[measuring_seed(seed, place) for place in evidence.places],
+        train_rows=rows,
     )
 
 
@@ -266,7 +270,25 @@ def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
     )
 
 
+def train_rows(prepared: Prepared) -> TrainRows | None:
+    """The share of the training rows that the time had room for; None for all."""
+    every = prepared.source.every
+    if prepared.rows is None or every is None:
+        return None
+    return TrainRows(prepared.rows, every.facts.sizes["train"])
+
+
 # --- warnings -----------------------------------------------------------------------------------
+
+
+def on_a_share(rows: TrainRows | None) -> Iterator[str]:
+    """That the time had room for a share of the rows."""
+    if rows is not None:
+        yield (
+            f"The time had room for {rows}: search and confirmation trained on this share, drawn "
+            "in proportion, and scored as large a share of the other rows. With all rows the gain "
+            "may be another; ask again with more --minutes and another --name."
+        )
 
 
 def limits(history: History, chosen: Candidate, metric: Metric, recipe: Recipe) -> Iterator[str]:

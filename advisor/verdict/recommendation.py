@@ -34,6 +34,7 @@ from advisor.verdict.records import (
     SelectedGain,
     SingleTechnique,
     Start,
+    TrainRows,
     TrialCounts,
     Verdict,
 )
@@ -87,6 +88,7 @@ class Recommendation(InNotebook):
         rates: which of learning rate and weight decay a training reads, by their names in `params`.
         measuring_seeds: those of the scores of `baseline` and `recommended`, in their order; empty
             in answers of versions that did not keep them.
+        train_rows: the share of the training rows that the time had room for; None for all.
 
     Example:
         >>> import advisor, torch
@@ -134,6 +136,7 @@ class Recommendation(InNotebook):
     batch: int = 0
     rates: list[str] = field(default_factory=lambda: [RATE, DECAY])
     measuring_seeds: list[int] = field(default_factory=list)
+    train_rows: TrainRows | None = None
 
     def __post_init__(self) -> None:
         self._ref: StudyRef | None = None
@@ -261,7 +264,8 @@ class Recommendation(InNotebook):
 
         if seed is None and self.measuring_seeds:
             seed = self.measuring_seeds[0]
-        how = Answered(self.batch, self.epochs, self.metric, seed, device)
+        rows = None if self.train_rows is None else self.train_rows.used
+        how = Answered(self.batch, self.epochs, self.metric, seed, device, rows)
         return train_choices(self._study(), self._params(), how, self._content)
 
     def recipe(self) -> list[dict[str, Any]]:
@@ -373,6 +377,7 @@ _SINGLE: dict[str, Any] = {
     "trials": lambda plain: _read(TrialCounts, plain),
     "seconds": lambda plain: _read(Seconds, plain),
     "signals": _read_signals,
+    "train_rows": lambda plain: plain and _read(TrainRows, plain),
 }
 """How the parts of a recommendation that are records are read, and its verdict."""
 _LISTS: dict[str, Any] = {

@@ -279,6 +279,22 @@ class TrialCounts(Record):
 
 
 @dataclass(frozen=True, eq=False)
+class TrainRows(Record):
+    """The share of the training rows that a study with a time limit is done on.
+
+    Attributes:
+        used: rows that each training sees.
+        of: rows that it would see on all data.
+    """
+
+    used: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.used:,} of {self.of:,} training rows"
+
+
+@dataclass(frozen=True, eq=False)
 class Seconds(Record):
     """How long the search and the confirmation took."""
 

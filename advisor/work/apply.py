@@ -82,6 +82,7 @@ class Answered:
         metric: by which arms were compared.
         seed: of the training; None for the first measuring seed.
         device: a torch device.
+        rows: training rows of the share of the data that was trained on; None for all.
     """
 
     batch: int
@@ -89,6 +90,7 @@ class Answered:
     metric: str
     seed: int | None = None
     device: str = "cpu"
+    rows: int | None = None
 
 
 def train_choices(
@@ -102,6 +104,7 @@ def train_choices(
     if prepared.infers_another(how.metric):
         # A metric that was inferred by an earlier version is kept, as a resume keeps it.
         prepared = prepare(replace(ref, as_before=True), how.device)
+    prepared = prepared.on_rows(how.rows)
     seed = measuring_seed(prepared.study.seed, 0) if how.seed is None else how.seed
     return train_once(prepared, params, how.batch or prepared.batch, how.epochs, seed)
 

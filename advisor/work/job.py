@@ -72,6 +72,7 @@ class Job:
         device: a torch device.
         precise: train in double precision, in which equal functions give equal numbers.
         cuts: scores, *higher is better*, below which a training in one go is given up, by epoch.
+        rows: training rows of the share of the data that the study is done on; None for all.
         begin: values that the parameters begin with instead of their own draws, by name.
         printed: the file for what a script prints; None to drop that.
     """
@@ -101,6 +102,7 @@ class Job:
     begin: Mapping[str, Tensor] | None = None
     printed: str | None = None
     cuts: Mapping[int, float] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class Outcome:
             how soon a score is reached is what counts.
         ended: why it ended before its last epoch; None where it did not.
         why: the reason in a sentence.
+        seconds, computed: that the job took in all, but for opening the study, and the processor's
+            part of them; 0 where that is not known.
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
             is done again. Empty where there was none.
         spoils: whether its process is not to be used again.
@@ -149,6 +153,8 @@ class Outcome:
     rows: Mapping[str, RowValues] = field(default_factory=dict)
     ended: Ended | None = None
     why: str = ""
+    seconds: float = 0.0
+    computed: float = 0.0
     trouble: str = ""
     spoils: bool = False
 
@@ -166,11 +172,14 @@ def work(job: Job) -> Outcome:
     outcome = Outcome()
     try:
         # The next job in this process must not notice what this one has set.
-        opening = prepared_for(job.study, job.device, job.opening_id, job.content)
+        opening = prepared_for(job.study, job.device, job.opening_id, job.content, job.rows)
         with opening as prepared, settings_kept():
             check_device(prepared)
             tell_begun()
+            began, computed = time.perf_counter(), time.process_time()
             train_into(outcome, job, prepared)
+            outcome.seconds = time.perf_counter() - began
+            outcome.computed = time.process_time() - computed
     except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
     return outcome
@@ -355,7 +364,8 @@ def kept_file(job: Job, path: str, epoch: int) -> KeptFile:
     """
     params = sorted(job.params.items())
     study = [job.content.code, job.content.rows]
-    content = digest([*study, params, job.seed, job.split, job.batch, job.epochs, epoch])
+    rows = [] if job.rows is None else [job.rows]
+    content = digest([*study, params, job.seed, job.split, job.batch, job.epochs, epoch, *rows])
     return KeptFile(Path(path), content)
 
 

@@ -74,10 +74,10 @@ def command_of(opening_id: str) -> str:
 
 @contextmanager
 def prepared_for(
-    ref: StudyRef, device: str, opening_id: str, content: ContentDigest
+    ref: StudyRef, device: str, opening_id: str, content: ContentDigest, rows: int | None = None
 ) -> Iterator[Prepared]:
     """The study of a job, made of `content`; opened once in each process for each opening by a
-    coordinator.
+    coordinator. `rows` are those of its share of the data.
 
     Raises `MachineError` where it cannot be opened: the coordinator has opened it, so that it is
     not the arm of the job that is at fault; and where it is made of something else.
@@ -90,6 +90,7 @@ def prepared_for(
             f"{explain_with_place(problem)}. Bring back what was moved or edited meanwhile."
         ) from problem
     refuse_other_content(content, opening.prepared.digest)
+    opening = on_rows(opening, rows)
     with opening.entered() as prepared:
         yield prepared
 
@@ -105,6 +106,16 @@ def open_once(ref: StudyRef, device: str, opening_id: str) -> Opening:
     others = [each.prepared for each in _openings]
     _openings.append(opened(ref, device, opening_id, others))
     return _openings[-1]
+
+
+def on_rows(opening: Opening, rows: int | None) -> Opening:
+    """The opening of a study on so many training rows, which stays open in its place."""
+    prepared = opening.prepared.on_rows(rows)
+    if prepared is opening.prepared:
+        return opening
+    found = replace(opening, prepared=prepared)
+    _openings[:] = [found if each is opening else each for each in _openings]
+    return found
 
 
 def opened(ref: StudyRef, device: str, opening_id: str, others: Sequence[Prepared] = ()) -> Opening:

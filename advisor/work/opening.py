@@ -71,7 +71,7 @@ def open_study(
         MachineError: no worker can be started, or each of them is killed.
     """
     opening_id = uuid4().hex if begun is None else begun.opening_id
-    return open_beside(ref, device, crew, opening_id, begun=begun).prepared
+    return open_beside(ref, device, crew, opening_id, begun=begun, everywhere=True).prepared
 
 
 def open_beside(
@@ -81,6 +81,7 @@ def open_beside(
     opening_id: str,
     others: Sequence[Prepared] = (),
     begun: BegunOpening | None = None,
+    everywhere: bool = False,
 ) -> Opening:
     """Open a study as `open_study` does, beside those that the command has open.
 
@@ -91,6 +92,7 @@ def open_beside(
         opening_id: what the opening is called.
         others: studies of the command that are open here.
         begun: where one of these workers opens it already.
+        everywhere: whether the other workers open it meanwhile, too.
 
     Raises:
         InputError: the parts of the study do not fit together, or end the process that opens it.
@@ -101,6 +103,10 @@ def open_beside(
     problem = None
     if not crew.is_this_process:
         problem = try_opening(ref, device, opening_id, crew, begun)
+        # What one worker has lived through, the others open while this process does. Their first
+        # jobs say what is wrong.
+        for _ in range(crew.workers if everywhere and problem is None else 0):
+            crew.begin(rehearse, ref, device, opening_id)
     with long_waits_told(crew.on_wait, WHAT), kept_from_exiting():
         opening = opened(ref, device, opening_id, others)
     if problem is not None:

@@ -80,6 +80,7 @@ class Prepared:
         loop: the user's own training loop; None where the recipe trains.
         read: the data as they were read, before the model said how many words there may be.
         opening_id: a name for this opening of the study, which its jobs carry.
+        rows: training rows of a share of the data on which all is done; None for all.
     """
 
     ref: StudyRef
@@ -99,6 +100,7 @@ class Prepared:
     loop: OwnLoop | None = None
     shapes: Shapes = field(default_factory=Shapes)
     opening_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    rows: int | None = None
 
     @property
     def has_rows(self) -> bool:
@@ -133,6 +135,12 @@ class Prepared:
     def steps(self) -> int:
         """Steps in an epoch."""
         return math.ceil(self.facts.sizes["train"] / self.batch)
+
+    def on_rows(self, rows: int | None) -> Prepared:
+        """The study on a share of its data with about so many training rows; None for all."""
+        if rows == self.rows:
+            return self
+        return replace(self, rows=rows, source=self.source.on_rows(rows, self.study.seed))
 
     def splits(self, seed: int) -> Splits:
         """The splits of one seed."""

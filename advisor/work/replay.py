@@ -94,6 +94,7 @@ def measuring_job(
         from_epoch=0,
         to_epoch=epochs,
         measures=True,
+        rows=prepared.rows,
         device=str(prepared.device),
     )
 

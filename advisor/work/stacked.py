@@ -115,7 +115,8 @@ def work_on_stack(stack: StackedJob) -> StackOutcome:
     """
     found = StackOutcome()
     try:
-        opening = prepared_for(stack.study, stack.device, stack.opening_id, stack.content)
+        opening_of = (stack.study, stack.device, stack.opening_id, stack.content, stack.rows)
+        opening = prepared_for(*opening_of)
         with opening as prepared, settings_kept():
             check_device(prepared)
             tell_begun()

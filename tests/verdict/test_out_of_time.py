@@ -1,12 +1,8 @@
 """What is confirmed where the time of a search was up early."""
 
-from types import SimpleNamespace
-
-import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from advisor.api.tune import LEAST_TRAININGS, kept_besides
 from advisor.search.history import History
 from advisor.search.plan import DECAY, RATE, Plan
 from advisor.search.trial import Round, Stage, Trial
@@ -53,19 +49,3 @@ def test_arms_that_came_farthest_are_confirmed_where_the_time_was_up():
 
 def test_arms_that_were_outranked_in_time_are_not():
     assert candidates(Ended.OUTRANKED, Ended.OUTRANKED) == []
-
-
-@pytest.mark.parametrize(
-    ("limit", "seconds", "workers", "kept"),
-    [
-        (600, 0.5, 1, 0.0),  # its share is enough
-        (60, 2.0, 1, 2.0 * LEAST_TRAININGS - 24),
-        (60, 4.0, 2, 2.0 * LEAST_TRAININGS - 24),
-        (60, 60.0, 1, 45 - 24),  # never more than three quarters
-    ],
-)
-def test_the_search_gives_way_to_the_fewest_trainings_that_prove_something(
-    limit, seconds, workers, kept
-):
-    search = SimpleNamespace(first_seconds=seconds, crew=SimpleNamespace(workers=workers))
-    assert kept_besides(search, limit) == pytest.approx(kept)
