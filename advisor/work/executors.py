@@ -18,13 +18,16 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
+from advisor.content.files_read import FilesRead
 from advisor.errors import AdvisorError, MachineError, explain
+from advisor.study import Study
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.work.deaths import Deaths, DeathsInMemory
@@ -32,6 +35,7 @@ from advisor.work.job import Job, Outcome, work
 from advisor.work.pool import Turn, WorkerPool
 from advisor.work.scripts.trials import work_on_script
 from advisor.work.stacked import StackedJob, work_on_stack
+from advisor.work.study_ref import StudyRef
 from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
 from advisor.work.worker_process import WorkerDied
 
@@ -112,6 +116,17 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @contextmanager
+    def near(self) -> Iterator[Crew]:
+        """Workers on this machine, which try what may end a process: these are such ones."""
+        yield self
+
+    def send_along(self, ref: StudyRef, study: Study, read: FilesRead) -> None:
+        """Have workers get a study that was loaded here, for which these files were read.
+
+        These workers find them for themselves.
+        """
 
     def stop(self) -> None:
         """End the workers, also those that are busy."""
@@ -320,7 +335,7 @@ class Crew:
                 return done
             for future, job in running.items():
                 if isinstance(job, Job) and isinstance(future, Turn):
-                    end_if_late(future, job)
+                    future.end_if_late(job.seconds)
             self._tell_long_waits(running)
 
     def _tell_long_waits(self, running: Mapping[Future[Any], Job | str]) -> None:
@@ -333,17 +348,6 @@ class Crew:
             if waited > max(WAIT_SECONDS, 2 * future.told):
                 future.told = waited
                 self.on_wait(sentence(waited, called(job), future.where()))
-
-
-def end_if_late(turn: Turn, job: Job) -> None:
-    """End a job that takes longer than it may."""
-    if job.seconds is None or turn.begun is None or turn.ended:
-        return
-    if time.monotonic() - turn.begun > job.seconds:
-        place = turn.where()
-        where = f", in {place}" if place else ""
-        minutes = f"{job.seconds / 60:.3g}"
-        turn.end(f"it took longer than {minutes} minutes{where} (--trial-minutes)")
 
 
 def called(job: object) -> str:
