@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import replace
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from advisor.temporary import TemporaryFolder
@@ -29,6 +30,9 @@ LOOK_SECONDS = 0.1
 """How often an errand on its way is looked at."""
 MOST_PROCESSES = 256
 """Errands at once; an engine gives a worker as many as it has threads."""
+
+FIRST = 100
+"""Before what else is done at the end of a worker."""
 
 _lock = threading.Lock()
 _places: list[TemporaryFolder] = []
@@ -89,6 +93,8 @@ def unpacked(errand: Errand) -> Path | None:
     with _lock:
         if not _places:
             _places.append(TemporaryFolder("advisor-worker-"))
+            # Before Python waits for processes that wait for their next errand.
+            Finalize(None, end_all, exitpriority=FIRST)
     place = _places[0].path
     root = place / errand.files
     if root.is_dir():
@@ -110,6 +116,16 @@ def begin(errand: Errand, root: Path) -> Turn:
             os.environ.update(errand.environment)
             _pools[errand.files] = WorkerPool(MOST_PROCESSES, spoils)
         return _pools[errand.files].submit(do_errand, errand, str(root))
+
+
+def end_all() -> None:
+    """End the processes of this worker, which ends now, and remove its folder."""
+    for pool in _pools.values():
+        pool.shutdown(cancel_futures=True)
+    for place in _places:
+        place.remove()
+    _pools.clear()
+    _places.clear()
 
 
 def spoils(delivery: object) -> bool:

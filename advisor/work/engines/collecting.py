@@ -15,6 +15,7 @@ from advisor.errors import InputError
 from advisor.loading.paths import find_path, is_reference
 from advisor.loading.references import Reference
 from advisor.study import Study
+from advisor.user_code import is_users
 from advisor.work.engines.errand import MOST_BYTES
 from advisor.work.engines.packed import PICKLE, Packed, name_of
 from advisor.work.study_ref import StudyRef
@@ -97,7 +98,9 @@ def code_of(ref: StudyRef) -> Iterator[Path]:
             yield from code_in(path.parent)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not file.endswith(".py") or not is_own_file(Path(file)):
+        if not isinstance(file, str) or not file.endswith(".py") or not is_users(file):
+            continue
+        if not is_own_file(Path(file)):
             continue
         yield Path(os.path.abspath(file))
         if os.path.basename(file) == "__init__.py":
