@@ -59,16 +59,15 @@ class DaskEngine:
                 self.check()
         return self._slots
 
-    def submit(self, errand: Errand, at: str = "") -> Future[Any]:
+    def submit(self, errand: Errand) -> Future[Any]:
         """Have a worker do an errand."""
         import dask
 
         self.check()
-        place = {"workers": [at], "allow_other_workers": True} if at else {}
         # States travel with their jobs, which is meant.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "4 GiB"}):
             executor = self._connected().get_executor(pure=False)
-            future: Future[Any] = executor.submit(at_dask_worker, errand, **place)
+            future: Future[Any] = executor.submit(at_dask_worker, errand)
         return future
 
     def check(self) -> None:

@@ -23,8 +23,8 @@ class Engine(Protocol):
     def slots(self) -> int:
         """How many jobs run at once."""
 
-    def submit(self, errand: Errand, at: str = "") -> Future[Any]:
-        """Have a worker do an errand: the one called `at`, if that is possible.
+    def submit(self, errand: Errand) -> Future[Any]:
+        """Have a worker do an errand.
 
         Raises `MachineError` where the engine does not answer.
         """
@@ -55,7 +55,7 @@ class AnyExecutor:
         found = getattr(self._begun(), "_max_workers", None)
         return found if isinstance(found, int) and found > 0 else os.cpu_count() or 1
 
-    def submit(self, errand: Errand, at: str = "") -> Future[Any]:
+    def submit(self, errand: Errand) -> Future[Any]:
         """Have a worker do an errand."""
         future = self._begun().submit(at_worker, errand)
         self._futures.add(future)

@@ -148,9 +148,9 @@ class FarPool(Executor):
         self._folders[name] = folder
         return f"{name}/{Path(path).name}"
 
-    def _send(self, turn: FarTurn, asked: Any, errand: Errand, at: str = "") -> None:
+    def _send(self, turn: FarTurn, asked: Any, errand: Errand) -> None:
         turn.attempts += 1
-        inner = self._engine.submit(errand, at)
+        inner = self._engine.submit(errand)
         inner.add_done_callback(partial(self._hear, turn, asked, errand))
 
     # --- and back -------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class FarPool(Executor):
             if reply is None:
                 self._send(turn, asked, errand)
             elif reply.came is Came.WITHOUT_FILES:
-                self._send(turn, asked, self._with_files(errand, asked), reply.where)
+                self._send(turn, asked, self._with_files(errand, asked))
             else:
                 turn.set_result(self._result_of(turn, asked, reply))
         except BaseException as problem:  # it is for whoever waits for the turn
