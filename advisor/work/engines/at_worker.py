@@ -19,7 +19,7 @@ from pathlib import Path
 
 from advisor.temporary import TemporaryFolder
 from advisor.work.engines.door import versions_here, why_refused
-from advisor.work.engines.errand import Came, Delivery, Errand, Reply, do_errand
+from advisor.work.engines.errand import Came, Delivery, Errand, Reply
 from advisor.work.engines.packed import unpack
 from advisor.work.engines.scratch import Scratch
 from advisor.work.pool import Turn, WorkerPool
@@ -116,6 +116,13 @@ def begin(errand: Errand, root: Path) -> Turn:
             os.environ.update(errand.environment)
             _pools[errand.files] = WorkerPool(MOST_PROCESSES, spoils)
         return _pools[errand.files].submit(do_errand, errand, str(root))
+
+
+def do_errand(errand: Errand, root: str) -> Delivery:
+    """Do an errand in a process that trains; `root` has the files of the study."""
+    from advisor.work.engines.in_process import done  # torch is for that process alone
+
+    return done(errand, root)
 
 
 def end_all() -> None:

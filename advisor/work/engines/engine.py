@@ -76,16 +76,17 @@ class AnyExecutor:
     def _begun(self) -> Executor:
         if self._executor is None:
             try:
-                self._executor = self._make()
+                made = self._make()
             except Exception as problem:  # the function is the user's
                 raise MachineError(
                     f"The executor {self._name} cannot be made: {explain(problem)}."
                 ) from problem
-            if not hasattr(self._executor, "submit"):
+            if not hasattr(made, "submit"):
                 raise InputError(
-                    f"{self._name} gives {type(self._executor).__name__}, which has no submit(); "
+                    f"{self._name} gives {type(made).__name__}, which has no submit(); "
                     "give a concurrent.futures.Executor."
                 )
+            self._executor = made
         return self._executor
 
 

@@ -107,10 +107,3 @@ class Reply:
     how: str = ""
     from_outside: bool = False
     ended: str = ""
-
-
-def do_errand(errand: Errand, root: str) -> Delivery:
-    """Do an errand in a process that trains; `root` has the files of the study."""
-    from advisor.work.engines.in_process import done  # torch is for that process alone
-
-    return done(errand, root)
