@@ -117,6 +117,9 @@ class Crew:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def refuse_scripts(self) -> None:
+        """Raise `InputError` where these workers run no training scripts."""
+
     @contextmanager
     def near(self) -> Iterator[Crew]:
         """Workers on this machine, which try what may end a process: these are such ones."""

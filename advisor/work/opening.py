@@ -98,6 +98,7 @@ def open_beside(
         MachineError: no worker can be started, or each of them is killed.
     """
     if ref.script is not None:
+        crew.refuse_scripts()
         return Opening(replace(open_script(ref, crew), opening_id=opening_id))
     problem = None
     if not crew.is_this_process:

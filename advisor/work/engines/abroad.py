@@ -55,6 +55,13 @@ class FarCrew(Crew):
     def workers(self, count: int) -> None:
         """The engine decides."""
 
+    def refuse_scripts(self) -> None:
+        """A script may read files that nobody knows of before it runs."""
+        raise InputError(
+            "A training script (--script) runs on this machine alone: leave --executor out, or "
+            "describe the task in a study file."
+        )
+
     @contextmanager
     def near(self) -> Iterator[Crew]:
         """A process of this machine, which ends with the block."""
