@@ -170,6 +170,8 @@ class Study:
             it.
         noise: score under Gaussian noise on the inputs, of this share of each input's deviation;
             None for none.
+        round: trials of combinations that are asked together, as many as there are workers to train
+            them; None for 8, or for what the study began with.
 
     Example:
         >>> import advisor, torch
@@ -194,6 +196,7 @@ class Study:
     min_gain: float | None = field(default=None, kw_only=True)
     reach: float | None = field(default=None, kw_only=True)
     noise: float | None = field(default=None, kw_only=True)
+    round: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for fault in _study_faults(self):
@@ -231,6 +234,7 @@ SETTING_RULES = (
     _count("trials", 1),
     _count("seeds", 3, is_optional=True),
     _count("epochs", 1, is_optional=True),
+    _count("round", 1, is_optional=True),
     Rule("minutes", _is_duration, _MINUTES),
     Rule("trial_minutes", _is_duration, _MINUTES),
     Rule(

@@ -39,6 +39,11 @@ OPTIONS = (
         type=click.IntRange(min=3),
         help="pairs of fresh seeds that measure the gain (5, 10 or 20, as it needs)",
     ),
+    click.option(
+        "--round",
+        type=click.IntRange(min=1),
+        help="trials of combinations that are asked together, for many workers (8)",
+    ),
     # What counts as better.
     *BETTER_BY,
 )
@@ -53,6 +58,7 @@ class BudgetOptions:
     minutes: float | None
     trial_minutes: float | None
     seeds: int | None
+    round: int | None
     min_gain: float | None
     reach: float | None
     noise: float | None
