@@ -90,7 +90,7 @@ def share(spans: list[Span], workers: int, times: list[Span]) -> float:
 
 def follow(search: Search, crew: WatchedCrew, trials: int) -> None:
     """Follow a search until it tunes, and print each stage."""
-    spans, totals = crew.sleepers.spans, {}
+    spans = crew.sleepers.spans
     while (current := next_round(search.history, trials)) is not None:
         if current.stage is Stage.TUNE:
             break
@@ -124,12 +124,15 @@ def main() -> None:
     plan = replace(plan_of(prepared, ()), rungs=rungs_of(EPOCHS, prepared.steps))
     sleepers = Sleepers(asked.workers, asked.seconds)
     crew = WatchedCrew(sleepers, asked.workers)
-    with tempfile.TemporaryDirectory() as name, sleepers:
-        with Database(f"sqlite:///{name}/many.db", tuple(prepared.host.slots)) as database:
-            records, criterion = database.study(study.name), prepared.criterion
-            records.begin(criterion.name, criterion.direction, plan.to_json(), None)
-            search = Search(prepared, plan, records, crew, Path(name), lambda event: None)
-            follow(search, crew, asked.trials)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        sleepers,
+        Database(f"sqlite:///{name}/many.db", tuple(prepared.host.slots)) as database,
+    ):
+        records, criterion = database.study(study.name), prepared.criterion
+        records.begin(criterion.name, criterion.direction, plan.to_json(), None)
+        search = Search(prepared, plan, records, crew, Path(name), lambda event: None)
+        follow(search, crew, asked.trials)
 
 
 if __name__ == "__main__":
