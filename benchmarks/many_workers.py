@@ -26,6 +26,7 @@ from advisor.search.stages import next_round
 from advisor.search.trial import Stage
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
+from advisor.work.engines.abroad import handed_out
 from advisor.work.executors import Crew
 from advisor.work.job import Job, LastSignal, Outcome
 from advisor.work.prepare import prepare
@@ -70,6 +71,10 @@ class WatchedCrew(Crew):
         super().__init__(lambda: sleepers, workers)
         self.sleepers = sleepers
         self.fed: list[Span] = []
+
+    @property
+    def in_flight(self) -> int:
+        return handed_out(self.workers)  # as workers of an engine are given them
 
     def run(self, jobs, is_late=lambda: False):
         began, before = time.monotonic(), len(self.sleepers.spans)

@@ -32,7 +32,7 @@ from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.work.deaths import Deaths, DeathsInMemory
 from advisor.work.job import Job, Outcome, work
-from advisor.work.pool import Turn, WorkerPool
+from advisor.work.pool import Serial, Turn, WorkerPool
 from advisor.work.scripts.trials import work_on_script
 from advisor.work.stacked import StackedJob, work_on_stack
 from advisor.work.study_ref import StudyRef
@@ -47,19 +47,6 @@ MOST_WORKERS = 8
 """Processes that train where the user gives no number, however many cores there are."""
 LOOK_SECONDS = 0.25
 """How often the jobs that are running are looked at."""
-
-
-class Serial(Executor):
-    """Runs what is submitted at once, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `fn` now; the future is done when this returns."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as problem:
-            future.set_exception(problem)
-        return future
 
 
 class Again(Enum):
@@ -110,6 +97,11 @@ class Crew:
     def is_this_process(self) -> bool:
         """Whether jobs run in the coordinator's own process."""
         return self._make is Serial
+
+    @property
+    def in_flight(self) -> int:
+        """How many jobs are handed out at once."""
+        return self.workers
 
     def __enter__(self) -> Crew:
         return self
@@ -195,7 +187,7 @@ class Crew:
         running: dict[Future[Outcome], Key] = {}
         while queue or running:
             try:
-                while queue and len(running) < self.workers and not is_late():
+                while queue and len(running) < self.in_flight and not is_late():
                     job = jobs[queue[0]]
                     running[self._begin(job)] = queue[0]
                     queue.popleft()

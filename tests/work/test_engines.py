@@ -3,7 +3,10 @@
 import json
 import multiprocessing
 import os
+import random
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,6 +19,7 @@ from dask_cluster import Cluster
 import advisor
 from advisor.errors import InputError, MachineError
 from advisor.search.plan import make_plan
+from advisor.store.query import read
 from advisor.training.ended import Ended
 from advisor.work.engines.abroad import hired_of
 from advisor.work.job import Job
@@ -194,6 +198,26 @@ def test_a_training_that_takes_longer_than_it_may_is_ended_by_its_worker(cluster
     assert "longer than 0.005 minutes, in Odd.apply, odd.py:6 (--trial-minutes)" in outcome.why
 
 
+def test_out_of_memory_fails_the_arm_with_the_size_and_the_next_job_has_a_clean_process(
+    cluster, opened, tmp_path
+):
+    pids = tmp_path / "pids"
+    size = "torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')"
+    body = (
+        f"import torch; pathlib.Path({str(pids)!r}).open('a').write(f'{{os.getpid()}} ')\n"
+        f"        raise {size}"
+    )
+    with hired_of(cluster.name, 1, None) as crew:
+        prepared = opened(crew, body)
+        jobs = {i: job_of(prepared, initializer="odd") for i in range(2)}
+        outcomes = dict(crew.run({**jobs, 2: job_of(prepared)}))
+    assert [outcomes[i].ended for i in range(2)] == [Ended.FAILED] * 2
+    assert outcomes[0].why.startswith("out of memory: OutOfMemoryError: CUDA out of memory. Tried")
+    assert "2.00 GiB" in outcomes[0].why
+    assert ran_well(outcomes[2])
+    assert len(set(pids.read_text().split())) == 2
+
+
 def test_a_job_whose_worker_was_killed_runs_on_another(own_cluster, opened, tmp_path):
     flag = tmp_path / "began"
     body = (
@@ -257,6 +281,46 @@ def test_where_there_is_no_scheduler_the_command_says_how_it_goes_on(advise, stu
     assert said.code == 1
     assert "The Dask scheduler dask://127.0.0.1:1 does not answer" in said.err
     assert f"The same command goes on where it stopped:\n  advisor tune {study}" in said.err
+
+
+@pytest.mark.proof
+def test_sixty_kills_lose_nothing_and_double_nothing(own_cluster, study, tmp_path):
+    """Workers and the command are killed at random moments; each is started anew."""
+    here = answer(study, storage=str(tmp_path / "here.db"), workers=0)
+    url = str(tmp_path / "there.db")
+    line = [sys.executable, "-m", "advisor.cli", "tune", study, "--json", "--quiet"]
+    line += ["--storage", url, "--executor", own_cluster.name]
+    own_cluster.start_worker()
+    own_cluster.start_worker()
+    rng, kills, said = random.Random(0), 0, ""
+    while kills < 60:
+        command = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        while command.poll() is None and kills < 60:
+            time.sleep(rng.uniform(2, 12))
+            kills += 1
+            if rng.random() < 0.3 and command.poll() is None:
+                command.kill()
+                break
+            place = rng.randrange(2)
+            own_cluster.kill(own_cluster.workers[-1 - place])
+            own_cluster.start_worker()
+            own_cluster.workers.sort(key=lambda each: each.poll() is None)
+        said = command.communicate()[0]
+        if command.returncode == 0:
+            assert timeless(json.loads(said)) == here
+            advisor_rows(url, here)
+            # Then from the beginning, as there are kills left.
+            Path(url).unlink()
+    end = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
+    assert end.returncode == 0, end.stderr
+    assert timeless(json.loads(end.stdout)) == here
+    advisor_rows(url, here)
+
+
+def advisor_rows(url, here):
+    """No trial is lost or there twice."""
+    rows = read(f"sqlite:///{url}", "SELECT number FROM advisor_trials ORDER BY number")[1]
+    assert [number for (number,) in rows] == list(range(sum(here["trials"].values())))
 
 
 # --- executors of other kinds -------------------------------------------------------------------

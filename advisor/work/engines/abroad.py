@@ -55,6 +55,11 @@ class FarCrew(Crew):
     def workers(self, count: int) -> None:
         """The engine decides."""
 
+    @property
+    def in_flight(self) -> int:
+        """Some more than there are workers, so that none waits until an outcome is written."""
+        return handed_out(self.workers)
+
     def refuse_scripts(self) -> None:
         """A script may read files that nobody knows of before it runs."""
         raise InputError(
@@ -84,6 +89,11 @@ class FarCrew(Crew):
     def _pool(self) -> Executor:
         abroad = self.abroad
         return FarPool(abroad.engine, abroad.shipments, abroad.scratch, self.on_wait)
+
+
+def handed_out(workers: int) -> int:
+    """Jobs that so many workers of an engine are given at once."""
+    return workers + workers // 8 + 1
 
 
 def hired_of(
