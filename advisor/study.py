@@ -172,6 +172,8 @@ class Study:
             None for none.
         artefact_share: how many trainings of the model as it is, on as many rows, a pretraining or
             word vectors may cost; their passes over the data are bounded, as they are counted.
+        round: trials of combinations that are asked together, as many as there are workers to train
+            them; None for 8, or for what the study began with.
 
     Example:
         >>> import advisor, torch
@@ -197,6 +199,7 @@ class Study:
     reach: float | None = field(default=None, kw_only=True)
     noise: float | None = field(default=None, kw_only=True)
     artefact_share: float = field(default=2.0, kw_only=True)
+    round: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for fault in _study_faults(self):
@@ -234,6 +237,7 @@ SETTING_RULES = (
     _count("trials", 1),
     _count("seeds", 3, is_optional=True),
     _count("epochs", 1, is_optional=True),
+    _count("round", 1, is_optional=True),
     Rule("minutes", _is_duration, _MINUTES),
     Rule("trial_minutes", _is_duration, _MINUTES),
     Rule(

@@ -31,7 +31,7 @@ from optuna.trial import TrialState, create_trial
 
 from advisor.search import stages
 from advisor.search.decisions import STEPS
-from advisor.search.plan import RATE, Plan, make_plan
+from advisor.search.plan import EXPLORED, RATE, Plan, make_plan
 from advisor.search.sampler import STARTUP, _suggest
 from advisor.search.search import Search
 from advisor.search.trial import Stage
@@ -114,8 +114,8 @@ def past_trials(plan: Plan, count: int) -> list[optuna.trial.FrozenTrial]:
             params = dict(arm)
             for name in plan.parameters_of(arm):
                 params[name] = draw(rng, plan.space[name])
-            start = number - (number - 3 * len(openers)) % stages.EXPLORED
-            stage, size, is_full = Stage.EXPLORE, stages.EXPLORED, number - start < 3
+            start = number - (number - 3 * len(openers)) % EXPLORED
+            stage, size, is_full = Stage.EXPLORE, EXPLORED, number - start < 3
         last = plan.epochs if is_full else plan.rungs[0]
         attributes = {"stage": stage, "round": start, "size": size}
         if not is_full:
@@ -177,7 +177,7 @@ def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: Direc
     for _ in range(ROUNDS):
         began = time.process_time()
         asked = []
-        for _ in range(stages.EXPLORED):
+        for _ in range(EXPLORED):
             trial = study.ask()
             arm = {
                 slot: _suggest(trial, slot, CategoricalDistribution(options))
@@ -188,7 +188,7 @@ def optuna_ms(plan: Plan, past: list[optuna.trial.FrozenTrial], direction: Direc
             asked.append((trial, {**arm, **own}))
         for trial, params in asked:
             study.tell(trial, score(params, plan.epochs))
-        times.append(1000 * (time.process_time() - began) / stages.EXPLORED)
+        times.append(1000 * (time.process_time() - began) / EXPLORED)
     return sum(times[1:]) / len(times[1:])
 
 

@@ -63,7 +63,7 @@ ARROWS = {
     "slots": "data errors model randomness space technique training",
     "store": "errors file_lock named_query technique training values",
     "work": "content data diagnosis errors faults host loading model nested randomness readable script "
-    "slots study technique streams training user_code values",
+    "slots study technique streams temporary training user_code values",
     "search": "content data errors events faults host model nested randomness readable record space store study technique "
     "training user_code work",
     "verdict": "content diagnosis errors events loading notebook randomness readable record search store study technique training "
@@ -499,9 +499,9 @@ def test_constraints_pin_every_direct_dependency():
 def test_every_dependency_is_imported_and_every_import_is_a_dependency():
     names = {"scikit-learn": "sklearn", "sqlalchemy": "sqlalchemy", "pillow": "pil"}
     declared = {names.get(plain(each), plain(each)) for each in PROJECT["project"]["dependencies"]}
+    extras = PROJECT["project"]["optional-dependencies"]
     optional = {
-        names.get(plain(each), plain(each))
-        for each in PROJECT["project"]["optional-dependencies"]["embedding"]
+        names.get(plain(each), plain(each)) for each in [*extras["embedding"], *extras["dask"]]
     }
     used = {
         found.module.split(".")[0].lower() for path in [*CODE, *PLUGINS] for found in imports(path)

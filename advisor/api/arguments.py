@@ -26,6 +26,11 @@ def _is_study(value: object) -> bool:
     return isinstance(value, Study | StudyRef | Prepared) or is_path(value)
 
 
+def _is_executor(value: object) -> bool:
+    """Whether this is an executor, or names one."""
+    return is_text(value) or callable(getattr(value, "submit", None))
+
+
 RULES = (
     Rule("study", _is_study, "an advisor.Study, or the path of a study file", is_optional=False),
     Rule(
@@ -34,6 +39,8 @@ RULES = (
         f"a whole number of processes, 0 to {MOST_WORKERS}",
         is_optional=False,
     ),
+    Rule("executor", _is_executor, "an Executor, dask://HOST:PORT, or module:factory"),
+    Rule("scratch", is_path, "a folder or URL that all workers reach"),
     Rule(
         "steps",
         lambda value: is_whole(value, 0, MOST_STEPS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +48,7 @@ from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
 from advisor.verdict.room import least_slots
+from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
@@ -62,9 +64,11 @@ def tune(
     study: Study | StudyRef | Prepared | str | Path,
     *,
     storage: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     device: str = "cpu",
     plugins: Sequence[str] = (),
+    executor: Executor | str | None = None,
+    scratch: str | Path | None = None,
     on: Listener = lambda event: None,
 ) -> Recommendation:
     """Search, confirm and recommend.
@@ -75,10 +79,14 @@ def tune(
         study: an `advisor.Study`, or the path of a study file (`STUDY.py` or `STUDY.py:NAME`).
         storage: database URL or SQLite path; None for `ADVISOR_STORAGE` or
             `sqlite:///studies/advisor.db`.
-        workers: processes that train; 0 trains in this one, which code of the study can then end or
-            hold up.
+        workers: processes that train (1); 0 trains in this one, which code of the study can then
+            end or hold up. With an executor: trainings at once, as many as it has workers if None.
         device: a torch device.
         plugins: plugin files to load besides the installed plugins.
+        executor: a `concurrent.futures.Executor` that trains, such as that of a Dask client, or
+            what `--executor` takes: `dask://HOST:PORT` or `module:factory`.
+        scratch: a folder, or a URL of fsspec's, that this machine and all workers of the executor
+            reach; without one training states travel with the trainings.
         on: a listener, called with an `advisor.Event` whenever there is something to show:
             `StudyOpened`, `TrialEnded`, `SeedEnded`, `VerdictGiven`, or a plain one. What it raises
             is told once, and ends nothing.
@@ -98,17 +106,20 @@ def tune(
         SearchError: no trial ended with a score.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
-    given = {"study": study, "storage": storage, "workers": workers}
-    check_arguments("tune", {**given, "device": device, "plugins": plugins, "on": on})
+    processes = 1 if workers is None else workers
+    given = {"study": study, "storage": storage, "workers": processes, "executor": executor}
+    where = {"scratch": scratch, "device": device, "plugins": plugins, "on": on}
+    check_arguments("tune", {**given, **where})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
-    return open_and_tune(study, storage, workers, device, Heard(on))
+    hired = hired_of(executor, workers, scratch)
+    return open_and_tune(study, storage, hired or processes, device, Heard(on))
 
 
 def open_and_tune(
     study: StudyRef | Prepared,
     storage: str | None,
-    workers: int,
+    workers: int | Crew,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
@@ -116,8 +127,8 @@ def open_and_tune(
 ) -> Recommendation:
     """Open a study once in each process that works on it, and hand it down.
 
-    Arguments are those of `tune`; `opened` is called with the study, and `begun` says where one of
-    so many workers opens it already.
+    Arguments are those of `tune`, with a crew in place of a number of workers where one is hired.
+    `opened` is called with the study; `begun` says where one of so many workers opens it already.
     """
 
     def tell(text: str) -> None:
@@ -128,7 +139,8 @@ def open_and_tune(
     least = int(isinstance(study, StudyRef) and study.script is not None)
     began = time.monotonic()
     one_thread()
-    hired = crew(max(least, workers)) if begun is None else begun.crew
+    hired = workers if isinstance(workers, Crew) else crew(max(least, workers))
+    hired = hired if begun is None else begun.crew
     with interrupts_told_apart(), hired as workforce:
         workforce.on_wait = tell
         if not isinstance(study, Prepared):

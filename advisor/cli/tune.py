@@ -44,6 +44,11 @@ OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         help="trainings that a pretraining or word vectors may cost (2)",
     ),
+    click.option(
+        "--round",
+        type=click.IntRange(min=1),
+        help="trials of combinations that are asked together, for many workers (8)",
+    ),
     # What counts as better.
     *BETTER_BY,
 )
@@ -59,6 +64,7 @@ class BudgetOptions:
     trial_minutes: float | None
     seeds: int | None
     artefact_share: float | None
+    round: int | None
     min_gain: float | None
     reach: float | None
     noise: float | None
@@ -72,6 +78,16 @@ class BudgetOptions:
     "--workers",
     type=click.IntRange(min=0, max=MOST_WORKERS),
     help="processes that train (one per core); 0 trains in this one, which user code can end",
+)
+@click.option(
+    "--executor",
+    metavar="ENGINE",
+    help="who trains instead: dask://HOST:PORT, or module:factory of an Executor",
+)
+@click.option(
+    "--scratch",
+    metavar="URL",
+    help="folder that all workers of the executor reach; without it states travel with trainings",
 )
 @click.option("--device", default="cpu", help="torch device (cpu)")
 @storage
@@ -95,6 +111,8 @@ def command(
     script: ScriptOptions,
     budget: BudgetOptions,
     workers: int | None,
+    executor: str | None,
+    scratch: str | None,
     device: str,
     storage: str | None,
     as_json: bool,
@@ -120,12 +138,14 @@ def command(
         warm_up(libraries)
     with uncollected():
         ref = asked_study(task, script, budget, storage)
+        from advisor.work.engines.abroad import hired_of
         from advisor.work.executors import default_workers
         from advisor.work.opening import begun_opening
 
+    hired = hired_of(executor, workers, scratch)
     workers = default_workers() if workers is None else workers
     # A worker opens the study while this process loads what it needs besides.
-    with begun_opening(ref, device, 0 if dry_run else workers) as begun:
+    with begun_opening(ref, device, 0 if dry_run or hired else workers) as begun:
         with uncollected():
             from advisor.api.dry_run import open_and_look
             from advisor.api.tune import open_and_tune
@@ -142,7 +162,7 @@ def command(
                 look = open_and_look(ref, storage, workers, device, on, opened)
                 say_json(look.to_json()) if as_json else show_dry_run(look)
                 return
-            answer = open_and_tune(ref, storage, workers, device, on, opened, begun)
+            answer = open_and_tune(ref, storage, hired or workers, device, on, opened, begun)
 
     # The answer is on stdout, everything else on stderr.
     if as_json:

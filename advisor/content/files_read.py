@@ -53,10 +53,7 @@ class FilesRead:
         """
         digests = {}
         folder = folder.resolve()
-        for text in self.read:
-            path = Path(text)
-            if text in self.written or not _may_be_settings(path) or not is_own(path):
-                continue
+        for path in filter(is_own, self.of_the_user()):
             name = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
             try:
                 with path.open("rb") as file:
@@ -64,6 +61,15 @@ class FilesRead:
             except OSError:
                 continue
         return dict(sorted(digests.items()))
+
+    def of_the_user(self) -> Iterator[Path]:
+        """Those that were read, without code, what was written, and what belongs to Python, to
+        libraries or to the machine.
+        """
+        for text in self.read:
+            path = Path(text)
+            if text not in self.written and _may_be_settings(path) and is_own_file(path):
+                yield path
 
 
 @contextmanager

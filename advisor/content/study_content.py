@@ -53,7 +53,7 @@ class ContentDigest:
     """What two processes compare. The built model is not part of it: it follows from the rest.
 
     Attributes:
-        code: a digest of the user's own code.
+        code: a digest of the user's own code; empty where that came with the study.
         rows: a digest of the data.
         files: digests of the user's files that were read, by their paths.
         plugins: the loaded plugins, each with its version or its file's hash.
@@ -68,10 +68,11 @@ class ContentDigest:
         """`code`, `rows`, `plugins` or `files`, by the first that is another there; or empty.
 
         A file counts where both have read it: a process that had loaded a module before reads the
-        files of that module no more.
+        files of that module no more. Code counts where both know theirs.
         """
         for kind in ("code", "rows", "plugins"):
-            if getattr(self, kind) != getattr(other, kind):
+            mine, theirs = getattr(self, kind), getattr(other, kind)
+            if mine != theirs and ((mine and theirs) or kind != "code"):
                 return kind
         common = self.files.keys() & other.files.keys()
         return "files" if any(self.files[name] != other.files[name] for name in common) else ""

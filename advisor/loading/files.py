@@ -24,7 +24,7 @@ from advisor.loading.own_modules import (
     note_source,
     source_of,
 )
-from advisor.loading.paths import current_folder
+from advisor.loading.paths import current_folder, expanded, where_it_lies
 from advisor.loading.references import Reference
 from advisor.values import fault_of_path, shown
 
@@ -77,7 +77,7 @@ def load_file(
     `error` for a missing file or one that fails.
     """
     current_folder()  # on which a relative path depends
-    path = Path(path).expanduser().resolve()
+    path = where_it_lies(expanded(path)).resolve()
     fault = fault_of_path(path)
     if fault is not None:
         raise error(f"{shown(str(path))} {fault}.")

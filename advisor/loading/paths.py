@@ -3,11 +3,57 @@
 from __future__ import annotations
 
 import difflib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.errors import InputError, listing
 from advisor.loading.references import Reference
 from advisor.values import fault_of_path, shown
+
+
+@dataclass(frozen=True)
+class SentFiles:
+    """Files of a study that were sent to this machine.
+
+    Attributes:
+        root: the folder below which each of them has its whole path of where it comes from.
+        home: the user's home folder there.
+    """
+
+    root: Path
+    home: str
+
+
+_sent: list[SentFiles] = []
+"""The files that were sent to this process, where that is so."""
+
+
+def find_in(sent: SentFiles) -> None:
+    """From now on, find what was sent where it lies."""
+    _sent[:] = [sent]
+
+
+def expanded(text: str | Path) -> Path:
+    """A path in which `~` stands for the user's home folder no more."""
+    path = Path(text)
+    for sent in _sent:
+        if path.parts[:1] == ("~",):
+            return sent.root / Path(sent.home, *path.parts[1:]).relative_to(Path(sent.home).anchor)
+    return path.expanduser()
+
+
+def where_it_lies(path: Path) -> Path:
+    """Where a file lies that was sent, by its whole path of where it comes from; any other path as
+    it is.
+    """
+    for sent in _sent:
+        if path.is_absolute() and not path.is_relative_to(sent.root):
+            plain = Path(os.path.normpath(path))
+            below = sent.root / plain.relative_to(plain.anchor)
+            if below.exists():
+                return below
+    return path
 
 
 def find_path(text: str | Path, folder: Path | None) -> Path:
@@ -18,11 +64,11 @@ def find_path(text: str | Path, folder: Path | None) -> Path:
     """
     if not str(text).strip():
         raise InputError("a path is empty; give a file or a folder.")
-    path = Path(text).expanduser()
+    path = expanded(text)
     candidates = [current_folder() / path]
     if folder is not None:
         candidates.insert(0, folder / path)
-    for candidate in candidates:
+    for candidate in map(where_it_lies, candidates):
         refuse_odd(candidate)
         if candidate.exists():
             return candidate

@@ -8,10 +8,14 @@ from advisor.training.loop import count_parameters
 from advisor.training.run import Run
 from advisor.work.prepare import Prepared
 
+ROUND = "round"
+"""Under this key stands how many trials of combinations are asked together, where that is said."""
+
 
 def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
     """What makes a study this study. The keys stand in the database and in messages."""
     study, facts = prepared.study, prepared.facts
+    asked = {} if study.round is None else {ROUND: study.round}
     task = study.task
     only = study.only or {}
     model = type(run.model).__name__
@@ -30,6 +34,7 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "target": prepared.source.target,
         "model": f"{model} with {parameters:,} parameters",
         "data": f"{facts.rows} rows, inputs {inputs}, {facts.outputs} outputs",
+        **asked,
         "only": {slot: sorted(names) for slot, names in sorted(only.items())},
         "output": task.output,
         "include": sorted(task.include) or None,

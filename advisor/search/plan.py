@@ -25,7 +25,7 @@ from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.search.artefacts import bounded
 from advisor.search.estimate import seconds_with_artefacts
-from advisor.search.identity import identity_of
+from advisor.search.identity import ROUND, identity_of
 from advisor.search.only import check_only
 from advisor.space import Choice, Float, Int, Parameter, Space
 from advisor.store.read_back import check_types
@@ -41,6 +41,8 @@ from advisor.work.prepare import Prepared
 
 NUISANCE = (RATE, DECAY)
 """What is tuned inside every arm, the model as it is included."""
+EXPLORED = 8
+"""Trials of combinations in a round where the user gives no number."""
 LARGEST_DECAY = 0.5
 """Weight decays above this are tried only where the recipe itself brings a tenth of them."""
 
@@ -138,6 +140,14 @@ class Plan:
     def has_own_rate(self) -> bool:
         """Whether the learning rate is that of the user's own loop, and not searched."""
         return self.space[RATE].single()
+
+    @property
+    def asked_together(self) -> int:
+        """Trials of combinations in a round: they are asked together and compared with each other.
+
+        A study keeps the number that it began with.
+        """
+        return int(self.identity.get(ROUND, EXPLORED))
 
     def each_technique(self) -> list[Arm]:
         """The model as it is, and then each technique with everything else kept."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from advisor.errors import InputError
 from advisor.search.arm import Skip
+from advisor.search.identity import ROUND
 from advisor.search.only import check_only
 from advisor.search.pilot import first_job
 from advisor.search.plan import (
@@ -73,6 +74,7 @@ def add_what_fits(plan: Plan, prepared: PreparedScript, only: Mapping[str, Seque
 def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
     """What makes a study of a script this study, beside the content of its code."""
     study, task, found = prepared.study, prepared.study.task, prepared.rehearsed
+    asked = {} if study.round is None else {ROUND: study.round}
     return {
         "seed": study.seed,
         "epochs": study.epochs,
@@ -81,6 +83,7 @@ def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
         "reach": study.reach,
         "script": Path(str(task.data)).name,
         "model": f"{found.model_name} with {found.parameters:,} parameters",
+        **asked,
         "only": {slot: sorted(names) for slot, names in sorted((study.only or {}).items())},
         "output": task.output,
         "include": sorted(task.include) or None,

@@ -21,8 +21,6 @@ QUOTA = 3
 """Trials that every technique and the model as it is get before anything else is tried."""
 FAIR_SHARE = 0.6
 """The quota is lowered, for all alike, where it would take more than this share of the trials."""
-EXPLORED = 8
-"""Trials in a round of exploration: they are asked together and compared with each other."""
 LEADERS = 3
 """Arms besides the model as it is whose learning rate is tuned at the end."""
 TUNE_SHARE = 0.4
@@ -79,7 +77,7 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
 
     # Where no rate can be tried, the same arm would give the same training again.
     if history.plan.has_own_rate:
-        yield Stage.EXPLORE, min(EXPLORED, in_all - start, new_arms(history))
+        yield Stage.EXPLORE, min(history.plan.asked_together, in_all - start, new_arms(history))
         return
 
     # One more trial for every arm that has not met the quota, or joined and had fewer than others.
@@ -94,7 +92,7 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
 
     # Combinations, until only the trials are left that tune.
     left = in_all - tuning_trials(history, in_all) - start
-    yield Stage.EXPLORE, min(EXPLORED, left)
+    yield Stage.EXPLORE, min(history.plan.asked_together, left)
 
     # A step up and a step down the ladder for each arm; then the leaders are chosen again.
     arms = 1 + len(leaders(history))
@@ -108,7 +106,7 @@ def new_arms(history: History) -> int:
     """
     plan = history.plan
     if any(not each.single() for each in plan.space.values()):
-        return EXPLORED
+        return history.plan.asked_together
     tried = {tuple(trial.asked_arm[slot] for slot in plan.options) for trial in history.trials}
     return math.prod(map(len, plan.options.values())) - len(tried)
 

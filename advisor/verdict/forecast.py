@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from advisor.search.plan import Plan, rungs_of
-from advisor.search.stages import EXPLORED, FAIR_SHARE, LEADERS, QUOTA, TUNE_SHARE
+from advisor.search.stages import FAIR_SHARE, LEADERS, QUOTA, TUNE_SHARE
 from advisor.study import Study
 from advisor.verdict.choosing import CHOOSING_SEEDS, MOST_PAIRS
 from advisor.verdict.racing import LEAST_SEEDS, NUMBERS_OF_PAIRS
@@ -44,21 +44,21 @@ def rounds_of(plan: Plan, trials: int) -> Iterator[AskedRounds]:
     alone = min(arms, trials)
     yield AskedRounds(alone, share=2)
     if plan.has_own_rate:
-        yield AskedRounds(EXPLORED, 3, (trials - alone) / EXPLORED)
+        yield AskedRounds(plan.asked_together, 3, (trials - alone) / plan.asked_together)
     else:
-        yield from further_rounds(arms, trials, trials - alone)
+        yield from further_rounds(arms, trials, trials - alone, plan.asked_together)
 
 
-def further_rounds(arms: int, trials: int, asked: int) -> Iterator[AskedRounds]:
-    """The rounds of `asked` of all trials: further ones for each arm, then combinations, then the
-    rates of the leaders.
+def further_rounds(arms: int, trials: int, asked: int, together: int) -> Iterator[AskedRounds]:
+    """The rounds of `asked` of all trials: further ones for each arm, then combinations, so many
+    together, then the rates of the leaders.
     """
     quota = max(1, min(QUOTA, 1 + math.floor((FAIR_SHARE * trials - arms) / arms)))
     fair = min(arms * (quota - 1), asked)
     yield AskedRounds(arms, 2, fair / arms)
     left = asked - fair
     tuning = round(left * TUNE_SHARE)
-    yield AskedRounds(EXPLORED, 3, (left - tuning) / EXPLORED)
+    yield AskedRounds(together, 3, (left - tuning) / together)
     tuned = 2 * (1 + min(LEADERS, arms - 1))
     yield AskedRounds(tuned, 2, tuning / tuned)
 

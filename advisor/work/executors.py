@@ -18,20 +18,24 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
+from advisor.content.files_read import FilesRead
 from advisor.errors import AdvisorError, MachineError, explain
+from advisor.study import Study
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.work.deaths import Deaths, DeathsInMemory
 from advisor.work.job import Job, Outcome, work
-from advisor.work.pool import Turn, WorkerPool
+from advisor.work.pool import Serial, Turn, WorkerPool
 from advisor.work.scripts.trials import work_on_script
 from advisor.work.stacked import StackedJob, work_on_stack
+from advisor.work.study_ref import StudyRef
 from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
 from advisor.work.worker_process import WorkerDied
 
@@ -43,19 +47,6 @@ MOST_WORKERS = 8
 """Processes that train where the user gives no number, however many cores there are."""
 LOOK_SECONDS = 0.25
 """How often the jobs that are running are looked at."""
-
-
-class Serial(Executor):
-    """Runs what is submitted at once, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `fn` now; the future is done when this returns."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as problem:
-            future.set_exception(problem)
-        return future
 
 
 class Again(Enum):
@@ -107,11 +98,30 @@ class Crew:
         """Whether jobs run in the coordinator's own process."""
         return self._make is Serial
 
+    @property
+    def in_flight(self) -> int:
+        """How many jobs are handed out at once."""
+        return self.workers
+
     def __enter__(self) -> Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def refuse_scripts(self) -> None:
+        """Raise `InputError` where these workers run no training scripts."""
+
+    @contextmanager
+    def near(self) -> Iterator[Crew]:
+        """Workers on this machine, which try what may end a process: these are such ones."""
+        yield self
+
+    def send_along(self, ref: StudyRef, study: Study, read: FilesRead) -> None:
+        """Have workers get a study that was loaded here, for which these files were read.
+
+        These workers find them for themselves.
+        """
 
     def stop(self) -> None:
         """End the workers, also those that are busy."""
@@ -177,7 +187,7 @@ class Crew:
         running: dict[Future[Outcome], Key] = {}
         while queue or running:
             try:
-                while queue and len(running) < self.workers and not is_late():
+                while queue and len(running) < self.in_flight and not is_late():
                     job = jobs[queue[0]]
                     running[self._begin(job)] = queue[0]
                     queue.popleft()
@@ -320,7 +330,7 @@ class Crew:
                 return done
             for future, job in running.items():
                 if isinstance(job, Job) and isinstance(future, Turn):
-                    end_if_late(future, job)
+                    future.end_if_late(job.seconds)
             self._tell_long_waits(running)
 
     def _tell_long_waits(self, running: Mapping[Future[Any], Job | str]) -> None:
@@ -333,17 +343,6 @@ class Crew:
             if waited > max(WAIT_SECONDS, 2 * future.told):
                 future.told = waited
                 self.on_wait(sentence(waited, called(job), future.where()))
-
-
-def end_if_late(turn: Turn, job: Job) -> None:
-    """End a job that takes longer than it may."""
-    if job.seconds is None or turn.begun is None or turn.ended:
-        return
-    if time.monotonic() - turn.begun > job.seconds:
-        place = turn.where()
-        where = f", in {place}" if place else ""
-        minutes = f"{job.seconds / 60:.3g}"
-        turn.end(f"it took longer than {minutes} minutes{where} (--trial-minutes)")
 
 
 def called(job: object) -> str:

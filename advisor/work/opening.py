@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from advisor.content.files_read import files_read
 from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.randomness import isolated
 from advisor.technique import Technique, is_asked
@@ -99,16 +100,20 @@ def open_beside(
         MachineError: no worker can be started, or each of them is killed.
     """
     if ref.script is not None:
+        crew.refuse_scripts()
         return Opening(replace(open_script(ref, crew), opening_id=opening_id))
     problem = None
     if not crew.is_this_process:
-        problem = try_opening(ref, device, opening_id, crew, begun)
+        with crew.near() as workers:
+            problem = try_opening(ref, device, opening_id, workers, begun)
         # What one worker has lived through, the others open while this process does. Their first
         # jobs say what is wrong.
-        for _ in range(crew.workers if everywhere and problem is None else 0):
-            crew.begin(rehearse, ref, device, opening_id)
-    with long_waits_told(crew.on_wait, WHAT), kept_from_exiting():
+        if everywhere and problem is None and workers is crew:
+            for _ in range(crew.workers):
+                crew.begin(rehearse, ref, device, opening_id)
+    with files_read() as read, long_waits_told(crew.on_wait, WHAT), kept_from_exiting():
         opening = opened(ref, device, opening_id, others)
+    crew.send_along(ref, opening.prepared.study, read)
     if problem is not None:
         raise InputError(
             f"The study can be opened here and not in a worker process ({explain(problem)}). "

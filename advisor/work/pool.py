@@ -45,6 +45,16 @@ class Turn(Future[Any]):
         if self.worker is not None:
             self.worker.kill()
 
+    def end_if_late(self, seconds: float | None) -> None:
+        """End the worker where its training takes longer than so many seconds, if a number."""
+        if seconds is None or self.begun is None or self.ended:
+            return
+        if time.monotonic() - self.begun > seconds:
+            place = self.where()
+            where = f", in {place}" if place else ""
+            minutes = f"{seconds / 60:.3g}"
+            self.end(f"it took longer than {minutes} minutes{where} (--trial-minutes)")
+
     def where(self) -> str | None:
         """The line that the task is in; None where that cannot be said."""
         return self.worker.where() if self.worker is not None else None
@@ -72,6 +82,11 @@ class WorkerPool(Executor):
             self._free.put(None)
         self._turns: set[Turn] = set()
         self._stopped = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is under way."""
+        return bool(self._turns)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Turn:
         """Have `fn(*args)` done by a process. Raises `MachineError` where there is no thread."""
@@ -140,3 +155,16 @@ class WorkerPool(Executor):
             if worker is not None and kept is None:
                 worker.stop()
             self._free.put(kept)
+
+
+class Serial(Executor):
+    """Runs what is submitted at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `fn` now; the future is done when this returns."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as problem:
+            future.set_exception(problem)
+        return future

@@ -121,10 +121,11 @@ class Prepared:
         """What another process that opens the study compares with its own.
 
         A pickled study brings its code with it, so that this is the same everywhere; the source of
-        a notebook is not.
+        a notebook is not. Nor are the paths in code whose files were sent.
         """
         digest = replace(self.content.digest, plugins=repr(self.host.marks))
-        return digest if self.ref.pickled is None else replace(digest, code="")
+        brings_code = self.ref.pickled is not None or self.ref.was_sent
+        return replace(digest, code="") if brings_code else digest
 
     @property
     def facts(self) -> Facts:

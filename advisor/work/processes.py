@@ -67,7 +67,7 @@ def start_process(target: Callable[..., None], *arguments: object) -> BaseProces
 
     Raises `MachineError` where the system does not let a process be started.
     """
-    with _STARTING, interrupts_held_back(), main_module_hidden():
+    with _STARTING, interrupts_held_back(), main_module_hidden(), children_allowed():
         process: BaseProcess = our_context().Process(target=target, args=arguments)
         try:
             process.start()
@@ -105,6 +105,21 @@ def interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def children_allowed() -> Iterator[None]:
+    """Start a process also from a worker of an engine that is to have none, as those of Dask.
+
+    It is for processes that would outlive the worker; ours ends with it, however that ends.
+    """
+    config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
+    was_set = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if was_set is not None:
+            config["daemon"] = was_set
 
 
 @contextmanager

@@ -58,6 +58,7 @@ class StudyRef:
             command.
         shares_draws: whether its initial draws are those of the other side of a comparison,
             wherever both draw for a tensor of the same shape.
+        was_sent: whether its files were sent to this machine, so that they are what they were.
         as_before: whether a metric that it does not name is the one that it had in versions before
             0.3, as a study that began with it keeps it.
     """
@@ -71,6 +72,7 @@ class StudyRef:
     home: str | None = None
     shares_draws: bool = False
     as_before: bool = False
+    was_sent: bool = False
 
     @classmethod
     def of(cls, study: Study | StudyRef | str | Path, plugins: tuple[str, ...] = ()) -> StudyRef:

@@ -7,11 +7,13 @@ backticks. What a document does not show is added: a small budget, and the files
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import click
 import pytest
+from dask_cluster import Cluster
 
 from advisor.cli import COMMANDS, cli
 
@@ -45,6 +48,7 @@ STANDS_FOR = {
     "studies/NAME.py": "studies/digits.py",
     "NAME": "written_by_name",
     "SELECT …": "SELECT 1",
+    "/shared/advisor": "shared",
 }
 SCRIPTS = ("train.py", "predict.py", "digits/train.py")
 """Scripts that a document shows as a whole, or that a command before them writes."""
@@ -104,10 +108,16 @@ def words_of(line: str) -> list[str]:
 def run_advisor(shown: Shown, advise: Callable) -> None:
     """Run a command of ours; where a sentence only names it, ask for its help."""
     words = [STANDS_FOR.get(word, word) for word in shown.words[1:]]
+    budget = BUDGET
+    if "--executor" in words:
+        # The workers of the cluster train, wherever it is.
+        place = words.index("--executor") + 1
+        words[place] = cluster_of_this_test()
+        budget = [word for word in BUDGET if word not in ("--workers", "0")]
     if shown.is_inline and is_name(words):
         words = [*words, "--help"]
     elif words[0] == "tune" and "--help" not in words:
-        words = before_own(words, BUDGET)
+        words = before_own(words, budget)
     elif words[0] == "compare" and "--help" not in words:
         is_described = not {"--data", "study_a.py", "--script"}.isdisjoint(words)
         words = before_own(words, OF_SIDES if is_described else OF_SIDES[2:])
@@ -115,6 +125,18 @@ def run_advisor(shown: Shown, advise: Callable) -> None:
     # What is required is not shown by sides that are the same.
     assert said.code == (3 if "better" in words else 0), f"{shown}: {said.err}"
     assert said.out or said.err, f"{shown} says nothing"
+
+
+def cluster_of_this_test() -> str:
+    """The name of a Dask scheduler with a worker, which end with the tests of this process."""
+    if not _clusters:
+        _clusters.append(Cluster(Path(tempfile.mkdtemp())))
+        atexit.register(_clusters[0].stop)
+        _clusters[0].start_worker()
+    return _clusters[0].name
+
+
+_clusters: list[Cluster] = []
 
 
 def before_own(words: list[str], budget: list[str]) -> list[str]:
@@ -174,6 +196,7 @@ KINDS = {
     "pip": find_extras,
     ".venv/bin/pip": find_extras,
     "optuna-dashboard": leave,
+    "dask": leave,
 }
 
 

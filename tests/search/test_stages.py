@@ -8,8 +8,9 @@ import pytest
 from optuna.trial import TrialState
 from past_trials import finished, history
 
+from advisor.api.begun import changed_settings
 from advisor.search import decisions, pruning, stages
-from advisor.search.plan import RATE
+from advisor.search.plan import RATE, Plan, make_plan
 from advisor.search.sampler import Sampler
 from advisor.search.trial import Round, Stage
 from advisor.training.ended import Ended
@@ -300,3 +301,15 @@ def test_a_training_to_its_end_is_not_cut(plan):
     everyone = set(range(len(trials)))
     assert pruning.survivors(plan, Round(Stage.WHOLE, 0, len(trials)), ranking) == everyone
     assert pruning.survivors(plan, Round(Stage.FAIR, 0, len(trials)), ranking) != everyone
+
+
+def test_a_study_says_how_many_combinations_are_asked_together_and_keeps_the_number(prepared):
+    usual, twenty, more = (
+        make_plan(replace(prepared, study=replace(prepared.study, round=size)))
+        for size in (None, 20, 30)
+    )
+    assert [each.asked_together for each in (usual, twenty, more)] == [8, 20, 30]
+    assert Plan.from_json(twenty.to_json()).asked_together == 20
+    assert not list(changed_settings(twenty, usual))
+    assert list(changed_settings(twenty, more)) == ["round was 20 and is 30"]
+    assert "round" not in usual.to_json()["identity"], "the same question as before it was there"

@@ -1,0 +1,1 @@
+"""Jobs on the workers of somebody else's engine: Dask, or any executor of Python's."""

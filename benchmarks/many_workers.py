@@ -1,0 +1,144 @@
+"""How busy many workers are: 100 simulated ones, whose jobs sleep, in a real search.
+
+python benchmarks/many_workers.py [--workers 100] [--seconds 10] [--round 1000] [--trials 2000]
+
+Everything is real but the training: Optuna, SQLite, the plan, rounds and rungs of the digits study.
+Each job sleeps for `--seconds`, a tenth more or less. The search is followed until it only tunes
+the rates of its leaders. For each stage are printed: jobs; seconds; the share of the workers' time
+that was work; that share while there were jobs that nobody had begun, so that a worker without one
+waited for the coordinator; and the coordinator's processor time per job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from advisor.api.tune import plan_of
+from advisor.search.plan import rungs_of
+from advisor.search.search import Search
+from advisor.search.stages import next_round
+from advisor.search.trial import Stage
+from advisor.store.database import Database
+from advisor.training.epoch import Epoch
+from advisor.work.engines.abroad import handed_out
+from advisor.work.executors import Crew
+from advisor.work.job import Job, LastSignal, Outcome
+from advisor.work.prepare import prepare
+from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
+
+EPOCHS = 9
+
+
+Span = tuple[float, float]
+"""When a job began and ended."""
+
+
+class Sleepers(ThreadPoolExecutor):
+    """Workers that sleep as long as a training would take, and note when they were busy."""
+
+    def __init__(self, workers: int, seconds: float) -> None:
+        super().__init__(workers)
+        self.seconds = seconds
+        self.spans: list[Span] = []
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        return super().submit(self._sleep, args[0])
+
+    def _sleep(self, job: Job) -> Outcome:
+        began = time.monotonic()
+        rng = random.Random(repr(sorted(job.params.items())))
+        time.sleep(self.seconds * rng.uniform(0.9, 1.1))
+        outcome = Outcome(costs={"training": self.seconds}, signal=LastSignal())
+        quality = rng.uniform(0.5, 0.9)
+        for number in range(job.from_epoch + 1, job.to_epoch + 1):
+            score = quality * (1 - 0.5**number)
+            outcome.curve.append(Epoch(number, 1 - score, 1 - score, score, 0.01))
+        self.spans.append((began, time.monotonic()))
+        return outcome
+
+
+class WatchedCrew(Crew):
+    """Notes when each call of `run` had jobs that nobody had begun."""
+
+    def __init__(self, sleepers: Sleepers, workers: int) -> None:
+        super().__init__(lambda: sleepers, workers)
+        self.sleepers = sleepers
+        self.fed: list[Span] = []
+
+    @property
+    def in_flight(self) -> int:
+        return handed_out(self.workers)  # as workers of an engine are given them
+
+    def run(self, jobs, is_late=lambda: False):
+        began, before = time.monotonic(), len(self.sleepers.spans)
+        yield from super().run(jobs, is_late)
+        begins = [first for first, _ in self.sleepers.spans[before:]]
+        if len(begins) > self.workers:
+            self.fed.append((began, max(begins)))
+
+
+def share(spans: list[Span], workers: int, times: list[Span]) -> float:
+    """The share of the time of so many workers that is in the spans; NaN for no time."""
+    length = sum(last - first for first, last in times)
+    inside = 0.0
+    for begin, end in times:
+        inside += sum(max(0.0, min(last, end) - max(first, begin)) for first, last in spans)
+    return inside / (workers * length) if length else float("nan")
+
+
+def follow(search: Search, crew: WatchedCrew, trials: int) -> None:
+    """Follow a search until it tunes, and print each stage."""
+    spans = crew.sleepers.spans
+    while (current := next_round(search.history, trials)) is not None:
+        if current.stage is Stage.TUNE:
+            break
+        began, processor, before = time.monotonic(), time.process_time(), len(spans)
+        crew.fed.clear()
+        search.ask(current)
+        search.train(current)
+        search.end(current)
+        own, ended = spans[before:], time.monotonic()
+        busy, fed = share(own, crew.workers, [(began, ended)]), share(own, crew.workers, crew.fed)
+        each = 1000 * (time.process_time() - processor) / max(1, len(own))
+        print(
+            f"{current.stage.value:24} {len(own):5} jobs {ended - began:7.1f} s  busy {busy:5.1%}  "
+            f"while jobs waited {fed:5.1%}  {each:.1f} ms a job",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--round", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=2000)
+    asked = parser.parse_args()
+    one_thread()
+    file = Path(__file__).parent.parent / "studies" / "digits.py"
+    prepared = prepare(StudyRef(file=str(file)))
+    study = replace(prepared.study, trials=asked.trials, epochs=EPOCHS, round=asked.round)
+    prepared = replace(prepared, study=study, epochs=EPOCHS)
+    plan = replace(plan_of(prepared, ()), rungs=rungs_of(EPOCHS, prepared.steps))
+    sleepers = Sleepers(asked.workers, asked.seconds)
+    crew = WatchedCrew(sleepers, asked.workers)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        sleepers,
+        Database(f"sqlite:///{name}/many.db", tuple(prepared.host.slots)) as database,
+    ):
+        records, criterion = database.study(study.name), prepared.criterion
+        records.begin(criterion.name, criterion.direction, plan.to_json(), None)
+        search = Search(prepared, plan, records, crew, Path(name), lambda event: None)
+        follow(search, crew, asked.trials)
+
+
+if __name__ == "__main__":
+    main()
