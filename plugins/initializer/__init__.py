@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import advisor
 
+from .autoinit import AutoInit
 from .measured import LSUV, Centred, LayerNormalization
 from .residual import GPT2, Fixup, ResidualScaling, TFixup, ZeroLast
 from .structured import IRNN, DeltaOrthogonal, Identity, Orthogonal, Sparse
@@ -24,7 +25,7 @@ from .variance import (
 # What every search tries comes first, then what is tried by name, last the negative controls.
 STANDARD = (Xavier, He, Orthogonal, LSUV, LayerNormalization, ResidualScaling)
 NAMED = (Uniform, Normal, TruncatedNormal, XavierUniform, HeUniform, LeCun, VarianceScaling)
-STRUCTURED = (DeltaOrthogonal, Sparse, Identity, IRNN, Centred)
+STRUCTURED = (DeltaOrthogonal, Sparse, Identity, IRNN, Centred, AutoInit)
 BRANCHED = (ZeroLast, Fixup, GPT2, TFixup)
 CONTROLS = (Constant, Zeros)
 
