@@ -6,6 +6,7 @@ import advisor
 
 from .autoinit import AutoInit
 from .measured import LSUV, Centred, LayerNormalization
+from .mimetic import Mimetic
 from .residual import GPT2, Fixup, ResidualScaling, TFixup, ZeroLast
 from .structured import IRNN, DeltaOrthogonal, Identity, Orthogonal, Sparse
 from .variance import (
@@ -26,7 +27,7 @@ from .variance import (
 STANDARD = (Xavier, He, Orthogonal, LSUV, LayerNormalization, ResidualScaling)
 NAMED = (Uniform, Normal, TruncatedNormal, XavierUniform, HeUniform, LeCun, VarianceScaling)
 STRUCTURED = (DeltaOrthogonal, Sparse, Identity, IRNN, Centred, AutoInit)
-BRANCHED = (ZeroLast, Fixup, GPT2, TFixup)
+BRANCHED = (ZeroLast, Fixup, GPT2, TFixup, Mimetic)
 CONTROLS = (Constant, Zeros)
 
 
