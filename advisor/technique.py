@@ -62,6 +62,9 @@ class Technique:
             slot; a recommendation gives them as its reasons.
         needs_rows: whether it needs the training rows, and not a batch of them alone.
         waived: promises of the conformance kit that need not hold, each with the reason.
+        helps: where it helps, as `advisor techniques` says it; else its docstring says so.
+        cost: what it costs, in words.
+        fights: what it does not go with, in words.
 
     Example:
         >>> import advisor, torch
@@ -85,6 +88,9 @@ class Technique:
     mends: tuple[str, ...] = ()
     needs_rows: bool = False
     waived: Mapping[str, str] = {}
+    helps: str = ""
+    cost: str = ""
+    fights: str = ""
 
     def unfit(self, run: Run) -> str | None:
         """Why this cannot be tried on `run`, in one sentence, or None."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from advisor.cli.docstring_parts import does, helps
 from advisor.technique import Technique
 
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ class ListedTechnique:
     standard: bool
     about: str
     space: dict[str, dict[str, Any]]
+    does: str
+    helps: str
+    cost: str
+    fights: str
+
+    @property
+    def full_name(self) -> str:
+        """`slot.name`."""
+        return f"{self.slot}.{self.name}"
 
     @property
     def ranges(self) -> list[str]:
@@ -44,22 +54,29 @@ class ListedTechnique:
 
     def is_called(self, name: str) -> bool:
         """Whether `name` is its slot, its own name, or both."""
-        return name in (self.slot, self.name, f"{self.slot}.{self.name}")
+        return name in (self.slot, self.name, self.full_name)
 
-    def description(self) -> str:
-        """All about it: its docstring, what may vary, and which searches try it."""
-        searched = "in every search"
-        if not self.standard:
-            searched = f"only where a search names it: --only {self.slot}={self.name}"
+    @property
+    def searched(self) -> str:
+        """Which searches try it."""
+        if self.standard:
+            return "in every search"
+        return f"only where a search names it: --only {self.slot}={self.name}"
 
+    def description(self, evidence: str) -> str:
+        """All about it: its docstring, what may vary, which searches try it, what it costs, and
+        `evidence` from the user's studies.
+        """
         # What is tried first stands beside the range.
         varies = []
         for key, each in self.space.items():
             varies.append(f"  {key} {range_of(each)}, first {each['default']}")
         title = f"{self.slot} {self.name} ({self.cite or 'no source'})"
-        tried = f"Plugin: {self.plugin}. Tried {searched}."
+        tried = f"Plugin: {self.plugin}. Tried {self.searched}."
         last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
-        return "\n".join([title, "", self.about, "", tried, *last])
+        said = (("Cost", self.cost), ("Fights", self.fights), ("Evidence", evidence))
+        more = [f"{head}: {text}" for head, text in said if text]
+        return "\n".join([title, "", self.about, "", tried, *last, *more])
 
 
 @dataclass(frozen=True)
@@ -112,14 +129,21 @@ def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
     for key, first in technique.defaults().items():
         kind = type(technique.space[key]).__name__.lower()
         space[key] = {"kind": kind, **asdict(technique.space[key]), "default": first}
+    text = about(technique)
+    # What a package brings itself goes with nothing else in that slot.
+    own = [f"another {slot} (it brings its own)" for slot in technique.settles]
     return ListedTechnique(
         slot=technique.slot,
         name=technique.name,
         plugin=plugin,
         cite=technique.cite,
         standard=technique.standard,
-        about=about(technique),
+        about=text,
         space=space,
+        does=does(text),
+        helps=technique.helps or helps(text),
+        cost=technique.cost,
+        fights="; ".join(filter(None, [technique.fights, *own])),
     )
 
 

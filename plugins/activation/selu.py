@@ -53,6 +53,7 @@ class SELU(Activation):
 
     # Another start would undo the mean and variance that the fixed point needs.
     settles = ("initializer",)
+    fights = "normalization; plain dropout, which becomes alpha dropout"
 
     def __init__(self) -> None:
         super().__init__("selu", nn.SELU, "Klambauer et al. 2017")

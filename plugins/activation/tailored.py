@@ -124,6 +124,8 @@ class TailoredActivation(Activation):
 
     # Their maps hold for weights that keep the mean square, and no others.
     settles = ("initializer",)
+    cost = "what its formula takes in every pass; a second before training, to solve for it"
+    fights = "normalization, shortcuts"
 
     def unfit(self, run: advisor.Run) -> str | None:
         """As every activation; and the model is a plain net, whose layers these maps describe."""

@@ -43,6 +43,7 @@ class AutoInit(Initializer):
 
     name = "autoinit"
     cite = "Bingham & Miikkulainen 2023"
+    cost = "a pass over at most 256 training rows, before training"
     # The first is the paper's own.
     space = {"distribution": Choice("truncated_normal", "untruncated_normal", "uniform")}
     standard = False

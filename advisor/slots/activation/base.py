@@ -69,6 +69,8 @@ class Activation(Technique):
 
     slot = "activation"
     mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
+    cost = "what its formula takes in every pass"
+    by_depth = False
 
     def __init__(
         self,
@@ -89,7 +91,9 @@ class Activation(Technique):
         self.space = dict(space or {})
         self.standard = standard
         self.per_channel = per_channel
-        self.by_depth = by_depth
+        # Only where it is so: what a technique holds is part of what its trials are known by.
+        if by_depth:
+            self.by_depth = True
         self._unfit = unfit
         if about:
             self.__doc__ = docstring_of(about, self.space, cite)
