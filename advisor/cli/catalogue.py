@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from advisor.technique import Technique
+from advisor.technique import Slot, Technique
 
 if TYPE_CHECKING:
     from advisor.host.host import Host
@@ -34,6 +34,7 @@ class ListedTechnique:
     plugin: str
     cite: str
     standard: bool
+    with_slot: bool
     about: str
     space: dict[str, dict[str, Any]]
 
@@ -50,7 +51,8 @@ class ListedTechnique:
         """All about it: its docstring, what may vary, and which searches try it."""
         searched = "in every search"
         if not self.standard:
-            searched = f"only where a search names it: --only {self.slot}={self.name}"
+            named = f"--also {self.slot} or " if self.with_slot else ""
+            searched = f"only where a search names it: {named}--only {self.slot}={self.name}"
 
         # What is tried first stands beside the range.
         varies = []
@@ -99,12 +101,12 @@ def catalogue_of(host: Host) -> Catalogue:
     for technique in (each for slot in host.techniques.values() for each in slot.values()):
         # Nobody owns what keeps a slot: that comes with every slot.
         owner = host.owner.get(f"{technique.slot}.{technique.name}", "advisor")
-        listed.append(listed_technique(technique, owner))
+        listed.append(listed_technique(technique, host.slots[technique.slot], owner))
     return Catalogue(plugins, list(host.slots), listed, list(host.broken))
 
 
-def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
-    """A technique of a plugin as it is listed."""
+def listed_technique(technique: Technique, slot: Slot, plugin: str) -> ListedTechnique:
+    """A technique of a plugin in its slot, as it is listed."""
     from advisor.report.catalogue_page import about
 
     # The default is what is tried first, wherever the technique says it.
@@ -117,7 +119,8 @@ def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
         name=technique.name,
         plugin=plugin,
         cite=technique.cite,
-        standard=technique.standard,
+        standard=technique.standard and slot.standard,
+        with_slot=technique.standard and not slot.standard,
         about=about(technique),
         space=space,
     )

@@ -30,6 +30,8 @@ SAID = (
     "unfit",
     "_unfit",
     "finds",
+    "fights",
+    "by_hand",
 )
 """What a technique says of itself or is asked before a search: no trial trains otherwise by it.
 

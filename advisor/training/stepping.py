@@ -30,7 +30,7 @@ class Stepping:
     """
 
     def __init__(self, run: Run, lr: float, weight_decay: float, steps: int, epochs: int) -> None:
-        recipe = run.recipe
+        recipe, lr = run.recipe, lr if run.rate is None else run.rate
         self.run, self.recipe = run, recipe
         self.steps, self.epochs = steps, epochs
         self.number, self._gathered = 0, 0
