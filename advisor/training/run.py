@@ -24,6 +24,7 @@ from advisor.technique import MODEL, Technique
 from advisor.training.costs import check_costs, described
 from advisor.training.effect import state_of
 from advisor.training.ended import Ended, StoppedEarly
+from advisor.training.groups import parameter_groups
 from advisor.training.hooks import HOOKS, Given, check_hooks, hooks_joined, unheard
 from advisor.training.kept_file import KeptFile
 from advisor.training.objective import Objective, to_device
@@ -227,6 +228,11 @@ class Run:
         """Inputs of `rows` training rows drawn with `generator`, on the run's device."""
         inputs = self.data.sample(rows, self.generator)
         return tuple(to_device(part, self.device) for part in inputs)
+
+    def built_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer that would train the run as it is now, at the rates of its recipe."""
+        recipe = self.recipe
+        return self.optimizer(parameter_groups(self), recipe.lr, recipe.weight_decay)
 
     def call(self, inputs: tuple[Any, ...]) -> Any:
         """What the model, as it is now, returns for inputs, wherever they are."""

@@ -78,7 +78,9 @@ class Stepping:
         self.moved(epoch)
 
     def clip(self) -> None:
-        """Bound the norm of the gradient, where the recipe does."""
+        """Bound the gradient, where the recipe does."""
+        if self.recipe.clip_value is not None:
+            nn.utils.clip_grad_value_(self._parameters, self.recipe.clip_value)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
 

@@ -86,6 +86,7 @@ def in_own_script(prepared: Prepared, chosen: Candidate, rates: Sequence[str]) -
 def by_hand(prepared: Prepared, chosen: Candidate) -> Iterator[tuple[str, str]]:
     """By slot, what a script that trains the model itself has to do beside it."""
     for technique, own in techniques_in_order(prepared.host, {**chosen.arm, **chosen.params}):
+        own.pop(technique.rate, None)
         said = technique.by_hand(chosen.rate, chosen.params[DECAY], **own)
         if said:
             yield technique.slot, one_line(said)

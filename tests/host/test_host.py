@@ -15,8 +15,17 @@ import advisor
 from advisor import PluginError
 from advisor.host.host import load
 
-BUILT_IN = ("activation", "averaging", "embedding", "initializer", "pretraining")
-NAMED = ("averaging",)
+BUILT_IN = (
+    "activation",
+    "averaging",
+    "clipping",
+    "embedding",
+    "initializer",
+    "optimizer",
+    "pretraining",
+    "schedule",
+)
+NAMED = ("averaging", "clipping", "optimizer", "schedule")
 
 
 @dataclass
