@@ -21,11 +21,12 @@ BUILT_IN = (
     "clipping",
     "embedding",
     "initializer",
+    "normalization",
     "optimizer",
     "pretraining",
+    "regularization",
     "schedule",
 )
-NAMED = ("averaging", "clipping", "optimizer", "schedule")
 
 
 @dataclass
