@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.docstring_parts import does, helps
-from advisor.technique import Technique
+from advisor.technique import Slot, Technique
 
 if TYPE_CHECKING:
     from advisor.host.host import Host
@@ -35,12 +35,13 @@ class ListedTechnique:
     plugin: str
     cite: str
     standard: bool
+    with_slot: bool
     about: str
     space: dict[str, dict[str, Any]]
     does: str
     helps: str
     cost: str
-    fights: str
+    fights: dict[str, str]
 
     @property
     def full_name(self) -> str:
@@ -61,7 +62,13 @@ class ListedTechnique:
         """Which searches try it."""
         if self.standard:
             return "in every search"
-        return f"only where a search names it: --only {self.slot}={self.name}"
+        named = f"--also {self.slot} or " if self.with_slot else ""
+        return f"only where a search names it: {named}--only {self.slot}={self.name}"
+
+    @property
+    def fights_in_words(self) -> str:
+        """What it does not go with, each with why."""
+        return "; ".join(f"{other} ({why})" for other, why in self.fights.items())
 
     def description(self, evidence: str) -> str:
         """All about it: its docstring, what may vary, which searches try it, what it costs, and
@@ -74,7 +81,7 @@ class ListedTechnique:
         title = f"{self.slot} {self.name} ({self.cite or 'no source'})"
         tried = f"Plugin: {self.plugin}. Tried {self.searched}."
         last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
-        said = (("Cost", self.cost), ("Fights", self.fights), ("Evidence", evidence))
+        said = (("Cost", self.cost), ("Fights", self.fights_in_words), ("Evidence", evidence))
         more = [f"{head}: {text}" for head, text in said if text]
         return "\n".join([title, "", self.about, "", tried, *last, *more])
 
@@ -116,12 +123,12 @@ def catalogue_of(host: Host) -> Catalogue:
     for technique in (each for slot in host.techniques.values() for each in slot.values()):
         # Nobody owns what keeps a slot: that comes with every slot.
         owner = host.owner.get(f"{technique.slot}.{technique.name}", "advisor")
-        listed.append(listed_technique(technique, owner))
+        listed.append(listed_technique(technique, host.slots[technique.slot], owner))
     return Catalogue(plugins, list(host.slots), listed, list(host.broken))
 
 
-def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
-    """A technique of a plugin as it is listed."""
+def listed_technique(technique: Technique, slot: Slot, plugin: str) -> ListedTechnique:
+    """A technique of a plugin in its slot, as it is listed."""
     from advisor.report.catalogue_page import about
 
     # The default is what is tried first, wherever the technique says it.
@@ -131,19 +138,20 @@ def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
         space[key] = {"kind": kind, **asdict(technique.space[key]), "default": first}
     text = about(technique)
     # What a package brings itself goes with nothing else in that slot.
-    own = [f"another {slot} (it brings its own)" for slot in technique.settles]
+    own = dict.fromkeys(technique.settles, "it brings its own")
     return ListedTechnique(
         slot=technique.slot,
         name=technique.name,
         plugin=plugin,
         cite=technique.cite,
-        standard=technique.standard,
+        standard=technique.standard and slot.standard,
+        with_slot=technique.standard and not slot.standard,
         about=text,
         space=space,
         does=does(text),
         helps=technique.helps or helps(text),
         cost=technique.cost,
-        fights="; ".join(filter(None, [technique.fights, *own])),
+        fights={**technique.fights, **own},
     )
 
 

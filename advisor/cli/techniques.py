@@ -19,6 +19,7 @@ from advisor.report.text import console, print_wrapped, show_table
 from advisor.store.location import sqlite_path, storage_url
 from advisor.store.tried_techniques import Tried, tried_techniques
 from advisor.streams import say, say_json, tell
+from advisor.technique import KEEP
 
 
 @click.command("techniques")
@@ -145,9 +146,9 @@ def show_slot(listed: Sequence[ListedTechnique], tried: Mapping[str, Tried]) -> 
             ("", each.does),
             ("helps", each.helps),
             ("cost", each.cost),
-            ("fights", each.fights),
+            ("fights", each.fights_in_words),
             ("varies", ", ".join(each.ranges)),
-            ("tried", "" if each.standard else each.searched),
+            ("tried", "" if each.standard or each.name == KEEP else each.searched),
             ("evidence", in_words(each, tried)),
         )
         for head, text in lines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from advisor.technique import Wanted
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
 from advisor.work.prepare import Prepared
@@ -13,7 +14,6 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
     """What makes a study this study. The keys stand in the database and in messages."""
     study, facts = prepared.study, prepared.facts
     task = study.task
-    only = study.only or {}
     model = type(run.model).__name__
     parameters = count_parameters(run.model)
     inputs = [list(shape) for shape in facts.inputs]
@@ -29,7 +29,7 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "target": prepared.source.target,
         "model": f"{model} with {parameters:,} parameters",
         "data": f"{facts.rows} rows, inputs {inputs}, {facts.outputs} outputs",
-        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
+        **Wanted.by(vars(study)).names,
         "output": task.output,
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from advisor.search.identity import identity_of
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
 from advisor.technique import DECAY as DECAY
-from advisor.technique import KEEP, Technique, is_asked
+from advisor.technique import KEEP, Technique, Wanted
 from advisor.technique import RATE as RATE
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.hooks import unheard_hooks
@@ -65,6 +65,8 @@ class Plan:
         settles: slots that a technique (`slot.name`) fills itself; beside it they have `keep`.
         later: techniques (`slot.name`) that joined a study which had begun, by the number of the
             trial that tries the first of them, as text; the next trials try the others.
+        rates: the parameter that is the learning rate of a technique (`slot.name`) which brings a
+            range of its own, by its full name; the training's own has its first value beside it.
         more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
@@ -81,6 +83,7 @@ class Plan:
     settles: dict[str, list[str]] = field(default_factory=dict)
     cut_at: list[int] = field(default_factory=list)
     later: dict[str, list[str]] = field(default_factory=dict)
+    rates: dict[str, str] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
 
@@ -179,6 +182,15 @@ class Plan:
                 free.append(name)
         return free
 
+    def rate_of(self, arm: Mapping[str, str]) -> str:
+        """The name of the parameter that is the learning rate of an arm."""
+        names = [f"{slot}.{name}" for slot, name in arm.items()]
+        return next((self.rates[name] for name in names if name in self.rates), RATE)
+
+    def held_in(self, arm: Mapping[str, str]) -> dict[str, float]:
+        """The parameters that are not varied in an arm: a learning rate that is not used."""
+        return {} if self.rate_of(arm) == RATE else {RATE: self.first[RATE]}
+
     def defaults_of(self, arm: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of an arm that are tried first."""
         return {name: self.first[name] for name in self.parameters_of(arm)}
@@ -205,6 +217,8 @@ class Plan:
         # A study to which nothing was added is the same question as before such a thing was.
         if not self.later:
             del plain["later"], plain["more_seconds"]
+        if not self.rates:
+            del plain["rates"]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}
@@ -231,16 +245,15 @@ def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Pl
     Raises `InputError` when the study names a slot or technique that does not exist.
     """
     study = prepared.study
-    only = study.only or {}
-    check_only(only, prepared.host, begun)
+    asked = Wanted.by(vars(study))
+    check_asked(asked, prepared.host, begun)
     run = prepared.run(study.seed, study.seed)
     plan = plan_without_techniques(prepared, run)
-    for slot, techniques in prepared.host.techniques.items():
+    for slot, techniques in prepared.host.asked(asked).items():
         # Doing nothing is the first technique of every slot.
         plan.options[slot] = [KEEP]
-        for technique in techniques.values():
-            if is_asked(technique, only):
-                try_technique(plan, technique, run)
+        for technique in techniques:
+            try_technique(plan, technique, run)
     return plan
 
 
@@ -299,6 +312,8 @@ def add_technique(plan: Plan, technique: Technique) -> None:
     full_name = f"{technique.slot}.{technique.name}"
     if technique.settles:
         plan.settles[full_name] = list(technique.settles)
+    if technique.rate:
+        plan.rates[full_name] = f"{full_name}.{technique.rate}"
     for parameter, space in technique.space.items():
         plan.space[f"{full_name}.{parameter}"] = distribution_of(space)
     for parameter, value in technique.defaults().items():
@@ -319,22 +334,21 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         return f"its unfit() raised {explain(problem)}"
 
 
-def check_only(
-    only: Mapping[str, Sequence[str]], host: Host, begun: Collection[tuple[str, str]] = ()
-) -> None:
+def check_asked(asked: Wanted, host: Host, begun: Collection[tuple[str, str]] = ()) -> None:
     """Raise `InputError` where a study names a slot or a technique that does not exist.
 
     `begun` are slot and name of techniques with which it was begun, and which may be gone.
     """
-    for slot, all_names in only.items():
+    known = {*host.slots, *(slot for slot, _ in begun)}
+    for slot in asked.also:
+        if slot not in known:
+            raise InputError(no_slot("also", slot, host))
+    for slot, all_names in asked.only.items():
         names = [name for name in all_names if (slot, name) not in begun]
         if slot not in host.slots and all_names and not names:
             continue
         if slot not in host.slots:
-            raise InputError(
-                f"only: there is no slot {slot!r}.{near(slot, host.slots)} "
-                f"The slots are: {listing(host.slots)}."
-            )
+            raise InputError(no_slot("only", slot, host))
         techniques = host.techniques[slot]
         for name in names:
             if name not in techniques:
@@ -342,6 +356,12 @@ def check_only(
                     f"only: slot {slot!r} has no technique {name!r}.{near(name, techniques)} "
                     f"It has: {listing(techniques, 40)}."
                 )
+
+
+def no_slot(setting: str, slot: str, host: Host) -> str:
+    """That a study names a slot which there is not."""
+    slots = f"The slots are: {listing(host.slots, 20)}."
+    return f"{setting}: there is no slot {slot!r}.{near(slot, host.slots)} {slots}"
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:

@@ -33,6 +33,7 @@ SAID = (
     "unfit",
     "_unfit",
     "finds",
+    "by_hand",
 )
 """What a technique says of itself or is asked before a search: no trial trains otherwise by it.
 

@@ -16,7 +16,7 @@ from advisor.search.decisions import decide, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
 from advisor.search.limits import seconds_for_a_training, told, trial_name
-from advisor.search.plan import RATE, Plan
+from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import cut_limits, loss_limit, ranked, survivors, why_outranked
 from advisor.search.sampler import Sampler
@@ -271,7 +271,7 @@ class Search:
             metric = self.prepared.objective.metric.name
             text = f"{metric} {last.score:.4g} after epoch {last.epoch}"
         label = arm_label(trial.arm)
-        rate = trial.params[RATE]
+        rate = trial.params[self.plan.rate_of(trial.arm)]
         self._tell_of(trial, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
 
     def _tell_of(self, trial: Trial, text: str) -> None:

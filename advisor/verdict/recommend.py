@@ -17,7 +17,6 @@ from advisor.readable import counted, rate_text
 from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.history import History
-from advisor.search.plan import RATE
 from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
@@ -118,6 +117,7 @@ def recommend(
         *left_out(evidence),
         *too_few_pairs(evidence),
         *seeds_alone(evidence, criterion, prepared.ref.script is not None),
+        *fights_in(chosen.arm, loaded),
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
@@ -152,7 +152,7 @@ def recommend(
         floors=simple,
         signals=signals_of(prepared, signals, chosen, trials),
         batch=plan.batch,
-        rates=rates_read(plan),
+        rates=rates_read(plan, chosen.arm),
         apply_code=_whole_code(search, evidence),
         measuring_seeds=[measuring_seed(seed, place) for place in evidence.places],
     )
@@ -165,7 +165,7 @@ def _whole_code(search: Search, evidence: Measurement) -> str:
         return ""
     seed = measuring_seed(prepared.study.seed, evidence.places[0])
     (score, *_) = scores_in(evidence.results[chosen.label])
-    return apply_code(prepared, plan, chosen, rates_read(plan), (seed, score))
+    return apply_code(prepared, plan, chosen, rates_read(plan, chosen.arm), (seed, score))
 
 
 def better_simple_model(
@@ -265,6 +265,20 @@ def _trial_counts(trials: Sequence[Trial]) -> TrialCounts:
     )
 
 
+def fights_in(
+    arm: Mapping[str, str], techniques: Mapping[tuple[str, str], Technique]
+) -> Iterator[str]:
+    """What is to be known of techniques that are chosen beside each other, one sentence each."""
+    chosen = techniques_in(arm)
+    for slot, name in chosen:
+        technique = techniques.get((slot, name))
+        known = {} if technique is None else technique.fights
+        for other_slot, other in chosen:
+            said = known.get(f"{other_slot}.{other}", known.get(other_slot))
+            if said and other_slot != slot:
+                yield f"{slot} {name} beside {other_slot} {other}: {said}."
+
+
 # --- warnings -----------------------------------------------------------------------------------
 
 
@@ -274,9 +288,8 @@ def limits(history: History, chosen: Candidate, metric: Metric, recipe: Recipe) 
     # Techniques that no further trial can help are left out of the count.
     fewest = min((count for _, count in stages.arms_by_trials(history)), default=FAIR_TRIALS)
     yield from too_few_trials(len(trials), len(plan.each_technique()), fewest)
-    yield from rate_at_an_end(
-        chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
-    )
+    space = decisions.with_widened_rates(history).space[chosen.rate_name]
+    yield from rate_at_an_end(chosen.rate, space)
 
     # Under a schedule the end of a training is its best part, however long it is.
     for trial in history.best_of_each_arm():

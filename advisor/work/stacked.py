@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeVar
 
 from advisor.errors import explain
+from advisor.training.costs import check_costs, writable_costs
 from advisor.training.ended import StoppedEarly
-from advisor.training.run import Run, check_costs, writable_costs
+from advisor.training.run import Run
 from advisor.training.stacks.fits import reason_of, why_alone, why_not_faster
 from advisor.training.stacks.stack import Member, Stack
 from advisor.training.stacks.traced import NotStackable

@@ -122,10 +122,9 @@ class DeltaStart(Initializer):
 class TailoredActivation(Activation):
     """The base of activations that are shaped for the depth of a plain net."""
 
-    # Their maps hold for weights that keep the mean square, and no others.
-    settles = ("initializer",)
+    # Their maps hold for weights that keep the mean square, and signals that nothing else shapes.
+    settles = ("initializer", "normalization")
     cost = "what its formula takes in every pass; a second before training, to solve for it"
-    fights = "normalization, shortcuts"
 
     def unfit(self, run: advisor.Run) -> str | None:
         """As every activation; and the model is a plain net, whose layers these maps describe."""
@@ -167,8 +166,8 @@ class TReLU(TailoredActivation):
     orthogonal have correlation η after all activations; weights delta-orthogonal, biases zero.
 
     Deep plain nets without normalization and shortcuts, whose rectifiers make all rows alike; in
-    nets of up to about twelve activations it is a rectifier. Where an initializer is chosen as
-    well, it is not applied.
+    nets of up to about twelve activations it is a rectifier. Where an initializer or a
+    normalization is chosen as well, it is not applied.
 
     Arguments:
         eta: the correlation that is left, C(0) of the whole net.
@@ -197,7 +196,8 @@ class SmoothTAT(TailoredActivation):
     are the maps of mean squares and of correlations; weights delta-orthogonal, biases zero.
 
     Deep plain nets without normalization and shortcuts, where `dks` bends too much for gradient
-    descent without second-order terms. Where an initializer is chosen as well, it is not applied.
+    descent without second-order terms. Where an initializer or a normalization is chosen as well,
+    it is not applied.
 
     Arguments:
         tau: C''(1) of the whole net.
@@ -225,8 +225,8 @@ class DKS(TailoredActivation):
     1.2, where Q and C are the maps of mean squares and of correlations; weights delta-orthogonal,
     biases zero.
 
-    Deep plain nets without normalization and shortcuts. Where an initializer is chosen as well, it
-    is not applied.
+    Deep plain nets without normalization and shortcuts. Where an initializer or a normalization is
+    chosen as well, it is not applied.
 
     Arguments:
         zeta: C'(1) of the whole net.

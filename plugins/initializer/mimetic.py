@@ -32,7 +32,6 @@ class Mimetic(Initializer):
     name = "mimetic"
     cite = "Trockman & Kolter 2023"
     cost = "a singular value decomposition for each head, before training"
-    fights = "attention that was loaded with its weights"
     # The paper's values for vision transformers.
     space = {
         "qk": Float(0.1, 1.5, default=0.7, log=True),

@@ -72,7 +72,7 @@ def test_a_slot_is_told_with_what_each_technique_does_where_it_helps_and_what_it
     for part in (
         "  helps: deep nets of any activation",
         "  cost: a pass over at most 256 training rows, before training",
-        "  fights: a normalization right after a layer",
+        "  fights: normalization (right after a layer it undoes",
     ):
         assert part in lsuv
     autoinit = said.out.split("\nautoinit (")[1].split("\n\n")[0]
@@ -85,18 +85,21 @@ def test_every_technique_of_ours_says_what_it_does_and_a_package_what_it_does_no
     assert not [row["name"] for row in rows if not row["does"].endswith(".")]
     assert not [row["name"] for row in rows if row["helps"].startswith(("Helps", "When it helps"))]
     selu = next(row for row in rows if row["name"] == "selu")
-    assert "another initializer (it brings its own)" in selu["fights"]
+    assert selu["fights"]["initializer"] == "it brings its own"
 
 
 def test_a_third_party_may_say_all_of_it_or_nothing(advise, plugin):
-    more = (
-        "class Told(Named):\n    'Turns.'\n    helps, cost, fights = 'here', 'little', 'all else'\n"
-    )
+    more = "class Told(Named):\n    'Turns.'\n    helps, cost, fights = 'here', 'little', {'oven.b': 'too hot'}\n"
     path = plugin("mine", "[Told('oven', 'a'), Named('oven', 'b')]", "[Slot('oven', 'o')]", more)
     rows = listed(advise("techniques", "oven", "--plugin", path, "--json"))
     told = {key: rows["a"][key] for key in ("does", "helps", "cost", "fights")}
-    assert told == {"does": "Turns.", "helps": "here", "cost": "little", "fights": "all else"}
-    assert {rows["b"][key] for key in ("helps", "cost", "fights")} == {""}
+    assert told == {
+        "does": "Turns.",
+        "helps": "here",
+        "cost": "little",
+        "fights": {"oven.b": "too hot"},
+    }
+    assert [rows["b"][key] for key in ("helps", "cost", "fights")] == ["", "", {}]
 
 
 DOCSTRINGS = [

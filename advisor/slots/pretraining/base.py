@@ -103,7 +103,6 @@ class Pretraining(Technique):
 
     slot = "pretraining"
     cost = "a training of each layer, before training"
-    fights = "many labels and a good start, which leave it nothing to mend"
     needs_rows = True
     mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
     kinds: tuple[str, ...] = KINDS
