@@ -67,6 +67,8 @@ class Technique:
             technique that brings a range of its own; its `apply` puts the value into `run.rate`.
         fights: by `slot` or `slot.technique`, what is to be known where it is chosen beside that
             one, in a sentence.
+        beside: by slot, the techniques with which it makes a recipe; a study that searches all of
+            them tries them together, too.
         waived: promises of the conformance kit that need not hold, each with the reason.
         helps: where it helps, as `advisor techniques` says it; else its docstring says so.
         cost: what it costs, in words.
@@ -94,6 +96,7 @@ class Technique:
     needs_rows: bool = False
     rate: str = ""
     fights: Mapping[str, str] = {}
+    beside: Mapping[str, str] = {}
     waived: Mapping[str, str] = {}
     helps: str = ""
     cost: str = ""

@@ -25,6 +25,7 @@ from advisor.model.structure import in_both, structure_of
 from advisor.randomness import isolated
 from advisor.search.arm import Arm, Skip
 from advisor.search.identity import identity_of
+from advisor.search.recipes import recipe_arms, whole_recipes
 from advisor.space import Choice, Float, Int, Parameter
 from advisor.store.read_back import check_types
 from advisor.technique import DECAY as DECAY
@@ -67,6 +68,8 @@ class Plan:
             trial that tries the first of them, as text; the next trials try the others.
         rates: the parameter that is the learning rate of a technique (`slot.name`) which brings a
             range of its own, by its full name; the training's own has its first value beside it.
+        beside: for a technique (`slot.name`) that makes a recipe with others, theirs by slot; the
+            study opens with them together after each alone.
         more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
@@ -84,6 +87,7 @@ class Plan:
     cut_at: list[int] = field(default_factory=list)
     later: dict[str, list[str]] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, Arm] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
 
@@ -113,18 +117,19 @@ class Plan:
         return self.space[RATE].single()
 
     def each_technique(self) -> list[Arm]:
-        """The model as it is, and then each technique with everything else kept."""
+        """The model as it is, then each technique with everything else kept, and recipes."""
         return [arm for generation in self.generations() for arm in generation.values()]
 
     def generations(self) -> list[dict[int, Arm]]:
-        """By the number of the trial that tries it first, the model as it is and each technique
-        alone; then, likewise, those that joined together after the study had begun.
+        """By the number of the trial that tries it first, the model as it is, each technique alone,
+        and recipes; then, likewise, what joined together after the study had begun.
         """
         joined = {name for names in self.later.values() for name in names}
         first = [self.baseline]
         for slot, name in self.techniques:
             if f"{slot}.{name}" not in joined:
                 first.append({**self.baseline, slot: name})
+        first += recipe_arms(self.baseline, self.beside)
         generations = [dict(enumerate(first))]
         for start in sorted(self.later, key=int):
             arms: dict[int, Arm] = {}
@@ -217,8 +222,9 @@ class Plan:
         # A study to which nothing was added is the same question as before such a thing was.
         if not self.later:
             del plain["later"], plain["more_seconds"]
-        if not self.rates:
-            del plain["rates"]
+        for name in ("rates", "beside"):
+            if not plain[name]:
+                del plain[name]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}
@@ -254,6 +260,7 @@ def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Pl
         plan.options[slot] = [KEEP]
         for technique in techniques:
             try_technique(plan, technique, run)
+    plan.beside.update(whole_recipes(plan.options, prepared.host))
     return plan
 
 

@@ -28,6 +28,7 @@ SAID = (
     "helps",
     "cost",
     "fights",
+    "beside",
     "settles",
     "space",
     "unfit",
