@@ -164,6 +164,7 @@ class Study:
         seeds: pairs of fresh seeds that measure the gain, at least 3; None for 5, 10 or 20, as the
             seeds that choose ask for.
         only: techniques to try per slot, `{"activation": ["elu"]}`; `keep` is always among them.
+        also: slots to search that a study does not search unless it names them, `["optimizer"]`.
         min_gain: the smallest gain worth changing a model for, in units of the metric; None for the
             metric's default.
         reach: a score to reach; arms are then compared by the number of epochs that they need for
@@ -195,6 +196,7 @@ class Study:
     seed: int = field(default=0, kw_only=True)
     seeds: int | None = field(default=None, kw_only=True)
     only: Mapping[str, Sequence[str]] | None = field(default=None, kw_only=True)
+    also: Sequence[str] = field(default=(), kw_only=True)
     min_gain: float | None = field(default=None, kw_only=True)
     reach: float | None = field(default=None, kw_only=True)
     noise: float | None = field(default=None, kw_only=True)
@@ -279,6 +281,9 @@ def _study_faults(study: Study) -> Iterator[str]:
 
 def _choice_faults(study: Study, who: str) -> Iterator[str]:
     """What is wrong with the choice of techniques, whose names are checked with the plugins."""
+    if not are_texts(study.also):
+        example = f", [{study.also!r}]" if isinstance(study.also, str) else ", ['optimizer']"
+        yield f"{who}: also must be a list of slots{example}; got {shown(study.also)}."
     if study.only is not None and not isinstance(study.only, Mapping):
         example = "{'activation': ['elu']}"
         yield f"{who}: only maps a slot to names, {example}; got {shown(study.only)}."

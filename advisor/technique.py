@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from advisor.space import Space
@@ -27,11 +27,12 @@ class Slot:
     """A place in a training run where exactly one technique sits.
 
     `after` and `before` name slots whose techniques are applied earlier or later in a run; names of
-    slots that are not loaded are ignored.
+    slots that are not loaded are ignored. One that is not `standard` is searched where a study
+    names it: `Study(also=["optimizer"])`, or `only` with techniques of it.
 
     Example:
         >>> import advisor
-        >>> slot = advisor.Slot("optimizer", "how the weights are updated", after=("pretraining",))
+        >>> slot = advisor.Slot("stepper", "how the weights are updated", after=("pretraining",))
         >>> @advisor.hookimpl
         ... def slots():
         ...     return [slot]
@@ -41,6 +42,7 @@ class Slot:
     about: str
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
+    standard: bool = True
 
 
 class Technique:
@@ -65,7 +67,15 @@ class Technique:
             as pretrained weights or word vectors; empty where it makes none. A search pays for no
             more of them than a share of a training (`pass_seconds`), and tries few values of the
             technique's numbers before its arm leads, so that trials share artefacts.
+        rate: the parameter of its space that is the learning rate where it is chosen, for a
+            technique that brings a range of its own; its `apply` puts the value into `run.rate`.
+        fights: by `slot` or `slot.technique`, what is to be known where it is chosen beside that
+            one, in a sentence.
+        beside: by slot, the techniques with which it makes a recipe; a study that searches all of
+            them tries them together, too.
         waived: promises of the conformance kit that need not hold, each with the reason.
+        helps: where it helps, as `advisor techniques` says it; else its docstring says so.
+        cost: what it costs, in words.
 
     Example:
         >>> import advisor, torch
@@ -89,7 +99,12 @@ class Technique:
     mends: tuple[str, ...] = ()
     needs_rows: bool = False
     passes: str = ""
+    rate: str = ""
+    fights: Mapping[str, str] = {}
+    beside: Mapping[str, str] = {}
     waived: Mapping[str, str] = {}
+    helps: str = ""
+    cost: str = ""
 
     def pass_seconds(self, run: Run, **params: Any) -> float:
         """Seconds on a laptop's core of one pass for the artefact of `run`, by counting, not by a
@@ -115,6 +130,14 @@ class Technique:
         was changed.
         """
         raise TypeError(f"{type(self).__name__} must define apply(run, ...)")
+
+    def by_hand(self, lr: float, weight_decay: float, **params: Any) -> str | None:
+        """What to do in a script that trains the model itself, in a few words or a call; None where
+        the model has all of it.
+
+        `lr` and `weight_decay` are those that are recommended.
+        """
+        return None
 
     def defaults(self) -> dict[str, Any]:
         """The values of `space` that are tried first: from `apply`'s signature, else from the space
@@ -148,12 +171,36 @@ class Keep(Technique):
         """Leave every tensor and every line as the user wrote it."""
 
 
-def is_asked(technique: Technique, only: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a study wants a technique: one that it names, or else a standard one.
+@dataclass(frozen=True)
+class Wanted:
+    """What a study asks to be tried.
 
-    `only` are the names that the study gives, by slot.
+    Attributes:
+        only: the names of techniques that it gives, by slot.
+        also: the names of slots that it gives.
     """
-    if technique.name == KEEP:
-        return False
-    names = only.get(technique.slot)
-    return technique.standard if names is None else technique.name in names
+
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    also: Collection[str] = ()
+
+    @classmethod
+    def by(cls, given: Mapping[str, Any]) -> Wanted:
+        """What the settings or the identity of a study say."""
+        return cls(given.get("only") or {}, given.get("also") or ())
+
+    def has_slot(self, slot: Slot) -> bool:
+        """Whether a slot is searched: one that every search has, or that the study names."""
+        return slot.standard or slot.name in self.also or slot.name in self.only
+
+    def has(self, technique: Technique, slot: Slot) -> bool:
+        """Whether a technique of a slot is wanted: one that the study names, or a standard one."""
+        if technique.name == KEEP or not self.has_slot(slot):
+            return False
+        names = self.only.get(technique.slot)
+        return technique.standard if names is None else technique.name in names
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """As a study's identity has it: in any order the same."""
+        only = {slot: sorted(names) for slot, names in sorted(self.only.items())}
+        return {"only": only, "also": sorted(self.also) or None}

@@ -18,6 +18,7 @@ from advisor.store.begun_with import replace_plan
 from advisor.store.database import Database
 from advisor.store.questions import metric_of
 from advisor.study import Study
+from advisor.technique import Wanted
 from advisor.work.executors import Crew
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared, read_data
@@ -102,7 +103,7 @@ def begun_plan(prepared: Prepared, begun: Plan, asked: Plan) -> BegunPlan:
         replace(begun, absent=frozenset(absent)),
         tuple(warnings),
         tuple(newcomers(begun, asked, host)),
-        begun.identity.get("only") != asked.identity.get("only"),
+        Wanted.by(begun.identity).names != Wanted.by(asked.identity).names,
     )
 
 
@@ -129,8 +130,10 @@ def narrowed(begun: Plan, asked: Plan, host: Host) -> Iterator[str]:
     """That the study leaves out techniques now which it had, and which are loaded."""
     gone = [f"{slot}.{name}" for slot, name in not_asked_any_more(begun, asked, host)]
     if gone:
-        before, now = begun.identity.get("only"), asked.identity.get("only")
-        yield f"only was {before!r} and is {now!r}, which leaves out {listing(gone, 4)}"
+        before, now = Wanted.by(begun.identity), Wanted.by(asked.identity)
+        named = "also" if before.names["only"] == now.names["only"] else "only"
+        was, is_now = before.names[named], now.names[named]
+        yield f"{named} was {was!r} and is {is_now!r}, which leaves out {listing(gone, 4)}"
 
 
 def search_seconds(study: Study) -> float:
@@ -144,7 +147,7 @@ def changed_settings(begun: Plan, asked: Plan) -> Iterator[str]:
     """Which settings of a study are others now."""
     for key, now in asked.identity.items():
         before = begun.identity.get(key)
-        if key == "only":  # more names are a wider study
+        if key in ("only", "also"):  # more names are a wider study
             continue
         if key in NEW_IN_IDENTITY and key not in begun.identity:
             continue

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from advisor.technique import Technique
+from advisor.cli.docstring_parts import does, helps
+from advisor.technique import Slot, Technique
 
 if TYPE_CHECKING:
     from advisor.host.host import Host
@@ -34,8 +35,18 @@ class ListedTechnique:
     plugin: str
     cite: str
     standard: bool
+    with_slot: bool
     about: str
     space: dict[str, dict[str, Any]]
+    does: str
+    helps: str
+    cost: str
+    fights: dict[str, str]
+
+    @property
+    def full_name(self) -> str:
+        """`slot.name`."""
+        return f"{self.slot}.{self.name}"
 
     @property
     def ranges(self) -> list[str]:
@@ -44,22 +55,35 @@ class ListedTechnique:
 
     def is_called(self, name: str) -> bool:
         """Whether `name` is its slot, its own name, or both."""
-        return name in (self.slot, self.name, f"{self.slot}.{self.name}")
+        return name in (self.slot, self.name, self.full_name)
 
-    def description(self) -> str:
-        """All about it: its docstring, what may vary, and which searches try it."""
-        searched = "in every search"
-        if not self.standard:
-            searched = f"only where a search names it: --only {self.slot}={self.name}"
+    @property
+    def searched(self) -> str:
+        """Which searches try it."""
+        if self.standard:
+            return "in every search"
+        named = f"--also {self.slot} or " if self.with_slot else ""
+        return f"only where a search names it: {named}--only {self.slot}={self.name}"
 
+    @property
+    def fights_in_words(self) -> str:
+        """What it does not go with, each with why."""
+        return "; ".join(f"{other} ({why})" for other, why in self.fights.items())
+
+    def description(self, evidence: str) -> str:
+        """All about it: its docstring, what may vary, which searches try it, what it costs, and
+        `evidence` from the user's studies.
+        """
         # What is tried first stands beside the range.
         varies = []
         for key, each in self.space.items():
             varies.append(f"  {key} {range_of(each)}, first {each['default']}")
         title = f"{self.slot} {self.name} ({self.cite or 'no source'})"
-        tried = f"Plugin: {self.plugin}. Tried {searched}."
+        tried = f"Plugin: {self.plugin}. Tried {self.searched}."
         last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
-        return "\n".join([title, "", self.about, "", tried, *last])
+        said = (("Cost", self.cost), ("Fights", self.fights_in_words), ("Evidence", evidence))
+        more = [f"{head}: {text}" for head, text in said if text]
+        return "\n".join([title, "", self.about, "", tried, *last, *more])
 
 
 @dataclass(frozen=True)
@@ -99,12 +123,12 @@ def catalogue_of(host: Host) -> Catalogue:
     for technique in (each for slot in host.techniques.values() for each in slot.values()):
         # Nobody owns what keeps a slot: that comes with every slot.
         owner = host.owner.get(f"{technique.slot}.{technique.name}", "advisor")
-        listed.append(listed_technique(technique, owner))
+        listed.append(listed_technique(technique, host.slots[technique.slot], owner))
     return Catalogue(plugins, list(host.slots), listed, list(host.broken))
 
 
-def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
-    """A technique of a plugin as it is listed."""
+def listed_technique(technique: Technique, slot: Slot, plugin: str) -> ListedTechnique:
+    """A technique of a plugin in its slot, as it is listed."""
     from advisor.report.catalogue_page import about
 
     # The default is what is tried first, wherever the technique says it.
@@ -112,14 +136,22 @@ def listed_technique(technique: Technique, plugin: str) -> ListedTechnique:
     for key, first in technique.defaults().items():
         kind = type(technique.space[key]).__name__.lower()
         space[key] = {"kind": kind, **asdict(technique.space[key]), "default": first}
+    text = about(technique)
+    # What a package brings itself goes with nothing else in that slot.
+    own = dict.fromkeys(technique.settles, "it brings its own")
     return ListedTechnique(
         slot=technique.slot,
         name=technique.name,
         plugin=plugin,
         cite=technique.cite,
-        standard=technique.standard,
-        about=about(technique),
+        standard=technique.standard and slot.standard,
+        with_slot=technique.standard and not slot.standard,
+        about=text,
         space=space,
+        does=does(text),
+        helps=technique.helps or helps(text),
+        cost=technique.cost,
+        fights={**technique.fights, **own},
     )
 
 

@@ -26,7 +26,7 @@ from advisor.host.hookspecs import PROJECT
 from advisor.imports import uncollected
 from advisor.user_code import INSTALLED, OURS
 
-FORM = 2
+FORM = 4
 """Grows when what is kept looks otherwise."""
 
 

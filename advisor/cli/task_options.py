@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,12 @@ DESCRIPTIONS = (
         multiple=True,
         help="try only these techniques in a slot; repeatable",
     ),
+    click.option(
+        "--also",
+        metavar="SLOT,SLOT",
+        multiple=True,
+        help="search these slots, too, which are tried when named; repeatable",
+    ),
     plugin,
     without,
 )
@@ -160,6 +166,7 @@ class TaskOptions:
     epochs: int | None
     seed: int | None
     only: tuple[str, ...]
+    also: tuple[str, ...]
     plugins: tuple[str, ...]
     without: tuple[str, ...]
 
@@ -203,6 +210,7 @@ class TaskOptions:
             "epochs": self.epochs,
             "seed": self.seed,
             "only": only or None,
+            "also": split_slots(self.also) or None,
         }
 
 
@@ -364,3 +372,12 @@ def split_only(text: str) -> tuple[str, list[str]]:
             "as advisor techniques lists them."
         )
     return slot.strip(), words
+
+
+def split_slots(texts: Sequence[str]) -> list[str]:
+    """The slots of all `--also`. Raises `InputError` where one has no name."""
+    names = [name.strip() for text in texts for name in text.split(",")]
+    if not all(names):
+        given = ",".join(texts)
+        raise InputError(f"--also {given!r}: write SLOT,SLOT, as advisor techniques lists them.")
+    return names

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -76,14 +78,15 @@ def recipe_lines(
         text: gets what the lines need above them.
     """
     criterion = prepared.criterion
-    lines = RecipeLines(lr=lr, weight_decay=weight_decay)
+    # A technique may bring a learning rate of its own.
+    lines = RecipeLines(lr=lr if run.rate is None else run.rate, weight_decay=weight_decay)
     lines.sign, lines.reach = criterion.metric.sign, criterion.reach
     lines.last = count_last(epochs)
     lines.reasons += list(why_not_plain(prepared, run))
     if lines.reasons:
         return lines
     try:
-        set_steps(lines, run, names)
+        set_steps(lines, run, names, text)
         set_objective(lines, prepared, names, text)
         if lines.reach is not None:
             text.add(epochs_to_reach)
@@ -92,13 +95,21 @@ def recipe_lines(
     return lines
 
 
-def set_steps(lines: RecipeLines, run: Run, names: OwnNames) -> None:
+def set_steps(lines: RecipeLines, run: Run, names: OwnNames, text: SourceText) -> None:
     """Note what a step is made of. Raises `UnwritableError`."""
-    recipe = run.recipe
-    if run.optimizer is not adamw:
-        set_optimizer(lines, run.optimizer, names)
+    recipe, given = run.recipe, run.given
+    if isinstance(run.optimizer, OwnOptimizer):
+        lines.optimizer = names.said(run.optimizer.make, "optimizer")
+        lines.optimizer_takes = (run.optimizer.positional, run.optimizer.named)
+    elif run.optimizer is not adamw:
+        lines.optimizer = said_of_technique(run.optimizer, text)
+        asked = inspect.signature(run.optimizer).parameters
+        names_model = ("model",) if "model" in asked else ()
+        lines.optimizer_takes = (("groups", "LR", "WEIGHT_DECAY"), names_model)
     if recipe.schedule is not None:
-        set_schedule(lines, recipe.schedule, names)
+        make, is_given = recipe.schedule.make, recipe.schedule is given.recipe.schedule
+        said = names.said(make, "scheduler") if is_given else said_of_technique(make, text)
+        set_schedule(lines, recipe.schedule, said)
         lines.lr, lines.factor = recipe.lr, lines.lr / recipe.lr
     if recipe.augment is not None:
         lines.augment = names.said(recipe.augment.change, "augment")
@@ -122,17 +133,20 @@ def why_not_plain(prepared: Prepared, run: Run) -> list[str]:
     return reasons
 
 
-def set_optimizer(lines: RecipeLines, optimizer: Any, names: OwnNames) -> None:
-    """Note the user's optimizer. Raises `UnwritableError` for one of a technique."""
-    if not isinstance(optimizer, OwnOptimizer):
-        raise UnwritableError("a technique brings its own optimizer")
-    lines.optimizer = names.said(optimizer.make, "optimizer")
-    lines.optimizer_takes = (optimizer.positional, optimizer.named)
+def said_of_technique(made: Any, text: SourceText) -> str:
+    """How a script says a function of a technique, or a `partial` of one, whose source it gets.
+
+    Raises `UnwritableError`.
+    """
+    if not isinstance(made, partial) or made.args:
+        return text.add(made)
+    inside = "".join(f", {key}={text.value(value)}" for key, value in made.keywords.items())
+    text.imports["from functools import partial"] = None
+    return f"partial({text.add(made.func)}{inside})"
 
 
-def set_schedule(lines: RecipeLines, schedule: OwnSchedule, names: OwnNames) -> None:
-    """Note the user's schedule. Raises `UnwritableError`."""
-    said = names.said(schedule.make, "scheduler")
+def set_schedule(lines: RecipeLines, schedule: OwnSchedule, said: str) -> None:
+    """Note a schedule, which a script says so."""
     given = ["optimizer", *schedule.asks]
     if schedule.length is not None:
         given.append(f"{schedule.length}={schedule.each}")

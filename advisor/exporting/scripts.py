@@ -118,7 +118,8 @@ class Writer:
         data = self._data(found)
         self._leave_edited()
         reasons = self._reasons(start, found)
-        context = self._context(build, start) | self._of_data(found) | self._of_recipe(recipe)
+        context = self._context(build, start) | self._of_data(found)
+        context |= self._of_recipe(recipe, ready)
         _, keywords = arguments(run.model, run.example())
         context |= {"undecayed": undecayed, "from_own": data, "keywords": list(keywords)}
         context |= self._of_other_rows(found, data)
@@ -260,13 +261,15 @@ class Writer:
         by = {f"{part}_by_advisor": why for part, why in vars(self.by_advisor).items()}
         return {**said, **lines, **by}
 
-    def _of_recipe(self, recipe: RecipeLines) -> dict[str, Any]:
+    @staticmethod
+    def _of_recipe(recipe: RecipeLines, ready: Run) -> dict[str, Any]:
         """What the templates say of a step of the training."""
-        own = self.arm.prepared.recipe
+        own = ready.recipe
         return {
             "recipe": recipe,
             "accumulate": own.accumulate,
             "clip": own.clip,
+            "clip_value": own.clip_value,
             "precision": own.precision,
             "takes_target": own.augment is not None and own.augment.takes_target,
         }

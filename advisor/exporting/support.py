@@ -34,7 +34,7 @@ from advisor.training.loop import TrainingSettings, train
 from advisor.training.run import Run
 from advisor.work.job import Job, applied
 from advisor.work.prepare import Prepared, prepare
-from advisor.work.replay import measuring_job
+from advisor.work.replay import measuring_job, scored_model
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 
@@ -85,7 +85,7 @@ class Folder:
         if is_final:
             return trained_on_all(self.prepared, job), None
         run, outcome = trained(self.prepared, job)
-        return run.model, self.prepared.criterion.score(outcome.curve, self.epochs)
+        return scored_model(run), self.prepared.criterion.score(outcome.curve, self.epochs)
 
     def _job(self, seed: int) -> Job:
         parts = (self.params, self.batch, self.epochs)
@@ -138,7 +138,7 @@ def trained_on_all(prepared: Prepared, job: Job) -> nn.Module:
             pass
     else:
         train_by_loop(run, prepared.loop, settings, splits.test, lambda epoch, has_model: None)
-    return run.model
+    return scored_model(run)
 
 
 # --- what a script calls --------------------------------------------------------------------------

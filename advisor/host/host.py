@@ -18,7 +18,7 @@ from advisor.host.offer import Offer, new_manager, read_offer
 from advisor.loading.files import is_file, load_file
 from advisor.loading.own_modules import digest_of
 from advisor.named_query import NamedQuery
-from advisor.technique import Slot, Technique
+from advisor.technique import Slot, Technique, Wanted
 from advisor.user_code import user_faults
 
 __all__ = ["BUILT_IN", "Host", "Offer", "Plugin", "load", "offer_of"]
@@ -89,6 +89,15 @@ class Host:
             if plugin.built_in:
                 names += plugin.slots
         return tuple(names)
+
+    def asked(self, asked: Wanted) -> dict[str, list[Technique]]:
+        """The techniques that a study wants, by each slot that it searches."""
+        found: dict[str, list[Technique]] = {}
+        for name, slot in self.slots.items():
+            if asked.has_slot(slot):
+                wanted = self.techniques[name].values()
+                found[name] = [each for each in wanted if asked.has(each, slot)]
+        return found
 
     def find(self, slot: str, name: str) -> Technique | None:
         """The technique `name` of `slot`, or None if no loaded plugin has it."""

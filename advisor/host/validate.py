@@ -81,6 +81,12 @@ def space_fault(technique: Technique) -> str | None:
     for name, parameter in space.items():
         if not isinstance(parameter, (Float, Int, Choice)):
             return f"{who}: space[{name!r}] must be {kinds}, got {parameter!r}."
+    rate = space.get(technique.rate)
+    if technique.rate and not (isinstance(rate, Float) and rate.log and rate.low > 0):
+        return (
+            f"{who}: rate is {technique.rate!r}, and its space has no such range; a learning rate "
+            "is an advisor.Float above 0, with log=True."
+        )
     # The defaults come from the signature of `apply`, which may say something else than the space.
     for name, value in technique.defaults().items():
         if not space[name].holds(value):

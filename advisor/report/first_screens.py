@@ -116,7 +116,9 @@ def change_in_words(answer: Recommendation) -> str:
         if not name.startswith(OF_TRAINING)
     ]
     rate, decay = answer.params.get(RATE, 0), answer.params.get(DECAY, 0)
-    settings = [f"lr {rate_text(rate)}", f"weight decay {rate_text(decay)}", *own]
+    settings = [f"weight decay {rate_text(decay)}", *own]
+    if not answer.has_other_rate:
+        settings.insert(0, f"lr {rate_text(rate)}")
     what = ", ".join(changes) or "nothing"
     with_rates = "with" if changes else "its best settings:"
     return f"{what}; {with_rates} {', '.join(settings)}"

@@ -200,10 +200,9 @@ def settings(recommendation: Recommendation) -> list[str]:
     params = recommendation.params
     rate = params.get("training.lr", 0)
     decay = params.get("training.weight_decay", 0)
-    lines = [
-        f"lr {rate_text(rate)}",
-        f"weight decay {rate_text(decay)}",
-    ]
+    lines = [f"weight decay {rate_text(decay)}"]
+    if not recommendation.has_other_rate:
+        lines.insert(0, f"lr {rate_text(rate)}")
     for name, value in params.items():
         if not name.startswith(OF_TRAINING):
             lines.append(f"{name} {cell(value)}")

@@ -71,8 +71,8 @@ def further_rate(history: History, current: Round, plan: Plan) -> Decision:
     arm, _ = arms_in_turn(history, before=current.start)[place]
 
     decision = at_defaults(plan, arm)
-    rate = next_rate(plan, history.of_arm(arm), plan.first[RATE])
-    return decision | rate
+    name = plan.rate_of(arm)
+    return decision | next_rate(plan, history.of_arm(arm), plan.first[name], name)
 
 
 def best_of_unfinished(history: History, current: Round) -> Decision:
@@ -98,7 +98,8 @@ def climb(history: History, plan: Plan) -> Decision:
     arms = [plan.baseline, *leaders(history)]
     arm = min(arms, key=lambda each: len(history.of_arm(each)))
     params = best_params(history, arm)
-    rate = next_rate(plan, history.of_arm(arm), params[RATE])
+    name = plan.rate_of(arm)
+    rate = next_rate(plan, history.of_arm(arm), params[name], name)
     # Where every rate of the ladder is tried, the sampler chooses the parameters.
     if not rate:
         return dict(arm)
@@ -123,7 +124,7 @@ def best_params(history: History, arm: Arm) -> dict[str, Any]:
     return params
 
 
-def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
+def next_rate(plan: Plan, trials: Sequence[Trial], start: float, name: str = RATE) -> Decision:
     """The next untried learning rate around `start`, below those at which the training failed.
 
     The decision is empty where every rate of the ladder is tried or too high. In an exploration a
@@ -133,21 +134,26 @@ def next_rate(plan: Plan, trials: Sequence[Trial], start: float) -> Decision:
         plan: with the range of learning rates.
         trials: those of one arm.
         start: the learning rate in the middle of the ladder.
+        name: of the parameter that is the arm's learning rate.
     """
     # Where the training failed at a rate, it would fail at a higher one.
     limit = math.inf
     tried = []
     for trial in trials:
-        rate = trial.params[RATE]
+        rate = trial.params[name]
         tried.append(rate)
         if trial.could_not_train and trial.stage != Stage.EXPLORE:
             limit = min(limit, rate)
 
-    return untried_rate(plan.space[RATE], tried, start, limit)
+    return untried_rate(plan.space[name], tried, start, limit, name)
 
 
 def untried_rate(
-    space: BaseDistribution, tried: Sequence[float], start: float, limit: float = math.inf
+    space: BaseDistribution,
+    tried: Sequence[float],
+    start: float,
+    limit: float = math.inf,
+    name: str = RATE,
 ) -> Decision:
     """The next learning rate around `start` that is not tried, in the range `space` and below
     `limit`; empty where there is none.
@@ -156,7 +162,7 @@ def untried_rate(
         rate = start * 10**step
         is_new = all(abs(math.log(rate / other)) > SAME_RATE for other in tried)
         if is_new and rate < limit and space._contains(rate):
-            return {RATE: rate}
+            return {name: rate}
     return {}
 
 
@@ -174,7 +180,10 @@ def untried_pair(history: History) -> Decision:
         arm = {**trial.arm, slot: name}
         is_pair = slot != first[0] and not history.plan.conflicts(arm)
         if is_pair and not history.of_arm(arm) and history.can_be_asked(arm):
-            return {**arm, RATE: trial.params[RATE]}
+            # A technique that brings a rate of its own begins with its first one.
+            rate = history.plan.rate_of(arm)
+            start = trial.params.get(rate, history.plan.first[rate])
+            return {**arm, rate: start, **history.plan.held_in(arm)}
     return {}
 
 
@@ -256,7 +265,7 @@ def rates_of_leading_arms(history: History) -> list[float]:
     arms = [history.plan.baseline, *leaders(history)]
     rates = []
     for trial in history.best_of_each_arm():
-        if trial.arm in arms:
+        if trial.arm in arms and history.plan.rate_of(trial.arm) == RATE:
             rates.append(trial.params[RATE])
     return rates
 

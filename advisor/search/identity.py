@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from advisor.technique import Wanted
 from advisor.training.loop import count_parameters
 from advisor.training.run import Run
 from advisor.work.prepare import Prepared
@@ -17,7 +18,6 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
     study, facts = prepared.study, prepared.facts
     asked = {} if study.round is None else {ROUND: study.round}
     task = study.task
-    only = study.only or {}
     model = type(run.model).__name__
     parameters = count_parameters(run.model)
     inputs = [list(shape) for shape in facts.inputs]
@@ -35,7 +35,7 @@ def identity_of(prepared: Prepared, run: Run) -> dict[str, Any]:
         "model": f"{model} with {parameters:,} parameters",
         "data": f"{facts.rows} rows, inputs {inputs}, {facts.outputs} outputs",
         **asked,
-        "only": {slot: sorted(names) for slot, names in sorted(only.items())},
+        **Wanted.by(vars(study)).names,
         "output": task.output,
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,

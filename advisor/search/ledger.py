@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from advisor.search.arm import techniques_in
 from advisor.search.decisions import untried_rate
 from advisor.search.history import History
-from advisor.search.plan import RATE, Plan
+from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import is_same_training
 from advisor.search.trial import DUPLICATE_KEY, NO_EFFECT_KEY, Round, Stage, Trial
@@ -94,8 +94,9 @@ class Ledger:
             params[name] = trial.params[name]
         others = self.history.of_arm(arm)
         if any(dict(other.params) == params for other in others):
-            tried = [other.params[RATE] for other in others]
-            rate = untried_rate(trial.distributions[RATE], tried, params[RATE])
+            name = self.history.plan.rate_of(arm)
+            tried = [other.params[name] for other in others]
+            rate = untried_rate(trial.distributions[name], tried, params[name], name=name)
             if not rate:
                 self.record(trial, outcome)
                 return

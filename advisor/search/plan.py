@@ -26,11 +26,12 @@ from advisor.search.arm import Arm, Skip
 from advisor.search.artefacts import bounded
 from advisor.search.estimate import seconds_with_artefacts
 from advisor.search.identity import ROUND, identity_of
-from advisor.search.only import check_only
+from advisor.search.only import check_asked
+from advisor.search.recipes import recipe_arms, whole_recipes
 from advisor.space import Choice, Float, Int, Parameter, Space
 from advisor.store.read_back import check_types
 from advisor.technique import DECAY as DECAY
-from advisor.technique import KEEP, Technique, is_asked
+from advisor.technique import KEEP, Technique, Wanted
 from advisor.technique import RATE as RATE
 from advisor.training.ended import EARLY_STEPS
 from advisor.training.hooks import unheard_hooks
@@ -75,6 +76,10 @@ class Plan:
             trial that tries the first of them, as text; the next trials try the others.
         artefacts: techniques (`slot.name`) that make an artefact, and how it is bounded; not those
             of a study that was begun before they were told apart.
+        rates: the parameter that is the learning rate of a technique (`slot.name`) which brings a
+            range of its own, by its full name; the training's own has its first value beside it.
+        beside: for a technique (`slot.name`) that makes a recipe with others, theirs by slot; the
+            study opens with them together after each alone.
         more_seconds: what these techniques add to the time of a study that has a limit.
         absent: slot and name of techniques whose plugin is not loaded any more; they are not asked
             again, and not part of the JSON.
@@ -96,6 +101,8 @@ class Plan:
     looked: int = 0
     later: dict[str, list[str]] = field(default_factory=dict)
     artefacts: dict[str, str] = field(default_factory=dict)
+    rates: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, Arm] = field(default_factory=dict)
     more_seconds: float = 0.0
     absent: frozenset[tuple[str, str]] = frozenset()
     rows: int | None = None
@@ -150,18 +157,19 @@ class Plan:
         return int(self.identity.get(ROUND, EXPLORED))
 
     def each_technique(self) -> list[Arm]:
-        """The model as it is, and then each technique with everything else kept."""
+        """The model as it is, then each technique with everything else kept, and recipes."""
         return [arm for generation in self.generations() for arm in generation.values()]
 
     def generations(self) -> list[dict[int, Arm]]:
-        """By the number of the trial that tries it first, the model as it is and each technique
-        alone; then, likewise, those that joined together after the study had begun.
+        """By the number of the trial that tries it first, the model as it is, each technique alone,
+        and recipes; then, likewise, what joined together after the study had begun.
         """
         joined = {name for names in self.later.values() for name in names}
         first = [self.baseline]
         for slot, name in self.techniques:
             if f"{slot}.{name}" not in joined:
                 first.append({**self.baseline, slot: name})
+        first += recipe_arms(self.baseline, self.beside)
         generations = [dict(enumerate(first))]
         for start in sorted(self.later, key=int):
             arms: dict[int, Arm] = {}
@@ -219,6 +227,15 @@ class Plan:
                 free.append(name)
         return free
 
+    def rate_of(self, arm: Mapping[str, str]) -> str:
+        """The name of the parameter that is the learning rate of an arm."""
+        names = [f"{slot}.{name}" for slot, name in arm.items()]
+        return next((self.rates[name] for name in names if name in self.rates), RATE)
+
+    def held_in(self, arm: Mapping[str, str]) -> dict[str, float]:
+        """The parameters that are not varied in an arm: a learning rate that is not used."""
+        return {} if self.rate_of(arm) == RATE else {RATE: self.first[RATE]}
+
     def defaults_of(self, arm: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of an arm that are tried first."""
         return {name: self.first[name] for name in self.parameters_of(arm)}
@@ -250,6 +267,9 @@ class Plan:
                 del plain[name]
         if self.rows is None:
             del plain["rows"]
+        for name in ("rates", "beside"):
+            if not plain[name]:
+                del plain[name]
         for name, distribution in self.space.items():
             plain["space"][name] = distribution_to_json(distribution)
         plain["versions"] = {"advisor": __version__}
@@ -276,17 +296,17 @@ def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Pl
     Raises `InputError` when the study names a slot or technique that does not exist.
     """
     study = prepared.study
-    only = study.only or {}
-    check_only(only, prepared.host, begun)
+    asked = Wanted.by(vars(study))
+    check_asked(asked, prepared.host, begun)
     run = prepared.run(study.seed, study.seed)
     plan = plan_without_techniques(prepared, run)
     seconds = study.artefact_share * seconds_with_artefacts(prepared)
-    for slot, techniques in prepared.host.techniques.items():
+    for slot, techniques in prepared.host.asked(asked).items():
         # Doing nothing is the first technique of every slot.
         plan.options[slot] = [KEEP]
-        for technique in techniques.values():
-            if is_asked(technique, only):
-                try_technique(plan, technique, run, seconds)
+        for technique in techniques:
+            try_technique(plan, technique, run, seconds)
+    plan.beside.update(whole_recipes(plan.options, prepared.host))
     return plan
 
 
@@ -355,6 +375,8 @@ def add_technique(plan: Plan, technique: Technique, bounds: Space | None = None)
     full_name = f"{technique.slot}.{technique.name}"
     if technique.settles:
         plan.settles[full_name] = list(technique.settles)
+    if technique.rate:
+        plan.rates[full_name] = f"{full_name}.{technique.rate}"
     for parameter, space in (bounds or technique.space).items():
         plan.space[f"{full_name}.{parameter}"] = distribution_of(space)
     for parameter, value in technique.defaults().items():

@@ -25,11 +25,16 @@ SAID = (
     "standard",
     "mends",
     "waived",
+    "helps",
+    "cost",
+    "fights",
+    "beside",
     "settles",
     "space",
     "unfit",
     "_unfit",
     "finds",
+    "by_hand",
 )
 """What a technique says of itself or is asked before a search: no trial trains otherwise by it.
 

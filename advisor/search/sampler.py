@@ -77,6 +77,12 @@ class Sampler:
             self._study.tell(asked, state=TrialState.FAIL)
             return self.propose(seed, {**own, **fixed, **arm})
 
+        # A rate that an arm does not use is the same in all of its trials.
+        held = self.plan.held_in(arm)
+        if any(fixed.get(name) != value for name, value in held.items()):
+            self._study.tell(asked, state=TrialState.FAIL)
+            return self.propose(seed, {**fixed, **arm, **held}, kept_in)
+
         params: dict[str, Any] = dict(arm)
         for name in self.plan.parameters_of(arm):
             params[name] = _suggest(asked, name, self.plan.space[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from advisor.errors import InputError
 from advisor.search.arm import Skip
 from advisor.search.identity import ROUND
-from advisor.search.only import check_only
+from advisor.search.only import check_asked
 from advisor.search.pilot import first_job
 from advisor.search.plan import (
     RATE,
@@ -20,7 +20,7 @@ from advisor.search.plan import (
     nuisance_of,
     rungs_of,
 )
-from advisor.technique import KEEP, is_asked
+from advisor.technique import KEEP, Wanted
 from advisor.training.ended import Ended
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
@@ -38,8 +38,8 @@ def plan_of_script(prepared: PreparedScript, begun: Collection[tuple[str, str]] 
     `begun` are slot and name of techniques with which the study was begun; they may be gone.
     Raises `InputError` when the study names a slot or technique that does not exist.
     """
-    only = prepared.study.only or {}
-    check_only(only, prepared.host, begun)
+    asked = Wanted.by(vars(prepared.study))
+    check_asked(asked, prepared.host, begun)
     plan = Plan(
         options={},
         space={},
@@ -53,20 +53,18 @@ def plan_of_script(prepared: PreparedScript, begun: Collection[tuple[str, str]] 
     for name, nuisance in nuisance_of(prepared.recipe).items():
         plan.space[name] = distribution_of(nuisance)
         plan.first[name] = nuisance.first
-    add_what_fits(plan, prepared, only)
+    add_what_fits(plan, prepared, asked)
     return plan
 
 
-def add_what_fits(plan: Plan, prepared: PreparedScript, only: Mapping[str, Sequence[str]]) -> None:
+def add_what_fits(plan: Plan, prepared: PreparedScript, asked: Wanted) -> None:
     """Add the techniques that are asked for and fit, and why the others do not."""
-    for slot, techniques in prepared.host.techniques.items():
+    for slot, techniques in prepared.host.asked(asked).items():
         plan.options[slot] = [KEEP]
-        for name, technique in techniques.items():
-            if not is_asked(technique, only):
-                continue
-            why = prepared.rehearsed.skipped.get((slot, name))
+        for technique in techniques:
+            why = prepared.rehearsed.skipped.get((slot, technique.name))
             if why:
-                plan.skipped.append(Skip(slot, name, why))
+                plan.skipped.append(Skip(slot, technique.name, why))
             else:
                 add_technique(plan, technique)
 
@@ -84,7 +82,7 @@ def identity_of_script(prepared: PreparedScript) -> dict[str, Any]:
         "script": Path(str(task.data)).name,
         "model": f"{found.model_name} with {found.parameters:,} parameters",
         **asked,
-        "only": {slot: sorted(names) for slot, names in sorted((study.only or {}).items())},
+        **Wanted.by(vars(study)).names,
         "output": task.output,
         "include": sorted(task.include) or None,
         "exclude": sorted(task.exclude) or None,

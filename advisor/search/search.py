@@ -24,7 +24,7 @@ from advisor.search.history import History
 from advisor.search.ledger import Ledger
 from advisor.search.length import leading, order_changes, settled, told_of_length
 from advisor.search.limits import seconds_for_a_training, told, trial_name
-from advisor.search.plan import RATE, Plan
+from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import (
     cut_limits,
@@ -373,7 +373,7 @@ class Search:
 
         text = outcome.why or self._reached(outcome.curve)
         label = arm_label(trial.arm)
-        rate = trial.params[RATE]
+        rate = trial.params[self.plan.rate_of(trial.arm)]
         self._tell_of(trial, f"trial {trial.number}: {label} lr {rate_text(rate)}: {text}")
 
     def _reached(self, curve: Sequence[Epoch]) -> str:

@@ -214,7 +214,9 @@ def joined_arms(history: History, before: int | None = None) -> list[Arm]:
 
     `before` is as for `judged_arms`.
     """
-    return [arm for arm in judged_arms(history, before) if count_changes(arm) > 1]
+    opened = list(history.plan.openers().values())
+    judged = judged_arms(history, before)
+    return [arm for arm in judged if count_changes(arm) > 1 and arm not in opened]
 
 
 def untried_joined_arms(history: History, before: int) -> list[Arm]:
@@ -253,7 +255,8 @@ def judged_of(history: History, numbers: Iterable[int]) -> list[Arm]:
     for number in opened:
         trial = history.trials[number]
         joined = None
-        if trial.could_not_train:
+        # Techniques that make a recipe are judged as it is.
+        if trial.could_not_train and len(trial.techniques) == 1:
             joined = beside_best_partner(history, trial, partners)
         # The first of all is the model as it is.
         if number:
@@ -268,7 +271,7 @@ def partners_among(history: History, first_trials: Sequence[Trial]) -> list[Tria
     """
     partners = []
     for trial in first_trials:
-        if trial.value is not None and trial.techniques:
+        if trial.value is not None and len(trial.techniques) == 1:
             partners.append(trial)
     partners.sort(key=lambda partner: (partner.is_complete, history.sign * partner.score))
     return partners

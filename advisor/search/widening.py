@@ -9,7 +9,7 @@ from dataclasses import replace
 from advisor.host.host import Host
 from advisor.search.plan import Plan
 from advisor.search.trial import Trial
-from advisor.technique import KEEP, is_asked
+from advisor.technique import KEEP, Wanted
 
 Pair = tuple[str, str]
 """Slot and name of a technique."""
@@ -27,27 +27,27 @@ def newcomers(begun: Plan, asked: Plan, host: Host) -> list[Pair]:
         host: the loaded plugins.
     """
     built_in = {plugin.name for plugin in host.plugins if plugin.built_in}
-    before = begun.identity.get("only") or {}
+    before = Wanted.by(begun.identity)
     there = set(begun.techniques)
     found = []
     for slot, name in asked.techniques:
         technique = host.find(slot, name)
         if technique is None or (slot, name) in there:
             continue
-        is_named_now = not is_asked(technique, before)
+        is_named_now = not before.has(technique, host.slots[slot])
         if is_named_now or host.owner[f"{slot}.{name}"] not in built_in:
             found.append((slot, name))
     return found
 
 
 def not_asked_any_more(begun: Plan, asked: Plan, host: Host) -> list[Pair]:
-    """The loaded techniques of a study that the names in `only` leave out now."""
-    only = asked.identity.get("only") or {}
+    """The loaded techniques of a study that the names in `only` and `also` leave out now."""
+    now = Wanted.by(asked.identity)
     left_out = []
     for slot, name in begun.techniques:
         technique = host.find(slot, name)
-        if technique is not None and not (technique.standard and slot not in only):
-            left_out += [] if name in only.get(slot, ()) else [(slot, name)]
+        if technique is not None and not now.has(technique, host.slots[slot]):
+            left_out.append((slot, name))
     return left_out
 
 
@@ -61,7 +61,7 @@ def widened(begun: Plan, asked: Plan, joining: Sequence[Pair], trials: Sequence[
         trials: those of the study.
     """
     # What is tried and what does not fit is told by what was asked last.
-    identity = {**begun.identity, "only": asked.identity.get("only")}
+    identity = {**begun.identity, **Wanted.by(asked.identity).names}
     skipped = [skip for skip in begun.skipped if (skip.slot, skip.technique) not in joining]
     known = {(skip.slot, skip.technique) for skip in skipped} | set(begun.techniques)
     new = [skip for skip in asked.skipped if (skip.slot, skip.technique) not in known]
@@ -85,6 +85,7 @@ def widened(begun: Plan, asked: Plan, joining: Sequence[Pair], trials: Sequence[
             **{n: told for n, told in asked.artefacts.items() if n in names},
         },
         settles={**begun.settles, **{n: s for n, s in asked.settles.items() if n in names}},
+        rates={**begun.rates, **{n: s for n, s in asked.rates.items() if n in names}},
         later={**begun.later, str(first_of_them(begun, trials)): names},
     )
 

@@ -12,10 +12,11 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from advisor.data import Part
+from advisor.errors import listing
 from advisor.randomness import mix, start_from
 from advisor.training.ended import Ended, Stop, StoppedEarly
 from advisor.training.epoch import Epoch
-from advisor.training.hooks import HOOKS, after_step
+from advisor.training.hooks import HOOKS, after_step, hooks_set
 from advisor.training.loop import TrainingSettings, evaluate
 from advisor.training.loop_run import LoopRun, Paused
 from advisor.training.own_loop import OwnLoop
@@ -154,6 +155,10 @@ def used_by(run: Run, training: LoopRun, steps: StepHooks) -> Iterator[tuple[str
     yield "scored", bool(training.is_scored_here)
     # What is kept goes on with the loop, or the loop is trained in one go.
     yield "keep", True
+    # The loop makes its own optimizer, schedule and clipping.
+    yield "optimizer", False
+    yield "recipe", False
+    yield "loss", training.took_loss
 
 
 def faults_of(
@@ -179,6 +184,10 @@ def faults_of(
         "a technique changes mini-batches, and the loop does not take its training rows from "
         "run.loader(run.train)",
     )
+    # What it has made of its own is not what a technique has put into the run.
+    own = {"optimizer", "recipe"} if training.took_loss else {"optimizer", "recipe", "loss"}
+    unused = own.intersection(hooks_set(run))
+    yield bool(unused), f"a technique sets {listing(map('run.{}'.format, sorted(unused)))} in vain"
     yield (
         training.is_scored_here is not None and not steps.trains(run.later),
         "a technique lets parameters wait for a later epoch, and the loop's optimizer leaves them "

@@ -57,7 +57,7 @@ def state_of(run: Run) -> list[object]:
     reader = _StateReader()
     reader.read(run.data, shared=True)
     own = (run.model, run.loss, run.optimizer, run.undecayed, run.later, run.seed, run.device)
-    hooks = (run.each_step, run.batch, run.scored, run.keep)
+    hooks = (run.each_step, run.batch, run.scored, run.keep, run.rate)
     for part in (*own, *hooks, run.objective, run.recipe):
         reader.read(part)
     reader.tokens.append(_Same(run.task))

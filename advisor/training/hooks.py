@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,13 +21,31 @@ from advisor.values import shown
 if TYPE_CHECKING:
     from advisor.training.run import Run
 
-HOOKS = ("steps", "each_step", "batch", "scored", "keep")
+HOOKS = ("steps", "each_step", "batch", "scored", "keep", "optimizer", "recipe", "loss")
 """Attributes of a run that reach into its training, in the order in which a person reads them."""
+CALLED = ("each_step", "batch", "scored", "keep")
+"""Those that are empty until a technique sets them."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """How a run is trained before any technique is applied; the names are those of the run."""
+
+    loss: Any
+    optimizer: Any
+    recipe: Any
+    rate: float | None
 
 
 def hooks_set(run: Run) -> tuple[str, ...]:
     """The hooks that techniques have set in a run; `steps` is only read, and never among them."""
-    return tuple(name for name in HOOKS[1:] if getattr(run, name) not in (None, [], {}))
+    found = [name for name in CALLED if getattr(run, name) not in (None, [], {})]
+    for name in ("optimizer", "recipe", "loss"):
+        if getattr(run, name) is not getattr(run.given, name):
+            found.append(name)
+    if run.rate is not None and "optimizer" not in found:
+        found.append("optimizer")
+    return tuple(name for name in HOOKS if name in found)
 
 
 def depends_on_length(run: Run) -> bool:

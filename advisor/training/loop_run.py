@@ -58,7 +58,7 @@ class LoopRun:
         cut: Callable[[int], str] | None = None,
     ) -> None:
         self.train, self.valid = SplitRows(run.data.train, True), SplitRows(valid, False)
-        self.loss, self.batch, self.seed = run.loss, settings.batch, run.seed
+        self.batch, self.seed = settings.batch, run.seed
         self.epochs = settings.epochs or settings.to_epoch
         self.epoch = settings.from_epoch
         self.device = run.device
@@ -66,7 +66,7 @@ class LoopRun:
         self.asked: set[str] = set()
         self.over: Exception | None = None
         self.is_scored_here: bool | None = None
-        self.draws_training_rows = self.saves = self.reported = False
+        self.draws_training_rows = self.saves = self.reported = self.took_loss = False
 
         self._run, self._settings, self._who = run, settings, who
         self._ended, self._cut = ended, cut
@@ -86,6 +86,12 @@ class LoopRun:
     def model(self, model: nn.Module) -> None:
         """Say that another object is trained in its place."""
         self._run.model = model
+
+    @property
+    def loss(self) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+        """The loss of the task, as the techniques have changed it."""
+        self.took_loss = True
+        return self._run.loss
 
     @property
     def lr(self) -> float:

@@ -39,6 +39,7 @@ class Recipe:
         optimizer: `(groups, lr, weight_decay) -> Optimizer`.
         schedule: how the rate moves; None for a constant one.
         clip: the largest norm of a step's gradient; None for any.
+        clip_value: the largest size of each number in it; None for any.
         accumulate: mini-batches whose gradients make one optimizer step.
         precision: `bf16` to compute outputs and losses in bfloat16 where torch thinks it safe; None
             for the model's own.
@@ -53,6 +54,7 @@ class Recipe:
     optimizer: Callable[[Any, float, float], torch.optim.Optimizer] = adamw
     schedule: OwnSchedule | None = None
     clip: float | None = None
+    clip_value: float | None = None
     accumulate: int = 1
     precision: str | None = None
     augment: Augmentation | None = None
@@ -72,6 +74,19 @@ class Recipe:
     def told(self) -> tuple[str, ...]:
         """What was understood, in one sentence; none where the user has said nothing."""
         return (f"recipe: {'; '.join(self.notes)}.",) if self.notes else ()
+
+    @property
+    def clips(self) -> bool:
+        """Whether gradients are bounded."""
+        return self.clip is not None or self.clip_value is not None
+
+    def scheduled(self, make: Callable[..., Any] | None) -> Recipe:
+        """The recipe with another schedule, which lasts as long as a full training.
+
+        `make` is what `Task(scheduler=…)` may be, such as `(optimizer, steps) -> LRScheduler`; None
+        keeps the rate constant. Raises `InputError` where it is no schedule.
+        """
+        return replace(self, schedule=read_schedule(make, 0, 0))
 
     def steps_an_epoch(self, rows: int, batch: int) -> int:
         """Optimizer steps in an epoch of so many rows."""

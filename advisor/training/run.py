@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
-import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,13 +17,15 @@ from torch import Tensor, nn
 from advisor.data import Facts, Part
 from advisor.data.weights import Weights
 from advisor.errors import one_line
-from advisor.model import Anatomy, SwapReport, trace
+from advisor.model import Anatomy, SwapReport, call, trace
 from advisor.randomness import isolated, mix
 from advisor.study import Task
 from advisor.technique import MODEL, Technique
+from advisor.training.costs import check_costs, described
 from advisor.training.effect import state_of
 from advisor.training.ended import Ended, StoppedEarly
-from advisor.training.hooks import HOOKS, check_hooks, hooks_joined, unheard
+from advisor.training.groups import parameter_groups
+from advisor.training.hooks import HOOKS, Given, check_hooks, hooks_joined, unheard
 from advisor.training.kept_file import KeptFile
 from advisor.training.objective import Objective, to_device
 from advisor.training.recipe import Recipe
@@ -39,9 +39,6 @@ _REMEMBERED = "remembered"
 
 _SECONDS = "_seconds"
 """Name in such a file of the seconds that its tensors took."""
-
-LONGEST_PART = 128
-"""Letters in the name of a part of the costs, as many as the database keeps."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +107,10 @@ class Run:
         scored: called without arguments, a context around every evaluation, such as one in which
             the model has averaged weights; None for none.
         keep: objects with `state_dict` and `load_state_dict` that are saved with the training.
-        honours: which of `steps`, `each_step`, `batch`, `scored` and `keep` the training uses: all
-            of them, unless it is a loop of the user's own.
+        rate: the learning rate, where a technique brings one of its own (`Technique.rate`); None
+            for that of the trial.
+        honours: which of `steps`, `each_step`, `batch`, `scored`, `keep`, `optimizer`, `recipe` and
+            `loss` the training uses: all of them, unless it is a loop of the user's own.
 
     Example:
         >>> import advisor, torch
@@ -153,12 +152,15 @@ class Run:
     ) = None
     scored: Callable[[], AbstractContextManager[object]] | None = None
     keep: dict[str, Any] = field(default_factory=dict)
+    rate: float | None = None
     honours: frozenset[str] = frozenset(HOOKS)
     _anatomy: Anatomy | None = None
     _built: tuple[tuple[str, nn.Parameter], ...] = field(init=False, repr=False)
+    given: Given = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._built = tuple(nn.Module.named_parameters(self.model))
+        self.given = Given(self.loss, self.optimizer, self.recipe, self.rate)
 
     @property
     def anatomy(self) -> Anatomy:
@@ -226,6 +228,15 @@ class Run:
         """Inputs of `rows` training rows drawn with `generator`, on the run's device."""
         inputs = self.data.sample(rows, self.generator)
         return tuple(to_device(part, self.device) for part in inputs)
+
+    def built_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer that would train the run as it is now, at the rates of its recipe."""
+        recipe = self.recipe
+        return self.optimizer(parameter_groups(self), recipe.lr, recipe.weight_decay)
+
+    def call(self, inputs: tuple[Any, ...]) -> Any:
+        """What the model, as it is now, returns for inputs, wherever they are."""
+        return call(self.model, to_device(inputs, self.device))
 
     def remember(
         self, key: Sequence[object], make: Callable[[], Mapping[str, Tensor]]
@@ -341,51 +352,6 @@ def checked_action(who: str, said: object) -> str:
     if said is None:
         return ""
     if not isinstance(said, str):
-        given = f"apply() returned {_described(said)}"
+        given = f"apply() returned {described(said)}"
         raise StoppedEarly(Ended.FAILED, f"{who}: {given}; return None or one line of text")
     return one_line(said)
-
-
-def check_costs(who: str, costs: object) -> None:
-    """Raise `StoppedEarly` where what someone has entered among the costs cannot be written."""
-    if not isinstance(costs, dict):
-        given = f"run.costs is {_described(costs)}"
-        raise StoppedEarly(Ended.FAILED, f"{who}: {given}; enter seconds by part: run.costs[part]")
-    for part, seconds in costs.items():
-        if not is_part(part):
-            given = f"run.costs has the part {one_line(repr(part))[:LONGEST_PART]}"
-            wanted = f"a part is a word of at most {LONGEST_PART} letters"
-            raise StoppedEarly(Ended.FAILED, f"{who}: {given}; {wanted}")
-        if not is_seconds(seconds):
-            given = f"run.costs[{part!r}] is {_described(seconds)}"
-            raise StoppedEarly(Ended.FAILED, f"{who}: {given}; enter finite seconds, not below 0")
-
-
-def writable_costs(costs: object) -> dict[str, float]:
-    """The costs as plain numbers, without those that cannot be written."""
-    entered = costs.items() if isinstance(costs, dict) else ()
-    return {str(part): float(each) for part, each in entered if is_part(part) and is_seconds(each)}
-
-
-def is_part(part: object) -> bool:
-    """Whether something can be the name of a part of the costs."""
-    return isinstance(part, str) and 0 < len(part) <= LONGEST_PART and one_line(part) == part
-
-
-def is_seconds(value: object) -> bool:
-    """Whether something is a finite number of seconds."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        return False
-    try:
-        return 0 <= float(value) < math.inf
-    except OverflowError:  # a whole number that is too large for a float
-        return False
-
-
-def _described(value: object) -> str:
-    """A number or text as Python writes it, and anything else by its class."""
-    if value is None or isinstance(value, float):
-        return repr(value)
-    if isinstance(value, str):
-        return one_line(repr(value[:LONGEST_PART]))
-    return f"an object of the class {type(value).__name__}"

@@ -30,7 +30,7 @@ class Stepping:
     """
 
     def __init__(self, run: Run, lr: float, weight_decay: float, steps: int, epochs: int) -> None:
-        recipe = run.recipe
+        recipe, lr = run.recipe, lr if run.rate is None else run.rate
         self.run, self.recipe = run, recipe
         self.steps, self.epochs = steps, epochs
         self.number, self._gathered = 0, 0
@@ -78,7 +78,9 @@ class Stepping:
         self.moved(epoch)
 
     def clip(self) -> None:
-        """Bound the norm of the gradient, where the recipe does."""
+        """Bound the gradient, where the recipe does."""
+        if self.recipe.clip_value is not None:
+            nn.utils.clip_grad_value_(self._parameters, self.recipe.clip_value)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
 

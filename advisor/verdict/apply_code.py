@@ -196,7 +196,8 @@ def training_lines(
     prepared: Prepared, plan: Plan, chosen: Candidate, rates: list[str], seed: int
 ) -> list[str]:
     """The call that trains, with every number."""
-    numbers = [(WORDS[name], chosen.params[name]) for name in rates]
+    # A learning rate that a technique brings stands beside the technique.
+    numbers = [(WORDS[name], chosen.params[name]) for name in rates if name in WORDS]
     numbers += [("epochs", plan.epochs), ("batch", plan.batch), ("seed", seed)]
     ref = prepared.ref
     files = [str(Path(file).resolve()) for file in ref.plugins]

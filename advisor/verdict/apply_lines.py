@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from advisor.errors import one_line
 from advisor.readable import rate_text
 from advisor.search.arm import arm_label, techniques_in
-from advisor.search.plan import DECAY, NUISANCE, RATE, Plan
+from advisor.search.plan import DECAY, RATE, Plan
 from advisor.technique import MODEL
 from advisor.training.recipe import Recipe
 from advisor.verdict.apply_where import ELSEWHERE, quoted
 from advisor.verdict.candidates import Candidate
+from advisor.work.job import techniques_in_order
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
 
@@ -30,7 +32,7 @@ def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate) -> list[str]:
         plan: of the study.
         chosen: the arm that is recommended.
     """
-    name, rates = prepared.study.name, rates_read(plan)
+    name, rates = prepared.study.name, rates_read(plan, chosen.arm)
     asked = f"advisor.recommendation({quoted(name)})"
     if prepared.ref.script is not None:
         return lines_in_script(asked, chosen, prepared.recipe, rates)
@@ -44,9 +46,12 @@ def apply_lines(prepared: Prepared, plan: Plan, chosen: Candidate) -> list[str]:
     ]
 
 
-def rates_read(plan: Plan) -> list[str]:
-    """Which of learning rate and weight decay a training reads, and the search has chosen."""
-    return [name for name in NUISANCE if not plan.space[name].single()]
+def rates_read(plan: Plan, arm: Mapping[str, str]) -> list[str]:
+    """The names of learning rate and weight decay that a training of an arm reads, and the search
+    has chosen.
+    """
+    names = [plan.rate_of(arm), DECAY]
+    return [name for name in names if not plan.space[name].single()]
 
 
 # --- a model of the user's own ------------------------------------------------------------------
@@ -57,15 +62,34 @@ def in_own_script(prepared: Prepared, chosen: Candidate, rates: Sequence[str]) -
     model, recipe = model_of(prepared, chosen.arm), prepared.recipe
     others = [pair for pair in techniques_in(chosen.arm) if pair[0] != MODEL]
     line = f"model = best.apply({model})" if others else f"model = {model}"
-    foreign = {slot: name for slot, name in others if slot not in prepared.host.built_in_slots}
-    values = keywords({name.partition(".")[2]: number(chosen.params[name]) for name in rates})
+    known = dict(by_hand(prepared, chosen))
+    foreign = {
+        slot: name
+        for slot, name in others
+        if slot not in prepared.host.built_in_slots and slot not in known
+    }
+    of_training = [name for name in rates if name in (RATE, DECAY)]
+    values = keywords({name.partition(".")[2]: number(chosen.params[name]) for name in of_training})
+    told = "".join(f"; {text}" for text in known.values())
     if foreign:
         # A slot that advisor does not know may have changed the optimizer.
-        return f"{line}; train it with {values or 'your rates'} and {arm_label(foreign)}"
+        return f"{line}; train it with {values or 'your rates'} and {arm_label(foreign)}{told}"
+    if chosen.rate_name != RATE:
+        # A technique that brings the learning rate says all that it is trained with.
+        return f"{line}{told}"
     if recipe.is_own:
         given = f", with {values}" if values else ""
-        return f"{line}; train it as you do{given}{times(chosen, recipe, rates)}"
-    return f"{line}; train it by torch.optim.AdamW with {values}"
+        return f"{line}; train it as you do{given}{times(chosen, recipe, rates)}{told}"
+    return f"{line}; train it by torch.optim.AdamW with {values}{told}"
+
+
+def by_hand(prepared: Prepared, chosen: Candidate) -> Iterator[tuple[str, str]]:
+    """By slot, what a script that trains the model itself has to do beside it."""
+    for technique, own in techniques_in_order(prepared.host, {**chosen.arm, **chosen.params}):
+        own.pop(technique.rate, None)
+        said = technique.by_hand(chosen.rate, chosen.params[DECAY], **own)
+        if said:
+            yield technique.slot, one_line(said)
 
 
 def times(chosen: Candidate, recipe: Recipe, rates: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from advisor.search.history import History
 from advisor.search.plan import NUISANCE, Plan
 from advisor.search.stages import LEADERS
 from advisor.search.trial import Trial
-from advisor.technique import KEEP
+from advisor.technique import KEEP, RATE
 
 NOTICEABLE_SECONDS = 0.5
 """Techniques that take less time than this before training count as taking none."""
@@ -34,12 +34,19 @@ class Candidate:
         searched: its score in the search, too good by selection; None where it has none.
         extra: time that its techniques take before training begins, in trainings. It is measured in
             one process, side by side, so it does not depend on how busy the machine is.
+        rate_name: the parameter that is its learning rate.
     """
 
     arm: Arm
     params: Mapping[str, Any]
     searched: float | None
     extra: float = 0.0
+    rate_name: str = RATE
+
+    @property
+    def rate(self) -> float:
+        """Its learning rate."""
+        return float(self.params[self.rate_name])
 
     @property
     def label(self) -> str:
@@ -75,7 +82,8 @@ class Candidate:
         arm = {**self.arm, **dict.fromkeys(slots, KEEP)}
         gone = tuple(f"{slot}.{self.arm[slot]}." for slot in slots)
         params = {name: each for name, each in self.params.items() if not name.startswith(gone)}
-        return Candidate(arm, params, searched=None)
+        rate = self.rate_name if self.rate_name in params else RATE
+        return Candidate(arm, params, searched=None, rate_name=rate)
 
     def json_params(self) -> str:
         """Its parameters as the database has them."""
@@ -226,7 +234,8 @@ def find_candidates(history: History) -> Candidates:
         label = arm_label(arm)
         if label not in others:
             params = {name: arms[0].params[name] for name in plan.parameters_of(arm)}
-            others[label] = by_label.get(label) or Candidate(arm, params, searched=None)
+            new = Candidate(arm, params, searched=None, rate_name=plan.rate_of(arm))
+            others[label] = by_label.get(label) or new
 
     return Candidates(
         start=start,
@@ -243,7 +252,8 @@ def candidate_of(plan: Plan, trial: Trial) -> Candidate:
     extra = 0.0
     if before >= NOTICEABLE_SECONDS:
         extra = before / max(trial.costs.get("training", 0.0), 1e-9)
-    return Candidate(dict(trial.arm), free_params(plan, trial), trial.value, extra)
+    params, rate = free_params(plan, trial), plan.rate_of(trial.arm)
+    return Candidate(dict(trial.arm), params, trial.value, extra, rate)
 
 
 def free_params(plan: Plan, trial: Trial) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from statistics import fmean
 from advisor.errors import listing
 from advisor.readable import counted, interval_text, mean_text, rate_text
 from advisor.search.arm import Arm, arm_label, techniques_in
-from advisor.search.plan import RATE
 from advisor.search.trial import Trial
 from advisor.technique import KEEP
 from advisor.training.criterion import Criterion
@@ -294,7 +293,7 @@ def why_not_chosen(evidence: Measurement, other: Candidate, criterion: Criterion
     mine, tops = scores_in(results[other.label]), scores_in(results[best.label])
     comparison = (
         f"{criterion.name} {mean_text(mine)} against {mean_text(tops)} of {best.label} "
-        f"on {len(results[other.label])} fresh seeds (lr {rate_text(other.params[RATE])})"
+        f"on {len(results[other.label])} fresh seeds (lr {rate_text(other.rate)})"
     )
     if is_a_tie(evidence, other):
         costs = what_costs_more(other, best)

@@ -18,7 +18,7 @@ from advisor.search import decisions, pilot, stages
 from advisor.search.arm import arm_label, techniques_in
 from advisor.search.artefacts import told_of_artefacts
 from advisor.search.history import History
-from advisor.search.plan import RATE, Plan
+from advisor.search.plan import Plan
 from advisor.search.plugin_marks import plugin_notes
 from advisor.search.search import Search
 from advisor.search.trial import Trial
@@ -122,6 +122,7 @@ def recommend(
         *too_few_pairs(evidence),
         *seeds_alone(evidence, criterion, prepared.ref.script is not None),
         *on_a_share(rows),
+        *fights_in(chosen.arm, loaded),
         *limits(history, chosen, criterion.metric, prepared.recipe),
     ]
 
@@ -156,7 +157,7 @@ def recommend(
         floors=simple,
         signals=signals_of(prepared, signals, chosen, trials),
         batch=plan.batch,
-        rates=rates_read(plan),
+        rates=rates_read(plan, chosen.arm),
         apply_code=_whole_code(search, evidence),
         measuring_seeds=[measuring_seed(seed, place) for place in evidence.places],
         train_rows=rows,
@@ -170,7 +171,7 @@ def _whole_code(search: Search, evidence: Measurement) -> str:
         return ""
     seed = measuring_seed(prepared.study.seed, evidence.places[0])
     (score, *_) = scores_in(evidence.results[chosen.label])
-    return apply_code(prepared, plan, chosen, rates_read(plan), (seed, score))
+    return apply_code(prepared, plan, chosen, rates_read(plan, chosen.arm), (seed, score))
 
 
 def better_simple_model(
@@ -278,6 +279,20 @@ def train_rows(prepared: Prepared) -> TrainRows | None:
     return TrainRows(prepared.rows, every.facts.sizes["train"])
 
 
+def fights_in(
+    arm: Mapping[str, str], techniques: Mapping[tuple[str, str], Technique]
+) -> Iterator[str]:
+    """What is to be known of techniques that are chosen beside each other, one sentence each."""
+    chosen = techniques_in(arm)
+    for slot, name in chosen:
+        technique = techniques.get((slot, name))
+        known = {} if technique is None else technique.fights
+        for other_slot, other in chosen:
+            said = known.get(f"{other_slot}.{other}", known.get(other_slot))
+            if said and other_slot != slot:
+                yield f"{slot} {name} beside {other_slot} {other}: {said}."
+
+
 # --- warnings -----------------------------------------------------------------------------------
 
 
@@ -297,9 +312,8 @@ def limits(history: History, chosen: Candidate, metric: Metric, recipe: Recipe) 
     # Techniques that no further trial can help are left out of the count.
     fewest = min((count for _, count in stages.arms_by_trials(history)), default=FAIR_TRIALS)
     yield from too_few_trials(len(trials), len(plan.each_technique()), fewest)
-    yield from rate_at_an_end(
-        chosen.params[RATE], decisions.with_widened_rates(history).space[RATE]
-    )
+    space = decisions.with_widened_rates(history).space[chosen.rate_name]
+    yield from rate_at_an_end(chosen.rate, space)
 
     # Under a schedule the end of a training is its best part, however long it is.
     for trial in history.best_of_each_arm():

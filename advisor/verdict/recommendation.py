@@ -192,6 +192,11 @@ class Recommendation(InNotebook):
         return {slot: name for slot, name in self.choices.items() if name != KEEP}
 
     @property
+    def has_other_rate(self) -> bool:
+        """Whether a technique of its brings the learning rate, in the place of `training.lr`."""
+        return bool(set(self.rates) - {RATE, DECAY})
+
+    @property
     def lines_to_apply(self) -> list[str]:
         """`apply_with`, with the database that has the study and the files that it runs."""
         from advisor.verdict.apply_where import said_where  # needed only where they are printed

@@ -23,6 +23,7 @@ from advisor.host.host import Host
 from advisor.technique import DECAY, KEEP, RATE, Technique
 from advisor.training.answers import Answering
 from advisor.training.by_loop import LoopFacts, train_by_loop
+from advisor.training.costs import check_costs, writable_costs
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.hooks import depends_on_length
@@ -31,7 +32,7 @@ from advisor.training.loop import TrainingSettings, train
 from advisor.training.precise import make_precise
 from advisor.training.row_influence import blocks_of
 from advisor.training.row_values import RowValues
-from advisor.training.run import Run, apply, check_costs, digest, writable_costs
+from advisor.training.run import Run, apply, digest
 from advisor.user_code import user_faults
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared

@@ -12,7 +12,7 @@ from uuid import uuid4
 from advisor.content.files_read import files_read
 from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.randomness import isolated
-from advisor.technique import Technique, is_asked
+from advisor.technique import Technique, Wanted
 from advisor.user_code import kept_from_exiting
 from advisor.work.executors import DEATHS, Crew
 from advisor.work.executors import crew as new_crew
@@ -163,11 +163,9 @@ def rehearse(ref: StudyRef, device: str, opening_id: str) -> None:
 def foreign_techniques(prepared: Prepared) -> list[Technique]:
     """The techniques of plugins that are not built in which the study asks for."""
     built_in = {plugin.name for plugin in prepared.host.plugins if plugin.built_in}
-    only = prepared.study.only or {}
     techniques = []
-    for slot, by_name in prepared.host.techniques.items():
-        for name, technique in by_name.items():
-            owner = prepared.host.owner.get(f"{slot}.{name}")
-            if is_asked(technique, only) and owner not in built_in:
+    for slot, asked in prepared.host.asked(Wanted.by(vars(prepared.study))).items():
+        for technique in asked:
+            if prepared.host.owner.get(f"{slot}.{technique.name}") not in built_in:
                 techniques.append(technique)
     return techniques

@@ -20,9 +20,10 @@ from advisor.errors import explain
 from advisor.host.host import Host
 from advisor.slots.pretraining.base import Pretraining
 from advisor.technique import KEEP
+from advisor.training.costs import check_costs, writable_costs
 from advisor.training.ended import StoppedEarly
 from advisor.training.loop import train
-from advisor.training.run import Run, check_costs, writable_costs
+from advisor.training.run import Run
 from advisor.training.stacks.fits import FEWEST, reason_of, why_alone, why_not_faster
 from advisor.training.stacks.member import Member, groups_of
 from advisor.training.stacks.stack import Stack

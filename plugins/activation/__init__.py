@@ -15,6 +15,7 @@ from advisor import Activation, Choice, Float
 
 from .functions import FeaturePReLU, Swish, scaled_tanh, squared_relu
 from .selu import SELU
+from .tailored import DKS, SmoothTAT, TReLU
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def slots() -> list[advisor.Slot]:
 
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
-    """Both tables, the self-normalizing package, and the one that must know its channels."""
+    """Both tables, the packages that bring a start, and the one that must know its channels."""
     standard = [entry.technique(standard=True) for entry in STANDARD]
     further = [entry.technique(standard=False) for entry in FURTHER]
     per_channel = Activation(
@@ -268,4 +269,4 @@ def techniques() -> list[advisor.Technique]:
         standard=False,
         per_channel=True,
     )
-    return [*standard, SELU(), *further, per_channel]
+    return [*standard, SELU(), *further, per_channel, TReLU(), SmoothTAT(), DKS()]

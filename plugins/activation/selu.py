@@ -43,7 +43,7 @@ class SELU(Activation):
     with zero biases, whose dropout is alpha dropout, and that has no normalization.
 
     Deep feed-forward nets on standardized tables, in place of normalization. Where an initializer
-    is chosen as well, it is not applied.
+    or a normalization is chosen as well, it is not applied.
 
     Arguments:
         none
@@ -51,8 +51,8 @@ class SELU(Activation):
     Reference: Klambauer et al. 2017, "Self-normalizing neural networks".
     """
 
-    # Another start would undo the mean and variance that the fixed point needs.
-    settles = ("initializer",)
+    # Another start, or a norm, would undo the mean and variance that the fixed point needs.
+    settles = ("initializer", "normalization")
 
     def __init__(self) -> None:
         super().__init__("selu", nn.SELU, "Klambauer et al. 2017")

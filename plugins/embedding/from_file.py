@@ -37,6 +37,7 @@ class FromFile(Gensim):
 
     name = "from_file"
     cite = "Kim 2014"
+    cost = "reading the file, once for all trials that share it"
 
     def unfit(self, run: advisor.Run) -> str | None:
         """As every embedding; and there must be a file, and words as text to look up in it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import advisor
 
+from .autoinit import AutoInit
 from .measured import LSUV, Centred, LayerNormalization
+from .mimetic import Mimetic
 from .residual import GPT2, Fixup, ResidualScaling, TFixup, ZeroLast
 from .structured import IRNN, DeltaOrthogonal, Identity, Orthogonal, Sparse
 from .variance import (
@@ -24,8 +26,8 @@ from .variance import (
 # What every search tries comes first, then what is tried by name, last the negative controls.
 STANDARD = (Xavier, He, Orthogonal, LSUV, LayerNormalization, ResidualScaling)
 NAMED = (Uniform, Normal, TruncatedNormal, XavierUniform, HeUniform, LeCun, VarianceScaling)
-STRUCTURED = (DeltaOrthogonal, Sparse, Identity, IRNN, Centred)
-BRANCHED = (ZeroLast, Fixup, GPT2, TFixup)
+STRUCTURED = (DeltaOrthogonal, Sparse, Identity, IRNN, Centred, AutoInit)
+BRANCHED = (ZeroLast, Fixup, GPT2, TFixup, Mimetic)
 CONTROLS = (Constant, Zeros)
 
 

@@ -46,6 +46,7 @@ class LSUV(Initializer):
 
     name = "lsuv"
     cite = "Mishkin & Matas 2015"
+    cost = "a pass over at most 256 training rows, before training"
     goal = "orthogonal start, then {} scaled to output deviation 1"
 
     def fill(self, weight: Tensor, fans: Fans, generator: torch.Generator, **params: Any) -> None:
@@ -171,6 +172,7 @@ class LayerNormalization(Initializer):
 
     name = "layer_normalization"
     cite = "Mishkin & Matas 2015; Krähenbühl et al. 2015"
+    cost = LSUV.cost
 
     def apply(self, run: Run, **params: Any) -> str:
         """Choose for the model as it is now, say why, and apply."""

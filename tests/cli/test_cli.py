@@ -42,7 +42,20 @@ TASK = ("--model", "net.py:Net", "--data", "data.csv", "--target", "label")
 SMALL = (*TASK, "--trials", "6", "--epochs", "2", "--workers", "0", "--storage", "studies.db")
 
 KEYS = {
-    "techniques": {"slot", "name", "plugin", "cite", "space", "standard", "about"},
+    "techniques": {
+        "slot",
+        "name",
+        "plugin",
+        "cite",
+        "space",
+        "standard",
+        "about",
+        "does",
+        "helps",
+        "cost",
+        "fights",
+        "evidence",
+    },
     "check": {"plugin", "source", "seconds", "techniques"},
     "plugins": {"name", "version", "source", "slots", "techniques"},
     "studies": {"name", "verdict", "trials"},

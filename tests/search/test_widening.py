@@ -15,7 +15,7 @@ from advisor.search import decisions, stages
 from advisor.search.plan import DECAY, RATE, Plan
 from advisor.search.trial import Round, Stage
 from advisor.search.widening import newcomers, not_asked_any_more, seconds_for, widened
-from advisor.technique import Technique
+from advisor.technique import Slot, Technique
 from advisor.training.ended import Ended
 
 
@@ -191,7 +191,10 @@ def host_of(built_in, others):
     owner = {f"{each.slot}.{each.name}": "own" for each in built_in}
     owner |= {f"{each.slot}.{each.name}": "theirs" for each in others}
     return SimpleNamespace(
-        plugins=plugins, owner=owner, find=lambda slot, name: techniques.get(name)
+        plugins=plugins,
+        owner=owner,
+        slots={each.slot: Slot(each.slot, "what") for each in techniques.values()},
+        find=lambda slot, name: techniques.get(name),
     )
 
 

@@ -475,7 +475,7 @@ def test_every_rule_on_every_model_gives_finite_outputs_and_leaves_frozen_and_ti
     run = run_of(build(), inputs, targets)
     rule = host.find("initializer", name)
     if rule.unfit(run) is not None:
-        assert name in (*BRANCHED, "irnn", "delta_orthogonal")
+        assert name in (*BRANCHED, "irnn", "delta_orthogonal", "mimetic")
         return
     chosen = [layer for layer in run.anatomy.layers if layer.kind in ("rnn", "conv", "attention")][
         -1

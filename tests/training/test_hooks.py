@@ -18,6 +18,7 @@ from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.hooks import HOOKS, depends_on_length
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
+from advisor.training.recipe import Recipe
 from advisor.training.run import apply
 
 ROWS, BATCH = 40, 16
@@ -255,6 +256,9 @@ RIGHT = {
     "batch": lambda *given: given[:2],
     "scored": nullcontext,
     "keep": {"mean": nn.Linear(1, 1)},
+    "optimizer": torch.optim.SGD,
+    "recipe": Recipe(clip=1.0),
+    "loss": nn.CrossEntropyLoss(),
 }
 
 
@@ -315,5 +319,4 @@ def test_a_technique_whose_hook_the_users_own_loop_does_not_use_cannot_be_tried(
 def test_a_technique_without_hooks_can_be_tried_with_any_loop_of_the_users_own():
     run = fresh()
     run.honours = frozenset()
-    assert why_unfit(Sets("loss", nn.CrossEntropyLoss()), run) is None
     assert why_unfit(Sets("nothing", 1), run) is None

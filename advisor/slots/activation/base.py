@@ -51,6 +51,8 @@ class Activation(Technique):
         unfit: a further reason why it cannot be tried on a run: `(run) -> sentence or None`.
         per_channel: the factory is called with `channels` as well, which has a `count`, and `last`:
             whether they are the last dimension of what reaches the site, and not the second.
+        by_depth: the factory is called with `depth` as well: how many of the activations that are
+            replaced run in one forward pass.
 
     Example:
         >>> import advisor, torch
@@ -67,6 +69,8 @@ class Activation(Technique):
 
     slot = "activation"
     mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
+    cost = "what its formula takes in every pass"
+    by_depth = False
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Activation(Technique):
         standard: bool = True,
         unfit: Callable[[Run], str | None] | None = None,
         per_channel: bool = False,
+        by_depth: bool = False,
     ) -> None:
         self.name = name
         self.factory = factory
@@ -86,6 +91,9 @@ class Activation(Technique):
         self.space = dict(space or {})
         self.standard = standard
         self.per_channel = per_channel
+        # Only where it is so: what a technique holds is part of what its trials are known by.
+        if by_depth:
+            self.by_depth = True
         self._unfit = unfit
         if about:
             self.__doc__ = docstring_of(about, self.space, cite)
@@ -106,7 +114,8 @@ class Activation(Technique):
 
     def _why_not(self, run: Run, sites: tuple[Site, ...]) -> str | None:
         settings = [self.defaults(), *corners(self.space)]
-        activations = [self._make(params, _ONE) for params in settings]
+        depth = _depth(sites)
+        activations = [self._make(params, _ONE, depth) for params in settings]
         if all(runs_already(site, each) for site in sites for each in activations):
             return "the model has it already"
         moments = examine(activations[0])
@@ -120,12 +129,12 @@ class Activation(Technique):
     def apply(self, run: Run, **params: Any) -> str:
         """Swap the sites and say which."""
         sites = _sites(run)
-        channels = self._channels(run, sites)
+        channels, depth = self._channels(run, sites), _depth(sites)
 
         def new_activation(site: Site) -> Any:
             """The activation for a site, with its number of channels where that is known."""
             count = channels.get(site.id)
-            return self._make(params, count if isinstance(count, Channels) else _ONE)
+            return self._make(params, count if isinstance(count, Channels) else _ONE, depth)
 
         report = swap(run.model, run.anatomy, new_activation, sites, run.example())
         run.swaps.append(report)
@@ -162,10 +171,11 @@ class Activation(Technique):
     def _channels(self, run: Run, sites: tuple[Site, ...]) -> dict[str, Channels | str]:
         return channels_at(run, sites) if self.per_channel else {}
 
-    def _make(self, params: Mapping[str, Any], channels: Channels) -> Any:
+    def _make(self, params: Mapping[str, Any], channels: Channels, depth: int) -> Any:
         """One activation from the factory; an InputError says what its author must change."""
         who = f"activation {self.name!r}"
-        own = {"channels": channels} if self.per_channel else {}
+        own: dict[str, Any] = {"channels": channels} if self.per_channel else {}
+        own |= {"depth": depth} if self.by_depth else {}
         try:
             activation = self.factory(**params, **own)
         except Exception as problem:
@@ -183,6 +193,11 @@ class Activation(Technique):
 def _sites(run: Run) -> tuple[Site, ...]:
     """The hidden sites, and what the task includes and excludes by pattern."""
     return select(run.anatomy, run.task.include, run.task.exclude)
+
+
+def _depth(sites: tuple[Site, ...]) -> int:
+    """How many activations of these sites run in one forward pass."""
+    return sum(site.calls for site in sites)
 
 
 def _as_site(path: Path) -> Site:

@@ -57,6 +57,7 @@ class Embedding(Technique):
     """
 
     slot = "embedding"
+    cost = "a training of word vectors, once for all trials that share it"
     space: Space = {ROWS: Choice(TUNED, FROZEN, LATER)}
 
     def unfit(self, run: Run) -> str | None:

@@ -54,6 +54,8 @@ class Initializer(Technique):
     """
 
     slot = "initializer"
+    cost = "moments, before training"
+    fights = {"normalization": "right after a layer it undoes the size of the layer's weights"}
 
     def unfit(self, run: Run) -> str | None:
         """A model none of whose layers has weights that a rule knows cannot be initialized."""

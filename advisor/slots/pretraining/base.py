@@ -111,6 +111,7 @@ class Pretraining(Technique):
     """
 
     slot = "pretraining"
+    cost = "a training of each layer, before training"
     needs_rows = True
     passes = "epochs"
     mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")

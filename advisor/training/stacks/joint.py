@@ -112,7 +112,7 @@ class JointSteps:
     def __init__(self, steppings: Sequence[Stepping], bank: Bank) -> None:
         self._steppings, self._bank = steppings, bank
         self.is_joint = all(is_fused_adamw(each.optimizer) for each in steppings)
-        self._clips = any(each.recipe.clip is not None for each in steppings)
+        self._clips = any(each.recipe.clips for each in steppings)
         # What is moved in each group; those of stacked parameters stand in that of the first run.
         self._moved: dict[tuple[int, int], list[Moved]] | None = None
         self._is_whole = True

@@ -22,7 +22,7 @@ from advisor.host.host import Host, load
 from advisor.model.structure import structure_of
 from advisor.randomness import isolated, mix, preserved
 from advisor.study import Study
-from advisor.technique import Technique, is_asked
+from advisor.technique import Technique, Wanted
 from advisor.training.hooks import unheard_hooks
 from advisor.training.loop import count_parameters
 from advisor.training.optimizers import rates_of
@@ -168,13 +168,10 @@ class RehearsalArm(WorkingArm):
 
     def _ask(self, run: Run) -> Iterator[Technique]:
         """Ask each technique whether it fits; those that do."""
-        only = self._study.only or {}
-        for slot, techniques in self._host.techniques.items():
-            for name, technique in techniques.items():
-                if not is_asked(technique, only):
-                    continue
+        for slot, techniques in self._host.asked(Wanted.by(vars(self._study))).items():
+            for technique in techniques:
                 why = why_unfit(technique, run)
-                self._found.skipped[slot, name] = why
+                self._found.skipped[slot, technique.name] = why
                 if why is None:
                     yield technique
 

@@ -16,11 +16,12 @@ from advisor.host.host import Host, load
 from advisor.randomness import mix, preserved
 from advisor.technique import DECAY, RATE
 from advisor.training.by_loop import StepHooks
+from advisor.training.costs import check_costs, writable_costs
 from advisor.training.criterion import LAST_EPOCHS, Criterion, count_last, mean_of_last
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.row_values import RowValues
-from advisor.training.run import Run, apply, check_costs, writable_costs
+from advisor.training.run import Run, apply
 from advisor.user_code import user_faults
 from advisor.work.job import (
     Job,
