@@ -130,6 +130,7 @@ def open_and_tune(
     # A script always runs in a process of its own.
     least = int(isinstance(study, StudyRef) and study.script is not None)
     began = time.monotonic()
+    one_thread()
     hired = crew(max(least, workers)) if begun is None else begun.crew
     with interrupts_told_apart(), hired as workforce:
         workforce.on_wait = tell
@@ -159,7 +160,6 @@ def tune_prepared(
             it; None for now.
     """
     began = time.monotonic() if began is None else began
-    one_thread()
     # The plan comes before the database, so that what is wrong with the task leaves nothing behind.
     url = storage_url(storage)
     name = prepared.study.name
