@@ -1,38 +1,47 @@
 """What trainings of one structure cost as one computation, beside one after the other.
 
     python benchmarks/stacked.py [ROUNDS] [NET …]
+    python benchmarks/stacked.py study TRIALS [NET]
+
+The second form tunes a study of the digits with stacks and without, in processes of its own without
+workers, and prints the processor time of both, and what they answer.
 
 For each net and number of copies: processor time one by one over that of the stack (median of the
 rounds, which are interleaved in one process on one thread), how far the curves are apart at most,
 and whether a study would stack them. The trainings are those of measuring seeds: rows, initial
-draws, order and dropout of their own, scored after each epoch.
+draws, order and dropout of their own, scored after each epoch. Eight trials of a rung, with rates
+of their own, come last: with one activation, with four, and each with another one.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
 
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
 import advisor
+from advisor.search import search
 from advisor.training.epoch import Epoch
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks.fits import reason_of, why_not_faster
 from advisor.training.stacks.member import Member
 from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable
+from advisor.verdict import fresh_seeds
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 
-COPIES = (4, 8, 16, 32)
+COPIES = (3, 4, 8, 16, 32)
 EPOCHS = 6
 
 
@@ -146,12 +155,12 @@ def timed(work: Callable[[list[Member]], list[list[Epoch]]], given: list[Member]
     return time.process_time() - started, curves
 
 
-def compared(prepared: Prepared, copies: int, rounds: int) -> str:
+def compared(make: Callable[[], list[Member]], rounds: int) -> str:
     """One line: the ratio, its spread, and how far the curves are apart."""
     ratios, apart = [], 0.0
     for _ in range(rounds):
-        one_by_one, curves = timed(alone, members(prepared, copies))
-        stacked, others = timed(together, members(prepared, copies))
+        one_by_one, curves = timed(alone, make())
+        stacked, others = timed(together, make())
         ratios.append(one_by_one / stacked)
         for own, other in zip(curves, others, strict=True):
             for a, b in zip(own, other, strict=True):
@@ -160,7 +169,51 @@ def compared(prepared: Prepared, copies: int, rounds: int) -> str:
     return f"{statistics.median(ratios):5.2f} ({spread})  curves {apart:.1e} apart"
 
 
+ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
+    *(nn.ReLU, nn.Tanh, nn.GELU, nn.ELU, nn.SiLU, nn.Mish, nn.LeakyReLU),
+    partial(nn.ELU, 0.5),
+)
+TRIALS = 8
+
+
+def trials(prepared: Prepared, kinds: int) -> list[Member]:
+    """Trials of one seed and split, with so many activations in the places of the rectifiers."""
+    splits, found = prepared.splits(0), []
+    for number in range(TRIALS):
+        run = prepared.run(0, splits)
+        for name, layer in run.model.named_children():
+            if isinstance(layer, nn.ReLU):
+                setattr(run.model, name, ACTIVATIONS[number % kinds]())
+        settings = TrainingSettings(1e-3 * (1 + number), 1e-4, prepared.batch, 0, EPOCHS)
+        found.append(Member(run, settings, splits.valid))
+    return found
+
+
+def study(name: str, count: int, is_stacked: bool) -> None:
+    """Tune a study of the digits and print what it took."""
+    if not is_stacked:
+        fresh_seeds.why_no_stack = search.why_no_stack = lambda *_, **__: "it is compared"
+    asked = advisor.Study("stacked", advisor.Task(NETS[name], rows(name)), trials=count)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        found = advisor.tune(asked, storage=f"{folder}/a.db", workers=0)
+        seconds = time.process_time() - started
+    answer = f"{found.verdict} {dict(found.choices)}, {found.trials}, {found.gain}"
+    print(f"{'with' if is_stacked else 'without'} stacks: {seconds:.1f} s; {answer}", flush=True)
+
+
+def both(name: str, count: int) -> None:
+    one_thread()
+    for is_stacked in (True, False):
+        process = get_context("fork").Process(target=study, args=(name, count, is_stacked))
+        process.start()
+        process.join()
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["study"]:
+        both(sys.argv[3] if len(sys.argv) > 3 else "64-32-32-10", int(sys.argv[2]))
+        return
     one_thread()
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     for name in sys.argv[2:] or NETS:
@@ -171,10 +224,13 @@ def main() -> None:
             reason = reason_of(partial(why_not_faster, model, copies, prepared.batch))
             chosen = "stacked" if reason is None else f"alone: {reason}"
             try:
-                line = compared(prepared, copies, rounds)
+                line = compared(partial(members, prepared, copies), rounds)
             except NotStackable as problem:
                 line = f"falls back: {problem}"
             print(f"{name:16} {copies:3} copies  {line}  [{chosen}]", flush=True)
+        for kinds in (1, 4, TRIALS) if isinstance(model, nn.Sequential) else ():
+            line = compared(partial(trials, prepared, kinds), rounds)
+            print(f"{name:16} {TRIALS} trials, {kinds} activations  {line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 import advisor
+from advisor.comparing import measured
 from advisor.store.query import read
+from advisor.work import executors
 
 URL = "sqlite:///studies.db"
 
@@ -42,6 +44,23 @@ def compare(blobs):
         return advisor.compare(*studies, **settings)
 
     return compare
+
+
+def test_the_seeds_of_a_side_are_trained_together(compare, monkeypatch):
+    sizes, work = [], executors.work_on_stack
+
+    def watched(stack):
+        sizes.append(len(stack.jobs))
+        return work(stack)
+
+    monkeypatch.setattr(executors, "work_on_stack", watched)
+    together = compare()
+    assert sizes == [3, 3, 3, 3]
+    monkeypatch.setattr(measured, "why_no_stack", lambda *_: "a test wants it so")
+    alone = compare(storage="sqlite:///alone.db")
+    assert len(sizes) == 4
+    for one, other in zip(together.sides, alone.sides, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
 
 
 class Stopped(BaseException):

@@ -20,6 +20,7 @@ from advisor.verdict.candidates import Candidate, Candidates, FreshScore
 from advisor.verdict.choosing import choose_arm, race
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.measuring import NO_BETTER, constant_to_beat, with_broken
+from advisor.work import executors
 from advisor.work import job as jobs
 from advisor.work.progress import HELD_OUT, TEST
 
@@ -127,10 +128,22 @@ def watched(monkeypatch):
     train_into, take, score = jobs.train_into, TensorPart.take, FreshSeedRuns.score
     rows_of = FreshSeedRuns.rows
 
-    def train(outcome, job, prepared):
+    work_on_stack = executors.work_on_stack
+
+    def begin(job):
         context[0] = "measure" if job.measures else job.name.split("(")[-1][:6]
+
+    def train(outcome, job, prepared):
+        begin(job)
         try:
             train_into(outcome, job, prepared)
+        finally:
+            context[0] = "between"
+
+    def train_together(stack):
+        begin(stack.jobs[0])
+        try:
+            return work_on_stack(stack)
         finally:
             context[0] = "between"
 
@@ -148,6 +161,7 @@ def watched(monkeypatch):
         return found
 
     monkeypatch.setattr(jobs, "train_into", train)
+    monkeypatch.setattr(executors, "work_on_stack", train_together)
     monkeypatch.setattr(TensorPart, "take", watch)
     monkeypatch.setattr(FreshSeedRuns, "score", watch_score)
     monkeypatch.setattr(FreshSeedRuns, "rows", watch_rows)

@@ -86,7 +86,7 @@ def test_what_needs_no_rows_is_neither_trained_nor_applied_again():
         test = 0.9 if phase == "measure" else None
         return Confirmation(phase, label, params, mix(0, phase, 0), 0.9, 1.0, test)
 
-    def run(jobs):
+    def run(jobs, is_late=None):
         ran.append([fresh.label for fresh in jobs])
         return [(fresh, Outcome(ended=Ended.FAILED)) for fresh in jobs]
 
