@@ -1,5 +1,6 @@
 """Jobs on the workers of an engine: Dask with real processes, and executors of other kinds."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +19,18 @@ import pytest
 from dask_cluster import Cluster
 
 import advisor
+from advisor.content.files_read import files_read
 from advisor.errors import InputError, MachineError
 from advisor.search.plan import make_plan
 from advisor.store.query import read
 from advisor.training.ended import Ended
 from advisor.work.engines.abroad import hired_of
+from advisor.work.engines.collecting import shipment_of
+from advisor.work.engines.door import why_refused
+from advisor.work.engines.packed import Packed, unpack
 from advisor.work.job import Job
 from advisor.work.opening import open_study
+from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
 NET = """
@@ -160,9 +167,9 @@ def test_a_technique_sees_the_folder_of_its_files_and_not_that_of_the_command(
     assert file != str(tmp_path / "study" / "odd.py")
 
 
-@pytest.mark.parametrize("scratch", [None, "scratch"])
+@pytest.mark.parametrize("scratch", [None, "{}/scratch", "file://{}/scratch"])
 def test_a_training_goes_on_from_its_state_on_any_worker(cluster, opened, tmp_path, scratch):
-    place = scratch and str(tmp_path / scratch)
+    place = scratch and scratch.format(tmp_path)
     with hired_of(cluster.name, None, place) as crew:
         prepared = opened(crew)
         whole = crew.run_by_itself(job_of(prepared))
@@ -171,12 +178,13 @@ def test_a_training_goes_on_from_its_state_on_any_worker(cluster, opened, tmp_pa
         second = replace(job_of(prepared), from_epoch=1, epochs=2, load=half)
         outcomes = [crew.run_by_itself(each) for each in (first, second)]
         assert (Path(half).stat().st_size < 100) == (scratch is not None)
+        kept = [*(tmp_path / "scratch").rglob("1.pt")]
+        assert len(kept) == (scratch is not None)
+        Path(half).unlink()
     assert [len(each.curve) for each in outcomes] == [1, 1]
     scores = [epoch.score for each in outcomes for epoch in each.curve]
     assert scores == [epoch.score for epoch in whole.curve]
-    if place:
-        Path(half).unlink()
-        crew._pool()._tidy()
+    assert not any(each.exists() for each in kept), "what is not kept here is not kept there"
 
 
 def test_a_process_that_ends_by_its_own_doing_costs_its_job_and_not_the_worker(cluster, opened):
@@ -321,6 +329,46 @@ def advisor_rows(url, here):
     """No trial is lost or there twice."""
     rows = read(f"sqlite:///{url}", "SELECT number FROM advisor_trials ORDER BY number")[1]
     assert [number for (number,) in rows] == list(range(sum(here["trials"].values())))
+
+
+# --- what is sent -------------------------------------------------------------------------------
+
+
+def test_code_travels_first_and_what_is_too_large_is_named(study, tmp_path):
+    ref = StudyRef.of(study)
+    with files_read() as read:
+        prepared = prepare(ref)
+    whole = shipment_of(ref, prepared.study, read, None)
+    names = zipfile.ZipFile(io.BytesIO(whole.packed.data)).namelist()
+    here = str(tmp_path).lstrip("/")
+    for name in ("study/small.py", "study/net.py", "study/layers.py", "elsewhere/rows.csv"):
+        assert f"{here}/{name}" in names
+    assert shipment_of(ref, prepared.study, read, None).packed == whole.packed
+    small = shipment_of(ref, prepared.study, read, 100)
+    assert str(tmp_path / "elsewhere" / "rows.csv") in small.packed.left_out
+    assert small.packed.digest != whole.packed.digest
+
+
+def test_files_that_were_damaged_on_their_way_are_not_unpacked(tmp_path):
+    packed = Packed.of({"a/b.py": b"1"}, {})
+    assert (unpack(packed.data, packed.digest, tmp_path) / "a/b.py").read_bytes() == b"1"
+    assert unpack(packed.data, packed.digest, tmp_path).name == packed.digest
+    with pytest.raises(ValueError, match="damaged"):
+        unpack(packed.data[:-1], packed.digest, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        ({"torch": "2.6.0"}, "Worker w has torch 2.6.0; this command has torch 2.13.0."),
+        ({"plugin x": "x 1"}, "has plugin x x 1; this command has plugin x (none)."),
+        ({"torch": "2.13.0", "python": "3.12"}, "has python 3.12; this command has python 3.11."),
+    ],
+)
+def test_a_worker_with_other_versions_is_told_apart_at_the_door(theirs, words):
+    ours = {"python": "3.11", "torch": "2.13.0"}
+    assert words in why_refused("w", ours, {**ours, **theirs})
+    assert why_refused("w", ours, ours) == ""
 
 
 # --- executors of other kinds -------------------------------------------------------------------

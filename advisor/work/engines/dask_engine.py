@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from concurrent.futures import Future
 from typing import Any
@@ -32,6 +33,11 @@ def at_dask_worker(errand: Errand) -> Reply:
         return is_open and task is not None and task.state not in GONE
 
     return at_worker(errand, worker.address, is_wanted)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of Dask's log says more than our own message about the scheduler."""
+    return "Failed to reconnect" not in record.getMessage()
 
 
 class DaskEngine:
@@ -94,6 +100,7 @@ class DaskEngine:
                 raise InputError(
                     f"--executor {self._name} needs Dask: pip install 'torch-advisor[dask]'"
                 ) from problem
+            logging.getLogger("distributed.client").addFilter(is_news)
             address = f"tcp://{self._name.removeprefix('dask://')}"
             try:
                 self._client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
