@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from advisor.search.deadline import Deadline, Pace
 from advisor.verdict.choosing import CHOOSING_SEEDS
-from advisor.verdict.racing import NUMBERS_OF_PAIRS
+from advisor.verdict.racing import LEAST_SEEDS, NUMBERS_OF_PAIRS
 
 BASELINE_RATES = 2
 """Pairs of rates at which the baseline is expected to be trained on the seeds that choose: its best
@@ -59,8 +59,11 @@ class Room:
 
 def slots_to_choose(others: int, workers: int) -> int:
     """Slots of the seeds that choose among so many arms beside the baseline."""
-    # Each seed waits for all of its arms, and the rates of the best arm are tried alone.
-    return CHOOSING_SEEDS * (math.ceil((others + BASELINE_RATES) / workers) + 1)
+    arms = others + BASELINE_RATES
+    # The first seeds are trained together, each further one waits for those before, and the rates
+    # of the best arm are tried alone.
+    further = (CHOOSING_SEEDS - LEAST_SEEDS) * math.ceil(arms / workers)
+    return math.ceil(LEAST_SEEDS * arms / workers) + further + math.ceil(CHOOSING_SEEDS / workers)
 
 
 def slots_to_measure(pairs: int, workers: int) -> float:
@@ -78,7 +81,10 @@ def others_in_time(slots: float, workers: int, pairs: int = FEW_PAIRS) -> int:
     left = slots - slots_to_measure(pairs, workers)
     if left >= slots_to_choose(MOST_OTHERS, workers):
         return MOST_OTHERS
-    return max(1, (int(left / CHOOSING_SEEDS) - 1) * workers - BASELINE_RATES)
+    others = 1
+    while slots_to_choose(others + 1, workers) <= left:
+        others += 1
+    return others
 
 
 def pairs_in_time(slots: float, workers: int) -> int:
