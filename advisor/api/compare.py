@@ -166,7 +166,7 @@ def compare_opened(
     """
     asked = plan_of(question, sides)
     name = question.name or default_name(sides, asked["digest"])
-    slots = tuple(sides[0].prepared.host.slots)
+    slots = sides[0].prepared.host.standard_slots
     with (
         Database(storage_url(storage), slots) as database,
         study_folder(database, name) as folder,

@@ -168,7 +168,7 @@ def tune_prepared(
     workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
 
     with (
-        Database(url, tuple(prepared.host.slots)) as database,
+        Database(url, tuple(plan.options)) as database,
         study_folder(database, name) as folder,
         workforce,  # no worker writes into the folder when the study is not held any more
         in_this_process(prepared),

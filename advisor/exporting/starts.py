@@ -20,8 +20,11 @@ from advisor.model.pointwise import Pointwise
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.describe import Description, describe
 from advisor.slots.activation.base import Activation
+from advisor.slots.embedding.base import Embedding
 from advisor.slots.initializer.base import Fans, Initializer
+from advisor.slots.pretraining.base import Pretraining
 from advisor.technique import Technique
+from advisor.training.effect import state_of_model
 from advisor.training.run import Run, apply
 
 MOST_STRETCHES = 8
@@ -79,13 +82,26 @@ def start_lines(
             elif isinstance(technique, Initializer):
                 lines.weights += initial_lines(run, technique, params, text)
             else:
-                raise UnwritableError("it is more than a formula")
+                left_as_it_is(run, technique, params)
         except UnwritableError as why:
             lines.reasons.append(f"{technique.slot} {technique.name}: {why}")
             # What comes after it would be written for another model.
             if isinstance(technique, Activation):
                 return StartLines(reasons=lines.reasons)
     return lines
+
+
+def left_as_it_is(run: Run, technique: Technique, params: Mapping[str, Any]) -> None:
+    """Apply a technique that only says how the model is trained. Raises `UnwritableError` for one
+    that changes the model.
+    """
+    # What learns before training changes the model, and takes long.
+    if isinstance(technique, (Embedding, Pretraining)):
+        raise UnwritableError("it is more than a formula")
+    before = state_of_model(run.model)
+    apply(run, [(technique, params)])
+    if state_of_model(run.model) != before:
+        raise UnwritableError("it is more than a formula")
 
 
 # --- activations ----------------------------------------------------------------------------------

@@ -90,6 +90,11 @@ class Host:
                 names += plugin.slots
         return tuple(names)
 
+    @property
+    def standard_slots(self) -> tuple[str, ...]:
+        """Names of the slots that every study searches."""
+        return tuple(name for name, slot in self.slots.items() if slot.standard)
+
     def asked(self, asked: Wanted) -> dict[str, list[Technique]]:
         """The techniques that a study wants, by each slot that it searches."""
         found: dict[str, list[Technique]] = {}

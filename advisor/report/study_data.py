@@ -102,7 +102,12 @@ def shown_trials(url: str, recommendation: Recommendation) -> list[ShownTrial]:
     """
     study = recommendation.study
     arms = arms_by_trial(url, study)
-    rates = {number: float(value) for number, value in _rows(url, RATES, study, RATE)}
+    plan = recorded_plan(url, study)
+    own = [] if plan is None else plan.rates.values()
+    rates = {
+        name: {number: float(value) for number, value in _rows(url, RATES, study, name)}
+        for name in (RATE, *own)
+    }
 
     trials = []
     for number, name, score, why in _rows(url, TRIALS, study):
@@ -116,7 +121,7 @@ def shown_trials(url: str, recommendation: Recommendation) -> list[ShownTrial]:
             arm=arm_label(arm),
             state=state,
             score=_finite(score),
-            rate=rates.get(number),
+            rate=rates[RATE if plan is None else plan.rate_of(arm)].get(number),
             why=why or "",
         )
         trials.append(trial)
@@ -166,13 +171,15 @@ def searched_rates(url: str, study: str) -> tuple[float, float] | None:
 
 def study_seed(url: str, study: str) -> int | None:
     """The seed of the study; the same one gives the same study."""
-    rows = _rows(url, PLANS, study)
-    if not rows:
-        return None
-    (text,) = rows[0]
-    plan = Plan.from_json(json.loads(text))
-    seed = plan.identity.get("seed")
+    plan = recorded_plan(url, study)
+    seed = None if plan is None else plan.identity.get("seed")
     return None if seed is None else int(seed)
+
+
+def recorded_plan(url: str, study: str) -> Plan | None:
+    """The plan of the study; None where the database has none."""
+    rows = _rows(url, PLANS, study)
+    return Plan.from_json(json.loads(rows[0][0])) if rows else None
 
 
 def measured_pairs(url: str, recommendation: Recommendation) -> Pairs:

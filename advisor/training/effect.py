@@ -47,6 +47,13 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]  # compared in lists only
 
 
+def state_of_model(model: nn.Module) -> list[object]:
+    """What a model is: its weights, modules, hooks and settings, to be compared as `state_of`."""
+    reader = _StateReader()
+    reader.read(model)
+    return reader.tokens
+
+
 def state_of(run: Run) -> list[object]:
     """All that a run's training follows from: two of these lists are equal only where a training
     from there is the same, number by number.

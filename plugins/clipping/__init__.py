@@ -21,7 +21,7 @@ class ClipNorm(Technique):
     Reference: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
     """
 
-    name = "norm"
+    name = "clip_by_norm"
     slot = "clipping"
     cite = "Pascanu et al. 2013"
     space = {"norm": Float(0.05, 10.0, default=1.0, log=True)}
@@ -55,7 +55,7 @@ class ClipValue(Technique):
     Reference: Mikolov 2012, "Statistical language models based on neural networks".
     """
 
-    name = "value"
+    name = "clip_by_value"
     slot = "clipping"
     cite = "Mikolov 2012"
     space = {"value": Float(1e-3, 1.0, default=0.1, log=True)}

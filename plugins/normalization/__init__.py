@@ -5,7 +5,7 @@ from __future__ import annotations
 import advisor
 
 from .after_layers import BatchNorm, LayerNorm, RMSNorm
-from .removed import Removed
+from .removed import NoNorms
 
 
 @advisor.hookimpl
@@ -20,4 +20,4 @@ def slots() -> list[advisor.Slot]:
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
     """The methods of this package."""
-    return [LayerNorm(), RMSNorm(), BatchNorm(), Removed()]
+    return [LayerNorm(), RMSNorm(), BatchNorm(), NoNorms()]

@@ -19,7 +19,7 @@ NORMS = (
 """Torch's norms; batch and instance norms have one base."""
 
 
-class Removed(Technique):
+class NoNorms(Technique):
     """The norms of a model are left out.
 
     z ← z where z was normalized. For comparison: what the norms are worth, and small nets on small
@@ -32,7 +32,7 @@ class Removed(Technique):
     normalization".
     """
 
-    name = "removed"
+    name = "no_norm"
     slot = "normalization"
     cite = "Brock et al. 2021"
     waived = {"keeps_keys": "a norm that is left out has no weights any more"}

@@ -6,7 +6,7 @@ import advisor
 
 from .branches import StochasticDepth
 from .decay import NoDecayOfVectors
-from .dropout import Dropout
+from .dropout import DropoutRate
 from .targets import LabelSmoothing, Mixup
 
 
@@ -21,4 +21,4 @@ def slots() -> list[advisor.Slot]:
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
     """The methods of this package."""
-    return [LabelSmoothing(), Mixup(), Dropout(), StochasticDepth(), NoDecayOfVectors()]
+    return [LabelSmoothing(), Mixup(), DropoutRate(), StochasticDepth(), NoDecayOfVectors()]

@@ -38,7 +38,7 @@ class DropInput:
         return (drop(inputs[0], self.rate, training=True), *inputs[1:])
 
 
-class Dropout(Technique):
+class DropoutRate(Technique):
     """Dropout at this rate: of the dropouts that the model has, or else before its hidden layers.
 
     x ← x · b / (1 - p), b ~ Bernoulli(1 - p) for each unit, or for each channel of maps, in
@@ -51,7 +51,7 @@ class Dropout(Technique):
     overfitting"; Tompson et al. 2015 (whole channels).
     """
 
-    name = "dropout"
+    name = "dropout_rate"
     slot = "regularization"
     cite = "Srivastava et al. 2014; Tompson et al. 2015"
     space = {"rate": Float(0.0, 0.7, default=0.2)}

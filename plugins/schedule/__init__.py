@@ -20,11 +20,13 @@ class Schedule(Technique):
     """A schedule that takes the place of the recipe's own.
 
     Attributes:
-        in_words: its shape, as a script is told of it.
+        shape: how the rate falls after the warm-up, as `shaped` calls it.
+        in_words: the same, as a person is told of it.
     """
 
     slot = "schedule"
     space = {"warmup": WARMUP}
+    shape = ""
     in_words = ""
 
     def unfit(self, run: Run) -> str | None:
@@ -38,7 +40,7 @@ class Schedule(Technique):
 
     def make(self, warmup: float) -> Any:
         """The function `(optimizer, steps)` that makes the scheduler."""
-        return partial(shaped, shape=self.name, warmup=warmup)
+        return partial(shaped, shape=self.shape, warmup=warmup)
 
     def by_hand(
         self, lr: float, weight_decay: float, warmup: float = FIRST_WARMUP, **params: Any
@@ -48,7 +50,7 @@ class Schedule(Technique):
         return f"learning rate {shape}, by torch.optim.lr_scheduler, and no other schedule"
 
 
-class Constant(Schedule):
+class ConstantRate(Schedule):
     """The same rate in all steps, after a warm-up.
 
     ηₜ = η min(1, (t + 1) / (w + 1)) at step t from 0, with w = warmup · steps. The warm-up helps
@@ -60,12 +62,12 @@ class Constant(Schedule):
     Reference: Goyal et al. 2017, "Accurate, large minibatch SGD".
     """
 
-    name = "constant"
+    name, shape = "constant_rate", "constant"
     cite = "Goyal et al. 2017"
     in_words = "up in {warmup:.1%} of the steps, then constant"
 
 
-class Linear(Schedule):
+class LinearDecay(Schedule):
     """Down to zero in a straight line, after a warm-up.
 
     ηₜ = η (T - t) / (T - w) after w = warmup · T of T steps. Helps most trainings whose length is
@@ -78,12 +80,12 @@ class Linear(Schedule):
     refinements".
     """
 
-    name = "linear"
+    name, shape = "linear_decay", "linear"
     cite = "Defazio et al. 2023"
     in_words = "up in {warmup:.1%} of the steps, then down to zero in a straight line"
 
 
-class Cosine(Schedule):
+class CosineDecay(Schedule):
     """Down to zero along half a cosine, after a warm-up.
 
     ηₜ = η (1 + cos(π (t - w) / (T - w))) / 2 after w = warmup · T of T steps. Helps as the straight
@@ -95,7 +97,7 @@ class Cosine(Schedule):
     Reference: Loshchilov & Hutter 2017, "SGDR: Stochastic gradient descent with warm restarts".
     """
 
-    name = "cosine"
+    name, shape = "cosine_decay", "cosine"
     cite = "Loshchilov & Hutter 2017"
     in_words = "up in {warmup:.1%} of the steps, then down to zero along a cosine"
 
@@ -138,4 +140,4 @@ def slots() -> list[advisor.Slot]:
 @advisor.hookimpl
 def techniques() -> list[advisor.Technique]:
     """The schedules of this package."""
-    return [Constant(), Linear(), Cosine(), OneCycle()]
+    return [ConstantRate(), LinearDecay(), CosineDecay(), OneCycle()]

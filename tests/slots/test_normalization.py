@@ -127,15 +127,15 @@ def test_a_norm_is_left_out():
     run = fresh(1)
     x = run.example()[0]
     wanted = torch.relu(run.model.second(torch.relu(run.model.first(x)))).mean((2, 3))
-    put(run, "removed")
+    put(run, "no_norm")
     assert torch.equal(run.model.eval()(x), run.model.head(wanted))
 
 
 def test_what_cannot_run_without_its_norms_says_so():
-    assert "no norm of torch's" in SLOT["removed"].unfit(fresh())
+    assert "no norm of torch's" in SLOT["no_norm"].unfit(fresh())
     transformer = fresh(3)
     before = {name: each.clone() for name, each in transformer.model.state_dict().items()}
-    assert "does not run without its norms" in SLOT["removed"].unfit(transformer)
+    assert "does not run without its norms" in SLOT["no_norm"].unfit(transformer)
     assert all(
         torch.equal(each, before[name]) for name, each in transformer.model.state_dict().items()
     )

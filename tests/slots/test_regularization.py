@@ -138,7 +138,7 @@ def test_numbers_have_no_classes_to_mix():
 
 
 def test_the_dropouts_of_a_model_get_the_rate():
-    run = put(fresh(), "dropout", rate=0.4)
+    run = put(fresh(), "dropout_rate", rate=0.4)
     assert run.model.body[2].p == 0.4
 
 
@@ -147,7 +147,7 @@ def test_a_model_without_dropout_drops_the_input_of_later_layers_in_training_alo
     run = fresh(model=nn.Sequential(nn.Linear(6, 400), nn.ReLU(), nn.Linear(400, 3)))
     inputs, seen = rows(run)[0], []
     before = run.model(inputs)
-    put(run, "dropout", rate=0.25)
+    put(run, "dropout_rate", rate=0.25)
     run.model[2].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     assert torch.equal(run.model.eval()(inputs), before)
     run.model.train()(inputs)
@@ -162,7 +162,7 @@ def test_channels_of_maps_are_dropped_whole():
     model = nn.Sequential(
         nn.Conv2d(2, 32, 3), nn.ReLU(), nn.Conv2d(32, 4, 3), nn.Flatten(), nn.Linear(64, 3)
     )
-    run = put(fresh(1, model=model), "dropout", rate=0.5)
+    run = put(fresh(1, model=model), "dropout_rate", rate=0.5)
     seen = []
     model[2].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     model.train()(rows(run)[0])
@@ -171,7 +171,7 @@ def test_channels_of_maps_are_dropped_whole():
 
 
 def test_a_model_of_one_layer_has_nothing_to_drop():
-    assert "no dropout" in SLOT["dropout"].unfit(fresh(model=nn.Linear(6, 3)))
+    assert "no dropout" in SLOT["dropout_rate"].unfit(fresh(model=nn.Linear(6, 3)))
 
 
 # --- stochastic depth -----------------------------------------------------------------------------

@@ -67,9 +67,9 @@ def test_one_cycle_is_torch_s():
 
 
 SHAPES = {
-    "constant": lambda step, warm: 1.0,
-    "linear": lambda step, warm: (STEPS - step) / (STEPS - warm),
-    "cosine": lambda step, warm: (
+    "constant_rate": lambda step, warm: 1.0,
+    "linear_decay": lambda step, warm: (STEPS - step) / (STEPS - warm),
+    "cosine_decay": lambda step, warm: (
         (1 + torch.cos(torch.tensor(torch.pi * (step - warm) / (STEPS - warm))).item()) / 2
     ),
 }
@@ -86,7 +86,7 @@ def test_a_schedule_comes_up_in_a_line_and_has_its_shape_then(shape, warmup):
     assert rates_of(run) == pytest.approx(wanted, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "one_cycle"])
+@pytest.mark.parametrize("name", ["constant_rate", "linear_decay", "cosine_decay", "one_cycle"])
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 7])
 def test_the_shortest_trainings_have_a_schedule(name, steps):
     for warmup in (0.0, 0.3, 0.5):
@@ -98,7 +98,7 @@ def test_the_shortest_trainings_have_a_schedule(name, steps):
 def test_a_schedule_takes_the_place_of_the_recipe_s_own():
     run = run_of(EXAMPLES[0], seed=3)
     run.recipe = run.recipe.scheduled("onecycle")
-    apply(run, [(HOST.find("schedule", "linear"), {"warmup": 0.0})])
+    apply(run, [(HOST.find("schedule", "linear_decay"), {"warmup": 0.0})])
     rates = rates_of(run)
     assert rates[0] == pytest.approx(RATE)
     assert rates[-1] == pytest.approx(RATE / STEPS)
@@ -121,21 +121,23 @@ def clipped(size, **choices):
 
 
 def test_clipping_by_norm_shortens_a_long_gradient_and_leaves_a_short_one():
-    assert clipped(5.0, clipping=("norm", {"norm": 0.5})).norm() == pytest.approx(0.5, rel=1e-4)
-    short = clipped(1e-4, clipping=("norm", {"norm": 0.5}))
+    assert clipped(5.0, clipping=("clip_by_norm", {"norm": 0.5})).norm() == pytest.approx(
+        0.5, rel=1e-4
+    )
+    short = clipped(1e-4, clipping=("clip_by_norm", {"norm": 0.5}))
     assert torch.equal(short, torch.full_like(short, 1e-4))
 
 
 def test_clipping_by_value_bounds_each_number():
-    assert clipped(-5.0, clipping=("value", {"value": 0.25})).unique().tolist() == [-0.25]
-    small = clipped(0.125, clipping=("value", {"value": 0.25}))
+    assert clipped(-5.0, clipping=("clip_by_value", {"value": 0.25})).unique().tolist() == [-0.25]
+    small = clipped(0.125, clipping=("clip_by_value", {"value": 0.25}))
     assert small.unique().tolist() == [0.125]
 
 
 def test_clipping_takes_the_place_of_the_recipe_s_own():
     run = run_of(EXAMPLES[0], seed=3)
     run.recipe = replace(run.recipe, clip=0.1)
-    apply(run, [(HOST.find("clipping", "value"), {"value": 0.25})])
+    apply(run, [(HOST.find("clipping", "clip_by_value"), {"value": 0.25})])
     assert (run.recipe.clip, run.recipe.clip_value) == (None, 0.25)
 
 
@@ -210,7 +212,7 @@ def test_an_optimizer_is_torch_s_at_its_own_rate(name, kind):
 
 
 def test_an_own_rate_is_scheduled_as_the_trial_s_is():
-    run = run_with(optimizer=("sgd", {"lr": 0.25}), schedule=("linear", {"warmup": 0.0}))
+    run = run_with(optimizer=("sgd", {"lr": 0.25}), schedule=("linear_decay", {"warmup": 0.0}))
     stepping = Stepping(run, RATE, 0.0, STEPS, 4)
     assert stepping.factor * stepping.optimizer.param_groups[0]["lr"] == pytest.approx(0.25)
 
