@@ -15,8 +15,8 @@ from advisor.verdict.room import (
 
 @pytest.mark.parametrize(
     ("workers", "slots"),
-    # three seeds, each with a round of three arms and one of the best arm's rates; then five pairs
-    [(1, 3 * 4 + 1.2 * 10), (2, 3 * 3 + 1.2 * 5), (8, 3 * 2 + 1.2 * 2)],
+    # two seeds of three arms, a third one, and three of the best arm's rates; then five pairs
+    [(1, 6 + 3 + 3 + 1.2 * 10), (2, 3 + 2 + 2 + 1.2 * 5), (8, 1 + 1 + 1 + 1.2 * 2)],
 )
 def test_the_shortest_confirmation_is_counted_by_what_waits_for_each_other(workers, slots):
     assert least_slots(workers) == pytest.approx(slots)
