@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from advisor.api.tune import plan_of
-from advisor.search.plan import rungs_of
+from advisor.search.ranges import rungs_of
 from advisor.search.search import Search
 from advisor.search.stages import next_round
 from advisor.search.trial import Stage

@@ -14,20 +14,19 @@ import sqlalchemy as sa
 
 from advisor import __version__
 from advisor.api.arguments import check_arguments
-from advisor.api.begun import CONFIRM_SHARE, begun_plan, joined, search_seconds, with_begun_metric
+from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
 from advisor.api.listening import Heard, opened_event, verdict_event
+from advisor.api.time_limit import deadline_of, of_share, seconds_of_training
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.search.artefacts import told_of_artefacts
-from advisor.search.deadline import LAST_SECONDS, Deadline
-from advisor.search.pilot import TRAININGS, pilot, told_of_pilot
+from advisor.search.pilot import pilot, told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
 from advisor.search.script_plan import pilot_of_script, plan_of_script
 from advisor.search.search import Search
-from advisor.search.share import on_share, told_of_share
 from advisor.search.stages import next_round
 from advisor.search.trial import Trial
 from advisor.store.database import Database
@@ -47,7 +46,6 @@ from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
-from advisor.verdict.room import least_slots
 from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
@@ -233,36 +231,6 @@ def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
     return make_plan(prepared, begun)
 
 
-def seconds_of_training(prepared: Prepared, opened: float, workforce: Crew) -> float:
-    """Seconds that a full training may take, so that many of them fit into the limit of a study,
-    and the shortest confirmation into its share; infinite without a limit.
-
-    `opened` are the seconds that opening the study has taken.
-    """
-    minutes = prepared.study.minutes
-    if minutes is None:
-        return math.inf
-    left = max(0.0, 60 * minutes - opened - LAST_SECONDS)
-    workers = max(1, workforce.workers)
-    return min(left * workers / TRAININGS, CONFIRM_SHARE * left / least_slots(workers))
-
-
-def of_share(
-    prepared: Prepared, plan: Plan, folder: Path, workforce: Crew, seconds: float, on: Listener
-) -> tuple[Prepared, Plan]:
-    """The study and its plan on a share of the rows, which is told, where a training on all of them
-    takes more than so many seconds.
-    """
-    minutes = prepared.study.minutes
-    if minutes is None or not prepared.has_rows:
-        return prepared, plan
-    prepared, plan = on_share(prepared, plan, folder, workforce, seconds)
-    if plan.rows is not None:
-        trainings = int(60 * minutes * workforce.workers / max(seconds, 1e-3))
-        on(Event(NOTE, 0, 0, told_of_share(prepared, minutes, trainings)))
-    return prepared, plan
-
-
 def first_of(
     prepared: Prepared, plan: Plan, folder: Path, workforce: Crew, seconds: float = math.inf
 ) -> tuple[Plan, Outcome]:
@@ -353,13 +321,6 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     text = recommendation.to_json()
     records.save_recommendation(recommendation.verdict, text, recommendation.evidence)
     return Recommendation.from_json(text, ref, search.plan.content, url=search.records.url)
-
-
-def deadline_of(search: Search, limit: float) -> Deadline:
-    """The time that is left of a limit of so many seconds."""
-    left = limit + search.plan.more_seconds - search.records.spent()
-    least = least_slots(max(1, search.crew.workers))
-    return Deadline(time.monotonic() + left, limit, CONFIRM_SHARE, least)
 
 
 def note_what_works(search: Search, engine: sa.Engine) -> None:

@@ -16,7 +16,8 @@ from advisor.content.study_content import Content
 from advisor.errors import InputError
 from advisor.model.call import call
 from advisor.randomness import isolated, mix
-from advisor.search.plan import RATE, nuisance_of
+from advisor.search.plan import RATE
+from advisor.search.ranges import nuisance_of
 from advisor.training.loop import count_parameters
 from advisor.training.objective import to_device
 from advisor.training.run import digest

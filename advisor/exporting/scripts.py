@@ -31,7 +31,8 @@ from advisor.model.call import arguments
 from advisor.model.swapping.report import SwapReport
 from advisor.model.writing.edited import edited_files
 from advisor.training.run import Run
-from advisor.work.job import built_run, techniques_in_order
+from advisor.work.in_order import techniques_in_order
+from advisor.work.job import built_run
 from advisor.work.model_choice import choice_in
 
 ALWAYS = ("torch", "numpy", "safetensors")

@@ -10,8 +10,9 @@ from dataclasses import replace
 from itertools import combinations, pairwise
 
 from advisor.readable import counted
-from advisor.search.plan import Plan, rungs_of
+from advisor.search.plan import Plan
 from advisor.search.pruning import Ranked
+from advisor.search.ranges import rungs_of
 from advisor.search.stages import LEADERS
 from advisor.search.trial import Trial
 from advisor.training.criterion import Criterion, count_last

@@ -14,7 +14,8 @@ from advisor.readable import counted
 from advisor.search.arm import Skip
 from advisor.search.estimate import estimate
 from advisor.search.limits import asked_seconds, trial_name
-from advisor.search.plan import NUISANCE, RATE, Plan, rungs_of, why_unfit
+from advisor.search.plan import NUISANCE, RATE, Plan, why_unfit
+from advisor.search.ranges import rungs_of
 from advisor.search.trial import state_file
 from advisor.training.by_loop import LoopFacts
 from advisor.training.criterion import Criterion

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
     distribution_to_json,
     json_to_distribution,
 )
@@ -27,15 +24,14 @@ from advisor.search.artefacts import bounded
 from advisor.search.estimate import seconds_with_artefacts
 from advisor.search.identity import ROUND, identity_of
 from advisor.search.only import check_asked
+from advisor.search.ranges import distribution_of, nuisance_of, rungs_of
 from advisor.search.recipes import recipe_arms, whole_recipes
-from advisor.space import Choice, Float, Int, Parameter, Space
+from advisor.space import Space
 from advisor.store.read_back import check_types
 from advisor.technique import DECAY as DECAY
 from advisor.technique import KEEP, Technique, Wanted
 from advisor.technique import RATE as RATE
-from advisor.training.ended import EARLY_STEPS
 from advisor.training.hooks import unheard_hooks
-from advisor.training.recipe import Recipe
 from advisor.training.run import Run
 from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared
@@ -44,8 +40,6 @@ NUISANCE = (RATE, DECAY)
 """What is tuned inside every arm, the model as it is included."""
 EXPLORED = 8
 """Trials of combinations in a round where the user gives no number."""
-LARGEST_DECAY = 0.5
-"""Weight decays above this are tried only where the recipe itself brings a tenth of them."""
 
 
 @dataclass(frozen=True)
@@ -331,25 +325,6 @@ def plan_without_techniques(prepared: Prepared, run: Run) -> Plan:
     return plan
 
 
-def nuisance_of(recipe: Recipe) -> dict[str, Float]:
-    """The ranges of learning rate and weight decay around those that a recipe brings, with which
-    the first trial is trained. A recipe without weight decay keeps none.
-    """
-    lr, decay = recipe.lr, recipe.weight_decay
-    # AdamW's usual 1e-3 and 1e-4 give ranges from 1e-4 to 0.1, and from 1e-6 to 0.1.
-    lowest, highest = float(f"{lr / 10:.6g}"), float(f"{lr * 100:.6g}")
-    if recipe.keeps_rate:
-        lowest = highest = lr
-    nuisance = {RATE: Float(lowest, highest, default=lr, log=True)}
-    most = min(decay * 1000, max(LARGEST_DECAY, decay * 10))
-    nuisance[DECAY] = (
-        Float(float(f"{decay / 100:.6g}"), float(f"{most:.6g}"), default=decay, log=True)
-        if decay
-        else Float(0.0, 0.0, default=0.0)
-    )
-    return nuisance
-
-
 def try_technique(plan: Plan, technique: Technique, run: Run, seconds: float) -> None:
     """Add a technique to a plan that is being made, or the reason why it does not fit the run.
 
@@ -396,29 +371,3 @@ def why_unfit(technique: Technique, run: Run) -> str | None:
         if refused:
             raise MachineError(f"{technique.slot} {technique.name!r}: {refused}") from problem
         return f"its unfit() raised {explain(problem)}"
-
-
-def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """What Optuna draws a parameter from."""
-    if isinstance(parameter, Choice):
-        return CategoricalDistribution(parameter.options)
-    if isinstance(parameter, Int):
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-
-
-def rungs_of(epochs: int, steps: int) -> list[int]:
-    """The epochs after which trials of `epochs` epochs, with `steps` steps each, are compared.
-
-    They are 1-3-9-…: bad arms show after an epoch of at least 20 steps, good ones only near the
-    end.
-    """
-    first = math.ceil(EARLY_STEPS / steps)
-    rungs = []
-    for factor in (1, 3, 9):
-        rung = factor * first
-        # What is cut must save more than half of a training.
-        if 2 * rung < epochs:
-            rungs.append(rung)
-    rungs.append(epochs)
-    return rungs

@@ -12,14 +12,8 @@ from advisor.search.arm import Skip
 from advisor.search.identity import ROUND
 from advisor.search.only import check_asked
 from advisor.search.pilot import first_job
-from advisor.search.plan import (
-    RATE,
-    Plan,
-    add_technique,
-    distribution_of,
-    nuisance_of,
-    rungs_of,
-)
+from advisor.search.plan import RATE, Plan, add_technique
+from advisor.search.ranges import distribution_of, nuisance_of, rungs_of
 from advisor.technique import KEEP, Wanted
 from advisor.training.ended import Ended
 from advisor.work.executors import Crew

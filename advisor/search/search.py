@@ -9,7 +9,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from advisor.events import NOTE, Event, Listener, TrialEnded
+from advisor.events import NOTE, Event, Listener
 from advisor.randomness import mix
 from advisor.readable import rate_text
 from advisor.search.arm import Arm, arm_label
@@ -36,6 +36,7 @@ from advisor.search.pruning import (
 )
 from advisor.search.sampler import Sampler
 from advisor.search.stages import next_round, trials_in_all
+from advisor.search.told import end_of
 from advisor.search.trial import Round, Stage, Trial, read_trials, state_file
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
@@ -395,19 +396,3 @@ class Search:
 
     def _trials_of(self, current: Round) -> list[Trial]:
         return self.history.trials[current.start : current.end]
-
-
-def end_of(trial: Trial, event: Event) -> TrialEnded:
-    """An event, as one of a trial that is over."""
-    return TrialEnded(
-        **vars(event),
-        number=trial.number,
-        choices=dict(trial.arm),
-        params={name: trial.params[name] for name in trial.params if name not in trial.arm},
-        score=trial.value,
-        epochs=trial.epochs,
-        ended=None if trial.ended is None else trial.ended.value,
-        why=trial.why,
-        seconds=sum(trial.costs.values()),
-        curve=tuple(trial.curve),
-    )

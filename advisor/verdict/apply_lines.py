@@ -14,7 +14,7 @@ from advisor.technique import MODEL
 from advisor.training.recipe import Recipe
 from advisor.verdict.apply_where import ELSEWHERE, quoted
 from advisor.verdict.candidates import Candidate
-from advisor.work.job import techniques_in_order
+from advisor.work.in_order import techniques_in_order
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from advisor.search.plan import Plan, rungs_of
+from advisor.search.plan import Plan
+from advisor.search.ranges import rungs_of
 from advisor.search.stages import FAIR_SHARE, LEADERS, QUOTA, TUNE_SHARE
 from advisor.study import Study
 from advisor.verdict.choosing import CHOOSING_SEEDS, MOST_PAIRS

@@ -12,7 +12,7 @@ from advisor.training.run import apply
 from advisor.user_code import user_faults
 from advisor.verdict.candidates import Candidate
 from advisor.verdict.records import LayerSignal, LayerSignals
-from advisor.work.job import techniques_in_order
+from advisor.work.in_order import techniques_in_order
 from advisor.work.prepare import Prepared
 
 LONGEST_APPLYING = 20.0

@@ -23,7 +23,7 @@ from advisor.slots.initializer.base import Initializer
 from advisor.slots.initializer.plain import plain_start
 from advisor.technique import Technique
 from advisor.training.run import Run, apply
-from advisor.work.job import techniques_in_order
+from advisor.work.in_order import techniques_in_order
 from advisor.work.model_choice import ModelChoice, choice_in
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.replay import Trained, measuring_seed, train_once

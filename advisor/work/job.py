@@ -17,10 +17,9 @@ from advisor.content.study_content import ContentDigest
 from advisor.data import Part
 from advisor.data.splits import Splits
 from advisor.diagnosis.diagnose import glance
-from advisor.errors import InputError, MachineError, explain
+from advisor.errors import MachineError, explain
 from advisor.faults import causes_of, is_out_of_memory, machine_fault
-from advisor.host.host import Host
-from advisor.technique import DECAY, KEEP, RATE, Technique
+from advisor.technique import DECAY, RATE
 from advisor.training.answers import Answering
 from advisor.training.by_loop import LoopFacts, train_by_loop
 from advisor.training.costs import check_costs, writable_costs
@@ -34,6 +33,7 @@ from advisor.training.row_influence import blocks_of
 from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, digest
 from advisor.user_code import user_faults
+from advisor.work.in_order import techniques_in_order
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared
 from advisor.work.process_settings import process_settings, settings_kept
@@ -382,38 +382,3 @@ def check_signal(outcome: Outcome, run: Run) -> None:
     outcome.signal = LastSignal(seen.features, seen.cosine, seen.gradient)
     if seen.untrainable:
         raise StoppedEarly(Ended.NOT_TRAINED, f"not trained: {seen.untrainable}")
-
-
-def techniques_in_order(
-    host: Host, params: Mapping[str, Any]
-) -> list[tuple[Technique, dict[str, Any]]]:
-    """The techniques among a trial's parameters, each with its own parameters.
-
-    They come in the order in which the host applies their slots. Raises `InputError` for one that
-    is not loaded.
-    """
-    # Slots that no plugin brings come last.
-    changed = [name for name, value in params.items() if "." not in name and value != KEEP]
-    order = list(host.slots)
-    changed.sort(key=lambda slot: order.index(slot) if slot in order else len(order))
-
-    techniques = []
-    for slot in changed:
-        technique = host.find(slot, params[slot])
-        if technique is None:
-            raise InputError(
-                f"{slot} {params[slot]!r} is not loaded; name its plugin with --plugin."
-            )
-        techniques.append((technique, own_parameters(technique, params)))
-    return techniques
-
-
-def own_parameters(technique: Technique, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A technique's own parameters among those of a trial, by the names that the technique uses."""
-    # Their full names begin with the technique's slot and name.
-    prefix = f"{technique.slot}.{technique.name}."
-    own = {}
-    for name, value in params.items():
-        if name.startswith(prefix):
-            own[name.removeprefix(prefix)] = value
-    return own

@@ -8,7 +8,8 @@ from past_trials import finished, history
 import advisor
 from advisor.search.artefacts import bounded, coarse, told_of_artefacts
 from advisor.search.decisions import numbers_of_artefacts
-from advisor.search.plan import Plan, distribution_of, make_plan
+from advisor.search.plan import Plan, make_plan
+from advisor.search.ranges import distribution_of
 from advisor.search.sampler import Sampler
 from advisor.search.trial import Round, Stage
 from advisor.work.prepare import prepare

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from advisor.errors import InputError
-from advisor.search.plan import Plan, make_plan, rungs_of
+from advisor.search.plan import Plan, make_plan
+from advisor.search.ranges import rungs_of
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 

@@ -13,7 +13,8 @@ from torch.optim import SGD, lr_scheduler
 import advisor
 from advisor.errors import InputError
 from advisor.randomness import mix, start_from
-from advisor.search.plan import DECAY, RATE, nuisance_of
+from advisor.search.plan import DECAY, RATE
+from advisor.search.ranges import nuisance_of
 from advisor.training.ended import StoppedEarly
 from advisor.training.groups import parameter_groups
 from advisor.training.kept_file import KeptFile

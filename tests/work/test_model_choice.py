@@ -15,7 +15,8 @@ from advisor.search.plan import make_plan
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.training.run import apply
-from advisor.work.job import techniques_in_order, work
+from advisor.work.in_order import techniques_in_order
+from advisor.work.job import work
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 

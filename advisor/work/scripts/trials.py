@@ -23,14 +23,8 @@ from advisor.training.epoch import Epoch
 from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply
 from advisor.user_code import user_faults
-from advisor.work.job import (
-    Job,
-    Outcome,
-    check_signal,
-    note_problem,
-    techniques_in_order,
-    why_no_effect,
-)
+from advisor.work.in_order import techniques_in_order
+from advisor.work.job import Job, Outcome, check_signal, note_problem, why_no_effect
 from advisor.work.opened import refuse_other_content
 from advisor.work.progress import TEST, why_cut
 from advisor.work.scripts.arms import WorkingArm
