@@ -425,6 +425,39 @@ def test_a_process_of_a_pool_that_is_killed_costs_its_job(opened, tmp_path):
     assert all(len(each.curve) == 2 for each in outcomes.values())
 
 
+def killing_the_pools_worker(flag):
+    """A line by which a training ends the worker of the pool once, and not its own process."""
+    return (
+        f"new = not (f := pathlib.Path({str(flag)!r})).exists(); f.touch();"
+        " new and os.kill(__import__('multiprocessing').parent_process().pid, signal.SIGKILL);"
+        " new and time.sleep(600)"
+    )
+
+
+def test_a_pool_of_a_function_that_has_broken_is_made_anew(opened, write, tmp_path):
+    flag = tmp_path / "died"
+    pool = write(
+        "pool.py",
+        "import multiprocessing, concurrent.futures\n"
+        "def pool():\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    return concurrent.futures.ProcessPoolExecutor(1, context)\n",
+    )
+    with hired_of(f"{pool}:pool", None, None) as crew:
+        prepared = opened(crew, killing_the_pools_worker(flag))
+        outcomes = dict(crew.run({0: job_of(prepared, initializer="odd"), 1: job_of(prepared)}))
+    assert flag.exists()
+    assert all(len(each.curve) == 2 for each in outcomes.values())
+
+
+def test_an_executor_that_is_given_and_has_broken_ends_the_call(opened, tmp_path):
+    pool = processes()
+    with hired_of(pool, None, None) as crew:
+        prepared = opened(crew, killing_the_pools_worker(tmp_path / "died"))
+        with pytest.raises(MachineError, match="that was given takes no more jobs: BrokenProcess"):
+            crew.run_by_itself(job_of(prepared, initializer="odd"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
