@@ -28,7 +28,7 @@ from advisor.work.engines.abroad import hired_of
 from advisor.work.engines.collecting import shipment_of
 from advisor.work.engines.door import why_refused
 from advisor.work.engines.packed import Packed, unpack
-from advisor.work.job import Job
+from advisor.work.job import Job, work
 from advisor.work.opening import open_study
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
@@ -196,6 +196,43 @@ def test_a_process_that_ends_by_its_own_doing_costs_its_job_and_not_the_worker(c
     assert outcomes[0].ended is Ended.FAILED
     assert "3 times: exit code 3: os._exit in Odd.apply, odd.py:6 on tcp://" in outcomes[0].why
     assert ran_well(outcomes[1])
+
+
+def test_a_worker_trains_with_one_thread_and_the_variables_of_the_command(
+    cluster, opened, monkeypatch
+):
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    body = (
+        "import torch; raise ValueError(f'{torch.get_num_threads()} '"
+        ' f\'{os.environ["OMP_NUM_THREADS"]} {os.environ["MKL_CBWR"]}\')'
+    )
+    with hired_of(cluster.name, None, None) as crew:
+        outcome = crew.run_by_itself(job_of(opened(crew, body), initializer="odd"))
+    assert outcome.why.startswith("ValueError: 1 1 COMPATIBLE")
+
+
+def test_a_job_is_dropped_by_its_worker_when_the_command_ends(cluster, opened, tmp_path):
+    flag = tmp_path / "pid"
+    body = f"pathlib.Path({str(flag)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    with hired_of(cluster.name, None, None) as crew:
+        crew.begin(work, job_of(opened(crew, body), initializer="odd"))
+        wait_until(lambda: flag.exists() and flag.read_text())
+    wait_until(lambda: not is_alive(int(flag.read_text())))
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_training_that_takes_longer_than_it_may_is_ended_by_its_worker(cluster, opened):
@@ -423,6 +460,39 @@ def test_a_process_of_a_pool_that_is_killed_costs_its_job(opened, tmp_path):
         assert crew.deaths.count(jobs[0].name) == 0
     assert flag.exists()
     assert all(len(each.curve) == 2 for each in outcomes.values())
+
+
+def killing_the_pools_worker(flag):
+    """A line by which a training ends the worker of the pool once, and not its own process."""
+    return (
+        f"new = not (f := pathlib.Path({str(flag)!r})).exists(); f.touch();"
+        " new and os.kill(__import__('multiprocessing').parent_process().pid, signal.SIGKILL);"
+        " new and time.sleep(600)"
+    )
+
+
+def test_a_pool_of_a_function_that_has_broken_is_made_anew(opened, write, tmp_path):
+    flag = tmp_path / "died"
+    pool = write(
+        "pool.py",
+        "import multiprocessing, concurrent.futures\n"
+        "def pool():\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    return concurrent.futures.ProcessPoolExecutor(1, context)\n",
+    )
+    with hired_of(f"{pool}:pool", None, None) as crew:
+        prepared = opened(crew, killing_the_pools_worker(flag))
+        outcomes = dict(crew.run({0: job_of(prepared, initializer="odd"), 1: job_of(prepared)}))
+    assert flag.exists()
+    assert all(len(each.curve) == 2 for each in outcomes.values())
+
+
+def test_an_executor_that_is_given_and_has_broken_ends_the_call(opened, tmp_path):
+    pool = processes()
+    with hired_of(pool, None, None) as crew:
+        prepared = opened(crew, killing_the_pools_worker(tmp_path / "died"))
+        with pytest.raises(MachineError, match="that was given takes no more jobs: BrokenProcess"):
+            crew.run_by_itself(job_of(prepared, initializer="odd"))
 
 
 @pytest.mark.parametrize(

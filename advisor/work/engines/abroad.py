@@ -11,8 +11,9 @@ from pathlib import Path
 from advisor.content.files_read import FilesRead
 from advisor.errors import InputError
 from advisor.study import Study
-from advisor.work.engines.collecting import DEFAULT_MOST, Shipment, shipment_of
+from advisor.work.engines.collecting import Shipment, shipment_of
 from advisor.work.engines.engine import Engine, engine_of
+from advisor.work.engines.errand import MOST_BYTES
 from advisor.work.engines.far_pool import FarPool
 from advisor.work.engines.scratch import Scratch
 from advisor.work.executors import Crew, crew
@@ -75,7 +76,7 @@ class FarCrew(Crew):
 
     def send_along(self, ref: StudyRef, study: Study, read: FilesRead) -> None:
         """Pack the files of a study that was opened here, for workers that have not got them."""
-        most = DEFAULT_MOST if self.abroad.scratch is None else None
+        most = MOST_BYTES if self.abroad.scratch is None else None
         self.abroad.shipments[ref] = shipment_of(ref, study, read, most)
         self._tell_left_out(self.abroad.shipments[ref].packed.left_out)
 

@@ -16,7 +16,6 @@ from advisor.loading.paths import find_path, is_reference
 from advisor.loading.references import Reference
 from advisor.study import Study
 from advisor.user_code import is_users
-from advisor.work.engines.errand import MOST_BYTES
 from advisor.work.engines.packed import PICKLE, Packed, name_of
 from advisor.work.study_ref import StudyRef
 from advisor.work.trust import code_named_by, texts_in
@@ -149,7 +148,3 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size
     return 0
-
-
-DEFAULT_MOST = MOST_BYTES
-"""Bytes of a study's files that travel where there is no scratch folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, Protocol
 
 from advisor.errors import InputError, MachineError, explain
@@ -56,8 +56,19 @@ class AnyExecutor:
         return found if isinstance(found, int) and found > 0 else os.cpu_count() or 1
 
     def submit(self, errand: Errand) -> Future[Any]:
-        """Have a worker do an errand."""
-        future = self._begun().submit(at_worker, errand)
+        """Have a worker do an errand.
+
+        Raises `BrokenExecutor` where a worker of the user's executor has ended, which is made anew.
+        """
+        try:
+            future = self._begun().submit(at_worker, errand)
+        except (BrokenExecutor, RuntimeError) as problem:
+            if not self._is_given:
+                raise
+            raise MachineError(
+                f"The {self._name} that was given takes no more jobs: {explain(problem)}. "
+                "The same call with a new one goes on where it stopped."
+            ) from problem
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future

@@ -41,6 +41,7 @@ def done(errand: Errand, root: str) -> Delivery:
 def settle(errand: Errand, root: Path) -> None:
     """Let this process find the files of a study where they lie here."""
     find_in(SentFiles(root, errand.home))
+    os.environ.update(errand.environment)
     folder = under(root, errand.folder)
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
