@@ -225,7 +225,7 @@ class _Call:
         is_one = isinstance(values, Tensor) and values.shape == _NODES.shape
         if not is_one or not torch.allclose(values[_SPARSE], again):
             return None
-        return Signal(values.double(), signal.source)
+        return Signal(values.detach().double(), signal.source)
 
     def kept(self) -> Signal | None:
         """The signal of an input of which the result is a view, or a copy in another shape."""
