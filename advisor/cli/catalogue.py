@@ -37,6 +37,7 @@ class ListedTechnique:
     with_slot: bool
     about: str
     space: dict[str, dict[str, Any]]
+    fights: dict[str, str]
 
     @property
     def ranges(self) -> list[str]:
@@ -61,7 +62,8 @@ class ListedTechnique:
         title = f"{self.slot} {self.name} ({self.cite or 'no source'})"
         tried = f"Plugin: {self.plugin}. Tried {searched}."
         last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
-        return "\n".join([title, "", self.about, "", tried, *last])
+        beside = [f"Beside {other}: {said}." for other, said in self.fights.items()]
+        return "\n".join([title, "", self.about, "", tried, *last, *beside])
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def listed_technique(technique: Technique, slot: Slot, plugin: str) -> ListedTec
         with_slot=technique.standard and not slot.standard,
         about=about(technique),
         space=space,
+        fights=dict(technique.fights),
     )
 
 
