@@ -51,7 +51,8 @@ def train(
         techniques: by slot, `{"activation": "elu"}`, and their parameters by full name,
             `{"activation.elu.alpha": 1.0}`; a parameter that is left out has its default, and a
             slot that is left out keeps what the model has.
-        lr: the largest learning rate of the optimizer; None for that of the study's recipe.
+        lr: the largest learning rate of the optimizer; None for that of the study's recipe, or of a
+            technique that brings one.
         weight_decay: likewise.
         epochs: of the training; None for those of the study.
         batch: rows in a mini-batch; None for that of the study.
@@ -82,6 +83,9 @@ def train(
     recipe = prepared.recipe
     params = with_defaults(prepared, techniques or {})
     params[RATE] = recipe.lr if lr is None else float(lr)
+    rate = prepared.host.rate_in(params)
+    if rate != RATE and lr is not None:
+        params[rate] = float(lr)
     params[DECAY] = recipe.weight_decay if weight_decay is None else float(weight_decay)
     if seed is None:
         seed = measuring_seed(prepared.study.seed, 0)

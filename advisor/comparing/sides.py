@@ -225,12 +225,16 @@ def rates_to_try(side: OpenSide, trials: int) -> list[dict[str, Any]]:
     The others are spread evenly over all rates that a search would try, on the scale of logarithms
     (van der Corput 1935): they are the same for every side.
     """
-    rates = nuisance_of(side.prepared.recipe)[RATE]
+    host = side.prepared.host
+    name, rates = host.rate_in(side.params), nuisance_of(side.prepared.recipe)[RATE]
+    if name != RATE:
+        slot, technique, parameter = name.split(".")
+        rates = host.techniques[slot][technique].space[parameter]  # type: ignore[assignment]  # checked
     low, high = rates.low, rates.high
     tried = [dict(side.params)]
     for number in range(1, trials):
         rate = low * (high / low) ** van_der_corput(number)
-        tried.append({**side.params, RATE: float(f"{rate:.3g}")})
+        tried.append({**side.params, name: float(f"{rate:.3g}")})
     return tried
 
 

@@ -18,7 +18,7 @@ from advisor.host.offer import Offer, new_manager, read_offer
 from advisor.loading.files import is_file, load_file
 from advisor.loading.own_modules import digest_of
 from advisor.named_query import NamedQuery
-from advisor.technique import Slot, Technique, Wanted
+from advisor.technique import KEEP, RATE, Slot, Technique, Wanted
 from advisor.user_code import user_faults
 
 __all__ = ["BUILT_IN", "Host", "Offer", "Plugin", "load", "offer_of"]
@@ -103,6 +103,17 @@ class Host:
                 wanted = self.techniques[name].values()
                 found[name] = [each for each in wanted if asked.has(each, slot)]
         return found
+
+    def rate_in(self, params: Mapping[str, object]) -> str:
+        """The full name of the learning rate of an arm, which one of its techniques may bring.
+
+        `params` has a technique for each slot.
+        """
+        for slot in self.slots:
+            technique = self.find(slot, str(params.get(slot, KEEP)))
+            if technique is not None and technique.rate:
+                return f"{slot}.{technique.name}.{technique.rate}"
+        return RATE
 
     def find(self, slot: str, name: str) -> Technique | None:
         """The technique `name` of `slot`, or None if no loaded plugin has it."""

@@ -291,9 +291,10 @@ def made_ready(
     if job.precise:
         make_precise(run, job.begin or {})
 
-    # The losses of another loss function, or of changed rows, cannot be compared with those of the
-    # study's own.
+    # The losses of another loss function, of changed rows, or of another schedule, cannot be
+    # compared with those of the study's own.
     has_other_losses = run.loss is not prepared.objective.loss or run.batch is not None
+    has_other_losses |= run.recipe.schedule is not run.given.recipe.schedule
     settings = TrainingSettings(
         lr=job.params[RATE],
         weight_decay=job.params[DECAY],

@@ -12,8 +12,8 @@ from .mean import AFTER_SCHEDULE, HOOKS, Mean, score_with
 class EMA(Technique):
     """A running mean of the weights, in which old steps are forgotten.
 
-    w̄ₜ = d w̄ₜ₋₁ + (1 - d) wₜ, with d = min(1 - 1 / (span · steps), (1 + t) / (10 + t)) at step t, so
-    that the mean does not remember the start of a short training. Buffers are averaged likewise.
+    w̄ₜ = d w̄ₜ₋₁ + (1 - d) wₜ from w̄₁ = w₁, with d = min(1 - 1 / (span · steps), (1 + t) / (10 + t))
+    at step t, so that the mean soon forgets the first steps. Buffers are averaged likewise.
     Helps where the rate is constant, or the batches are small: the noise of single steps goes.
 
     Arguments:
@@ -35,7 +35,7 @@ class EMA(Technique):
 
     def apply(self, run: Run, span: float = 0.05, **params: Any) -> str:
         """Follow the weights step by step, and have their mean scored."""
-        mean = Mean(run.model)
+        mean = Mean()
         decay = decay_of(span, run.steps)
 
         def follow(step: int, *_: object) -> None:

@@ -31,23 +31,25 @@ class Mean:
     """A mean of the numbers of a model; whole numbers are those of the last step.
 
     Attributes:
-        values: of parameters and buffers, in the model's order.
+        values: of parameters and buffers, in the model's order; none before the first step.
         count: the steps that it has seen.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self.values = [each.clone() for each in numbers_of(model)]
+    def __init__(self) -> None:
+        self.values: list[Tensor] = []
         self.count = 0
 
     @torch.no_grad()
     def take(self, model: nn.Module, share: float) -> None:
-        """Move each value by a share of the way to that of the model: 1 takes the model's."""
+        """Move each value by a share of the way to that of the model, at first all the way."""
+        numbers = numbers_of(model)
+        if not self.count:
+            self.values = [each.clone() for each in numbers]
         self.count += 1
-        for mean, value in zip(self.values, numbers_of(model), strict=True):
-            if mean.is_floating_point() or mean.is_complex():
-                mean.lerp_(value, share)
-            else:
-                mean.copy_(value)
+        for place, value in enumerate(numbers):
+            mean = self.values[place].to(value)
+            is_real = mean.is_floating_point() or mean.is_complex()
+            self.values[place] = mean.lerp_(value, share) if is_real else value.clone()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a training goes on from."""
@@ -56,8 +58,7 @@ class Mean:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.count = int(state["count"])
-        for mean, value in zip(self.values, state["values"], strict=True):
-            mean.copy_(value)
+        self.values = [each.clone() for each in state["values"]]
 
 
 def score_with(

@@ -43,7 +43,7 @@ class SWA(Technique):
 
     def apply(self, run: Run, start: float = 0.7, **params: Any) -> str:
         """Follow the weights from a step on, and have their mean scored."""
-        mean = Mean(run.model)
+        mean = Mean()
         first = first_step(start, run.steps)
 
         def follow(step: int, *_: object) -> None:

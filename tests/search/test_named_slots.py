@@ -82,3 +82,18 @@ def test_the_same_slots_in_another_order_are_the_same_study():
     assert one.names == other.names == {"only": {}, "also": ["a", "b"]}
     assert Wanted.by({"only": {"x": ["a"]}}).names["also"] is None
     assert replace(one, also=()).has_slot(SimpleNamespace(name="s", standard=True))
+
+
+def test_the_learning_rate_of_an_arm_may_be_a_technique_s():
+    host = load()
+    assert host.rate_in(dict.fromkeys(host.slots, "keep")) == "training.lr"
+    own = [
+        (slot, technique)
+        for slot, techniques in host.techniques.items()
+        for technique in techniques.values()
+        if technique.rate
+    ]
+    assert own
+    for slot, technique in own:
+        name = f"{slot}.{technique.name}.{technique.rate}"
+        assert host.rate_in({slot: technique.name}) == name
