@@ -260,7 +260,7 @@ def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Pl
         plan.options[slot] = [KEEP]
         for technique in techniques:
             try_technique(plan, technique, run)
-    plan.beside.update(whole_recipes(plan.options, prepared.host))
+    plan.beside.update(whole_recipes(plan.options, plan.skipped, prepared.host))
     return plan
 
 
