@@ -72,7 +72,7 @@ class Technique:
         fights: by `slot` or `slot.technique`, what is to be known where it is chosen beside that
             one, in a sentence.
         beside: by slot, the techniques with which it makes a recipe; a study that searches all of
-            them tries them together, too.
+            them tries those that fit together, too.
         waived: promises of the conformance kit that need not hold, each with the reason.
         helps: where it helps, as `advisor techniques` says it; else its docstring says so.
         cost: what it costs, in words.

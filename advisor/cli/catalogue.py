@@ -81,9 +81,10 @@ class ListedTechnique:
         title = f"{self.slot} {self.name} ({self.cite or 'no source'})"
         tried = f"Plugin: {self.plugin}. Tried {self.searched}."
         last = ["What may vary:", *varies] if varies else ["Nothing of it varies."]
-        said = (("Cost", self.cost), ("Fights", self.fights_in_words), ("Evidence", evidence))
-        more = [f"{head}: {text}" for head, text in said if text]
-        return "\n".join([title, "", self.about, "", tried, *last, *more])
+        beside = [f"Beside {other}: {said}." for other, said in self.fights.items()]
+        known = (("Cost", self.cost), ("Evidence", evidence))
+        more = [f"{head}: {text}" for head, text in known if text]
+        return "\n".join([title, "", self.about, "", tried, *last, *beside, *more])
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from advisor.host.hookspecs import PROJECT
 from advisor.imports import uncollected
 from advisor.user_code import INSTALLED, OURS
 
-FORM = 4
+FORM = 5
 """Grows when what is kept looks otherwise."""
 
 

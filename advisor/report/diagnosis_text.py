@@ -320,6 +320,8 @@ def show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
         fits: by slot and technique, why a technique does not fit; None where it fits.
     """
     out.print(Text("\nWhat can be tried", style="bold"))
+    # A slot of a plugin may have a long name.
+    width = max([SLOT_COLUMNS, *(len(slot) + 1 for slot in fits)])
     for slot, techniques in fits.items():
         # What fits comes first, as this is what a search would try.
         fitting: list[str] = []
@@ -330,12 +332,12 @@ def show_fits(out: Console, fits: dict[str, dict[str, str | None]]) -> None:
             else:
                 same_reason = unfit.setdefault(why, [])
                 same_reason.append(name)
-        head = slot.ljust(SLOT_COLUMNS)
+        head = slot.ljust(width)
         names = ", ".join(fitting) or "nothing"
         print_wrapped(out, head, names)
 
         # Techniques that share a reason share a line.
-        head = " " * SLOT_COLUMNS
+        head = " " * width
         for why in sorted(unfit):
             names = ", ".join(unfit[why])
             print_wrapped(out, head, f"not {names}: {why}")

@@ -39,14 +39,16 @@ class BeforeFirstLayer(Technique):
 
     def unfit(self, run: Run) -> str | None:
         """The rows are a table with numbers, and a plain linear layer reads them."""
-        shapes, types = run.data.facts.inputs, run.data.facts.dtypes
-        if len(shapes) != 1 or len(shapes[0]) != 1 or not types[0].startswith("float"):
+        inputs = run.example()
+        is_tensor = len(inputs) == 1 and isinstance(inputs[0], Tensor)
+        if not is_tensor or inputs[0].ndim != 2 or not inputs[0].is_floating_point():
             return "the inputs are no table of numbers"
-        if shapes[0][0] > MOST_COLUMNS:
-            return f"{shapes[0][0]} columns are too many for a table; it has at most {MOST_COLUMNS}"
+        columns = inputs[0].shape[1]
+        if columns > MOST_COLUMNS:
+            return f"{columns} columns are too many for a table; it has at most {MOST_COLUMNS}"
         if not len(number_columns(run)):
             return "no column of the table has more than two values"
-        return why_not(first_layer(run), shapes[0][0])
+        return why_not(first_layer(run), columns)
 
 
 def number_columns(run: Run) -> Tensor:

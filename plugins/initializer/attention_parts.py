@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from advisor import Initializer, Layer, Run
@@ -107,7 +107,7 @@ def attention_parts(rule: Initializer, run: Run) -> Iterator[AttentionParts | tu
     for layer in layers:
         if layer.kind == "attention":
             yield of_torch(layer)
-    linear = [each for each in layers if each.kind == "linear" and each.callable]
+    linear = [each for each in layers if isinstance(each.module, nn.Linear) and each.callable]
     if any(each.mixes for each in linear):
         yield from written(rule, run, linear)
 
@@ -130,7 +130,11 @@ def written(
 ) -> Iterator[AttentionParts | tuple[str, str]]:
     """The self-attentions that the author wrote, from linear layers."""
     units = [(layer, row) for layer in layers for row in range(layer.module.out_features)]  # type: ignore[arg-type]  # of nn.Linear
-    ones, numbered = probed(rule, run, layers, False), probed(rule, run, layers, True)
+    try:
+        ones, numbered = probed(rule, run, layers, False), probed(rule, run, layers, True)
+    except Exception as problem:  # whatever a model raises on numbers that it does not expect
+        yield "attention", f"the model does not run on a probe ({type(problem).__name__})"
+        return
 
     def named(tensor: Tensor, unit: Tensor) -> list[tuple[Layer, int]]:
         """The units that stand in a tensor, of which `unit` is the same for ones."""

@@ -126,7 +126,7 @@ class SignalTracker(TorchFunctionMode):
         known = self._find(tensor)
         if known is not None:
             return known
-        numbers = tensor.detach().double()
+        numbers = tensor.detach().to_dense().double()  # a sparse one has no deviation of its own
         return Signal.gaussian(float(numbers.mean()), float(numbers.var(correction=0)))
 
     def _find(self, tensor: Tensor) -> Signal | None:
@@ -222,9 +222,10 @@ class _Call:
             again = self._at(_SPARSE)
         except Exception:  # whatever an operation raises on a plain vector: it is not elementwise
             return None
-        if values.shape != _NODES.shape or not torch.allclose(values[_SPARSE], again):
+        is_one = isinstance(values, Tensor) and values.shape == _NODES.shape
+        if not is_one or not torch.allclose(values[_SPARSE], again):
             return None
-        return Signal(values.double(), signal.source)
+        return Signal(values.detach().double(), signal.source)
 
     def kept(self) -> Signal | None:
         """The signal of an input of which the result is a view, or a copy in another shape."""
@@ -234,7 +235,7 @@ class _Call:
                 return signal
         return self.signals[0] if self.name in _COPIES else None
 
-    def _at(self, nodes: slice) -> Tensor:
+    def _at(self, nodes: slice) -> Any:
         """The function of the signals at some of the nodes."""
         by_tensor = {
             id(tensor): signal.values[nodes]
@@ -243,8 +244,7 @@ class _Call:
         args = [_in_place_of(each, by_tensor) for each in self.args]
         kwargs = {key: _in_place_of(each, by_tensor) for key, each in self.kwargs.items()}
         with torch.no_grad():
-            value: Tensor = self.func(*args, **kwargs)
-        return value
+            return self.func(*args, **kwargs)
 
     def _argument(self, position: int, name: str, default: Any) -> Any:
         """An argument of the call, wherever it is given."""
@@ -262,7 +262,8 @@ def _in_place_of(argument: Any, by_tensor: dict[int, Tensor]) -> Any:
 
 def _carries(value: Any) -> bool:
     """Whether something is a tensor that carries a signal: several real numbers."""
-    return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 1
+    is_dense = isinstance(value, Tensor) and value.layout == torch.strided
+    return is_dense and value.is_floating_point() and value.numel() > 1
 
 
 def _flat(value: Any) -> list[Any]:

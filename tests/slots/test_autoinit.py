@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from advisor_plugins.initializer.signals import Signal, SignalTracker
+from models import measures, zoo
 from models.runs import plain, put, run_of
 from torch import nn
 from torch.nn import functional as F
@@ -166,3 +167,11 @@ def test_convolutions_with_pooling_and_a_normalization(host):
     squares = [float(net[i].weight.detach().square().sum((1, 2, 3)).mean()) for i in (0, 3, 6)]
     relu_of_largest = 1.54  # E max(0, largest of four)²
     assert squares == pytest.approx([1, 1 / relu_of_largest, 1 / 0.394], rel=0.06)
+
+
+@pytest.mark.parametrize("name", ["a gradient as output", "GCN with a sparse matrix"])
+def test_operations_that_give_several_tensors_or_sparse_ones_are_passed(host, name):
+    run = measures.run_of_case(zoo.CASES[name])
+    said = put(host, run, initializer="autoinit")["initializer"]
+    assert "by analysis in" in said
+    assert all(bool(each.isfinite().all()) for each in run.model.parameters())

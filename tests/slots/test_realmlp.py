@@ -12,6 +12,7 @@ from models.runs import plain, put, run_of
 from torch import nn
 from torch.nn import functional as F
 
+from advisor.search.arm import Skip
 from advisor.search.plan import Plan, make_plan
 from advisor.search.recipes import whole_recipes
 from advisor.work.prepare import prepare
@@ -101,8 +102,13 @@ def test_the_rate_comes_in_waves_that_grow_twofold_and_ends_at_zero():
 def test_a_recipe_is_whole_where_all_of_its_parts_are_searched(host):
     options = {slot: ["keep", name] for slot, name in BESIDE.items()}
     options["activation"] = ["keep", "parametric"]
-    assert whole_recipes(options, host) == {"activation.parametric": BESIDE}
-    assert whole_recipes({**options, "schedule": ["keep"]}, host) == {}
+    assert whole_recipes(options, [], host) == {"activation.parametric": BESIDE}
+    # What is not searched breaks it up; what does not fit is left out of it.
+    fewer = {**options, "regularization": ["keep"]}
+    assert whole_recipes(fewer, [], host) == {}
+    skip = Skip("regularization", "label_smoothing", "no classes")
+    others = {slot: name for slot, name in BESIDE.items() if slot != "regularization"}
+    assert whole_recipes(fewer, [skip], host) == {"activation.parametric": others}
 
 
 NET = """\

@@ -162,6 +162,7 @@ def gradients(model, seed):
         parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has it from version 2.9 on")
 def test_muon_moves_hidden_matrices_as_torch_s_and_the_rest_as_adamw():
     run = run_with(optimizer=("muon", {"lr": 0.02, "momentum": 0.9}))
     other = copy.deepcopy(run.model)
