@@ -299,13 +299,8 @@ def make_plan(prepared: Prepared, begun: Collection[tuple[str, str]] = ()) -> Pl
         # Doing nothing is the first technique of every slot.
         plan.options[slot] = [KEEP]
         for technique in techniques:
-<<<<<<< HEAD
             try_technique(plan, technique, run, seconds)
-    plan.beside.update(whole_recipes(plan.options, prepared.host))
-=======
-            try_technique(plan, technique, run)
     plan.beside.update(whole_recipes(plan.options, plan.skipped, prepared.host))
->>>>>>> field
     return plan
 
 
