@@ -184,7 +184,7 @@ class Writer:
         lines = start_lines(run, techniques, self.text, self._edit)
         for reason in lines.reasons:
             self._leave("start", reason)
-            if reason.startswith("activation"):
+            if reason.startswith("activation") or reason in lines.of_build:
                 self._leave("build", reason)
         return lines
 

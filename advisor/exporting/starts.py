@@ -51,11 +51,13 @@ class StartLines:
         structure: lines that put activations into `model`.
         weights: lines that fill its weights, with a generator `generator`.
         reasons: why advisor itself applies the techniques; empty where the lines do it.
+        of_build: those that hold for the model in use, too, as it has other layers then.
     """
 
     structure: list[str] = field(default_factory=list)
     weights: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    of_build: list[str] = field(default_factory=list)
 
 
 def start_lines(
@@ -74,6 +76,7 @@ def start_lines(
             raises `UnwritableError` where it cannot.
     """
     lines = StartLines()
+    names = nn.Module.state_dict(run.model).keys()
     for technique, params in techniques:
         try:
             if isinstance(technique, Activation) and not technique.settles:
@@ -84,7 +87,10 @@ def start_lines(
             else:
                 left_as_it_is(run, technique, params)
         except UnwritableError as why:
-            lines.reasons.append(f"{technique.slot} {technique.name}: {why}")
+            reason = f"{technique.slot} {technique.name}: {why}"
+            lines.reasons.append(reason)
+            if nn.Module.state_dict(run.model).keys() != names:
+                lines.of_build.append(reason)
             # What comes after it would be written for another model.
             if isinstance(technique, Activation):
                 return StartLines(reasons=lines.reasons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 EPSILON = 1e-6
 """What keeps a mean square from being zero."""
@@ -28,6 +29,15 @@ class RMSOfMaps(nn.Module):
         return maps * torch.rsqrt(size + EPSILON) * gain
 
 
+class RMSOfVectors(nn.RMSNorm):
+    """Torch's, whose gain has the precision of the vectors, which is another in mixed precision."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors `(…, channels)`."""
+        gain = self.weight.to(vectors.dtype)
+        return F.rms_norm(vectors, tuple(self.normalized_shape), gain, self.eps)
+
+
 class BatchNormOfVectors(nn.BatchNorm1d):
     """Batch norm of vectors that lie in the last dimension, whatever the others are."""
 
@@ -47,7 +57,7 @@ def layer_norm(layer: nn.Module) -> nn.Module:
 def rms_norm(layer: nn.Module) -> nn.Module:
     """Over all units of a layer; of maps over channels and places."""
     if isinstance(layer, nn.Linear):
-        return nn.RMSNorm(layer.out_features, eps=EPSILON)
+        return RMSOfVectors(layer.out_features, eps=EPSILON)
     return RMSOfMaps(channels_of(layer))
 
 

@@ -63,3 +63,11 @@ def test_what_acts_during_training_is_left_to_advisor(full_name, ref, tmp_path):
     script = written(arm, tmp_path / "folder")
     assert why in script.by_advisor.loop
     check_same(arm, tmp_path / "folder")
+
+
+def test_layers_that_are_put_into_the_model_are_left_to_advisor_in_use_as_well(ref, tmp_path):
+    arm = measured(ref, normalization="layer_norm")
+    script = written(arm, tmp_path / "folder")
+    why = "normalization layer_norm: it is more than a formula"
+    assert script.by_advisor.start == script.by_advisor.build == why
+    check_same(arm, tmp_path / "folder")
