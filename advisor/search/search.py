@@ -45,7 +45,7 @@ from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
-from advisor.work.stacked import LOG, run_stacked, why_no_stack
+from advisor.work.stacked import LOG, is_by_itself, run_stacked, why_no_stack
 
 
 class Search:
@@ -294,10 +294,10 @@ class Search:
         self, alive: Sequence[Trial], from_epoch: int, rung: int, limit: float | None
     ) -> dict[int, Job]:
         """The trainings from one rung to the next that are still to be done, by trial number."""
-        jobs = {}
-        for trial in alive:
-            # Trial 0 is trained to the end at once, so that there is always a baseline to compare
-            # with.
+        jobs, host = {}, self.prepared.host
+        # What makes an artefact takes longest, and is begun first.
+        for trial in sorted(alive, key=lambda each: not is_by_itself(host, each.arm, from_epoch)):
+            # Trial 0, the baseline, is trained to the end at once.
             last = self.plan.epochs if trial.number == 0 else rung
 
             # What a stopped round has trained up to this rung is not trained again.

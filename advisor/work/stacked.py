@@ -309,6 +309,8 @@ def run_stacked(
         if keys not in units:
             own = [jobs[each] for each in keys]
             units[keys] = own[0] if len(own) == 1 else StackedJob.of(own)
+    # What is done alone may take longest, as a pretraining, so that it is begun first.
+    units = dict(sorted(units.items(), key=lambda unit: len(unit[0]) > 1))
 
     alone: dict[Key, Job] = {}
     for keys, outcome in crew.run(units, is_late):
