@@ -492,7 +492,6 @@ CALLS = [
     Wrong("tune(workers=-1)", lambda: tuned(study(), workers=-1), ("workers", "-1")),
     Wrong("tune(workers='2')", lambda: tuned(study(), workers="2"), ("workers", "'2'")),
     Wrong("tune(workers=1.5)", lambda: tuned(study(), workers=1.5), ("workers", "1.5")),
-    Wrong("tune(workers=None)", lambda: tuned(study(), workers=None), ("workers", "None")),
     Wrong("tune(storage=3)", lambda: tuned(study(), storage=3), ("storage", "3")),
     Wrong("tune(device=None)", lambda: tuned(study(), device=None), ("device", "None")),
     Wrong("tune(device='meta')", lambda: tuned(study(), device="meta"), ("device", "meta")),

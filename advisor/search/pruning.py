@@ -20,6 +20,9 @@ LOSS_MARGIN = 1.1
 LOSSES_NEEDED = 3
 """Good trials that there must be before a training is given up by its early loss."""
 
+LEAST_STEPS = 100
+"""Steps of a training to the next rung from which on trials are trained together."""
+
 Ranked = list[tuple[Trial, float]]
 """Trials with their scores, *higher is better*, best first."""
 
@@ -68,13 +71,16 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     return kept
 
 
-def stacks_of(host: Host, alive: Sequence[Trial], from_epoch: int) -> list[list[int]]:
+def stacks_of(host: Host, alive: Sequence[Trial], from_epoch: int, steps: int) -> list[list[int]]:
     """Numbers of the trials that are trained together from an epoch to the next rung, by blocks.
 
     The trials at the rung and their techniques decide, and nothing that the training to it brings:
     a search that goes on has the same blocks. Trial 0 is trained to its end at once, and a trial
-    that is taken without a technique comes after the others.
+    that is taken without a technique comes after the others. So few `steps` as a first rung has
+    are done by the time that it is known what models have in common.
     """
+    if steps < LEAST_STEPS:
+        return []
     asked = sorted((each for each in alive if each.number), key=lambda each: each.number)
     able = [each for each in asked if not is_by_itself(host, each.asked_arm, from_epoch)]
     blocks = []

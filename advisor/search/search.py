@@ -206,7 +206,7 @@ class Search:
         """
         while jobs := self._jobs(alive, from_epoch, rung, limit):
             empty: dict[int, Outcome] = {}
-            stacks = self._stacks(alive, jobs, from_epoch)
+            stacks = self._stacks(alive, jobs, from_epoch, rung)
             again = [self.history.trials[each] for stack in stacks for each in stack]
             beside = {each.number: self._job(each, from_epoch, rung, limit) for each in again}
             for number, outcome in run_stacked(self.crew, beside | jobs, stacks, self.is_late):
@@ -227,7 +227,7 @@ class Search:
                 return
 
     def _stacks(
-        self, alive: Sequence[Trial], jobs: Mapping[int, Job], from_epoch: int
+        self, alive: Sequence[Trial], jobs: Mapping[int, Job], from_epoch: int, rung: int
     ) -> list[list[int]]:
         """Numbers of the trials that are trained together up to a rung, those of each stack.
 
@@ -237,8 +237,8 @@ class Search:
         # Where the length of a full training is settled, the leading arms are trained alone.
         if any(not each.round.start for each in alive) and from_epoch in self.plan.opening[-2:-1]:
             return []
-        stacks = []
-        for block in stacks_of(self.prepared.host, alive, from_epoch):
+        stacks, steps = [], (rung - from_epoch) * self.prepared.steps
+        for block in stacks_of(self.prepared.host, alive, from_epoch, steps):
             if not jobs.keys().isdisjoint(block) and self._pays(len(block)):
                 stacks.append(block)
         return stacks

@@ -53,8 +53,7 @@ def depends_on_length(run: Run) -> bool:
 
     A technique knows the number of steps, and what it hangs into the training may use it.
     """
-    has_own = run.loss is not run.objective.loss or run.optimizer is not run.recipe.optimizer
-    return bool(hooks_set(run) or run.later or has_own or run.recipe.schedule is not None)
+    return bool(hooks_set(run) or run.later or run.recipe.schedule is not None)
 
 
 def unheard(names: Iterable[str], honours: Iterable[str]) -> str | None:

@@ -265,10 +265,12 @@ def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) ->
 
 
 def blocks_of(keys: Sequence[Key]) -> list[list[Key]]:
-    """Jobs in blocks of at most ten, by how many there are alone: two blocks or more where there
-    are enough for two workers.
+    """Jobs in blocks of at most ten, by how many there are alone; none where they are too few for
+    two blocks: one worker would do them all while others wait.
     """
-    count = max(math.ceil(len(keys) / MOST), 2 if len(keys) >= BESIDE else 1)
+    if len(keys) < BESIDE:
+        return []
+    count = max(math.ceil(len(keys) / MOST), 2)
     size, more = divmod(len(keys), count)
     ends = list(accumulate((size + (place < more) for place in range(count)), initial=0))
     return [list(keys[start:end]) for start, end in pairwise(ends) if end > start]

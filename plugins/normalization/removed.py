@@ -39,8 +39,12 @@ class NoNorms(Technique):
 
     def unfit(self, run: Run) -> str | None:
         """There must be a norm, and the model must run without it."""
-        if not norms(run.model):
+        found = norms(run.model)
+        if not found:
             return "the model has no norm of torch's to leave out"
+        loaded = [name for name, each in found.items() if run.is_loaded(each)]
+        if loaded:
+            return f"the model loads the weights of its norm {loaded[0]}, which belong to the others"
         try:
             model = copy.deepcopy(run.model).eval()
             leave_out(model)

@@ -246,7 +246,8 @@ def test_a_trained_swish_of_another_beta_is_z_times_a_steeper_sigmoid(host):
 def test_every_activation_has_a_formula_here_and_a_whole_docstring(host):
     own = {name: found for name, found in host.techniques["activation"].items() if name != "keep"}
     by_depth = {"trelu", "tat", "dks"}  # in test_tailored.py
-    assert own.keys() == FORMULAS.keys() | {"prelu_channel"} | by_depth
+    by_channel = {"prelu_channel", "parametric"}  # the latter in test_realmlp.py
+    assert own.keys() == FORMULAS.keys() | by_channel | by_depth
     for found in own.values():
         for part in ("f(z) = ", "Arguments:", "Reference: "):
             assert part in found.__doc__, (found, part)

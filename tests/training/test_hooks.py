@@ -70,8 +70,7 @@ def test_a_hook_after_a_step_is_told_the_step_of_the_whole_training_also_after_a
 )
 def test_a_training_may_depend_on_its_length_by_what_techniques_hang_into_it(change, depends):
     run = fresh()
-    run.loss = run.objective.loss
-    run.optimizer = run.recipe.optimizer
+    run.__post_init__()  # with its recipe, as nothing has changed it yet
     change(run)
     assert depends_on_length(run) == depends
 
