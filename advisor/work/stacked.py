@@ -43,7 +43,7 @@ Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it."""
 MOST = 10
 """Jobs in a stack: more are hardly faster, and leave other workers without any."""
-BESIDE = 8
+BESIDE = 6
 """Jobs from which on there are two stacks, for two workers."""
 LOG = logging.getLogger("advisor.stacks")
 """Says why jobs that might have been a stack were done one by one."""
