@@ -44,7 +44,7 @@ class NoNorms(Technique):
             return "the model has no norm of torch's to leave out"
         loaded = [name for name, each in found.items() if run.is_loaded(each)]
         if loaded:
-            return f"the model loads the weights of its norm {loaded[0]}, which belong to the others"
+            return f"the model loads the weights of its norm {loaded[0]}, which the others need"
         try:
             model = copy.deepcopy(run.model).eval()
             leave_out(model)
