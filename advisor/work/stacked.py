@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor.errors import explain
 from advisor.host.host import Host
-from advisor.slots.pretraining.base import Pretraining
 from advisor.technique import KEEP
 from advisor.training.costs import check_costs, writable_costs
 from advisor.training.ended import StoppedEarly
@@ -257,11 +256,11 @@ def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
 
 
 def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) -> bool:
-    """Whether a job with one technique per slot begins with a training of its own, which others
-    should not wait for.
+    """Whether a job with one technique per slot begins with an artefact, which others should not
+    wait for.
     """
     techniques = (host.find(slot, name) for slot, name in choices.items() if name != KEEP)
-    return from_epoch == 0 and any(isinstance(each, Pretraining) for each in techniques)
+    return from_epoch == 0 and any(each is not None and each.passes for each in techniques)
 
 
 def blocks_of(keys: Sequence[Key]) -> list[list[Key]]:
