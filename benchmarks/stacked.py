@@ -219,16 +219,16 @@ def main() -> None:
     for name in sys.argv[2:] or NETS:
         task = advisor.Task(NETS[name], rows(name))
         prepared = prepare(StudyRef.of(advisor.Study("stacked", task, epochs=EPOCHS)))
-        model = prepared.build(0)
+        run = prepared.run(0, 0)
         for copies in COPIES:
-            reason = reason_of(partial(why_not_faster, model, copies, prepared.batch))
+            reason = reason_of(partial(why_not_faster, run, copies, prepared.batch))
             chosen = "stacked" if reason is None else f"alone: {reason}"
             try:
                 line = compared(partial(members, prepared, copies), rounds)
             except NotStackable as problem:
                 line = f"falls back: {problem}"
             print(f"{name:16} {copies:3} copies  {line}  [{chosen}]", flush=True)
-        for kinds in (1, 4, TRIALS) if isinstance(model, nn.Sequential) else ():
+        for kinds in (1, 4, TRIALS) if isinstance(run.model, nn.Sequential) else ():
             line = compared(partial(trials, prepared, kinds), rounds)
             print(f"{name:16} {TRIALS} trials, {kinds} activations  {line}", flush=True)
 

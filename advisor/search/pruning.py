@@ -81,8 +81,11 @@ def stacks_of(host: Host, alive: Sequence[Trial], from_epoch: int, steps: int) -
     """
     if steps < LEAST_STEPS:
         return []
-    asked = sorted((each for each in alive if each.number), key=lambda each: each.number)
-    able = [each for each in asked if not is_by_itself(host, each.asked_arm, from_epoch)]
+    # Trials with the same techniques are neighbours, so that they are in one block.
+    asked = sorted(alive, key=lambda each: ([*each.asked_arm.values()], each.number))
+    able = [
+        each for each in asked if each.number and not is_by_itself(host, each.asked_arm, from_epoch)
+    ]
     blocks = []
     for block in blocks_of(able):
         blocks.append(

@@ -271,7 +271,7 @@ class FreshSeedRuns:
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[int]
     ) -> Iterator[dict[FreshRun, Job]]:
         """The trainings of each block, of one study: those of an arm on a block of measuring seeds;
-        those of all arms, seed by seed, where seeds choose.
+        those of all arms where seeds choose, of which arms with the same techniques are neighbours.
         """
         if phase == "measure":
             for arm in arms:
@@ -281,8 +281,8 @@ class FreshSeedRuns:
                     }
             return
         of_study: dict[StudyRef, dict[FreshRun, Job]] = {}
-        for seed in seeds:
-            for arm in arms:
+        for arm in sorted(arms, key=lambda each: [*each.arm.values()]):
+            for seed in seeds:
                 job = self._job(phase, arm, seed)
                 if not self._site.is_by_itself(arm):
                     of_study.setdefault(job.study, {})[self._run(phase, arm, seed)] = job

@@ -23,7 +23,13 @@ from advisor.training.costs import check_costs, writable_costs
 from advisor.training.ended import StoppedEarly
 from advisor.training.loop import train
 from advisor.training.run import Run
-from advisor.training.stacks.fits import FEWEST, reason_of, why_alone, why_not_faster
+from advisor.training.stacks.fits import (
+    FEWEST,
+    parts_of,
+    reason_of,
+    why_alone,
+    why_not_faster,
+)
 from advisor.training.stacks.member import Member, groups_of
 from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable
@@ -42,6 +48,9 @@ Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it."""
 MOST = 10
 """Jobs in a stack: more are hardly faster, and leave other workers without any."""
+LARGE = 7
+"""Jobs from which on a stack takes longer than a training with its pretraining, which costs about
+two trainings (`--artefact-share`)."""
 BESIDE = 6
 """Jobs from which on there are two stacks, for two workers."""
 LOG = logging.getLogger("advisor.stacks")
@@ -140,7 +149,8 @@ def done_together(jobs: Sequence[Job], prepared: Prepared) -> list[StackedRun]:
     runs = [begun(job, prepared) for job in jobs]
     ready = [each for each in runs if each.member is not None and not each.by_itself]
     for group in groups_of([each.member for each in ready if each.member is not None]):
-        train_group([each for each in ready if any(each.member is own for own in group)])
+        for part in together_of(group):
+            train_group([each for each in ready if any(each.member is own for own in part)])
     for each in ready:
         if each.member is not None and each.member.unreadable:
             each.by_itself = each.member.unreadable
@@ -176,13 +186,21 @@ def begun(job: Job, prepared: Prepared) -> StackedRun:
     return found
 
 
+def together_of(group: Sequence[Member]) -> list[list[Member]]:
+    """The runs of a group in the parts that are trained together."""
+    try:
+        return parts_of(group)
+    except user_faults():  # whoever trains them hears of it again
+        return [list(group)]
+
+
 def train_group(runs: Sequence[StackedRun]) -> None:
     """Train runs whose models are computed together; why they are not is noted."""
     members = [each.member for each in runs if each.member is not None]
     first = members[0]
     graph = None if first.reading is None else first.reading.graph
-    reason = why_not_faster(first.run.model, len(members), first.settings.batch, graph)
     try:
+        reason = why_not_faster(first.run, len(members), first.settings.batch, graph)
         if reason is None:
             follow(Stack(members), runs)
     except NotStackable as problem:
@@ -250,7 +268,7 @@ def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
     try:
         with settings_kept():
             run = prepared.run(seed, seed)
-            return why_alone(run) or reason_of(lambda: why_not_faster(run.model, copies, batch))
+            return why_alone(run) or reason_of(lambda: why_not_faster(run, copies, batch))
     except user_faults() as problem:  # the jobs say for themselves what they break on
         return explain(problem)
 
@@ -310,8 +328,8 @@ def run_stacked(
         if keys not in units:
             own = [jobs[each] for each in keys]
             units[keys] = own[0] if len(own) == 1 else StackedJob.of(own)
-    # What is done alone may take longest, as a pretraining, so that it is begun first.
-    units = dict(sorted(units.items(), key=lambda unit: len(unit[0]) > 1))
+    # The longest first: large stacks, then what is done alone, as a pretraining, then small stacks.
+    units = dict(sorted(units.items(), key=lambda unit: turn_of(len(unit[0]))))
 
     alone: dict[Key, Job] = {}
     for keys, outcome in crew.run(units, is_late):
@@ -324,6 +342,13 @@ def run_stacked(
                 yield key, each
     if alone:
         yield from crew.run(alone, is_late)
+
+
+def turn_of(jobs: int) -> int:
+    """When a unit of so many jobs is begun: the lower, the earlier."""
+    if jobs == 1:
+        return 1
+    return 0 if jobs >= LARGE else 2
 
 
 def outcomes_of(outcome: Outcome, jobs: int) -> Sequence[Outcome | None]:

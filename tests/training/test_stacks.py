@@ -12,11 +12,12 @@ import advisor
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
-from advisor.training.stacks.fits import reason_of, why_alone, why_not_faster
+from advisor.training.stacks.fits import parts_of, reason_of, why_alone, why_not_faster
 from advisor.training.stacks.joint import is_fused_adamw
-from advisor.training.stacks.member import Member
+from advisor.training.stacks.member import Member, groups_of
+from advisor.training.stacks.sizes import numbers_an_operation
 from advisor.training.stacks.stack import Stack
-from advisor.training.stacks.traced import NotStackable
+from advisor.training.stacks.traced import NotStackable, graph_of
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -432,11 +433,52 @@ def test_a_run_with_a_hook_is_trained_alone(hook, value):
     assert why_alone(run) == f"a technique has set run.{hook}"
 
 
+class Vectors(nn.Module):
+    """The mean of the vectors of 16 words."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.words, self.last = nn.Embedding(50, width), nn.Linear(width, 5)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.words(x.abs().long()) * 2).mean(1))
+
+
+def why_ten_are_alone(net, batch=32, copies=10):
+    run = members_of(prepared_of(net), 1)[0].run
+    return reason_of(lambda: why_not_faster(run, copies, batch))
+
+
 def test_shapes_decide_whether_a_stack_is_faster():
-    net = chain()()
-    assert why_not_faster(net, 10, 32) is None
-    assert "too few" in why_not_faster(net, 2, 32)
-    assert "take longer" in why_not_faster(chain(widths=(16, 1024, 1024, 5))(), 10, 256)
-    assert "LSTM" in why_not_faster(Recurrent(), 10, 32)
-    assert "no linear layers" in why_not_faster(nn.ReLU(), 10, 32)
-    assert "cannot be read" in reason_of(lambda: why_not_faster(Looking(), 10, 32))
+    assert why_ten_are_alone(chain()) is None
+    assert "too few" in why_ten_are_alone(chain(), copies=2)
+    assert "take longer" in why_ten_are_alone(chain(widths=(16, 1024, 1024, 5)), batch=256)
+    assert "LSTM" in why_ten_are_alone(Recurrent)
+    assert "no linear layers" in why_ten_are_alone(
+        lambda: nn.Sequential(nn.LayerNorm(16), nn.Tanh())
+    )
+    assert "cannot be read" in why_ten_are_alone(Looking)
+
+
+def test_large_tensors_are_faster_one_after_the_other():
+    assert why_ten_are_alone(partial(Vectors, 4)) is None
+    assert "numbers in an operation" in why_ten_are_alone(partial(Vectors, 64))
+
+
+def test_numbers_of_an_operation_are_those_it_makes():
+    run = members_of(prepared_of(chain()), 1)[0].run
+    graph = graph_of(run.model)
+    # Two layers of 32 with a rectifier each, and five outputs.
+    assert numbers_an_operation(run, 8, graph) == 8 * (4 * 32 + 5) / 5
+    assert run.model.training
+
+
+@pytest.mark.parametrize(("width", "parts"), [(16, [9]), (256, [4, 3, 2])])
+def test_wide_models_are_computed_together_where_they_do_the_same(width, parts):
+    members = []
+    for act, count in ((nn.Tanh, 4), (nn.Mish, 1), (nn.ReLU, 3), (nn.ELU, 1)):
+        members += members_of(prepared_of(chain(widths=(16, width, width, 5), act=act)), count)
+    (group,) = groups_of(members)
+    found = parts_of(group)
+    assert [len(each) for each in found] == parts
+    assert sorted(map(id, group)) == sorted(id(each) for part in found for each in part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -11,7 +11,9 @@ from advisor.data.splits import TensorPart
 from advisor.training.hooks import hooks_set
 from advisor.training.run import Run
 from advisor.training.stacks.elementwise import layer_by_numbers
+from advisor.training.stacks.member import Member
 from advisor.training.stacks.program import ONE_BY_ONE_LAYERS
+from advisor.training.stacks.sizes import numbers_an_operation
 from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
 
 FEWEST = 3
@@ -20,6 +22,15 @@ MOST_PRODUCTS = 2e6
 """Multiplications of a mini-batch in a linear layer, on average, above which a stack is no faster:
 the time of a step is then that of its products, and not that of calling them. Measured: 1.3 to 1.7
 times as fast at 1.8e6, 0.6 to 1.0 times at 5.8e6 (`benchmarks/stacked.py`).
+"""
+MOST_NUMBERS = 8000
+"""Numbers that an operation makes of a mini-batch, on average, above which a stack is no faster:
+its tensors leave the cache. Measured: 1.3 times as fast at 4,000, 0.7 to 1.0 times at 10,000, and
+0.4 to 0.7 times at 35,000, such as the vectors of all words of a text.
+"""
+MIXED_NUMBERS = 3000
+"""Those above which only models with the same activations are computed together: to take tensors
+apart and put them together again costs a fifth of a step.
 """
 
 
@@ -55,18 +66,17 @@ def reasons_of_rows(run: Run) -> Iterator[str]:
         yield "its inputs have names, or parts of their own"
 
 
-def why_not_faster(
-    model: nn.Module, copies: int, batch: int, graph: fx.Graph | None = None
-) -> str | None:
-    """Why a stack of so many copies of a model is no faster than one after the other, or None.
+def why_not_faster(run: Run, copies: int, batch: int, graph: fx.Graph | None = None) -> str | None:
+    """Why a stack of so many copies of a run is no faster than one after the other, or None.
 
     `batch` is the number of rows in a mini-batch, `graph` the operations of the model, where they
-    were read already. Raises `NotStackable` where the forward pass
-    cannot be read.
+    were read already. Raises `NotStackable` where the forward pass cannot be read, and what it
+    raises.
     """
     if copies < FEWEST:
         return f"too few trainings: {copies}"
-    layers = layers_in(graph or graph_of(model), model)
+    graph = graph or graph_of(run.model)
+    layers = layers_in(graph, run.model)
     other = next((each for each in layers if not is_known(each)), None)
     if other is not None:
         return f"no batched computation of {type(other).__name__} pays"
@@ -76,7 +86,38 @@ def why_not_faster(
     products = batch * sum(weights) / len(weights)
     if products > MOST_PRODUCTS:
         return f"{products:.2g} products in a layer take longer than calling them"
+    numbers = numbers_an_operation(run, batch, graph)
+    if numbers > MOST_NUMBERS:
+        return f"{numbers:.2g} numbers in an operation take longer than calling it"
     return None
+
+
+def parts_of(members: Sequence[Member]) -> list[list[Member]]:
+    """The runs of a group in parts, each of which is trained together.
+
+    Where operations are small, all are one part; else those that do the same to single numbers, and
+    what is left over. Raises what a forward pass raises.
+    """
+    by_form: list[list[Member]] = []
+    for each in members:
+        same = (part for part in by_form if forms_of(part[0]) == forms_of(each))
+        part = next(same, None)
+        if part is None:
+            by_form.append([each])
+        else:
+            part.append(each)
+    first = members[0]
+    if len(by_form) == 1 or first.reading is None:
+        return [list(members)]
+    if numbers_an_operation(first.run, first.settings.batch, first.reading.graph) < MIXED_NUMBERS:
+        return [list(members)]
+    left = [each for part in by_form if len(part) < FEWEST for each in part]
+    return [part for part in [*(each for each in by_form if len(each) >= FEWEST), left] if part]
+
+
+def forms_of(member: Member) -> list[Any]:
+    """What a run does to single numbers, to be compared."""
+    return [] if member.reading is None else member.reading.forms
 
 
 def is_known(layer: nn.Module) -> bool:
