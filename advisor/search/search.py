@@ -45,7 +45,7 @@ from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
-from advisor.work.stacked import LOG, is_by_itself, run_stacked, why_no_stack
+from advisor.work.stacked import Worth, is_by_itself, run_stacked, why_no_stack
 
 
 class Search:
@@ -94,7 +94,7 @@ class Search:
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
         self._booked = time.monotonic()
-        self._why_no_stack: dict[int, str | None] = {}
+        self._worth = Worth("trials")
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
 
     def run(self) -> None:
@@ -245,12 +245,8 @@ class Search:
 
     def _pays(self, copies: int) -> bool:
         """Whether so many trials are trained together."""
-        if copies not in self._why_no_stack:
-            why = why_no_stack(self.prepared, copies, self.plan.batch)
-            self._why_no_stack[copies] = why
-            if why is not None:
-                LOG.info("trials are trained one by one: %s", why)
-        return self._why_no_stack[copies] is None
+        prepared, batch = self.prepared, self.plan.batch
+        return self._worth.pays(copies, lambda: why_no_stack(prepared, copies, batch))
 
     def _take_without(self, trial: Trial, outcome: Outcome) -> None:
         """Make a trial one of the arm without its techniques that changed nothing, and show it."""

@@ -19,7 +19,7 @@ from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.stacked import (
-    LOG,
+    Worth,
     blocks_of,
     blocks_of_places,
     is_by_itself,
@@ -130,7 +130,7 @@ class FreshSeedRuns:
         # What measured rows add is read when it is needed; what is too large stays here.
         self._kept = {FreshRun("measure", *key) for key in site.records.seeds_with_rows()}
         self._too_large: dict[FreshRun, Mapping[str, RowValues]] = {}
-        self._why_no_stack: dict[tuple[StudyRef, int], str | None] = {}
+        self._worth = Worth("fresh seeds")
 
     @classmethod
     def of_search(cls, search: Search) -> FreshSeedRuns:
@@ -234,6 +234,11 @@ class FreshSeedRuns:
                     kept.setdefault(less.label, less)
         return list(kept.values())
 
+    def are_together(self, arms: Sequence[Candidate], seeds: Sequence[int]) -> bool:
+        """Whether some of the trainings that choose among these arms are computed as one."""
+        blocks = self._blocks("choose", arms, seeds)
+        return any(self._pays(next(iter(block.values())), block) for block in blocks)
+
     def rows(self, arm: Candidate, seed: int) -> Mapping[str, RowValues]:
         """What each row adds to the score of an arm on a measuring seed, by what rows are called.
 
@@ -292,12 +297,10 @@ class FreshSeedRuns:
 
     def _pays(self, first: Job, block: Sized) -> bool:
         """Whether the trainings of a block, of which this is one, are done together."""
-        asked = (first.study, len(block))
-        if asked not in self._why_no_stack:
-            self._why_no_stack[asked] = why = self._site.why_no_stack(first, len(block))
-            if why is not None:
-                LOG.info("fresh seeds are trained one by one: %s", why)
-        return self._why_no_stack[asked] is None
+        copies = len(block)
+        return self._worth.pays(
+            (first.study, copies), lambda: self._site.why_no_stack(first, copies)
+        )
 
     def _is_missing(self, run: FreshRun, needs_rows: bool) -> bool:
         """Whether a training is to be done; also one of which only the rows are missing."""

@@ -273,6 +273,26 @@ def why_no_stack(prepared: Prepared, copies: int, batch: int) -> str | None:
         return explain(problem)
 
 
+class Worth:
+    """Which trainings are done together; each number of them is asked for once.
+
+    Arguments:
+        what: they are called in the log, which says once why they are not.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._why: dict[Hashable, str | None] = {}
+
+    def pays(self, key: Hashable, why_not: Callable[[], str | None]) -> bool:
+        """Whether such trainings are done together; `why_not` says why they are not, or None."""
+        if key not in self._why:
+            self._why[key] = why = why_not()
+            if why is not None:
+                LOG.info("%s are trained one by one: %s", self._what, why)
+        return self._why[key] is None
+
+
 def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) -> bool:
     """Whether a job with one technique per slot begins with an artefact, which others should not
     wait for.
@@ -282,12 +302,12 @@ def is_by_itself(host: Host, choices: Mapping[str, Any], from_epoch: int = 0) ->
 
 
 def blocks_of(keys: Sequence[Key]) -> list[list[Key]]:
-    """Jobs in blocks of at most ten, by how many there are alone; none where they are too few for
-    two blocks: one worker would do them all while others wait.
+    """Jobs in blocks of at most ten, by how many there are alone: an even number of blocks, so that
+    two workers have as many; none where they are too few for two.
     """
     if len(keys) < BESIDE:
         return []
-    count = max(math.ceil(len(keys) / MOST), 2)
+    count = 2 * math.ceil(len(keys) / MOST / 2)
     size, more = divmod(len(keys), count)
     ends = list(accumulate((size + (place < more) for place in range(count)), initial=0))
     return [list(keys[start:end]) for start, end in pairwise(ends) if end > start]

@@ -46,8 +46,11 @@ def candidate(rate=0.001, **choices):
 class Runs:
     """Gives the scores of arms, and counts the trainings."""
 
-    def __init__(self, scores):
-        self.scores, self.trained = scores, {}
+    def __init__(self, scores, together=False):
+        self.scores, self.trained, self.together = scores, {}, together
+
+    def are_together(self, arms, seeds):
+        return self.together
 
     def score(self, phase, arms, seeds, of=None, needs_rows=False):
         found = []
@@ -89,6 +92,9 @@ def test_what_cannot_become_the_best_is_dropped_a_worse_rate_of_the_model_too_an
     none = Runs(dict.fromkeys(scores, (None, None, None)))
     race(none, [own, low, he, elu], 2, 1.0)
     assert {len(seeds) for seeds in none.trained.values()} == {3}, "where all broke, all stay"
+    together = Runs(scores, together=True)
+    race(together, [own, low, he, elu], 2, 1.0)
+    assert {len(seeds) for seeds in together.trained.values()} == {3}, "waiting would cost more"
 
 
 # --- trainings that broke -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from advisor.nested import tensors_in
 from advisor.training.run import Run
 
 
-class Sizes(fx.Interpreter):
+class OperationSizes(fx.Interpreter):
     """Runs the operations of a model one by one, and notes how many numbers each of them makes.
 
     Arguments:
@@ -52,6 +52,6 @@ def numbers_an_operation(run: Run, batch: int, graph: fx.Graph) -> float:
     inputs, _ = part.take(torch.arange(min(batch, len(part))))
     with untouched(model, list(model.modules())), torch.no_grad():
         model.eval()
-        sizes = Sizes(model, graph)
+        sizes = OperationSizes(model, graph)
         sizes.run(*inputs)
     return statistics.fmean(sizes.numbers or [0])
