@@ -43,17 +43,21 @@ def ranked(criterion: Criterion, trials: Sequence[Trial], rung: int) -> Ranked:
     return [(trial, -score) for score, _, _, trial in rows]
 
 
+def rungs_of(plan: Plan, current: Round) -> list[int]:
+    """The epochs after which a round's trials are compared: the last one alone where all of them
+    are trained to it.
+    """
+    return [plan.epochs] if current.stage == Stage.WHOLE else plan.rungs_from(current.start)
+
+
 def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     """Numbers of the trials that go on from a rung.
 
     In an exploration the best third goes on, else the better half; two at least. Outside
     explorations the model as it is goes on, too: all its trials while techniques are judged, its
     best one while rates are tuned. While techniques are judged, so does the best of each slot: a
-    slow starter is not cut by another's curve. Trainings that were asked for to their end all go
-    on.
+    slow starter is not cut by another's curve.
     """
-    if current.stage == Stage.WHOLE:
-        return {trial.number for trial, _ in trials}
     share = 3 if current.stage == Stage.EXPLORE else 2
     most = max(2, math.ceil(len(trials) / share))
     kept = {trial.number for trial, _ in trials[:most]}

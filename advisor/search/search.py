@@ -30,6 +30,7 @@ from advisor.search.pruning import (
     cut_limits,
     loss_limit,
     ranked,
+    rungs_of,
     stacks_of,
     survivors,
     why_outranked,
@@ -139,7 +140,7 @@ class Search:
         self._note_begun_trials(current)
         alive = self._trials_of(current)
         limit = loss_limit(self.history, current)
-        for from_epoch, rung in pairwise([0, *self.plan.rungs_from(current.start)]):
+        for from_epoch, rung in pairwise([0, *rungs_of(self.plan, current)]):
             self._train_to(rung, alive, from_epoch, limit)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():

@@ -293,14 +293,10 @@ def test_a_technique_that_was_cut_each_time_gets_a_training_to_its_end_at_its_be
     assert stages.next_round(past, 10) is None, "what the budget does not reach is not judged"
 
 
-def test_a_training_to_its_end_is_not_cut(plan):
-    arms = plan.each_technique()
-    trials = [finished(plan, arm, 0.1, stage=Stage.WHOLE) for arm in arms]
-    past = history(plan, trials)
-    ranking = [(trial, 0.1) for trial in past.trials]
-    everyone = set(range(len(trials)))
-    assert pruning.survivors(plan, Round(Stage.WHOLE, 0, len(trials)), ranking) == everyone
-    assert pruning.survivors(plan, Round(Stage.FAIR, 0, len(trials)), ranking) != everyone
+def test_a_training_to_its_end_is_compared_with_no_other_before(plan):
+    plan = replace(plan, rungs=[1, 3])
+    assert pruning.rungs_of(plan, Round(Stage.WHOLE, 10, 12)) == [plan.epochs]
+    assert pruning.rungs_of(plan, Round(Stage.FAIR, 10, 12)) == plan.rungs
 
 
 def test_a_study_says_how_many_combinations_are_asked_together_and_keeps_the_number(prepared):
