@@ -15,7 +15,7 @@ from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks.fits import parts_of, reason_of, why_alone, why_not_faster
 from advisor.training.stacks.joint import is_fused_adamw
 from advisor.training.stacks.member import Member, groups_of
-from advisor.training.stacks.sizes import numbers_an_operation
+from advisor.training.stacks.sizes import sizes_of
 from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable, graph_of
 from advisor.work.prepare import prepare
@@ -465,12 +465,28 @@ def test_large_tensors_are_faster_one_after_the_other():
     assert "numbers in an operation" in why_ten_are_alone(partial(Vectors, 64))
 
 
-def test_numbers_of_an_operation_are_those_it_makes():
+def test_an_operation_is_as_large_as_what_it_makes():
     run = members_of(prepared_of(chain()), 1)[0].run
-    graph = graph_of(run.model)
-    # Two layers of 32 with a rectifier each, and five outputs.
-    assert numbers_an_operation(run, 8, graph) == 8 * (4 * 32 + 5) / 5
+    sizes = sizes_of(run, 8, graph_of(run.model))
+    assert sizes.numbers == [8 * 32, 8 * 32, 8 * 32, 8 * 32, 8 * 5]
+    assert sizes.products == [8 * 16 * 32, 8 * 32 * 32, 8 * 32 * 5]
+    assert sizes.usual == 8 * (4 * 32**2 + 5**2) / (4 * 32 + 5)
     assert run.model.training
+
+
+def test_a_layer_of_each_position_computes_all_of_them():
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.each, self.last = nn.Linear(4, 8), nn.Linear(8, 5)
+
+        def forward(self, x):
+            return self.last(torch.tanh(self.each(x.view(-1, 4, 4))).mean(1))
+
+    run = members_of(prepared_of(Positions), 1)[0].run
+    sizes = sizes_of(run, 8, graph_of(run.model))
+    assert sizes.products == [8 * 4 * 4 * 8, 8 * 8 * 5]
+    assert sizes.numbers == [8 * 4 * 8, 8 * 4 * 8, 8 * 8, 8 * 5]
 
 
 @pytest.mark.parametrize(("width", "parts"), [(16, [9]), (256, [4, 3, 2])])

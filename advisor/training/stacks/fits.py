@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,20 +14,21 @@ from advisor.training.run import Run
 from advisor.training.stacks.elementwise import layer_by_numbers
 from advisor.training.stacks.member import Member
 from advisor.training.stacks.program import ONE_BY_ONE_LAYERS
-from advisor.training.stacks.sizes import numbers_an_operation
+from advisor.training.stacks.sizes import sizes_of
 from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
 
 FEWEST = 3
 """Copies from which on a stack is faster where each is small."""
-MOST_PRODUCTS = 2e6
+MOST_PRODUCTS = 1.2e6
 """Multiplications of a mini-batch in a linear layer, on average, above which a stack is no faster:
-the time of a step is then that of its products, and not that of calling them. Measured: 1.3 to 1.7
-times as fast at 1.8e6, 0.6 to 1.0 times at 5.8e6 (`benchmarks/stacked.py`).
+the time of a step is then that of its products, and not that of calling them. Measured: 1.5 times
+as fast at 5.5e5, 0.9 to 1.7 times, by the machine, at 1.8e6, 0.6 to 1.0 times at 5.8e6
+(`benchmarks/stacked.py`).
 """
-MOST_NUMBERS = 8000
-"""Numbers that an operation makes of a mini-batch, on average, above which a stack is no faster:
-its tensors leave the cache. Measured: 1.3 times as fast at 4,000, 0.7 to 1.0 times at 10,000, and
-0.4 to 0.7 times at 35,000, such as the vectors of all words of a text.
+MOST_NUMBERS = 40_000
+"""Numbers that a usual operation makes of a mini-batch above which a stack is no faster: its
+tensors leave the cache. Measured: 1.2 to 1.4 times as fast at 32,000, 0.7 to 1.0 times at 60,000,
+and 0.4 to 0.7 times at 250,000, such as the vectors of all words of a text.
 """
 MIXED_NUMBERS = 3000
 """Those above which only models with the same activations are computed together: to take tensors
@@ -80,15 +82,14 @@ def why_not_faster(run: Run, copies: int, batch: int, graph: fx.Graph | None = N
     other = next((each for each in layers if not is_known(each)), None)
     if other is not None:
         return f"no batched computation of {type(other).__name__} pays"
-    weights = [each.weight.numel() for each in layers if isinstance(each, nn.Linear)]
-    if not weights:
+    if not any(isinstance(each, nn.Linear) for each in layers):
         return "it has no linear layers"
-    products = batch * sum(weights) / len(weights)
+    sizes = sizes_of(run, batch, graph)
+    products = statistics.fmean(sizes.products)
     if products > MOST_PRODUCTS:
         return f"{products:.2g} products in a layer take longer than calling them"
-    numbers = numbers_an_operation(run, batch, graph)
-    if numbers > MOST_NUMBERS:
-        return f"{numbers:.2g} numbers in an operation take longer than calling it"
+    if sizes.usual > MOST_NUMBERS:
+        return f"{sizes.usual:.2g} numbers in an operation take longer than calling it"
     return None
 
 
@@ -109,7 +110,7 @@ def parts_of(members: Sequence[Member]) -> list[list[Member]]:
     first = members[0]
     if len(by_form) == 1 or first.reading is None:
         return [list(members)]
-    if numbers_an_operation(first.run, first.settings.batch, first.reading.graph) < MIXED_NUMBERS:
+    if sizes_of(first.run, first.settings.batch, first.reading.graph).usual < MIXED_NUMBERS:
         return [list(members)]
     left = [each for part in by_form if len(part) < FEWEST for each in part]
     return [part for part in [*(each for each in by_form if len(each) >= FEWEST), left] if part]

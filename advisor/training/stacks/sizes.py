@@ -1,8 +1,7 @@
-"""How many numbers the operations of a model make, by which it is decided what a stack is worth."""
+"""How much the operations of a model do, by which it is decided what a stack is worth."""
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 import torch
@@ -14,19 +13,22 @@ from advisor.training.run import Run
 
 
 class OperationSizes(fx.Interpreter):
-    """Runs the operations of a model one by one, and notes how many numbers each of them makes.
+    """Runs the operations of a model one by one, and notes how much each of them does.
 
     Arguments:
         model: whose operations they are.
         graph: the operations.
 
     Attributes:
-        numbers: of each operation that makes any; what only looks at others makes none.
+        numbers: that each operation makes; what only looks at others makes none.
+        products: that each linear layer adds up.
     """
 
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
         self.numbers: list[int] = []
+        self.products: list[int] = []
+        self._model = model
 
     def run_node(self, n: fx.Node) -> Any:
         """The value of an operation."""
@@ -35,7 +37,16 @@ class OperationSizes(fx.Interpreter):
         made = [each.numel() for each in tensors_in(found) if place_of(each) not in given]
         if n.op.startswith("call") and made:
             self.numbers.append(sum(made))
+        if n.op == "call_module":
+            layer = self._model.get_submodule(str(n.target))
+            if isinstance(layer, nn.Linear):
+                self.products.append(sum(made) * layer.in_features)
         return found
+
+    @property
+    def usual(self) -> float:
+        """How many numbers the operation makes that makes a usual one of all these numbers."""
+        return sum(each**2 for each in self.numbers) / max(1, sum(self.numbers))
 
 
 def place_of(tensor: Tensor) -> int:
@@ -43,8 +54,8 @@ def place_of(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def numbers_an_operation(run: Run, batch: int, graph: fx.Graph) -> float:
-    """How many numbers an operation makes of a mini-batch of so many rows, on average.
+def sizes_of(run: Run, batch: int, graph: fx.Graph) -> OperationSizes:
+    """How much the operations of a run's model do with a mini-batch of so many rows.
 
     The model and the random states are left as they are. Raises what a forward pass raises.
     """
@@ -54,4 +65,4 @@ def numbers_an_operation(run: Run, batch: int, graph: fx.Graph) -> float:
         model.eval()
         sizes = OperationSizes(model, graph)
         sizes.run(*inputs)
-    return statistics.fmean(sizes.numbers or [0])
+    return sizes
