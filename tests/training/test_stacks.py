@@ -462,7 +462,7 @@ def test_shapes_decide_whether_a_stack_is_faster():
 
 def test_large_tensors_are_faster_one_after_the_other():
     assert why_ten_are_alone(partial(Vectors, 4)) is None
-    assert "numbers in an operation" in why_ten_are_alone(partial(Vectors, 64))
+    assert "numbers in an operation" in why_ten_are_alone(partial(Vectors, 128))
 
 
 def test_an_operation_is_as_large_as_what_it_makes():

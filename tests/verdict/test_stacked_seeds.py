@@ -52,12 +52,13 @@ def test_seeds_that_are_trained_together_give_the_answer_of_seeds_that_are_not(
     ask, stacks, monkeypatch, caplog
 ):
     together = ask("together.db")
-    assert stacks == [5, 5]
+    # Three seeds choose, and five measure, of each arm.
+    assert stacks == [3, 3, 5, 5]
     for module in (fresh_seeds, search):
         monkeypatch.setattr(module, "why_no_stack", lambda *_, **__: "a test wants it so")
     with caplog.at_level(logging.INFO, "advisor.stacks"):
         assert ask("alone.db") == together
-    assert stacks == [5, 5]
+    assert stacks == [3, 3, 5, 5]
     assert "one by one: a test wants it so" in caplog.text
 
 
@@ -76,9 +77,9 @@ def test_a_study_that_is_stopped_between_the_seeds_of_a_stack_trains_the_whole_s
     told = []
     with pytest.raises(KeyboardInterrupt):
         ask("stopped.db", stop)
-    assert stacks == [5]
+    assert stacks == [3, 3, 5]
     assert ask("stopped.db", stop) == whole
-    assert stacks == [5, 5, 5]
+    assert stacks == [3, 3, 5, 5, 5]
     assert len(told) == 10, "each seed is told once"
 
 
