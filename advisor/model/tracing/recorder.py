@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
+from types import FrameType, MethodWrapperType
 from typing import Any
 
 import torch
@@ -111,6 +111,11 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._paused:
             return func(*args, **kwargs)
+        # To read a shape or a type computes nothing.
+        if type(func) is MethodWrapperType and func.__name__ == "__get__":
+            value = func(*args, **kwargs)
+            if not isinstance(value, Tensor):
+                return value
         torch_call = TorchCall(func, args, kwargs, sys._getframe(1))
 
         # Inside an activation module of torch, the module is the candidate.
