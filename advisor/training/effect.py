@@ -221,10 +221,11 @@ class _StateReader:
         # What shows nothing of itself can only be compared with itself.
         if not attributes and not is_container:
             self.tokens.append(_Same(value))
-        if isinstance(value, nn.Module):
-            held += self._classes(type(value))
         self.tokens.append(tuple(attributes))
         held += attributes.values()
+        # Last, because they hardly ever change.
+        if isinstance(value, nn.Module):
+            held += self._classes(type(value))
         return held
 
     def _attributes(self, value: Any) -> dict[str, object]:
