@@ -15,7 +15,7 @@ from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
 from advisor.model.references import ACTS, ATTRIBUTE, CALLS
-from advisor.model.swapping.places import Places
+from advisor.model.swapping.module_places import ModulePlaces
 from advisor.model.swapping.report import Undo
 from advisor.model.swapping.rewrite import CallEdit, span_end
 from advisor.model.swapping.subclass import class_with, find_method, method_of, original_class
@@ -40,7 +40,7 @@ _MISSING = object()
 class Replacement:
     """An activation for a site of a model, and the places of the model's modules."""
 
-    places: Places
+    places: ModulePlaces
     site: Site
     activation: Activation
 

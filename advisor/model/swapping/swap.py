@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from advisor.errors import InputError
 from advisor.model.anatomy import Anatomy, Site, Target
 from advisor.model.pointwise import Activation
-from advisor.model.swapping.places import Places
+from advisor.model.swapping.module_places import ModulePlaces
 from advisor.model.swapping.replace import Installed, Replacement, install
 from advisor.model.swapping.report import ModelBefore, SwapReport
 from advisor.model.swapping.verify import verify
@@ -42,7 +42,7 @@ def swap(
     """
     chosen = tuple(anatomy.hidden if sites is None else sites)
     report = SwapReport(ModelBefore.of(model))
-    places = Places(model)
+    places = ModulePlaces(model)
     report.left = [site for site in anatomy.sites if site not in chosen]
     installed: dict[str, Installed] = {}
     try:
@@ -77,7 +77,7 @@ def _swap_one(
     site: Site,
     activation: Activation,
     installed: dict[str, Installed],
-    places: Places,
+    places: ModulePlaces,
 ) -> None:
     """Put an activation at a site, and note in the report whether that was possible."""
     model = report.before.model

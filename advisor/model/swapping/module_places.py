@@ -9,7 +9,7 @@ from torch import nn
 from advisor.model.references import Holding, holdings, rebuilds
 
 
-class Places:
+class ModulePlaces:
     """Every reference to a module below a model, found when it is asked for."""
 
     def __init__(self, model: nn.Module) -> None:
