@@ -80,3 +80,9 @@ def test_an_activation_that_is_set_anew_is_judged_anew():
     before = moments_at(anatomy.sites[0])
     act.alpha = 1.5
     assert moments_at(anatomy.sites[0]) == examine(nn.ELU(1.5)) != before
+
+
+def test_a_class_of_torch_that_was_given_another_forward_is_not_known(monkeypatch):
+    assert made(nn.ReLU()) is not None
+    monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: x * 2)
+    assert made(nn.ReLU()) is None
