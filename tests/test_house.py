@@ -280,6 +280,7 @@ KEPT_BY = {
     "advisor/model/writing/describe.py": "the functions of torch",
     "advisor/model/swapping/rewrite.py": "the text of the source",
     "advisor/model/swapping/subclass.py": "the class and the edits themselves",
+    "advisor/slots/gain.py": "a class or function of torch, and the values that it is given",
     "plugins/activation/tailored.py": "the name of a function and the number that is asked of it",
     "plugins/embedding/from_file.py": "files with the times of their last change, in nanoseconds",
     "plugins/embedding/reading.py": "the same, and the words that are read",

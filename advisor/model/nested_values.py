@@ -1,19 +1,21 @@
 """Tensors inside what a model takes and returns: in tuples, lists, mappings and objects.
 
-There is one walk, depth first and in order. What it opens differs: containers however deep (for the
+Both walks go depth first and in order. What they open differs: containers however deep (for the
 operands of an operation), or containers and objects to a limited depth (for what users hand in).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 # Levels of containers and objects that are opened in the inputs and results of a model.
 _DEPTH = 4
+
+# Values of these very classes hold nothing.
+_CLOSED = frozenset((bool, int, float, str, type(None)))
 
 # The parts of a value, each with the suffix that leads to it: `[0]`, `['ids']`, `.x`.
 _Parts = Iterable[tuple[str, Any]]
@@ -23,8 +25,17 @@ def leaves(value: Any, kinds: tuple[type, ...]) -> Iterator[Any]:
     """The instances of `kinds` in a value: itself, or inside tuples, lists and mappings, however
     deep.
     """
-    for _, leaf in _walk(value, "", kinds, _items, math.inf):
-        yield leaf
+    # Most of what an operation takes is opened here, so this walk makes no names.
+    if isinstance(value, kinds):
+        yield value
+    elif type(value) in _CLOSED:
+        return
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from leaves(part, kinds)
+    elif isinstance(value, Mapping):
+        for _, part in value.items():
+            yield from leaves(part, kinds)
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -38,29 +49,21 @@ def named_tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
     Attributes of objects are searched too, those of modules are not.
     """
-    return _walk(value, name, (Tensor,), _items_and_attributes, _DEPTH)
+    return _walk(value, name, _DEPTH)
 
 
-def _walk(
-    value: Any,
-    name: str,
-    kinds: tuple[type, ...],
-    parts_of: Callable[[Any], _Parts],
-    depth: float,
-) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, kinds):
+def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
         yield name, value
     elif depth > 0:
-        for suffix, part in parts_of(value):
-            yield from _walk(part, name + suffix, kinds, parts_of, depth - 1)
+        for suffix, part in _items_and_attributes(value):
+            yield from _walk(part, name + suffix, depth - 1)
 
 
-def _items(value: Any) -> _Parts:
-    """What a tuple, list or mapping holds; nothing for other values."""
+def _items(value: tuple[Any, ...] | list[Any] | Mapping[Any, Any]) -> _Parts:
+    """What a tuple, list or mapping holds."""
     if isinstance(value, Mapping):
         return [(f"[{key!r}]", item) for key, item in value.items()]
-    if not isinstance(value, (tuple, list)):
-        return []
     if hasattr(value, "_fields"):  # a named tuple
         return [(f".{field}", item) for field, item in zip(value._fields, value, strict=False)]
     return [(f"[{index}]", item) for index, item in enumerate(value)]

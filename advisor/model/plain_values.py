@@ -20,6 +20,8 @@ Restore = Callable[[], object]
 _DEPTH = 4
 # The items of a container with this many are data: it is put back, and they are not opened.
 _ITEMS = 1000
+# Values of these very classes hold nothing that can change.
+_FIXED = frozenset((bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device))
 # What is never opened: modules are looked at one by one, the others belong to no model.
 _CLOSED = (nn.Module, nn.Parameter, type, FunctionType, MethodType, ModuleType)
 
@@ -33,7 +35,7 @@ def steps_back(values: Iterable[object], copies: bool = True) -> Iterator[Restor
         copies: whether tensors are copied, so that a change in place is undone, too.
     """
     seen: dict[int, object] = {}  # keeps them alive, so that no two have the same id
-    queue = [(value, _DEPTH) for value in values]
+    queue = [(value, _DEPTH) for value in values if type(value) not in _FIXED]
     for value, depth in queue:  # it grows while it is read
         if id(value) in seen or isinstance(value, _CLOSED):
             continue
@@ -45,7 +47,7 @@ def steps_back(values: Iterable[object], copies: bool = True) -> Iterator[Restor
         yield from _container(value)
         parts = _parts(value)
         if depth and len(parts) < _ITEMS:
-            queue.extend((part, depth - 1) for part in parts)
+            queue.extend((part, depth - 1) for part in parts if type(part) not in _FIXED)
 
 
 def restore_items(mapping: dict[Any, Any], old: dict[Any, Any]) -> None:

@@ -21,6 +21,8 @@ _OWN = frozenset(vars(nn.Module())) | {CALLS}
 
 # How the names of the dictionaries end in which a module keeps its hooks.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+# Those that every module has.
+_OWN_HOOKS = tuple(name for name in _OWN if name.endswith(_HOOKS))
 
 
 @contextmanager
@@ -83,8 +85,14 @@ def _restored(steps: list[Restore]) -> Iterator[None]:
 
 
 def _flags(modules: list[nn.Module]) -> Iterator[Restore]:
-    for module in modules:
-        yield partial(setattr, module, "training", module.training)
+    yield partial(_set_flags, [(module, module.training) for module in modules])
+
+
+def _set_flags(flags: list[tuple[nn.Module, bool]]) -> None:
+    # To set an attribute of a module takes longer than to read it.
+    for module, training in flags:
+        if module.training is not training:
+            module.training = training
 
 
 def _states(modules: list[nn.Module]) -> Iterator[Restore]:
@@ -95,23 +103,35 @@ def _states(modules: list[nn.Module]) -> Iterator[Restore]:
             continue  # it takes its shape now
         buffers = dict(module._buffers.items())
         copies = {name: tensor.clone() for name, tensor in buffers.items() if tensor is not None}
-        others = _OWN | _recomputed(module)
-        attributes = {name: value for name, value in vars(module).items() if name not in others}
-        yield from _hooks(module)
+        attributes = _attributes(module)
+        yield from _hooks(module, attributes)
         yield partial(_put_back, module, _built(module), buffers, copies, attributes)
         yield from steps_back(attributes.values())
 
 
-def _hooks(module: nn.Module) -> Iterator[Restore]:
-    """Steps that take away the hooks that a run registers: the attribute that says so goes, too."""
-    for name, hooks in vars(module).items():
-        if name.endswith(_HOOKS):
-            yield partial(_keep_only, hooks, set(hooks))
+def _attributes(module: nn.Module) -> dict[str, object]:
+    """The user's attributes of a module."""
+    others = _others(module)
+    return {name: value for name, value in vars(module).items() if name not in others}
 
 
-def _keep_only(hooks: dict[int, object], before: set[int]) -> None:
-    for key in [key for key in hooks if key not in before]:
-        del hooks[key]
+def _others(module: nn.Module) -> frozenset[str]:
+    """The names of the attributes of a module that are not the user's."""
+    return _OWN | _recomputed(module) if module._forward_pre_hooks else _OWN
+
+
+def _hooks(module: nn.Module, attributes: Iterable[str]) -> Iterator[Restore]:
+    """A step that takes away the hooks that a run registers: what says so goes, too."""
+    held = vars(module)
+    names = [*_OWN_HOOKS, *(name for name in attributes if name.endswith(_HOOKS))]
+    before = [(held[name], set(held[name])) for name in names if name in held]
+    yield partial(_keep_only, before)
+
+
+def _keep_only(before: list[tuple[dict[int, object], set[int]]]) -> None:
+    for hooks, keys in before:
+        for key in [key for key in hooks if key not in keys]:
+            del hooks[key]
 
 
 def _recomputed(module: nn.Module) -> set[str]:
@@ -146,7 +166,7 @@ def _put_back(
         return
 
     _remove_buffers(module, buffers)
-    others = _OWN | _recomputed(module)
+    others = _others(module)
     own = {name: value for name, value in vars(module).items() if name in others}
     restore_items(vars(module), own | attributes)
 
@@ -167,13 +187,13 @@ def _parameters(modules: list[nn.Module]) -> Iterator[Restore]:
         for parameter in module._parameters.values():
             if parameter is not None and not is_lazy(parameter):
                 by_id[id(parameter)] = parameter
-    for parameter in by_id.values():
-        yield partial(_write_back, parameter, parameter.detach().clone())
+    yield partial(_write_back, [(each, each.detach().clone()) for each in by_id.values()])
 
 
-def _write_back(parameter: torch.Tensor, copy: torch.Tensor) -> None:
+@torch.no_grad()
+def _write_back(copies: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
     # Writing counts as a change in place for autograd, so an equal parameter is not written.
-    with torch.no_grad():
+    for parameter, copy in copies:
         if not torch.equal(parameter, copy):
             parameter.copy_(copy)
 

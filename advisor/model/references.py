@@ -68,6 +68,11 @@ def holdings(model: nn.Module) -> Iterator[Holding]:
                 queue.append(holding)
 
 
+def rebuilds(holding: Holding) -> bool:
+    """Whether a module is held in a tuple, which another one takes the place of when it changes."""
+    return isinstance(holding.put, partial) and holding.put.func is _put_in_tuple
+
+
 def paths(model: nn.Module) -> dict[int, Path]:
     """The first path of every module, by the module's id: a registered path where there is one."""
     by_id: dict[int, Path] = {}

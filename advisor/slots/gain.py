@@ -6,12 +6,14 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from advisor.errors import explain
 from advisor.model import Site
+from advisor.model.tracing.formula import Formula, formula_of
 
 # Midpoints of 8,000 equal intervals between -10 and 10, so that a kink at 0 lies between two nodes.
 _NODES = (torch.arange(-4000, 4000, dtype=torch.float64) + 0.5) / 400
@@ -122,12 +124,20 @@ def moments(function: Callable[[Tensor], Tensor]) -> Moments | None:
 
 def moments_at(site: Site) -> Moments | None:
     """Moments of what runs at a site; slopes that differ by channel count by their mean."""
+    formula = formula_of(site.function)
+    if formula is not None:
+        return _moments_of(formula)
     at_site = moments(site.function) if site.function is not None else None
     if at_site is not None:
         return at_site
     # A slope per channel does not fit a plain vector; in a module it can be averaged.
     module = getattr(site.target, "module", None)
     return moments(module) if isinstance(module, nn.Module) else None
+
+
+@lru_cache(maxsize=32)
+def _moments_of(formula: Formula) -> Moments | None:
+    return moments(formula.built())
 
 
 def examine(function: Callable[[Tensor], Tensor]) -> Moments | str:

@@ -8,7 +8,8 @@ import sysconfig
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,11 @@ _PLAIN = (bool, int, str, bytes, type(None), torch.dtype, torch.device, torch.Si
 """Values that are compared as they are."""
 _WHOLE = (type, types.ModuleType, types.BuiltinFunctionType, types.CodeType)
 """Objects that count by their identity alone."""
+_CONTAINERS = (list, tuple, dict, set, frozenset, deque)
+_BARE = frozenset(_CONTAINERS)
+"""Containers that have no attributes, where they are of these very classes."""
+_HELD = object()
+"""Token of what is read later, where a plain value would stand."""
 
 
 class _Same:
@@ -62,45 +68,97 @@ def state_of(run: Run) -> list[object]:
     data, which all runs share, by identity. What a run has cost is left out.
     """
     reader = _StateReader()
-    reader.read(run.data, shared=True)
-    own = (run.model, run.loss, run.optimizer, run.undecayed, run.later, run.seed, run.device)
-    hooks = (run.each_step, run.batch, run.scored, run.keep, run.rate)
-    for part in (*own, *hooks, run.objective, run.recipe):
-        reader.read(part)
-    reader.tokens.append(_Same(run.task))
+    _read_run(reader, run)
     return reader.tokens
 
 
-class _StateReader:
-    """Reads objects and all that they hold, each once, into a list of tokens."""
+def is_still(run: Run, state: list[object]) -> bool:
+    """Whether a run is what it was when its state was read; only what comes before the first
+    difference is read again.
+    """
+    reader = _StateReader(state)
+    return _read_run(reader, run) and len(reader.tokens) == len(state)
 
-    def __init__(self) -> None:
+
+def _read_run(reader: _StateReader, run: Run) -> bool:
+    """Read all of a run; returns whether it was read to its end."""
+    if not reader.read(run.data, shared=True):
+        return False
+    own = (run.model, run.loss, run.optimizer, run.undecayed, run.later, run.seed, run.device)
+    hooks = (run.each_step, run.batch, run.scored, run.keep, run.rate)
+    for part in (*own, *hooks, run.objective, run.recipe):
+        if not reader.read(part):
+            return False
+    reader.tokens.append(_Same(run.task))
+    return reader.is_as_expected()
+
+
+class _StateReader:
+    """Reads objects and all that they hold, each once, into a list of tokens.
+
+    Arguments:
+        expected: the tokens of an earlier reading, at whose first difference the reading ends.
+    """
+
+    def __init__(self, expected: list[object] | None = None) -> None:
         self.tokens: list[object] = []
+        self._expected = expected
+        self._compared = 0  # tokens that are as expected
         self._place: dict[int, int] = {}
         self._alive: list[object] = []  # an id is that of one object only while it lives
         self._read: set[type] = set()  # classes of modules
+        # What is found of a class is found once: there are few classes, and many objects.
+        self._plain: dict[type, bool] = {}
+        self._ways: dict[type, Callable[[_StateReader, Any], Iterable[object]]] = {}
+        self._slots: dict[type, tuple[str, ...]] = {}
 
-    def read(self, value: object, shared: bool = False) -> None:
-        """Add what a value is; tensors and arrays of a `shared` one count by their identity."""
-        waiting = [value]
+    def read(self, value: object, shared: bool = False) -> bool:
+        """Add what a value is; tensors and arrays of a `shared` one count by their identity.
+
+        Returns whether all of it is as expected.
+        """
+        waiting = self._noted([value])
         while waiting:
             each = waiting.pop()
-            if isinstance(each, _PLAIN):
-                self.tokens.append((type(each), each))
+            address = id(each)
+            if address in self._place:
+                self.tokens.append(("again", self._place[address]))
                 continue
-            if id(each) in self._place:
-                self.tokens.append(("again", self._place[id(each)]))
-                continue
-            self._place[id(each)] = len(self._place)
+            self._place[address] = len(self._place)
             self._alive.append(each)
             # What is too large to be read equals nothing.
             if len(self._place) > MOST:
                 self.tokens.append(_Same(object()))
-                return
-            held = list(self._shared(each) if shared else self._own(each))
-            waiting.extend(reversed(held))
+                return False
+            held = self._noted(self._shared(each) if shared else self._own(each))
+            held.reverse()
+            waiting += held
+            if not self.is_as_expected():
+                return False
+        return True
 
-    def _shared(self, value: object) -> Iterator[object]:
+    def is_as_expected(self) -> bool:
+        """Whether no token differs from the one that is expected in its place."""
+        if self._expected is None:
+            return True
+        start, self._compared = self._compared, len(self.tokens)
+        return self.tokens[start:] == self._expected[start : self._compared]
+
+    def _noted(self, values: Iterable[object]) -> list[object]:
+        """Note the plain ones among values, each in its place; gives the others."""
+        others = []
+        for value in values:
+            kind = type(value)
+            if kind not in self._plain:
+                self._plain[kind] = isinstance(value, _PLAIN)
+            if self._plain[kind]:
+                self.tokens.append((kind, value))
+            else:
+                self.tokens.append(_HELD)
+                others.append(value)
+        return others
+
+    def _shared(self, value: object) -> Iterable[object]:
         """Note an object of the data; gives what it holds."""
         if isinstance(value, Tensor):
             self.tokens += [_Same(value), value._version]
@@ -109,59 +167,77 @@ class _StateReader:
         elif isinstance(value, (list, tuple, dict, set, frozenset)) and len(value) > LONG:
             self.tokens += [_Same(value), len(value)]
         else:
-            yield from self._own(value)
+            return self._own(value)
+        return ()
 
-    def _own(self, value: Any) -> Iterator[object]:
+    def _own(self, value: Any) -> Iterable[object]:
         """Note what an object is by itself; gives what it holds."""
         kind = type(value)
         self.tokens.append(_Same(kind))
-        if isinstance(value, Tensor):
-            self.tokens += _facts_of(value)
-            yield from (value.grad if value.is_leaf else None, vars(value))
-            yield from (value._backward_hooks, value._post_accumulate_grad_hooks)
-        elif isinstance(value, np.ndarray):
-            self.tokens += [value.shape, str(value.dtype)]
-            yield value.tolist() if value.dtype == object else value.tobytes()
-        elif isinstance(value, (float, complex)):
-            self.tokens.append(repr(value))
-        elif isinstance(value, torch.Generator):
-            self.tokens.append(value.get_state().numpy().tobytes())
-        elif isinstance(value, _WHOLE):
-            self.tokens.append(_Same(value))
-        elif isinstance(value, types.FunctionType):
-            yield from self._function(value)
-        elif isinstance(value, types.MethodType):
-            yield from (value.__func__, value.__self__)
-        elif isinstance(value, functools.partial):
-            yield from (value.func, value.args, value.keywords, vars(value))
-        elif isinstance(value, weakref.ref):
-            self.tokens.append(_Same(value()))
-        else:
-            yield from self._parts(value)
+        if kind not in self._ways:
+            self._ways[kind] = next(way for kinds, way in _WAYS if isinstance(value, kinds))
+        return self._ways[kind](self, value)
 
-    def _parts(self, value: Any) -> Iterator[object]:
+    def _tensor(self, value: Tensor) -> Iterable[object]:
+        self.tokens += _facts_of(value)
+        grad = value.grad if value.is_leaf else None
+        return grad, vars(value), value._backward_hooks, value._post_accumulate_grad_hooks
+
+    def _array(self, value: np.ndarray) -> Iterable[object]:
+        self.tokens += [value.shape, str(value.dtype)]
+        return (value.tolist() if value.dtype == object else value.tobytes(),)
+
+    def _number(self, value: float | complex) -> Iterable[object]:
+        self.tokens.append(repr(value))
+        return ()
+
+    def _generator(self, value: torch.Generator) -> Iterable[object]:
+        self.tokens.append(value.get_state().numpy().tobytes())
+        return ()
+
+    def _whole(self, value: object) -> Iterable[object]:
+        self.tokens.append(_Same(value))
+        return ()
+
+    def _method(self, value: types.MethodType) -> Iterable[object]:
+        return value.__func__, value.__self__
+
+    def _partial(self, value: functools.partial[object]) -> Iterable[object]:
+        return value.func, value.args, value.keywords, vars(value)
+
+    def _reference(self, value: weakref.ref[Any]) -> Iterable[object]:
+        return self._whole(value())
+
+    def _parts(self, value: Any) -> Iterable[object]:
         """Gives the entries and attributes of a container, a module or any other object."""
-        is_container = isinstance(value, (list, tuple, dict, set, frozenset, deque))
+        held: list[object] = []
+        is_container = isinstance(value, _CONTAINERS)
         if is_container:
             self.tokens.append(len(value))
-        if isinstance(value, dict):
-            for pair in value.items():
-                yield from pair
-        elif is_container:
-            yield from value
-        attributes = dict(getattr(value, "__dict__", {}))
-        for kind in type(value).__mro__:
-            for name in _slots(kind):
-                if hasattr(value, name):
-                    attributes[name] = getattr(value, name)
+            held += chain.from_iterable(value.items()) if isinstance(value, dict) else value
+            if type(value) in _BARE:
+                return held
+        attributes = self._attributes(value)
         # What shows nothing of itself can only be compared with itself.
         if not attributes and not is_container:
             self.tokens.append(_Same(value))
+        self.tokens.append(tuple(attributes))
+        held += attributes.values()
+        # Last, because they hardly ever change.
         if isinstance(value, nn.Module):
-            yield from self._classes(type(value))
-        for name, attribute in attributes.items():
-            self.tokens.append(name)
-            yield attribute
+            held += self._classes(type(value))
+        return held
+
+    def _attributes(self, value: Any) -> dict[str, object]:
+        """Those of an object, in slots, too."""
+        kind = type(value)
+        if kind not in self._slots:
+            self._slots[kind] = tuple(name for each in kind.__mro__ for name in _slots(each))
+        attributes = dict(getattr(value, "__dict__", ()))
+        for name in self._slots[kind]:
+            if hasattr(value, name):
+                attributes[name] = getattr(value, name)
+        return attributes
 
     def _classes(self, kind: type) -> Iterator[object]:
         """The functions of a module's class, which code may have replaced."""
@@ -174,7 +250,7 @@ class _StateReader:
                     self.tokens += [name, _Same(value)]
                     yield value
 
-    def _function(self, function: types.FunctionType) -> Iterator[object]:
+    def _function(self, function: types.FunctionType) -> Iterable[object]:
         """Note a function; gives what it holds, and what the user's code reads by name."""
         self.tokens.append(_Same(function.__code__))
         yield from (function.__defaults__, function.__kwdefaults__, vars(function))
@@ -191,6 +267,21 @@ class _StateReader:
                 yield value
             else:
                 self.tokens.append(_Same(value))
+
+
+_WAYS: tuple[tuple[Any, Callable[[_StateReader, Any], Iterable[object]]], ...] = (
+    (Tensor, _StateReader._tensor),
+    (np.ndarray, _StateReader._array),
+    ((float, complex), _StateReader._number),
+    (torch.Generator, _StateReader._generator),
+    (_WHOLE, _StateReader._whole),
+    (types.FunctionType, _StateReader._function),
+    (types.MethodType, _StateReader._method),
+    (functools.partial, _StateReader._partial),
+    (weakref.ref, _StateReader._reference),
+    (object, _StateReader._parts),
+)
+"""How objects are read, by their class: the first that fits."""
 
 
 def _facts_of(tensor: Tensor) -> list[object]:

@@ -22,7 +22,7 @@ from advisor.randomness import isolated, mix
 from advisor.study import Task
 from advisor.technique import MODEL, Technique
 from advisor.training.costs import check_costs, described
-from advisor.training.effect import state_of
+from advisor.training.effect import is_still, state_of
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.groups import parameter_groups
 from advisor.training.hooks import HOOKS, Given, check_hooks, hooks_joined, unheard
@@ -298,7 +298,7 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             packages[slot] = technique
 
     actions: dict[str, str] = {}
-    before = state_of(run) if chosen else []
+    before: list[object] | None = None
     for technique, params in chosen:
         package = packages.get(technique.slot)
         if package is not None:
@@ -306,6 +306,9 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
             actions[technique.slot] = f"not applied: {owner} brings its own"
             run.no_effect.append(technique.slot)
             continue
+
+        if before is None:
+            before = state_of(run)
 
         # Whether a technique fits was asked for the first of the user's models only.
         if MODEL in actions:
@@ -327,10 +330,10 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
         run.costs[technique.slot] = seconds + run.costs.pop(_REMEMBERED, 0.0)
 
         # What a technique says that it did decides nothing here.
-        after = state_of(run)
-        if after == before:
+        if is_still(run, before):
             run.no_effect.append(technique.slot)
-        before = after
+        else:
+            before = None
     return actions
 
 

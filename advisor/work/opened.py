@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -169,9 +170,29 @@ def in_this_process(*studies: Prepared | Opening) -> Iterator[None]:
     before = list(_openings)
     _openings[:] = [each if isinstance(each, Opening) else Opening(each) for each in studies]
     try:
-        yield
+        with libraries_left_alone():
+            yield
     finally:
         _openings[:] = before
+
+
+@contextmanager
+def libraries_left_alone() -> Iterator[None]:
+    """While this is open, Python does not look for garbage among what was there before.
+
+    All that torch and its like have loaded would be gone through once in some ten models, which
+    takes as long as to build and change several of them.
+    """
+    # Another one's frozen objects are not to be thawed.
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def explain_with_place(problem: BaseException) -> str:

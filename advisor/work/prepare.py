@@ -154,11 +154,14 @@ class Prepared:
     def build(self, seed: int) -> nn.Module:
         """The user's model, with the initial draws of `seed`."""
         task = self.study.task
-        # Layers that learn their sizes from a batch get one of the study's own split.
-        train = self.splits(self.study.seed).train
         arguments, shares = arguments_of(task), self.ref.shares_draws
         facts, device = self.facts, self.device
-        return fresh_model(task.build, arguments, facts, train, device, seed, shares)
+        return fresh_model(task.build, arguments, facts, self._first_rows, device, seed, shares)
+
+    @cached_property
+    def _first_rows(self) -> Part:
+        """Rows of the study's own split, from which layers learn their sizes."""
+        return self.splits(self.study.seed).train
 
     @cached_property
     def loaded(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 import advisor
 from advisor.slots.forward import forward, quiet
+from advisor.training import effect
 from advisor.training.run import apply
 
 SLOPE = 0.1
@@ -124,3 +125,16 @@ def test_a_model_that_cannot_be_read_to_its_end_counts_as_changed(run, monkeypat
     monkeypatch.setattr("advisor.training.effect.MOST", 50)
     apply(run, [(Says("one", NOTHING["nothing"]), {})])
     assert run.no_effect == []
+
+
+def test_a_run_is_read_again_only_up_to_the_first_difference(run, monkeypatch):
+    read = []
+    facts_of = effect._facts_of
+    monkeypatch.setattr(effect, "_facts_of", lambda tensor: read.append(tensor) or facts_of(tensor))
+    state = effect.state_of(run)
+    every = len(read)
+    assert effect.is_still(run, state)
+    assert len(read) == 2 * every
+    CHANGES["a weight that stays as it is"](run)
+    assert not effect.is_still(run, state)
+    assert len(read) < 3 * every

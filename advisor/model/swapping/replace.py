@@ -14,7 +14,8 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.model.anatomy import AttributeTarget, CallTarget, ModuleTarget, NoTarget, Site, Target
 from advisor.model.pointwise import Activation, Pointwise
-from advisor.model.references import ACTS, ATTRIBUTE, CALLS, holdings
+from advisor.model.references import ACTS, ATTRIBUTE, CALLS
+from advisor.model.swapping.module_places import ModulePlaces
 from advisor.model.swapping.report import Undo
 from advisor.model.swapping.rewrite import CallEdit, span_end
 from advisor.model.swapping.subclass import class_with, find_method, method_of, original_class
@@ -37,9 +38,9 @@ _MISSING = object()
 
 @dataclass
 class Replacement:
-    """An activation for a site of a model."""
+    """An activation for a site of a model, and the places of the model's modules."""
 
-    model: nn.Module
+    places: ModulePlaces
     site: Site
     activation: Activation
 
@@ -86,12 +87,11 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
         new = Pointwise(new)
     _take_hooks(new, old)
 
-    # A replacement changes what holds what, so the model is searched anew after each. The new
-    # module may contain the old one, and keeps it.
+    # The new module may contain the old one, and keeps it.
     inside_new = {id(module) for module in nn.Module.modules(new)}
     undos = _keep_state(new, old)
     while new is not old:
-        places = [place for place in holdings(replacement.model) if place.module is old]
+        places = replacement.places.of(old)
         outside = [place for place in places if id(place.holder) not in inside_new]
         if not outside:
             break
@@ -102,6 +102,7 @@ def _install_module(target: ModuleTarget, replacement: Replacement) -> Installed
         else:
             holding.put(new)
             undos.append(partial(holding.put, old))
+        replacement.places.replaced(holding, new)
     return Installed({site.id: new}, site.id, undos)
 
 
@@ -141,6 +142,7 @@ def _take_hooks(new: nn.Module, old: nn.Module) -> None:
 @install.register
 def _install_attribute(target: AttributeTarget, replacement: Replacement) -> Installed:
     """Put it where a layer of torch keeps its activation."""
+    replacement.places.forget()
     undos = _set_activation(target.owner, target.name, replacement.activation)
     return Installed(vars(target.owner), target.name, undos)
 
@@ -174,6 +176,7 @@ def _install_call(target: CallTarget, replacement: Replacement) -> Installed:
     _refuse_wrapper(original_class(cls).__mro__[depth], name, target.code)
     edit = CallEdit(depth, name, span_end(target.span), key, target.receiver)
     owner.__class__ = class_with(cls, edit)
+    replacement.places.forget()
 
     # The rewritten call runs what the owner keeps under its key.
     calls: dict[str, Any] = vars(owner).get(CALLS, {})

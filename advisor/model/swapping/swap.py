@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from advisor.errors import InputError
 from advisor.model.anatomy import Anatomy, Site, Target
 from advisor.model.pointwise import Activation
+from advisor.model.swapping.module_places import ModulePlaces
 from advisor.model.swapping.replace import Installed, Replacement, install
 from advisor.model.swapping.report import ModelBefore, SwapReport
 from advisor.model.swapping.verify import verify
@@ -41,11 +42,12 @@ def swap(
     """
     chosen = tuple(anatomy.hidden if sites is None else sites)
     report = SwapReport(ModelBefore.of(model))
+    places = ModulePlaces(model)
     report.left = [site for site in anatomy.sites if site not in chosen]
     installed: dict[str, Installed] = {}
     try:
         for site, activation in _activation_per_site(chosen, factory):
-            _swap_one(report, site, activation, installed)
+            _swap_one(report, site, activation, installed, places)
         if inputs is not None:
             verify(model, anatomy, report.swapped, installed, inputs)
     except BaseException:
@@ -71,7 +73,11 @@ def _activation_per_site(
 
 
 def _swap_one(
-    report: SwapReport, site: Site, activation: Activation, installed: dict[str, Installed]
+    report: SwapReport,
+    site: Site,
+    activation: Activation,
+    installed: dict[str, Installed],
+    places: ModulePlaces,
 ) -> None:
     """Put an activation at a site, and note in the report whether that was possible."""
     model = report.before.model
@@ -81,7 +87,7 @@ def _swap_one(
             _refuse_untrained(site, activation)
             activation.to(**_device_and_dtype(model, site.target)).train(model.training)
             start = {name: each.detach().clone() for name, each in activation.state_dict().items()}
-        installed[site.id] = install(site.target, Replacement(model, site, activation))
+        installed[site.id] = install(site.target, Replacement(places, site, activation))
     except InputError as error:
         report.refused.append((site, str(error)))
         return

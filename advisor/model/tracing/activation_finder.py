@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from advisor.model.anatomy import CallTarget, ModuleTarget, NoTarget
@@ -17,7 +18,8 @@ from advisor.model.pointwise import Pointwise
 from advisor.model.references import Path, site_id
 from advisor.model.tracing import scripted, source_frames, torch_activations
 from advisor.model.tracing.call_sites import METHOD, kind_put_there, located
-from advisor.model.tracing.elementwise import is_activation, out_of_place, value_range
+from advisor.model.tracing.elementwise import Range, is_activation, value_range
+from advisor.model.tracing.formula import Formula, OutOfPlace, formula_of
 from advisor.model.tracing.graph import Call
 
 # Of a scripted function that does more than one tensor's activation.
@@ -57,6 +59,8 @@ class ActivationFinder:
         self._helpers: dict[FrameType, Call | None] = {}
         # By the module's id; the module is kept, so that no other one gets its id.
         self._custom_modules: dict[int, tuple[nn.Module, bool]] = {}
+        # The values of an activation on tensors of one kind.
+        self._ranges: dict[tuple[Formula, torch.device, torch.dtype], Range] = {}
 
     def forget_frames(self) -> None:
         """Let go of the frames of a run that has ended, and of what they hold."""
@@ -82,7 +86,7 @@ class ActivationFinder:
         if isinstance(sample, Tensor) and sample.is_floating_point():
             # The site keeps this function, and must not keep the frame of the operation.
             rest, kwargs = operation.args[1:], operation.kwargs
-            _behaves(call, lambda x: function(x, *rest, **kwargs), sample)
+            self._behaves(call, OutOfPlace(function, rest, kwargs), sample)
         return call
 
     def of_scripted(self, scripted_call: TorchCall) -> Call | None:
@@ -100,7 +104,7 @@ class ActivationFinder:
         if alone is not None:
             with self._paused(()):
                 if put_there or (alone[1].is_floating_point() and is_activation(*alone)):
-                    _behaves(call, *alone)
+                    _note(call, OutOfPlace(alone[0]), alone[1])
                     return call
 
         # Its inside cannot be changed where it does more than that.
@@ -147,8 +151,7 @@ class ActivationFinder:
             call = Call(kind, (id(module),), name, name, target, split=split)
         call.custom = torchs_kind is None
         if args and isinstance(args[0], Tensor):
-            with self._trying(module):
-                _behaves(call, module.forward, args[0])
+            self._behaves(call, OutOfPlace(module.forward), args[0], module)
         return call
 
     def _helper(self, frames: list[FrameType]) -> Call | None:
@@ -179,9 +182,26 @@ class ActivationFinder:
                 return None
             kind = f"custom:{source_frames.name_of(frame)}"
             call = located(callers, kind, False, self._paths)
-            _behaves(call, function, sample)
+            _note(call, OutOfPlace(function), sample)
             call.custom = True
         return call
+
+    def _behaves(
+        self, call: Call, function: OutOfPlace, sample: Tensor, module: nn.Module | None = None
+    ) -> None:
+        """Note what an activation of torch's or of a module does; one that is known is not tried
+        again.
+        """
+        formula = formula_of(function)
+        if formula is None:
+            with self._trying(module) if module is not None else nullcontext():
+                _note(call, function, sample)
+            return
+        kind = (formula, sample.device, sample.dtype)
+        if kind not in self._ranges:
+            with self._paused(()):
+                self._ranges[kind] = value_range(function, sample)
+        call.function, call.values = function, self._ranges[kind]
 
     @contextmanager
     def _trying(self, module: nn.Module) -> Iterator[None]:
@@ -200,7 +220,7 @@ def _with_one_tensor(operation: TorchCall) -> tuple[Callable[[Tensor], Any], Ten
     return source_frames.with_one_tensor(function, list(operation.args))
 
 
-def _behaves(call: Call, function: Callable[[Tensor], Any], sample: Tensor) -> None:
+def _note(call: Call, function: OutOfPlace, sample: Tensor) -> None:
     """Note what an activation does: the function itself, and the range of its values."""
-    call.function = out_of_place(function)
-    call.values = value_range(call.function, sample)
+    call.function = function
+    call.values = value_range(function, sample)

@@ -61,11 +61,6 @@ def value_range(function: Function, like: Tensor) -> Range:
     return float(values.min()), float(values.max())
 
 
-def out_of_place(function: Function) -> Function:
-    """The function on a copy, so that its argument stays as it is."""
-    return lambda x: function(x.clone())
-
-
 def saturates(values: Range) -> bool:
     """Whether values in this range are bounded enough to open and close a gate."""
     low, high = values

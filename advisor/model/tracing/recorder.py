@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
+from types import FrameType, MethodWrapperType
 from typing import Any
 
 import torch
@@ -23,11 +23,19 @@ from advisor.model.references import Path
 from advisor.model.tracing import scripted, source_frames, torch_activations
 from advisor.model.tracing.activation_finder import ActivationFinder, TorchCall
 from advisor.model.tracing.arranged import Places
-from advisor.model.tracing.call_sites import name_of
+from advisor.model.tracing.call_sites import METHOD, name_of
 from advisor.model.tracing.graph import BUFFER, Call, Graph, Node
 from advisor.model.tracing.operations import AVERAGES, DETACH, is_weighted
 from advisor.model.tracing.origins import Origins
 from advisor.model.tracing.weights import weights_in
+
+# Methods that say something of a tensor, and neither compute nor change one.
+_READS = frozenset(
+    (
+        *(Tensor.dim, Tensor.ndimension, Tensor.size, Tensor.numel, Tensor.nelement),
+        *(Tensor.stride, Tensor.is_contiguous, Tensor.is_floating_point, Tensor.is_complex),
+    )
+)
 
 
 @dataclass(eq=False)
@@ -110,6 +118,13 @@ class Recorder(TorchFunctionMode):
         """Run an operation, and record what it puts out and what it changes in place."""
         kwargs = kwargs or {}
         if self._paused:
+            return func(*args, **kwargs)
+        # To read a shape or a type computes nothing.
+        if type(func) is MethodWrapperType and func.__name__ == "__get__":
+            value = func(*args, **kwargs)
+            if not isinstance(value, Tensor):
+                return value
+        elif type(func) is METHOD and func in _READS:
             return func(*args, **kwargs)
         torch_call = TorchCall(func, args, kwargs, sys._getframe(1))
 

@@ -90,6 +90,26 @@ def forwards() -> frozenset[CodeType]:
     return frozenset(cls.forward.__code__ for cls in _classes())
 
 
+@cache
+def _drawing() -> frozenset[str]:
+    """Plain names of the activations that draw random numbers in training."""
+    asked = [cls for cls in _classes() if "training" in cls.forward.__code__.co_names]
+    return frozenset(_classes()[cls] for cls in asked)
+
+
+def is_fixed(known: Any) -> bool:
+    """Whether this is one of torch's own activation classes or functions, and always gives the same
+    numbers for the same arguments.
+    """
+    if isinstance(known, type):
+        # Code may have given the class another forward since.
+        is_own = getattr(getattr(known, "forward", None), "__code__", None) in forwards()
+        name = _classes().get(known) if is_own else None
+    else:
+        name = kind_of_function(known)
+    return name is not None and plain(name) not in _drawing()
+
+
 def fill_caches() -> None:
     """Ask torch now, rather than in the middle of a recording, which the probes would disturb."""
     _spellings()
