@@ -17,6 +17,7 @@ from advisor.errors import MachineError, explain
 from advisor.loading.own_modules import Surroundings
 from advisor.loading.paths import current_folder
 from advisor.loading.references import Reference
+from advisor.model.swapping.subclass import forget_rewritten_classes
 from advisor.user_code import user_faults
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
@@ -103,6 +104,7 @@ def open_once(ref: StudyRef, device: str, opening_id: str) -> Opening:
             return opening
     # First, so that studies of two commands never share the memory.
     command = command_of(opening_id)
+    forget_rewritten_classes()
     _openings[:] = [each for each in _openings if command_of(each.prepared.opening_id) == command]
     others = [each.prepared for each in _openings]
     _openings.append(opened(ref, device, opening_id, others))
@@ -174,6 +176,7 @@ def in_this_process(*studies: Prepared | Opening) -> Iterator[None]:
             yield
     finally:
         _openings[:] = before
+        forget_rewritten_classes()
 
 
 @contextmanager

@@ -3,7 +3,9 @@ changes.
 """
 
 import copy
+import gc
 import io
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from torch import nn
 from advisor.errors import InputError
 from advisor.loading.files import load_file
 from advisor.model import select, swap, trace
+from advisor.model.swapping.subclass import forget_rewritten_classes
 
 
 def kernels(model, inputs):
@@ -167,6 +170,24 @@ def test_equal_swaps_share_a_class():
         swap(model, trace(model, (zoo.DIGITS,)), lambda _: torch.asinh)
     assert type(models[0]) is type(models[1])
     assert issubclass(type(models[0]), conv.Net)
+
+
+def test_the_class_of_a_swapped_model_waits_for_the_next_one_until_it_is_forgotten():
+    def swapped_class():
+        model = conv.Net()
+        swap(model, trace(model, (zoo.DIGITS,)), lambda _: torch.asinh)
+        return weakref.ref(type(model))
+
+    forget_rewritten_classes()
+    gc.collect()
+    found = swapped_class()
+    gc.collect()
+    is_shared = found() is not None and found() is swapped_class()()
+    assert is_shared
+    forget_rewritten_classes()
+    gc.collect()
+    is_gone = found() is None
+    assert is_gone
 
 
 def test_a_saved_model_loads_with_torch():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -21,9 +22,12 @@ from advisor.model.swapping.rewrite import CallEdit, functions_in, rewrite_metho
 # What the name of such a subclass begins with: `RewrittenNet`.
 _PREFIX = "Rewritten"
 
-# Keyed by the user's class object and the edits; an entry goes with the last instance of its class.
+# Keyed by the user's class object and the edits; an entry goes with the last that holds its class.
 _rewritten_classes: WeakValueDictionary[tuple[type, tuple[CallEdit, ...]], type]
 _rewritten_classes = WeakValueDictionary()
+# To rewrite a class takes longer than all else of a swap, so that the last ones wait for the next
+# model of their kind.
+_last_rewritten: deque[type] = deque(maxlen=64)
 
 
 class RewrittenModule:
@@ -108,7 +112,13 @@ def rewritten_class(base: type[nn.Module], edits: tuple[CallEdit, ...]) -> Any:
     bases: tuple[type, ...] = (RewrittenModule, base, *mixins)
     cls = type(f"{_PREFIX}{base.__name__}", bases, {**own_methods, **about})
     _rewritten_classes[base, edits] = cls
+    _last_rewritten.append(cls)
     return cls
+
+
+def forget_rewritten_classes() -> None:
+    """Let go of the rewritten classes that no model has, and so of the modules that they are of."""
+    _last_rewritten.clear()
 
 
 # ---------------------------------------------------------------- methods of the user's class
