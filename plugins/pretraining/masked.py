@@ -14,7 +14,7 @@ import advisor
 from advisor import Pretraining
 
 from .masks import Masking, maskings
-from .signal import Signal, last_layer, signal_of
+from .signal import PlaceToRead, last_layer, signal_of
 
 ROWS = 16_384
 """Most rows that are read: the more without targets, the more a whole model learns."""
@@ -194,7 +194,7 @@ def decoder_of(signal: Tensor, masking: Masking, generator: torch.Generator) -> 
     return decoder.to(signal)
 
 
-def signals(technique: Pretraining, run: advisor.Run) -> dict[int, Signal]:
+def signals(technique: Pretraining, run: advisor.Run) -> dict[int, PlaceToRead]:
     """Where a run's model is read for each input that can be masked, judged by a few rows."""
     inputs = run.example()
     sizes = {size for each in inputs for size in each.shape[1:]}
@@ -211,7 +211,7 @@ def signals(technique: Pretraining, run: advisor.Run) -> dict[int, Signal]:
 
 
 @contextmanager
-def signals_read(where: Mapping[int, Signal]) -> Iterator[Callable[[], Mapping[int, Tensor]]]:
+def signals_read(where: Mapping[int, PlaceToRead]) -> Iterator[Callable[[], Mapping[int, Tensor]]]:
     """While open, a function that returns the last signal of each input."""
     with ExitStack() as stack:
         reads = {place: stack.enter_context(signal.read()) for place, signal in where.items()}

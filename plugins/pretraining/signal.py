@@ -17,7 +17,7 @@ LAYOUTS = ((0, 1, 2), (1, 0, 2), (0, 2, 1))
 
 
 @dataclass(frozen=True)
-class Signal:
+class PlaceToRead:
     """Where a signal is read while the model runs.
 
     Attributes:
@@ -68,7 +68,9 @@ def last_layer(run: Run) -> Layer | None:
     return layers[-1] if layers and layers[-1].callable and not layers[-1].matrices else None
 
 
-def signal_of(run: Run, clean: tuple[Any, ...], changed: tuple[Any, ...], places: Tensor) -> Signal:
+def signal_of(
+    run: Run, clean: tuple[Any, ...], changed: tuple[Any, ...], places: Tensor
+) -> PlaceToRead:
     """The last signal in which a place knows of others, else that of whole rows.
 
     Arguments:
@@ -79,7 +81,7 @@ def signal_of(run: Run, clean: tuple[Any, ...], changed: tuple[Any, ...], places
     """
     layer = last_layer(run)
     assert layer is not None  # others are refused
-    whole = Signal(layer.module, reads=True)
+    whole = PlaceToRead(layer.module, reads=True)
     shape = tuple(places.shape)
     before = signals(run, clean, layer.module)
     after = dict(signals(run, changed, layer.module))
@@ -89,7 +91,7 @@ def signal_of(run: Run, clean: tuple[Any, ...], changed: tuple[Any, ...], places
             continue
         moved = (tensor - after[module]).permute(layout).abs().amax(-1) > 0
         if bool((moved & ~places).any()):
-            return Signal(module, reads=False, layout=layout)
+            return PlaceToRead(module, reads=False, layout=layout)
     return whole
 
 
