@@ -52,6 +52,7 @@ class MaskedInputs(Pretraining):
     name = "masked"
     cite = "Devlin et al. 2019; Yoon et al. 2020; He et al. 2022"
     standard = False
+    mends = ()
     cost = "a training of the whole model without targets, before training"
     space = {
         "epochs": advisor.Int(5, 30, default=20),
@@ -126,8 +127,9 @@ class MaskedInputs(Pretraining):
         names = trained(run)
         start = {name: each.detach().clone() for name, each in names.items()}
         inputs = in_random_order(list(self.batches(run, rows_of(run))), run.generator)
-        found = maskings(run, tuple(inputs))[0]
-        with self.quiet(run.model), signals_read(signals(self, run)) as read:
+        where = signals(self, run)
+        found = {i: each for i, each in maskings(run, tuple(inputs))[0].items() if i in where}
+        with self.quiet(run.model), signals_read(where) as read:
             run.call(run.example())
             draw = run.generator
             decoders = {i: decoder_of(signal, found[i], draw) for i, signal in read().items()}

@@ -69,7 +69,7 @@ class Columns:
 
     def outputs(self, by_place: bool) -> int:
         """A number for each column."""
-        return len(self.group_of)
+        return 1 if by_place else len(self.group_of)
 
     def corrupted(
         self, clean: Tensor, share: float, generator: torch.Generator
@@ -82,7 +82,7 @@ class Columns:
 
     def error(self, decoder: nn.Module, signal: Tensor, clean: Tensor, masked: Tensor) -> Tensor:
         """Of each column by its kind."""
-        predicted = decoder(signal.flatten(1))
+        predicted = decoder(signal).reshape(clean.shape)
         yes = (clean > self.middle).to(predicted)
         two = F.binary_cross_entropy_with_logits(predicted, yes, reduction="none")
         squared = (predicted - (clean - self.mean) / self.deviation).square()
@@ -208,6 +208,13 @@ def maskings(run: Run, inputs: tuple[Any, ...]) -> tuple[Mapping[int, Masking], 
             why = one
         else:
             found[place] = one
+    # A column for each word says which of them are there.
+    texts = {inputs[place].shape for place, each in found.items() if isinstance(each, Words)}
+    found = {
+        place: each
+        for place, each in found.items()
+        if not isinstance(each, Columns) or inputs[place].shape not in texts
+    }
     return found, "" if found else why
 
 

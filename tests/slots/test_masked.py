@@ -189,6 +189,26 @@ class Tagger(nn.Module):
         return self.head(self.cells(self.table(ids))[0])
 
 
+class ColumnsAttend(nn.Module):
+    """A vector for each column of a table, and attention between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(6, 8))
+        self.attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.attention(x[:, :, None] * self.vectors).mean(1))
+
+
+class WithLengths(Bag):
+    """Words beside numbers that say which of them are there."""
+
+    def forward(self, ids, there):
+        return super().forward(ids * there.long())
+
+
 @pytest.mark.parametrize(
     ("build", "inputs", "name", "layout"),
     [
@@ -198,6 +218,8 @@ class Tagger(nn.Module):
         (StepsFirst, torch.randn(60, 9, 5), "cells", (1, 0, 2)),
         (Tagger, texts(), "cells", (0, 1, 2)),
         (lambda: plain(6, 2), table(), "4", None),
+        (ColumnsAttend, table(), "attention", (0, 1, 2)),
+        (WithLengths, (texts(), (texts() != 0).float()), "head", None),
     ],
 )
 def test_the_model_is_read_where_a_place_knows_of_others_else_before_its_last_layer(
@@ -217,6 +239,7 @@ def test_the_model_is_read_where_a_place_knows_of_others_else_before_its_last_la
     ("build", "inputs", "what"),
     [
         (lambda: plain(6, 2, nn.Tanh), table(), "columns"),
+        (ColumnsAttend, table(), "columns"),
         (Attending, texts(600), "words"),
         (Sliding, texts(), "words"),
         (Bag, texts(), "words"),

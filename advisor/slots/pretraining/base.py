@@ -114,7 +114,13 @@ class Pretraining(Technique):
     cost = "a training of each layer, before training"
     needs_rows = True
     passes = "epochs"
-    mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
+    mends: tuple[str, ...] = (
+        "collapsed",
+        "vanishing",
+        "exploding",
+        "dead_units",
+        "saturated_units",
+    )
     kinds: tuple[str, ...] = KINDS
     labelled: bool = False
     space: Space = {
