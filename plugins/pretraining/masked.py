@@ -91,7 +91,7 @@ class MaskedInputs(Pretraining):
             if layer.kind not in ("embedding", "norm"):
                 weights = sum(each.numel() for each in layer.module.parameters(recurse=False))
                 products.append((layer.kind, float(weights * places)))
-        with torch.no_grad(), self.quiet(run.model), signals_read(signals(self, run)) as read:
+        with self.quiet(run.model), signals_read(signals(self, run)) as read:
             run.call(example)
             for place, signal in read().items():
                 units, by_place = signal.shape[-1], signal.ndim > 2
@@ -164,7 +164,9 @@ def hidden_loss(
     changed, masked = list(clean), {}
     for place, masking in found.items():
         changed[place], masked[place] = masking.corrupted(clean[place], share, noise)
-    call(tuple(changed))
+    # A model may take gradients itself, also while the error is only measured.
+    with torch.enable_grad():
+        call(tuple(changed))
     signals = read()
     losses = [
         each.error(decoders[place], signals[place], clean[place], masked[place])

@@ -200,9 +200,11 @@ def maskings(run: Run, inputs: tuple[Any, ...]) -> tuple[Mapping[int, Masking], 
     """How each input of some rows can be masked, by its place, and why none can."""
     found: dict[int, Masking] = {}
     why = "the model reads nothing"
+    if not all(isinstance(each, Tensor) and each.ndim for each in inputs):
+        return {}, "its inputs have names, or parts of their own"
+    if len({len(each) for each in inputs}) > 1:
+        return {}, "its inputs are not one for each row"
     for place, rows in enumerate(inputs):
-        if not isinstance(rows, Tensor):
-            return {}, "its inputs have names, or parts of their own"
         one = masking_of(run, rows, f"args[{place}]")
         if isinstance(one, str):
             why = one

@@ -40,7 +40,8 @@ class PlaceToRead:
         def note(_module: nn.Module, inputs: Any, output: Any = None) -> None:
             """Keep what went in or out."""
             tensor = first_tensor(inputs if self.reads else output)
-            last[:] = [] if tensor is None else [tensor]
+            # What is changed in place behind it is not what was read.
+            last[:] = [] if tensor is None else [tensor.clone()]
 
         register = self.module.register_forward_pre_hook if self.reads else None
         handle = register(note) if register else self.module.register_forward_hook(note)
@@ -63,9 +64,16 @@ def first_tensor(value: Any) -> Tensor | None:
 
 
 def last_layer(run: Run) -> Layer | None:
-    """The output layer, where a module computes it."""
+    """The output layer, where a module computes it that can be watched."""
     layers = [layer for layer in run.anatomy.layers if layer.is_output]
-    return layers[-1] if layers and layers[-1].callable and not layers[-1].matrices else None
+    if not layers or not layers[-1].callable or layers[-1].matrices:
+        return None
+    return layers[-1] if can_be_watched(layers[-1].module) else None
+
+
+def can_be_watched(module: nn.Module) -> bool:
+    """Whether hooks see a module run; one that is compiled takes none."""
+    return not isinstance(module, torch.jit.ScriptModule)
 
 
 def signal_of(
@@ -117,11 +125,12 @@ def signals(run: Run, inputs: tuple[Any, ...], last: nn.Module) -> list[tuple[nn
             found.append((module, tensor.detach()))
 
     handles = [last.register_forward_pre_hook(lambda *_: reached.append(True))]
-    handles += [each.register_forward_hook(note) for each in list(nn.Module.modules(run.model))[1:]]
+    for module in list(nn.Module.modules(run.model))[1:]:
+        if can_be_watched(module):
+            handles.append(module.register_forward_hook(note))
     try:
-        with torch.no_grad():
-            run.model.eval()
-            run.call(inputs)
+        run.model.eval()
+        run.call(inputs)
     finally:
         for handle in handles:
             handle.remove()
