@@ -57,8 +57,8 @@ RECIPE = {
 SCHEDULES = ["constant_rate", "linear_decay", "cosine_decay", "one_cycle"]
 PICTURES = 2500
 """Rows of Fashion-MNIST; a fifth as many to test."""
-BLOCKS = 5000
-"""Rows of the housing data."""
+HOUSES = 5000
+"""Rows of the housing data, each a block of houses."""
 
 
 def data() -> Path:
@@ -98,6 +98,13 @@ def deep_tanh(depth: int = 50) -> nn.Module:
     return nn.Sequential(*hidden, nn.Linear(64, 10))
 
 
+def every_digit() -> advisor.Task:
+    """The deep net on all digits."""
+    parts = rows.digits(None)
+    x, y = (np.concatenate([parts[f"train_{each}"], parts[f"test_{each}"]]) for each in "xy")
+    return advisor.Task(deep_tanh, (x, y))
+
+
 def housing_net(columns: int) -> nn.Module:
     """Two layers of 128 on the columns of a table, and one number."""
     hidden = (nn.Linear(columns, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
@@ -110,7 +117,7 @@ def housing() -> advisor.Task:
         file = archive.extractfile("housing/housing.csv")
         assert file is not None
         table = list(csv.DictReader(io.TextIOWrapper(file, "utf-8")))
-    order = np.random.default_rng(0).permutation(len(table))[:BLOCKS]
+    order = np.random.default_rng(0).permutation(len(table))[:HOUSES]
     chosen = [table[i] for i in order]
     names = [name for name in table[0] if name not in ("median_house_value", "ocean_proximity")]
     numbers = np.array([[float(row[name] or "nan") for name in names] for row in chosen])
@@ -122,41 +129,18 @@ def housing() -> advisor.Task:
     return advisor.Task(partial(housing_net, x.shape[1]), (x, y))
 
 
-def question(name: str) -> tuple[advisor.Task, dict[str, Any]]:
-    """The task of a question, and what its study searches."""
-    muon = {"only": {**ONLY_NAMED, "optimizer": ["muon"]}}
-    starts = {**ONLY_NAMED, "initializer": ["orthogonal", "lsuv"], "schedule": SCHEDULES}
-    pictures = partial(advisor.Task, deep_tanh)
-    asked: dict[str, tuple[Callable[[], advisor.Task], dict[str, Any]]] = {
-        "muon-digits": (digits, muon),
-        "muon-adult": (adult, muon),
-        "muon-fashion": (fashion, muon),
-        "start-or-schedule": (lambda: pictures(deep_rows()), {"only": starts}),
-        "realmlp-adult": (adult, {"only": RECIPE}),
-        "realmlp-housing": (housing, {"only": RECIPE}),
-        "digits": (digits, {"also": ["optimizer", "schedule", "averaging"]}),
-    }
-    make, searched = asked[name]
-    return make(), searched
-
-
-QUESTIONS = (
-    "muon-digits",
-    "muon-adult",
-    "muon-fashion",
-    "start-or-schedule",
-    "realmlp-adult",
-    "realmlp-housing",
-    "digits",
-)
-
-
-def deep_rows() -> tuple[Any, Any]:
-    """All digits, to be divided."""
-    parts = rows.digits(None)
-    both = (np.concatenate([parts[f"train_{c}"], parts[f"test_{c}"]]) for c in "xy")
-    x, y = both
-    return x, y
+MUON = {"only": {**ONLY_NAMED, "optimizer": ["muon"]}}
+STARTS = {**ONLY_NAMED, "initializer": ["orthogonal", "lsuv"], "schedule": SCHEDULES}
+QUESTIONS: Mapping[str, tuple[Callable[[], advisor.Task], Mapping[str, Any]]] = {
+    "muon-digits": (digits, MUON),
+    "muon-adult": (adult, MUON),
+    "muon-fashion": (fashion, MUON),
+    "start-or-schedule": (every_digit, {"only": STARTS}),
+    "realmlp-adult": (adult, {"only": RECIPE}),
+    "realmlp-housing": (housing, {"only": RECIPE}),
+    "digits": (digits, {"also": ["optimizer", "schedule", "averaging"]}),
+}
+"""By the name of a question, the task and what its study searches."""
 
 
 def answer(name: str, settings: dict[str, Any]) -> tuple[advisor.Recommendation, Counter[str]]:
@@ -169,8 +153,8 @@ def answer(name: str, settings: dict[str, Any]) -> tuple[advisor.Recommendation,
             changed = {f"{slot}={how}" for slot, how in event.choices.items() if how != "keep"}
             trials.update(changed or {"your model"})
 
-    given, searched = question(name)
-    study = advisor.Study(name, given, **searched, **settings)
+    given, searched = QUESTIONS[name]
+    study = advisor.Study(name, given(), **searched, **settings)
     with tempfile.TemporaryDirectory() as folder:
         found = advisor.tune(study, storage=f"{folder}/advisor.db", workers=0, on=count)
     return found, trials
@@ -198,7 +182,7 @@ def told(found: advisor.Recommendation, trials: Counter[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("questions", nargs="+", choices=QUESTIONS)
+    parser.add_argument("questions", nargs="+", choices=list(QUESTIONS))
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--seeds", type=int, default=None)
