@@ -118,6 +118,8 @@ class Layer:
         closes_branch: it is the last layer of a residual branch: its result, with no activation and
             no other layer between, is added to a value that went past the branch. A normalization
             at the end of a branch closes it.
+        ends_branch: it closes a residual branch, or would if it were not for the activation that
+            follows it, as in `x + relu(linear(x))`.
         matrices: of a hand-written layer, how the weights of its units lie in its parameter;
             several for stacked weights, as of experts or heads. Empty for modules.
 
@@ -146,6 +148,7 @@ class Layer:
     transposed: bool = False
     branch: int | None = None
     closes_branch: bool = False
+    ends_branch: bool = False
     matrices: tuple[Matrix, ...] = field(default=(), repr=False)
 
     def parameter(self, name: str) -> str:

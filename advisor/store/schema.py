@@ -45,7 +45,7 @@ SCHEMA: dict[str, tuple[str, dict[str, str]]] = {
             "stage": "open (each technique alone), join (in pairs), fair (equally many trials "
             "each), explore, tune (leaders)",
             "why": "why it was stopped or failed",
-            "lr": "learning rate of the training; that of a technique is among its parameters",
+            "lr": "learning rate of the training; where a technique brings one, its own",
             "weight_decay": "weight decay",
             "recommended": "1 for the trial that the last answer recommends, else 0",
             "<slot>": "technique in that slot, one column per slot that any plugin has brought; "

@@ -15,6 +15,8 @@ class Dialect:
         is_choice: whether the parameter `p` is categorical.
         attribute: the value of a trial's user attribute `a`, which Optuna keeps as JSON.
         number: the type to which a numeric parameter is cast.
+        own_rates: the rows `k`, whose `value` is the name of a parameter that is a technique's own
+            learning rate, by the plan of the study `r`.
         plugins: the plugins `g` with their versions, as one text.
         false: what is not true.
     """
@@ -23,6 +25,7 @@ class Dialect:
     is_choice: str
     attribute: str
     number: str
+    own_rates: str
     plugins: str
     false: str
 
@@ -36,6 +39,9 @@ _DIALECTS = {
         "json_extract(p.distribution_json, '$.name') = 'CategoricalDistribution'",
         attribute="CASE WHEN json_valid(a.value_json) THEN json_extract(a.value_json, '$') END",
         number="REAL",
+        # A plan is read where it has any: most have none, and reading takes time.
+        own_rates="json_each(CASE WHEN INSTR(r.plan, '\"rates\"') > 0 AND json_valid(r.plan) "
+        "THEN COALESCE(json_extract(r.plan, '$.rates'), '{}') ELSE '{}' END) k",
         plugins="GROUP_CONCAT(g.plugin || ' ' || g.version, ', ')",
         false="0",
     ),
@@ -46,6 +52,8 @@ _DIALECTS = {
         is_choice="((p.distribution_json::json) ->> 'name') = 'CategoricalDistribution'",
         attribute="a.value_json::json #>> '{}'",
         number="TEXT",
+        own_rates="json_each_text(CASE WHEN STRPOS(r.plan, '\"rates\"') > 0 "
+        "THEN COALESCE((r.plan::json) -> 'rates', '{}'::json) ELSE '{}'::json END) k(key, value)",
         plugins="STRING_AGG(g.plugin || ' ' || g.version, ', ' ORDER BY g.plugin)",
         false="FALSE",
     ),
@@ -98,6 +106,11 @@ _RATE = """
   (SELECT p.param_value FROM trial_params p
    WHERE p.trial_id = t.trial_id AND p.param_name = 'training.{name}')"""
 
+# A technique that brings a learning rate of its own has it in the place of the training's.
+_OWN_RATE = """
+  COALESCE((SELECT p.param_value FROM trial_params p JOIN {own_rates} ON k.value = p.param_name
+   WHERE p.trial_id = t.trial_id LIMIT 1),{rate})"""
+
 # One for each slot. A row is found by the trial's own id, so that the time grows with the trials
 # and not with their square.
 _SLOT = """
@@ -144,7 +157,7 @@ def statements(dialect: str, columns: Mapping[str, str]) -> list[str]:
         "arm": _ARM.format(changed=" || ".join(changed) or "''"),
         "stage": _ATTRIBUTE.format(attribute=words.attribute, key="stage"),
         "why": _ATTRIBUTE.format(attribute=words.attribute, key="why"),
-        "lr": _RATE.format(name="lr"),
+        "lr": _OWN_RATE.format(own_rates=words.own_rates, rate=_RATE.format(name="lr")),
         "weight_decay": _RATE.format(name="weight_decay"),
         "slots": "".join(f',{each} AS "{columns[slot]}"' for slot, each in slots.items()),
     }

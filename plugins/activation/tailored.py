@@ -151,7 +151,7 @@ def no_plain_net(run: advisor.Run) -> str | None:
         kind = "attention" if layer.mixes else layer.kind
         if kind in reasons:
             return reasons[kind].format(layer.name)
-        if layer.branch is not None:
+        if layer.branch is not None or layer.ends_branch:
             return (
                 f"the model adds residual branches ({layer.name}): the maps hold for sums whose "
                 "squared weights add up to 1"

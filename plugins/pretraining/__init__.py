@@ -1,4 +1,4 @@
-"""Greedy layer-wise pretraining: a file per family."""
+"""Pretraining, layer by layer or of the whole model: a file per family."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import advisor
 from .autoencoder import Autoencoder
 from .contractive import Contractive
 from .denoising import Denoising
+from .masked import MaskedInputs
 from .rbm import RBM
 from .recurrent import NextStep
 from .sparse import SparseAutoencoder
@@ -16,7 +17,7 @@ from .supervised import Supervised
 @advisor.hookimpl
 def slots() -> list[advisor.Slot]:
     """The slot between the start of the weights and training."""
-    about = "layers are trained one by one before the model is trained whole"
+    about = "what the model learns before it is trained on the targets"
     # Layers learn from the weights, activations and word vectors that the model will start with.
     after = ("activation", "initializer", "embedding")
     return [advisor.Slot("pretraining", about, after=after)]
@@ -34,4 +35,5 @@ def techniques() -> list[advisor.Technique]:
         Contractive(),
         NextStep(),
         Supervised(),
+        MaskedInputs(),
     ]

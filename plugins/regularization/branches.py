@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class StochasticDepth(Technique):
     space = {"rate": Float(0.02, 0.5, default=0.1, log=True)}
 
     def unfit(self, run: Run) -> str | None:
-        """There must be a branch whose last layer is called."""
+        """There must be a branch that ends in a module which is called."""
         if not ends(run):
             return (
                 "the model has no residual branch that ends in a layer which it calls: no layer's "
@@ -69,37 +69,64 @@ class StochasticDepth(Technique):
 
     def apply(self, run: Run, rate: float = 0.1, **params: Any) -> str:
         """Put it behind the end of each branch."""
-        layers = ends(run)
-        shapes = [results_of(run, layers, rows) for rows in (FEWER, MORE)]
-        for number, layer in enumerate(layers, 1):
-            share = rate * number / len(layers)
-            hook = DropBranch(share, dimension_of_rows(layer.name, *shapes))
-            layer.module.register_forward_hook(hook)
-        names = ", ".join(layer.name for layer in layers)
-        return f"branches left out, up to {rate:.3g} of the rows, after {names}"
+        modules = ends(run)
+        shapes = [results_of(run, modules, rows) for rows in (FEWER, MORE)]
+        for number, (name, module) in enumerate(modules.items(), 1):
+            share = rate * number / len(modules)
+            hook = DropBranch(share, dimension_of_rows(name, *shapes))
+            module.register_forward_hook(hook)
+        return f"branches left out, up to {rate:.3g} of the rows, after {', '.join(modules)}"
 
 
-def ends(run: Run) -> list[Layer]:
-    """The layers that end residual branches and are called as modules, in order of execution."""
-    return [
-        layer
-        for layer in run.anatomy.layers
-        if layer.closes_branch and layer.callable and not layer.matrices
-    ]
+def ends(run: Run) -> dict[str, nn.Module]:
+    """The modules whose results are those of residual branches, by the names of the layers that
+    end these, in order of execution.
+    """
+    modules: dict[str, nn.Module] = {}
+    for layer in run.anatomy.layers:
+        module = end_of(layer) if layer.ends_branch else None
+        # Layers side by side may end in one activation.
+        if module is not None and not any(module is each for each in modules.values()):
+            modules[layer.name] = module
+    return modules
+
+
+def end_of(layer: Layer) -> nn.Module | None:
+    """The module after which a branch can be left out; None where none is called there."""
+    site = layer.site
+    if not layer.closes_branch and site is not None:
+        # An activation that is a module of its own ends the branch itself.
+        activation = getattr(site.target, "module", None)
+        if activation is not None and site.calls == 1:
+            return cast(nn.Module, activation)
+        # Else what is zero or larger before it must be so behind it.
+        if site.function is None or not keeps_factors(site.function):
+            return None
+    return layer.module if layer.callable and not layer.matrices else None
+
+
+def keeps_factors(function: Callable[[Tensor], Tensor]) -> bool:
+    """Whether f(c x) = c f(x) for c > 0, as of rectifiers."""
+    x = torch.linspace(-4, 4, 33)
+    try:
+        with torch.no_grad():
+            return torch.allclose(function(3 * x), 3 * function(x), atol=1e-6)
+    except Exception:  # anybody's function, which may want another shape or device
+        return False
 
 
 @torch.no_grad()
-def results_of(run: Run, layers: list[Layer], rows: int) -> Mapping[str, torch.Size]:
-    """The shapes of what layers give for so many rows, by name; none where the model refuses."""
+def results_of(run: Run, modules: Mapping[str, nn.Module], rows: int) -> Mapping[str, torch.Size]:
+    """The shapes of what modules give for so many rows, by name; none where the model refuses."""
     shapes: dict[str, torch.Size] = {}
     handles = []
-    for layer in layers:
+    for each, module in modules.items():
 
-        def note(_module: nn.Module, _inputs: Any, output: Any, name: str = layer.name) -> None:
+        def note(_module: nn.Module, _inputs: Any, output: Any, name: str = each) -> None:
             first = output[0] if isinstance(output, tuple) else output
             shapes[name] = first.shape
 
-        handles.append(layer.module.register_forward_hook(note))
+        handles.append(module.register_forward_hook(note))
     modes = [(module, module.training) for module in nn.Module.modules(run.model)]
     try:
         run.model.eval()

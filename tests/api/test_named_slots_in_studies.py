@@ -11,6 +11,7 @@ from torch import nn
 import advisor
 from advisor.errors import InputError
 from advisor.host.host import load
+from advisor.store.query import read
 from advisor.verdict.recommend import fights_in
 
 NONE = {slot: [] for slot in ("activation", "initializer", "embedding", "pretraining")}
@@ -54,6 +55,14 @@ def test_an_optimizer_with_its_own_rate_is_recommended_and_trained_again(answer)
     assert answer.params["training.lr"] == 1e-5
     assert answer.params["optimizer.adamw.lr"] >= 1e-4
     assert answer.train().score == pytest.approx(answer.recommended.scores[0])
+
+
+def test_the_database_shows_the_rate_at_which_each_trial_is_trained(answer, storage):
+    sql = "SELECT t.arm, t.lr, p.value FROM advisor_trials t LEFT JOIN advisor_params p ON "
+    own = "p.study = t.study AND p.number = t.number AND p.name = 'optimizer.adamw.lr' "
+    _, found = read(f"sqlite:///{storage}", f"{sql}{own} WHERE t.study = 'slow'")
+    assert {lr for arm, lr, _ in found if arm == "keep"} >= {1e-5}
+    assert all(lr == value for arm, lr, value in found if arm != "keep")
 
 
 def test_the_lines_say_how_to_train_by_hand(answer):

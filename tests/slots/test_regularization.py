@@ -234,6 +234,62 @@ def test_a_plain_net_has_no_branch():
     assert "no residual branch" in SLOT["stochastic_depth"].unfit(fresh())
 
 
+class Activated(nn.Module):
+    """Branches that end in an activation: a function, a module, and one that bends factors."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.three = (nn.Linear(6, 6) for _ in range(3))
+        self.act, self.head = nn.GELU(), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = x + torch.relu(self.one(x))
+        x = x + self.act(self.two(x))
+        x = x + torch.tanh(self.three(x))
+        return self.head(x)
+
+
+def test_a_branch_may_end_in_an_activation():
+    run = fresh(model=Activated())
+    ends = {layer.name: layer.ends_branch for layer in run.anatomy.layers}
+    assert ends == {"one": True, "two": True, "three": True, "head": False}
+    said = put(run, "stochastic_depth", rate=0.4)
+    hooked = {name for name, each in run.model.named_modules() if each._forward_hooks}
+    # The result of tanh can be left out only where a module gives it.
+    assert hooked == {"one", "act"}
+    assert not any(layer.closes_branch for layer in run.anatomy.layers)
+    x = rows(run)[0]
+    model = run.model.train()
+    torch.manual_seed(0)
+    passed = x + torch.relu(model.one(x))
+    is_out = (passed == x).all(1)
+    plain = x + torch.relu(nn.functional.linear(x, model.one.weight, model.one.bias)) / 0.8
+    torch.testing.assert_close(passed[~is_out], plain[~is_out])
+    assert 0 < is_out.float().mean() < 1
+    assert said
+
+
+def test_a_residual_net_with_activated_branches_is_no_plain_net():
+    from advisor_plugins.activation.tailored import no_plain_net
+
+    assert "residual branches" in no_plain_net(fresh(model=Activated()))
+
+
+def test_an_activation_behind_the_sum_ends_no_branch():
+    class After(Residual):
+        def forward(self, x):
+            x = self.first(x)
+            for branch in self.branches:
+                x = torch.relu(x + branch(x))
+            return self.head(x)
+
+    layers = fresh(model=After()).anatomy.layers
+    assert [layer.name for layer in layers if layer.ends_branch] == [
+        layer.name for layer in layers if layer.closes_branch
+    ]
+    assert sum(layer.closes_branch for layer in layers) == 4
+
+
 def test_hooks_go_with_a_copy_of_the_model():
     run = put(fresh(model=Residual()), "stochastic_depth", rate=0.5)
     copied = copy.deepcopy(run.model)

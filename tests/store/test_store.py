@@ -28,6 +28,7 @@ PLAN = {
     "options": {"activation": ["keep", "elu"]},
     "rungs": [1, 3],
     "identity": {"model": "Net with 5 parameters"},
+    "rates": {"oven.slow": "oven.slow.minutes"},
 }
 SPACE = {
     "activation": CategoricalDistribution(("keep", "relu", "elu")),
@@ -160,6 +161,12 @@ def test_the_views_hold_labels_and_no_indexes(database, url):
     assert params[2, "oven.slow.minutes"] == 30
     assert params[2, "oven.slow.heat"] == "high"
     assert str(params[2, "oven.slow.size"]) == "4"
+
+
+def test_the_rate_of_a_trial_is_that_of_its_technique_where_it_brings_one(database, url):
+    begin(database)
+    rates = [t["lr"] for t in rows(url, "SELECT lr FROM advisor_trials ORDER BY number")]
+    assert rates == pytest.approx([1e-3, 3e-3, 30])
 
 
 def test_the_trials_have_a_column_for_each_slot_of_the_built_in_plugins(database, url):

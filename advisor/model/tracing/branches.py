@@ -56,6 +56,14 @@ def branch_ended_by(node: Node, outputs: Collection[Node]) -> Branch | None:
     return None
 
 
+def ends_by_activation(node: Node, activation: Node, outputs: Collection[Node]) -> bool:
+    """Whether a residual branch ends in the activation of a result that goes nowhere else."""
+    if activation not in downstream(node, _scales_along):
+        return False
+    is_end = branch_ended_by(activation, outputs) is not None
+    return is_end and _only_into(node, activation, outputs)
+
+
 @dataclass
 class _BranchEnd:
     """A candidate for the last operation of a branch."""

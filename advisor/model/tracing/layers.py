@@ -9,9 +9,9 @@ from itertools import chain
 from torch import nn
 from torch.nn.modules import batchnorm, conv, rnn
 
-from advisor.model.anatomy import COMPOSITE, Layer, Site, Table
+from advisor.model.anatomy import COMPOSITE, HIDDEN, Layer, Site, Table
 from advisor.model.references import Path
-from advisor.model.tracing.branches import Branch, branch_ended_by
+from advisor.model.tracing.branches import Branch, branch_ended_by, ends_by_activation
 from advisor.model.tracing.graph import (
     BUFFER,
     INPUT,
@@ -159,6 +159,8 @@ def layer_of(
     """What a user reads of a layer that ran, the one at `index` in order of execution."""
     # What follows is that of the first run, everything else holds for all runs.
     followed_by, site = _follows(use.first_run, sites, outputs)
+    # The branch that an attention layer ends is closed by its output projection.
+    closes = use.last in branches and use.kind != "attention"
     return Layer(
         name=use.name,
         module=use.module,
@@ -175,8 +177,8 @@ def layer_of(
         and use.written is None
         and storage(use.module) == "in, out",
         branch=_innermost(use.last, branches.values()),
-        # The branch that an attention layer ends is closed by its output projection.
-        closes_branch=use.last in branches and use.kind != "attention",
+        closes_branch=closes,
+        ends_branch=closes or (site is not None and _ends_by_activation(use, site, sites, outputs)),
         matrices=() if use.written is None else use.written.matrices,
     )
 
@@ -273,6 +275,17 @@ def _follows(
     if reaches_output and not any(is_learned(node) and not is_filter(node) for node in after):
         return "output", None
     return "none", None
+
+
+def _ends_by_activation(
+    use: Use, site: Site, sites: Mapping[Call, Site], outputs: Collection[Node]
+) -> bool:
+    """Whether the activation that follows a layer ends a residual branch, with the layer in it."""
+    if site.label != HIDDEN or use.kind in ("attention", "embedding"):
+        return False
+    after = downstream(use.last, _carries_to_activation)
+    activations = (node for node in after if node.call is not None and sites[node.call] is site)
+    return any(ends_by_activation(use.last, node, outputs) for node in activations)
 
 
 def _mixes(node: Node) -> bool:

@@ -5,7 +5,7 @@ really gets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from advisor.model import Site
 from advisor.model.nested_values import tensors
 from advisor.model.references import paths
 from advisor.randomness import isolated, mix
-from advisor.slots.forward import batches
+from advisor.slots.forward import batches, quiet
 from advisor.slots.pretraining.descend import (
     descend,
     held_out,
@@ -31,7 +31,7 @@ from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
 from advisor.technique import Technique
 from advisor.training.counted_seconds import seconds_of_operations, seconds_of_steps
-from advisor.training.eager import SGD
+from advisor.training.eager import SGD, AdamW
 from advisor.training.run import Run
 
 
@@ -114,7 +114,13 @@ class Pretraining(Technique):
     cost = "a training of each layer, before training"
     needs_rows = True
     passes = "epochs"
-    mends = ("collapsed", "vanishing", "exploding", "dead_units", "saturated_units")
+    mends: tuple[str, ...] = (
+        "collapsed",
+        "vanishing",
+        "exploding",
+        "dead_units",
+        "saturated_units",
+    )
     kinds: tuple[str, ...] = KINDS
     labelled: bool = False
     space: Space = {
@@ -129,6 +135,10 @@ class Pretraining(Technique):
     held_out = staticmethod(held_out)
     minibatches = staticmethod(minibatches)
     sgd = staticmethod(SGD)
+    # What a method needs that trains the model whole.
+    adamw = staticmethod(AdamW)
+    quiet = staticmethod(quiet)
+    batches = staticmethod(batches)
 
     def refusal(self, segment: Segment) -> str | None:
         """Why this method cannot train a layer, in a few words, or None."""
@@ -174,11 +184,23 @@ class Pretraining(Technique):
         seconds = 0.0
         for segment in self.segments(run)[0]:
             rows = min(segment.rows, math.ceil(rows_of(run) * segment.yields))
-            steps = math.ceil(rows / rows_in_batch(rows))
-            operations = 2 * 6 * rows * segment.multiplications
-            seconds += seconds_of_steps(steps, STEP_CALLS)
-            seconds += seconds_of_operations(operations, segment.layer.kind)
+            products = [(segment.layer.kind, 2.0 * segment.multiplications)]
+            seconds += self.counted(rows, products, STEP_CALLS)
         return seconds
+
+    @staticmethod
+    def counted(rows: int, products: Iterable[tuple[str, float]], calls: int) -> float:
+        """Seconds of one pass over rows, forward and backward, in batches of `minibatches`.
+
+        Arguments:
+            rows: that are read.
+            products: kinds of layers, and how many multiplications each takes for a row.
+            calls: of layers in a step.
+        """
+        seconds = seconds_of_steps(math.ceil(rows / rows_in_batch(rows)), calls)
+        return seconds + sum(
+            seconds_of_operations(6 * rows * each, kind) for kind, each in products
+        )
 
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """Layers that cannot be pretrained, and why."""
@@ -191,7 +213,13 @@ class Pretraining(Technique):
         """
         usable, skipped = self.segments(run)
         # Trials that start from the same weights share what was learnt.
-        key = [self.slot, self.name, sorted(params.items()), run.seed, *self._depends(run)]
+        key = [
+            self.slot,
+            self.name,
+            sorted(params.items()),
+            run.seed,
+            *self.depends(run, rows_of(run)),
+        ]
         kept = run.remember(key, lambda: self._pretrain(run, usable, params))
 
         # The layers may have been pretrained in another trial: all weights come from what is kept.
@@ -283,16 +311,16 @@ class Pretraining(Technique):
                 parameter.copy_(value)
         return LayerResult.WORSE if finite else LayerResult.BROKEN, learnt
 
-    def _depends(self, run: Run) -> Iterator[object]:
-        """All that the result depends on besides parameters and seed: weights, activations, inputs
-        and, where used, targets.
+    def depends(self, run: Run, rows: int) -> Iterator[object]:
+        """All that the result depends on besides parameters and seed: weights, activations, the
+        inputs of so many rows and, where used, targets.
         """
         for path in paths(run.model).values():
             own = (*path.module._parameters.values(), *path.module._buffers.values())
             yield from (tensor for tensor in own if tensor is not None)
         for site in run.anatomy.sites:
             yield from (site.id, site.kind, values_of(site))
-        for inputs in batches(run, rows_of(run), BATCH):
+        for inputs in batches(run, rows, BATCH):
             yield from tensors(inputs)
         if self.labelled:
             yield run.data.train.target

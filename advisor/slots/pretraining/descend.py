@@ -87,24 +87,25 @@ def descend(
     *,
     epochs: int,
     lr: float,
+    optimizer: Callable[..., torch.optim.Optimizer] = Adam,
 ) -> tuple[float, float]:
-    """Adam on `loss(rows, generator)`, the mean loss of some rows; returns the held loss before and
-    after.
+    """Adam, or another optimizer, on `loss(rows, generator)`, the mean loss of some rows; returns
+    the held loss before and after.
 
     The held loss is measured with the same noise each time, so that it falls only where something
     was learnt.
     """
     # They are read twice: by the optimizer and by what keeps the best of them.
     parameters = list(parameters)
-    optimizer = Adam(parameters, lr=lr)
+    steps = optimizer(parameters, lr=lr)
     train, held = held_out(rows)
 
     def epoch(_: int) -> None:
         """One pass over the rows that are trained on."""
         for batch in minibatches(train, generator):
-            optimizer.zero_grad(set_to_none=True)
+            steps.zero_grad(set_to_none=True)
             loss(batch, generator).backward()
-            optimizer.step()
+            steps.step(None)
 
     return keep_best(parameters, epoch, lambda: mean_loss(held, loss), epochs)
 
