@@ -38,6 +38,7 @@ from advisor.user_code import interrupts_told_apart
 from advisor.verdict.evidence import level_after
 from advisor.verdict.looks import refused_look
 from advisor.verdict.records import Evidence
+from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.prepare import Prepared
@@ -55,7 +56,7 @@ def compare(
     seeds: int | None = None,
     min_gain: float | None = None,
     storage: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     device: str = "cpu",
     plugins: Sequence[str] = (),
     files: Sequence[str | Path] = (),
@@ -77,8 +78,8 @@ def compare(
         seeds: pairs that measure, at least 3; None for as many as the first pairs ask for.
         min_gain: the smallest gain worth a change, in units of the metric.
         storage: as for `advisor.tune`.
-        workers: processes that train; 0 trains in this one.
-        device: a torch device.
+        workers: processes that train (1); 0 trains in this one.
+        device: a torch device, or several as for `tune`.
         plugins: plugin files to load besides the installed plugins.
         files: of studies that the database names: files whose code may run, besides modules of
             yours that this process has imported and the study's own files in the current folder.
@@ -105,18 +106,20 @@ def compare(
         SearchError: the first side cannot be trained.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
-    given = {"storage": storage, "workers": workers, "device": device, "plugins": plugins}
+    number = 1 if workers is None else workers
+    given = {"storage": storage, "workers": number, "device": device, "plugins": plugins}
     check_arguments("compare", {**given, "on": on, "tune": tune, "seeds": seeds})
     url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust).with_loaded()
     sides = [side_of(each, url, trusted, tuple(plugins)) for each in (old, new, *more)]
     question = Question(sides, name, tune, seeds, min_gain)
-    return open_and_compare(question, storage, workers, device, Heard(on))
+    device, staff = staff_of(device, workers, usual=1)
+    return open_and_compare(question, storage, staff, device, Heard(on))
 
 
 def open_and_compare(
     question: Question,
     storage: str | None,
-    workers: int,
+    workers: int | Staff,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
@@ -130,9 +133,8 @@ def open_and_compare(
         """Show a sentence, such as one about a long wait."""
         on(Event(NOTE, 0, 0, text))
 
-    # A script always runs in a process of its own.
-    least = int(any(side.ref.script is not None for side in question.sides))
-    with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
+    has_script = any(side.ref.script is not None for side in question.sides)
+    with interrupts_told_apart(), crew(staff_for(workers, has_script), tell) as workforce:
         one_thread()
         labels = distinct([side.label for side in question.sides])
         named = [

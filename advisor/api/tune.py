@@ -46,6 +46,7 @@ from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
+from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
@@ -79,7 +80,8 @@ def tune(
             `sqlite:///studies/advisor.db`.
         workers: processes that train (1); 0 trains in this one, which code of the study can then
             end or hold up. With an executor: trainings at once, as many as it has workers if None.
-        device: a torch device.
+        device: a torch device, or several of one kind with commas between them, of which each
+            worker has one; then there is a worker a device unless `workers` says more.
         plugins: plugin files to load besides the installed plugins.
         executor: a `concurrent.futures.Executor` that trains, such as that of a Dask client, or
             what `--executor` takes: `dask://HOST:PORT` or `module:factory`.
@@ -104,20 +106,21 @@ def tune(
         SearchError: no trial ended with a score.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
-    processes = 1 if workers is None else workers
-    given = {"study": study, "storage": storage, "workers": processes, "executor": executor}
+    number = 1 if workers is None else workers
+    given = {"study": study, "storage": storage, "workers": number, "executor": executor}
     where = {"scratch": scratch, "device": device, "plugins": plugins, "on": on}
     check_arguments("tune", {**given, **where})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
-    hired = hired_of(executor, workers, scratch)
-    return open_and_tune(study, storage, hired or processes, device, Heard(on))
+    hired = hired_of(executor, workers, scratch, device)
+    device, staff = staff_of(device, workers, usual=1)
+    return open_and_tune(study, storage, hired or staff, device, Heard(on))
 
 
 def open_and_tune(
     study: StudyRef | Prepared,
     storage: str | None,
-    workers: int | Crew,
+    workers: int | Staff | Crew,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
@@ -125,7 +128,8 @@ def open_and_tune(
 ) -> Recommendation:
     """Open a study once in each process that works on it, and hand it down.
 
-    Arguments are those of `tune`, with a crew in place of a number of workers where one is hired.
+    Arguments are those of `tune`, with a crew in place of a number of workers where one is hired,
+    and one device, on which the study is opened here.
     `opened` is called with the study; `begun` says where one of so many workers opens it already.
     """
 
@@ -133,11 +137,10 @@ def open_and_tune(
         """Show a sentence, such as one about a long wait."""
         on(Event(NOTE, 0, 0, text))
 
-    # A script always runs in a process of its own.
-    least = int(isinstance(study, StudyRef) and study.script is not None)
+    has_script = isinstance(study, StudyRef) and study.script is not None
     began = time.monotonic()
     one_thread()
-    hired = workers if isinstance(workers, Crew) else crew(max(least, workers))
+    hired = workers if isinstance(workers, Crew) else crew(staff_for(workers, has_script))
     hired = hired if begun is None else begun.crew
     with interrupts_told_apart(), hired as workforce:
         workforce.on_wait = tell

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from torch.serialization import default_restore_location
 
 from advisor.errors import MachineError, explain
 from advisor.faults import is_out_of_memory
@@ -22,6 +23,9 @@ SEAL = hashlib.sha256().digest_size
 """Bytes of the hash with which a file begins, of all that follows."""
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 """Errors of reading that say nothing about the file."""
+
+Placing = Callable[[Any, str], Any]
+"""Where numbers are put that were read, and where they were when they were written."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,11 @@ class KeptFile:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
 
-    def read(self, device: torch.device | str | None = None) -> dict[str, Any] | None:
+    def read(self, device: Placing | str | None = None) -> dict[str, Any] | None:
         """The tensors, or None where the file is gone, damaged, or was written for other content.
 
-        `device` is where they are put; None for the device that they were on.
+        `device` is where they are put, or decides that by where they were; None for the device that
+        they were on.
 
         Raises:
             MachineError: the machine has no room for another open file.
@@ -127,7 +132,7 @@ def write_sealed(kept: Mapping[str, Any], file: BinaryIO) -> None:
     file.write(sealing.hash.digest())
 
 
-def read_sealed(file: BinaryIO, device: torch.device | str | None) -> Any:
+def read_sealed(file: BinaryIO, device: Placing | str | None) -> Any:
     """What `write_sealed` wrote, or None where a byte of it was changed or is missing."""
     # Torch itself reads a file of the right length whatever its numbers are.
     seal = file.read(SEAL)
@@ -136,6 +141,16 @@ def read_sealed(file: BinaryIO, device: torch.device | str | None) -> Any:
         return None
     file.seek(SEAL)
     return torch.load(file, weights_only=True, map_location=device)
+
+
+def to_this(device: torch.device) -> Placing:
+    """Puts what was on another device on this one. What was on the CPU stays there."""
+
+    def placed(storage: Any, where: str) -> Any:
+        """The numbers where they belong."""
+        return storage if where == "cpu" else default_restore_location(storage, str(device))
+
+    return placed
 
 
 def remove_kept_files(folder: Path) -> None:

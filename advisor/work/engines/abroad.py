@@ -98,7 +98,10 @@ def handed_out(workers: int) -> int:
 
 
 def hired_of(
-    executor: str | Executor | None, workers: int | None, scratch: str | Path | None
+    executor: str | Executor | None,
+    workers: int | None,
+    scratch: str | Path | None,
+    device: str = "cpu",
 ) -> Crew | None:
     """The crew of an engine; None where there is none.
 
@@ -106,6 +109,7 @@ def hired_of(
         executor: what `--executor` says, or an executor.
         workers: jobs at once; None for as many as the engine has room for.
         scratch: a folder or URL that all workers reach; None where states travel with jobs.
+        device: what `--device` says.
 
     Raises:
         InputError: there is no such engine, or an option that says nothing without or with one.
@@ -117,6 +121,12 @@ def hired_of(
                 "or leave --scratch out."
             )
         return None
+    if "," in device:
+        raise InputError(
+            f"--device {device} is for the workers of this machine. With --executor name one, such "
+            "as cuda, and let each worker of the engine see a device of its own: "
+            "CUDA_VISIBLE_DEVICES=1 dask worker …"
+        )
     if workers == 0:
         raise InputError("--workers 0 trains in this process: leave it out, or leave --executor.")
     place = None
