@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
@@ -15,17 +14,18 @@ import sqlalchemy as sa
 from advisor import __version__
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
+from advisor.api.first_training import advice_on, first_that_fits, with_batch_of
 from advisor.api.listening import Heard, opened_event, verdict_event
-from advisor.api.time_limit import deadline_of, of_share, seconds_of_training
+from advisor.api.time_limit import deadline_of
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.search.artefacts import told_of_artefacts
-from advisor.search.pilot import pilot, told_of_pilot
+from advisor.search.pilot import told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
-from advisor.search.script_plan import pilot_of_script, plan_of_script
+from advisor.search.script_plan import plan_of_script
 from advisor.search.search import Search
 from advisor.search.stages import next_round
 from advisor.search.trial import Trial
@@ -196,7 +196,7 @@ def tune_prepared(
             begun = begun_plan(prepared, recorded_plan, plan)
             plan = joined(begun, plan, database, prepared)
             on(opened_event(prepared, plan))
-            prepared = prepared.on_rows(plan.rows)
+            prepared = with_batch_of(prepared.on_rows(plan.rows), plan)
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
             has_limit = prepared.study.minutes is not None
             if reopen_changed(records, plan, marks, folder, has_limit):
@@ -206,10 +206,8 @@ def tune_prepared(
             # was never begun may have been another model's.
             workforce.deaths.forget()
             on(opened_event(prepared, plan))
-            room = seconds_of_training(prepared, time.monotonic() - began, workforce)
-            prepared, plan = of_share(prepared, plan, folder, workforce, room, on)
-            on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-            plan, first = first_of(prepared, plan, folder, workforce, room)
+            found = first_that_fits(prepared, plan, folder, workforce, on, began)
+            prepared, plan, first = found
             workforce.deaths.forget()
             begin(records, prepared, plan, first, time.monotonic() - began)
             on(Event("pilot", 1, 1, told_of_pilot(plan)))
@@ -234,17 +232,6 @@ def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
     return make_plan(prepared, begun)
 
 
-def first_of(
-    prepared: Prepared, plan: Plan, folder: Path, workforce: Crew, seconds: float = math.inf
-) -> tuple[Plan, Outcome]:
-    """The plan with the epochs of a full training, which may take so many seconds, and the first
-    trial's training.
-    """
-    if isinstance(prepared, PreparedScript):
-        return pilot_of_script(prepared, plan, folder, workforce)
-    return pilot(prepared, plan, folder, workforce, seconds)
-
-
 def begin(
     records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome, seconds: float
 ) -> None:
@@ -263,7 +250,7 @@ def begin(
     if first.ended == Ended.FAILED:
         raise SearchError(
             f"Study {records.name!r}: the model as it is cannot be trained: {first.why}. "
-            "Check its output, its loss and the data."
+            f"{advice_on(first, prepared)}"
         )
     criterion = prepared.criterion
     records.begin(criterion.name, criterion.direction, plan.to_json(), prepared.ref.to_json())

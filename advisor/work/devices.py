@@ -32,7 +32,7 @@ class Staff:
 
 
 @dataclass(frozen=True)
-class Memory:
+class DeviceMemory:
     """What a process has taken of the memory of its device.
 
     Attributes:
@@ -58,7 +58,7 @@ class DeviceRoom:
     most: int
     peak: int = 0
 
-    def workers(self, memory: Memory) -> int:
+    def workers(self, memory: DeviceMemory) -> int:
         """How many workers there may be, after a training that took so much."""
         self.peak = max(self.peak, memory.peak)
         on_each = int(SHARE * memory.total / (self.peak + CONTEXT))
@@ -172,9 +172,9 @@ def keep_to(device: torch.device) -> None:
         module.set_device(device.index)
 
 
-def memory_of(device: torch.device) -> Memory | None:
+def memory_of(device: torch.device) -> DeviceMemory | None:
     """What this process has taken of a device's memory; None where the device does not say."""
     module = torch.get_device_module(device)
     if not hasattr(module, "max_memory_reserved") or not hasattr(module, "mem_get_info"):
         return None
-    return Memory(module.max_memory_reserved(device), module.mem_get_info(device)[1])
+    return DeviceMemory(module.max_memory_reserved(device), module.mem_get_info(device)[1])

@@ -33,7 +33,7 @@ from advisor.training.row_influence import blocks_of
 from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, digest
 from advisor.user_code import user_faults
-from advisor.work.devices import Memory, memory_of
+from advisor.work.devices import DeviceMemory, memory_of
 from advisor.work.in_order import techniques_in_order
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared
@@ -162,7 +162,7 @@ class Outcome:
     trouble: str = ""
     spoils: bool = False
     lacked_memory: bool = False
-    memory: Memory | None = None
+    memory: DeviceMemory | None = None
 
     def after(self, curve: Sequence[Epoch]) -> list[Epoch]:
         """A learning curve with the epochs of this job in place of those it has trained again."""

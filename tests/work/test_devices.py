@@ -10,7 +10,7 @@ from models.small import Net
 import advisor
 from advisor.training.ended import Ended
 from advisor.training.kept_file import KeptFile, to_this
-from advisor.work.devices import CONTEXT, DeviceRoom, Memory, Staff, memory_of, staff_of
+from advisor.work.devices import CONTEXT, DeviceMemory, DeviceRoom, Staff, memory_of, staff_of
 from advisor.work.executors import Crew, crew, local_pool
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process, open_once
@@ -138,11 +138,11 @@ def test_devices_that_are_no_choice_are_refused_in_one_message(
 def test_workers_are_as_many_as_the_memory_of_their_devices_has_room_for():
     gigabyte = 2**30
     room = DeviceRoom(devices=2, most=16)
-    assert room.workers(Memory(3 * gigabyte - CONTEXT, 40 * gigabyte)) == 16
-    assert room.workers(Memory(10 * gigabyte - CONTEXT, 40 * gigabyte)) == 6
+    assert room.workers(DeviceMemory(3 * gigabyte - CONTEXT, 40 * gigabyte)) == 16
+    assert room.workers(DeviceMemory(10 * gigabyte - CONTEXT, 40 * gigabyte)) == 6
     # What one has taken another may take again; there is always one.
-    assert room.workers(Memory(gigabyte, 40 * gigabyte)) == 6
-    assert room.workers(Memory(80 * gigabyte, 40 * gigabyte)) == 2
+    assert room.workers(DeviceMemory(gigabyte, 40 * gigabyte)) == 6
+    assert room.workers(DeviceMemory(80 * gigabyte, 40 * gigabyte)) == 2
     assert memory_of(torch.device("cpu")) is None
 
 
@@ -174,7 +174,9 @@ def test_a_job_that_lacked_memory_beside_others_runs_again_by_itself(job):
 def test_there_are_more_workers_once_a_training_has_shown_that_they_have_room(job):
     room = DeviceRoom(devices=1, most=4)
     executor = Serial()
-    executor.submit = lambda fn, job: Serial().submit(lambda: Outcome(memory=Memory(2**30, 2**32)))
+    executor.submit = lambda fn, job: Serial().submit(
+        lambda: Outcome(memory=DeviceMemory(2**30, 2**32))
+    )
     workers = Crew(lambda: executor, 1, room=room)
     dict(workers.run({0: job()}))
     assert workers.workers == 2
