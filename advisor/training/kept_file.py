@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,6 +54,7 @@ class KeptFile:
             with part.open("wb") as file:
                 write_sealed({"content": self.content, "tensors": dict(tensors)}, file)
             part.replace(self.path)
+            offer(self.path)
         except OSError as problem:
             raise MachineError(
                 f"The file {self.path} cannot be written: {explain(problem)}. It holds what a "
@@ -71,15 +72,19 @@ class KeptFile:
         they were on.
 
         Raises:
-            MachineError: the machine has no room for another open file.
+            MachineError: the machine has no room for another open file, or what other machines
+                reach cannot be read.
         """
         try:
+            fetch(self.path)
             with self.path.open("rb") as file:
                 kept = read_sealed(file, device)
         except OSError as problem:
             if problem.errno in TOO_MANY_FILES:
                 raise MachineError(f"{self.path} cannot be read: {explain(problem)}.") from problem
             return None
+        except MachineError:
+            raise
         except Exception as problem:  # torch raises what it likes about a file of another kind
             if is_out_of_memory(problem):
                 raise
@@ -87,6 +92,57 @@ class KeptFile:
         if not isinstance(kept, dict) or kept.get("content") != self.content:
             return None
         return dict(kept["tensors"])
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Where other machines reach the kept files of a folder.
+
+    Attributes:
+        folder: of this machine.
+        read: gives the content of a file there by its name; None where it is not there.
+        write: takes the content of a file by its name.
+    """
+
+    folder: Path
+    read: Callable[[str], bytes | None]
+    write: Callable[[str, bytes], None]
+
+
+_beyond: list[Beyond] = []
+"""In a process that trains for another machine, where its files are shared; else empty."""
+
+
+@contextmanager
+def shared(beyond: Beyond | None) -> Iterator[None]:
+    """While this is open, files of a folder that other machines have written are found, and what is
+    written into it is given to them. Nothing happens with None.
+    """
+    _beyond[:] = [] if beyond is None else [beyond]
+    try:
+        yield
+    finally:
+        _beyond.clear()
+
+
+def fetch(path: Path) -> None:
+    """Bring a file here that another machine has written. Raises what reading raises there."""
+    for beyond in _beyond:
+        data = None
+        if path.parent == beyond.folder and not path.exists():
+            data = beyond.read(path.name)
+        if data is not None:
+            part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+            part.replace(path)
+
+
+def offer(path: Path) -> None:
+    """Give a file to the other machines. Raises what writing raises there."""
+    for beyond in _beyond:
+        if path.parent == beyond.folder:
+            beyond.write(path.name, path.read_bytes())
 
 
 class Sealing:

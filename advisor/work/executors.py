@@ -198,7 +198,7 @@ class Crew:
                     key = running[future]
                     outcome = self._outcome_of(future, jobs[key])
                     del running[future]
-                    if self.in_flight > 1 and is_without_memory(outcome):
+                    if self.workers > 1 and is_without_memory(outcome):
                         outcome = Again.BY_ITSELF
                     if outcome is Again.BESIDE_OTHERS:
                         queue.appendleft(key)

@@ -28,11 +28,13 @@ class Abroad:
         engine: has them.
         scratch: a folder that all reach, or None.
         shipments: studies that were opened here, as they go to workers.
+        folders: of this machine whose files are in scratch, by their names there.
     """
 
     engine: Engine
     scratch: Scratch | None = None
     shipments: dict[StudyRef, Shipment] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
 
 
 class FarCrew(Crew):
@@ -60,6 +62,13 @@ class FarCrew(Crew):
     def in_flight(self) -> int:
         """Some more than there are workers, so that none waits until an outcome is written."""
         return handed_out(self.workers)
+
+    def stop(self) -> None:
+        """Let go of the workers, and remove from scratch what this machine does not keep."""
+        super().stop()
+        if self.abroad.scratch is not None:
+            for name, folder in self.abroad.folders.items():
+                self.abroad.scratch.tidy(name, folder)
 
     def refuse_scripts(self) -> None:
         """A script may read files that nobody knows of before it runs."""
@@ -89,7 +98,8 @@ class FarCrew(Crew):
 
     def _pool(self) -> Executor:
         abroad = self.abroad
-        return FarPool(abroad.engine, abroad.shipments, abroad.scratch, self.on_wait)
+        folders = abroad.folders
+        return FarPool(abroad.engine, abroad.shipments, abroad.scratch, self.on_wait, folders)
 
 
 def handed_out(workers: int) -> int:
