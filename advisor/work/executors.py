@@ -86,6 +86,7 @@ class Crew:
         self._make = make
         self._executor: Executor | None = None
         self._refused: set[str] = set()  # jobs that the machine refused something once
+        self._ahead: dict[str, tuple[Job, Future[Outcome]]] = {}  # begun before they are run
         self.workers, self._room = workers, room
         self.on_wait = on_wait
         self.deaths: Deaths = DeathsInMemory()
@@ -125,6 +126,7 @@ class Crew:
     def stop(self) -> None:
         """End the workers, also those that are busy."""
         executor, self._executor = self._executor, None
+        self._ahead.clear()
         if executor is None:
             return
         # A pool of Python's lets its processes finish their jobs, so they are ended here. Other
@@ -151,6 +153,11 @@ class Crew:
         """What a function returns that was begun, or raises, as `call` does."""
         self._wait({future: what})
         return future.result()
+
+    def begin_ahead(self, jobs: Mapping[Key, Job]) -> None:
+        """Let workers begin with jobs that `run` will be given later; not in this process."""
+        for job in () if self.is_this_process else jobs.values():
+            self._ahead[job.name] = (job, self._begin(job))
 
     def run(
         self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
@@ -198,7 +205,8 @@ class Crew:
                     key = running[future]
                     outcome = self._outcome_of(future, jobs[key])
                     del running[future]
-                    if self.workers > 1 and is_without_memory(outcome):
+                    is_beside = self.workers > 1
+                    if isinstance(outcome, Outcome) and outcome.lacked_memory and is_beside:
                         outcome = Again.BY_ITSELF
                     if outcome is Again.BESIDE_OTHERS:
                         queue.appendleft(key)
@@ -294,7 +302,10 @@ class Crew:
         return self._failed(job)
 
     def _begin(self, job: Job) -> Future[Outcome]:
-        """Have a job done."""
+        """Have a job done, or what was begun of it ahead."""
+        ahead = self._ahead.pop(job.name, None)
+        if ahead is not None and ahead[0] == job:
+            return ahead[1]
         if isinstance(job, StackedJob):
             return self._submit(work_on_stack, job)
         if job.study.script is None:
@@ -370,11 +381,6 @@ def local_pool(workers: int, devices: Sequence[str] = ()) -> WorkerPool:
     after a failed assertion.
     """
     return WorkerPool(workers, has_failed, devices)
-
-
-def is_without_memory(outcome: Outcome | Again) -> bool:
-    """Whether a job ran out of memory."""
-    return isinstance(outcome, Outcome) and outcome.lacked_memory
 
 
 def has_failed(result: object) -> bool:
