@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from advisor.verdict.evidence import level_after
 from advisor.verdict.looks import refused_look
 from advisor.verdict.records import Evidence
 from advisor.work.devices import Staff, staff_for, staff_of
+from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.prepare import Prepared
@@ -59,6 +61,8 @@ def compare(
     workers: int | None = None,
     device: str = "cpu",
     plugins: Sequence[str] = (),
+    executor: Executor | str | None = None,
+    scratch: str | Path | None = None,
     files: Sequence[str | Path] = (),
     trust: bool = False,
     on: Listener = lambda event: None,
@@ -81,6 +85,8 @@ def compare(
         workers: processes that train (1); 0 trains in this one.
         device: a torch device, or several as for `tune`.
         plugins: plugin files to load besides the installed plugins.
+        executor: who trains instead, as for `advisor.tune`.
+        scratch: a folder that all workers of the executor reach, as for `advisor.tune`.
         files: of studies that the database names: files whose code may run, besides modules of
             yours that this process has imported and the study's own files in the current folder.
         trust: whether all may run that the database names.
@@ -108,25 +114,29 @@ def compare(
     """
     number = 1 if workers is None else workers
     given = {"storage": storage, "workers": number, "device": device, "plugins": plugins}
-    check_arguments("compare", {**given, "on": on, "tune": tune, "seeds": seeds})
+    hire = {"executor": executor, "scratch": scratch}
+    check_arguments("compare", {**given, **hire, "on": on, "tune": tune, "seeds": seeds})
+    hired = hired_of(executor, workers, scratch, device)
     url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust).with_loaded()
     sides = [side_of(each, url, trusted, tuple(plugins)) for each in (old, new, *more)]
     question = Question(sides, name, tune, seeds, min_gain)
     device, staff = staff_of(device, workers, usual=1)
-    return open_and_compare(question, storage, staff, device, Heard(on))
+    return open_and_compare(question, storage, hired or staff, device, Heard(on))
 
 
 def open_and_compare(
     question: Question,
     storage: str | None,
-    workers: int | Staff,
+    workers: int | Staff | Crew,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
 ) -> Comparison:
     """Open each side once in each process that works on it, and compare them.
 
-    Arguments are those of `compare`; `opened` is called with the study of the first side.
+    Arguments are those of `compare`, with a crew in place of a number of workers where one is
+    hired, and one device, on which the sides are opened here. `opened` is called with the study of
+    the first side.
     """
 
     def tell(text: str) -> None:
@@ -134,7 +144,9 @@ def open_and_compare(
         on(Event(NOTE, 0, 0, text))
 
     has_script = any(side.ref.script is not None for side in question.sides)
-    with interrupts_told_apart(), crew(staff_for(workers, has_script), tell) as workforce:
+    hired = workers if isinstance(workers, Crew) else crew(staff_for(workers, has_script))
+    with interrupts_told_apart(), hired as workforce:
+        workforce.on_wait = tell
         one_thread()
         labels = distinct([side.label for side in question.sides])
         named = [

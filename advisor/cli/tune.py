@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from advisor.cli import options
 from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
@@ -79,19 +80,9 @@ class BudgetOptions:
     type=click.IntRange(min=0, max=MOST_WORKERS),
     help="processes that train (one per core); 0 trains in this one, which user code can end",
 )
-@click.option(
-    "--executor",
-    metavar="ENGINE",
-    help="who trains instead: dask://HOST:PORT, or module:factory of an Executor",
-)
-@click.option(
-    "--scratch",
-    metavar="URL",
-    help="folder that all workers of the executor reach; without it states travel with trainings",
-)
-@click.option(
-    "--device", default="cpu", help="torch device (cpu), or several for the workers: cuda:0,cuda:1"
-)
+@options.executor
+@options.scratch
+@options.devices
 @storage
 @as_json
 @why
