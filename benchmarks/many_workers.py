@@ -38,8 +38,8 @@ from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 
 EPOCHS = 9
-OPENING = 70
-"""Trials before the combinations, somewhat less than there are."""
+OPENING = 45
+"""Trials of which no share tunes rates, somewhat less than there are."""
 PAPER_WORKERS = 1000
 
 Span = tuple[float, float]
@@ -110,7 +110,8 @@ def follow(search: Search, crew: WatchedCrew, trials: int) -> float:
     """Follow a search until it tunes, and print each stage. Returns the coordinator's seconds per
     job of the combinations.
     """
-    spans, each = crew.sleepers.spans, 0.0
+    spans = crew.sleepers.spans
+    jobs, spent = 0, 0.0
     while (current := next_round(search.history, trials)) is not None:
         if current.stage is Stage.TUNE:
             break
@@ -121,13 +122,15 @@ def follow(search: Search, crew: WatchedCrew, trials: int) -> float:
         search.end(current)
         own, ended = spans[before:], time.monotonic()
         busy, fed = share(own, crew.workers, [(began, ended)]), share(own, crew.workers, crew.fed)
-        each = 1000 * (time.process_time() - processor) / max(1, len(own))
+        taken = time.process_time() - processor
+        if current.stage is Stage.EXPLORE:
+            jobs, spent = jobs + len(own), spent + taken
         print(
             f"{current.stage.value:24} {len(own):5} jobs {ended - began:7.1f} s  busy {busy:5.1%}  "
-            f"while jobs waited {fed:5.1%}  {each:.1f} ms a job",
+            f"while jobs waited {fed:5.1%}  {1000 * taken / max(1, len(own)):.1f} ms a job",
             flush=True,
         )
-    return each / 1000
+    return spent / max(1, jobs)
 
 
 def on_paper(each: float, seconds: float) -> str:

@@ -82,8 +82,9 @@ def staff_of(device: str, workers: int | None, usual: int) -> tuple[str, Staff]:
     names = devices_of(device)
     devices = names if len(names) > 1 else ()
     if workers is None:
-        least = max(usual, len(names)) if is_processor(names[0]) else len(names)
-        return names[0], Staff(least, devices, max(usual, least))
+        if is_processor(names[0]):
+            return names[0], Staff(max(usual, len(names)), devices)
+        return names[0], Staff(len(names), devices, max(usual, len(names)))
     if devices and workers < len(devices):
         raise InputError(
             f"--workers {workers} leaves a device of --device {device} without one: give "

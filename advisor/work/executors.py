@@ -155,8 +155,8 @@ class Crew:
         return future.result()
 
     def begin_ahead(self, jobs: Mapping[Key, Job]) -> None:
-        """Let workers begin with jobs that `run` will be given later; not in this process."""
-        for job in () if self.is_this_process else jobs.values():
+        """Let workers begin with jobs that `run` will be given later, where they all may."""
+        for job in () if self.is_this_process or self._room else jobs.values():
             self._ahead[job.name] = (job, self._begin(job))
 
     def run(

@@ -99,9 +99,9 @@ def test_an_artefact_of_another_device_is_put_on_this_one(tmp_path):
 @pytest.mark.parametrize(
     ("device", "workers", "usual", "first", "staff"),
     [
-        ("cpu", None, 2, "cpu", Staff(2, (), 2)),
+        ("cpu", None, 2, "cpu", Staff(2)),
         ("cpu", 3, 2, "cpu", Staff(3)),
-        ("cpu:0,cpu:1,cpu:2", None, 2, "cpu:0", Staff(3, (*TWO, "cpu:2"), 3)),
+        ("cpu:0,cpu:1,cpu:2", None, 2, "cpu:0", Staff(3, (*TWO, "cpu:2"))),
         ("cpu:1,cpu:0", 4, 2, "cpu:1", Staff(4, TWO[::-1])),
         # One worker a device, until a training has shown how many have room.
         ("cuda", None, 8, "cuda", Staff(1, (), 8)),
