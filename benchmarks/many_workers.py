@@ -1,12 +1,16 @@
 """How busy many workers are: 100 simulated ones, whose jobs sleep, in a real search.
 
-python benchmarks/many_workers.py [--workers 100] [--seconds 10] [--round 1000] [--trials 2000]
+python benchmarks/many_workers.py [--workers 100] [--seconds 10] [--round 2000] [--trials 3400]
 
 Everything is real but the training: Optuna, SQLite, the plan, rounds and rungs of the digits study.
 Each job sleeps for `--seconds`, a tenth more or less. The search is followed until it only tunes
 the rates of its leaders. For each stage are printed: jobs; seconds; the share of the workers' time
-that was work; that share while there were jobs that nobody had begun, so that a worker without one
-waited for the coordinator; and the coordinator's processor time per job.
+that was work, from the first question to the last answer; that share while there were jobs that
+nobody had begun, so that a worker without one waited for the coordinator; and the coordinator's
+processor time per job. At the end stands what 1,000 workers would need of it, on paper.
+
+A round has 20 times as many trials as there are workers unless `--round` says otherwise, and there
+are as many trials as let the combinations be one round.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from pathlib import Path
 from advisor.api.tune import plan_of
 from advisor.search.ranges import rungs_of
 from advisor.search.search import Search
-from advisor.search.stages import next_round
+from advisor.search.stages import TUNE_SHARE, next_round
 from advisor.search.trial import Stage
 from advisor.store.database import Database
 from advisor.training.epoch import Epoch
@@ -34,7 +38,9 @@ from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 
 EPOCHS = 9
-
+OPENING = 45
+"""Trials of which no share tunes rates, somewhat less than there are."""
+PAPER_WORKERS = 1000
 
 Span = tuple[float, float]
 """When a job began and ended."""
@@ -84,6 +90,13 @@ class WatchedCrew(Crew):
             self.fed.append((began, max(begins)))
 
 
+class LargeModels(Search):
+    """A search whose trainings are too long to be computed together."""
+
+    def _pays(self, copies: int) -> bool:
+        return False
+
+
 def share(spans: list[Span], workers: int, times: list[Span]) -> float:
     """The share of the time of so many workers that is in the spans; NaN for no time."""
     length = sum(last - first for first, last in times)
@@ -93,9 +106,12 @@ def share(spans: list[Span], workers: int, times: list[Span]) -> float:
     return inside / (workers * length) if length else float("nan")
 
 
-def follow(search: Search, crew: WatchedCrew, trials: int) -> None:
-    """Follow a search until it tunes, and print each stage."""
+def follow(search: Search, crew: WatchedCrew, trials: int) -> float:
+    """Follow a search until it tunes, and print each stage. Returns the coordinator's seconds per
+    job of the combinations.
+    """
     spans = crew.sleepers.spans
+    jobs, spent = 0, 0.0
     while (current := next_round(search.history, trials)) is not None:
         if current.stage is Stage.TUNE:
             break
@@ -106,21 +122,36 @@ def follow(search: Search, crew: WatchedCrew, trials: int) -> None:
         search.end(current)
         own, ended = spans[before:], time.monotonic()
         busy, fed = share(own, crew.workers, [(began, ended)]), share(own, crew.workers, crew.fed)
-        each = 1000 * (time.process_time() - processor) / max(1, len(own))
+        taken = time.process_time() - processor
+        if current.stage is Stage.EXPLORE:
+            jobs, spent = jobs + len(own), spent + taken
         print(
             f"{current.stage.value:24} {len(own):5} jobs {ended - began:7.1f} s  busy {busy:5.1%}  "
-            f"while jobs waited {fed:5.1%}  {each:.1f} ms a job",
+            f"while jobs waited {fed:5.1%}  {1000 * taken / max(1, len(own)):.1f} ms a job",
             flush=True,
         )
+    return spent / max(1, jobs)
+
+
+def on_paper(each: float, seconds: float) -> str:
+    """What many workers need, where a job costs the coordinator so much, and lasts so long."""
+    jobs = PAPER_WORKERS / seconds
+    return (
+        f"on paper: {PAPER_WORKERS:,} workers end {jobs:.0f} jobs of {seconds:g} s a second, which "
+        f"cost the coordinator {jobs * each:.2f} of a core; it keeps up where a job lasts at least "
+        f"{PAPER_WORKERS * each:.0f} s"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--round", type=int, default=1000)
-    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--round", type=int)
+    parser.add_argument("--trials", type=int)
     asked = parser.parse_args()
+    asked.round = asked.round or 20 * asked.workers
+    asked.trials = asked.trials or OPENING + round(asked.round / (1 - TUNE_SHARE))
     one_thread()
     file = Path(__file__).parent.parent / "studies" / "digits.py"
     prepared = prepare(StudyRef(file=str(file)))
@@ -136,8 +167,9 @@ def main() -> None:
     ):
         records, criterion = database.study(study.name), prepared.criterion
         records.begin(criterion.name, criterion.direction, plan.to_json(), None)
-        search = Search(prepared, plan, records, crew, Path(name), lambda event: None)
-        follow(search, crew, asked.trials)
+        search = LargeModels(prepared, plan, records, crew, Path(name), lambda event: None)
+        each = follow(search, crew, asked.trials)
+    print(on_paper(each, asked.seconds))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -29,7 +30,9 @@ def programs() -> Path:
 
 
 class Server:
-    """A server on a socket in a folder of its own, which no network sees."""
+    """A server on a socket in a folder of its own and on a port of the loopback, which no network
+    sees.
+    """
 
     def __init__(self) -> None:
         self._bin = programs()
@@ -41,12 +44,15 @@ class Server:
                 pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
             self._prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
             os.chown(self.folder, 65534, 65534)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
         self._data = self.folder / "data"
         self._run("initdb", "-D", self._data, "-U", USER, "--auth=trust", "-E", "UTF8", "-N")
         self.start()
 
     def start(self) -> None:
-        options = f"-c listen_addresses= -k {self.folder} -F -c max_connections=40"
+        options = f"-c listen_addresses=127.0.0.1 -p {self._port} -k {self.folder} -F"
+        options += " -c max_connections=40"
         log = self.folder / "log"
         self._run("pg_ctl", "-D", self._data, "-w", "-t", "120", "-l", log, "-o", options, "start")
 
@@ -59,17 +65,21 @@ class Server:
         shutil.rmtree(self.folder)
 
     def new_database(self, name: str) -> str:
-        """The URL of a new database."""
+        """The URL of a new database, by the socket."""
         self.run_sql("postgres", f'CREATE DATABASE "{name}"')
         return self.url(name)
 
     def url(self, name: str) -> str:
-        return f"postgresql+psycopg://{USER}@/{name}?host={self.folder}"
+        return f"postgresql+psycopg://{USER}@/{name}?host={self.folder}&port={self._port}"
+
+    def url_by_network(self, name: str) -> str:
+        """The URL of a database over TCP, as other machines have it."""
+        return f"postgresql+psycopg://{USER}@127.0.0.1:{self._port}/{name}"
 
     def run_sql(self, database: str, statement: str) -> list[tuple]:
         import psycopg
 
-        words = {"host": str(self.folder), "user": USER, "dbname": database}
+        words = {"host": str(self.folder), "port": self._port, "user": USER, "dbname": database}
         with psycopg.connect(**words, autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []

@@ -58,7 +58,7 @@ ARROWS = {
     "training": "data errors faults model nested randomness readable study task_rules technique user_code "
     "values",
     "integrations": "",
-    "diagnosis": "errors model nested randomness readable record technique training user_code",
+    "diagnosis": "errors faults model nested randomness readable record technique training user_code",
     "host": "errors loading named_query space technique user_code",
     "slots": "data errors model randomness space technique training",
     "store": "errors file_lock named_query technique training values",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from advisor.user_code import interrupts_told_apart
 from advisor.verdict.evidence import level_after
 from advisor.verdict.looks import refused_look
 from advisor.verdict.records import Evidence
+from advisor.work.devices import Staff, staff_for, staff_of
+from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.prepare import Prepared
@@ -55,9 +58,11 @@ def compare(
     seeds: int | None = None,
     min_gain: float | None = None,
     storage: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     device: str = "cpu",
     plugins: Sequence[str] = (),
+    executor: Executor | str | None = None,
+    scratch: str | Path | None = None,
     files: Sequence[str | Path] = (),
     trust: bool = False,
     on: Listener = lambda event: None,
@@ -77,9 +82,11 @@ def compare(
         seeds: pairs that measure, at least 3; None for as many as the first pairs ask for.
         min_gain: the smallest gain worth a change, in units of the metric.
         storage: as for `advisor.tune`.
-        workers: processes that train; 0 trains in this one.
-        device: a torch device.
+        workers: processes that train (1); 0 trains in this one.
+        device: a torch device, or several as for `tune`.
         plugins: plugin files to load besides the installed plugins.
+        executor: who trains instead, as for `advisor.tune`.
+        scratch: a folder that all workers of the executor reach, as for `advisor.tune`.
         files: of studies that the database names: files whose code may run, besides modules of
             yours that this process has imported and the study's own files in the current folder.
         trust: whether all may run that the database names.
@@ -105,34 +112,41 @@ def compare(
         SearchError: the first side cannot be trained.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
-    given = {"storage": storage, "workers": workers, "device": device, "plugins": plugins}
-    check_arguments("compare", {**given, "on": on, "tune": tune, "seeds": seeds})
+    number = 1 if workers is None else workers
+    given = {"storage": storage, "workers": number, "device": device, "plugins": plugins}
+    hire = {"executor": executor, "scratch": scratch}
+    check_arguments("compare", {**given, **hire, "on": on, "tune": tune, "seeds": seeds})
+    hired = hired_of(executor, workers, scratch, device)
     url, trusted = storage_url(storage), Trust.in_files(*files, everything=trust).with_loaded()
     sides = [side_of(each, url, trusted, tuple(plugins)) for each in (old, new, *more)]
     question = Question(sides, name, tune, seeds, min_gain)
-    return open_and_compare(question, storage, workers, device, Heard(on))
+    device, staff = staff_of(device, workers, usual=1)
+    return open_and_compare(question, storage, hired or staff, device, Heard(on))
 
 
 def open_and_compare(
     question: Question,
     storage: str | None,
-    workers: int,
+    workers: int | Staff | Crew,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
 ) -> Comparison:
     """Open each side once in each process that works on it, and compare them.
 
-    Arguments are those of `compare`; `opened` is called with the study of the first side.
+    Arguments are those of `compare`, with a crew in place of a number of workers where one is
+    hired, and one device, on which the sides are opened here. `opened` is called with the study of
+    the first side.
     """
 
     def tell(text: str) -> None:
         """Show a sentence, such as one about a long wait."""
         on(Event(NOTE, 0, 0, text))
 
-    # A script always runs in a process of its own.
-    least = int(any(side.ref.script is not None for side in question.sides))
-    with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
+    has_script = any(side.ref.script is not None for side in question.sides)
+    hired = workers if isinstance(workers, Crew) else crew(staff_for(workers, has_script))
+    with interrupts_told_apart(), hired as workforce:
+        workforce.on_wait = tell
         one_thread()
         labels = distinct([side.label for side in question.sides])
         named = [

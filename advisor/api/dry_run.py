@@ -28,6 +28,7 @@ from advisor.training.loop import TrainingSettings
 from advisor.training.timing import timed_steps
 from advisor.user_code import interrupts_told_apart, kept_from_exiting, user_faults
 from advisor.verdict.forecast import Amount, Span, amount_of, times, usual_trainings
+from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.executors import Crew, crew
 from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
@@ -152,7 +153,7 @@ def dry_run(
     study: Study | StudyRef | str | Path,
     *,
     storage: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     device: str = "cpu",
     plugins: Sequence[str] = (),
 ) -> DryRun:
@@ -164,8 +165,8 @@ def dry_run(
     Arguments:
         study: as for `advisor.tune`.
         storage: the database in which the study may be begun, as for `advisor.tune`.
-        workers: processes that would train.
-        device: a torch device.
+        workers: processes that would train (1).
+        device: a torch device, or several as for `tune`.
         plugins: plugin files to load besides the installed plugins.
 
     Example:
@@ -182,16 +183,18 @@ def dry_run(
     Raises:
         InputError: the task is at fault, or the study was begun with another one.
     """
-    given = {"study": study, "storage": storage, "workers": workers}
+    number = 1 if workers is None else workers
+    given = {"study": study, "storage": storage, "workers": number}
     check_arguments("dry_run", {**given, "device": device, "plugins": plugins})
     ref = StudyRef.of(study, tuple(plugins))
-    return open_and_look(ref, storage, workers, device, lambda event: None)
+    device, staff = staff_of(device, workers, usual=1)
+    return open_and_look(ref, storage, staff, device, lambda event: None)
 
 
 def open_and_look(
     ref: StudyRef,
     storage: str | None,
-    workers: int,
+    workers: int | Staff,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
@@ -207,8 +210,8 @@ def open_and_look(
         on(Event(NOTE, 0, 0, text))
 
     url = storage_url(storage)
-    least = int(ref.script is not None)
-    with interrupts_told_apart(), crew(max(least, workers), tell) as workforce:
+    staff = staff_for(workers, ref.script is not None)
+    with interrupts_told_apart(), crew(staff, tell) as workforce:
         one_thread()
         prepared = open_study(ref, device, workforce)
         prepared = with_begun_metric(prepared, url, workforce)
@@ -220,7 +223,7 @@ def open_and_look(
         with in_this_process(prepared):
             clocked = measured_epoch(prepared, plan, workforce)
             free, clocked = epochs_of(prepared, plan, begun, clocked, workforce)
-    return forecast(prepared, plan, begun, free, clocked, workers)
+    return forecast(prepared, plan, begun, free, clocked, staff.workers)
 
 
 def forecast(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
@@ -15,17 +14,18 @@ import sqlalchemy as sa
 from advisor import __version__
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
+from advisor.api.first_training import advice_on, first_that_fits, with_batch_of
 from advisor.api.listening import Heard, opened_event, verdict_event
-from advisor.api.time_limit import deadline_of, of_share, seconds_of_training
+from advisor.api.time_limit import deadline_of
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.search.artefacts import told_of_artefacts
-from advisor.search.pilot import pilot, told_of_pilot
+from advisor.search.pilot import told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
 from advisor.search.reopening import reopen_changed
-from advisor.search.script_plan import pilot_of_script, plan_of_script
+from advisor.search.script_plan import plan_of_script
 from advisor.search.search import Search
 from advisor.search.stages import next_round
 from advisor.search.trial import Trial
@@ -46,6 +46,7 @@ from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
+from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew, crew
 from advisor.work.job import Outcome
@@ -79,7 +80,8 @@ def tune(
             `sqlite:///studies/advisor.db`.
         workers: processes that train (1); 0 trains in this one, which code of the study can then
             end or hold up. With an executor: trainings at once, as many as it has workers if None.
-        device: a torch device.
+        device: a torch device, or several of one kind with commas between them, of which each
+            worker has one; then there is a worker a device unless `workers` says more.
         plugins: plugin files to load besides the installed plugins.
         executor: a `concurrent.futures.Executor` that trains, such as that of a Dask client, or
             what `--executor` takes: `dask://HOST:PORT` or `module:factory`.
@@ -104,20 +106,21 @@ def tune(
         SearchError: no trial ended with a score.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
-    processes = 1 if workers is None else workers
-    given = {"study": study, "storage": storage, "workers": processes, "executor": executor}
+    number = 1 if workers is None else workers
+    given = {"study": study, "storage": storage, "workers": number, "executor": executor}
     where = {"scratch": scratch, "device": device, "plugins": plugins, "on": on}
     check_arguments("tune", {**given, **where})
     if not isinstance(study, Prepared):
         study = StudyRef.of(study, tuple(plugins))
-    hired = hired_of(executor, workers, scratch)
-    return open_and_tune(study, storage, hired or processes, device, Heard(on))
+    hired = hired_of(executor, workers, scratch, device)
+    device, staff = staff_of(device, workers, usual=1)
+    return open_and_tune(study, storage, hired or staff, device, Heard(on))
 
 
 def open_and_tune(
     study: StudyRef | Prepared,
     storage: str | None,
-    workers: int | Crew,
+    workers: int | Staff | Crew,
     device: str,
     on: Listener,
     opened: Callable[[Prepared], None] | None = None,
@@ -125,7 +128,8 @@ def open_and_tune(
 ) -> Recommendation:
     """Open a study once in each process that works on it, and hand it down.
 
-    Arguments are those of `tune`, with a crew in place of a number of workers where one is hired.
+    Arguments are those of `tune`, with a crew in place of a number of workers where one is hired,
+    and one device, on which the study is opened here.
     `opened` is called with the study; `begun` says where one of so many workers opens it already.
     """
 
@@ -133,11 +137,10 @@ def open_and_tune(
         """Show a sentence, such as one about a long wait."""
         on(Event(NOTE, 0, 0, text))
 
-    # A script always runs in a process of its own.
-    least = int(isinstance(study, StudyRef) and study.script is not None)
+    has_script = isinstance(study, StudyRef) and study.script is not None
     began = time.monotonic()
     one_thread()
-    hired = workers if isinstance(workers, Crew) else crew(max(least, workers))
+    hired = workers if isinstance(workers, Crew) else crew(staff_for(workers, has_script))
     hired = hired if begun is None else begun.crew
     with interrupts_told_apart(), hired as workforce:
         workforce.on_wait = tell
@@ -193,7 +196,7 @@ def tune_prepared(
             begun = begun_plan(prepared, recorded_plan, plan)
             plan = joined(begun, plan, database, prepared)
             on(opened_event(prepared, plan))
-            prepared = prepared.on_rows(plan.rows)
+            prepared = with_batch_of(prepared.on_rows(plan.rows), plan)
             prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
             has_limit = prepared.study.minutes is not None
             if reopen_changed(records, plan, marks, folder, has_limit):
@@ -203,10 +206,8 @@ def tune_prepared(
             # was never begun may have been another model's.
             workforce.deaths.forget()
             on(opened_event(prepared, plan))
-            room = seconds_of_training(prepared, time.monotonic() - began, workforce)
-            prepared, plan = of_share(prepared, plan, folder, workforce, room, on)
-            on(Event("pilot", 0, 1, "how long the model as it is goes on improving"))
-            plan, first = first_of(prepared, plan, folder, workforce, room)
+            found = first_that_fits(prepared, plan, folder, workforce, on, began)
+            prepared, plan, first = found
             workforce.deaths.forget()
             begin(records, prepared, plan, first, time.monotonic() - began)
             on(Event("pilot", 1, 1, told_of_pilot(plan)))
@@ -231,17 +232,6 @@ def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
     return make_plan(prepared, begun)
 
 
-def first_of(
-    prepared: Prepared, plan: Plan, folder: Path, workforce: Crew, seconds: float = math.inf
-) -> tuple[Plan, Outcome]:
-    """The plan with the epochs of a full training, which may take so many seconds, and the first
-    trial's training.
-    """
-    if isinstance(prepared, PreparedScript):
-        return pilot_of_script(prepared, plan, folder, workforce)
-    return pilot(prepared, plan, folder, workforce, seconds)
-
-
 def begin(
     records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome, seconds: float
 ) -> None:
@@ -260,7 +250,7 @@ def begin(
     if first.ended == Ended.FAILED:
         raise SearchError(
             f"Study {records.name!r}: the model as it is cannot be trained: {first.why}. "
-            "Check its output, its loss and the data."
+            f"{advice_on(first, prepared)}"
         )
     criterion = prepared.criterion
     records.begin(criterion.name, criterion.direction, plan.to_json(), prepared.ref.to_json())

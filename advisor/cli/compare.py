@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from advisor.cli import options
 from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
@@ -124,7 +125,9 @@ class AfterGit(WithScript):
     type=click.IntRange(min=0, max=MOST_WORKERS),
     help="processes that train (one per core); 0 trains in this one, which user code can end",
 )
-@click.option("--device", default="cpu", help="torch device (cpu)")
+@options.executor
+@options.scratch
+@options.devices
 @storage
 @as_json
 @why
@@ -138,6 +141,8 @@ def command(
     task: TaskOptions,
     script: ScriptOptions,
     workers: int | None,
+    executor: str | None,
+    scratch: str | None,
     device: str,
     storage: str | None,
     as_json: bool,
@@ -171,18 +176,21 @@ def command(
         from advisor.report.comparison_text import show_comparison
         from advisor.report.progress import progress
         from advisor.report.study_text import show_task
+        from advisor.work.devices import staff_of
+        from advisor.work.engines.abroad import hired_of
         from advisor.work.executors import default_workers
         from advisor.work.trust import Trust
 
         keep_all()
 
     trusted = Trust.in_files(*asked.files, everything=asked.trust)
-    workers = default_workers() if workers is None else workers
+    hired = hired_of(executor, workers, scratch, device)
+    device, staff = staff_of(device, workers, default_workers())
     with old_files(asked.revision) as old, progress(quiet) as on:
         named = named_sides(sides, task, asked, old, storage_url(storage), trusted, script)
         question = Question(named, task.name, asked.trials, asked.pairs, asked.min_gain)
         opened = None if quiet else show_task
-        comparison = open_and_compare(question, storage, workers, device, on, opened)
+        comparison = open_and_compare(question, storage, hired or staff, device, on, opened)
 
     # The answer is on stdout, everything else on stderr.
     if as_json:

@@ -28,6 +28,19 @@ why = click.option(
 plugin = click.option(
     "--plugin", "plugins", metavar="FILE", multiple=True, help="load a plugin file; repeatable"
 )
+executor = click.option(
+    "--executor",
+    metavar="ENGINE",
+    help="who trains instead: dask://HOST:PORT, or module:factory of an Executor",
+)
+scratch = click.option(
+    "--scratch",
+    metavar="URL",
+    help="folder that all workers of the executor reach; without it states travel with trainings",
+)
+devices = click.option(
+    "--device", default="cpu", help="torch device (cpu), or several for the workers: cuda:0,cuda:1"
+)
 without = click.option(
     "--without", metavar="PLUGIN", multiple=True, help="leave out an installed plugin; repeatable"
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from advisor.cli import options
 from advisor.cli.options import BETTER_BY, as_json, grouped, storage, why
 from advisor.cli.scripts import OPTIONS as OF_A_SCRIPT
 from advisor.cli.scripts import ScriptOptions, WithScript, script_ref, script_words
@@ -79,17 +80,9 @@ class BudgetOptions:
     type=click.IntRange(min=0, max=MOST_WORKERS),
     help="processes that train (one per core); 0 trains in this one, which user code can end",
 )
-@click.option(
-    "--executor",
-    metavar="ENGINE",
-    help="who trains instead: dask://HOST:PORT, or module:factory of an Executor",
-)
-@click.option(
-    "--scratch",
-    metavar="URL",
-    help="folder that all workers of the executor reach; without it states travel with trainings",
-)
-@click.option("--device", default="cpu", help="torch device (cpu)")
+@options.executor
+@options.scratch
+@options.devices
 @storage
 @as_json
 @why
@@ -138,14 +131,15 @@ def command(
         warm_up(libraries)
     with uncollected():
         ref = asked_study(task, script, budget, storage)
+        from advisor.work.devices import staff_of
         from advisor.work.engines.abroad import hired_of
         from advisor.work.executors import default_workers
         from advisor.work.opening import begun_opening
 
-    hired = hired_of(executor, workers, scratch)
-    workers = default_workers() if workers is None else workers
+    hired = hired_of(executor, workers, scratch, device)
+    device, staff = staff_of(device, workers, default_workers())
     # A worker opens the study while this process loads what it needs besides.
-    with begun_opening(ref, device, 0 if dry_run or hired else workers) as begun:
+    with begun_opening(ref, device, 0 if dry_run or hired else staff) as begun:
         with uncollected():
             from advisor.api.dry_run import open_and_look
             from advisor.api.tune import open_and_tune
@@ -159,10 +153,10 @@ def command(
         with progress(quiet) as on:
             opened = None if quiet else show_task
             if dry_run:
-                look = open_and_look(ref, storage, workers, device, on, opened)
+                look = open_and_look(ref, storage, staff, device, on, opened)
                 say_json(look.to_json()) if as_json else show_dry_run(look)
                 return
-            answer = open_and_tune(ref, storage, hired or workers, device, on, opened, begun)
+            answer = open_and_tune(ref, storage, hired or staff, device, on, opened, begun)
 
     # The answer is on stdout, everything else on stderr.
     if as_json:

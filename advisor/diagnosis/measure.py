@@ -17,6 +17,7 @@ from advisor.diagnosis.probes import Probed, probe
 from advisor.diagnosis.signal_recorder import SignalRecorder
 from advisor.diagnosis.units import Units
 from advisor.errors import explain
+from advisor.faults import is_out_of_memory
 from advisor.model import Layer, call, called
 from advisor.model.handwritten import HandWritten
 from advisor.model.preserve import untouched
@@ -31,6 +32,8 @@ dead.
 """
 NUMBERS = 2_000_000
 """Most input numbers in the batch, so that large images take seconds too."""
+FEWEST = 16
+"""Rows that are measured in any case."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,29 @@ def measure(run: Run, sites: bool = True, probes: bool = True) -> Measured:
 
     Parameters, gradients, buffers, modes and random states are the same afterwards. Dropout modules
     are off. `sites` also measures the units of the hidden activations, and `probes` asks the probes
-    then.
+    then. Where memory lacks for the usual rows, half of them are measured, and so on.
     """
-    inputs, target = batch(run)
+    rows = rows_of(run)
+    while (found := _measured(run, rows, sites, probes)) is None:
+        rows //= 2
+    return found
+
+
+def _measured(run: Run, rows: int, sites: bool, probes: bool) -> Measured | None:
+    """What `measure` returns, of at most so many rows; None where fewer may have the memory."""
+    try:
+        return _measured_on(run, batch(run, rows), sites, probes)
+    except Exception as problem:  # whatever the user's code raises
+        if rows < 2 * FEWEST or not is_out_of_memory(problem):
+            raise
+    return None
+
+
+def _measured_on(
+    run: Run, taken: tuple[tuple[Any, ...], Tensor], sites: bool, probes: bool
+) -> Measured:
+    """What `measure` returns, of these rows."""
+    inputs, target = taken
     rows = len(target)
     # Normalizations set the scale of what passes them, so their own signal says nothing.
     layers = [layer for layer in run.anatomy.layers if layer.kind != "norm"]
@@ -174,15 +197,20 @@ def measure(run: Run, sites: bool = True, probes: bool = True) -> Measured:
     )
 
 
-def batch(run: Run) -> tuple[tuple[Any, ...], Tensor]:
-    """Inputs and targets of up to `ROWS` training rows, drawn at random, on the run's device."""
+def rows_of(run: Run) -> int:
+    """How many rows are measured, up to `ROWS` by their numbers."""
+    numbers_in_a_row = sum(math.prod(shape) for shape in run.data.facts.inputs)
+    return max(FEWEST, min(ROWS, NUMBERS // max(1, numbers_in_a_row)))
+
+
+def batch(run: Run, rows: int | None = None) -> tuple[tuple[Any, ...], Tensor]:
+    """Inputs and targets of so many training rows or of `rows_of(run)`, drawn at random, on the
+    run's device.
+    """
     # A generator of its own, so that a diagnosis draws nothing from the run's.
     generator = torch.Generator().manual_seed(mix(run.seed, "diagnose"))
     order = torch.randperm(len(run.data.train), generator=generator)
-    numbers_in_a_row = sum(math.prod(shape) for shape in run.data.facts.inputs)
-    affordable = NUMBERS // max(1, numbers_in_a_row)
-    rows = max(16, min(ROWS, affordable))
-    inputs, target = run.data.train.take(order[:rows])
+    inputs, target = run.data.train.take(order[: rows or rows_of(run)])
     assert target is not None  # training rows are labelled
     return tuple(to_device(part, run.device) for part in inputs), target.to(run.device)
 
@@ -214,6 +242,8 @@ def _differentiate(run: Run, output: Any, target: Tensor) -> tuple[float, str]:
     try:
         loss = run.loss(output, target).mean()
     except Exception as problem:  # the user's loss may raise anything
+        if is_out_of_memory(problem):  # it may compute fewer rows
+            raise
         return math.nan, explain(problem)
     value = float(loss.detach())
     if loss.requires_grad and math.isfinite(value):

@@ -12,14 +12,9 @@ from pathlib import Path
 from advisor.events import NOTE, Event, Listener
 from advisor.randomness import mix
 from advisor.readable import rate_text
-from advisor.search.arm import Arm, arm_label
+from advisor.search.arm import arm_label
 from advisor.search.deadline import Deadline, Pace
-from advisor.search.decisions import (
-    Decision,
-    decide,
-    numbers_of_artefacts,
-    with_widened_rates,
-)
+from advisor.search.decisions import decide, numbers_of_artefacts, with_widened_rates
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
 from advisor.search.length import leading, order_changes, settled, told_of_length
@@ -27,6 +22,7 @@ from advisor.search.limits import seconds_for_a_training, told, trial_name
 from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import (
+    LEAST_STEPS,
     cut_limits,
     loss_limit,
     ranked,
@@ -36,7 +32,7 @@ from advisor.search.pruning import (
     why_outranked,
 )
 from advisor.search.sampler import Sampler
-from advisor.search.stages import next_round, trials_in_all
+from advisor.search.stages import begins_ahead, next_round, trials_in_all
 from advisor.search.told import end_of
 from advisor.search.trial import Round, Stage, Trial, read_trials, state_file
 from advisor.store.study_records import StudyRecords
@@ -46,7 +42,7 @@ from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
-from advisor.work.stacked import Worth, is_by_itself, run_stacked, why_no_stack
+from advisor.work.stacked import MOST, Worth, is_by_itself, run_stacked, why_no_stack
 
 
 class Search:
@@ -124,12 +120,17 @@ class Search:
         for number in range(len(self.history.trials), current.end):
             seed = mix(self.prepared.study.seed, "ask", number)
             decision = decide(self.history, current, plan)
-            kept, numbers = self.history.kept_without_effect, partial(self._numbers, current)
+            kept = self.history.kept_without_effect
+            numbers = partial(numbers_of_artefacts, self.history, current)
             params = self._sampler.propose(seed, decision, kept, numbers)
-            self._ledger.ask(plan, params, current)
-
-    def _numbers(self, current: Round, arm: Arm) -> Decision:
-        return numbers_of_artefacts(self.history, current, arm)
+            trial = self._ledger.ask(plan, params, current)
+            # What comes of it is heard when all are asked, so that it decides nothing about them.
+            first = self.plan.rungs_from(current.start)[0]
+            if begins_ahead(current, self.prepared.study) and (
+                first * self.prepared.steps < LEAST_STEPS or not self._pays(MOST)
+            ):
+                limit = loss_limit(self.history, current)
+                self.crew.begin_ahead(self._jobs([trial], 0, first, limit))
 
     def train(self, current: Round) -> None:
         """Train the round's trials from rung to rung; only the better ones go on.

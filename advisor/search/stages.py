@@ -15,6 +15,7 @@ from advisor.search.arm import Arm, count_changes
 from advisor.search.history import ArmKey, History
 from advisor.search.plan import Plan
 from advisor.search.trial import Round, Stage, Trial
+from advisor.study import Study
 from advisor.technique import KEEP
 
 QUOTA = 3
@@ -25,6 +26,17 @@ LEADERS = 3
 """Arms besides the model as it is whose learning rate is tuned at the end."""
 TUNE_SHARE = 0.4
 """The share of the trials after the quota that tunes the leaders and the model as it is."""
+MANY = 64
+"""Trials of a round that take seconds to ask for."""
+
+
+def begins_ahead(current: Round, study: Study) -> bool:
+    """Whether the first trials of a round are begun while the others are asked for.
+
+    That is so where there are many combinations, and no limit of time, at which what is begun would
+    have to be taken back.
+    """
+    return current.stage == Stage.EXPLORE and current.size >= MANY and study.minutes is None
 
 
 def next_round(history: History, total: int) -> Round | None:

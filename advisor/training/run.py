@@ -26,7 +26,7 @@ from advisor.training.effect import is_still, state_of
 from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.groups import parameter_groups
 from advisor.training.hooks import HOOKS, Given, check_hooks, hooks_joined, unheard
-from advisor.training.kept_file import KeptFile
+from advisor.training.kept_file import KeptFile, to_this
 from advisor.training.objective import Objective, to_device
 from advisor.training.recipe import Recipe
 
@@ -252,8 +252,8 @@ class Run:
         content = digest(key)
         file = KeptFile(self.cache / f"{content}.pt", content)
 
-        # An earlier trial, perhaps in another process, has done the work.
-        kept = file.read()
+        # An earlier trial has done the work, perhaps in a process with another device.
+        kept = file.read(to_this(self.device))
         if kept is not None:
             seconds = float(kept.pop(_SECONDS))
             self.costs[_REMEMBERED] = self.costs.get(_REMEMBERED, 0.0) + seconds

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -20,7 +20,6 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum, auto
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,9 +30,11 @@ from advisor.study import Study
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
 from advisor.work.deaths import Deaths, DeathsInMemory
+from advisor.work.devices import DeviceRoom, Staff
 from advisor.work.job import Job, Outcome, work
 from advisor.work.pool import Serial, Turn, WorkerPool
 from advisor.work.scripts.trials import work_on_script
+from advisor.work.second_tries import Again, as_it_is
 from advisor.work.stacked import StackedJob, work_on_stack
 from advisor.work.study_ref import StudyRef
 from advisor.work.waiting import WAIT_SECONDS, Waiting, long_waits_told, sentence
@@ -49,15 +50,6 @@ LOOK_SECONDS = 0.25
 """How often the jobs that are running are looked at."""
 
 
-class Again(Enum):
-    """How a job is run again that has no outcome."""
-
-    BESIDE_OTHERS = auto()
-    """At once: its worker ended by its own doing, or the machine refused something."""
-    BY_ITSELF = auto()
-    """After the others: its worker was killed, and may have lacked memory beside them."""
-
-
 class Crew:
     """Runs jobs on an executor and survives the death of its workers.
 
@@ -70,11 +62,14 @@ class Crew:
       is is trained for as many epochs, by itself. If that lives, the job has failed. If that is
       killed too, the machine kills whatever runs: this is a `MachineError`, nothing is booked, and
       the deaths are forgotten.
+    - A job that ran out of memory beside others runs again by itself. Without memory there, too, it
+      has failed: how many workers there are decides nothing.
     - An executor of another kind says only that a worker ended. All jobs that were running are
       suspects, which run by themselves; where there was one alone, its death is counted.
 
     Attributes:
-        workers: how many jobs run at once.
+        workers: how many jobs run at once, which becomes more or less where the memory of devices
+            turns out to have room for others.
         deaths: counts the deaths of workers.
         on_wait: told where a job is that takes long.
         baseline: the parameters of the model as it is; None where they are not known yet.
@@ -82,12 +77,17 @@ class Crew:
     """
 
     def __init__(
-        self, make: Callable[[], Executor], workers: int, on_wait: Waiting = lambda text: None
+        self,
+        make: Callable[[], Executor],
+        workers: int,
+        on_wait: Waiting = lambda text: None,
+        room: DeviceRoom | None = None,
     ) -> None:
         self._make = make
         self._executor: Executor | None = None
         self._refused: set[str] = set()  # jobs that the machine refused something once
-        self.workers = workers
+        self._ahead: dict[str, tuple[Job, Future[Outcome]]] = {}  # begun before they are run
+        self.workers, self._room = workers, room
         self.on_wait = on_wait
         self.deaths: Deaths = DeathsInMemory()
         self.baseline: Mapping[str, Any] | None = None
@@ -126,6 +126,7 @@ class Crew:
     def stop(self) -> None:
         """End the workers, also those that are busy."""
         executor, self._executor = self._executor, None
+        self._ahead.clear()
         if executor is None:
             return
         # A pool of Python's lets its processes finish their jobs, so they are ended here. Other
@@ -152,6 +153,11 @@ class Crew:
         """What a function returns that was begun, or raises, as `call` does."""
         self._wait({future: what})
         return future.result()
+
+    def begin_ahead(self, jobs: Mapping[Key, Job]) -> None:
+        """Let workers begin with jobs that `run` will be given later, where they all may."""
+        for job in () if self.is_this_process or self._room else jobs.values():
+            self._ahead[job.name] = (job, self._begin(job))
 
     def run(
         self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
@@ -199,6 +205,9 @@ class Crew:
                     key = running[future]
                     outcome = self._outcome_of(future, jobs[key])
                     del running[future]
+                    is_beside = self.workers > 1
+                    if isinstance(outcome, Outcome) and outcome.lacked_memory and is_beside:
+                        outcome = Again.BY_ITSELF
                     if outcome is Again.BESIDE_OTHERS:
                         queue.appendleft(key)
                     elif outcome is Again.BY_ITSELF:
@@ -250,6 +259,8 @@ class Crew:
             return Again.BESIDE_OTHERS
         self._refused.discard(job.name)
         self.deaths.forget(job.name)
+        if self._room is not None and outcome.memory is not None:
+            self.workers = self._room.workers(outcome.memory)
         return outcome
 
     def _after_death(self, future: Future[Outcome], job: Job, death: WorkerDied) -> Outcome | Again:
@@ -274,17 +285,7 @@ class Crew:
 
         Raises `MachineError` where it does not.
         """
-        control = replace(
-            job,
-            params=self.baseline or job.params,
-            name="the model as it is",
-            from_epoch=0,
-            to_epoch=max(1, job.to_epoch - job.from_epoch),
-            load=None,
-            save=None,
-            measures=False,
-            precheck=False,
-        )
+        control = as_it_is(job, self.baseline or job.params)
         try:
             future = self._begin(control)
             self._wait({future: control})
@@ -301,7 +302,10 @@ class Crew:
         return self._failed(job)
 
     def _begin(self, job: Job) -> Future[Outcome]:
-        """Have a job done."""
+        """Have a job done, or what was begun of it ahead."""
+        ahead = self._ahead.pop(job.name, None)
+        if ahead is not None and ahead[0] == job:
+            return ahead[1]
         if isinstance(job, StackedJob):
             return self._submit(work_on_stack, job)
         if job.study.script is None:
@@ -355,25 +359,28 @@ def called(job: object) -> str:
     return f"{job.name} ({', '.join(techniques)})" if techniques else job.name
 
 
-def crew(workers: int, on_wait: Waiting = lambda text: None) -> Crew:
+def crew(workers: int | Staff, on_wait: Waiting = lambda text: None) -> Crew:
     """A crew of so many processes, or of this process alone for 0.
 
     Arguments:
-        workers: processes that train.
+        workers: processes that train, and on which devices.
         on_wait: told where a job is that takes long.
     """
-    if workers == 0:
+    staff = workers if isinstance(workers, Staff) else Staff(workers)
+    if staff.workers == 0:
         return Crew(Serial, 1, on_wait)
-    return Crew(lambda: local_pool(workers), workers, on_wait)
+    room = DeviceRoom(max(1, len(staff.devices)), staff.most) if staff.most else None
+    most = max(staff.workers, staff.most)
+    return Crew(lambda: local_pool(most, staff.devices), staff.workers, on_wait, room)
 
 
-def local_pool(workers: int) -> WorkerPool:
-    """Processes of this machine with one torch thread each.
+def local_pool(workers: int, devices: Sequence[str] = ()) -> WorkerPool:
+    """Processes of this machine with one torch thread each, spread over devices.
 
     One in which a job failed is not used again: it may be left in any state, such as that of a GPU
     after a failed assertion.
     """
-    return WorkerPool(workers, spoils=has_failed)
+    return WorkerPool(workers, has_failed, devices)
 
 
 def has_failed(result: object) -> bool:

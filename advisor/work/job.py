@@ -33,6 +33,7 @@ from advisor.training.row_influence import blocks_of
 from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, digest
 from advisor.user_code import user_faults
+from advisor.work.devices import DeviceMemory, memory_of
 from advisor.work.in_order import techniques_in_order
 from advisor.work.opened import check_device, explain_with_place, prepared_for
 from advisor.work.prepare import Prepared
@@ -142,6 +143,8 @@ class Outcome:
         trouble: what the machine refused, in a sentence; such a job says nothing about its arm and
             is done again. Empty where there was none.
         spoils: whether its process is not to be used again.
+        lacked_memory: whether it ended for want of memory.
+        memory: what its process has taken of its device's; None where that is not known.
     """
 
     curve: list[Epoch] = field(default_factory=list)
@@ -158,6 +161,8 @@ class Outcome:
     computed: float = 0.0
     trouble: str = ""
     spoils: bool = False
+    lacked_memory: bool = False
+    memory: DeviceMemory | None = None
 
     def after(self, curve: Sequence[Epoch]) -> list[Epoch]:
         """A learning curve with the epochs of this job in place of those it has trained again."""
@@ -181,6 +186,7 @@ def work(job: Job) -> Outcome:
             train_into(outcome, job, prepared)
             outcome.seconds = time.perf_counter() - began
             outcome.computed = time.process_time() - computed
+            outcome.memory = memory_of(prepared.device)
     except user_faults() as problem:  # a technique or the user's model may raise anything
         note_problem(outcome, problem)
     return outcome
@@ -200,7 +206,7 @@ def note_problem(outcome: Outcome, problem: BaseException) -> None:
     outcome.ended, outcome.why = Ended.FAILED, explain_with_place(problem)
     # What the job held would be missing for the next one.
     if is_out_of_memory(problem):
-        outcome.why = f"out of memory: {outcome.why}"
+        outcome.why, outcome.lacked_memory = f"out of memory: {outcome.why}", True
         problem.__traceback__ = None
         gc.collect()
 

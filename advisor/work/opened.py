@@ -19,9 +19,11 @@ from advisor.loading.paths import current_folder
 from advisor.loading.references import Reference
 from advisor.model.swapping.subclass import forget_rewritten_classes
 from advisor.user_code import user_faults
+from advisor.work.devices import keep_to
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.trust import code_named_by
+from advisor.work.worker import own_device
 
 OWN_FOLDERS = ("site-packages", str(Path(advisor.__file__).parent))
 """Parts of the paths of files that are not the user's: a line of theirs explains less."""
@@ -98,15 +100,23 @@ def prepared_for(
 
 
 def open_once(ref: StudyRef, device: str, opening_id: str) -> Opening:
-    """A study, which this process opens where it has not done so for this opening."""
+    """A study, which this process opens where it has not done so for this opening on this device.
+
+    A worker that has a device of its own opens it there instead.
+    """
+    own = own_device()
+    device = own or device
     for opening in _openings:
-        if opening.prepared.opening_id == opening_id:
+        prepared = opening.prepared
+        if prepared.opening_id == opening_id and prepared.device == torch.device(device):
             return opening
     # First, so that studies of two commands never share the memory.
     command = command_of(opening_id)
     forget_rewritten_classes()
     _openings[:] = [each for each in _openings if command_of(each.prepared.opening_id) == command]
     others = [each.prepared for each in _openings]
+    if own:
+        keep_to(torch.device(own))
     _openings.append(opened(ref, device, opening_id, others))
     return _openings[-1]
 

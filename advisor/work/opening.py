@@ -14,6 +14,7 @@ from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.randomness import isolated
 from advisor.technique import Technique, Wanted
 from advisor.user_code import kept_from_exiting
+from advisor.work.devices import Staff, staff_for
 from advisor.work.executors import DEATHS, Crew
 from advisor.work.executors import crew as new_crew
 from advisor.work.opened import Opening, open_once, opened
@@ -43,12 +44,14 @@ class BegunOpening:
 
 
 @contextmanager
-def begun_opening(ref: StudyRef, device: str, workers: int) -> Iterator[BegunOpening | None]:
+def begun_opening(
+    ref: StudyRef, device: str, workers: int | Staff
+) -> Iterator[BegunOpening | None]:
     """Let a worker open a study while the block runs, for `open_study`; then end the workers.
 
     None where no worker opens it: a script's, and one that is trained in this process.
     """
-    if workers == 0 or ref.script is not None:
+    if staff_for(workers).workers == 0 or ref.script is not None:
         yield None
         return
     with new_crew(workers) as crew:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import queue
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 from advisor.errors import MachineError, explain
@@ -60,6 +62,19 @@ class Turn(Future[Any]):
         return self.worker.where() if self.worker is not None else None
 
 
+@dataclass(eq=False)
+class Place:
+    """Where a task can be done.
+
+    Attributes:
+        device: that its process computes on; empty where the task says that.
+        worker: the process; None while none is started.
+    """
+
+    device: str = ""
+    worker: WorkerProcess | None = None
+
+
 class WorkerPool(Executor):
     """Runs each task in one of so many processes, which are started when they are needed.
 
@@ -70,16 +85,22 @@ class WorkerPool(Executor):
     Arguments:
         workers: how many processes there are at most.
         spoils: whether a process that returned this is not to be used again.
+        devices: over which the processes are spread, each of which has one for its life; empty
+            where their tasks say where they compute.
     """
 
-    def __init__(self, workers: int, spoils: Callable[[Any], bool] = lambda result: False) -> None:
+    def __init__(
+        self,
+        workers: int,
+        spoils: Callable[[Any], bool] = lambda result: False,
+        devices: Sequence[str] = (),
+    ) -> None:
         self._threads = ThreadPoolExecutor(workers, "advisor-worker")
         self._spoils = spoils
-        # Processes that are free, and None for each that is not started. What was used last comes
-        # first: it has the study open.
-        self._free: queue.LifoQueue[WorkerProcess | None] = queue.LifoQueue()
-        for _ in range(workers):
-            self._free.put(None)
+        # What is free; each thread has one. What was used last comes last: it has the study open.
+        names = [*islice(cycle(devices or [""]), workers)]
+        self._free = [Place(name) for name in reversed(names)]
+        self._taking = threading.Lock()
         self._turns: set[Turn] = set()
         self._stopped = False
 
@@ -110,11 +131,10 @@ class WorkerPool(Executor):
                 turn.end("the study was stopped")
         self._threads.shutdown(wait=True, cancel_futures=cancel_futures)
         # No thread has a process any more.
-        with suppress(queue.Empty):
-            while True:
-                worker = self._free.get_nowait()
-                if worker is not None:
-                    worker.stop()
+        for place in self._free:
+            if place.worker is not None:
+                place.worker.stop()
+        self._free.clear()
 
     def _settle(self, turn: Turn, task: bytes) -> None:
         """Give a turn what its task returns or raises."""
@@ -127,14 +147,22 @@ class WorkerPool(Executor):
         else:
             turn.set_result(result)
 
+    def _take(self) -> Place:
+        """A free place, on the device that has most of them, and of those the one used last."""
+        with self._taking:
+            free = Counter(place.device for place in self._free)
+            order = range(len(self._free))
+            best = max(order, key=lambda at: (free[self._free[at].device], at))
+            return self._free.pop(best)
+
     def _do(self, turn: Turn, task: bytes) -> Any:
         """Do a task in a free process. One that died, raised or is spoilt is not used again."""
-        worker = self._free.get()
-        kept = None
+        place = self._take()
+        worker, place.worker = place.worker, None
         try:
             for start in range(STARTS):
                 # A process may have ended while it was free, which is nobody's fault.
-                worker = turn.worker = worker or WorkerProcess()
+                worker = turn.worker = worker or WorkerProcess(place.device)
                 if self._stopped:
                     raise WorkerDied(turn.ended, from_outside=True)
                 try:
@@ -148,13 +176,14 @@ class WorkerPool(Executor):
                         ) from None
                     continue
                 if not self._spoils(result):
-                    kept = worker
+                    place.worker = worker
                 return result
         finally:
             turn.worker = None
-            if worker is not None and kept is None:
+            if worker is not None and place.worker is None:
                 worker.stop()
-            self._free.put(kept)
+            with self._taking:
+                self._free.append(place)
 
 
 class Serial(Executor):

@@ -136,7 +136,10 @@ def work_on_stack(stack: StackedJob) -> StackOutcome:
         return found
     found.alone = list(dict.fromkeys(each.by_itself for each in runs if each.by_itself))
     found.outcomes = [None if each.elsewhere else each.outcome for each in runs]
-    found.spoils = any(each.outcome.spoils or bool(each.outcome.trouble) for each in runs)
+    found.spoils = any(
+        each.outcome.spoils or bool(each.outcome.trouble) or each.outcome.lacked_memory
+        for each in runs
+    )
     return found
 
 
@@ -355,8 +358,10 @@ def run_stacked(
     for keys, outcome in crew.run(units, is_late):
         found = [outcome] if len(keys) == 1 else outcomes_of(outcome, len(keys))
         for key, each in zip(keys, found, strict=True):
-            # What the machine has refused beside others is asked again alone.
-            if each is None or (each.trouble and len(keys) > 1):
+            # What the machine has refused beside others is asked again alone, as is what lacked
+            # memory there.
+            is_refused = each is not None and bool(each.trouble or each.lacked_memory)
+            if each is None or (is_refused and len(keys) > 1):
                 alone[key] = jobs[key]
             else:
                 yield key, each

@@ -40,9 +40,13 @@ class Told(Enum):
 
 _tasks: list[Connection] = []
 """In a worker, its end of the pipe of tasks; empty in other processes."""
+_devices: list[str] = []
+"""In a worker that has a device of its own, the name of that; empty in other processes."""
 
 
-def serve(tasks: Connection, watch: Connection, last_words: Connection, path: list[str]) -> None:
+def serve(
+    tasks: Connection, watch: Connection, last_words: Connection, path: list[str], device: str
+) -> None:
     """Do what comes over the pipe of tasks, until its other end is closed.
 
     Arguments:
@@ -50,12 +54,14 @@ def serve(tasks: Connection, watch: Connection, last_words: Connection, path: li
         watch: brings questions where this process is; it is closed when the coordinator is gone.
         last_words: takes the place where this process ends by itself or by a fault.
         path: the coordinator's import path.
+        device: on which this process computes whatever its tasks say; empty where they say it.
     """
     # What the server imported stays, and is not looked at for garbage: that would copy its memory.
     gc.freeze()
     gc.enable()
     sys.path[:] = path
     _tasks.append(tasks)
+    _devices[:] = [device] if device else []
     one_thread()
     hear_no_interrupts()
     say_last_words(last_words)
@@ -93,6 +99,11 @@ def tell_begun() -> None:
     """Tell the coordinator that a training begins now; elsewhere this does nothing."""
     for tasks in _tasks:
         tasks.send_bytes(pickle.dumps((Told.BEGUN, None)))
+
+
+def own_device() -> str:
+    """The device on which this process computes whatever its tasks say; empty where they say it."""
+    return _devices[0] if _devices else ""
 
 
 # --- how it ends --------------------------------------------------------------------------------

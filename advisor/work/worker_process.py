@@ -50,16 +50,19 @@ class WorkerProcess:
 
     One thread at a time calls `do`; others may call `where` and `kill` meanwhile. Raises
     `MachineError` where the system lets no process be started.
+
+    Arguments:
+        device: on which it computes; empty where its tasks say that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "") -> None:
         # Of each pipe the other end is given to the process.
         self._tasks, its_tasks = Pipe()
         self._watch, its_watch = Pipe()
         self._last_words, its_last_words = Pipe(duplex=False)
         theirs = (its_tasks, its_watch, its_last_words)
         try:
-            self._process = start_process(serve, *theirs, list(sys.path))
+            self._process = start_process(serve, *theirs, list(sys.path), device)
         except BaseException:
             self._close_pipes()
             raise

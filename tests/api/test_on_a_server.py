@@ -78,19 +78,27 @@ def plain(value):
         return value
 
 
-def test_a_study_has_the_answer_and_the_rows_that_it_has_in_a_file(study, own_server, tmp_path):
-    url, file = own_server.new_database("same"), f"sqlite:///{tmp_path}/same.db"
+@pytest.mark.parametrize("name", ["socket", "network"])
+def test_a_study_has_the_answer_and_the_rows_that_it_has_in_a_file(
+    study, own_server, tmp_path, name
+):
+    url, file = own_server.new_database(name), f"sqlite:///{tmp_path}/same.db"
+    url = own_server.url_by_network(name) if name == "network" else url
     assert answer(study, url) == answer(study, file)
     assert rows(url) == rows(file)
     # Asked again it answers at once, from what is there.
     assert answer(study, url) == answer(study, file)
 
 
-@pytest.mark.parametrize("trials", [1, 5])
+@pytest.mark.parametrize(
+    ("trials", "way", "message"), [(1, "socket", "cannot be used"), (5, "network", "not answer")]
+)
 def test_a_study_whose_server_was_stopped_goes_on_to_the_same_answer(
-    study, own_server, tmp_path, trials
+    study, own_server, tmp_path, trials, way, message
 ):
-    url, file = own_server.new_database(f"stopped {trials}"), f"sqlite:///{tmp_path}/whole.db"
+    url = own_server.new_database(f"stopped {trials}")
+    url = own_server.url_by_network(f"stopped {trials}") if way == "network" else url
+    file = f"sqlite:///{tmp_path}/whole.db"
     seen = []
 
     def stop(event):
@@ -101,7 +109,7 @@ def test_a_study_whose_server_was_stopped_goes_on_to_the_same_answer(
 
     with pytest.raises(MachineError):
         advisor.tune(study, storage=url, workers=0, on=stop)
-    with pytest.raises(InputError, match="cannot be used"):
+    with pytest.raises((InputError, MachineError), match=message):
         advisor.tune(study, storage=url, workers=0)
     own_server.start()
     assert answer(study, url) == answer(study, file)
@@ -111,7 +119,8 @@ def test_a_study_whose_server_was_stopped_goes_on_to_the_same_answer(
 def test_of_two_commands_on_one_study_of_a_server_one_is_told_to_wait(
     study, own_server, write, tmp_path
 ):
-    url = own_server.new_database("two")
+    # The other command reaches the same database by another name.
+    url, by_network = own_server.new_database("two"), own_server.url_by_network("two")
     said = []
     line = [sys.executable, "-m", "advisor.cli", "tune", write("small.py", FILE), "--quiet"]
 
@@ -119,7 +128,17 @@ def test_of_two_commands_on_one_study_of_a_server_one_is_told_to_wait(
         """Ask for the same study, and for another one, while this one runs."""
         if isinstance(event, advisor.TrialEnded) and not said:
             for name in ("small", "other"):
-                words = [*line, "--storage", url, "--name", name, "--workers", "0", "--seeds", "3"]
+                words = [
+                    *line,
+                    "--storage",
+                    by_network,
+                    "--name",
+                    name,
+                    "--workers",
+                    "0",
+                    "--seeds",
+                    "3",
+                ]
                 place = tmp_path / name
                 place.mkdir()
                 said.append(subprocess.run(words, capture_output=True, text=True, cwd=place))

@@ -305,3 +305,22 @@ def test_a_revision_or_file_that_is_not_there_is_one_message(repository, advise)
     said = advise("compare", "--git", "HEAD", "--", "--model", "new.py:Net", *TASK, *SMALL)
     assert said.code == 2
     assert "has no new.py" in said.err
+
+
+def test_sides_are_compared_on_the_workers_of_an_engine_as_on_this_machine(repository, advise):
+    (repository / "layers.py").write_text(ACT.format("torch.tanh(x)"))
+    (repository / "mine.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def two(): return ThreadPoolExecutor(2)\n"
+    )
+    words = ("compare", "--git", "HEAD", "--", "--model", "net.py:Net", *TASK, *SMALL, "--json")
+    place = words.index("--workers") if "--workers" in words else len(words)
+    there = (*words[:place], *words[place + 2 :], "--executor", "mine.py:two")
+    there = (*there, "--storage", "there.db")
+    said = [advise(*each) for each in (words, there)]
+    assert [each.code for each in said] == [0, 0], said[1].err
+    here, far = (json.loads(each.out) for each in said)
+    assert far["sides"][0]["scores"] != far["sides"][1]["scores"]
+    for key in ("evidence", "verdict", "comparison"):
+        assert far[key] == here[key]
+    assert [each["scores"] for each in far["sides"]] == [each["scores"] for each in here["sides"]]

@@ -24,6 +24,7 @@ from advisor.errors import InputError, MachineError
 from advisor.search.plan import make_plan
 from advisor.store.query import read
 from advisor.training.ended import Ended
+from advisor.work.engines import at_worker
 from advisor.work.engines.abroad import hired_of
 from advisor.work.engines.collecting import shipment_of
 from advisor.work.engines.door import why_refused
@@ -406,6 +407,37 @@ def test_a_worker_with_other_versions_is_told_apart_at_the_door(theirs, words):
     ours = {"python": "3.11", "torch": "2.13.0"}
     assert words in why_refused("w", ours, {**ours, **theirs})
     assert why_refused("w", ours, ours) == ""
+
+
+# --- what pretrainings have made ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scratch", "times"), [(None, 2), ("{}/scratch", 1), ("file://{}/scratch", 1)]
+)
+def test_what_one_worker_has_made_another_one_finds_in_scratch(opened, tmp_path, scratch, times):
+    made, folder = tmp_path / "made", tmp_path / "states"
+    body = (
+        f"run.remember(['odd'], lambda: pathlib.Path({str(made)!r}).open('a').write('1') and"
+        " {'numbers': __import__('torch').ones(3)})"
+    )
+    folder.mkdir()
+    outcomes = []
+    with ThreadPoolExecutor(1) as executor:
+        for _ in range(2):
+            with hired_of(executor, None, scratch and scratch.format(tmp_path)) as crew:
+                job = job_of(opened(crew, body), initializer="odd")
+                job = replace(job, cache=str(folder / "cache"))
+                outcomes.append(crew.run_by_itself(job))
+            at_worker.end_all()  # the next one is another worker, which has a folder of its own
+    assert all(map(ran_well, outcomes))
+    assert made.read_text() == times * "1"
+    assert len([*(tmp_path / "scratch").rglob("cache-*/*.pt")]) == (scratch is not None)
+    assert outcomes[0].curve[-1].score == outcomes[1].curve[-1].score
+    # It is there as long as the study has its folder.
+    folder.rmdir()
+    crew.stop()
+    assert not [*(tmp_path / "scratch").rglob("*.pt")]
 
 
 # --- executors of other kinds -------------------------------------------------------------------

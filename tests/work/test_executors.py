@@ -158,10 +158,9 @@ def kill_tasks(workers, name):
 def test_a_worker_that_is_killed_while_it_is_free_costs_no_job_an_attempt(job):
     with crew(1) as workers:
         assert ran_well(workers.run_by_itself(job()))
-        worker = workers._executor._free.get()
-        os.kill(worker.pid, signal.SIGKILL)
-        wait([worker._process.sentinel], 10)
-        workers._executor._free.put(worker)
+        (place,) = workers._executor._free
+        os.kill(place.worker.pid, signal.SIGKILL)
+        wait([place.worker._process.sentinel], 10)
         assert ran_well(workers.run_by_itself(job()))
         assert workers.deaths.count(job().name) == 0
 

@@ -28,11 +28,13 @@ class Abroad:
         engine: has them.
         scratch: a folder that all reach, or None.
         shipments: studies that were opened here, as they go to workers.
+        folders: of this machine whose files are in scratch, by their names there.
     """
 
     engine: Engine
     scratch: Scratch | None = None
     shipments: dict[StudyRef, Shipment] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
 
 
 class FarCrew(Crew):
@@ -60,6 +62,13 @@ class FarCrew(Crew):
     def in_flight(self) -> int:
         """Some more than there are workers, so that none waits until an outcome is written."""
         return handed_out(self.workers)
+
+    def stop(self) -> None:
+        """Let go of the workers, and remove from scratch what this machine does not keep."""
+        super().stop()
+        if self.abroad.scratch is not None:
+            for name, folder in self.abroad.folders.items():
+                self.abroad.scratch.tidy(name, folder)
 
     def refuse_scripts(self) -> None:
         """A script may read files that nobody knows of before it runs."""
@@ -89,7 +98,8 @@ class FarCrew(Crew):
 
     def _pool(self) -> Executor:
         abroad = self.abroad
-        return FarPool(abroad.engine, abroad.shipments, abroad.scratch, self.on_wait)
+        folders = abroad.folders
+        return FarPool(abroad.engine, abroad.shipments, abroad.scratch, self.on_wait, folders)
 
 
 def handed_out(workers: int) -> int:
@@ -98,7 +108,10 @@ def handed_out(workers: int) -> int:
 
 
 def hired_of(
-    executor: str | Executor | None, workers: int | None, scratch: str | Path | None
+    executor: str | Executor | None,
+    workers: int | None,
+    scratch: str | Path | None,
+    device: str = "cpu",
 ) -> Crew | None:
     """The crew of an engine; None where there is none.
 
@@ -106,6 +119,7 @@ def hired_of(
         executor: what `--executor` says, or an executor.
         workers: jobs at once; None for as many as the engine has room for.
         scratch: a folder or URL that all workers reach; None where states travel with jobs.
+        device: what `--device` says.
 
     Raises:
         InputError: there is no such engine, or an option that says nothing without or with one.
@@ -117,6 +131,12 @@ def hired_of(
                 "or leave --scratch out."
             )
         return None
+    if "," in device:
+        raise InputError(
+            f"--device {device} is for the workers of this machine. With --executor name one, such "
+            "as cuda, and let each worker of the engine see a device of its own: "
+            "CUDA_VISIBLE_DEVICES=1 dask worker …"
+        )
     if workers == 0:
         raise InputError("--workers 0 trains in this process: leave it out, or leave --executor.")
     place = None

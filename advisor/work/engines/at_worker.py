@@ -31,6 +31,9 @@ LOOK_SECONDS = 0.1
 MOST_PROCESSES = 256
 """Errands at once; an engine gives a worker as many as it has threads."""
 
+MOST_OPEN = 2
+"""Studies for which processes are kept: those of a comparison come by turns."""
+
 FIRST = 100
 """Before what else is done at the end of a worker."""
 
@@ -108,13 +111,14 @@ def unpacked(errand: Errand) -> Path | None:
 def begin(errand: Errand, root: Path) -> Turn:
     """Let a process begin with an errand: one that has the same files open, or a new one."""
     with _lock:
-        # What another study has left in a process must not reach this one.
-        for files in [each for each in _pools if each != errand.files]:
-            if not _pools[files].is_busy:
-                _pools.pop(files).shutdown(cancel_futures=True)
+        # What another study has left in a process must not reach this one, which has its own.
+        idle = [each for each in _pools if each != errand.files and not _pools[each].is_busy]
+        for files in idle[: max(0, len(_pools) + (errand.files not in _pools) - MOST_OPEN)]:
+            _pools.pop(files).shutdown(cancel_futures=True)
         if errand.files not in _pools:
             os.environ.update(errand.environment)
             _pools[errand.files] = WorkerPool(MOST_PROCESSES, spoils)
+        _pools[errand.files] = _pools.pop(errand.files)  # the one used last comes last
         return _pools[errand.files].submit(do_errand, errand, str(root))
 
 

@@ -29,6 +29,7 @@ class Errand:
         environment: variables that decide how numbers are computed.
         seconds: that its training may take; None for no limit.
         scratch: a folder, or a URL of fsspec's, that all workers reach; None where there is none.
+        cache: the folder in there of what pretrainings have made, by the study and its content.
         load, save: names of the training states, which are those of the study, trial and epoch.
         state: the training state that it goes on from, where that travels.
         prints: whether what a script prints is wanted.
@@ -44,6 +45,7 @@ class Errand:
     environment: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
     scratch: str | None = None
+    cache: str | None = None
     load: str | None = None
     save: str | None = None
     state: bytes | None = field(default=None, repr=False)

@@ -20,7 +20,7 @@ from advisor.work.engines.collecting import Shipment
 from advisor.work.engines.door import environment_here, versions_here
 from advisor.work.engines.engine import Engine
 from advisor.work.engines.errand import Came, Delivery, Errand, Reply
-from advisor.work.engines.scratch import Scratch
+from advisor.work.engines.scratch import CACHE, Scratch
 from advisor.work.job import Job
 from advisor.work.pool import Turn
 from advisor.work.stacked import StackedJob
@@ -73,6 +73,8 @@ class FarPool(Executor):
         shipments: what goes along with a study.
         scratch: a folder that all reach; None where states travel with the jobs.
         tell: told what a person should know.
+        folders: takes note of the folders of this machine whose files are in scratch, by their
+            names there.
     """
 
     def __init__(
@@ -81,13 +83,14 @@ class FarPool(Executor):
         shipments: Mapping[StudyRef, Shipment],
         scratch: Scratch | None,
         tell: Waiting,
+        folders: dict[str, Path],
     ) -> None:
         self._engine, self._shipments, self._scratch = engine, shipments, scratch
         self._tell, self._told_of_size = tell, False
         self._versions, self._environment = versions_here(), environment_here()
         # What an engine tells is told in a thread of its own, which must not wait.
         self._again = ThreadPoolExecutor(1, "advisor-engine")
-        self._folders: dict[str, Path] = {}  # of this machine, by their names in scratch
+        self._folders = folders
         self._is_stopped = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> FarTurn:
@@ -103,7 +106,6 @@ class FarPool(Executor):
         self._is_stopped = True
         self._engine.stop()
         self._again.shutdown(wait=False, cancel_futures=True)
-        self._tidy()
 
     # --- there ----------------------------------------------------------------------------------
 
@@ -134,6 +136,7 @@ class FarPool(Executor):
         return replace(
             errand,
             seconds=job.seconds,
+            cache=None if job.cache is None else self._cache_name(job),
             load=None if job.load is None or state != IN_SCRATCH else self._name(job.load),
             save=None if job.save is None else self._name(job.save),
             state=None if state == IN_SCRATCH else state,
@@ -147,6 +150,11 @@ class FarPool(Executor):
         name = f"{folder.name}-{hashlib.sha256(origin.encode()).hexdigest()[:8]}"
         self._folders[name] = folder
         return f"{name}/{Path(path).name}"
+
+    def _cache_name(self, job: Job) -> str:
+        """The name of the folder of what pretrainings of a study have made, by its content."""
+        content = hashlib.sha256(repr(job.content).encode()).hexdigest()[:12]
+        return self._name(str(Path(job.cache or "").with_name(f"{CACHE}-{content}")))
 
     def _send(self, turn: FarTurn, asked: Any, errand: Errand) -> None:
         turn.attempts += 1
@@ -236,15 +244,6 @@ class FarPool(Executor):
                 "with a job, so trainings that go on begin anew; a folder that all workers reach "
                 "keeps them: --scratch"
             )
-
-    def _tidy(self) -> None:
-        """Remove the states from scratch that this machine does not keep any more."""
-        if self._scratch is None:
-            return
-        for name, folder in self._folders.items():
-            for file in self._scratch.names(name):
-                if not (folder / file).exists():
-                    self._scratch.remove(f"{name}/{file}")
 
 
 def shipped(value: Any, ref: StudyRef) -> Any:

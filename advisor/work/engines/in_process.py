@@ -12,16 +12,14 @@ from typing import Any
 
 from advisor.loading.paths import SentFiles, find_in
 from advisor.loading.references import Reference
+from advisor.training.kept_file import Beyond, shared
 from advisor.work.engines.errand import MOST_BYTES, Delivery, Errand
 from advisor.work.engines.packed import PICKLE, under
-from advisor.work.engines.scratch import Scratch
+from advisor.work.engines.scratch import CACHE, Scratch
 from advisor.work.executors import has_failed
 from advisor.work.job import Job
 from advisor.work.stacked import StackedJob
 from advisor.work.study_ref import StudyRef
-
-CACHE = "cache"
-"""The folder of shared artefacts, beside the files of the study."""
 
 
 def done(errand: Errand, root: str) -> Delivery:
@@ -33,7 +31,8 @@ def done(errand: Errand, root: str) -> Delivery:
         if before is not None:
             (folder / "load.pt").write_bytes(before)
         function, arguments = pickle.loads(errand.task)  # noqa: S301  # of the user's own command
-        result = function(*(moved(each, Path(root), folder) for each in arguments))
+        with shared(beyond(errand, Path(root))):
+            result = function(*(moved(each, Path(root), folder) for each in arguments))
         delivery = Delivery(pickle.dumps(result), has_failed(result))
         return with_files(delivery, errand, folder)
 
@@ -55,6 +54,28 @@ def state_before(errand: Errand) -> bytes | None:
     if errand.load is None or errand.scratch is None:
         return errand.state
     return Scratch(errand.scratch).read(errand.load)
+
+
+def cache_of(root: Path) -> Path:
+    """The folder of this machine for what pretrainings have made, beside the files of the study."""
+    return root.parent / f"{root.name}.{CACHE}"
+
+
+def beyond(errand: Errand, root: Path) -> Beyond | None:
+    """Where other workers reach what pretrainings have made; None where they do not."""
+    if errand.scratch is None or errand.cache is None:
+        return None
+    scratch, name = Scratch(errand.scratch), errand.cache
+
+    def read(file: str) -> bytes | None:
+        """The content of a file of theirs."""
+        return scratch.read(f"{name}/{file}")
+
+    def write(file: str, data: bytes) -> None:
+        """Give them a file."""
+        scratch.write(f"{name}/{file}", data)
+
+    return Beyond(cache_of(root), read, write)
 
 
 def with_files(delivery: Delivery, errand: Errand, folder: Path) -> Delivery:
@@ -81,7 +102,7 @@ def moved(value: Any, root: Path, folder: Path) -> Any:
         return value
     own: dict[str, Any] = {"study": moved_ref(value.study, root)}
     if value.cache is not None:
-        own["cache"] = str(root.parent / f"{root.name}.{CACHE}")
+        own["cache"] = str(cache_of(root))
     for name, file in (("load", "load.pt"), ("save", "save.pt"), ("printed", "printed.txt")):
         if getattr(value, name) is not None:
             own[name] = str(folder / file)

@@ -10,6 +10,9 @@ from typing import Any
 
 from advisor.errors import InputError, MachineError, explain
 
+CACHE = "cache"
+"""How the name of a folder of what pretrainings have made begins."""
+
 
 @dataclass(frozen=True)
 class Scratch:
@@ -68,6 +71,19 @@ class Scratch:
                 (self.folder / name).unlink(missing_ok=True)
             else:
                 self._system().rm_file(self._url(name))
+
+    def tidy(self, name: str, folder: Path) -> None:
+        """Remove the files from a folder of it that this machine does not keep in its own.
+
+        What pretrainings have made is in there alone, as long as there is the folder here.
+        """
+        for file in self.names(name):
+            if not file.startswith(CACHE):
+                if not (folder / file).exists():
+                    self.remove(f"{name}/{file}")
+            elif not folder.exists():
+                for made in self.names(f"{name}/{file}"):
+                    self.remove(f"{name}/{file}/{made}")
 
     def _url(self, name: str) -> str:
         return f"{self.place.rstrip('/')}/{name}"
