@@ -155,12 +155,22 @@ def leave_when_all_ended(code: int) -> NoReturn:
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.current_thread():
             thread.join()
+    give_back_shared()
     for each in gc.get_objects():
         # Some objects do things when they are asked for their class.
         if issubclass(type(each), io.TextIOWrapper | io.BufferedWriter | io.BufferedRandom):
             with suppress(OSError, ValueError):  # it is closed, or nobody reads it any more
                 each.flush()
     leave(code)
+
+
+def give_back_shared() -> None:
+    """Give back what the user's code shares with processes, such as the lock of a progress bar:
+    Python warns of what is left.
+    """
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._run_finalizers(0)
 
 
 def raise_in_main_thread(number: int) -> None:

@@ -124,10 +124,12 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """Let the process end, which is not busy, and give back what it holds here."""
-        self._close_pipes()
+        # Without tasks it ends in order; the other pipes tell it that its coordinator is gone.
+        self._tasks.close()
         if not wait([self._process.sentinel], END_SECONDS):
             self.kill()
             wait([self._process.sentinel], END_SECONDS)
+        self._close_pipes()
         forget_process(self._process)
 
     def _read(self) -> tuple[Told, Any]:

@@ -253,3 +253,22 @@ def test_a_command_that_ends_at_once_waits_for_threads_and_writes_what_is_left_o
     assert run(*words, cwd=tmp_path).returncode == 0
     assert (tmp_path / "left.txt").read_text() == "whole"
     assert (tmp_path / "late.txt").read_text() == "there"
+
+
+def test_locks_that_the_users_code_shares_with_processes_are_given_back(tmp_path):
+    # Such as that of a progress bar around the reading of data.
+    (tmp_path / "shared.py").write_text(
+        "import multiprocessing, torch, advisor\n"
+        "from torch import nn\n"
+        "locks = []\n"
+        "def rows():\n"
+        "    locks.append(multiprocessing.get_context('forkserver').RLock())\n"
+        "    return torch.linspace(-1, 1, 240).reshape(60, 4), torch.arange(60) % 2\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))\n"
+        "task = advisor.Task(net, rows)\n"
+        "study = advisor.Study('shared', task, trials=3, epochs=1, seeds=3)\n"
+    )
+    said = run("tune", "shared.py", "--workers", "2", "--quiet", cwd=tmp_path)
+    assert said.returncode == 0
+    assert b"resource_tracker" not in said.stderr
