@@ -131,7 +131,7 @@ class Technique:
         """
         raise TypeError(f"{type(self).__name__} must define apply(run, ...)")
 
-    def by_hand(self, lr: float, weight_decay: float, **params: Any) -> str | None:
+    def by_hand(self, lr: float, weight_decay: float, /, **params: Any) -> str | None:
         """What to do in a script that trains the model itself, in a few words or a call; None where
         the model has all of it.
 

@@ -47,7 +47,7 @@ class EMA(Technique):
         score_with(run, mean)
         return f"scored with a running mean of the weights, decay {decay:.5g}"
 
-    def by_hand(self, lr: float, weight_decay: float, span: float = 0.05, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, span: float = 0.05, **params: Any) -> str:
         """Torch's own."""
         return (
             f"score torch.optim.swa_utils.AveragedModel(model) with decay 1 - 1/({span:.3g} of all "

@@ -56,7 +56,7 @@ class SWA(Technique):
         score_with(run, mean, lambda model: take_statistics(run))
         return f"scored with the mean of the weights from step {first} of {run.steps} on"
 
-    def by_hand(self, lr: float, weight_decay: float, start: float = 0.7, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, start: float = 0.7, **params: Any) -> str:
         """Torch's own."""
         return (
             f"score torch.optim.swa_utils.AveragedModel(model), updated after each step from "

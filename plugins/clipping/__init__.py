@@ -35,7 +35,7 @@ class ClipNorm(Technique):
         run.recipe = replace(run.recipe, clip=norm, clip_value=None)
         return f"gradients of a step clipped to a norm of {norm:.4g}"
 
-    def by_hand(self, lr: float, weight_decay: float, norm: float = 1.0, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, norm: float = 1.0, **params: Any) -> str:
         """Torch's own."""
         return (
             f"before each step torch.nn.utils.clip_grad_norm_(model.parameters(), {norm:.4g}), "
@@ -69,7 +69,7 @@ class ClipValue(Technique):
         run.recipe = replace(run.recipe, clip=None, clip_value=value)
         return f"each number of a step's gradient clipped to ±{value:.4g}"
 
-    def by_hand(self, lr: float, weight_decay: float, value: float = 0.1, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, value: float = 0.1, **params: Any) -> str:
         """Torch's own."""
         return (
             f"before each step torch.nn.utils.clip_grad_value_(model.parameters(), {value:.4g}), "

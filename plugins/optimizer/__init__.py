@@ -75,7 +75,9 @@ class SGD(OwnRate):
         self.put(run, partial(sgd, momentum=momentum), lr)
         return f"SGD with momentum {momentum:.3g}"
 
-    def by_hand(self, lr: float, weight_decay: float, momentum: float = 0.9, **params: Any) -> str:
+    def by_hand(
+        self, lr: float, weight_decay: float, /, momentum: float = 0.9, **params: Any
+    ) -> str:
         """Torch's own."""
         return (
             f"train it by torch.optim.SGD(model.parameters(), lr={lr:.3g}, "
@@ -104,7 +106,7 @@ class NAdam(OwnRate):
         self.put(run, nadam, lr)
         return "NAdam with decoupled weight decay"
 
-    def by_hand(self, lr: float, weight_decay: float, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, **params: Any) -> str:
         """Torch's own."""
         return (
             f"train it by torch.optim.NAdam(model.parameters(), lr={lr:.3g}, "
@@ -140,7 +142,7 @@ class AdamW(OwnRate):
         self.put(run, adamw, lr)
         return "AdamW"
 
-    def by_hand(self, lr: float, weight_decay: float, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, **params: Any) -> str:
         """Torch's own."""
         return (
             f"train it by torch.optim.AdamW(model.parameters(), lr={lr:.3g}, "
@@ -184,7 +186,9 @@ class MuonForMatrices(OwnRate):
         shown = ", ".join(hidden[:3]) + (", …" if len(hidden) > 3 else "")
         return f"Muon for {shown}; AdamW for the rest"
 
-    def by_hand(self, lr: float, weight_decay: float, momentum: float = 0.95, **params: Any) -> str:
+    def by_hand(
+        self, lr: float, weight_decay: float, /, momentum: float = 0.95, **params: Any
+    ) -> str:
         """Torch's own, of which there are two."""
         return (
             f"train hidden matrices by torch.optim.Muon(matrices, lr={lr:.3g}, "

@@ -53,7 +53,7 @@ class CosineCycles(Technique):
         run.recipe = run.recipe.scheduled(partial(in_cycles, cycles=cycles))
         return f"learning rate: {cycles} waves, each twice as long as the one before"
 
-    def by_hand(self, lr: float, weight_decay: float, cycles: int = 4, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, cycles: int = 4, **params: Any) -> str:
         """The shape, in words."""
         shape = f"½ (1 - cos 2π log₂(1 + {2**cycles - 1} t)) of itself at the share t"
         return f"learning rate {shape}, by torch.optim.lr_scheduler, and no other schedule"

@@ -41,7 +41,7 @@ class NoDecayOfVectors(Technique):
         run.undecayed += found.values()
         return f"no weight decay for {', '.join(list(found)[:3])}" + (", …" * (len(found) > 3))
 
-    def by_hand(self, lr: float, weight_decay: float, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, **params: Any) -> str:
         """In words."""
         return "no weight decay for biases, gains and embedding tables (a group of their own)"
 

@@ -113,7 +113,7 @@ class LabelSmoothing(Technique):
         run.loss = Smoothed(run.loss, run.objective.kind, run.data.facts.outputs, share)
         return f"targets with {share:.3g} for all classes alike"
 
-    def by_hand(self, lr: float, weight_decay: float, share: float = 0.1, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, share: float = 0.1, **params: Any) -> str:
         """Torch's own."""
         return f"the loss of targets smoothed by {share:.3g}, as label_smoothing in torch.nn"
 
@@ -171,6 +171,6 @@ class Mixup(Technique):
         run.batch = mixed
         return f"mini-batches mixed in pairs, alpha {alpha:.3g}"
 
-    def by_hand(self, lr: float, weight_decay: float, alpha: float = 0.2, **params: Any) -> str:
+    def by_hand(self, lr: float, weight_decay: float, /, alpha: float = 0.2, **params: Any) -> str:
         """In words."""
         return f"mix each mini-batch with a permutation of itself by Beta({alpha:.3g}, {alpha:.3g})"

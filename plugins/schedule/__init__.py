@@ -43,7 +43,7 @@ class Schedule(Technique):
         return partial(shaped, shape=self.shape, warmup=warmup)
 
     def by_hand(
-        self, lr: float, weight_decay: float, warmup: float = FIRST_WARMUP, **params: Any
+        self, lr: float, weight_decay: float, /, warmup: float = FIRST_WARMUP, **params: Any
     ) -> str:
         """The shape, in words."""
         shape = self.in_words.format(warmup=warmup)

@@ -499,3 +499,14 @@ def test_a_slot_that_waits_for_itself_is_a_circle(plugin):
 def test_a_hook_that_breaks_is_told_with_its_line(write, body, line):
     path = write("broken.py", f"import advisor\n@advisor.hookimpl\ndef techniques():\n{body}")
     assert f"Plugin 'broken' at line {line}: " in refusal(path)
+
+
+def test_every_technique_says_what_to_do_by_hand_with_its_own_numbers_also_with_a_rate_of_its_own():
+    host = load()
+    numbers = []
+    for of_slot in host.techniques.values():
+        for technique in of_slot.values():
+            said = technique.by_hand(0.01, 1e-4, **technique.defaults())
+            assert said is None or said
+            numbers += technique.space
+    assert "lr" in numbers, "pretraining has a rate of its own"
