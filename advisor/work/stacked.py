@@ -50,7 +50,8 @@ MOST = 10
 """Jobs in a stack: more are hardly faster, and leave other workers without any."""
 LARGE = 7
 """Jobs from which on a stack takes longer than a training with its pretraining, which costs about
-two trainings (`--artefact-share`)."""
+two trainings (`--artefact-share`).
+"""
 BESIDE = 6
 """Jobs from which on there are two stacks, for two workers."""
 LOG = logging.getLogger("advisor.stacks")

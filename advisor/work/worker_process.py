@@ -23,6 +23,8 @@ SERVER_GONE = 255
 """Exit code of a process whose end nobody saw, because what had started it has ended as well."""
 ANSWER_SECONDS = 1.0
 """How long a worker is given to say where it is; it cannot while a library holds Python's lock."""
+ORDER_SECONDS = 1.0
+"""How long a process may take to end by itself, with what its code has shared given back."""
 END_SECONDS = 5.0
 """How long a process is given to end that was asked to."""
 FRAME = re.compile(r'File "(.+)", line (\d+) in (.+)')
@@ -124,12 +126,14 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """Let the process end, which is not busy, and give back what it holds here."""
-        # Without tasks it ends in order; the other pipes tell it that its coordinator is gone.
+        # Without tasks it ends in order. Where threads of user code hold it up, the other pipes say
+        # that its coordinator is gone, by which it ends at once.
         self._tasks.close()
+        wait([self._process.sentinel], ORDER_SECONDS)
+        self._close_pipes()
         if not wait([self._process.sentinel], END_SECONDS):
             self.kill()
             wait([self._process.sentinel], END_SECONDS)
-        self._close_pipes()
         forget_process(self._process)
 
     def _read(self) -> tuple[Told, Any]:

@@ -29,11 +29,11 @@ class OperationSizes:
 
     @property
     def usual(self) -> float:
-        """How many numbers the operation makes that makes a usual one of all these numbers."""
+        """The mean size of operations, in which each counts by the numbers that it makes."""
         return sum(each**2 for each in self.numbers) / max(1, sum(self.numbers))
 
 
-def place_of(tensor: Tensor) -> int:
+def storage_of(tensor: Tensor) -> int:
     """Where the numbers of a tensor lie, which views of it share."""
     return tensor.untyped_storage().data_ptr()
 
@@ -63,8 +63,8 @@ def measured(model: nn.Module, graph: fx.Graph, inputs: Sequence[Any]) -> Operat
         values[node] = found = value_of(model, node, given, left)
         if not node.op.startswith("call"):
             continue
-        known = set(map(place_of, tensors_in(given)))
-        made = sum(each.numel() for each in tensors_in(found) if place_of(each) not in known)
+        known = set(map(storage_of, tensors_in(given)))
+        made = sum(each.numel() for each in tensors_in(found) if storage_of(each) not in known)
         if made:
             sizes.numbers.append(made)
         layer = model.get_submodule(str(node.target)) if node.op == "call_module" else None
