@@ -34,13 +34,13 @@ WIDTH = 90
 """Characters of a bar."""
 
 STACKS = "training/stacks/"
-"""Part of the calls of trainings that are computed as one."""
+"""Part of the calls of trainings whose steps are written out."""
 WORK = (
     ("techniques", ("work/job.py:applied",)),
     ("building", ("work/job.py:built_run", "work/job.py:made_ready")),
     ("preparing", ("work/opened.py:",)),
-    ("trained together", (STACKS, "work/stacked.py:follow")),
-    ("training", ("advisor/training/",)),
+    ("trained together", ("work/stacked.py:follow",)),
+    ("training", ("advisor/training/", STACKS)),
 )
 """What a worker does, by calls; the outermost one that is known says it."""
 TRAINS = ("training", "trained together")

@@ -27,11 +27,12 @@ from advisor.training.ended import Ended, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.hooks import depends_on_length
 from advisor.training.kept_file import KeptFile
-from advisor.training.loop import TrainingSettings, train
+from advisor.training.loop import TrainingSettings
 from advisor.training.precise import make_precise
 from advisor.training.row_influence import blocks_of
 from advisor.training.row_values import RowValues
 from advisor.training.run import Run, apply, digest
+from advisor.training.stacks.alone import trained
 from advisor.user_code import user_faults
 from advisor.work.devices import DeviceMemory, memory_of
 from advisor.work.in_order import techniques_in_order
@@ -297,7 +298,7 @@ def train_run(outcome: Outcome, job: Job, prepared: Prepared, run: Run) -> None:
     """Train a run with its techniques as a job says, and note each epoch as it ends."""
     settings, valid, progress = made_ready(outcome, job, prepared, run)
     if prepared.loop is None:
-        for epoch in train(run, settings, valid):
+        for epoch in trained(run, settings, valid):
             progress.ended(epoch)
     else:
         cut = partial(progress.cut, job.cuts, prepared.criterion)

@@ -21,8 +21,8 @@ from advisor.host.host import Host
 from advisor.technique import KEEP
 from advisor.training.costs import check_costs, writable_costs
 from advisor.training.ended import StoppedEarly
-from advisor.training.loop import train
 from advisor.training.run import Run
+from advisor.training.stacks.alone import trained
 from advisor.training.stacks.fits import (
     FEWEST,
     parts_of,
@@ -234,7 +234,7 @@ def train_alone(done: StackedRun) -> None:
         return
     with settings_kept():
         try:
-            for epoch in train(member.run, member.settings, member.valid):
+            for epoch in trained(member.run, member.settings, member.valid):
                 progress.ended(epoch)
         except user_faults() as problem:  # a technique or the user's model may raise anything
             member.problem = problem

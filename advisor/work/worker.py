@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from advisor.errors import explain
 from advisor.streams import print_to_stderr
 from advisor.user_code import place_of
+from advisor.work.kept_memory import keep_freed_memory
 from advisor.work.threads import one_thread
 
 PR_SET_PDEATHSIG = 1
@@ -63,6 +64,7 @@ def serve(
     _tasks.append(tasks)
     _devices[:] = [device] if device else []
     one_thread()
+    keep_freed_memory()
     hear_no_interrupts()
     say_last_words(last_words)
     end_with_coordinator(watch)

@@ -14,12 +14,16 @@ class Bank:
     """Parameters `(copies, …)` whose slices are the parameters of the models themselves.
 
     An optimizer of one model, its evaluation and its saved state see nothing of the others.
+
+    Attributes:
+        holds_gradients: whether there are gradients that every step writes anew.
     """
 
     def __init__(self) -> None:
         self._wholes: dict[int, Tensor] = {}
         self._shares: dict[int, list[nn.Parameter]] = {}
         self._inside: set[int] = set()
+        self.holds_gradients = False
 
     @property
     def keys(self) -> Collection[int]:
@@ -55,8 +59,17 @@ class Bank:
         """Whether a parameter is a view of a stacked one."""
         return id(parameter) in self._inside
 
+    def hold_gradients(self) -> None:
+        """Make gradients that every step writes anew, for the models as well."""
+        for whole in self._wholes.values():
+            whole.grad = torch.zeros_like(whole) if whole.requires_grad else None
+        self.hand_out()
+        self.holds_gradients = True
+
     def begin_step(self) -> None:
         """Drop the gradients of the last step."""
+        if self.holds_gradients:
+            return
         for whole in self._wholes.values():
             whole.grad = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,20 +26,27 @@ AVERAGES = ("exp_avg", "exp_avg_sq")
 
 @dataclass
 class Moved:
-    """A tensor that AdamW moves, with its state; `shares` are the parameters that are views of it,
-    each with its own state, where it is a stack of them.
+    """A tensor that AdamW moves.
+
+    Attributes:
+        tensor: a parameter, or a stack of those of all runs.
+        averages: of its gradients and their squares.
+        step: how often it was moved; one tensor for all that were moved as often.
+        states: of the parameters in it, in their optimizers.
+        is_stack: whether it is a stack.
     """
 
     tensor: Tensor
     averages: tuple[Tensor, Tensor]
     step: Tensor
-    shares: Sequence[tuple[Tensor, dict[str, Any]]] = ()
+    states: Sequence[dict[str, Any]]
+    is_stack: bool = False
 
     def hand_back(self) -> None:
-        """Give the optimizers of the shares states of their own."""
-        for _, state in self.shares:
+        """Give the optimizers states of their own."""
+        for state in self.states:
             state["step"] = self.step.clone()
-            for name in AVERAGES:
+            for name in AVERAGES if self.is_stack else ():
                 state[name] = state[name].clone()
 
     @cached_property
@@ -115,7 +122,8 @@ class JointSteps:
         self._clips = any(each.recipe.clips for each in steppings)
         # What is moved in each group; those of stacked parameters stand in that of the first run.
         self._moved: dict[tuple[int, int], list[Moved]] | None = None
-        self._is_whole = True
+        self._counts: dict[float, Tensor] = {}
+        self._shared: list[Moved] = []
         self._apart: set[int] = set()
         self._calls: list[AdamWCall] | None = None
         self._has_schedule = any(each.scheduler is not None for each in steppings)
@@ -123,19 +131,24 @@ class JointSteps:
     def take(self, epoch: int) -> None:
         """One step of each run, with its clipping and its schedule."""
         if self._moved is None:
-            self._bank.hand_out()
+            self._hand_out()
             for stepping in self._steppings:
                 stepping.step(epoch)
             if self.is_joint:
                 self._moved = self._gathered()
             return
-        self._bank.hand_out(None if self._clips else self._apart)
+        self._hand_out(None if self._clips else self._apart)
         if self._clips:
             for stepping in self._steppings:
                 stepping.clip()
         self._move()
         for stepping in self._steppings:
             stepping.moved(epoch)
+
+    def _hand_out(self, keys: Collection[int] | None = None) -> None:
+        """Give the models their gradients, where they have not those that are held."""
+        if not self._bank.holds_gradients:
+            self._bank.hand_out(keys)
 
     def end(self) -> None:
         """Leave each optimizer with a state of its own."""
@@ -151,18 +164,21 @@ class JointSteps:
         self._apart = set(self._bank.keys)
         found: dict[tuple[int, int], list[Moved]] = {}
         inside: set[int] = set()
+        counts: dict[float, Tensor] = {}
+        self._counts = counts
         for key, shares in self._bank.shares():
             groups = self._groups_of(shares)
-            fits = not self._clips and shares[0].numel() % LANES == 0
+            fits = len(shares) == 1 or shares[0].numel() % LANES == 0
+            fits = fits and not self._clips
             if fits and len(groups) == 1 and None not in groups:
-                moved = stacked(self._bank.whole(key), shares, self._steppings)
+                moved = stacked(self._bank.whole(key), shares, self._steppings, counts)
                 found.setdefault((0, groups.pop() or 0), []).append(moved)
                 inside |= set(map(id, shares))
                 self._apart.discard(key)
         for place, stepping in enumerate(self._steppings):
             for number, group in enumerate(stepping.optimizer.param_groups):
                 left = (each for each in group["params"] if id(each) not in inside)
-                found.setdefault((place, number), []).extend(own_moved(left, stepping))
+                found.setdefault((place, number), []).extend(own_moved(left, stepping, counts))
         return found
 
     def _groups_of(self, shares: Sequence[Tensor]) -> set[int | None]:
@@ -176,11 +192,11 @@ class JointSteps:
     def _move(self) -> None:
         if self._calls is None or self._has_schedule:
             self._calls = list(self._called())
-        every = [each for moved in (self._moved or {}).values() for each in moved]
-        torch._foreach_add_([each.step for each in every], 1)
+        for count in self._counts.values():
+            count += 1
         gradients = {}
-        for each in every:
-            if each.shares and not self._is_whole and each.tensor.grad is not None:
+        for each in self._shared:
+            if each.tensor.grad is not None:
                 gradients[id(each)] = each.tensor.grad.unbind()
         for call in self._calls:
             call.make(gradients)
@@ -189,11 +205,13 @@ class JointSteps:
         """What is moved in each call, by rate and settings."""
         keys = [keys_of(each) for each in self._steppings]
         # Runs have rates of their own, or schedules move them apart.
-        self._is_whole = all(own == keys[0] for own in keys)
+        is_whole = all(own == keys[0] for own in keys)
+        self._shared = []
         calls: dict[tuple[Any, ...], list[tuple[Moved, int | None]]] = {}
         for (place, number), moved in (self._moved or {}).items():
             for each in moved:
-                if each.shares and not self._is_whole:
+                if each.is_stack and not is_whole:
+                    self._shared.append(each)
                     for copy, own in enumerate(keys):
                         calls.setdefault(own[number], []).append((each, copy))
                 else:
@@ -220,23 +238,36 @@ def number_of(parameter: Tensor, stepping: Stepping) -> int | None:
     return None
 
 
-def own_moved(parameters: Iterator[Tensor], stepping: Stepping) -> Iterator[Moved]:
+def counted(state: dict[str, Any], counts: dict[float, Tensor]) -> Tensor:
+    """How often a parameter was moved, which is one tensor for all that were moved as often."""
+    return counts.setdefault(float(state["step"]), state["step"].clone())
+
+
+def own_moved(
+    parameters: Iterator[Tensor], stepping: Stepping, counts: dict[float, Tensor]
+) -> Iterator[Moved]:
     """What an optimizer moves by itself."""
     for each in parameters:
         state = stepping.optimizer.state.get(each)
         if state:
-            yield Moved(each, (state["exp_avg"], state["exp_avg_sq"]), state["step"])
+            averages = (state["exp_avg"], state["exp_avg_sq"])
+            yield Moved(each, averages, counted(state, counts), [state])
 
 
-def stacked(whole: Tensor, shares: Sequence[Tensor], steppings: Sequence[Stepping]) -> Moved:
+def stacked(
+    whole: Tensor,
+    shares: Sequence[Tensor],
+    steppings: Sequence[Stepping],
+    counts: dict[float, Tensor],
+) -> Moved:
     """What is moved of a stacked parameter; the states of its shares become views of its own."""
     states = [each.optimizer.state[own] for each, own in zip(steppings, shares, strict=True)]
     averages = [torch.stack([state[name] for state in states]) for name in AVERAGES]
     for name, average in zip(AVERAGES, averages, strict=True):
         for state, view in zip(states, average, strict=True):
             state[name] = view
-    pairs = list(zip(shares, states, strict=True))
-    return Moved(whole, (averages[0], averages[1]), states[0]["step"].clone(), pairs)
+    step = counted(states[0], counts)
+    return Moved(whole, (averages[0], averages[1]), step, states, is_stack=True)
 
 
 def is_fused_adamw(optimizer: torch.optim.Optimizer) -> bool:

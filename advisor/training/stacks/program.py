@@ -22,6 +22,7 @@ from advisor.training.stacks.layers import (
     one_by_one,
     slopes,
 )
+from advisor.training.stacks.losses_of_copies import LossOfCopies
 from advisor.training.stacks.traced import NotStackable, Reading
 
 ONE_BY_ONE_LAYERS = (
@@ -42,7 +43,7 @@ class Program:
         bank: stacks their parameters.
 
     Attributes:
-        streams: of what each copy draws; set before each epoch.
+        streams: of what each copy draws.
         is_scoring: whether the models are in evaluation mode, in which nothing is dropped.
 
     Raises `NotStackable` where there is an operation that is not known here.
@@ -52,7 +53,7 @@ class Program:
         self, readings: Sequence[Reading], models: Sequence[nn.Module], bank: Bank
     ) -> None:
         self.models, self._bank = models, bank
-        self.streams: list[torch.Generator] = []
+        self.streams: Sequence[torch.Generator] = []
         self.is_scoring = False
         changes = zip(*(each.changes for each in readings), strict=True)
         nodes = zip(*(each.graph.nodes for each in readings), strict=True)
@@ -74,6 +75,30 @@ class Program:
                     return values[0][0]
                 computed[node] = step(*values[0], **values[1])
         raise NotStackable("its forward pass returns nothing")
+
+    def step(
+        self, inputs: Sequence[Any], target: Tensor, loss: LossOfCopies, parts: int = 1
+    ) -> Tensor:
+        """As `Computation.step`; gradients are added to what is there."""
+        losses = loss(self(inputs), target)
+        (losses if parts == 1 else losses / parts).sum().backward()
+        return losses.detach()
+
+    def begin(self, streams: Sequence[torch.Generator]) -> None:
+        """As `Computation.begin`."""
+        self.streams, self.is_scoring = streams, False
+        for each in self.models:
+            each.train()
+
+    def begin_scoring(self) -> None:
+        """As `Computation.begin_scoring`."""
+        self.is_scoring = True
+        for each in self.models:
+            each.eval()
+
+    def outputs(self, inputs: Sequence[Any]) -> Any:
+        """What the models return in the mode that they are in."""
+        return self(inputs)
 
     def _step(self, node: fx.Node) -> Callable[..., Any]:
         """What computes the value of a node from its arguments."""

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advisor.nested import gathered, tensors_in
+from advisor.nested import gathered, mapped, tensors_in
 from advisor.training.stacks.bank import Bank
+from advisor.training.stacks.computation import Computation
 from advisor.training.stacks.layers import shares_of, together
-from advisor.training.stacks.program import Program
+from advisor.training.stacks.losses_of_copies import LossOfCopies
 from advisor.training.stacks.traced import NotStackable
 
 NEAR = 1e-5
@@ -22,7 +23,7 @@ TIMED = 2
 """Steps of a model alone, of which the faster one tells what it takes."""
 
 
-def check_same(program: Program, bank: Bank, inputs: Any, seeds: list[int]) -> list[float]:
+def check_same(program: Computation, bank: Bank, inputs: Any, seeds: list[int]) -> list[float]:
     """Seconds of a step of each model alone.
 
     Models and random states are left as they are. Raises `NotStackable` where models give other
@@ -37,15 +38,15 @@ def check_same(program: Program, bank: Bank, inputs: Any, seeds: list[int]) -> l
     models = program.models
     parameters = [each for model in models for each in nn.Module.parameters(model)]
     with untouched(models):
-        program.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-        given = program(inputs)
+        program.begin([torch.Generator().manual_seed(seed) for seed in seeds])
         bank.begin_step()
-        norm(given).backward()
+        squares = Squares()
+        program.step(inputs, torch.empty(0), squares)
         bank.hand_out()
         own = [each.grad for each in parameters]
         shares = zip(models, shares_of(tuple(inputs), len(models)), seeds, strict=True)
         found = [alone(*each) for each in shares]
-        if not all_near([given], [gathered(together, [output for output, _ in found])]):
+        if not all_near([squares.output], [gathered(together, [output for output, _ in found])]):
             raise NotStackable("the models give other outputs together")
         if not all_near(own, [each.grad for each in parameters]):
             raise NotStackable("the models have other gradients together")
@@ -86,6 +87,19 @@ def alone(model: nn.Module, inputs: Any, seed: int) -> tuple[Any, float]:
         norm(output).backward()
         seconds.append(time.perf_counter() - started)
     return output, min(seconds)
+
+
+class Squares(LossOfCopies):
+    """The sum of the squares of outputs, which keeps these."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.output: Any = None
+
+    def __call__(self, output: Any, target: Tensor) -> Tensor:
+        """The sum over all copies."""
+        self.output = mapped(lambda each: each.detach().clone(), output)
+        return norm(output)
 
 
 def norm(outputs: Any) -> Tensor:

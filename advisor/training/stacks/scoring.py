@@ -9,9 +9,9 @@ from torch import Tensor
 
 from advisor.data.splits import TensorPart
 from advisor.training.loop import predict
+from advisor.training.stacks.computation import Computation
 from advisor.training.stacks.layers import shares_of
 from advisor.training.stacks.member import Member
-from advisor.training.stacks.program import Program
 from advisor.training.stacks.proof import all_near
 from advisor.training.stacks.rows_of_copies import rows_of_all
 from advisor.user_code import user_faults
@@ -34,7 +34,7 @@ class Scoring:
         epochs: how often they will be scored.
     """
 
-    def __init__(self, program: Program, members: Sequence[Member], epochs: int) -> None:
+    def __init__(self, program: Computation, members: Sequence[Member], epochs: int) -> None:
         self._program, self._members = program, members
         self._is_joint, self._is_proven = epochs >= WORTH and have_rows_alike(members), False
 
@@ -55,18 +55,13 @@ class Scoring:
         return alone
 
     def _together(self) -> list[Answer]:
-        for each in self._members:
-            each.run.model.eval()
-        self._program.is_scoring = True
-        try:
-            parts = list(zip(*self._batches(), strict=True))
-        finally:
-            self._program.is_scoring = False
+        self._program.begin_scoring()
+        parts = list(zip(*self._batches(), strict=True))
         return [
             (torch.cat([a for a, _ in part]), torch.cat([t for _, t in part])) for part in parts
         ]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _batches(self) -> Iterator[list[Answer]]:
         """The answers of all runs for a batch of rows."""
         members = self._members
@@ -74,9 +69,9 @@ class Scoring:
         size = max(first.settings.batch, first.run.scored_together // len(members))
         for index in torch.arange(len(first.valid)).split(size):
             inputs, targets = rows_of_all(parts, [index] * len(members))
-            outputs = shares_of((self._program(inputs),), len(members))
+            outputs = shares_of((self._program.outputs(inputs),), len(members))
             yield [
-                (member.run.objective.answer(output, target).float(), target)
+                (member.run.objective.answer(output, target).float().clone(), target)
                 for member, (output,), target in zip(members, outputs, targets, strict=True)
             ]
 

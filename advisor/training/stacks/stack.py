@@ -10,20 +10,22 @@ import torch
 from torch import Tensor
 
 from advisor.nested import elements
-from advisor.randomness import mix
+from advisor.randomness import mix, start_from
 from advisor.training.batches import batches_together, steps_in, whole_batches
-from advisor.training.ended import EARLY_STEPS
+from advisor.training.ended import EARLY_STEPS, StoppedEarly
 from advisor.training.epoch import Epoch
 from advisor.training.loop import evaluate, require_below, require_finite, score_of
 from advisor.training.stacks.bank import Bank
+from advisor.training.stacks.computation import Computation
 from advisor.training.stacks.joint import JointSteps
-from advisor.training.stacks.losses_of_copies import losses_of
+from advisor.training.stacks.losses_of_copies import LossOfCopies
 from advisor.training.stacks.member import Member, common_readings
 from advisor.training.stacks.program import Program, side_by_side
 from advisor.training.stacks.proof import check_same
 from advisor.training.stacks.rows_of_copies import rows_of_all
 from advisor.training.stacks.scoring import Answer, Scoring
 from advisor.training.stacks.traced import NotStackable
+from advisor.training.stacks.written import Written
 from advisor.user_code import user_faults
 
 
@@ -34,11 +36,13 @@ class Stack:
 
     Arguments:
         members: the runs, at least one.
+        is_written: whether their steps must be written out.
 
-    Raises `NotStackable` where they cannot be computed together.
+    Raises `NotStackable` where they cannot be computed together, or are not written out.
     """
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], is_written: bool = False) -> None:
+        self._is_written = is_written
         readings = common_readings(members)
         self.members = [members[i] for i in side_by_side(readings)]
         for each in self.members:
@@ -86,8 +90,7 @@ class Stack:
         self._packed, self._bank = self.active, Bank()
         if not self._packed:
             return
-        readings = common_readings(self._packed)
-        self._program = Program(readings, [each.run.model for each in self._packed], self._bank)
+        self._program = computation_of(self._packed, self._bank, self._is_written)
         settings = self._packed[0].settings
         epochs = settings.to_epoch - settings.from_epoch
         self._scoring = Scoring(self._program, self._packed, epochs)
@@ -118,31 +121,49 @@ class Stack:
         """Train through one epoch; the loss of each step `(steps, copies)` is returned."""
         packed = self._packed
         first, together = packed[0], packed[0].run.recipe.accumulate
-        self._program.streams = streams_of(packed, epoch)
-        for each in packed:
-            each.run.model.train()
+        start_from(mix(first.run.seed, "dropout", epoch))
+        self._program.begin(streams_of(packed, epoch))
         losses: list[Tensor] = []
+        loss = LossOfCopies([each.run.loss for each in packed])
         rows = whole_batches(torch.arange(len(first.run.data.train)), first.settings.batch)
         count = steps_in(rows, first.settings.batch)
+        last = last_early_step(first, epoch)
         for step, (inputs, target) in enumerate(batches_of(packed, epoch)):
             begun = step - step % together
             size = min(together, count - begun)
             if step == begun:
                 self._drop_gradients()
-            loss = losses_of([each.run.loss for each in packed], self._program(inputs), target)
-            (loss if size == 1 else loss / size).sum().backward()
-            losses.append(loss.detach())
+            losses.append(self._program.step(inputs, target, loss, size))
             if step == begun + size - 1:
                 self._steps.take(epoch)
+            if step + 1 == last and all_end_early(packed, epoch, torch.stack(losses)):
+                break
         return torch.stack(losses)
 
     def _drop_gradients(self) -> None:
+        if self._bank.holds_gradients:
+            return
         self._bank.begin_step()
         if not self._steps.is_joint:
             for each in self._packed:
                 each.stepping.optimizer.zero_grad(set_to_none=True)
         for parameter in self._own:
             parameter.grad = None
+
+
+def computation_of(members: Sequence[Member], bank: Bank, is_written: bool) -> Computation:
+    """What computes the models of runs: their steps written out where all that they do is known,
+    or else by autograd, which knows more. Raises `NotStackable` where they must be written out.
+    """
+    readings, models = common_readings(members), [each.run.model for each in members]
+    try:
+        if members[0].run.recipe.accumulate > 1:
+            raise NotStackable("a step is made of several mini-batches")
+        return Written(readings, models, bank)
+    except NotStackable:
+        if is_written:
+            raise
+    return Program(readings, models, bank)
 
 
 def ended_epoch(
@@ -179,14 +200,32 @@ def early_loss(member: Member, epoch: int, losses: Tensor) -> float | None:
 
     Raises `StoppedEarly` where it is above the limit, or not finite.
     """
-    steps = math.ceil(len(member.run.data.train) / member.settings.batch)
-    last = EARLY_STEPS - epoch * steps
+    last = last_early_step(member, epoch)
     if not 0 < last <= len(losses):
         return None
     early = losses[max(0, last - EARLY_STEPS // 2) : last].mean().item()
     require_finite("the training loss", early)
     require_below(member.settings.loss_limit, early)
     return early
+
+
+def last_early_step(member: Member, epoch: int) -> int:
+    """Which step of an epoch is the last of those that tell whether a run is worth going on with;
+    it may be in another epoch.
+    """
+    steps = math.ceil(len(member.run.data.train) / member.settings.batch)
+    return EARLY_STEPS - epoch * steps
+
+
+def all_end_early(members: Sequence[Member], epoch: int, losses: Tensor) -> bool:
+    """Whether no run is worth going on with, by its losses `(steps, copies)`."""
+    for place, each in enumerate(members):
+        try:
+            early_loss(each, epoch, losses[:, place])
+        except StoppedEarly:
+            continue
+        return False
+    return True
 
 
 def streams_of(members: Sequence[Member], epoch: int) -> list[torch.Generator]:
@@ -214,7 +253,7 @@ def batches_of(
             yield tuple(part[:, places] for part in inputs), target[:, places]
 
 
-def check(program: Program, bank: Bank, members: Sequence[Member]) -> list[float]:
+def check(program: Computation, bank: Bank, members: Sequence[Member]) -> list[float]:
     """Seconds of a step of each run alone.
 
     Raises `NotStackable` where the models give other numbers together than alone.
@@ -224,4 +263,6 @@ def check(program: Program, bank: Bank, members: Sequence[Member]) -> list[float
     if not all(isinstance(each, Tensor) for each in elements(inputs)):
         raise NotStackable("its inputs are no tensors")
     seeds = [mix(each.run.seed, "dropout", epoch) for each in members]
-    return check_same(program, bank, inputs, seeds)
+    seconds = check_same(program, bank, inputs, seeds)
+    bank.hand_out()
+    return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
@@ -165,19 +166,32 @@ def called_by(node: fx.Node, model: nn.Module) -> Any:
     return None if node.op in ("placeholder", "output") else node.target
 
 
+_known: deque[tuple[list[Any], Reading | NotStackable]] = deque(maxlen=16)
+"""The last forward passes that this process has read, by the structure of their models. That a
+model does what its structure says is proven for each training (`proof.py`).
+"""
+
+
 def read_all(models: Sequence[nn.Module]) -> list[Reading | NotStackable]:
     """The forward passes of models; why it cannot be read in the place of one that cannot."""
-    known: list[tuple[list[Any], Reading | NotStackable]] = []
-    found = []
-    for model in models:
-        structure = structure_of(model)
-        same = next((each for other, each in known if other == structure), None)
-        if same is None:
-            try:
-                refuse_hooked(model)
-                same = read(model)
-            except NotStackable as problem:
-                same = problem
-            known.append((structure, same))
-        found.append(same)
+    return [read_or_known(each) for each in models]
+
+
+def read_or_known(model: nn.Module) -> Reading | NotStackable:
+    """The forward pass of a model, or why it cannot be read."""
+    try:
+        refuse_hooked(model)
+    except NotStackable as problem:
+        return problem
+    structure = structure_of(model)
+    for other, known in _known:
+        if other == structure:
+            return known
+    found: Reading | NotStackable
+    try:
+        found = read(model)
+    except NotStackable as problem:
+        # The exception itself would keep the model alive.
+        found = NotStackable(str(problem))
+    _known.append((structure, found))
     return found

@@ -1,0 +1,182 @@
+"""Functions of single numbers and their derivatives, as calls that write into tensors which are
+there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ATEN = torch.ops.aten
+Call = Callable[[], object]
+"""One step of a computation, on tensors that are chosen already."""
+
+
+class Curve(NamedTuple):
+    """A function of single numbers.
+
+    Attributes:
+        value: `(input, output) -> call` that computes the output; both may be one tensor where
+            `by_output`.
+        slope: `(gradient of the output, known, gradient of the input) -> call` that computes the
+            latter; both gradients may be one tensor. `known` is the output where `by_output`, else
+            the input.
+        by_output: whether the derivative is computed from the output.
+    """
+
+    value: Callable[[Tensor, Tensor], Call]
+    slope: Callable[[Tensor, Tensor, Tensor], Call]
+    by_output: bool
+
+
+def by_tape(function: Callable[[Tensor], Tensor]) -> Curve:
+    """Any function of single numbers; autograd computes its derivative."""
+    noted: list[tuple[Tensor, Tensor]] = []
+
+    def compute(inputs: Tensor, output: Tensor) -> None:
+        """The value, of which autograd takes note."""
+        leaf = inputs.detach().requires_grad_()
+        with torch.enable_grad():
+            found = function(leaf)
+        output.copy_(found.detach())
+        noted[:] = [(leaf, found)]
+
+    def differentiate(gradient: Tensor, _: Tensor, before: Tensor) -> None:
+        """The derivative of the value that was computed last."""
+        leaf, found = noted.pop()
+        before.copy_(torch.autograd.grad(found, leaf, gradient)[0])
+
+    return Curve(
+        lambda inputs, output: partial(compute, inputs, output),
+        lambda gradient, known, before: partial(differentiate, gradient, known, before),
+        by_output=False,
+    )
+
+
+def rectifier() -> Curve:
+    """`max(x, 0)`."""
+    return Curve(
+        lambda x, y: partial(torch.clamp_min, x, 0.0, out=y),
+        lambda g, y, d: partial(ATEN.threshold_backward.grad_input, g, y, 0.0, grad_input=d),
+        by_output=True,
+    )
+
+
+def hyperbolic_tangent() -> Curve:
+    """`tanh x`."""
+    return Curve(
+        lambda x, y: partial(torch.tanh, x, out=y),
+        lambda g, y, d: partial(ATEN.tanh_backward.grad_input, g, y, grad_input=d),
+        by_output=True,
+    )
+
+
+def logistic() -> Curve:
+    """`1 / (1 + exp -x)`."""
+    return Curve(
+        lambda x, y: partial(torch.sigmoid, x, out=y),
+        lambda g, y, d: partial(ATEN.sigmoid_backward.grad_input, g, y, grad_input=d),
+        by_output=True,
+    )
+
+
+def exponential(alpha: float, scale: float, rate: float) -> Curve:
+    """`scale x` above zero, `scale alpha (exp(rate x) - 1)` below."""
+    by_output = alpha >= 0
+
+    def slope(gradient: Tensor, known: Tensor, before: Tensor) -> Call:
+        """Below zero the output tells the derivative, where it falls nowhere."""
+        backward = ATEN.elu_backward.grad_input
+        return partial(backward, gradient, alpha, scale, rate, by_output, known, grad_input=before)
+
+    return Curve(lambda x, y: partial(ATEN.elu.out, x, alpha, scale, rate, out=y), slope, by_output)
+
+
+def leaky(layer: nn.LeakyReLU) -> Curve:
+    """`x` above zero, `slope x` below."""
+    slope, by_output = layer.negative_slope, layer.negative_slope >= 0
+    backward = ATEN.leaky_relu_backward.grad_input
+    return Curve(
+        lambda x, y: partial(ATEN.leaky_relu.out, x, slope, out=y),
+        lambda g, known, d: partial(backward, g, known, slope, by_output, grad_input=d),
+        by_output,
+    )
+
+
+def gaussian(layer: nn.GELU) -> Curve:
+    """GELU, exact or by the hyperbolic tangent."""
+    how = layer.approximate
+    backward = ATEN.gelu_backward.grad_input
+    return Curve(
+        lambda x, y: partial(ATEN.gelu.out, x, approximate=how, out=y),
+        lambda g, x, d: partial(backward, g, x, approximate=how, grad_input=d),
+        by_output=False,
+    )
+
+
+def sigmoid_weighted() -> Curve:
+    """`x / (1 + exp -x)`."""
+    return Curve(
+        lambda x, y: partial(ATEN.silu.out, x, out=y),
+        lambda g, x, d: partial(ATEN.silu_backward.grad_input, g, x, grad_input=d),
+        by_output=False,
+    )
+
+
+def mish() -> Curve:
+    """`x tanh log(1 + exp x)`."""
+    return Curve(
+        lambda x, y: partial(ATEN.mish.out, x, out=y),
+        lambda g, x, d: lambda: d.copy_(ATEN.mish_backward(g, x)),
+        by_output=False,
+    )
+
+
+def soft_rectifier(layer: nn.Softplus) -> Curve:
+    """`log(1 + exp(beta x)) / beta`."""
+    settings = (layer.beta, layer.threshold)
+    backward = ATEN.softplus_backward.grad_input
+    return Curve(
+        lambda x, y: partial(ATEN.softplus.out, x, *settings, out=y),
+        lambda g, x, d: partial(backward, g, x, *settings, grad_input=d),
+        by_output=False,
+    )
+
+
+CURVES: dict[type[nn.Module], Callable[[Any], Curve]] = {
+    nn.ReLU: lambda _: rectifier(),
+    nn.Tanh: lambda _: hyperbolic_tangent(),
+    nn.Sigmoid: lambda _: logistic(),
+    nn.ELU: lambda layer: exponential(layer.alpha, 1.0, 1.0),
+    nn.SELU: lambda layer: exponential(1.6732632423543772, 1.0507009873554805, 1.0),
+    nn.CELU: lambda layer: exponential(layer.alpha, 1.0, 1.0 / layer.alpha),
+    nn.LeakyReLU: leaky,
+    nn.GELU: gaussian,
+    nn.SiLU: lambda _: sigmoid_weighted(),
+    nn.Mish: lambda _: mish(),
+    nn.Softplus: soft_rectifier,
+}
+"""Layers whose derivatives are known here; that of any other one is computed by autograd."""
+LAYERS: dict[Any, nn.Module] = {
+    **{each: nn.ReLU() for each in (F.relu, torch.relu, "relu")},
+    **{each: nn.Tanh() for each in (F.tanh, torch.tanh, "tanh")},
+    **{each: nn.Sigmoid() for each in (F.sigmoid, torch.sigmoid, "sigmoid")},
+    F.gelu: nn.GELU(),
+    F.silu: nn.SiLU(),
+    F.mish: nn.Mish(),
+    F.elu: nn.ELU(),
+    F.selu: nn.SELU(),
+    F.leaky_relu: nn.LeakyReLU(),
+}
+"""Layers that do what functions and methods do that are called with one argument."""
+
+
+def curve_of(layer: nn.Module) -> Curve:
+    """What a layer does to single numbers."""
+    known = CURVES.get(type(layer))
+    return by_tape(layer) if known is None else known(layer)

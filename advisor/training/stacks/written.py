@@ -1,0 +1,401 @@
+"""A step of several models written out: their operations forwards, and backwards, one after the
+other.
+
+Autograd takes note of each operation, makes a tensor for each result, and follows its notes back.
+Where all operations are known, so is the way back: torch's kernels are called in turn, on tensors
+that are made once. A step of a small net takes half the time; its numbers are the same, but for
+what rounding does.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, fx, nn
+
+from advisor.training.stacks.bank import Bank
+from advisor.training.stacks.curves import LAYERS, Curve, by_tape, curve_of
+from advisor.training.stacks.elementwise import Elementwise
+from advisor.training.stacks.losses_of_copies import LossOfCopies
+from advisor.training.stacks.plan import Plan, Space, parts
+from advisor.training.stacks.program import in_a_new_tensor, index_of
+from advisor.training.stacks.traced import NotStackable, Reading
+
+ADDED = (operator.add, torch.add, "add")
+"""Functions and the method that add two values."""
+
+
+class Operation(Protocol):
+    """Something that models compute, and its way back."""
+
+    inputs: tuple[fx.Node, ...]
+
+    def forward(self, plan: Plan) -> Tensor:
+        """Plan what computes its value, and return where that will be."""
+
+    def backward(self, plan: Plan, gradient: Tensor) -> None:
+        """Plan what the gradient of its value, which is its own, gives what it has read."""
+
+
+@dataclass
+class LinearLayers:
+    """The linear layers of the copies.
+
+    Attributes:
+        inputs: what they read, `(copies, rows, …, in)`.
+        weight, bias: stacked; the gradients of these are there already.
+    """
+
+    inputs: tuple[fx.Node, ...]
+    weight: Tensor
+    bias: Tensor | None
+
+    def forward(self, plan: Plan) -> Tensor:
+        """A batch of products of matrices."""
+        given = plan.values[self.inputs[0]]
+        if given.shape[-1] != self.weight.shape[2] or given.ndim < 3:
+            raise NotStackable("a linear layer reads what it does not fit")
+        outputs = plan.new((*given.shape[:-1], self.weight.shape[1]), given)
+        flat, weight = given.view(len(given), -1, given.shape[-1]), self.weight.detach().mT
+        into = outputs.view(len(given), -1, outputs.shape[-1])
+        if self.bias is None:
+            plan.forward.append(partial(torch.bmm, flat, weight, out=into))
+        else:
+            bias = self.bias.detach().unsqueeze(1)
+            plan.forward.append(partial(torch.baddbmm, bias, flat, weight, out=into))
+        return outputs
+
+    def backward(self, plan: Plan, gradient: Tensor) -> None:
+        """Products with what was read, and with the weights."""
+        given = plan.values[self.inputs[0]]
+        flat = given.view(len(given), -1, given.shape[-1])
+        own = gradient.view(len(given), -1, gradient.shape[-1])
+        if self.weight.grad is not None:
+            plan.backward.append(partial(torch.bmm, own.mT, flat, out=self.weight.grad))
+        if self.bias is not None and self.bias.grad is not None:
+            plan.backward.append(partial(torch.sum, own, 1, out=self.bias.grad))
+        plan.hand_product(self.inputs[0], own, self.weight.detach(), given.shape)
+        plan.space.give_back(gradient)
+
+
+@dataclass
+class Curves:
+    """What is done to single numbers: each way, for so many copies.
+
+    Attributes:
+        inputs: what is read.
+        curves: with the numbers of the copies that have each.
+        may_overwrite: whether what is read is nobody else's.
+    """
+
+    inputs: tuple[fx.Node, ...]
+    curves: list[tuple[int, Curve]]
+    may_overwrite: bool
+
+    def forward(self, plan: Plan) -> Tensor:
+        """Each way on its copies, in the place of what is read where nobody needs that."""
+        given = plan.values[self.inputs[0]]
+        is_last = self.may_overwrite and plan.is_read_once(self.inputs[0])
+        self._is_over = is_last and all(curve.by_output for _, curve in self.curves)
+        outputs = given if self._is_over else plan.new(given.shape, given)
+        for curve, one, other in self._shares(given, outputs):
+            plan.forward.append(curve.value(one, other))
+        self._known = [
+            other if curve.by_output else one for curve, one, other in self._shares(given, outputs)
+        ]
+        return outputs
+
+    def backward(self, plan: Plan, gradient: Tensor) -> None:
+        """Each derivative on its copies, in the place of the gradient."""
+        for (curve, own, _), known in zip(
+            self._shares(gradient, gradient), self._known, strict=True
+        ):
+            plan.backward.append(curve.slope(own, known, own))
+        plan.hand_on(self.inputs[0], gradient)
+
+    def _shares(self, one: Tensor, other: Tensor) -> Iterator[tuple[Curve, Tensor, Tensor]]:
+        sizes = [size for size, _ in self.curves]
+        for (_, curve), *own in zip(
+            self.curves, parts(one, sizes), parts(other, sizes), strict=True
+        ):
+            yield curve, own[0], own[1]
+
+
+@dataclass
+class Dropped:
+    """Dropout; each copy draws from its own stream what it would draw alone.
+
+    Attributes:
+        inputs: what is read.
+        share: of the numbers that are dropped.
+        streams: of the copies, which are others in each epoch.
+    """
+
+    inputs: tuple[fx.Node, ...]
+    share: float
+    streams: Callable[[], Sequence[torch.Generator]]
+
+    def forward(self, plan: Plan) -> Tensor:
+        """The numbers that are kept, so that their mean stays."""
+        given = plan.values[self.inputs[0]]
+        if plan.is_scoring:
+            return given
+        self._kept = kept = plan.new(given.shape, given)
+        outputs = plan.new(given.shape, given)
+        plan.forward += [partial(self._draw, kept), partial(torch.mul, given, kept, out=outputs)]
+        return outputs
+
+    def backward(self, plan: Plan, gradient: Tensor) -> None:
+        """The gradient of what was kept."""
+        plan.backward.append(partial(gradient.mul_, self._kept))
+        plan.hand_on(self.inputs[0], gradient)
+
+    def _draw(self, kept: Tensor) -> None:
+        if self.share in (0.0, 1.0):
+            kept.fill_(1 - self.share)
+            return
+        for own, stream in zip(kept.unbind(), self.streams(), strict=True):
+            own.bernoulli_(1 - self.share, generator=stream)
+        kept.div_(1 - self.share)
+
+
+@dataclass
+class Sum:
+    """The sum of two values, as at the end of a residual branch."""
+
+    inputs: tuple[fx.Node, ...]
+
+    def forward(self, plan: Plan) -> Tensor:
+        """The sum of both."""
+        one, other = (plan.values[each] for each in self.inputs)
+        if one.shape != other.shape:
+            raise NotStackable("values of other shapes are added")
+        outputs = plan.new(one.shape, one)
+        plan.forward.append(partial(torch.add, one, other, out=outputs))
+        return outputs
+
+    def backward(self, plan: Plan, gradient: Tensor) -> None:
+        """The gradient for each of them."""
+        one, other = self.inputs
+        plan.hand_copy(other, gradient)
+        plan.hand_on(one, gradient)
+
+
+@dataclass
+class Reshaped:
+    """The same numbers in another shape: `(copies, rows, …)` from one dimension to another."""
+
+    inputs: tuple[fx.Node, ...]
+    start: int = 1
+    end: int = -1
+
+    def forward(self, plan: Plan) -> Tensor:
+        """A view of what is read."""
+        given = plan.values[self.inputs[0]]
+        last = self.end if self.end < 0 else self.end + 1
+        return given.flatten(self.start + 1, last) if given.ndim > 2 else given
+
+    def backward(self, plan: Plan, gradient: Tensor) -> None:
+        """A copy of the gradient in the shape of what was read."""
+        plan.hand_copy(self.inputs[0], gradient.view(plan.values[self.inputs[0]].shape))
+        plan.space.give_back(gradient)
+
+
+class Written:
+    """Computes the outputs and the gradients of several models `(copies, rows, …)`.
+
+    Arguments:
+        readings: the forward pass of each, which differ in what is done to single numbers at most.
+        models: one of each copy; those that do the same stand side by side.
+        bank: stacks their parameters, and gets the gradients.
+
+    Raises `NotStackable` where an operation is not known here.
+    """
+
+    def __init__(
+        self, readings: Sequence[Reading], models: Sequence[nn.Module], bank: Bank
+    ) -> None:
+        self.models, self._bank = models, bank
+        self._space = Space()
+        self._plans: dict[Any, Planned] = {}
+        self._streams: Sequence[torch.Generator] = []
+        self._inputs: list[fx.Node] = []
+        self._operations: dict[fx.Node, Operation] = {}
+        self._output: Any = None
+        nodes = zip(*(each.graph.nodes for each in readings), strict=True)
+        changes = zip(*(each.changes for each in readings), strict=True)
+        for own, change in zip(nodes, changes, strict=True):
+            self._read(own, change)
+        if not isinstance(self._output, fx.Node):
+            raise NotStackable("its models return more than one tensor")
+        self._users: Counter[fx.Node] = Counter(
+            each for one in self._operations.values() for each in one.inputs
+        )
+        self._trained: set[fx.Node] = self._after_parameters()
+        bank.hold_gradients()
+
+    def begin(self, streams: Sequence[torch.Generator]) -> None:
+        """As `Computation.begin`; the models themselves are not called."""
+        self._streams = streams
+
+    def begin_scoring(self) -> None:
+        """As `Computation.begin_scoring`."""
+
+    @torch.no_grad()
+    def step(
+        self, inputs: Sequence[Tensor], target: Tensor, loss: LossOfCopies, parts: int = 1
+    ) -> Tensor:
+        """As `Computation.step`; a step is one mini-batch here."""
+        planned = self._planned(inputs, is_scoring=False)
+        planned.compute(inputs)
+        losses = loss.into(planned.output, target, planned.gradient)
+        for call in planned.plan.backward:
+            call()
+        return losses
+
+    @torch.no_grad()
+    def outputs(self, inputs: Sequence[Tensor]) -> Tensor:
+        """What the models return in evaluation mode; the next call writes over it."""
+        planned = self._planned(inputs, is_scoring=True)
+        planned.compute(inputs)
+        return planned.output
+
+    # --------------------------------------------------------------------------------------------
+
+    def _read(self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise | None]) -> None:
+        """Note what one operation of the copies does."""
+        node = nodes[0]
+        if node.op == "placeholder":
+            self._inputs.append(node)
+        elif node.op == "output":
+            self._output = node.args[0]
+        elif all(each is not None for each in changes):
+            self._operations[node] = self._curves(nodes, [each for each in changes if each])
+        elif node.op == "call_module":
+            self._operations[node] = self._layer(node)
+        else:
+            self._operations[node] = joined(node)
+
+    def _curves(self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise]) -> Operation:
+        """What is done to single numbers; one copy stands for those beside it that do the same."""
+        inputs = tuple(nodes[0].all_input_nodes)
+        if any(each.has_tensors for each in changes):
+            raise NotStackable("an activation has parameters")
+        found = []
+        for _, group in groupby(range(len(nodes)), key=lambda i: index_of(changes, changes[i])):
+            own = list(group)
+            found.append((len(own), self._curve(nodes[own[0]], self.models[own[0]])))
+        before = self._operations.get(inputs[0])
+        return Curves(inputs, found, isinstance(before, (LinearLayers, Sum)))
+
+    def _curve(self, node: fx.Node, model: nn.Module) -> Curve:
+        if node.op == "call_module":
+            return curve_of(in_a_new_tensor(model.get_submodule(str(node.target))))
+        if len(node.args) == 1 and not node.kwargs.keys() - {"inplace"} and node.target in LAYERS:
+            return curve_of(LAYERS[node.target])
+        return by_tape(change_of(node))
+
+    def _layer(self, node: fx.Node) -> Operation:
+        inputs = tuple(node.all_input_nodes)
+        layers = [model.get_submodule(str(node.target)) for model in self.models]
+        first: Any = layers[0]
+        if len(inputs) != 1:
+            raise NotStackable("a layer reads several values")
+        if type(first) is nn.Linear:
+            return LinearLayers(inputs, *self._stacked(layers))
+        if type(first) is nn.Dropout:
+            return Dropped(inputs, float(first.p), lambda: self._streams)
+        if type(first) is nn.Flatten and first.start_dim > 0:
+            return Reshaped(inputs, first.start_dim, first.end_dim)
+        raise NotStackable(f"{type(first).__name__} is not written out")
+
+    def _stacked(self, layers: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
+        """Weights and biases, which no other layer has."""
+        own = [each for each in (layers[0].weight, layers[0].bias) if each is not None]
+        if any(self._bank.has(each) for each in own):
+            raise NotStackable("layers share their weights")
+        weight = self._bank.of([each.weight for each in layers])
+        return weight, self._bank.of([each.bias for each in layers]) if len(own) > 1 else None
+
+    def _after_parameters(self) -> set[fx.Node]:
+        """Operations that parameters stand before; the others need no gradient."""
+        found: set[fx.Node] = set()
+        for node, one in self._operations.items():
+            if isinstance(one, LinearLayers) or not found.isdisjoint(one.inputs):
+                found.add(node)
+        return found
+
+    def _planned(self, inputs: Sequence[Tensor], is_scoring: bool) -> Planned:
+        """The plan for mini-batches of a size."""
+        key = (is_scoring, *(each.shape for each in inputs))
+        if key not in self._plans:
+            plan = Plan(self._space, self._users, self._trained, is_scoring)
+            try:
+                self._plans[key] = self._laid_out(plan, inputs)
+            finally:
+                plan.end()
+        return self._plans[key]
+
+    def _laid_out(self, plan: Plan, inputs: Sequence[Tensor]) -> Planned:
+        given = [plan.new(each.shape, each) for each in inputs]
+        plan.values.update(zip(self._inputs, given, strict=False))
+        for node, one in self._operations.items():
+            if not plan.values.keys() >= set(one.inputs):
+                raise NotStackable("its forward pass needs other arguments")
+            plan.values[node] = one.forward(plan)
+        output = plan.values[self._output]
+        plan.gradients[self._output] = gradient = plan.space.take(output.shape, output)
+        for node, one in reversed(self._operations.items()):
+            if node in plan.gradients:
+                one.backward(plan, plan.gradients[node])
+            elif isinstance(one, LinearLayers):
+                raise NotStackable("nothing is made of what a layer computes")
+        return Planned(plan, given, output, gradient)
+
+
+@dataclass
+class Planned:
+    """A plan, what it reads, what it computes, and the gradient that its way back begins with."""
+
+    plan: Plan
+    given: Sequence[Tensor]
+    output: Tensor
+    gradient: Tensor
+
+    def compute(self, inputs: Sequence[Tensor]) -> None:
+        """The output for other inputs."""
+        for own, other in zip(self.given, inputs, strict=True):
+            own.copy_(other)
+        for call in self.plan.forward:
+            call()
+
+
+def joined(node: fx.Node) -> Operation:
+    """What a function or a method does to what is read. Raises `NotStackable` where that is not
+    known here.
+    """
+    inputs, name = tuple(node.all_input_nodes), getattr(node.target, "__name__", node.target)
+    if node.target in ADDED and node.args == inputs and len(inputs) == 2 and not node.kwargs:
+        return Sum(inputs)
+    if name == "flatten" and node.args[:1] == inputs:
+        start = node.args[1] if len(node.args) > 1 else 0
+        end = node.args[2] if len(node.args) > 2 else -1
+        if isinstance(start, int) and isinstance(end, int) and start > 0 and not node.kwargs:
+            return Reshaped(inputs, start, end)
+    raise NotStackable(f"{name} is not written out")
+
+
+def change_of(node: fx.Node) -> Callable[[Tensor], Tensor]:
+    """What a function or a method does to single numbers."""
+    options = {**node.kwargs, "inplace": False} if "inplace" in node.kwargs else node.kwargs
+    if node.op == "call_method":
+        name = str(node.target)
+        return lambda each: getattr(each, name)(*node.args[1:], **options)
+    return lambda each: node.target(each, *node.args[1:], **options)  # type: ignore[operator]
