@@ -13,7 +13,7 @@ if "keep" in sys.argv:
     kept_memory.keep_freed_memory()
 def step():
     return [torch.ones(2**20) for _ in range(8)]
-step()
+step(), step(), step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
     step()
