@@ -31,7 +31,8 @@ from torch import nn
 import advisor
 from advisor.search import search
 from advisor.training.epoch import Epoch
-from advisor.training.loop import TrainingSettings, train
+from advisor.training.loop import TrainingSettings
+from advisor.training.stacks.alone import trained
 from advisor.training.stacks.fits import reason_of, why_not_faster
 from advisor.training.stacks.member import Member
 from advisor.training.stacks.stack import Stack
@@ -41,7 +42,7 @@ from advisor.work.prepare import Prepared, prepare
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 
-COPIES = (3, 4, 8, 16, 32)
+COPIES = (2, 3, 5, 8, 10, 16)
 EPOCHS = 6
 
 
@@ -139,7 +140,7 @@ def members(prepared: Prepared, copies: int) -> list[Member]:
 
 
 def alone(given: list[Member]) -> list[list[Epoch]]:
-    return [list(train(each.run, each.settings, each.valid)) for each in given]
+    return [list(trained(each.run, each.settings, each.valid)) for each in given]
 
 
 def together(given: list[Member]) -> list[list[Epoch]]:

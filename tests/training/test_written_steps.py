@@ -18,11 +18,11 @@ from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.curves import CURVES, by_tape, curve_of
 from advisor.training.stacks.losses_of_copies import LossOfCopies
 from advisor.training.stacks.member import Member
-from advisor.training.stacks.plan import Plan, Space
+from advisor.training.stacks.plan import Space, StepPlan
 from advisor.training.stacks.program import Program
 from advisor.training.stacks.stack import Stack
 from advisor.training.stacks.traced import NotStackable, read
-from advisor.training.stacks.written import Written
+from advisor.training.stacks.written import WrittenStep
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
 
@@ -247,7 +247,7 @@ def counting(taken):
 
 def test_a_step_takes_no_new_memory():
     net = NETS["branches"]()
-    written = Written([read(net)], [net], Bank())
+    written = WrittenStep([read(net)], [net], Bank())
     x, y = (each.unsqueeze(0) for each in rows(count=32))
     loss = LossOfCopies([F.cross_entropy])
     written.begin([])
@@ -278,7 +278,7 @@ def test_copies_with_the_gradients_that_autograd_gives():
     readings, loss = [read(each) for each in nets], LossOfCopies([F.cross_entropy] * 4)
     x, y = (torch.stack([each] * 4) for each in rows(count=32))
     found = []
-    for kind in (Written, Program):
+    for kind in (WrittenStep, Program):
         bank = Bank()
         computation = kind(readings, nets, bank)
         bank.begin_step()
@@ -291,7 +291,7 @@ def test_copies_with_the_gradients_that_autograd_gives():
 
 
 def test_a_plan_has_the_gradients_of_what_is_trained_alone():
-    plan = Plan(Space(), {}, set(), is_scoring=False)
+    plan = StepPlan(Space(), {}, set(), is_scoring=False)
     plan.hand_on("input", torch.empty(3))
     plan.hand_copy("input", torch.empty(3))
     assert not plan.gradients

@@ -163,9 +163,9 @@ CURVES: dict[type[nn.Module], Callable[[Any], Curve]] = {
 }
 """Layers whose derivatives are known here; that of any other one is computed by autograd."""
 LAYERS: dict[Any, nn.Module] = {
-    **{each: nn.ReLU() for each in (F.relu, torch.relu, "relu")},
-    **{each: nn.Tanh() for each in (F.tanh, torch.tanh, "tanh")},
-    **{each: nn.Sigmoid() for each in (F.sigmoid, torch.sigmoid, "sigmoid")},
+    **{each: nn.ReLU() for each in (F.relu, torch.relu, torch.relu.__name__)},
+    **{each: nn.Tanh() for each in (F.tanh, torch.tanh, torch.tanh.__name__)},
+    **{each: nn.Sigmoid() for each in (F.sigmoid, torch.sigmoid, torch.sigmoid.__name__)},
     F.gelu: nn.GELU(),
     F.silu: nn.SiLU(),
     F.mish: nn.Mish(),

@@ -44,7 +44,7 @@ class Space:
             self._free.append(whole)
 
 
-class Plan:
+class StepPlan:
     """The calls of a step for mini-batches of one size, in their order.
 
     Arguments:

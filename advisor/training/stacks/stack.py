@@ -25,7 +25,7 @@ from advisor.training.stacks.proof import check_same
 from advisor.training.stacks.rows_of_copies import rows_of_all
 from advisor.training.stacks.scoring import Answer, Scoring
 from advisor.training.stacks.traced import NotStackable
-from advisor.training.stacks.written import Written
+from advisor.training.stacks.written import WrittenStep
 from advisor.user_code import user_faults
 
 
@@ -159,7 +159,7 @@ def computation_of(members: Sequence[Member], bank: Bank, is_written: bool) -> C
     try:
         if members[0].run.recipe.accumulate > 1:
             raise NotStackable("a step is made of several mini-batches")
-        return Written(readings, models, bank)
+        return WrittenStep(readings, models, bank)
     except NotStackable:
         if is_written:
             raise

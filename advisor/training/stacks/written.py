@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -24,7 +23,15 @@ from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.curves import LAYERS, Curve, by_tape, curve_of
 from advisor.training.stacks.elementwise import Elementwise
 from advisor.training.stacks.losses_of_copies import LossOfCopies
-from advisor.training.stacks.plan import Plan, Space, parts
+from advisor.training.stacks.operations import (
+    Curves,
+    Dropped,
+    LinearLayers,
+    Reshaped,
+    StepOperation,
+    Sum,
+)
+from advisor.training.stacks.plan import Space, StepPlan
 from advisor.training.stacks.program import in_a_new_tensor, index_of
 from advisor.training.stacks.traced import NotStackable, Reading
 
@@ -32,183 +39,7 @@ ADDED = (operator.add, torch.add, "add")
 """Functions and the method that add two values."""
 
 
-class Operation(Protocol):
-    """Something that models compute, and its way back."""
-
-    inputs: tuple[fx.Node, ...]
-
-    def forward(self, plan: Plan) -> Tensor:
-        """Plan what computes its value, and return where that will be."""
-
-    def backward(self, plan: Plan, gradient: Tensor) -> None:
-        """Plan what the gradient of its value, which is its own, gives what it has read."""
-
-
-@dataclass
-class LinearLayers:
-    """The linear layers of the copies.
-
-    Attributes:
-        inputs: what they read, `(copies, rows, …, in)`.
-        weight, bias: stacked; the gradients of these are there already.
-    """
-
-    inputs: tuple[fx.Node, ...]
-    weight: Tensor
-    bias: Tensor | None
-
-    def forward(self, plan: Plan) -> Tensor:
-        """A batch of products of matrices."""
-        given = plan.values[self.inputs[0]]
-        if given.shape[-1] != self.weight.shape[2] or given.ndim < 3:
-            raise NotStackable("a linear layer reads what it does not fit")
-        outputs = plan.new((*given.shape[:-1], self.weight.shape[1]), given)
-        flat, weight = given.view(len(given), -1, given.shape[-1]), self.weight.detach().mT
-        into = outputs.view(len(given), -1, outputs.shape[-1])
-        if self.bias is None:
-            plan.forward.append(partial(torch.bmm, flat, weight, out=into))
-        else:
-            bias = self.bias.detach().unsqueeze(1)
-            plan.forward.append(partial(torch.baddbmm, bias, flat, weight, out=into))
-        return outputs
-
-    def backward(self, plan: Plan, gradient: Tensor) -> None:
-        """Products with what was read, and with the weights."""
-        given = plan.values[self.inputs[0]]
-        flat = given.view(len(given), -1, given.shape[-1])
-        own = gradient.view(len(given), -1, gradient.shape[-1])
-        if self.weight.grad is not None:
-            plan.backward.append(partial(torch.bmm, own.mT, flat, out=self.weight.grad))
-        if self.bias is not None and self.bias.grad is not None:
-            plan.backward.append(partial(torch.sum, own, 1, out=self.bias.grad))
-        plan.hand_product(self.inputs[0], own, self.weight.detach(), given.shape)
-        plan.space.give_back(gradient)
-
-
-@dataclass
-class Curves:
-    """What is done to single numbers: each way, for so many copies.
-
-    Attributes:
-        inputs: what is read.
-        curves: with the numbers of the copies that have each.
-        may_overwrite: whether what is read is nobody else's.
-    """
-
-    inputs: tuple[fx.Node, ...]
-    curves: list[tuple[int, Curve]]
-    may_overwrite: bool
-
-    def forward(self, plan: Plan) -> Tensor:
-        """Each way on its copies, in the place of what is read where nobody needs that."""
-        given = plan.values[self.inputs[0]]
-        is_last = self.may_overwrite and plan.is_read_once(self.inputs[0])
-        self._is_over = is_last and all(curve.by_output for _, curve in self.curves)
-        outputs = given if self._is_over else plan.new(given.shape, given)
-        for curve, one, other in self._shares(given, outputs):
-            plan.forward.append(curve.value(one, other))
-        self._known = [
-            other if curve.by_output else one for curve, one, other in self._shares(given, outputs)
-        ]
-        return outputs
-
-    def backward(self, plan: Plan, gradient: Tensor) -> None:
-        """Each derivative on its copies, in the place of the gradient."""
-        for (curve, own, _), known in zip(
-            self._shares(gradient, gradient), self._known, strict=True
-        ):
-            plan.backward.append(curve.slope(own, known, own))
-        plan.hand_on(self.inputs[0], gradient)
-
-    def _shares(self, one: Tensor, other: Tensor) -> Iterator[tuple[Curve, Tensor, Tensor]]:
-        sizes = [size for size, _ in self.curves]
-        for (_, curve), *own in zip(
-            self.curves, parts(one, sizes), parts(other, sizes), strict=True
-        ):
-            yield curve, own[0], own[1]
-
-
-@dataclass
-class Dropped:
-    """Dropout; each copy draws from its own stream what it would draw alone.
-
-    Attributes:
-        inputs: what is read.
-        share: of the numbers that are dropped.
-        streams: of the copies, which are others in each epoch.
-    """
-
-    inputs: tuple[fx.Node, ...]
-    share: float
-    streams: Callable[[], Sequence[torch.Generator]]
-
-    def forward(self, plan: Plan) -> Tensor:
-        """The numbers that are kept, so that their mean stays."""
-        given = plan.values[self.inputs[0]]
-        if plan.is_scoring:
-            return given
-        self._kept = kept = plan.new(given.shape, given)
-        outputs = plan.new(given.shape, given)
-        plan.forward += [partial(self._draw, kept), partial(torch.mul, given, kept, out=outputs)]
-        return outputs
-
-    def backward(self, plan: Plan, gradient: Tensor) -> None:
-        """The gradient of what was kept."""
-        plan.backward.append(partial(gradient.mul_, self._kept))
-        plan.hand_on(self.inputs[0], gradient)
-
-    def _draw(self, kept: Tensor) -> None:
-        if self.share in (0.0, 1.0):
-            kept.fill_(1 - self.share)
-            return
-        for own, stream in zip(kept.unbind(), self.streams(), strict=True):
-            own.bernoulli_(1 - self.share, generator=stream)
-        kept.div_(1 - self.share)
-
-
-@dataclass
-class Sum:
-    """The sum of two values, as at the end of a residual branch."""
-
-    inputs: tuple[fx.Node, ...]
-
-    def forward(self, plan: Plan) -> Tensor:
-        """The sum of both."""
-        one, other = (plan.values[each] for each in self.inputs)
-        if one.shape != other.shape:
-            raise NotStackable("values of other shapes are added")
-        outputs = plan.new(one.shape, one)
-        plan.forward.append(partial(torch.add, one, other, out=outputs))
-        return outputs
-
-    def backward(self, plan: Plan, gradient: Tensor) -> None:
-        """The gradient for each of them."""
-        one, other = self.inputs
-        plan.hand_copy(other, gradient)
-        plan.hand_on(one, gradient)
-
-
-@dataclass
-class Reshaped:
-    """The same numbers in another shape: `(copies, rows, …)` from one dimension to another."""
-
-    inputs: tuple[fx.Node, ...]
-    start: int = 1
-    end: int = -1
-
-    def forward(self, plan: Plan) -> Tensor:
-        """A view of what is read."""
-        given = plan.values[self.inputs[0]]
-        last = self.end if self.end < 0 else self.end + 1
-        return given.flatten(self.start + 1, last) if given.ndim > 2 else given
-
-    def backward(self, plan: Plan, gradient: Tensor) -> None:
-        """A copy of the gradient in the shape of what was read."""
-        plan.hand_copy(self.inputs[0], gradient.view(plan.values[self.inputs[0]].shape))
-        plan.space.give_back(gradient)
-
-
-class Written:
+class WrittenStep:
     """Computes the outputs and the gradients of several models `(copies, rows, …)`.
 
     Arguments:
@@ -227,7 +58,7 @@ class Written:
         self._plans: dict[Any, Planned] = {}
         self._streams: Sequence[torch.Generator] = []
         self._inputs: list[fx.Node] = []
-        self._operations: dict[fx.Node, Operation] = {}
+        self._operations: dict[fx.Node, StepOperation] = {}
         self._output: Any = None
         nodes = zip(*(each.graph.nodes for each in readings), strict=True)
         changes = zip(*(each.changes for each in readings), strict=True)
@@ -283,7 +114,7 @@ class Written:
         else:
             self._operations[node] = joined(node)
 
-    def _curves(self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise]) -> Operation:
+    def _curves(self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise]) -> StepOperation:
         """What is done to single numbers; one copy stands for those beside it that do the same."""
         inputs = tuple(nodes[0].all_input_nodes)
         if any(each.has_tensors for each in changes):
@@ -302,7 +133,7 @@ class Written:
             return curve_of(LAYERS[node.target])
         return by_tape(change_of(node))
 
-    def _layer(self, node: fx.Node) -> Operation:
+    def _layer(self, node: fx.Node) -> StepOperation:
         inputs = tuple(node.all_input_nodes)
         layers = [model.get_submodule(str(node.target)) for model in self.models]
         first: Any = layers[0]
@@ -336,14 +167,14 @@ class Written:
         """The plan for mini-batches of a size."""
         key = (is_scoring, *(each.shape for each in inputs))
         if key not in self._plans:
-            plan = Plan(self._space, self._users, self._trained, is_scoring)
+            plan = StepPlan(self._space, self._users, self._trained, is_scoring)
             try:
                 self._plans[key] = self._laid_out(plan, inputs)
             finally:
                 plan.end()
         return self._plans[key]
 
-    def _laid_out(self, plan: Plan, inputs: Sequence[Tensor]) -> Planned:
+    def _laid_out(self, plan: StepPlan, inputs: Sequence[Tensor]) -> Planned:
         given = [plan.new(each.shape, each) for each in inputs]
         plan.values.update(zip(self._inputs, given, strict=False))
         for node, one in self._operations.items():
@@ -364,7 +195,7 @@ class Written:
 class Planned:
     """A plan, what it reads, what it computes, and the gradient that its way back begins with."""
 
-    plan: Plan
+    plan: StepPlan
     given: Sequence[Tensor]
     output: Tensor
     gradient: Tensor
@@ -377,7 +208,7 @@ class Planned:
             call()
 
 
-def joined(node: fx.Node) -> Operation:
+def joined(node: fx.Node) -> StepOperation:
     """What a function or a method does to what is read. Raises `NotStackable` where that is not
     known here.
     """
