@@ -276,21 +276,20 @@ class FreshSeedRuns:
         self, phase: Phase, arms: Sequence[Candidate], seeds: Sequence[int]
     ) -> Iterator[dict[FreshRun, Job]]:
         """The trainings of each block, of one study: those of an arm on a block of measuring seeds;
-        those of all arms where seeds choose, of which arms with the same techniques are neighbours.
+        those of all arms where seeds choose, side by side where their techniques are the same. An
+        arm that begins with artefacts is in none.
         """
+        arms = [arm for arm in arms if not self._site.is_by_itself(arm)]
         if phase == "measure":
             for arm in arms:
                 for places in blocks_of_places(seeds):
-                    yield {
-                        self._run(phase, arm, seed): self._job(phase, arm, seed) for seed in places
-                    }
+                    yield {self._run(phase, arm, i): self._job(phase, arm, i) for i in places}
             return
         of_study: dict[StudyRef, dict[FreshRun, Job]] = {}
         for arm in sorted(arms, key=lambda each: [*each.arm.values()]):
             for seed in seeds:
                 job = self._job(phase, arm, seed)
-                if not self._site.is_by_itself(arm):
-                    of_study.setdefault(job.study, {})[self._run(phase, arm, seed)] = job
+                of_study.setdefault(job.study, {})[self._run(phase, arm, seed)] = job
         for runs in of_study.values():
             for block in blocks_of(list(runs)):
                 yield {run: runs[run] for run in block}
