@@ -6,9 +6,10 @@
 The second form tunes a study of the digits with stacks and without, in processes of its own without
 workers, and prints the processor time of both, and what they answer.
 
-For each net and number of copies: processor time one by one over that of the stack (median of the
-rounds, which are interleaved in one process on one thread), how far the curves are apart at most,
-and whether a study would stack them. The trainings are those of measuring seeds: rows, initial
+For each net and number of copies: processor time of trainings one by one over that of the stack
+(median of the rounds, which are interleaved in one process on one thread), first by the plain loop
+with autograd, then as a study trains one by itself; how far the curves are apart at most, and
+whether a study would stack them. The trainings are those of measuring seeds: rows, initial
 draws, order and dropout of their own, scored after each epoch. Eight trials of a rung, with rates
 of their own, come last: with one activation, with four, and each with another one.
 """
@@ -31,7 +32,7 @@ from torch import nn
 import advisor
 from advisor.search import search
 from advisor.training.epoch import Epoch
-from advisor.training.loop import TrainingSettings
+from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks.alone import trained
 from advisor.training.stacks.fits import reason_of, why_not_faster
 from advisor.training.stacks.member import Member
@@ -139,6 +140,10 @@ def members(prepared: Prepared, copies: int) -> list[Member]:
     return found
 
 
+def by_autograd(given: list[Member]) -> list[list[Epoch]]:
+    return [list(train(each.run, each.settings, each.valid)) for each in given]
+
+
 def alone(given: list[Member]) -> list[list[Epoch]]:
     return [list(trained(each.run, each.settings, each.valid)) for each in given]
 
@@ -157,17 +162,20 @@ def timed(work: Callable[[list[Member]], list[list[Epoch]]], given: list[Member]
 
 
 def compared(make: Callable[[], list[Member]], rounds: int) -> str:
-    """One line: the ratio, its spread, and how far the curves are apart."""
-    ratios, apart = [], 0.0
+    """One line: the ratios, the spread of the last, and how far the curves are apart."""
+    plain, ratios, apart = [], [], 0.0
     for _ in range(rounds):
-        one_by_one, curves = timed(alone, make())
+        autograd, curves = timed(by_autograd, make())
+        one_by_one, _ = timed(alone, make())
         stacked, others = timed(together, make())
+        plain.append(autograd / stacked)
         ratios.append(one_by_one / stacked)
         for own, other in zip(curves, others, strict=True):
             for a, b in zip(own, other, strict=True):
                 apart = max(apart, abs(a.loss - b.loss), abs(a.score - b.score))
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return f"{statistics.median(ratios):5.2f} ({spread})  curves {apart:.1e} apart"
+    medians = f"{statistics.median(plain):5.2f} {statistics.median(ratios):5.2f}"
+    return f"{medians} ({spread})  curves {apart:.1e} apart"
 
 
 ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (

@@ -54,6 +54,7 @@ from advisor.work.opened import in_this_process
 from advisor.work.opening import BegunOpening, open_study
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import PreparedScript
+from advisor.work.simple_models import begin_simple_models
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.waiting import long_waits_told
@@ -206,6 +207,7 @@ def tune_prepared(
             # was never begun may have been another model's.
             workforce.deaths.forget()
             on(opened_event(prepared, plan))
+            begin_simple_models(prepared, workforce)
             found = first_that_fits(prepared, plan, folder, workforce, on, began)
             prepared, plan, first = found
             workforce.deaths.forget()

@@ -176,9 +176,8 @@ def command(
         from advisor.report.comparison_text import show_comparison
         from advisor.report.progress import progress
         from advisor.report.study_text import show_task
-        from advisor.work.devices import staff_of
+        from advisor.work.devices import default_workers, staff_of
         from advisor.work.engines.abroad import hired_of
-        from advisor.work.executors import default_workers
         from advisor.work.trust import Trust
 
         keep_all()

@@ -131,9 +131,8 @@ def command(
         warm_up(libraries)
     with uncollected():
         ref = asked_study(task, script, budget, storage)
-        from advisor.work.devices import staff_of
+        from advisor.work.devices import default_workers, staff_of
         from advisor.work.engines.abroad import hired_of
-        from advisor.work.executors import default_workers
         from advisor.work.opening import begun_opening
 
     hired = hired_of(executor, workers, scratch, device)

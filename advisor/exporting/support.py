@@ -30,8 +30,9 @@ from advisor.exporting.measured import started, trained
 from advisor.study import Study
 from advisor.technique import DECAY, RATE
 from advisor.training.by_loop import train_by_loop
-from advisor.training.loop import TrainingSettings, train
+from advisor.training.loop import TrainingSettings
 from advisor.training.run import Run
+from advisor.training.stacks import alone
 from advisor.work.job import Job, applied
 from advisor.work.prepare import Prepared, prepare
 from advisor.work.replay import measuring_job, scored_model
@@ -134,7 +135,7 @@ def trained_on_all(prepared: Prepared, job: Job) -> nn.Module:
     rates = (job.params[RATE], job.params[DECAY])
     settings = TrainingSettings(*rates, job.batch, from_epoch=0, to_epoch=job.to_epoch)
     if prepared.loop is None:
-        for _ in train(run, settings, splits.test):
+        for _ in alone.trained(run, settings, splits.test):
             pass
     else:
         train_by_loop(run, prepared.loop, settings, splits.test, lambda epoch, has_model: None)

@@ -24,6 +24,7 @@ from advisor.training.memory_format import in_its_memory_format
 from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
+from advisor.training.pooled import pooled_first
 from advisor.training.run import Run
 from advisor.training.stepping import Stepping
 from advisor.training.weighing import weigh
@@ -70,6 +71,7 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
     """
     # Techniques may have added parameters, so the optimizer is built after all of them.
     model = in_its_memory_format(run)
+    called = pooled_first(run)
     rows = len(run.data.train)
     steps = math.ceil(rows / settings.batch)
     full_training = settings.epochs or settings.to_epoch
@@ -99,7 +101,7 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         count = steps_in(order, settings.batch)
         batches = mini_batches(run.data.train, order, settings.batch, run.device)
         for step, batch in enumerate(batches):
-            loss = loss_of(run, batch, epoch, step)
+            loss = loss_of(run, called, batch, epoch, step)
             first = step - step % together
             size = min(together, count - first)
             stepping.take(loss, size, step == first + size - 1, epoch)
@@ -123,11 +125,11 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         settings.save.write(stepping.state())
 
 
-def loss_of(run: Run, batch: MiniBatch, epoch: int, step: int) -> Tensor:
-    """The loss of a mini-batch of training rows in a step of an epoch."""
+def loss_of(run: Run, model: nn.Module, batch: MiniBatch, epoch: int, step: int) -> Tensor:
+    """The loss of a mini-batch of training rows in a step of an epoch; `model` is called for it."""
     inputs, target = changed_batch(run, batch.inputs, batch.target, epoch, step)
     with run.recipe.precise(run.device):
-        output = call(run.model, inputs)
+        output = call(model, inputs)
         if run.data.weights is not None:
             weigh(output, run.task.output, run.data.weights.at(batch.index, batch.target))
         return run.loss(output, target)

@@ -69,7 +69,7 @@ def timed_steps(run: Run, valid: Part, settings: TrainingSettings) -> Timed:
             """One mini-batch forward and backward, and a step."""
             index = batches[number % len(batches)]
             (taken,) = mini_batches(run.data.train, index, batch, run.device)
-            stepping.take(loss_of(run, taken, 0, number), 1, True, 0)
+            stepping.take(loss_of(run, run.model, taken, 0, number), 1, True, 0)
 
         steps = seconds_of(one_step, total)
         scored = seconds_of(lambda number: score_once(run, valid, batch, number), MOST_STEPS)

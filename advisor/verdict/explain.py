@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from statistics import fmean
 
+import scipy.special
+
 from advisor.errors import listing
 from advisor.readable import counted, interval_text, mean_text, rate_text
 from advisor.search.arm import Arm, arm_label, techniques_in
@@ -260,9 +262,6 @@ def selected_gains(evidence: Measurement, sign: float) -> dict[str, SelectedGain
     noise = gain_noise(evidence.selected, evidence.baseline, evidence.others)
     if not noise.freedom:
         return {}
-    from scipy.stats import t as students  # only at the end of a study: it takes a second
-
-    spread = students(noise.freedom)
     gains: dict[str, tuple[float, float, int]] = {}
     own = evidence.selected.get(evidence.baseline.label, ())
     for other in evidence.others:
@@ -273,12 +272,14 @@ def selected_gains(evidence: Measurement, sign: float) -> dict[str, SelectedGain
 
     # No error at all makes the smallest gain sure, and no gain no difference.
     p_values = [
-        2 * float(spread.sf(abs(mean) / error)) if error else float(mean == 0)
+        2 * float(scipy.special.stdtr(noise.freedom, -abs(mean) / error))
+        if error
+        else float(mean == 0)
         for mean, error, _ in gains.values()
     ]
     by_label = {}
     for (label, (mean, error, seeds)), p in zip(gains.items(), holm(p_values), strict=True):
-        reach = error * float(spread.ppf(0.975))
+        reach = error * float(scipy.special.stdtrit(noise.freedom, 0.975))
         by_label[label] = SelectedGain(mean, mean - reach, mean + reach, p, seeds)
     return by_label
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.special
 from torch import Tensor
 
 from advisor.errors import InputError
@@ -187,9 +188,7 @@ def gain_record(measured: PairedResult) -> MeasuredGain | None:
         return None
     (low, high), (least, _) = gain.interval(), gain.interval(measured.level)
     # A difference is found where its interval of that level is above zero.
-    from scipy.stats import t as students  # only at the end of a study: it takes a second
-
-    power = students.ppf(0.5 + measured.level / 2, gain.freedom) + students.ppf(POWER, gain.freedom)
+    power = scipy.special.stdtrit(gain.freedom, [0.5 + measured.level / 2, POWER]).sum()
     return MeasuredGain(
         mean=float(gain.mean),
         low=float(low),

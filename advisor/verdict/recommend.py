@@ -26,7 +26,6 @@ from advisor.technique import MODEL, Technique
 from advisor.training.criterion import Criterion
 from advisor.training.epoch import Epoch
 from advisor.training.floor import MEANINGS, Floor
-from advisor.training.floors import floors
 from advisor.training.metrics import Metric
 from advisor.training.recipe import Recipe
 from advisor.verdict.apply_code import apply_code
@@ -63,6 +62,7 @@ from advisor.verdict.single_techniques import cut_trials, single_techniques
 from advisor.work.model_choice import choice_in
 from advisor.work.prepare import Prepared
 from advisor.work.replay import measuring_seed
+from advisor.work.simple_models import simple_models
 
 FAIR_TRIALS = 2
 """Trials, each at a learning rate of its own, that a technique needs to be compared fairly."""
@@ -101,11 +101,8 @@ def recommend(
         *told_of_look(evidence.gain),
         *explain_rate(history, evidence.min_gain),
     ]
-    # Simple models on the test rows, of which everything else is decided by now.
-    simple: list[Floor] = []
-    if prepared.has_rows:
-        test = prepared.splits(seed).test
-        simple = floors(prepared.run(seed, seed), test, prepared.batch)
+    # Nothing else depends on what simple models reach on the test rows.
+    simple = simple_models(prepared, search.crew)
     tested, is_changed = _arm_result(evidence, chosen).test, bool(techniques_in(chosen.arm))
     rows = train_rows(prepared)
     # The first ones are seen first: what is wrong with the data or the question, then with plugins,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,8 @@ from advisor.work.task_facts import usable_device
 
 CONTEXT = 2**29
 """Bytes of a device that a process takes besides its tensors, about what CUDA does."""
+MOST_WORKERS = 8
+"""Processes that train where the user gives no number, however many cores there are."""
 SHARE = 0.8
 """Part of a device's memory that its workers may fill: other arms take more than the first."""
 
@@ -63,6 +66,15 @@ class DeviceRoom:
         self.peak = max(self.peak, memory.peak)
         on_each = int(SHARE * memory.total / (self.peak + CONTEXT))
         return min(self.most, self.devices * max(1, on_each))
+
+
+def default_workers() -> int:
+    """Processor cores that this process may use, at most `MOST_WORKERS`."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, cores))
 
 
 def staff_of(device: str, workers: int | None, usual: int) -> tuple[str, Staff]:

@@ -5,7 +5,6 @@ Any `concurrent.futures.Executor` will do.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import deque
@@ -44,8 +43,6 @@ Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it, such as the number of its trial."""
 DEATHS = 3
 """Workers that may die over a job before it is judged."""
-MOST_WORKERS = 8
-"""Processes that train where the user gives no number, however many cores there are."""
 LOOK_SECONDS = 0.25
 """How often the jobs that are running are looked at."""
 
@@ -86,7 +83,7 @@ class Crew:
         self._make = make
         self._executor: Executor | None = None
         self._refused: set[str] = set()  # jobs that the machine refused something once
-        self._ahead: dict[str, tuple[Job, Future[Outcome]]] = {}  # begun before they are run
+        self._ahead: dict[str, tuple[Job, Future[Any]]] = {}  # begun before they are asked for
         self.workers, self._room = workers, room
         self.on_wait = on_wait
         self.deaths: Deaths = DeathsInMemory()
@@ -158,6 +155,18 @@ class Crew:
         """Let workers begin with jobs that `run` will be given later, where they all may."""
         for job in () if self.is_this_process or self._room else jobs.values():
             self._ahead[job.name] = (job, self._begin(job))
+
+    def begin_beside(self, function: Callable[[Job], Any], job: Job) -> None:
+        """Let a worker begin with a function of a job, for `found_beside`, where a training by
+        itself leaves one without work.
+        """
+        if self.workers > 1:
+            self._ahead[job.name] = (job, self.begin(function, job))
+
+    def found_beside(self, job: Job) -> Any:
+        """What the function that was begun with a job returns, or raises; None where none was."""
+        known, future = self._ahead.pop(job.name, (None, None))
+        return None if future is None or known != job else self.result_of(future, job.name)
 
     def run(
         self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
@@ -388,12 +397,3 @@ def has_failed(result: object) -> bool:
     if not isinstance(result, Outcome):
         return False
     return result.spoils or result.ended == Ended.FAILED or bool(result.trouble)
-
-
-def default_workers() -> int:
-    """Processor cores that this process may use, at most `MOST_WORKERS`."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return max(1, min(MOST_WORKERS, cores))

@@ -130,10 +130,12 @@ class WorkerPool(Executor):
             for turn in list(self._turns):
                 turn.end("the study was stopped")
         self._threads.shutdown(wait=True, cancel_futures=cancel_futures)
-        # No thread has a process any more.
-        for place in self._free:
-            if place.worker is not None:
-                place.worker.stop()
+        # No thread has a process any more. All end at the same time.
+        workers = [place.worker for place in self._free if place.worker is not None]
+        for worker in workers:
+            worker.let_go()
+        for worker in workers:
+            worker.stop()
         self._free.clear()
 
     def _settle(self, turn: Turn, task: bytes) -> None:

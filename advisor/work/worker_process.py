@@ -7,6 +7,7 @@ import pickle
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -62,6 +63,7 @@ class WorkerProcess:
         self._tasks, its_tasks = Pipe()
         self._watch, its_watch = Pipe()
         self._last_words, its_last_words = Pipe(duplex=False)
+        self._ends_by = 0.0  # set when it is let go
         theirs = (its_tasks, its_watch, its_last_words)
         try:
             self._process = start_process(serve, *theirs, list(sys.path), device)
@@ -124,12 +126,18 @@ class WorkerProcess:
             if exit_code(self._process) is None:
                 self._process.kill()
 
+    def let_go(self) -> None:
+        """Give the process, which is not busy, no task any more: it ends in order, by itself."""
+        self._tasks.close()
+        self._ends_by = time.monotonic() + ORDER_SECONDS
+
     def stop(self) -> None:
         """Let the process end, which is not busy, and give back what it holds here."""
-        # Without tasks it ends in order. Where threads of user code hold it up, the other pipes say
-        # that its coordinator is gone, by which it ends at once.
-        self._tasks.close()
-        wait([self._process.sentinel], ORDER_SECONDS)
+        if not self._tasks.closed:
+            self.let_go()
+        # Where threads of user code hold it up, the other pipes say that its coordinator is gone,
+        # by which it ends at once.
+        wait([self._process.sentinel], max(0.0, self._ends_by - time.monotonic()))
         self._close_pipes()
         if not wait([self._process.sentinel], END_SECONDS):
             self.kill()

@@ -161,7 +161,8 @@ def test_several_numbers_are_predicted_each_in_its_units(write, tmp_path, count)
     assert list(found) == [f"prediction_{name}" for name in names]
     means, deviations = map(np.array, arm.prepared.source.target_scales)
     expected = answered(arm).double().numpy() * deviations + means
-    assert found.to_numpy() == pytest.approx(expected, abs=1e-6)
+    # The folder was trained by autograd, this arm by a step that is written out.
+    assert found.to_numpy() == pytest.approx(expected, rel=1e-6, abs=1e-6)
     assert np.ptp(found["prediction_p"]) > 1
 
 

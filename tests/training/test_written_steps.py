@@ -1,5 +1,6 @@
 """Steps that are written out, beside those that autograd computes."""
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
@@ -53,6 +54,15 @@ class Twice(nn.Module):
         return self.last(torch.relu(self.a(torch.relu(self.a(x)))))
 
 
+class TwiceSloped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.last, self.act = nn.Linear(16, 16), nn.Linear(16, 5), nn.PReLU()
+
+    def forward(self, x):
+        return self.act(self.last(self.act(self.a(x))))
+
+
 class Unused(nn.Module):
     def __init__(self):
         super().__init__()
@@ -84,6 +94,9 @@ NETS = {
     "over and over": layers(nn.ReLU, nn.Tanh, nn.Mish),
     "branches": Branches,
     "flat": lambda: nn.Sequential(nn.Flatten(), *layers(nn.ELU)()),
+    "layer norm": layers(partial(nn.LayerNorm, 32), nn.ReLU),
+    "slope of its own": layers(nn.PReLU, nn.Tanh),
+    "slopes of their own": layers(partial(nn.PReLU, 32)),
     "one number": layers(nn.Softplus, last=1),
 }
 
@@ -188,8 +201,10 @@ def test_a_curve_of_somebodys_own_is_differentiated_by_autograd():
     [
         (Twice, "share their weights"),
         (Unused, "nothing is made of"),
-        (layers(nn.PReLU), "has parameters"),
-        (layers(partial(nn.LayerNorm, 32)), "LayerNorm is not written out"),
+        (TwiceSloped, "share their weights"),
+        (layers(partial(nn.GroupNorm, 4, 32)), "GroupNorm is not written out"),
+        (layers(partial(nn.BatchNorm1d, 32, affine=False)), "BatchNorm1d is not written out"),
+        (layers(partial(nn.LayerNorm, 32, bias=False)), "LayerNorm is not written out"),
         (layers(partial(nn.Softmax, -1)), "Softmax is not written out"),
     ],
 )
@@ -290,6 +305,25 @@ def test_copies_with_the_gradients_that_autograd_gives():
     torch.testing.assert_close(*found)
 
 
+@pytest.mark.parametrize("copies", [1, 3])
+def test_batch_normalization_has_its_statistics_and_gradients(copies):
+    """Beside a training they cannot be compared: a bias before it has a gradient of rounding."""
+    nets = [layers(partial(nn.BatchNorm1d, 32), nn.Tanh)() for _ in range(copies)]
+    others = deepcopy(nets)
+    x, y = (torch.stack([each] * copies) for each in rows(count=32))
+    bank = Bank()
+    written = WrittenStep([read(each) for each in nets], nets, bank)
+    written.step([x], y, LossOfCopies([F.cross_entropy] * copies))
+    for net, other, inputs, target in zip(nets, others, x, y, strict=True):
+        F.cross_entropy(other(inputs), target).backward()
+        for one, own in zip(net.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, own.grad, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(dict(net.named_buffers()), dict(other.named_buffers()))
+    scored = written.outputs([x])
+    for place, other in enumerate(others):
+        torch.testing.assert_close(scored[place], other.eval()(x[place]).detach())
+
+
 def test_a_plan_has_the_gradients_of_what_is_trained_alone():
     plan = StepPlan(Space(), {}, set(), is_scoring=False)
     plan.hand_on("input", torch.empty(3))
@@ -300,5 +334,5 @@ def test_a_plan_has_the_gradients_of_what_is_trained_alone():
 
 def test_models_with_other_parameters_are_not_looked_at(monkeypatch):
     monkeypatch.setattr(alone, "Stack", None)
-    member = member_of(prepared_of(layers(partial(nn.LayerNorm, 32))))
+    member = member_of(prepared_of(layers(partial(nn.GroupNorm, 4, 32))))
     assert stack_of_one(member) is None

@@ -304,3 +304,19 @@ def test_a_worker_that_died_says_how():
 
 def exit_now():
     os._exit(7)
+
+
+def held_up(place):
+    """Leaves a thread that Python waits for when the process ends."""
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    time.sleep(0.2)  # so that each of them has a process of its own
+    return place
+
+
+def test_processes_that_are_held_up_end_at_the_same_time():
+    pool = local_pool(3)
+    turns = [pool.submit(held_up, place) for place in range(3)]
+    assert [turn.result() for turn in turns] == [0, 1, 2]
+    began = time.monotonic()
+    pool.shutdown()
+    assert time.monotonic() - began < 2.5, "a second for each of them would be three"

@@ -157,7 +157,7 @@ def test_places_of_seeds_are_grouped_by_their_numbers_alone():
 def test_the_model_as_it_is_says_whether_a_study_has_stacks(ref):
     prepared = prepare(ref)
     assert why_no_stack(prepared, 10, 16) is None
-    assert "too few" in why_no_stack(prepared, 2, 16)
+    assert "too few" in why_no_stack(prepared, 1, 16)
     assert "loop of the user's own" in why_no_stack(replace(prepared, loop=object()), 10, 16)
     broken = SimpleNamespace(has_rows=True, loop=None, study=prepared.study)
     assert "run" in why_no_stack(broken, 10, 16)

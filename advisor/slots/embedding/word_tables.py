@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -44,18 +45,17 @@ class WordTable:
         """The ids by which the model looks this table up in every row, from training and unlabeled
         rows, unpadded: one sentence for each look-up of several ids.
         """
-        no_words = ids_without_words(run, self.table)
+        no_words = torch.tensor(sorted(ids_without_words(run, self.table)), dtype=torch.long)
         sentences = []
         for inputs, asked in looked_up_in_all_rows(run, self.weight):
             for rows in texts(asked, self._given(inputs)):
-                for row in rows.tolist():
-                    sentences.append([word for word in row if word not in no_words])
+                sentences += without(rows.cpu(), no_words)
         return sentences
 
     def count_words(self, run: Run) -> float:
         """About how many words training and unlabeled rows have, by the first of them."""
         inputs = run.example(COUNTED)
-        no_words = torch.tensor(list(ids_without_words(run, self.table)), dtype=torch.long)
+        no_words = torch.tensor(sorted(ids_without_words(run, self.table)), dtype=torch.long)
         found = sum(
             int(torch.isin(ids.cpu(), no_words, invert=True).sum()) for ids in self._given(inputs)
         )
@@ -66,6 +66,14 @@ class WordTable:
         """The ids among a batch of inputs from which this table is looked up."""
         tensors = dict(named_tensors(inputs, "args"))
         return [tensors[source] for source in self.sources]
+
+
+def without(rows: Tensor, no_words: Tensor) -> list[list[int]]:
+    """The words of each row of ids, `(rows, length)`, without those that are none."""
+    kept = torch.isin(rows, no_words, invert=True)
+    words = rows[kept].tolist()
+    ends = accumulate(kept.sum(1).tolist(), initial=0)
+    return [words[start:end] for start, end in pairwise(ends)]
 
 
 def ids_without_words(run: Run, table: Table) -> set[int]:

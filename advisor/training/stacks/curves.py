@@ -4,7 +4,7 @@ there already.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,8 +34,10 @@ class Curve(NamedTuple):
     by_output: bool
 
 
-def by_tape(function: Callable[[Tensor], Tensor]) -> Curve:
-    """Any function of single numbers; autograd computes its derivative."""
+def by_tape(function: Callable[[Tensor], Tensor], parameters: Sequence[Tensor] = ()) -> Curve:
+    """Any function of single numbers; autograd computes its derivative, and the gradients of its
+    parameters, which are written over those that these have.
+    """
     noted: list[tuple[Tensor, Tensor]] = []
 
     def compute(inputs: Tensor, output: Tensor) -> None:
@@ -49,7 +51,11 @@ def by_tape(function: Callable[[Tensor], Tensor]) -> Curve:
     def differentiate(gradient: Tensor, _: Tensor, before: Tensor) -> None:
         """The derivative of the value that was computed last."""
         leaf, found = noted.pop()
-        before.copy_(torch.autograd.grad(found, leaf, gradient)[0])
+        trained = [(each, each.grad) for each in parameters if each.grad is not None]
+        asked = (leaf, *(each for each, _ in trained))
+        gradients = torch.autograd.grad(found, asked, gradient, materialize_grads=True)
+        for own, other in zip((before, *(own for _, own in trained)), gradients, strict=True):
+            own.copy_(other)
 
     return Curve(
         lambda inputs, output: partial(compute, inputs, output),

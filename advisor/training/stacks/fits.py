@@ -17,7 +17,7 @@ from advisor.training.stacks.program import ONE_BY_ONE_LAYERS
 from advisor.training.stacks.sizes import sizes_of
 from advisor.training.stacks.traced import NotStackable, graph_of, layers_in
 
-FEWEST = 3
+FEWEST = 2
 """Copies from which on a stack is faster where each is small."""
 MOST_PRODUCTS = 1.2e6
 """Multiplications of a mini-batch in a linear layer, on average, above which a stack is no faster:

@@ -16,15 +16,21 @@ from advisor.training.stacks.traced import NotStackable
 
 
 class StepOperation(Protocol):
-    """Something that models compute, and its way back."""
+    """Something that models compute, and its way back.
+
+    Attributes:
+        inputs: what it reads.
+        trains: whether it has parameters.
+    """
 
     inputs: tuple[fx.Node, ...]
+    trains: bool
 
     def forward(self, plan: StepPlan) -> Tensor:
-        """StepPlan what computes its value, and return where that will be."""
+        """Plan what computes its value, and return where that will be."""
 
     def backward(self, plan: StepPlan, gradient: Tensor) -> None:
-        """StepPlan what the gradient of its value, which is its own, gives what it has read."""
+        """Plan what the gradient of its value, which is its own, gives what it has read."""
 
 
 @dataclass
@@ -39,6 +45,7 @@ class LinearLayers:
     inputs: tuple[fx.Node, ...]
     weight: Tensor
     bias: Tensor | None
+    trains: bool = True
 
     def forward(self, plan: StepPlan) -> Tensor:
         """A batch of products of matrices."""
@@ -81,6 +88,7 @@ class Curves:
     inputs: tuple[fx.Node, ...]
     curves: list[tuple[int, Curve]]
     may_overwrite: bool
+    trains: bool = False
 
     def forward(self, plan: StepPlan) -> Tensor:
         """Each way on its copies, in the place of what is read where nobody needs that."""
@@ -124,6 +132,7 @@ class Dropped:
     inputs: tuple[fx.Node, ...]
     share: float
     streams: Callable[[], Sequence[torch.Generator]]
+    trains: bool = False
 
     def forward(self, plan: StepPlan) -> Tensor:
         """The numbers that are kept, so that their mean stays."""
@@ -154,6 +163,7 @@ class Sum:
     """The sum of two values, as at the end of a residual branch."""
 
     inputs: tuple[fx.Node, ...]
+    trains: bool = False
 
     def forward(self, plan: StepPlan) -> Tensor:
         """The sum of both."""
@@ -178,6 +188,7 @@ class Reshaped:
     inputs: tuple[fx.Node, ...]
     start: int = 1
     end: int = -1
+    trains: bool = False
 
     def forward(self, plan: StepPlan) -> Tensor:
         """A view of what is read."""

@@ -19,6 +19,10 @@ from advisor.training.stacks.traced import NotStackable
 
 NEAR = 1e-5
 """How far outputs and gradients may be from those of one model alone, as a share of the largest."""
+ROUNDING = 1e-6
+"""Gradients below this share of the model's largest are what rounding leaves, such as those of a
+bias before batch normalization: they may be any others.
+"""
 TIMED = 2
 """Steps of a model alone, of which the faster one tells what it takes."""
 
@@ -48,7 +52,8 @@ def check_same(program: Computation, bank: Bank, inputs: Any, seeds: list[int]) 
         found = [alone(*each) for each in shares]
         if not all_near([squares.output], [gathered(together, [output for output, _ in found])]):
             raise NotStackable("the models give other outputs together")
-        if not all_near(own, [each.grad for each in parameters]):
+        wanted = [each.grad for each in parameters]
+        if not all_near(own, wanted, ROUNDING * max(map(largest_of, wanted), default=0.0)):
             raise NotStackable("the models have other gradients together")
     return [seconds for _, seconds in found]
 
@@ -107,8 +112,17 @@ def norm(outputs: Any) -> Tensor:
     return torch.stack([part.square().sum() for part in tensors_in(outputs)]).sum()
 
 
-def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
-    """Whether structures of tensors have the same numbers, but for what rounding does."""
+def largest_of(tensor: Tensor | None) -> float:
+    """The largest size of the numbers of a tensor, but for those that are not finite."""
+    if tensor is None or not tensor.numel():
+        return 0.0
+    return float(tensor.detach().nan_to_num(0.0, 0.0, 0.0).abs().max())
+
+
+def all_near(given: Sequence[Any], wanted: Sequence[Any], noise: float = 0.0) -> bool:
+    """Whether structures of tensors have the same numbers, but for what rounding does, and for
+    differences below `noise`.
+    """
     found: list[bool] = []
 
     def compare(pair: list[Any]) -> None:
@@ -117,10 +131,9 @@ def all_near(given: Sequence[Any], wanted: Sequence[Any]) -> bool:
         if not isinstance(one, Tensor) or not isinstance(other, Tensor):
             found.append(one is None and other is None)
             return
-        finite = other.detach().nan_to_num(0.0, 0.0, 0.0)
-        largest = float(finite.abs().max()) if other.numel() else 0.0
+        far = max(noise, NEAR * largest_of(other))
         is_like = one.shape == other.shape
-        found.append(is_like and torch.allclose(one, other, NEAR, NEAR * largest, equal_nan=True))
+        found.append(is_like and torch.allclose(one, other, NEAR, far, equal_nan=True))
 
     for one, other in zip(given, wanted, strict=True):
         gathered(compare, [one, other])

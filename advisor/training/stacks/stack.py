@@ -90,7 +90,7 @@ class Stack:
         self._packed, self._bank = self.active, Bank()
         if not self._packed:
             return
-        self._program = computation_of(self._packed, self._bank, self._is_written)
+        self._program, self._bank = computation_of(self._packed, self._is_written)
         settings = self._packed[0].settings
         epochs = settings.to_epoch - settings.from_epoch
         self._scoring = Scoring(self._program, self._packed, epochs)
@@ -151,19 +151,23 @@ class Stack:
             parameter.grad = None
 
 
-def computation_of(members: Sequence[Member], bank: Bank, is_written: bool) -> Computation:
-    """What computes the models of runs: their steps written out where all that they do is known,
-    or else by autograd, which knows more. Raises `NotStackable` where they must be written out.
+def computation_of(members: Sequence[Member], is_written: bool) -> tuple[Computation, Bank]:
+    """What computes the models of runs, and their parameters: with steps written out where all that
+    they do is known, or else by autograd, which knows more. Raises `NotStackable` where they must
+    be written out.
     """
     readings, models = common_readings(members), [each.run.model for each in members]
+    bank = Bank()
     try:
         if members[0].run.recipe.accumulate > 1:
             raise NotStackable("a step is made of several mini-batches")
-        return WrittenStep(readings, models, bank)
+        return WrittenStep(readings, models, bank), bank
     except NotStackable:
+        bank.release()
         if is_written:
             raise
-    return Program(readings, models, bank)
+    bank = Bank()
+    return Program(readings, models, bank), bank
 
 
 def ended_epoch(

@@ -23,6 +23,7 @@ from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.curves import LAYERS, Curve, by_tape, curve_of
 from advisor.training.stacks.elementwise import Elementwise
 from advisor.training.stacks.losses_of_copies import LossOfCopies
+from advisor.training.stacks.norms import BatchNorms, LayerNorms, has_usual_statistics, is_by_row
 from advisor.training.stacks.operations import (
     Curves,
     Dropped,
@@ -117,14 +118,30 @@ class WrittenStep:
     def _curves(self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise]) -> StepOperation:
         """What is done to single numbers; one copy stands for those beside it that do the same."""
         inputs = tuple(nodes[0].all_input_nodes)
+        before = self._operations.get(inputs[0])
+        may_overwrite = isinstance(before, (LinearLayers, Sum))
         if any(each.has_tensors for each in changes):
-            raise NotStackable("an activation has parameters")
+            return Curves(inputs, self._own_curves(nodes), may_overwrite, trains=True)
         found = []
         for _, group in groupby(range(len(nodes)), key=lambda i: index_of(changes, changes[i])):
             own = list(group)
             found.append((len(own), self._curve(nodes[own[0]], self.models[own[0]])))
-        before = self._operations.get(inputs[0])
-        return Curves(inputs, found, isinstance(before, (LinearLayers, Sum)))
+        return Curves(inputs, found, may_overwrite)
+
+    def _own_curves(self, nodes: Sequence[fx.Node]) -> list[tuple[int, Curve]]:
+        """What copies do with parameters of their own."""
+        layers = [
+            model.get_submodule(str(node.target))
+            for node, model in zip(nodes, self.models, strict=True)
+        ]
+        own = [[*nn.Module.parameters(each)] for each in layers]
+        if len({type(each) for each in layers}) > 1 or len({*map(len, own)}) > 1:
+            raise NotStackable("activations have other parameters")
+        for each in zip(*own, strict=True):
+            self._stacked_one(each)
+        return [
+            (1, by_tape(of_one(each), tensors)) for each, tensors in zip(layers, own, strict=True)
+        ]
 
     def _curve(self, node: fx.Node, model: nn.Module) -> Curve:
         if node.op == "call_module":
@@ -135,31 +152,40 @@ class WrittenStep:
 
     def _layer(self, node: fx.Node) -> StepOperation:
         inputs = tuple(node.all_input_nodes)
-        layers = [model.get_submodule(str(node.target)) for model in self.models]
-        first: Any = layers[0]
+        layers: list[Any] = [model.get_submodule(str(node.target)) for model in self.models]
+        first = layers[0]
         if len(inputs) != 1:
             raise NotStackable("a layer reads several values")
         if type(first) is nn.Linear:
             return LinearLayers(inputs, *self._stacked(layers))
+        if has_usual_statistics(first):
+            return BatchNorms(inputs, layers, *self._stacked(layers))
+        if is_by_row(first):
+            return LayerNorms(inputs, layers, *self._stacked(layers))
         if type(first) is nn.Dropout:
             return Dropped(inputs, float(first.p), lambda: self._streams)
         if type(first) is nn.Flatten and first.start_dim > 0:
             return Reshaped(inputs, first.start_dim, first.end_dim)
         raise NotStackable(f"{type(first).__name__} is not written out")
 
-    def _stacked(self, layers: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
-        """Weights and biases, which no other layer has."""
-        own = [each for each in (layers[0].weight, layers[0].bias) if each is not None]
-        if any(self._bank.has(each) for each in own):
+    def _stacked(self, layers: Sequence[Any]) -> tuple[Tensor, Any]:
+        """The weights of layers, and their biases or None."""
+        weight = self._stacked_one([each.weight for each in layers])
+        if layers[0].bias is None:
+            return weight, None
+        return weight, self._stacked_one([each.bias for each in layers])
+
+    def _stacked_one(self, tensors: Sequence[nn.Parameter]) -> Tensor:
+        """A parameter of each copy, which no other layer has."""
+        if self._bank.has(tensors[0]):
             raise NotStackable("layers share their weights")
-        weight = self._bank.of([each.weight for each in layers])
-        return weight, self._bank.of([each.bias for each in layers]) if len(own) > 1 else None
+        return self._bank.of(tensors)
 
     def _after_parameters(self) -> set[fx.Node]:
         """Operations that parameters stand before; the others need no gradient."""
         found: set[fx.Node] = set()
         for node, one in self._operations.items():
-            if isinstance(one, LinearLayers) or not found.isdisjoint(one.inputs):
+            if one.trains or not found.isdisjoint(one.inputs):
                 found.add(node)
         return found
 
@@ -186,7 +212,7 @@ class WrittenStep:
         for node, one in reversed(self._operations.items()):
             if node in plan.gradients:
                 one.backward(plan, plan.gradients[node])
-            elif isinstance(one, LinearLayers):
+            elif one.trains:
                 raise NotStackable("nothing is made of what a layer computes")
         return Planned(plan, given, output, gradient)
 
@@ -221,6 +247,11 @@ def joined(node: fx.Node) -> StepOperation:
         if isinstance(start, int) and isinstance(end, int) and start > 0 and not node.kwargs:
             return Reshaped(inputs, start, end)
     raise NotStackable(f"{name} is not written out")
+
+
+def of_one(layer: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A layer on `(1, rows, …)`: which dimension has its parameters counts from the rows."""
+    return lambda each: layer(each[0]).unsqueeze(0)
 
 
 def change_of(node: fx.Node) -> Callable[[Tensor], Tensor]:
