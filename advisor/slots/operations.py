@@ -42,11 +42,13 @@ class Operation:
     Arguments:
         name: `linear`, `conv2d`, `conv_transpose1d`, `matmul`, `addmm` or `recurrent`.
         settings: stride, padding and the like, where the call gives them.
+        bias: that the call adds, or None.
     """
 
     name: str
     settings: dict[str, Any]
     call: Callable[[Tensor], Tensor] = field(repr=False)
+    bias: Tensor | None = field(default=None, repr=False)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The operation's output, with the layer's weights as they are now."""
@@ -83,10 +85,11 @@ class WeightUses(TorchFunctionMode):
         if not isinstance(weight, Tensor) or not isinstance(inputs, Tensor):
             return func(*args, **kwargs)
         if id(weight) in self._weights:
+            bias = arguments.get("bias")
             for key in ("input", "weight", "bias"):
                 arguments.pop(key, None)
             replay = _with_other_input(func, args, kwargs, inputs)
-            self._on_use(weight, Operation(name, arguments, replay), inputs)
+            self._on_use(weight, Operation(name, arguments, replay, bias), inputs)
         return func(*args, **kwargs)
 
 

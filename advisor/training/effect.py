@@ -37,6 +37,10 @@ _WHOLE = (type, types.ModuleType, types.BuiltinFunctionType, types.CodeType)
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 _BARE = frozenset(_CONTAINERS)
 """Containers that have no attributes, where they are of these very classes."""
+_OF_EVERY_MODULE = frozenset(
+    name for name, value in vars(nn.Module()).items() if isinstance(value, (dict, set))
+)
+"""Containers that every module has, of its parts and of its hooks; most of them are empty."""
 _HELD = object()
 """Token of what is read later, where a plain value would stand."""
 
@@ -222,11 +226,20 @@ class _StateReader:
         if not attributes and not is_container:
             self.tokens.append(_Same(value))
         self.tokens.append(tuple(attributes))
+        if isinstance(value, nn.Module):
+            self._leave_out_empty(attributes)
         held += attributes.values()
         # Last, because they hardly ever change.
         if isinstance(value, nn.Module):
             held += self._classes(type(value))
         return held
+
+    def _leave_out_empty(self, attributes: dict[str, object]) -> None:
+        """Note which of a module's own containers are empty, instead of reading each."""
+        for name in _OF_EVERY_MODULE & attributes.keys():
+            if not attributes[name]:
+                del attributes[name]
+        self.tokens.append(tuple(attributes))
 
     def _attributes(self, value: Any) -> dict[str, object]:
         """Those of an object, in slots, too."""

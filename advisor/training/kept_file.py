@@ -16,6 +16,7 @@ from torch.serialization import default_restore_location
 
 from advisor.errors import MachineError, explain
 from advisor.faults import is_out_of_memory
+from advisor.training.packed import packed, unpacked
 
 PART = ".part"
 """How the name of a file ends that is being written."""
@@ -52,7 +53,7 @@ class KeptFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                write_sealed({"content": self.content, "tensors": dict(tensors)}, file)
+                write_sealed({"content": self.content, **packed(tensors)}, file)
             part.replace(self.path)
             offer(self.path)
         except OSError as problem:
@@ -79,6 +80,9 @@ class KeptFile:
             fetch(self.path)
             with self.path.open("rb") as file:
                 kept = read_sealed(file, device)
+            if not isinstance(kept, dict) or kept.get("content") != self.content:
+                return None
+            return unpacked(kept)
         except OSError as problem:
             if problem.errno in TOO_MANY_FILES:
                 raise MachineError(f"{self.path} cannot be read: {explain(problem)}.") from problem
@@ -89,9 +93,6 @@ class KeptFile:
             if is_out_of_memory(problem):
                 raise
             return None
-        if not isinstance(kept, dict) or kept.get("content") != self.content:
-            return None
-        return dict(kept["tensors"])
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,7 @@ class Run:
     rate: float | None = None
     honours: frozenset[str] = frozenset(HOOKS)
     _anatomy: Anatomy | None = None
+    _left: tuple[Technique, Anatomy | None] | None = None
     _built: tuple[tuple[str, nn.Parameter], ...] = field(init=False, repr=False)
     given: Given = field(init=False, repr=False)
 
@@ -212,11 +213,24 @@ class Run:
         own: dict[str, Any] = {"costs": {}, "keep": {}}
         for name in ("swaps", "undecayed", "later", "no_effect", "each_step"):
             own[name] = []
-        return replace(self, model=copy.deepcopy(self.model), cache=None, _anatomy=None, **own)
+        return replace(
+            self, model=copy.deepcopy(self.model), cache=None, _anatomy=None, _left=None, **own
+        )
 
     def changed(self) -> None:
         """Say that the model has another structure now, so that `anatomy` is traced anew."""
-        self._anatomy = None
+        self._anatomy = self._left = None
+
+    def leave_as(self, technique: Technique, anatomy: Anatomy | None) -> None:
+        """Say what the model is when a technique has been applied, where that has traced it and
+        changes nothing after that.
+        """
+        self._left = technique, anatomy
+
+    def end(self, technique: Technique) -> None:
+        """Take the model for changed by a technique; what that says that it is, is not traced."""
+        left, self._left = self._left, None
+        self._anatomy = left[1] if left is not None and left[0] is technique else None
 
     def example(self, rows: int = EXAMPLE_ROWS) -> tuple[Any, ...]:
         """Inputs of the first training rows, on the run's device."""
@@ -319,7 +333,7 @@ def apply(run: Run, techniques: Iterable[tuple[Technique, Mapping[str, Any]]]) -
         started = time.perf_counter()
         with isolated(mix(run.seed, technique.slot)) as run.generator, hooks_joined(run):
             said = technique.apply(run, **params)
-        run.changed()
+        run.end(technique)
         who = f"{technique.slot} {technique.name!r}"
         actions[technique.slot] = checked_action(who, said)
         check_costs(who, run.costs)

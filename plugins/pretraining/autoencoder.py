@@ -74,8 +74,20 @@ class Autoencoder(Pretraining):
             penalty = self.penalty(segment, read, decoder, **params)
             return error(rebuilt, clean) + penalty / clean[0].numel()
 
+        # Without a penalty the gradients may be written out; what draws the noise is the same.
+        has_penalty = type(self).penalty is not Autoencoder.penalty
+        step = None if has_penalty else self.rebuilding(segment, decoder, error)
+
+        def write(rows: Sequence[Tensor], noise: torch.Generator) -> None:
+            """The gradients of the loss."""
+            assert step is not None  # else autograd computes them
+            step(self.corrupt(rows[0], noise, **params), rows[0])
+
         trained = [*segment.parameters, *decoder.parameters()]
-        return self.descend(trained, [inputs], loss, generator, epochs=epochs, lr=lr)
+        gradients = write if step else None
+        return self.descend(
+            trained, [inputs], loss, generator, epochs=epochs, lr=lr, gradients=gradients
+        )
 
 
 def error_of(segment: advisor.Segment, inputs: Tensor) -> Callable[[Tensor, Tensor], Tensor]:

@@ -19,11 +19,12 @@ def stepped(signal: Tensor, terms: int = 40) -> Tensor:
 
     It is -Li₂(-eᶻ): its series for z ≤ 0, and π²/6 + z²/2 minus that of -z above.
     """
-    k = torch.arange(1, terms + 1, device=signal.device, dtype=signal.dtype)
     # The series converges for a negative argument only, and fast away from zero; at zero the 40th
-    # term is 6e-4, with alternating signs.
-    powers = (-signal.abs()[..., None] * k).exp()
-    below = (-((-1.0) ** k) * powers / k.square()).sum(-1)
+    # term is 6e-4, with alternating signs. Its powers are multiplied from the last one on.
+    base = (-signal.abs()).exp()
+    below = torch.zeros_like(base)
+    for k in range(terms, 0, -1):
+        below.add_(-((-1.0) ** k) / k**2).mul_(base)
     above = math.pi**2 / 6 + signal.square() / 2 - below
     return torch.where(signal <= 0, below, above)
 
@@ -32,7 +33,7 @@ def noisy(signal: Tensor, generator: torch.Generator) -> Tensor:
     """max(0, z + N(0, sigmoid(z))): a sample of a stepped sigmoid unit."""
     # The variance of the unit's sum of copies is sigmoid(z) (Nair & Hinton 2010).
     noise = torch.randn(signal.shape, generator=generator).to(signal)
-    return (signal + noise * signal.sigmoid().sqrt()).relu()
+    return noise.mul_(signal.sigmoid().sqrt_()).add_(signal).relu_()
 
 
 def coin(signal: Tensor, generator: torch.Generator) -> Tensor:
@@ -132,7 +133,9 @@ class Machine:
         """
         hidden = self.hidden.mean(self.up(data))
         model_hidden = self.hidden.mean(self.up(model))
-        weight = hidden.T @ data / len(data) - model_hidden.T @ model / len(model)
+        share, model_share = 1 / len(data), -1 / len(model)
+        products = hidden.T @ data
+        weight = torch.addmm(products, model_hidden.T, model, beta=share, alpha=model_share)
         visible_bias = data.mean(0) - model.mean(0)
         hidden_bias = hidden.mean(0) - model_hidden.mean(0)
         return [weight, visible_bias, hidden_bias]

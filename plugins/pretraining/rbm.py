@@ -90,29 +90,27 @@ class RBM(Pretraining):
             has_bound = segment.bounds is not None and view.kind == "Bernoulli"
             rate = lr if has_bound else lr * UNBOUNDED
 
-            # Weights pay a cost, biases do not; a layer without a trainable bias learns two values.
+            # A layer without a trainable bias learns two values.
             values = [machine.weight, machine.visible_bias]
             if biased(segment):
                 values.append(machine.hidden_bias)
-            groups: list[dict[str, Any]] = [
-                {"params": values[:1], "weight_decay": weight_cost},
-                {"params": values[1:]},
-            ]
-            optimizer = self.sgd(groups, lr=rate, momentum=EARLY_MOMENTUM)
+            velocities = [torch.zeros_like(value) for value in values]
             fantasies = machine.chain(train[:CHAINS], 1, generator)
 
             def epoch(number: int) -> None:
                 """One pass over the training rows."""
                 nonlocal fantasies
-                for group in optimizer.param_groups:
-                    group["momentum"] = EARLY_MOMENTUM if number < EARLY else MOMENTUM
+                momentum = EARLY_MOMENTUM if number < EARLY else MOMENTUM
                 for (rows,) in self.minibatches([train], generator):
                     start = fantasies if chain == "pcd" else rows
                     fantasies = machine.chain(start, steps, generator)
                     gradient = machine.gradient(rows, fantasies)
-                    for value, slope in zip(values, gradient, strict=False):
-                        value.grad = -slope
-                    optimizer.step()
+                    for velocity, slope in zip(velocities, gradient, strict=False):
+                        velocity.mul_(momentum).add_(slope)
+                    # Weights pay a cost, biases do not.
+                    velocities[0].sub_(machine.weight, alpha=weight_cost)
+                    for value, velocity in zip(values, velocities, strict=True):
+                        value.add_(velocity, alpha=rate)
 
             def measure() -> float:
                 """The squared error of mean reconstructions of held rows."""

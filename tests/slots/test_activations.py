@@ -558,3 +558,19 @@ def test_the_start_of_the_package_wins_over_an_initializer_in_the_same_arm(host,
         torch.equal(one, two)
         for one, two in zip(states[0].values(), states[1].values(), strict=True)
     )
+
+
+def test_a_technique_that_goes_on_after_a_swap_is_traced_again():
+    class Longer(advisor.Technique):
+        slot, name, cite = "longer", "longer", "a test"
+
+        def apply(self, run):
+            advisor.Activation("tanh", nn.Tanh).apply(run)
+            run.model.append(nn.Linear(2, 2))
+            return "longer by a layer"
+
+    swapped, longer = (run_of(plain(8, 2), torch.randn(20, 8)) for _ in range(2))
+    apply(swapped, [(advisor.Activation("tanh", nn.Tanh), {})])
+    apply(longer, [(Longer(), {})])
+    assert [layer.name for layer in swapped.anatomy.layers] == ["0", "2", "4"]
+    assert [layer.name for layer in longer.anatomy.layers] == ["0", "2", "4", "5"]

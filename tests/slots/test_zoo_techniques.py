@@ -147,3 +147,17 @@ def test_pretraining_lowers_the_loss_of_nineteen_of_twenty_layers():
     trained = sum(len(one.losses) for one in found)
     assert sum(one.better for one in found) >= 0.95 * trained
     assert trained >= 0.6 * sum(one.layers for one in found)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_swap_leaves_is_what_a_trace_of_it_finds(host, name):
+    run = measures.run_of_case(zoo.CASES[name])
+    elu = host.find("activation", "elu")
+    if elu.unfit(run) is not None:
+        return
+    put(host, run, activation="elu")
+    left = run.anatomy
+    run.changed()
+    assert left == run.anatomy
+    for one, other in zip(left.layers, run.anatomy.layers, strict=True):
+        assert one.module is other.module or one.matrices

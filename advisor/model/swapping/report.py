@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from advisor.errors import listing
-from advisor.model.anatomy import Site
+from advisor.model.anatomy import Anatomy, Site
 from advisor.model.pointwise import Activation
 from advisor.model.references import Holding, Path, holdings, paths
 
@@ -68,6 +68,7 @@ class SwapReport:
         activations: what the swapped sites run now, by site id.
         starting_states: the parameters and buffers that these activations began with, by site id.
         undos: what to call to go back, the last first.
+        anatomy: of the changed model, where it was traced and is known.
     """
 
     before: ModelBefore = field(repr=False)
@@ -77,6 +78,7 @@ class SwapReport:
     activations: dict[str, Activation] = field(default_factory=dict, repr=False)
     starting_states: dict[str, dict[str, Tensor]] = field(default_factory=dict, repr=False)
     undos: list[Undo] = field(default_factory=list, repr=False)
+    anatomy: Anatomy | None = field(default=None, repr=False)
 
     @property
     def calls(self) -> int:

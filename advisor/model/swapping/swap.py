@@ -49,7 +49,7 @@ def swap(
         for site, activation in _activation_per_site(chosen, factory):
             _swap_one(report, site, activation, installed, places)
         if inputs is not None:
-            verify(model, anatomy, report.swapped, installed, inputs)
+            report.anatomy = verify(model, anatomy, report.swapped, installed, inputs)
     except BaseException:
         report.undo()
         raise

@@ -26,15 +26,20 @@ def verify(
     sites: list[Site],
     installed: Mapping[str, Installed],
     inputs: Any,
-) -> None:
+) -> Anatomy | None:
     """Raise InputError unless the new activations run at `sites` as often as the old ones, and all
     others as before.
+
+    Returns what the model is made of now; None where functions run at sites, which are traced as
+    what counts their runs.
     """
     with _runs_counted(model, installed) as runs:
-        after = trace(model, inputs)
-    after = _without_insides(after, installed)
+        traced = trace(model, inputs)
+    after = _without_insides(traced, installed)
     for complaint in _complaints(before, after, sites, runs):
         raise InputError(f"{complaint} Everything was undone.")
+    has_modules = all(isinstance(place.activation, nn.Module) for place in installed.values())
+    return traced if has_modules else None
 
 
 def _without_insides(anatomy: Anatomy, installed: Mapping[str, Installed]) -> Anatomy:

@@ -13,6 +13,7 @@ from torch import nn
 from advisor.errors import InputError, explain
 from advisor.model import Site, select, swap
 from advisor.model.anatomy import HIDDEN, ModuleTarget
+from advisor.model.call import rows_of
 from advisor.model.preserve import random_states_kept
 from advisor.model.references import Path, paths
 from advisor.slots.activation.channels import Channels, channels_at
@@ -20,7 +21,7 @@ from advisor.slots.activation.functional_dropout import called_dropouts
 from advisor.slots.gain import examine
 from advisor.space import Choice, Space
 from advisor.technique import Technique
-from advisor.training.run import Run
+from advisor.training.run import EXAMPLE_ROWS, Run
 
 _GRID = torch.linspace(-10.0, 10.0, 2001)
 """Where two activations are compared; beyond it nearly all are straight lines."""
@@ -136,8 +137,12 @@ class Activation(Technique):
             count = channels.get(site.id)
             return self._make(params, count if isinstance(count, Channels) else _ONE, depth)
 
-        report = swap(run.model, run.anatomy, new_activation, sites, run.example())
+        inputs = run.example()
+        report = swap(run.model, run.anatomy, new_activation, sites, inputs)
         run.swaps.append(report)
+        # A technique that does more than this says for itself what the model is then.
+        if type(self).apply is Activation.apply and is_traced_alike(run, inputs):
+            run.leave_as(self, report.anatomy)
         for made in report.activations.values():
             run.undecayed += nn.Module.parameters(made) if isinstance(made, nn.Module) else ()
         return report.summary()
@@ -188,6 +193,11 @@ class Activation(Technique):
             kind = type(activation).__name__
             raise InputError(f"{who}: its factory must return a function or nn.Module, got {kind}.")
         return activation
+
+
+def is_traced_alike(run: Run, inputs: tuple[Any, ...]) -> bool:
+    """Whether a trace that knows nothing of a run but inputs is that of the run."""
+    return run.task.output is None and rows_of(inputs) == min(EXAMPLE_ROWS, len(run.data.train))
 
 
 def _sites(run: Run) -> tuple[Site, ...]:

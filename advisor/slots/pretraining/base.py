@@ -26,6 +26,7 @@ from advisor.slots.pretraining.descend import (
     rows_in_batch,
 )
 from advisor.slots.pretraining.layer_inputs import BATCH, capture, capture_labelled, rows_of
+from advisor.slots.pretraining.rebuilding import rebuilding
 from advisor.slots.pretraining.segments import KINDS, Segment, segments
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
@@ -131,6 +132,7 @@ class Pretraining(Technique):
 
     # What a method needs to train one layer.
     descend = staticmethod(descend)
+    rebuilding = staticmethod(rebuilding)
     keep_best = staticmethod(keep_best)
     held_out = staticmethod(held_out)
     minibatches = staticmethod(minibatches)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from advisor.training.eager import Adam
+from advisor.training.moving import Moves, adam
 
 HELD = 0.1
 """Share of a layer's input rows that are not trained on and only judge."""
@@ -20,6 +20,10 @@ MEASURED = 256
 
 Loss = Callable[[Sequence[Tensor], torch.Generator], Tensor]
 """The mean loss of some rows, which may draw noise from the generator."""
+Gradients = Callable[[Sequence[Tensor], torch.Generator], object]
+"""Writes the gradients of such a loss to `grad` of the parameters."""
+TOGETHER = 16
+"""Mini-batches whose rows are gathered in one go."""
 
 
 def held_out(rows: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -44,8 +48,10 @@ def minibatches(rows: Sequence[Tensor], generator: torch.Generator) -> Iterator[
     count = len(rows[0])
     size = rows_in_batch(count)
     order = torch.randperm(count, generator=generator)
-    for index in order.split(size):
-        yield [tensor[index.to(tensor.device)] for tensor in rows]
+    for index in order.split(TOGETHER * size):
+        gathered = [tensor[index.to(tensor.device)].split(size) for tensor in rows]
+        for batch in zip(*gathered, strict=True):
+            yield list(batch)
 
 
 def keep_best(
@@ -87,24 +93,31 @@ def descend(
     *,
     epochs: int,
     lr: float,
-    optimizer: Callable[..., torch.optim.Optimizer] = Adam,
+    optimizer: Callable[..., Moves] = adam,
+    gradients: Gradients | None = None,
 ) -> tuple[float, float]:
     """Adam, or another optimizer, on `loss(rows, generator)`, the mean loss of some rows; returns
     the held loss before and after.
 
     The held loss is measured with the same noise each time, so that it falls only where something
-    was learnt.
+    was learnt. Autograd computes the gradients, unless `gradients(rows, generator)` writes them.
     """
     # They are read twice: by the optimizer and by what keeps the best of them.
     parameters = list(parameters)
     steps = optimizer(parameters, lr=lr)
     train, held = held_out(rows)
 
+    def differentiate(batch: Sequence[Tensor], noise: torch.Generator) -> None:
+        """Have autograd compute the gradients."""
+        steps.zero_grad(set_to_none=True)
+        loss(batch, noise).backward()
+
+    write = gradients or differentiate
+
     def epoch(_: int) -> None:
         """One pass over the rows that are trained on."""
         for batch in minibatches(train, generator):
-            steps.zero_grad(set_to_none=True)
-            loss(batch, generator).backward()
+            write(batch, generator)
             steps.step(None)
 
     return keep_best(parameters, epoch, lambda: mean_loss(held, loss), epochs)
