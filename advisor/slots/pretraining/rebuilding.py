@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from advisor.model.tracing.formula import formula_of
 from advisor.slots.pretraining.segments import Segment
+from advisor.training.optimizers import FUSED_DEVICES
 from advisor.training.stacks.curves import ATEN, CURVES, LAYERS, Curve, by_tape, curve_of
 
 Error = Callable[[Tensor, Tensor], Tensor]
@@ -159,6 +160,9 @@ def rebuilding(segment: Segment, decoder: nn.Module, error: Error) -> Rebuilding
 
 
 def is_plain(parameter: Tensor) -> bool:
-    """Whether nothing happens to a parameter but what a layer does with it."""
+    """Whether nothing happens to a parameter but what a layer does with it, on a device for which
+    torch has all that is called here.
+    """
     hooks = (parameter._backward_hooks, parameter._post_accumulate_grad_hooks)
-    return type(parameter) is nn.Parameter and not any(hooks)
+    is_known = type(parameter) is nn.Parameter and parameter.device.type in FUSED_DEVICES
+    return is_known and not any(hooks)
