@@ -1,13 +1,16 @@
-"""How long one training may take before it is ended."""
+"""How long trainings take, and how long one may take before it is ended."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 
+from advisor.host.host import Host
 from advisor.search.history import History
+from advisor.search.trial import Trial
 from advisor.study import Study
 from advisor.training.epoch import Epoch
+from advisor.work.stacked import is_by_itself
 
 LEAST_MINUTES = 10.0
 """A training that the user sets no limit for may take this long at least."""
@@ -58,3 +61,26 @@ def seconds_for_a_training(
         return None
     epoch = statistics.fmean(each.seconds for each in curve)
     return max(60 * LEAST_MINUTES, TRAININGS * epoch * history.plan.epochs)
+
+
+def longest_first(
+    history: History, host: Host, trials: Sequence[Trial], from_epoch: int
+) -> list[Trial]:
+    """Trials in the order in which they are begun, so that no worker waits long for the last one:
+    what makes an artefact, then what is slow by its epochs until now.
+
+    The order decides nothing but who waits.
+    """
+
+    def turn(trial: Trial) -> tuple[bool, float]:
+        """What is begun first comes first."""
+        is_first = is_by_itself(host, trial.arm, from_epoch)
+        return not is_first, -seconds_of_an_epoch(history, trial)
+
+    return sorted(trials, key=turn)
+
+
+def seconds_of_an_epoch(history: History, trial: Trial) -> float:
+    """What an epoch of a trial takes, by the last one of its arm; 0 where none is known."""
+    known = [each.curve[-1].seconds for each in (*history.of_arm(trial.arm), trial) if each.curve]
+    return known[-1] if known else 0.0

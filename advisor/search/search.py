@@ -18,7 +18,7 @@ from advisor.search.decisions import decide, numbers_of_artefacts, with_widened_
 from advisor.search.history import History
 from advisor.search.ledger import Ledger
 from advisor.search.length import leading, order_changes, settled, told_of_length
-from advisor.search.limits import seconds_for_a_training, told, trial_name
+from advisor.search.limits import longest_first, seconds_for_a_training, told, trial_name
 from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import (
@@ -42,7 +42,7 @@ from advisor.training.kept_file import remove_kept_files
 from advisor.work.executors import Crew
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
-from advisor.work.stacked import MOST, Worth, is_by_itself, run_stacked, why_no_stack
+from advisor.work.stacked import MOST, Worth, run_stacked, why_no_stack
 
 
 class Search:
@@ -292,9 +292,8 @@ class Search:
         self, alive: Sequence[Trial], from_epoch: int, rung: int, limit: float | None
     ) -> dict[int, Job]:
         """The trainings from one rung to the next that are still to be done, by trial number."""
-        jobs, host = {}, self.prepared.host
-        # What makes an artefact takes longest, and is begun first.
-        for trial in sorted(alive, key=lambda each: not is_by_itself(host, each.arm, from_epoch)):
+        jobs = {}
+        for trial in longest_first(self.history, self.prepared.host, alive, from_epoch):
             # Trial 0, the baseline, is trained to the end at once.
             last = self.plan.epochs if trial.number == 0 else rung
 

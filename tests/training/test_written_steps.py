@@ -45,6 +45,32 @@ class Branches(nn.Module):
         return self.last(torch.add(y, x) * 0.5)
 
 
+class Flat(nn.Module):
+    """The usual ways to make a row one dimension, and to end with shares of a whole."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.last = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = torch.relu(self.a(x.view(x.size(0), -1)))
+        x = torch.relu(self.b(x.reshape(x.shape[0], -1)))
+        return self.last(x.view(x.size()[0], -1))
+
+
+class Looked(nn.Module):
+    """What is returned is read by an activation, too, whose value nobody needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.last(x)
+        torch.relu(x)
+        return x
+
+
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -97,6 +123,10 @@ NETS = {
     "layer norm": layers(partial(nn.LayerNorm, 32), nn.ReLU),
     "slope of its own": layers(nn.PReLU, nn.Tanh),
     "slopes of their own": layers(partial(nn.PReLU, 32)),
+    "views": Flat,
+    "looked at": Looked,
+    "logarithms": lambda: nn.Sequential(*layers(nn.ReLU)(), nn.LogSoftmax(1)),
+    "shares": lambda: nn.Sequential(*layers(nn.ReLU)(), nn.Softmax(-1)),
     "one number": layers(nn.Softplus, last=1),
 }
 
@@ -205,7 +235,7 @@ def test_a_curve_of_somebodys_own_is_differentiated_by_autograd():
         (layers(partial(nn.GroupNorm, 4, 32)), "GroupNorm is not written out"),
         (layers(partial(nn.BatchNorm1d, 32, affine=False)), "BatchNorm1d is not written out"),
         (layers(partial(nn.LayerNorm, 32, bias=False)), "LayerNorm is not written out"),
-        (layers(partial(nn.Softmax, -1)), "Softmax is not written out"),
+        (layers(partial(nn.Softmax, 0)), "Softmax is not written out"),
     ],
 )
 def test_what_is_not_written_out_is_left_to_autograd(net, why):

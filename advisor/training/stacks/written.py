@@ -13,6 +13,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -36,8 +37,19 @@ from advisor.training.stacks.plan import Space, StepPlan
 from advisor.training.stacks.program import in_a_new_tensor, index_of
 from advisor.training.stacks.traced import NotStackable, Reading
 
-ADDED = (operator.add, torch.add, "add")
-"""Functions and the method that add two values."""
+ADDED = "add"
+"""What functions and the method are called that add two values."""
+RESHAPING = ("view", "reshape")
+"""Functions and methods that give the same numbers another shape."""
+SHARES: dict[Any, Callable[..., Tensor]] = {
+    **dict.fromkeys((nn.Softmax, "softmax"), torch.softmax),
+    **dict.fromkeys((nn.LogSoftmax, "log_softmax"), torch.log_softmax),
+}
+"""Layers, functions and methods that make shares of a whole of what they read."""
+LAST = (-1, 1)
+"""How the dimension of the classes is called; that it is the last one is proven."""
+ALL = 2**30
+"""More copies than there are."""
 
 
 class WrittenStep:
@@ -70,6 +82,7 @@ class WrittenStep:
         self._users: Counter[fx.Node] = Counter(
             each for one in self._operations.values() for each in one.inputs
         )
+        self._users[self._output] += 1
         self._trained: set[fx.Node] = self._after_parameters()
         bank.hold_gradients()
 
@@ -112,7 +125,7 @@ class WrittenStep:
             self._operations[node] = self._curves(nodes, [each for each in changes if each])
         elif node.op == "call_module":
             self._operations[node] = self._layer(node)
-        else:
+        elif not is_size(node):
             self._operations[node] = joined(node)
 
     def _curves(self, nodes: Sequence[fx.Node], changes: Sequence[Elementwise]) -> StepOperation:
@@ -166,6 +179,8 @@ class WrittenStep:
             return Dropped(inputs, float(first.p), lambda: self._streams)
         if type(first) is nn.Flatten and first.start_dim > 0:
             return Reshaped(inputs, first.start_dim, first.end_dim)
+        if type(first) in SHARES and first.dim in LAST:
+            return shares(inputs, SHARES[type(first)])
         raise NotStackable(f"{type(first).__name__} is not written out")
 
     def _stacked(self, layers: Sequence[Any]) -> tuple[Tensor, Any]:
@@ -208,6 +223,8 @@ class WrittenStep:
                 raise NotStackable("its forward pass needs other arguments")
             plan.values[node] = one.forward(plan)
         output = plan.values[self._output]
+        if plan.is_scoring:
+            return Planned(plan, given, output, output)
         plan.gradients[self._output] = gradient = plan.space.take(output.shape, output)
         for node, one in reversed(self._operations.items()):
             if node in plan.gradients:
@@ -219,7 +236,9 @@ class WrittenStep:
 
 @dataclass
 class Planned:
-    """A plan, what it reads, what it computes, and the gradient that its way back begins with."""
+    """A plan, what it reads, what it computes, and the gradient with which its way back begins,
+    where it has one.
+    """
 
     plan: StepPlan
     given: Sequence[Tensor]
@@ -239,14 +258,43 @@ def joined(node: fx.Node) -> StepOperation:
     known here.
     """
     inputs, name = tuple(node.all_input_nodes), getattr(node.target, "__name__", node.target)
-    if node.target in ADDED and node.args == inputs and len(inputs) == 2 and not node.kwargs:
+    others: list[Any] = list(node.args[1:])
+    options: dict[str, Any] = dict(node.kwargs)
+    if name == ADDED and node.args == inputs and len(inputs) == 2 and not options:
         return Sum(inputs)
-    if name == "flatten" and node.args[:1] == inputs:
-        start = node.args[1] if len(node.args) > 1 else 0
-        end = node.args[2] if len(node.args) > 2 else -1
-        if isinstance(start, int) and isinstance(end, int) and start > 0 and not node.kwargs:
+    if name == "flatten" and not options and len(inputs) == 1:
+        (start, end) = tuple(others + [0, -1][len(others) :])
+        if start > 0:
             return Reshaped(inputs, start, end)
+    if name in RESHAPING and len(others) == 2 and not options and is_flat(others):
+        return Reshaped(inputs[:1], 1, -1)
+    function, dim = SHARES.get(name), [*others, options.get("dim")][0]
+    if function is not None and dim in LAST and options.get("dtype") is None:
+        return shares(inputs, function)
     raise NotStackable(f"{name} is not written out")
+
+
+def is_size(node: fx.Node) -> bool:
+    """Whether a node gives the sizes of a tensor, or one of them, and no tensor."""
+    if node.op == "call_method":
+        return node.target == "size"
+    if node.target is getattr:
+        return node.args[1:] == ("shape",)
+    of = node.args[0] if node.target is operator.getitem else None
+    return isinstance(of, fx.Node) and is_size(of)
+
+
+def is_flat(sizes: Sequence[Any]) -> bool:
+    """Whether all that belongs to a row becomes one dimension: `(rows, -1)`."""
+    rows, rest = sizes
+    return isinstance(rows, fx.Node) and is_size(rows) and rest == -1
+
+
+def shares(inputs: tuple[fx.Node, ...], function: Callable[..., Tensor]) -> Curves:
+    """What makes the last dimension shares of a whole, or their logarithms; autograd computes its
+    gradient.
+    """
+    return Curves(inputs, [(ALL, by_tape(partial(function, dim=-1)))], may_overwrite=False)
 
 
 def of_one(layer: nn.Module) -> Callable[[Tensor], Tensor]:
