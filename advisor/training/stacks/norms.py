@@ -15,20 +15,24 @@ from advisor.training.stacks.traced import NotStackable
 
 
 @dataclass
-class BatchNorms:
-    """Batch normalizations of vectors, which keep their running statistics.
+class Norms:
+    """The normalizations of the copies.
 
     Attributes:
-        inputs: what is read, `(copies, rows, features)`.
+        inputs: what is read, `(copies, rows, …, features)`.
         layers: of the copies.
         weight, bias: stacked; the gradients of these are there already.
     """
 
     inputs: tuple[fx.Node, ...]
-    layers: Sequence[nn.BatchNorm1d]
+    layers: Sequence[Any]
     weight: Tensor
     bias: Tensor
     trains: bool = True
+
+
+class BatchNorms(Norms):
+    """Batch normalizations of vectors, which keep their running statistics."""
 
     def forward(self, plan: StepPlan) -> Tensor:
         """By the statistics of the mini-batch; by the running ones where rows are scored."""
@@ -65,21 +69,8 @@ class BatchNorms:
         plan.hand_on(self.inputs[0], gradient)
 
 
-@dataclass
-class LayerNorms:
-    """Layer normalizations of the last dimension.
-
-    Attributes:
-        inputs: what is read, `(copies, rows, …, features)`.
-        layers: of the copies.
-        weight, bias: stacked; the gradients of these are there already.
-    """
-
-    inputs: tuple[fx.Node, ...]
-    layers: Sequence[nn.LayerNorm]
-    weight: Tensor
-    bias: Tensor
-    trains: bool = True
+class LayerNorms(Norms):
+    """Layer normalizations of the last dimension."""
 
     def forward(self, plan: StepPlan) -> Tensor:
         """By mean and deviation of each row."""
@@ -121,7 +112,7 @@ def is_by_row(layer: Any) -> bool:
     return is_one and layer.weight is not None and layer.bias is not None
 
 
-def gradients_of(norms: BatchNorms | LayerNorms, gradient: Tensor, place: int) -> dict[str, Tensor]:
+def gradients_of(norms: Norms, gradient: Tensor, place: int) -> dict[str, Tensor]:
     """Where the gradients of one copy are written: that of what is read over that of the value."""
     if norms.weight.grad is None or norms.bias.grad is None:
         raise NotStackable("a normalization is frozen")

@@ -94,8 +94,8 @@ class Curves:
         """Each way on its copies, in the place of what is read where nobody needs that."""
         given = plan.values[self.inputs[0]]
         is_last = self.may_overwrite and plan.is_read_once(self.inputs[0])
-        self._is_over = is_last and all(curve.by_output for _, curve in self.curves)
-        outputs = given if self._is_over else plan.new(given.shape, given)
+        is_over = is_last and all(curve.by_output for _, curve in self.curves)
+        outputs = given if is_over else plan.new(given.shape, given)
         for curve, one, other in self._shares(given, outputs):
             plan.forward.append(curve.value(one, other))
         self._known = [
