@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 
 from advisor.search.script_plan import pilot_of_script, plan_of_script
-from advisor.work.executors import Crew, crew
+from advisor.work.crews import crew
+from advisor.work.executors import Crew
 from advisor.work.scripts.prepared import PreparedScript, open_script
 from advisor.work.study_ref import StudyRef
 

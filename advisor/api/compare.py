@@ -39,9 +39,10 @@ from advisor.user_code import interrupts_told_apart
 from advisor.verdict.evidence import level_after
 from advisor.verdict.looks import refused_look
 from advisor.verdict.records import Evidence
+from advisor.work.crews import crew
 from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.engines.abroad import hired_of
-from advisor.work.executors import Crew, crew
+from advisor.work.executors import Crew
 from advisor.work.opened import in_this_process
 from advisor.work.prepare import Prepared
 from advisor.work.study_ref import StudyRef

@@ -28,8 +28,9 @@ from advisor.training.loop import TrainingSettings
 from advisor.training.timing import timed_steps
 from advisor.user_code import interrupts_told_apart, kept_from_exiting, user_faults
 from advisor.verdict.forecast import Amount, Span, amount_of, times, usual_trainings
+from advisor.work.crews import crew
 from advisor.work.devices import Staff, staff_for, staff_of
-from advisor.work.executors import Crew, crew
+from advisor.work.executors import Crew
 from advisor.work.opened import in_this_process
 from advisor.work.opening import open_study
 from advisor.work.prepare import Prepared

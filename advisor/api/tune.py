@@ -46,9 +46,10 @@ from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Evidence
+from advisor.work.crews import crew
 from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.engines.abroad import hired_of
-from advisor.work.executors import Crew, crew
+from advisor.work.executors import Crew
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
 from advisor.work.opening import BegunOpening, open_study

@@ -17,7 +17,8 @@ from advisor.training.floor import Simple
 from advisor.training.floors import floors
 from advisor.verdict.candidates import Candidate, FreshScore
 from advisor.verdict.evidence import PRINTED_LEVEL, level_of_each
-from advisor.verdict.fresh_seeds import FreshSeedRuns, SeedPlace
+from advisor.verdict.fresh_run import SeedPlace
+from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.looks import levels_of_looks, with_look
 from advisor.verdict.measuring import PairedResult, RowFacts, constant_to_beat, measure
 from advisor.verdict.racing import pairs_for

@@ -50,6 +50,11 @@ def rungs_of(plan: Plan, current: Round) -> list[int]:
     return [plan.epochs] if current.stage == Stage.WHOLE else plan.rungs_from(current.start)
 
 
+def next_after(rung: int, rungs: Sequence[int]) -> int | None:
+    """The rung that comes after this one; None after the last."""
+    return next((each for each in rungs if each > rung), None)
+
+
 def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     """Numbers of the trials that go on from a rung.
 
@@ -58,9 +63,7 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
     best one while rates are tuned. While techniques are judged, so does the best of each slot: a
     slow starter is not cut by another's curve.
     """
-    share = 3 if current.stage == Stage.EXPLORE else 2
-    most = max(2, math.ceil(len(trials) / share))
-    kept = {trial.number for trial, _ in trials[:most]}
+    kept = {trial.number for trial, _ in trials[: best_of(current, len(trials))]}
     if current.stage == Stage.EXPLORE:
         return kept
 
@@ -73,6 +76,21 @@ def survivors(plan: Plan, current: Round, trials: Ranked) -> set[int]:
         changed = [trial.number for trial, _ in trials if trial.arm[slot] != KEEP]
         kept.update(changed[:1])
     return kept
+
+
+def best_of(current: Round, trials: int) -> int:
+    """How many of so many trials go on from a rung for their scores alone."""
+    share = 3 if current.stage == Stage.EXPLORE else 2
+    return max(2, math.ceil(trials / share))
+
+
+def sure_of(current: Round, trials: Ranked, to_come: int) -> list[Trial]:
+    """The trials that go on from a rung whatever so many others bring there, best first.
+
+    Each of those may be better, or break and not be compared at all.
+    """
+    sure = best_of(current, len(trials)) - to_come
+    return [trial for trial, _ in trials[: max(0, sure)]]
 
 
 def stacks_of(host: Host, alive: Sequence[Trial], from_epoch: int, steps: int) -> list[list[int]]:

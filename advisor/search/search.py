@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,33 +15,35 @@ from advisor.search.arm import arm_label
 from advisor.search.deadline import Deadline, Pace
 from advisor.search.decisions import decide, numbers_of_artefacts, with_widened_rates
 from advisor.search.history import History
+from advisor.search.jobs import TrialJobs
 from advisor.search.ledger import Ledger
 from advisor.search.length import leading, order_changes, settled, told_of_length
-from advisor.search.limits import longest_first, seconds_for_a_training, told, trial_name
+from advisor.search.limits import told
 from advisor.search.plan import Plan
 from advisor.search.plugin_marks import PluginMarks
 from advisor.search.pruning import (
     LEAST_STEPS,
-    cut_limits,
     loss_limit,
+    next_after,
     ranked,
     rungs_of,
     stacks_of,
+    sure_of,
     survivors,
     why_outranked,
 )
 from advisor.search.sampler import Sampler
 from advisor.search.stages import begins_ahead, next_round, trials_in_all
 from advisor.search.told import end_of
-from advisor.search.trial import Round, Stage, Trial, read_trials, state_file
+from advisor.search.trial import Round, Stage, Trial, read_trials
 from advisor.store.study_records import StudyRecords
 from advisor.training.ended import Ended
 from advisor.training.epoch import Epoch
 from advisor.training.kept_file import remove_kept_files
-from advisor.work.executors import Crew
+from advisor.work.executors import Crew, Spare
 from advisor.work.job import Job, Outcome
 from advisor.work.prepare import Prepared
-from advisor.work.stacked import MOST, Worth, run_stacked, why_no_stack
+from advisor.work.stacked import BESIDE, MOST, Worth, run_stacked, why_no_stack
 
 
 class Search:
@@ -90,6 +91,7 @@ class Search:
         self._ledger = Ledger(self.history, records, self.marks)
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
+        self._jobs = TrialJobs(prepared, self.history, folder)
         self._booked = time.monotonic()
         self._worth = Worth("trials")
         self._begun: set[int] = set()  # numbers of the trials that are trained or over
@@ -130,7 +132,7 @@ class Search:
                 first * self.prepared.steps < LEAST_STEPS or not self._pays(MOST)
             ):
                 limit = loss_limit(self.history, current)
-                self.crew.begin_ahead(self._jobs([trial], 0, first, limit))
+                self.crew.begin_ahead(self._jobs.of([trial], 0, first, limit))
 
     def train(self, current: Round) -> None:
         """Train the round's trials from rung to rung; only the better ones go on.
@@ -141,8 +143,10 @@ class Search:
         self._note_begun_trials(current)
         alive = self._trials_of(current)
         limit = loss_limit(self.history, current)
-        for from_epoch, rung in pairwise([0, *rungs_of(self.plan, current)]):
-            self._train_to(rung, alive, from_epoch, limit)
+        rungs = rungs_of(self.plan, current)
+        for from_epoch, rung in pairwise([0, *rungs]):
+            spare = partial(self._sure_jobs, alive, rung, next_after(rung, rungs), limit)
+            self._train_to(rung, alive, from_epoch, limit, spare)
             # When the time is up, some trials have not come to the rung.
             if self.is_late():
                 return
@@ -168,7 +172,7 @@ class Search:
         epochs = looked = usual
         found: list[dict[int, Outcome]] = []
         while len(arms) > 1 and 2 * epochs <= self.plan.longest:
-            outcomes = dict(self.crew.run(self._longer(arms, epochs), self.is_late))
+            outcomes = dict(self.crew.run(self._jobs.longer(arms, epochs), self.is_late))
             if len(outcomes) < len(arms):  # the time is up
                 break
             looked = 2 * epochs
@@ -184,34 +188,51 @@ class Search:
             for number in sorted(outcomes):
                 self._record(self.history.trials[number], outcomes[number])
 
-    def _longer(self, arms: Sequence[Trial], epochs: int) -> dict[int, Job]:
-        """The trainings that go on from `epochs` to twice as many, by trial number."""
-        jobs = {}
-        for trial in arms:
-            job = self._job(trial, epochs, 2 * epochs, None)
-            jobs[trial.number] = replace(job, epochs=2 * epochs, load_epochs=epochs)
-        return jobs
-
     def _take_plan(self, plan: Plan) -> None:
         """Record the plan whose length of a full training is settled, and go on with it."""
         self.records.replace_plan(plan.to_json(), self.prepared.ref.to_json())
         self.plan = self.history.plan = plan
         self.on(Event(NOTE, 0, 0, told_of_length(plan)))
 
+    def _sure_jobs(
+        self, alive: Sequence[Trial], rung: int, after: int | None, limit: float | None
+    ) -> Iterable[Job]:
+        """What will be trained to the rung after this one whatever is still to come at this one, so
+        that a worker which would wait can begin with it.
+        """
+        # What a limit of time leaves is decided at the rung; who leads the opening round, too.
+        is_led = not alive[0].round.start and rung in self.plan.opening[-2:-1]
+        if after is None or is_led or self.prepared.study.minutes is not None:
+            return ()
+        steps = (after - rung) * self.prepared.steps
+        if steps >= LEAST_STEPS and len(alive) >= BESIDE and self._pays(MOST):
+            return ()  # they may be trained together
+        done = [trial for trial in alive if trial.epochs >= rung]
+        to_come = sum(trial.ended is None and trial.epochs < rung for trial in alive)
+        best = ranked(self.history.criterion, done, rung)
+        sure = sure_of(alive[0].round, best, to_come)
+        return self._jobs.of(sure, rung, after, limit).values()
+
     def _train_to(
-        self, rung: int, alive: Sequence[Trial], from_epoch: int, limit: float | None
+        self,
+        rung: int,
+        alive: Sequence[Trial],
+        from_epoch: int,
+        limit: float | None,
+        spare: Spare,
     ) -> None:
-        """Train trials up to a rung.
+        """Train trials up to a rung, and begin with `spare` jobs where workers would wait.
 
         One whose techniques change nothing becomes a trial of the arm without them, and is trained
         as that.
         """
-        while jobs := self._jobs(alive, from_epoch, rung, limit):
+        while jobs := self._jobs.of(alive, from_epoch, rung, limit):
             empty: dict[int, Outcome] = {}
             stacks = self._stacks(alive, jobs, from_epoch, rung)
             again = [self.history.trials[each] for stack in stacks for each in stack]
-            beside = {each.number: self._job(each, from_epoch, rung, limit) for each in again}
-            for number, outcome in run_stacked(self.crew, beside | jobs, stacks, self.is_late):
+            beside = {each.number: self._jobs.one(each, from_epoch, rung, limit) for each in again}
+            asked = beside | jobs
+            for number, outcome in run_stacked(self.crew, asked, stacks, self.is_late, spare):
                 trial = self.history.trials[number]
                 # What is known already was trained for the others of its stack alone.
                 if number not in jobs:
@@ -287,55 +308,6 @@ class Search:
 
         if self._first is not None and current.start == 0 and 0 not in self._begun:
             self._record(self.history.trials[0], self._first)
-
-    def _jobs(
-        self, alive: Sequence[Trial], from_epoch: int, rung: int, limit: float | None
-    ) -> dict[int, Job]:
-        """The trainings from one rung to the next that are still to be done, by trial number."""
-        jobs = {}
-        for trial in longest_first(self.history, self.prepared.host, alive, from_epoch):
-            # Trial 0, the baseline, is trained to the end at once.
-            last = self.plan.epochs if trial.number == 0 else rung
-
-            # What a stopped round has trained up to this rung is not trained again.
-            if trial.ended is None and trial.epochs < last:
-                cuts = cut_limits(self.history, trial.round, trial.arm)
-                job = self._job(trial, from_epoch, last, limit)
-                jobs[trial.number] = replace(job, cuts=cuts) if cuts else job
-        return jobs
-
-    def _job(self, trial: Trial, from_epoch: int, last: int, limit: float | None) -> Job:
-        """The training of a trial from the epoch `from_epoch` to the epoch `last`."""
-        prepared = self.prepared
-        start = trial.round.start
-        epochs, before = (self.plan.length_at(start, each) for each in (last, from_epoch))
-        is_full = last == max(self.plan.epochs, self.plan.longest)
-        return Job(
-            study=prepared.ref,
-            opening_id=prepared.opening_id,
-            content=prepared.digest,
-            params=trial.params,
-            seed=mix(prepared.study.seed, "search"),  # the same for all, so that they compare
-            split=prepared.study.seed,
-            batch=self.plan.batch,
-            from_epoch=from_epoch,
-            to_epoch=last,
-            epochs=epochs,
-            load=self._state_file(trial, from_epoch) if from_epoch else None,
-            load_epochs=before if from_epoch and before != epochs else None,
-            save=None if is_full else self._state_file(trial, last),
-            loss_limit=limit,
-            precheck=bool(trial.techniques),
-            needs_effect=bool(trial.techniques) and from_epoch == 0,
-            cache=str(self.folder / "cache"),
-            device=str(prepared.device),
-            name=trial_name(trial.number),
-            seconds=seconds_for_a_training(prepared.study, self.history),
-            rows=self.plan.rows,
-        )
-
-    def _state_file(self, trial: Trial, epoch: int) -> str:
-        return state_file(self.folder, trial.number, epoch)
 
     def _survivors(self, current: Round, alive: Sequence[Trial], rung: int) -> list[Trial]:
         """The trials that go on from a rung, best first; the others are closed."""

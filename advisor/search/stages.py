@@ -89,7 +89,7 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
 
     # Where no rate can be tried, the same arm would give the same training again.
     if history.plan.has_own_rate:
-        yield Stage.EXPLORE, min(history.plan.asked_together, in_all - start, new_arms(history))
+        yield Stage.EXPLORE, in_a_round(history.plan, new_arms(history, in_all - start))
         return
 
     # One more trial for every arm that has not met the quota, or joined and had fewer than others.
@@ -104,23 +104,32 @@ def sizes_of_stages(history: History, total: int) -> Iterator[tuple[Stage, int]]
 
     # Combinations, until only the trials are left that tune.
     left = in_all - tuning_trials(history, in_all) - start
-    yield Stage.EXPLORE, min(history.plan.asked_together, left)
+    yield Stage.EXPLORE, in_a_round(history.plan, left)
 
     # A step up and a step down the ladder for each arm; then the leaders are chosen again.
     arms = 1 + len(leaders(history))
     yield Stage.TUNE, 2 * arms
 
 
-def new_arms(history: History) -> int:
-    """How many more trials could be other trainings, where the learning rate is not searched.
+def in_a_round(plan: Plan, left: int) -> int:
+    """How many of so many combinations are asked together: also the one that would be left over,
+    which a round of its own would compare with nothing.
+    """
+    usual = plan.asked_together
+    return left if left <= usual + 1 else usual
+
+
+def new_arms(history: History, left: int) -> int:
+    """How many of the trials that are left could be other trainings, where the learning rate is not
+    searched.
 
     Without a parameter of a technique's own that may vary they are the arms that were not tried.
     """
     plan = history.plan
     if any(not each.single() for each in plan.space.values()):
-        return history.plan.asked_together
+        return left
     tried = {tuple(trial.asked_arm[slot] for slot in plan.options) for trial in history.trials}
-    return math.prod(map(len, plan.options.values())) - len(tried)
+    return min(left, math.prod(map(len, plan.options.values())) - len(tried))
 
 
 def arms_in_turn(history: History, before: int | None = None) -> list[tuple[Arm, int]]:

@@ -23,6 +23,7 @@ from advisor.verdict.candidates import (
     scores_in,
     soundness,
 )
+from advisor.verdict.fresh_run import Later
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.racing import LEAST_SEEDS, NUMBERS_OF_PAIRS, pairs_for, still_possible
 
@@ -72,8 +73,11 @@ def choose_arm(
     criterion: Criterion,
     min_gain: float | None,
     study: str,
+    pairs: int = 0,
 ) -> Selection:
     """Race all candidates, the baseline at each of its rates, and choose the two to be measured.
+
+    So many `pairs` will measure them at least: workers that would wait begin with those.
 
     Raises `SearchError` where the baseline broke on all seeds. `study` is its name, for that.
     """
@@ -108,7 +112,8 @@ def choose_arm(
     if at_its_rates.params != baseline.params:
         both = [baseline, at_its_rates]
         # Where one arm is trained by itself, no seed waits for the one before.
-        runs.score("choose", [at_its_rates], range(CHOOSING_SEEDS))
+        later = Later("measure", [best], range(pairs))
+        runs.score("choose", [at_its_rates], range(CHOOSING_SEEDS), later=later)
         baseline, own_results = _best_rates(both, race(runs, both, len(both), sign), sign)
         results[baseline.label] = own_results
     return Selection(

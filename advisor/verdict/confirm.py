@@ -30,6 +30,7 @@ from advisor.verdict.candidates import (
 )
 from advisor.verdict.choosing import Selection, broken_baseline, choose_arm
 from advisor.verdict.evidence import CHANGE_LEVEL, VERDICT_OF
+from advisor.verdict.fresh_run import Later
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.looks import levels_of_looks, looks_at, with_look
 from advisor.verdict.measuring import (
@@ -166,7 +167,8 @@ def confirm(search: Search, level: float = CHANGE_LEVEL) -> Measurement:
     most = room.others(min(study.seeds or FEW_PAIRS, FEW_PAIRS))
     others = runs.with_effect(candidates.others[:most])
     candidates = replace(candidates, others=others)
-    choice = choose_arm(runs, candidates, criterion, study.min_gain, study.name)
+    sure = 0 if room.is_limited else min(study.seeds or FEW_PAIRS, FEW_PAIRS)
+    choice = choose_arm(runs, candidates, criterion, study.min_gain, study.name, sure)
 
     # How many pairs measure is settled here.
     pairs = pairs_of(search, choice, room)
@@ -187,6 +189,7 @@ def confirm(search: Search, level: float = CHANGE_LEVEL) -> Measurement:
         this_level,
         constant_of(search, choice),
         next_level,
+        later=Later("measure", undone(choice) if sure else [], range(sure)),
     )
     # An arm that broke on nearly all of them has no gain.
     places = complete_pairs(*measured.results)
@@ -268,13 +271,9 @@ def what_changes_cost(
 
     It is measured on the first of the measuring seeds, at the rates of the arm.
     """
-    best, criterion = choice.best, choice.criterion
-    undone = list(each_change_undone(best.arm)) or [choice.baseline.arm]
-    slots = [slot for slot, _ in techniques_in(best.arm)]
-    left = [
-        best.without({slot: best.arm[slot]}) if count_changes(arm) else choice.baseline
-        for slot, arm in zip(slots, undone, strict=True)
-    ]
+    criterion = choice.criterion
+    slots = [slot for slot, _ in techniques_in(choice.best.arm)]
+    left = undone(choice)
     # No arm waits for another one.
     seeds = min(FEW_PAIRS, len(measured.results[1]))
     scored = runs.score("measure", left, range(seeds))
@@ -284,6 +283,19 @@ def what_changes_cost(
         if lost:
             costs[slot] = criterion.sign * statistics.fmean(lost)
     return costs
+
+
+def undone(choice: Selection) -> list[Candidate]:
+    """The best arm without each of its changes in turn, by slot; the baseline where that leaves
+    none.
+    """
+    best = choice.best
+    arms = list(each_change_undone(best.arm)) or [choice.baseline.arm]
+    slots = [slot for slot, _ in techniques_in(best.arm)]
+    return [
+        best.without({slot: best.arm[slot]}) if count_changes(arm) else choice.baseline
+        for slot, arm in zip(slots, arms, strict=True)
+    ]
 
 
 def counted_results(

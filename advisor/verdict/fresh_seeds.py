@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import replace
+from functools import partial
 
 from advisor.events import NOTE, Event, SeedEnded
 from advisor.randomness import mix
@@ -12,11 +12,10 @@ from advisor.readable import counted
 from advisor.search.limits import seconds_for_a_training
 from advisor.search.search import Search
 from advisor.store.confirmed_seeds import MOST_BYTES, Confirmation
-from advisor.store.study_records import StudyRecords
-from advisor.training.criterion import Criterion
 from advisor.training.row_values import RowValues
 from advisor.verdict.candidates import Candidate, FreshScore
-from advisor.work.executors import Crew
+from advisor.verdict.fresh_run import LINES, Asked, FreshRun, Later, Phase, SeedPlace, check_phase
+from advisor.work.executors import Spare
 from advisor.work.job import Job, Outcome
 from advisor.work.stacked import (
     Worth,
@@ -24,88 +23,10 @@ from advisor.work.stacked import (
     blocks_of_places,
     is_by_itself,
     run_stacked,
+    units_of,
     why_no_stack,
 )
 from advisor.work.study_ref import StudyRef
-
-Phase = Literal["choose", "measure"]
-"""What fresh seeds are for: they choose an arm, or they measure its gain.
-
-Earlier versions had `select` and `estimate`, of other rows; these are left alone.
-"""
-EARLIER = ("select", "estimate")
-"""The phases of versions before 0.3."""
-LINES = {"choose": "choosing seed", "measure": "measuring seed"}
-"""What the seeds of a phase are called on the screen."""
-
-
-class FreshRun(NamedTuple):
-    """What identifies one training on a fresh seed, also in the database.
-
-    Attributes:
-        phase: what the seed is for.
-        label: the arm in words.
-        params: its parameters as JSON.
-        seed: the random seed.
-    """
-
-    phase: str
-    label: str
-    params: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """What its jobs are called; the last number tells its parameters from others."""
-        return f"fresh seed {self.seed} of {self.label} ({self.phase} {mix(self.params):x})"
-
-
-class Asked(NamedTuple):
-    """What is told of a training.
-
-    Attributes:
-        arm: that is trained.
-        line: what is shown when it is done.
-        place: of its seed, from 0; None where the arm is only made.
-    """
-
-    arm: Candidate
-    line: str
-    place: int | None = None
-
-
-def check_phase(phase: str) -> None:
-    """Raise `ValueError` where fresh seeds are for something that this version does not know."""
-    if phase not in (*get_args(Phase), *EARLIER):
-        raise ValueError(f"no phase is called {phase!r}")
-
-
-@dataclass(frozen=True)
-class SeedPlace:
-    """Where fresh seeds are trained and kept.
-
-    Attributes:
-        seed: of the study or the comparison.
-        criterion: what arms are compared by.
-        crew: trains.
-        records: keep the results.
-        on: is told of each training.
-        book_time: books the time that has passed.
-        why_no_stack: why so many trainings of the study of a job are done one by one, or None where
-            they are done together.
-        is_by_itself: whether an arm is never trained beside others.
-        note: hears what each training brought.
-    """
-
-    seed: int
-    criterion: Criterion
-    crew: Crew
-    records: StudyRecords
-    on: Callable[[Event], object]
-    book_time: Callable[[], object]
-    why_no_stack: Callable[[Job, int], str | None] = lambda job, copies: "nothing was asked"
-    is_by_itself: Callable[[Candidate], bool] = lambda arm: False
-    note: Callable[[Outcome], object] = lambda outcome: None
 
 
 class FreshSeedRuns:
@@ -173,6 +94,7 @@ class FreshSeedRuns:
         seeds: Sequence[int],
         of: int | None = None,
         needs_rows: bool = False,
+        later: Later | None = None,
     ) -> list[list[FreshScore]]:
         """What each arm reached, one result per seed in order.
 
@@ -185,6 +107,7 @@ class FreshSeedRuns:
             of: how many seeds there will be; None where these are all.
             needs_rows: whether `rows` is asked next, for which a training whose rows are lost is
                 done again.
+            later: what workers begin with that would wait; None where nothing is known.
         """
         # All arms of a seed come before the next seed, so that what is done by then is paired.
         jobs: dict[FreshRun, Job] = {}
@@ -199,7 +122,7 @@ class FreshSeedRuns:
 
         self._tell_lost(sum(run in self._scores for run in jobs))
         stacks = self._stacks(phase, arms, seeds, jobs)
-        for run, outcome in self._train(jobs, asked, stacks):
+        for run, outcome in self._train(jobs, asked, stacks, partial(self._units, later)):
             score, why = None, why_broken(outcome)
             if not why:
                 score = self._site.criterion.score(outcome.curve, jobs[run].to_epoch)
@@ -250,6 +173,18 @@ class FreshSeedRuns:
         return self._site.records.row_values(run.label, run.params, run.seed)
 
     # --------------------------------------------------------------------------------------------
+
+    def _units(self, later: Later | None) -> Iterable[Job]:
+        """The jobs of what is asked for later, as they will be handed out."""
+        if later is None:
+            return ()
+        jobs = {}
+        for seed in later.seeds:
+            for arm in later.arms:
+                run = self._run(later.phase, arm, seed)
+                if self._is_missing(run, needs_rows=False):
+                    jobs[run] = self._job(later.phase, arm, seed)
+        return units_of(jobs, self._stacks(*later, jobs)).values()
 
     def _stacks(
         self,
@@ -342,10 +277,11 @@ class FreshSeedRuns:
         jobs: Mapping[FreshRun, Job],
         asked: Mapping[FreshRun, Asked],
         stacks: Sequence[Sequence[FreshRun]] = (),
+        spare: Spare = lambda: (),
     ) -> Iterator[tuple[FreshRun, Outcome]]:
         """Outcomes as they come; each is told, and its time booked, once it is written."""
         done = 0
-        for run, outcome in run_stacked(self._site.crew, jobs, stacks):
+        for run, outcome in run_stacked(self._site.crew, jobs, stacks, spare=spare):
             # What was known before is trained for the others of its stack alone.
             if run not in asked:
                 continue

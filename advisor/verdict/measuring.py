@@ -33,6 +33,7 @@ from advisor.verdict.evidence import (
     shared_levels,
     tell,
 )
+from advisor.verdict.fresh_run import Later
 from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.verdict.records import Evidence, MeasuredGain, RowGain
 from advisor.work.progress import HELD_OUT, TEST
@@ -121,6 +122,7 @@ def measure(
     constant: float | None = None,
     next_level: float | None = None,
     printed: float = PRINTED_LEVEL,
+    later: Later | None = None,
 ) -> PairedResult:
     """Train two arms on measuring seeds, and say what their gain shows.
 
@@ -136,10 +138,11 @@ def measure(
             where only numbers that are not finite are broken.
         next_level: of a look with more pairs; None where none is left.
         printed: that of the interval which is printed, stricter where there are several sides.
+        later: what workers begin with that would wait.
     """
     seeds = range(pairs)
     needs_rows = criterion.reach is None
-    scored = runs.score("measure", pair, seeds, needs_rows=needs_rows)
+    scored = runs.score("measure", pair, seeds, needs_rows=needs_rows, later=later)
     results = with_broken(scored, criterion.sign, constant)
     places = complete_pairs(*results)
     broke = (breakage(results[0]), breakage(results[1]))

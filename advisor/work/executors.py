@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -19,6 +19,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,10 +29,11 @@ from advisor.errors import AdvisorError, MachineError, explain
 from advisor.study import Study
 from advisor.technique import KEEP
 from advisor.training.ended import Ended
+from advisor.work.ahead import Ahead
 from advisor.work.deaths import Deaths, DeathsInMemory
-from advisor.work.devices import DeviceRoom, Staff
+from advisor.work.devices import DeviceRoom
 from advisor.work.job import Job, Outcome, work
-from advisor.work.pool import Serial, Turn, WorkerPool
+from advisor.work.pool import Serial, Turn
 from advisor.work.scripts.trials import work_on_script
 from advisor.work.second_tries import Again, as_it_is
 from advisor.work.stacked import StackedJob, work_on_stack
@@ -45,6 +47,8 @@ DEATHS = 3
 """Workers that may die over a job before it is judged."""
 LOOK_SECONDS = 0.25
 """How often the jobs that are running are looked at."""
+Spare = Callable[[], Iterable[Job]]
+"""Jobs that will be asked for whatever comes, the first ones first; for workers that would wait."""
 
 
 class Crew:
@@ -83,7 +87,7 @@ class Crew:
         self._make = make
         self._executor: Executor | None = None
         self._refused: set[str] = set()  # jobs that the machine refused something once
-        self._ahead: dict[str, tuple[Job, Future[Any]]] = {}  # begun before they are asked for
+        self._ahead = Ahead()
         self.workers, self._room = workers, room
         self.on_wait = on_wait
         self.deaths: Deaths = DeathsInMemory()
@@ -154,28 +158,34 @@ class Crew:
     def begin_ahead(self, jobs: Mapping[Key, Job]) -> None:
         """Let workers begin with jobs that `run` will be given later, where they all may."""
         for job in () if self.is_this_process or self._room else jobs.values():
-            self._ahead[job.name] = (job, self._begin(job))
+            if job.name not in self._ahead:
+                self._ahead.note(job, self._begin(job))
 
     def begin_beside(self, function: Callable[[Job], Any], job: Job) -> None:
         """Let a worker begin with a function of a job, for `found_beside`, where a training by
         itself leaves one without work.
         """
         if self.workers > 1:
-            self._ahead[job.name] = (job, self.begin(function, job))
+            self._ahead.note(job, self.begin(function, job))
 
     def found_beside(self, job: Job) -> Any:
         """What the function that was begun with a job returns, or raises; None where none was."""
-        known, future = self._ahead.pop(job.name, (None, None))
-        return None if future is None or known != job else self.result_of(future, job.name)
+        future = self._ahead.take(job)
+        return None if future is None else self.result_of(future, job.name)
 
     def run(
-        self, jobs: Mapping[Key, Job], is_late: Callable[[], bool] = lambda: False
+        self,
+        jobs: Mapping[Key, Job],
+        is_late: Callable[[], bool] = lambda: False,
+        spare: Spare = lambda: (),
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come. No new job is started once `is_late()` is true.
 
         Arguments:
             jobs: by a key of the caller's, in the order in which they are started.
             is_late: whether the time for further jobs is up.
+            spare: jobs for workers that would wait for the last of these; asked when there are
+                such workers.
 
         Raises:
             MachineError: the machine refused something twice over one job, lets no worker start, or
@@ -184,21 +194,26 @@ class Crew:
         # A study that is resumed may have a job whose worker died too often to run beside others.
         killed = [key for key, job in jobs.items() if self._has_died_out(job)]
         others = {key: job for key, job in jobs.items() if key not in killed}
-        yield from self._run_together(others, killed, is_late)
+        yield from self._run_together(others, killed, is_late, spare)
         for key in killed:
             if is_late():
                 return
             yield key, self.run_by_itself(jobs[key])
 
     def _run_together(
-        self, jobs: Mapping[Key, Job], killed: list[Key], is_late: Callable[[], bool]
+        self,
+        jobs: Mapping[Key, Job],
+        killed: list[Key],
+        is_late: Callable[[], bool],
+        spare: Spare,
     ) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they come, as many jobs at a time as there are workers.
 
         Jobs that are to run by themselves are added to `killed`.
         """
         order = list(jobs)
-        queue = deque(order)
+        # What is begun is a worker's already.
+        queue = deque(sorted(order, key=lambda key: jobs[key].name not in self._ahead))
         running: dict[Future[Outcome], Key] = {}
         while queue or running:
             try:
@@ -208,6 +223,8 @@ class Crew:
                     queue.popleft()
                 if not running:
                     return
+                if not queue and not is_late():
+                    self._begin_spare(spare, len(running), jobs.values())
                 done = self._wait({future: jobs[key] for future, key in running.items()})
                 # Outcomes that came together are given in the order of their jobs.
                 for future in sorted(done, key=lambda each: order.index(running[each])):
@@ -232,10 +249,21 @@ class Crew:
                 killed += suspects
                 running.clear()
 
+    def _begin_spare(self, spare: Spare, running: int, asked: Iterable[Job]) -> None:
+        """Let workers that would wait begin with jobs that are none of those asked for now."""
+        free = self.in_flight - running - self._ahead.busy
+        if free > 0 and not self.is_this_process:
+            known = {(job.name, job.from_epoch) for job in asked}
+            later = (job for job in spare() if (job.name, job.from_epoch) not in known)
+            new = (job for job in later if job.name not in self._ahead)
+            self.begin_ahead({job.name: job for job in islice(new, free)})
+
     def run_by_itself(self, job: Job) -> Outcome:
         """Run one job while no other one runs, until it has an outcome or has had its attempts."""
         while self.deaths.count(job.name) < DEATHS:
             try:
+                if self.deaths.count(job.name):
+                    self._ahead.wait()
                 future = self._begin(job)
                 self._wait({future: job})
                 outcome = self._outcome_of(future, job)
@@ -312,9 +340,9 @@ class Crew:
 
     def _begin(self, job: Job) -> Future[Outcome]:
         """Have a job done, or what was begun of it ahead."""
-        ahead = self._ahead.pop(job.name, None)
-        if ahead is not None and ahead[0] == job:
-            return ahead[1]
+        begun = self._ahead.take(job)
+        if begun is not None:
+            return begun
         if isinstance(job, StackedJob):
             return self._submit(work_on_stack, job)
         if job.study.script is None:
@@ -366,34 +394,3 @@ def called(job: object) -> str:
         str(value) for name, value in job.params.items() if "." not in name and value != KEEP
     ]
     return f"{job.name} ({', '.join(techniques)})" if techniques else job.name
-
-
-def crew(workers: int | Staff, on_wait: Waiting = lambda text: None) -> Crew:
-    """A crew of so many processes, or of this process alone for 0.
-
-    Arguments:
-        workers: processes that train, and on which devices.
-        on_wait: told where a job is that takes long.
-    """
-    staff = workers if isinstance(workers, Staff) else Staff(workers)
-    if staff.workers == 0:
-        return Crew(Serial, 1, on_wait)
-    room = DeviceRoom(max(1, len(staff.devices)), staff.most) if staff.most else None
-    most = max(staff.workers, staff.most)
-    return Crew(lambda: local_pool(most, staff.devices), staff.workers, on_wait, room)
-
-
-def local_pool(workers: int, devices: Sequence[str] = ()) -> WorkerPool:
-    """Processes of this machine with one torch thread each, spread over devices.
-
-    One in which a job failed is not used again: it may be left in any state, such as that of a GPU
-    after a failed assertion.
-    """
-    return WorkerPool(workers, has_failed, devices)
-
-
-def has_failed(result: object) -> bool:
-    """Whether a task is a job that failed, or has run what leaves its traces in a process."""
-    if not isinstance(result, Outcome):
-        return False
-    return result.spoils or result.ended == Ended.FAILED or bool(result.trouble)

@@ -14,9 +14,9 @@ from advisor.errors import AdvisorError, InputError, MachineError, explain
 from advisor.randomness import isolated
 from advisor.technique import Technique, Wanted
 from advisor.user_code import kept_from_exiting
+from advisor.work.crews import crew as new_crew
 from advisor.work.devices import Staff, staff_for
 from advisor.work.executors import DEATHS, Crew
-from advisor.work.executors import crew as new_crew
 from advisor.work.opened import Opening, open_once, opened
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import open_script

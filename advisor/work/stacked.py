@@ -42,7 +42,7 @@ from advisor.work.progress import Progress
 from advisor.work.worker import tell_begun
 
 if TYPE_CHECKING:
-    from advisor.work.executors import Crew
+    from advisor.work.executors import Crew, Spare
 
 Key = TypeVar("Key", bound=Hashable)
 """What a job is called by whoever runs it."""
@@ -330,6 +330,7 @@ def run_stacked(
     jobs: Mapping[Key, Job],
     stacks: Sequence[Sequence[Key]],
     is_late: Callable[[], bool] = lambda: False,
+    spare: Spare = lambda: (),
 ) -> Iterator[tuple[Key, Outcome]]:
     """Outcomes as they come, of which those of a stack come together.
 
@@ -338,25 +339,16 @@ def run_stacked(
         jobs: by a key of the caller's, in the order in which they are started.
         stacks: keys of those that are done together.
         is_late: whether the time for further jobs is up.
+        spare: jobs for workers that would wait, as for `Crew.run`.
 
     Raises:
         MachineError: as `Crew.run` does.
     """
     if not stacks:
-        yield from crew.run(jobs, is_late)
+        yield from crew.run(jobs, is_late, spare)
         return
-    stack_of = {key: tuple(keys) for keys in stacks for key in keys}
-    units: dict[tuple[Key, ...], Job] = {}
-    for key in jobs:
-        keys = stack_of.get(key, (key,))
-        if keys not in units:
-            own = [jobs[each] for each in keys]
-            units[keys] = own[0] if len(own) == 1 else StackedJob.of(own)
-    # The longest first: large stacks, then what is done alone, as a pretraining, then small stacks.
-    units = dict(sorted(units.items(), key=lambda unit: turn_of(len(unit[0]))))
-
     alone: dict[Key, Job] = {}
-    for keys, outcome in crew.run(units, is_late):
+    for keys, outcome in crew.run(units_of(jobs, stacks), is_late, spare):
         found = [outcome] if len(keys) == 1 else outcomes_of(outcome, len(keys))
         for key, each in zip(keys, found, strict=True):
             # What the machine has refused beside others is asked again alone, as is what lacked
@@ -367,7 +359,23 @@ def run_stacked(
             else:
                 yield key, each
     if alone:
-        yield from crew.run(alone, is_late)
+        yield from crew.run(alone, is_late, spare)
+
+
+def units_of(
+    jobs: Mapping[Key, Job], stacks: Sequence[Sequence[Key]]
+) -> dict[tuple[Key, ...], Job]:
+    """What is handed out, by the keys of the jobs in it: the longest first, which are large stacks,
+    then what is done alone, as a pretraining, then small stacks.
+    """
+    stack_of = {key: tuple(keys) for keys in stacks for key in keys}
+    units: dict[tuple[Key, ...], Job] = {}
+    for key in jobs:
+        keys = stack_of.get(key, (key,))
+        if keys not in units:
+            own = [jobs[each] for each in keys]
+            units[keys] = own[0] if len(own) == 1 else StackedJob.of(own)
+    return dict(sorted(units.items(), key=lambda unit: turn_of(len(unit[0]))))
 
 
 def turn_of(jobs: int) -> int:

@@ -82,7 +82,7 @@ def test_the_time_grows_with_the_data_and_shrinks_with_workers(blobs):
 def test_free_epochs_are_those_that_the_pilot_settles_on(blobs, tmp_path, monkeypatch):
     from advisor.search import tried_pilot
     from advisor.search.pilot import pilot
-    from advisor.work.executors import crew
+    from advisor.work.crews import crew
 
     monkeypatch.setattr(tried_pilot, "TRIED_SECONDS", 1000.0)  # however busy this machine is
     asked = study(blobs, advisor.Task(net, blobs, batch=64), epochs=None)

@@ -55,8 +55,8 @@ def searched(study, tmp_path, monkeypatch):
     # As a model that is too large to be computed together with others.
     monkeypatch.setattr(Search, "_pays", lambda self, copies: False)
 
-    def searched(name, executor):
-        prepared = prepare(StudyRef.of(study(trials=TRIALS, epochs=4, round=80)))
+    def searched(name, executor, together=80):
+        prepared = prepare(StudyRef.of(study(trials=TRIALS, epochs=4, round=together)))
         plan = replace(make_plan(prepared), rungs=[1, 4])
         url = f"sqlite:///{tmp_path}/{name}.db"
         with (
@@ -101,6 +101,23 @@ def test_a_search_that_is_stopped_while_it_asks_goes_on_with_the_same_trials(sea
     with pytest.raises(KeyboardInterrupt):
         searched("stopped", Quick(most=combinations[0]))
     assert searched("stopped", Quick()) == rows
+
+
+def test_trials_are_the_same_whether_workers_wait_at_a_rung_or_begin_with_what_is_sure_to_go_on(
+    searched, monkeypatch
+):
+    filled, told = Quick(), []
+    begin = Crew.begin_ahead
+    monkeypatch.setattr(
+        Crew, "begin_ahead", lambda crew, jobs: (told.extend(jobs), begin(crew, jobs))
+    )
+    rows = searched("filled", filled, together=8)
+    assert len(told) >= 20
+    asked = [(job.name, job.from_epoch) for job in filled.asked]
+    assert len(asked) == len(set(asked)), "no job is done twice"
+
+    monkeypatch.setattr(Search, "_sure_jobs", lambda *arguments: ())
+    assert searched("waited", Quick(), together=8) == rows
 
 
 def test_only_many_combinations_without_a_limit_of_time_are_begun_ahead(study):

@@ -1,6 +1,7 @@
 """The course of a search as a function of its trials: which round, which trial, who goes on."""
 
 import math
+import random
 from dataclasses import replace
 
 import optuna
@@ -297,6 +298,33 @@ def test_a_training_to_its_end_is_compared_with_no_other_before(plan):
     plan = replace(plan, rungs=[1, 3])
     assert pruning.rungs_of(plan, Round(Stage.WHOLE, 10, 12)) == [plan.epochs]
     assert pruning.rungs_of(plan, Round(Stage.FAIR, 10, 12)) == plan.rungs
+
+
+@pytest.mark.parametrize("stage", [Stage.OPEN, Stage.FAIR, Stage.EXPLORE, Stage.TUNE])
+def test_a_trial_that_is_sure_to_go_on_goes_on_whatever_the_others_bring(plan, stage):
+    rng = random.Random(stage)
+    for size in range(2, 16):
+        trials = history(plan, [finished(plan, plan.baseline, 0.0) for _ in range(size)]).trials
+        current = Round(stage, 0, size)
+        scores = {trial.number: rng.random() for trial in trials}
+        order = rng.sample(trials, size)
+        for known in range(size + 1):
+            best = sorted(order[:known], key=lambda each: scores[each.number], reverse=True)
+            sure = pruning.sure_of(
+                current, [(each, scores[each.number]) for each in best], size - known
+            )
+            # The others are all better, or they break.
+            for others in ([(each, 2.0) for each in order[known:]], []):
+                ranked = [*others, *((each, scores[each.number]) for each in best)]
+                if ranked:
+                    kept = pruning.survivors(plan, current, ranked)
+                    assert kept.issuperset(each.number for each in sure)
+        whole = pruning.sure_of(current, [(each, scores[each.number]) for each in best], 0)
+        assert len(whole) >= 2, "when all are known, those that go on are sure"
+
+
+def test_no_combination_is_alone_in_a_round(plan):
+    assert [stages.in_a_round(plan, left) for left in (0, 1, 8, 9, 10, 17)] == [0, 1, 8, 9, 8, 8]
 
 
 def test_a_study_says_how_many_combinations_are_asked_together_and_keeps_the_number(prepared):

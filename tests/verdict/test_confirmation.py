@@ -158,9 +158,9 @@ def watched(monkeypatch):
         seen.reads.append((context[0], set(rows.tolist())))
         return take(part, index)
 
-    def watch_score(self, phase, arms, seeds, of=None, needs_rows=False):
+    def watch_score(self, phase, arms, seeds, of=None, needs_rows=False, later=None):
         seen.measured += [(len(arms), len(seeds))] if phase == "measure" else []
-        return score(self, phase, arms, seeds, of, needs_rows)
+        return score(self, phase, arms, seeds, of, needs_rows, later)
 
     def watch_rows(self, arm, seed):
         found = seen.rows[arm.label, seed] = rows_of(self, arm, seed)

@@ -19,7 +19,8 @@ from advisor.training.criterion import Criterion
 from advisor.training.ended import Ended
 from advisor.training.metrics import METRICS
 from advisor.verdict.candidates import Candidate
-from advisor.verdict.fresh_seeds import FreshSeedRuns, SeedPlace
+from advisor.verdict.fresh_run import SeedPlace
+from advisor.verdict.fresh_seeds import FreshSeedRuns
 from advisor.work.job import Job, Outcome
 
 
@@ -86,7 +87,7 @@ def test_what_needs_no_rows_is_neither_trained_nor_applied_again():
         test = 0.9 if phase == "measure" else None
         return Confirmation(phase, label, params, mix(0, phase, 0), 0.9, 1.0, test)
 
-    def run(jobs, is_late=None):
+    def run(jobs, is_late, spare):
         ran.append([fresh.label for fresh in jobs])
         return [(fresh, Outcome(ended=Ended.FAILED)) for fresh in jobs]
 

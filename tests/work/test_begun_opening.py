@@ -71,7 +71,7 @@ def test_nothing_is_begun_where_this_process_trains_or_a_script_does(ref):
 
 def test_workers_have_no_compiler_and_do_not_look_at_what_the_server_imported():
     program = """
-from advisor.work.executors import crew
+from advisor.work.crews import crew
 asked = "[n in __import__('sys').modules for n in ('torch._dynamo', 'torch')]"
 with crew(1) as workers:
     print(workers.call(eval, asked, what="asking"))

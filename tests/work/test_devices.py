@@ -10,8 +10,9 @@ from models.small import Net
 import advisor
 from advisor.training.ended import Ended
 from advisor.training.kept_file import KeptFile, to_this
+from advisor.work.crews import crew, local_pool
 from advisor.work.devices import CONTEXT, DeviceMemory, DeviceRoom, Staff, memory_of, staff_of
-from advisor.work.executors import Crew, crew, local_pool
+from advisor.work.executors import Crew
 from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process, open_once
 from advisor.work.pool import Serial

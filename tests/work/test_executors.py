@@ -13,7 +13,8 @@ import pytest
 
 from advisor.errors import MachineError
 from advisor.training.ended import Ended
-from advisor.work.executors import Crew, Serial, crew, local_pool
+from advisor.work.crews import crew, local_pool
+from advisor.work.executors import Crew, Serial
 from advisor.work.job import Outcome
 from advisor.work.worker_process import WorkerDied
 

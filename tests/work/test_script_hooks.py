@@ -6,7 +6,7 @@ import pytest
 from work.test_scripts import WHOLE, job_of
 
 from advisor.training.ended import Ended
-from advisor.work.executors import crew
+from advisor.work.crews import crew
 from advisor.work.scripts.prepared import open_script
 from advisor.work.study_ref import StudyRef
 

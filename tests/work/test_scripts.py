@@ -14,7 +14,7 @@ import advisor
 from advisor.errors import InputError
 from advisor.search.script_plan import first_of_script, plan_of_script
 from advisor.training.ended import Ended
-from advisor.work.executors import crew
+from advisor.work.crews import crew
 from advisor.work.job import Job
 from advisor.work.scripts.prepared import open_script
 from advisor.work.scripts.trials import ANY_EPOCHS

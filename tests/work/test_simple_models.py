@@ -7,7 +7,7 @@ import pytest
 
 from advisor.training.floor import Simple
 from advisor.work import simple_models as module
-from advisor.work.executors import crew
+from advisor.work.crews import crew
 from advisor.work.prepare import prepare
 from advisor.work.simple_models import begin_simple_models, simple_models
 from advisor.work.study_ref import StudyRef

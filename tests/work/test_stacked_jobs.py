@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from advisor.training.ended import Ended
-from advisor.work.executors import crew
+from advisor.work.crews import crew
 from advisor.work.prepare import prepare
 from advisor.work.stacked import (
     StackedJob,

@@ -11,12 +11,13 @@ from pathlib import Path
 from advisor.content.files_read import FilesRead
 from advisor.errors import InputError
 from advisor.study import Study
+from advisor.work.crews import crew
 from advisor.work.engines.collecting import Shipment, shipment_of
 from advisor.work.engines.engine import Engine, engine_of
 from advisor.work.engines.errand import MOST_BYTES
 from advisor.work.engines.far_pool import FarPool
 from advisor.work.engines.scratch import Scratch
-from advisor.work.executors import Crew, crew
+from advisor.work.executors import Crew
 from advisor.work.study_ref import StudyRef
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from advisor.loading.paths import SentFiles, find_in
 from advisor.loading.references import Reference
 from advisor.training.kept_file import Beyond, shared
+from advisor.work.crews import has_failed
 from advisor.work.engines.errand import MOST_BYTES, Delivery, Errand
 from advisor.work.engines.packed import PICKLE, under
 from advisor.work.engines.scratch import CACHE, Scratch
-from advisor.work.executors import has_failed
 from advisor.work.job import Job
 from advisor.work.stacked import StackedJob
 from advisor.work.study_ref import StudyRef
