@@ -12,16 +12,28 @@ from pathlib import Path
 from advisor.api.time_limit import of_share, seconds_of_training
 from advisor.events import NOTE, Event, Listener
 from advisor.readable import counted
-from advisor.search.pilot import pilot
+from advisor.search.pilot import pilot, pilot_job
 from advisor.search.plan import Plan
 from advisor.search.script_plan import pilot_of_script
 from advisor.work.executors import Crew
 from advisor.work.job import Outcome
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import PreparedScript
+from advisor.work.simple_models import begin_simple_models
 
 FEWEST = 2
 """Rows in the smallest mini-batch that is tried: many layers do not train on a single row."""
+
+
+def begin_first(prepared: Prepared, plan: Plan, folder: Path, workforce: Crew) -> None:
+    """Let workers begin with a study that is new: one with its first training, another with what
+    simple models reach.
+
+    Under a limit of time nothing is begun: on which rows is decided by the time that is left then.
+    """
+    if prepared.has_rows and prepared.study.minutes is None:
+        workforce.begin_ahead({0: pilot_job(prepared, plan, folder)})
+    begin_simple_models(prepared, workforce)
 
 
 def first_that_fits(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,18 +12,17 @@ import sqlalchemy as sa
 
 from advisor import __version__
 from advisor.api.arguments import check_arguments
-from advisor.api.begun import begun_plan, joined, search_seconds, with_begun_metric
-from advisor.api.first_training import advice_on, first_that_fits, with_batch_of
-from advisor.api.listening import Heard, opened_event, verdict_event
+from advisor.api.beginnings import begun_study, new_study
+from advisor.api.begun import search_seconds, with_begun_metric
+from advisor.api.first_training import begin_first
+from advisor.api.listening import Heard, verdict_event
 from advisor.api.time_limit import deadline_of
 from advisor.comparing.same_data import digest_of, digest_of_measured
 from advisor.errors import SearchError
 from advisor.events import NOTE, Event, Listener
 from advisor.search.artefacts import told_of_artefacts
-from advisor.search.pilot import told_of_pilot
 from advisor.search.plan import Plan, make_plan
 from advisor.search.plugin_marks import PluginMarks, plugin_notes
-from advisor.search.reopening import reopen_changed
 from advisor.search.script_plan import plan_of_script
 from advisor.search.search import Search
 from advisor.search.stages import next_round
@@ -35,10 +33,8 @@ from advisor.store.folder import folder_of_prints, study_folder
 from advisor.store.location import storage_url
 from advisor.store.plugin_versions import note_versions
 from advisor.store.questions import techniques_of
-from advisor.store.study_records import StudyRecords
 from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
-from advisor.training.ended import Ended
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
 from advisor.verdict.confirm import confirm
 from advisor.verdict.evidence import LOOK_LEVELS, level_after
@@ -50,12 +46,10 @@ from advisor.work.crews import crew
 from advisor.work.devices import Staff, staff_for, staff_of
 from advisor.work.engines.abroad import hired_of
 from advisor.work.executors import Crew
-from advisor.work.job import Outcome
 from advisor.work.opened import in_this_process
 from advisor.work.opening import BegunOpening, open_study
 from advisor.work.prepare import Prepared
 from advisor.work.scripts.prepared import PreparedScript
-from advisor.work.simple_models import begin_simple_models
 from advisor.work.study_ref import StudyRef
 from advisor.work.threads import one_thread
 from advisor.work.waiting import long_waits_told
@@ -180,40 +174,25 @@ def tune_prepared(
     workforce.baseline = {**plan.baseline, **plan.defaults_of(plan.baseline)}
 
     with (
-        Database(url, tuple(plan.options)) as database,
+        Database(url, tuple(plan.options), waits=True) as database,
         study_folder(database, name) as folder,
         workforce,  # no worker writes into the folder when the study is not held any more
         in_this_process(prepared),
     ):
-        # A study that is in the database goes on with the plan that it began with.
+        # A database that is not there yet is made while workers train.
+        if database.is_new:
+            begin_first(prepared, plan, folder, workforce)
         records = database.study(name)
-        recorded = records.plan()
         workforce.deaths = StoredDeaths(database.engine, name)
         workforce.printed = folder_of_prints(database, name)
-        first = None
         marks = PluginMarks(prepared.host)
-        if recorded is not None:
-            with records.reading("plan"):
-                recorded_plan = Plan.from_json(recorded)
-            begun = begun_plan(prepared, recorded_plan, plan)
-            plan = joined(begun, plan, database, prepared)
-            on(opened_event(prepared, plan))
-            prepared = with_batch_of(prepared.on_rows(plan.rows), plan)
-            prepared = replace(prepared, warnings=(*prepared.warnings, *begun.warnings))
-            has_limit = prepared.study.minutes is not None
-            if reopen_changed(records, plan, marks, folder, has_limit):
-                workforce.deaths.forget()  # they may have died of the old code
+        recorded = records.plan()
+        if recorded is None:
+            prepared, plan, first = new_study(prepared, plan, records, folder, workforce, on, began)
         else:
-            # The pilot's training is that of the first trial. What was counted for a study that
-            # was never begun may have been another model's.
-            workforce.deaths.forget()
-            on(opened_event(prepared, plan))
-            begin_simple_models(prepared, workforce)
-            found = first_that_fits(prepared, plan, folder, workforce, on, began)
-            prepared, plan, first = found
-            workforce.deaths.forget()
-            begin(records, prepared, plan, first, time.monotonic() - began)
-            on(Event("pilot", 1, 1, told_of_pilot(plan)))
+            site = (database, records, marks, folder, workforce, on)
+            prepared, plan = begun_study(prepared, recorded, plan, *site)
+            first = None
         search = Search(prepared, plan, records, workforce, folder, on, first, marks)
         bounds = told_of_artefacts(plan.artefacts, prepared.study.artefact_share)
         notes = plugin_notes(search.history.trials, plan, search.marks)
@@ -233,31 +212,6 @@ def plan_of(prepared: Prepared, begun: Collection[tuple[str, str]]) -> Plan:
     if isinstance(prepared, PreparedScript):
         return plan_of_script(prepared, begun)
     return make_plan(prepared, begun)
-
-
-def begin(
-    records: StudyRecords, prepared: Prepared, plan: Plan, first: Outcome, seconds: float
-) -> None:
-    """Record a new study.
-
-    Arguments:
-        records: of the study.
-        prepared: the study, opened.
-        plan: what is searched.
-        first: the pilot's training of the model as it is.
-        seconds: that opening the study and the pilot have taken.
-
-    Raises:
-        SearchError: the pilot showed that the model cannot be trained at all.
-    """
-    if first.ended == Ended.FAILED:
-        raise SearchError(
-            f"Study {records.name!r}: the model as it is cannot be trained: {first.why}. "
-            f"{advice_on(first, prepared)}"
-        )
-    criterion = prepared.criterion
-    records.begin(criterion.name, criterion.direction, plan.to_json(), prepared.ref.to_json())
-    records.spend(seconds)
 
 
 def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:

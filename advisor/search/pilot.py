@@ -57,10 +57,7 @@ def pilot(
         seconds: that a training may take in a study with a time limit.
     """
     began = time.perf_counter()
-    job = first_job(prepared, plan, folder)
-    # The search goes on from the state of this training.
-    if is_settled_by_order(prepared):
-        job = replace(job, epochs=job.to_epoch)
+    job = pilot_job(prepared, plan, folder)
     outcome = first_training(job, crew)
     epochs = longest = prepared.epochs
     # A number that the user gave is kept.
@@ -147,6 +144,13 @@ def without_unheard(plan: Plan, prepared: Prepared, honours: frozenset[str]) -> 
             options[slot] = [each for each in options[slot] if each != name]
             skipped.append(Skip(slot, name, why))
     return replace(plan, options=options, skipped=skipped)
+
+
+def pilot_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:
+    """The training that the pilot begins with."""
+    job = first_job(prepared, plan, folder)
+    # The search goes on from the state of this training.
+    return replace(job, epochs=job.to_epoch) if is_settled_by_order(prepared) else job
 
 
 def first_job(prepared: Prepared, plan: Plan, folder: Path) -> Job:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import optuna
@@ -42,30 +43,47 @@ class Database:
         url: an SQLAlchemy URL.
         slots: those of the loaded plugins, which become columns beside those that it has seen;
             None adds none.
+        waits: whether a file that is not there yet is made when it is first asked for.
 
     Attributes:
         url: the same.
         path: the real path of an SQLite file, whose links are followed; None for a server.
-        storage: Optuna's view of the database.
+        is_new: whether there was no such file.
 
     Raises:
         InputError: the file is no database, is damaged, or cannot be written.
         MachineError: its disk is full, or its server does not answer.
     """
 
-    def __init__(self, url: str, slots: Sequence[str] | None) -> None:
+    def __init__(self, url: str, slots: Sequence[str] | None, waits: bool = False) -> None:
         self.url = url
         self.path: Path | None = None
+        self._slots = slots
         path = sqlite_path(url)
         try:
             # SQLite makes the file, but not its folder.
             if path is not None:
                 self.path = path.resolve()
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.storage = open_storage(url, slots)
+            self.is_new = self.path is not None and not self.path.exists()
         except CANNOT_OPEN as problem:
             raise as_error(problem, url, at_opening=True) from problem
-        guard(self.engine, url, self.path)
+        if not (waits and self.is_new):
+            self.open()
+
+    @cached_property
+    def storage(self) -> RDBStorage:
+        """Optuna's view of the database."""
+        try:
+            storage = open_storage(self.url, self._slots)
+        except CANNOT_OPEN as problem:
+            raise as_error(problem, self.url, at_opening=True) from problem
+        guard(storage.engine, self.url, self.path)
+        return storage
+
+    def open(self) -> None:
+        """Make its tables, or bring them up to date."""
+        _ = self.storage
 
     @property
     def engine(self) -> sa.Engine:
@@ -80,6 +98,8 @@ class Database:
 
     def close(self) -> None:
         """Give the file back as one: SQLite folds its log into it, unless others have it open."""
+        if "storage" not in vars(self):
+            return  # it was never opened
         with suppress(AdvisorError, sa.exc.SQLAlchemyError):
             self.storage.remove_session()
         self.engine.dispose()

@@ -165,7 +165,7 @@ class Crew:
         """Let a worker begin with a function of a job, for `found_beside`, where a training by
         itself leaves one without work.
         """
-        if self.workers > 1:
+        if self.workers > 1 and job.name not in self._ahead:
             self._ahead.note(job, self.begin(function, job))
 
     def found_beside(self, job: Job) -> Any:

@@ -7,7 +7,8 @@ while the command itself begins. A library that is not guessed is imported where
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,8 @@ LARGE = "sklearn|scipy|pandas"
 """Libraries that load much, and start nothing when they are imported."""
 IMPORT = re.compile(rf"^[ \t]*(?:from|import)[ \t]+((?:{LARGE})\b[\w.]*)", re.M)
 """An import of one of them."""
+MODULE = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.M)
+"""An import of a module that may lie beside the file."""
 OPTIMIZER = re.compile(r"\boptim\b|\boptimizers?\b")
 """What a study writes that brings an optimizer of its own."""
 COMPILER = "torch._dynamo"
@@ -31,14 +34,27 @@ def libraries_of(*files: str | None, optimizer: str | None = None) -> list[str]:
         files: what the command names; None and what is no such file are passed over.
         optimizer: the one that the command names, if any.
     """
-    text = "\n".join(map(text_of, files))
+    text = "\n".join(texts_of(Path(Reference.parse(file).place) for file in files if file))
     compiler = [COMPILER] if optimizer or OPTIMIZER.search(text) else []
     return list(dict.fromkeys([*IMPORT.findall(text), *compiler]))
 
 
-def text_of(file: str | None) -> str:
+def texts_of(files: Iterable[Path]) -> Iterator[str]:
+    """The texts of files of Python, and of the modules beside them that they import."""
+    left = deque(files)
+    seen: set[Path] = set()
+    while left:
+        place = left.popleft()
+        if place in seen:
+            continue
+        seen.add(place)
+        text = text_of(place)
+        yield text
+        left.extend(place.with_name(f"{name}.py") for name in MODULE.findall(text))
+
+
+def text_of(place: Path) -> str:
     """The text of a file of Python; empty where there is none that can be read."""
-    place = Path("" if file is None else Reference.parse(file).place)
     try:
         return place.read_text("utf-8") if place.suffix == ".py" and place.is_file() else ""
     except (OSError, ValueError):

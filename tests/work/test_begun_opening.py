@@ -107,6 +107,13 @@ def test_what_a_file_imports_is_known_from_its_text(write, text, wanted):
     assert libraries_of(f"{path}:study") == wanted
 
 
+def test_what_the_modules_beside_a_file_import_is_known_too(write):
+    write("rows.py", "from sklearn.datasets import load_iris\nimport study\n")
+    write("unasked.py", "import scipy.io\n")
+    path = write("study.py", "import torch\nfrom rows import irises\nimport pandas\n")
+    assert libraries_of(path, None) == ["pandas", "sklearn.datasets"]
+
+
 def test_what_is_no_python_file_names_nothing(tmp_path, write):
     (tmp_path / "odd.py").write_bytes(b"import pandas\n\xff")
     names = ["nowhere.py", str(tmp_path), str(tmp_path / "odd.py"), write("a.csv", "import pandas")]
