@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from advisor.training.formulas import Formula, formula_of
+
 ATEN = torch.ops.aten
 Call = Callable[[], object]
 """One step of a computation, on tensors that are chosen already."""
@@ -27,11 +29,13 @@ class Curve(NamedTuple):
             latter; both gradients may be one tensor. `known` is the output where `by_output`, else
             the input.
         by_output: whether the derivative is computed from the output.
+        formula: computes the output and the derivative at once in less time, or None.
     """
 
     value: Callable[[Tensor, Tensor], Call]
     slope: Callable[[Tensor, Tensor, Tensor], Call]
     by_output: bool
+    formula: Formula | None = None
 
 
 def by_tape(function: Callable[[Tensor], Tensor], parameters: Sequence[Tensor] = ()) -> Curve:
@@ -185,4 +189,5 @@ LAYERS: dict[Any, nn.Module] = {
 def curve_of(layer: nn.Module) -> Curve:
     """What a layer does to single numbers."""
     known = CURVES.get(type(layer))
-    return by_tape(layer) if known is None else known(layer)
+    curve = by_tape(layer) if known is None else known(layer)
+    return curve._replace(formula=formula_of(layer))
