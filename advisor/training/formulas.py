@@ -42,8 +42,17 @@ def mish(x: Tensor, value: Tensor, slope: Tensor | None) -> None:
     value.mul_(x)
 
 
+def softsign(x: Tensor, value: Tensor, slope: Tensor | None) -> None:
+    """`x / (1 + |x|)`, whose derivative is `1 / (1 + |x|)²` (Glorot & Bengio 2010)."""
+    share = torch.abs(x).add_(1).reciprocal_()
+    torch.mul(x, share, out=value)
+    if slope is not None:
+        torch.mul(share, share, out=slope)
+
+
 FORMULAS: dict[type[nn.Module], Callable[[Any], Formula | None]] = {
     nn.Mish: lambda layer: None if layer.inplace else mish,
+    nn.Softsign: lambda _: softsign,
 }
 """What each kind of layer computes; None of one that has another formula, or writes over what it
 reads.
