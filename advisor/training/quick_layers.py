@@ -20,6 +20,7 @@ from advisor.training.formulas import FORMULAS, Formula, compute, formula_of, su
 
 LEAST = 2**12
 """Numbers below which calling so many kernels costs more than it brings."""
+_HOOKS = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
 
 
 class Computed(torch.autograd.Function):
@@ -82,15 +83,23 @@ QUICK: dict[type[nn.Module], Any] = {
 
 
 def is_plain(x: Any) -> bool:
-    """Whether formulas are for a tensor, and nobody looks at what is called for it."""
+    """Whether formulas are for a tensor, and nobody looks at what is called for it, or what is
+    kept, as checkpoints do, which compute it again on the way back.
+    """
     return (
         type(x) is Tensor
         and not torch._C._are_functorch_transforms_active()
         and not torch._C._is_tracing()
         and not torch.compiler.is_compiling()
+        and keeps_as_it_is()
         and forward_ad.unpack_dual(x).tangent is None
         and suits(x, LEAST)
     )
+
+
+def keeps_as_it_is() -> bool:
+    """Whether autograd keeps tensors themselves; what torch before 2.8 does is not known."""
+    return _HOOKS is not None and _HOOKS(True) is None
 
 
 def quick_copy(layer: nn.Module) -> nn.Module:

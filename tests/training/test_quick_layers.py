@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
 import advisor
 from advisor.training import loop
@@ -161,6 +162,32 @@ def test_those_who_look_at_operations_find_those_of_torch(layer):
         pushed = quick(forward_ad.make_dual(x.detach(), torch.ones(SHAPE)))
         tangent = forward_ad.unpack_dual(pushed).tangent
     torch.testing.assert_close(tangent, grad_of(layer, x))
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_what_is_computed_again_on_the_way_back_is_the_same(layer, use_reentrant):
+    model, x = nn.Sequential(copy.deepcopy(layer)), numbers().requires_grad_()
+    with QuickLayers(model).called():
+        value = checkpoint(model, x, use_reentrant=use_reentrant)
+    value.sum().backward()
+    torch.testing.assert_close(x.grad, grad_of(layer, x), rtol=1e-5, atol=1e-6)
+
+
+def test_where_torch_does_not_say_what_it_keeps_layers_are_its_own(monkeypatch):
+    monkeypatch.setattr("advisor.training.quick_layers._HOOKS", None)
+    assert not is_computed(quick_copy(LAYERS[0])(numbers().requires_grad_()))
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_a_compiled_model_is_called_as_it_is(layer):
+    model, x = nn.Sequential(copy.deepcopy(layer)), numbers().requires_grad_()
+    compiled = torch.compile(model, backend="eager")
+    for _ in range(2):
+        with QuickLayers(compiled).called():
+            value = compiled(x)
+        assert not is_computed(value)
+        torch.testing.assert_close(value, layer(x))
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
