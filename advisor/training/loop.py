@@ -25,6 +25,7 @@ from advisor.training.metrics import LARGEST_SCORE
 from advisor.training.noise import perturbed
 from advisor.training.objective import to_device
 from advisor.training.pooled import pooled_first
+from advisor.training.quick_layers import QuickLayers
 from advisor.training.run import Run
 from advisor.training.stepping import Stepping
 from advisor.training.weighing import weigh
@@ -71,7 +72,7 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
     """
     # Techniques may have added parameters, so the optimizer is built after all of them.
     model = in_its_memory_format(run)
-    called = pooled_first(run)
+    called, quick = pooled_first(run), QuickLayers(run.model)
     rows = len(run.data.train)
     steps = math.ceil(rows / settings.batch)
     full_training = settings.epochs or settings.to_epoch
@@ -101,7 +102,7 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         count = steps_in(order, settings.batch)
         batches = mini_batches(run.data.train, order, settings.batch, run.device)
         for step, batch in enumerate(batches):
-            loss = loss_of(run, called, batch, epoch, step)
+            loss = loss_of(run, called, batch, epoch, step, quick)
             first = step - step % together
             size = min(together, count - first)
             stepping.take(loss, size, step == first + size - 1, epoch)
@@ -125,11 +126,16 @@ def train(run: Run, settings: TrainingSettings, valid: Part) -> Iterator[Epoch]:
         settings.save.write(stepping.state())
 
 
-def loss_of(run: Run, model: nn.Module, batch: MiniBatch, epoch: int, step: int) -> Tensor:
-    """The loss of a mini-batch of training rows in a step of an epoch; `model` is called for it."""
+def loss_of(
+    run: Run, model: nn.Module, batch: MiniBatch, epoch: int, step: int, quick: QuickLayers
+) -> Tensor:
+    """The loss of a mini-batch of training rows in a step of an epoch; `model` is called for it,
+    with what it has of `quick` layers.
+    """
     inputs, target = changed_batch(run, batch.inputs, batch.target, epoch, step)
     with run.recipe.precise(run.device):
-        output = call(model, inputs)
+        with quick.called():
+            output = call(model, inputs)
         if run.data.weights is not None:
             weigh(output, run.task.output, run.data.weights.at(batch.index, batch.target))
         return run.loss(output, target)
@@ -191,12 +197,14 @@ def _predicted(
     targets: list[Tensor] = []
     # A part in memory costs less in larger batches.
     size = max(batch, run.scored_together) if isinstance(part, TensorPart) else batch
+    quick = QuickLayers(run.model)
     for number, index in enumerate(torch.arange(len(part)).split(size)):
         inputs, target = to_device(part.take(index), run.device)
         # The noise depends on the batch's number only, so all arms are scored on equal inputs.
         if run.objective.noise:
             inputs = perturbed(inputs, run.objective.noise, number)
-        output = call(run.model, inputs)
+        with quick.called():
+            output = call(run.model, inputs)
         if first is not None and not number:
             first(output, target)
         answer = run.objective.answer(output, target)

@@ -17,6 +17,7 @@ from advisor.training.batches import mini_batches, whole_batches
 from advisor.training.hooks import scoring
 from advisor.training.loop import TrainingSettings, loss_of
 from advisor.training.objective import to_device
+from advisor.training.quick_layers import QuickLayers
 from advisor.training.run import Run
 from advisor.training.stepping import Stepping
 
@@ -64,12 +65,13 @@ def timed_steps(run: Run, valid: Part, settings: TrainingSettings) -> Timed:
         # A schedule is as long as it will be, and no further step is taken.
         total, epochs = settings.to_epoch * len(batches), settings.to_epoch
         stepping = Stepping(run, settings.lr, settings.weight_decay, total, epochs)
+        quick = QuickLayers(run.model)
 
         def one_step(number: int) -> None:
             """One mini-batch forward and backward, and a step."""
             index = batches[number % len(batches)]
             (taken,) = mini_batches(run.data.train, index, batch, run.device)
-            stepping.take(loss_of(run, run.model, taken, 0, number), 1, True, 0)
+            stepping.take(loss_of(run, run.model, taken, 0, number, quick), 1, True, 0)
 
         steps = seconds_of(one_step, total)
         scored = seconds_of(lambda number: score_once(run, valid, batch, number), MOST_STEPS)

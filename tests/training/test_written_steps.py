@@ -11,12 +11,13 @@ from torch.nn import functional as F
 
 import advisor
 from advisor.training.ended import StoppedEarly
+from advisor.training.formulas import compute, formula_of
 from advisor.training.kept_file import KeptFile
 from advisor.training.loop import TrainingSettings, train
 from advisor.training.stacks import alone
 from advisor.training.stacks.alone import stack_of_one, trained
 from advisor.training.stacks.bank import Bank
-from advisor.training.stacks.curves import CURVES, by_tape, curve_of
+from advisor.training.stacks.curves import CURVES, FEW, by_tape, curve_of
 from advisor.training.stacks.losses_of_copies import LossOfCopies
 from advisor.training.stacks.member import Member
 from advisor.training.stacks.plan import Space, StepPlan
@@ -188,7 +189,7 @@ def test_so_it_has_with_another_recipe(name):
 SLOPES = [
     *(make() for make in CURVES),
     *(nn.ELU(-0.5), nn.ELU(2.0), nn.CELU(0.3), nn.LeakyReLU(-0.1), nn.GELU("tanh")),
-    *(nn.Softplus(2.0, 5.0), nn.Hardtanh(), nn.Hardswish(), nn.LogSigmoid(), nn.Softsign()),
+    *(nn.Softplus(2.0, 5.0), nn.Hardtanh(-0.5, 2.0), nn.LogSigmoid(), nn.Softsign()),
 ]
 
 
@@ -214,6 +215,36 @@ def test_a_curve_and_its_slope_are_those_of_the_layer(layer, dtype):
             curve.value(inputs, output)()
         curve.slope(gradient, over if curve.by_output else inputs, gradient)()
     torch.testing.assert_close(gradient, leaf.grad)
+
+
+@pytest.mark.parametrize("how", ["none", "tanh"])
+@pytest.mark.parametrize("rows", [2, FEW // 16, FEW])
+def test_gelu_is_the_same_by_either_kernel(how, rows):
+    layer, x = nn.GELU(how), torch.linspace(-6, 6, rows * 16).view(rows, 16).requires_grad_()
+    exact = layer(x.double())
+    (steep,) = torch.autograd.grad(exact.sum(), x)
+    curve, (value, slope) = curve_of(layer), torch.empty(2, rows, 16)
+    with torch.no_grad():
+        curve.value(x, value)()
+        curve.slope(torch.ones(rows, 16), x, slope)()
+    torch.testing.assert_close((value, slope), (exact.float(), steep), rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("layer", [nn.Mish(), nn.Softsign()], ids=str)
+def test_formulas_are_for_many_numbers(layer):
+    net = layers(lambda: layer)()
+    written = WrittenStep([read(net)], [net], Bank())
+    computed = []
+    for count in (2, 64):
+        x, y = (each.unsqueeze(0) for each in rows(count=count))
+        written.step([x], y, LossOfCopies([F.cross_entropy]))
+        torch.testing.assert_close(written.outputs([x])[0], net(x[0]).detach())
+        computed.append([formulas_of(each.plan) for each in written._plans.values()])
+    assert computed == [[[], []], [[], [], [formula_of(layer)], [formula_of(layer)]]]
+
+
+def formulas_of(plan):
+    return [call.args[0] for call in plan.forward if getattr(call, "func", None) is compute]
 
 
 def test_a_curve_of_somebodys_own_is_differentiated_by_autograd():

@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from advisor.training.formulas import Formula, formula_of
+
 ATEN = torch.ops.aten
 Call = Callable[[], object]
 """One step of a computation, on tensors that are chosen already."""
+FEW = 2**15
+"""Numbers up to which torch's own kernel of GELU is faster than that of oneDNN."""
 
 
 class Curve(NamedTuple):
@@ -27,11 +31,13 @@ class Curve(NamedTuple):
             latter; both gradients may be one tensor. `known` is the output where `by_output`, else
             the input.
         by_output: whether the derivative is computed from the output.
+        formula: computes the output and the derivative at once in less time, or None.
     """
 
     value: Callable[[Tensor, Tensor], Call]
     slope: Callable[[Tensor, Tensor, Tensor], Call]
     by_output: bool
+    formula: Formula | None = None
 
 
 def by_tape(function: Callable[[Tensor], Tensor], parameters: Sequence[Tensor] = ()) -> Curve:
@@ -117,12 +123,25 @@ def leaky(layer: nn.LeakyReLU) -> Curve:
 def gaussian(layer: nn.GELU) -> Curve:
     """GELU, exact or by the hyperbolic tangent."""
     how = layer.approximate
-    backward = ATEN.gelu_backward.grad_input
-    return Curve(
-        lambda x, y: partial(ATEN.gelu.out, x, approximate=how, out=y),
-        lambda g, x, d: partial(backward, g, x, approximate=how, grad_input=d),
-        by_output=False,
-    )
+
+    def value(x: Tensor, y: Tensor) -> Call:
+        """Of both in the same order."""
+        x, y = turned(x), turned(y)
+        return partial(ATEN.gelu.out, x, approximate=how, out=y)
+
+    def slope(gradient: Tensor, x: Tensor, before: Tensor) -> Call:
+        """As `value`."""
+        g, x, d = turned(gradient), turned(x), turned(before)
+        return partial(ATEN.gelu_backward.grad_input, g, x, approximate=how, grad_input=d)
+
+    return Curve(value, slope, by_output=False)
+
+
+def turned(x: Tensor) -> Tensor:
+    """The same numbers as a view that torch does not give to oneDNN, where these are few: that
+    takes ten microseconds before it begins.
+    """
+    return x.mT if x.ndim > 1 and x.numel() <= FEW else x
 
 
 def sigmoid_weighted() -> Curve:
@@ -139,6 +158,35 @@ def mish() -> Curve:
     return Curve(
         lambda x, y: partial(ATEN.mish.out, x, out=y),
         lambda g, x, d: lambda: d.copy_(ATEN.mish_backward(g, x)),
+        by_output=False,
+    )
+
+
+def clipped(layer: nn.Hardtanh) -> Curve:
+    """`x` between two numbers, and these beyond them."""
+    ends = (layer.min_val, layer.max_val)
+    backward = ATEN.hardtanh_backward.grad_input
+    return Curve(
+        lambda x, y: partial(ATEN.hardtanh.out, x, *ends, out=y),
+        lambda g, y, d: partial(backward, g, y, *ends, grad_input=d),
+        by_output=True,
+    )
+
+
+def piecewise_logistic() -> Curve:
+    """`min(max(0, x + 3), 6) / 6`."""
+    return Curve(
+        lambda x, y: partial(ATEN.hardsigmoid.out, x, out=y),
+        lambda g, x, d: partial(ATEN.hardsigmoid_backward.grad_input, g, x, grad_input=d),
+        by_output=False,
+    )
+
+
+def piecewise_sigmoid_weighted() -> Curve:
+    """`x min(max(0, x + 3), 6) / 6`."""
+    return Curve(
+        lambda x, y: partial(ATEN.hardswish.out, x, out=y),
+        lambda g, x, d: lambda: d.copy_(ATEN.hardswish_backward(g, x)),
         by_output=False,
     )
 
@@ -166,6 +214,10 @@ CURVES: dict[type[nn.Module], Callable[[Any], Curve]] = {
     nn.SiLU: lambda _: sigmoid_weighted(),
     nn.Mish: lambda _: mish(),
     nn.Softplus: soft_rectifier,
+    nn.Hardtanh: clipped,
+    nn.ReLU6: clipped,
+    nn.Hardsigmoid: lambda _: piecewise_logistic(),
+    nn.Hardswish: lambda _: piecewise_sigmoid_weighted(),
 }
 """Layers whose derivatives are known here; that of any other one is computed by autograd."""
 LAYERS: dict[Any, nn.Module] = {
@@ -178,6 +230,11 @@ LAYERS: dict[Any, nn.Module] = {
     F.elu: nn.ELU(),
     F.selu: nn.SELU(),
     F.leaky_relu: nn.LeakyReLU(),
+    F.softsign: nn.Softsign(),
+    F.hardtanh: nn.Hardtanh(),
+    F.relu6: nn.ReLU6(),
+    F.hardsigmoid: nn.Hardsigmoid(),
+    F.hardswish: nn.Hardswish(),
 }
 """Layers that do what functions and methods do that are called with one argument."""
 
@@ -185,4 +242,5 @@ LAYERS: dict[Any, nn.Module] = {
 def curve_of(layer: nn.Module) -> Curve:
     """What a layer does to single numbers."""
     known = CURVES.get(type(layer))
-    return by_tape(layer) if known is None else known(layer)
+    curve = by_tape(layer) if known is None else known(layer)
+    return curve._replace(formula=formula_of(layer))

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx
 
-from advisor.training.stacks.curves import Curve
+from advisor.training.formulas import compute, suits
+from advisor.training.stacks.curves import Call, Curve
 from advisor.training.stacks.plan import StepPlan, parts
 from advisor.training.stacks.traced import NotStackable
+
+LEAST = 2**10
+"""Numbers below which a formula takes longer than torch's own kernels."""
 
 
 class StepOperation(Protocol):
@@ -96,20 +100,27 @@ class Curves:
         is_last = self.may_overwrite and plan.is_read_once(self.inputs[0])
         is_over = is_last and all(curve.by_output for _, curve in self.curves)
         outputs = given if is_over else plan.new(given.shape, given)
-        for curve, one, other in self._shares(given, outputs):
-            plan.forward.append(curve.value(one, other))
-        self._known = [
-            other if curve.by_output else one for curve, one, other in self._shares(given, outputs)
-        ]
+        self._way_back = [self._share(plan, *each) for each in self._shares(given, outputs)]
         return outputs
 
     def backward(self, plan: StepPlan, gradient: Tensor) -> None:
         """Each derivative on its copies, in the place of the gradient."""
-        for (curve, own, _), known in zip(
-            self._shares(gradient, gradient), self._known, strict=True
-        ):
-            plan.backward.append(curve.slope(own, known, own))
+        shares = self._shares(gradient, gradient)
+        plan.backward += [way(own) for way, (_, own, _) in zip(self._way_back, shares, strict=True)]
         plan.hand_on(self.inputs[0], gradient)
+
+    def _share(
+        self, plan: StepPlan, curve: Curve, given: Tensor, output: Tensor
+    ) -> Callable[[Tensor], Call]:
+        """Plan the values of some copies; `(gradient) -> call` that takes it back."""
+        if curve.formula is None or not suits(given, LEAST):
+            plan.forward.append(curve.value(given, output))
+            known = output if curve.by_output else given
+            return lambda own: curve.slope(own, known, own)
+        # Scoring has no way back.
+        derivative: Any = None if plan.is_scoring else plan.new(given.shape, given)
+        plan.forward.append(partial(compute, curve.formula, given, output, derivative))
+        return lambda own: partial(own.mul_, derivative)
 
     def _shares(self, one: Tensor, other: Tensor) -> Iterator[tuple[Curve, Tensor, Tensor]]:
         sizes = [size for size, _ in self.curves]

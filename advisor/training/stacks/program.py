@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from advisor.training.quick_layers import quick_copy
 from advisor.training.stacks.bank import Bank
 from advisor.training.stacks.elementwise import ELEMENTWISE, METHODS, Elementwise
 from advisor.training.stacks.layers import (
@@ -148,7 +149,7 @@ class Program:
             return lambda each: getattr(each, name)(*node.args[1:], **node.kwargs)
         layers = [self.models[i].get_submodule(str(nodes[i].target)) for i in own]
         if not change.has_tensors:
-            return in_a_new_tensor(layers[0]) if is_part else layers[0]
+            return quick_copy(in_a_new_tensor(layers[0]) if is_part else layers[0])
         if type(layers[0]) is nn.PReLU:
             return slopes(layers)
         if is_part or change.graph is None:
