@@ -6,9 +6,11 @@ import statistics
 from collections.abc import Sequence
 
 from advisor.host.host import Host
+from advisor.search.arm import Arm
 from advisor.search.history import History
 from advisor.search.trial import Trial
 from advisor.study import Study
+from advisor.technique import KEEP
 from advisor.training.epoch import Epoch
 from advisor.work.stacked import is_by_itself
 
@@ -81,6 +83,17 @@ def longest_first(
 
 
 def seconds_of_an_epoch(history: History, trial: Trial) -> float:
-    """What an epoch of a trial takes, by the last one of its arm; 0 where none is known."""
-    known = [each.curve[-1].seconds for each in (*history.of_arm(trial.arm), trial) if each.curve]
-    return known[-1] if known else 0.0
+    """What an epoch of a trial takes, by its own or its arm's last one; 0 where none is known."""
+    return trial.curve[-1].seconds if trial.curve else seconds_of_arm(history, trial.arm)
+
+
+def seconds_of_arm(history: History, arm: Arm) -> float:
+    """What an epoch of an arm takes, by the last one, or by those of arms that have its techniques
+    beside others; 0 where none is known.
+    """
+    known = [each.curve[-1].seconds for each in history.of_arm(arm) if each.curve]
+    if known:
+        return known[-1]
+    own = {slot: name for slot, name in arm.items() if name != KEEP}
+    beside = (each for each in history.trials if each.curve and own.items() <= each.arm.items())
+    return max((each.curve[-1].seconds for each in beside), default=0.0)

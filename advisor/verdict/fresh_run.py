@@ -95,6 +95,7 @@ class SeedPlace:
             they are done together.
         is_by_itself: whether an arm is never trained beside others.
         note: hears what each training brought.
+        seconds: what an epoch of an arm takes; 0 where that is not known.
     """
 
     seed: int
@@ -106,3 +107,4 @@ class SeedPlace:
     why_no_stack: Callable[[Job, int], str | None] = lambda job, copies: "nothing was asked"
     is_by_itself: Callable[[Candidate], bool] = lambda arm: False
     note: Callable[[Outcome], object] = lambda outcome: None
+    seconds: Callable[[Candidate], float] = lambda arm: 0.0

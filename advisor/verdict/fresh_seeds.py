@@ -9,7 +9,7 @@ from functools import partial
 from advisor.events import NOTE, Event, SeedEnded
 from advisor.randomness import mix
 from advisor.readable import counted
-from advisor.search.limits import seconds_for_a_training
+from advisor.search.limits import seconds_for_a_training, seconds_of_arm
 from advisor.search.search import Search
 from advisor.store.confirmed_seeds import MOST_BYTES, Confirmation
 from advisor.training.row_values import RowValues
@@ -83,7 +83,11 @@ class FreshSeedRuns:
             """Whether an arm is trained by itself."""
             return is_by_itself(prepared.host, arm.arm)
 
-        hooks = (why, by_itself, search.pace.add)
+        def seconds(arm: Candidate) -> float:
+            """What an epoch of an arm has taken in the search."""
+            return seconds_of_arm(history, arm.arm)
+
+        hooks = (why, by_itself, search.pace.add, seconds)
         site = SeedPlace(prepared.study.seed, history.criterion, *parts, *hooks)
         return cls(site, lambda arm: replace(job, params={**arm.arm, **arm.params}))
 
@@ -113,7 +117,7 @@ class FreshSeedRuns:
         jobs: dict[FreshRun, Job] = {}
         asked: dict[FreshRun, Asked] = {}
         for seed in seeds:
-            for arm in arms:
+            for arm in self._slowest_first(arms):
                 run = self._run(phase, arm, seed)
                 if self._is_missing(run, needs_rows):
                     jobs[run] = self._job(phase, arm, seed)
@@ -174,13 +178,19 @@ class FreshSeedRuns:
 
     # --------------------------------------------------------------------------------------------
 
+    def _slowest_first(self, arms: Sequence[Candidate]) -> list[Candidate]:
+        """Arms in the order in which they are begun, so that no worker waits long for the last
+        one.
+        """
+        return sorted(arms, key=self._site.seconds, reverse=True)
+
     def _units(self, later: Later | None) -> Iterable[Job]:
         """The jobs of what is asked for later, as they will be handed out."""
         if later is None:
             return ()
         jobs = {}
         for seed in later.seeds:
-            for arm in later.arms:
+            for arm in self._slowest_first(later.arms):
                 run = self._run(later.phase, arm, seed)
                 if self._is_missing(run, needs_rows=False):
                     jobs[run] = self._job(later.phase, arm, seed)

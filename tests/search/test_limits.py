@@ -2,7 +2,7 @@
 
 from past_trials import finished, history
 
-from advisor.search.limits import longest_first, seconds_of_an_epoch
+from advisor.search.limits import longest_first, seconds_of_an_epoch, seconds_of_arm
 from advisor.training.epoch import Epoch
 
 
@@ -27,3 +27,14 @@ def test_artefacts_are_begun_first_and_then_what_is_slow(plan, prepared):
     assert [each.number for each in longest_first(past, host, trials, 0)] == [4, 1, 2, 0, 3]
     # An artefact is made once.
     assert [each.number for each in longest_first(past, host, trials, 2)] == [1, 2, 0, 4, 3]
+
+
+def test_an_arm_that_was_never_trained_takes_as_long_as_with_others_beside_it(plan):
+    elu = {**plan.baseline, "activation": "elu"}
+    both = {**elu, "initializer": "he"}
+    trials = [finished(plan, plan.baseline, 0.5, curve=curve(1.0))]
+    trials += [finished(plan, both, 0.5, curve=curve(each)) for each in (3.0, 2.0)]
+    past = history(plan, trials)
+    assert seconds_of_arm(past, both) == 2.0
+    assert seconds_of_arm(past, elu) == 3.0
+    assert seconds_of_arm(past, {**plan.baseline, "activation": "gelu"}) == 0.0

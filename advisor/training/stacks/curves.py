@@ -17,8 +17,6 @@ from advisor.training.formulas import Formula, formula_of
 ATEN = torch.ops.aten
 Call = Callable[[], object]
 """One step of a computation, on tensors that are chosen already."""
-FEW = 2**15
-"""Numbers up to which torch's own kernel of GELU is faster than that of oneDNN."""
 
 
 class Curve(NamedTuple):
@@ -123,25 +121,12 @@ def leaky(layer: nn.LeakyReLU) -> Curve:
 def gaussian(layer: nn.GELU) -> Curve:
     """GELU, exact or by the hyperbolic tangent."""
     how = layer.approximate
-
-    def value(x: Tensor, y: Tensor) -> Call:
-        """Of both in the same order."""
-        x, y = turned(x), turned(y)
-        return partial(ATEN.gelu.out, x, approximate=how, out=y)
-
-    def slope(gradient: Tensor, x: Tensor, before: Tensor) -> Call:
-        """As `value`."""
-        g, x, d = turned(gradient), turned(x), turned(before)
-        return partial(ATEN.gelu_backward.grad_input, g, x, approximate=how, grad_input=d)
-
-    return Curve(value, slope, by_output=False)
-
-
-def turned(x: Tensor) -> Tensor:
-    """The same numbers as a view that torch does not give to oneDNN, where these are few: that
-    takes ten microseconds before it begins.
-    """
-    return x.mT if x.ndim > 1 and x.numel() <= FEW else x
+    backward = ATEN.gelu_backward.grad_input
+    return Curve(
+        lambda x, y: partial(ATEN.gelu.out, x, approximate=how, out=y),
+        lambda g, x, d: partial(backward, g, x, approximate=how, grad_input=d),
+        by_output=False,
+    )
 
 
 def sigmoid_weighted() -> Curve:
