@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
@@ -30,3 +33,17 @@ def in_its_memory_format(run: Run) -> nn.Module:
     finally:
         model.train(was_training)
     return model
+
+
+@contextmanager
+def with_channels_last(model: nn.Module) -> Iterator[None]:
+    """Inside, the channels of a model's weights lie last in memory; outside, they are what they
+    were.
+    """
+    before = [(each, each.data) for each in nn.Module.parameters(model)]
+    try:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        yield
+    finally:
+        for parameter, data in before:
+            parameter.data = data
