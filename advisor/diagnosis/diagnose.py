@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, field
 
 from advisor.diagnosis.finding import Finding
-from advisor.diagnosis.measure import Measured, measure
+from advisor.diagnosis.measure import ENDS, LAYERS, Extent, Measured, measure
 from advisor.diagnosis.rules import RULES, SIGNAL_RULES
-from advisor.diagnosis.signal_rules import collapsed, not_finite, vanishing
+from advisor.diagnosis.signal_rules import FAINT, collapsed, not_finite, vanishing
 from advisor.diagnosis.steps import Steps, first_steps
 from advisor.training.run import Run
 
@@ -16,6 +16,8 @@ NO_GRADIENT = 1e-7
 """A gradient norm of the first layer below which nothing reaches it (SageMaker Debugger,
 VanishingGradient).
 """
+NEARLY = 2
+"""Times a bound within which the layers of a model are looked at, too."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def diagnose(run: Run, steps: int = 0) -> Diagnosis:
 
 def diagnose_signal(run: Run) -> tuple[Finding, ...]:
     """What is wrong with a model of which one batch is known, and neither target nor loss."""
-    measured = measure(run, probes=False)
+    measured = measure(run, Extent(probes=False))
     return tuple(finding for rule in SIGNAL_RULES for finding in rule(measured))
 
 
@@ -83,13 +85,15 @@ class Glance:
 
 
 def glance(run: Run) -> Glance:
-    """Measure a model in the time of a step or two.
+    """Measure a model in the time of a few steps.
 
     Untrainable is only what no learning rate mends: numbers that are not finite, or a signal that
     is gone together with the gradient of the first layer. Weaker findings may train, slowly, and
     are left to training to judge.
     """
-    measured = measure(run, sites=False)
+    measured = ends_of(run)
+    if measured is None or may_be_fatal(measured):
+        measured = measure(run, LAYERS)
     gradient = measured.weighted[0].gradient if measured.weighted else None
     # A vanishing gradient alone may recover, as may a collapse that still passes gradients.
     fatal = next(not_finite(measured), None)
@@ -99,3 +103,22 @@ def glance(run: Run) -> Glance:
             fatal = collapse
     untrainable = fatal.sentence if fatal else None
     return Glance(measured.features, measured.cosine, gradient, untrainable)
+
+
+def ends_of(run: Run) -> Measured | None:
+    """A model without its layers; None where it cannot be computed as a training would."""
+    try:
+        return measure(run, ENDS)
+    except Exception:  # what the user's code raises shows where it is computed as it is
+        return None
+
+
+def may_be_fatal(measured: Measured) -> bool:
+    """Whether the layers of a model have to be seen to know that it is not untrainable."""
+    if next(not_finite(measured), None) is not None:
+        return True
+    features, vanished = measured.features, next(vanishing(measured), None)
+    if features is None or vanished is None:
+        return False
+    # The layers decide, and there the last digits may be others.
+    return features < NEARLY * FAINT and vanished.number < NEARLY * NO_GRADIENT

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,9 @@ from advisor.model.handwritten import HandWritten
 from advisor.model.preserve import untouched
 from advisor.model.tracing.output import pick
 from advisor.randomness import isolated, mix
+from advisor.training.memory_format import with_channels_last
 from advisor.training.objective import to_device
+from advisor.training.pooled import pooled_first
 from advisor.training.run import Run
 
 ROWS = 256
@@ -119,39 +121,62 @@ class Measured:
         return any(layer.kind == "norm" for layer in self.run.anatomy.layers)
 
 
-def measure(run: Run, sites: bool = True, probes: bool = True) -> Measured:
+class Extent(NamedTuple):
+    """What is measured besides what the last layer reads, the output, the loss and the gradients.
+
+    Attributes:
+        layers: the output of every layer, and which weights have equal units. Where that is not
+            asked for, the model is computed as its training computes it: with the same numbers, but
+            for what rounding does.
+        sites: the units of the hidden activations.
+        probes: what further passes show; they are made where the sites are measured, too.
+    """
+
+    layers: bool = True
+    sites: bool = True
+    probes: bool = True
+
+
+EVERYTHING = Extent()
+"""All that can be measured of a model."""
+LAYERS = Extent(sites=False, probes=False)
+"""What is measured of the layers."""
+ENDS = Extent(layers=False, sites=False, probes=False)
+"""What is left without the layers, in a fraction of the time of `LAYERS`."""
+
+
+def measure(run: Run, extent: Extent = EVERYTHING) -> Measured:
     """Run and differentiate `run.model` on one batch of training rows.
 
     Parameters, gradients, buffers, modes and random states are the same afterwards. Dropout modules
-    are off. `sites` also measures the units of the hidden activations, and `probes` asks the probes
-    then. Where memory lacks for the usual rows, half of them are measured, and so on.
+    are off. Where memory lacks for the usual rows, half of them are measured, and so on.
     """
     rows = rows_of(run)
-    while (found := _measured(run, rows, sites, probes)) is None:
+    while (found := _measured(run, rows, extent)) is None:
         rows //= 2
     return found
 
 
-def _measured(run: Run, rows: int, sites: bool, probes: bool) -> Measured | None:
+def _measured(run: Run, rows: int, extent: Extent) -> Measured | None:
     """What `measure` returns, of at most so many rows; None where fewer may have the memory."""
     try:
-        return _measured_on(run, batch(run, rows), sites, probes)
+        return _measured_on(run, batch(run, rows), extent)
     except Exception as problem:  # whatever the user's code raises
         if rows < 2 * FEWEST or not is_out_of_memory(problem):
             raise
     return None
 
 
-def _measured_on(
-    run: Run, taken: tuple[tuple[Any, ...], Tensor], sites: bool, probes: bool
-) -> Measured:
+def _measured_on(run: Run, taken: tuple[tuple[Any, ...], Tensor], extent: Extent) -> Measured:
     """What `measure` returns, of these rows."""
     inputs, target = taken
     rows = len(target)
     # Normalizations set the scale of what passes them, so their own signal says nothing.
     layers = [layer for layer in run.anatomy.layers if layer.kind != "norm"]
-    recorder = SignalRecorder(layers, rows)
+    recorder = SignalRecorder(layers, rows, ends=not extent.layers)
     modules = list(nn.Module.modules(run.model))
+    # It is read before hooks are on it.
+    model = run.model if extent.layers else called_in_training(run)
     with (
         isolated(mix(run.seed, "diagnose")),
         untouched(run.model, modules),
@@ -160,14 +185,16 @@ def _measured_on(
     ):
         # Dropout would zero units at random; what is recorded then holds for this batch only.
         without_dropout(run.model)
-        if sites:
+        if not extent.layers and run.channels_last:
+            recording.enter_context(with_channels_last(run.model))
+        if extent.sites:
             recording.enter_context(recorder.sites_recorded(run.model, run.anatomy))
         recording.enter_context(recorder.layers_recorded())
         recording.enter_context(called(layer.module for layer in layers))
 
         # Forward and backward; the recorder sees the forward pass only.
         with torch.enable_grad():
-            full_output = call(run.model, inputs)
+            full_output = call(model, inputs)
             recorder.stopped = True
             output = pick(full_output, rows, run.task.output).detach()
             loss, failure = _differentiate(run, full_output, target)
@@ -178,7 +205,7 @@ def _measured_on(
             if parameter.requires_grad:
                 gradient = parameter.grad
                 gradients[name] = None if gradient is None else float(gradient.norm())
-        equal_rows = _weights_with_equal_units(run.model, layers)
+        equal_rows = _weights_with_equal_units(run.model, layers) if extent.layers else ()
         signals = _signals(layers, recorder)
     return Measured(
         run=run,
@@ -193,7 +220,7 @@ def _measured_on(
         failure=failure,
         gradients=gradients,
         equal_rows=equal_rows,
-        probed=probe(run) if sites and probes else None,
+        probed=probe(run) if extent.sites and extent.probes else None,
     )
 
 
@@ -218,10 +245,28 @@ def batch(run: Run, rows: int | None = None) -> tuple[tuple[Any, ...], Tensor]:
 def without_dropout(model: nn.Module) -> None:
     """Put the dropout modules, torch's and hand-written ones, into evaluation mode."""
     for module in nn.Module.modules(model):
-        name = type(module).__name__.lower()
-        is_torch_dropout = isinstance(module, nn.modules.dropout._DropoutNd)
-        if is_torch_dropout or name.endswith(("dropout", "droppath")):
+        if is_torchs_dropout(module) or is_named_dropout(module):
             module.eval()
+
+
+def is_torchs_dropout(module: nn.Module) -> bool:
+    """Whether a module is a dropout of torch's."""
+    return isinstance(module, nn.modules.dropout._DropoutNd)
+
+
+def is_named_dropout(module: nn.Module) -> bool:
+    """Whether a module's class is called a dropout, such as one that a user wrote."""
+    return type(module).__name__.lower().endswith(("dropout", "droppath"))
+
+
+def called_in_training(run: Run) -> nn.Module:
+    """What the steps of a training call in the place of a run's model, or the model itself where
+    that would not hear that a dropout is off.
+    """
+    # What is read of a user's own dropout says what it does in training.
+    modules = nn.Module.modules(run.model)
+    heard = all(is_torchs_dropout(each) or not is_named_dropout(each) for each in modules)
+    return pooled_first(run) if heard else run.model
 
 
 @contextmanager

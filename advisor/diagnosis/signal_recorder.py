@@ -17,6 +17,11 @@ from advisor.model.anatomy import ModuleTarget
 class SignalRecorder:
     """Hooks that record what passes a layer or an activation for the first time.
 
+    Arguments:
+        layers: the layers.
+        rows: of the batch.
+        ends: whether only what the last layer reads is recorded.
+
     Attributes:
         stds: by the id of a layer's module, the deviation of its output across rows; None where the
             batch cannot be recognized in the output's shape. A module that is not called has none.
@@ -27,14 +32,14 @@ class SignalRecorder:
         stopped: True once the forward pass is over; checkpointing may run parts of it again.
     """
 
-    def __init__(self, layers: Iterable[Layer], rows: int) -> None:
+    def __init__(self, layers: Iterable[Layer], rows: int, ends: bool = False) -> None:
         self.stds: dict[int, float | None] = {}
         self.units: list[Units] = []
         self.units_after: dict[int, Units] = {}
         self.features: float | None = None
         self.cosine: float | None = None
         self.stopped = False
-        self._rows = rows
+        self._rows, self._ends = rows, ends
         self._layers = {id(layer.module): layer for layer in layers}
         self._layer_before: dict[str, Layer] = {}  # by site, the layer that ran last before it
 
@@ -43,7 +48,8 @@ class SignalRecorder:
         """Inside, the outputs of the layers and the inputs of output layers are recorded."""
         handles = []
         for layer in self._layers.values():
-            handles.append(layer.module.register_forward_hook(self._record_layer))
+            if not self._ends:
+                handles.append(layer.module.register_forward_hook(self._record_layer))
             if layer.is_output:
                 handles.append(layer.module.register_forward_pre_hook(self._record_features))
         try:

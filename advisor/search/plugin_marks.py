@@ -29,6 +29,7 @@ SAID = (
     "cost",
     "fights",
     "beside",
+    "effort",
     "settles",
     "space",
     "unfit",

@@ -31,7 +31,7 @@ class FusedAdam:
     """Adam (Kingma & Ba 2015), which moves all parameters in one call.
 
     Arguments:
-        parameters: real numbers on one of `FUSED_DEVICES`, each row after the other in memory.
+        parameters: real numbers on one of `FUSED_DEVICES`, without gaps in memory.
         lr: the learning rate.
     """
 
@@ -63,7 +63,7 @@ class FusedAdam:
         torch._fused_adam_(
             own,
             # Torch's call reads memory from one end to the other, whatever its order means.
-            [each.grad.contiguous() for each in own if each.grad is not None],
+            [lying_as(each, each.grad) for each in own if each.grad is not None],
             means,
             squares,
             [],
@@ -91,7 +91,24 @@ class FusedAdam:
 def is_fusable(parameter: Tensor) -> bool:
     """Whether torch can move a parameter beside others in one call."""
     is_real = parameter.device.type in FUSED_DEVICES and parameter.is_floating_point()
-    return is_real and parameter.is_contiguous()
+    return is_real and (is_in_order(parameter) or has_channels_last(parameter))
+
+
+def is_in_order(tensor: Tensor) -> bool:
+    """Whether each row of a tensor lies after the other in memory."""
+    return tensor.is_contiguous()
+
+
+def has_channels_last(tensor: Tensor) -> bool:
+    """Whether the numbers of images or kernels lie in memory without gaps, with channels last."""
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def lying_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient whose numbers lie in memory as those of its parameter do."""
+    if is_in_order(parameter):
+        return gradient.contiguous()
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def adam(parameters: Sequence[Tensor], lr: float) -> Moves:

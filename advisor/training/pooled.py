@@ -21,7 +21,7 @@ from advisor.nested import tensors_in
 from advisor.randomness import isolated
 from advisor.training.run import Run
 from advisor.training.stacks.elementwise import by_numbers
-from advisor.training.stacks.traced import NotStackable, read_or_known
+from advisor.training.stacks.traced import NotStackable, read_or_known, refuse_hooked
 from advisor.user_code import user_faults
 
 RISING_LAYERS = (
@@ -44,7 +44,26 @@ EXAMPLE = 2
 def pooled_first(run: Run) -> nn.Module:
     """What the steps of a training call in the place of a run's model: the model itself where
     nothing is gained, or where its forward pass cannot be read.
+
+    It is found once for a model that stays as it is.
     """
+    known = run.called
+    if known is None or known[0] is not run.model or is_hooked(run.model):
+        run.called = known = run.model, _pooled_first(run)
+    return known[1]
+
+
+def is_hooked(model: nn.Module) -> bool:
+    """Whether something hears what the modules of a model do."""
+    try:
+        refuse_hooked(model)
+    except NotStackable:
+        return True
+    return False
+
+
+def _pooled_first(run: Run) -> nn.Module:
+    """What `pooled_first` finds."""
     if not any(isinstance(each, (*POOLS, *BEFORE)) for each in nn.Module.modules(run.model)):
         return run.model
     reading = read_or_known(run.model)

@@ -111,6 +111,8 @@ class Run:
             for that of the trial.
         honours: which of `steps`, `each_step`, `batch`, `scored`, `keep`, `optimizer`, `recipe` and
             `loss` the training uses: all of them, unless it is a loop of the user's own.
+        called: a model, and what the steps of its training call in its place (`pooled.py`); None
+            where that was not asked for since the model has changed.
 
     Example:
         >>> import advisor, torch
@@ -154,6 +156,7 @@ class Run:
     keep: dict[str, Any] = field(default_factory=dict)
     rate: float | None = None
     honours: frozenset[str] = frozenset(HOOKS)
+    called: tuple[nn.Module, nn.Module] | None = None
     _anatomy: Anatomy | None = None
     _left: tuple[Technique, Anatomy | None] | None = None
     _built: tuple[tuple[str, nn.Parameter], ...] = field(init=False, repr=False)
@@ -214,12 +217,18 @@ class Run:
         for name in ("swaps", "undecayed", "later", "no_effect", "each_step"):
             own[name] = []
         return replace(
-            self, model=copy.deepcopy(self.model), cache=None, _anatomy=None, _left=None, **own
+            self,
+            model=copy.deepcopy(self.model),
+            cache=None,
+            called=None,
+            _anatomy=None,
+            _left=None,
+            **own,
         )
 
     def changed(self) -> None:
         """Say that the model has another structure now, so that `anatomy` is traced anew."""
-        self._anatomy = self._left = None
+        self._anatomy = self._left = self.called = None
 
     def leave_as(self, technique: Technique, anatomy: Anatomy | None) -> None:
         """Say what the model is when a technique has been applied, where that has traced it and
@@ -231,6 +240,7 @@ class Run:
         """Take the model for changed by a technique; what that says that it is, is not traced."""
         left, self._left = self._left, None
         self._anatomy = left[1] if left is not None and left[0] is technique else None
+        self.called = None
 
     def example(self, rows: int = EXAMPLE_ROWS) -> tuple[Any, ...]:
         """Inputs of the first training rows, on the run's device."""

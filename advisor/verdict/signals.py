@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from advisor.diagnosis.measure import Signal, measure
+from advisor.diagnosis.measure import LAYERS, Signal, measure
 from advisor.randomness import preserved
 from advisor.search.trial import Trial
 from advisor.training.run import apply
@@ -43,7 +43,7 @@ def _with_techniques(prepared: Prepared, chosen: Candidate) -> list[LayerSignal]
         with preserved():
             run = prepared.run(seed, seed)
             apply(run, techniques_in_order(prepared.host, {**chosen.arm, **chosen.params}))
-            measured = measure(run, sites=False, probes=False)
+            measured = measure(run, LAYERS)
     except user_faults():  # it costs a picture; the arm was trained well in other processes
         return []
     return [_layer_signal(signal) for signal in measured.signals]

@@ -32,6 +32,7 @@ class Contractive(Autoencoder):
     name = "contractive"
     cite = "Rifai et al. 2011"
     kinds = ("linear",)  # of a convolution the Jacobian has no such short form
+    effort = 2.5  # autograd computes the penalty, a derivative itself
     space = {**Autoencoder.space, "weight": advisor.Float(0.01, 1.0, default=0.1, log=True)}
 
     def penalty(

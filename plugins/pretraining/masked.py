@@ -54,6 +54,7 @@ class MaskedInputs(Pretraining):
     standard = False
     mends = ()
     cost = "a training of the whole model without targets, before training"
+    effort = 3.5  # autograd computes each step, and AdamW moves all weights
     space = {
         "epochs": advisor.Int(5, 30, default=20),
         "lr": advisor.Float(1e-4, 1e-2, default=1e-3, log=True),

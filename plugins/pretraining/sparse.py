@@ -31,6 +31,7 @@ class SparseAutoencoder(Autoencoder):
 
     name = "sparse_autoencoder"
     cite = "Ranzato et al. 2007; Ng 2011"
+    effort = 2.2  # autograd computes the penalty, for which a layer is computed again
     space = {
         **Autoencoder.space,
         "form": advisor.Choice("kl", "l1"),

@@ -1,19 +1,28 @@
 """What a study pays for pretraining and word vectors, and at which of their numbers they share it."""
 
+import time
 from dataclasses import replace
 
 import pytest
+import torch
 from past_trials import finished, history
+from torch import nn
 
 import advisor
 from advisor.search.artefacts import bounded, coarse, told_of_artefacts
 from advisor.search.decisions import numbers_of_artefacts
+from advisor.search.estimate import costs_of, estimate, seconds_with_artefacts
 from advisor.search.plan import Plan, make_plan
 from advisor.search.ranges import distribution_of
 from advisor.search.sampler import Sampler
 from advisor.search.trial import Round, Stage
+from advisor.slots.pretraining import descend
+from advisor.training.loop import TrainingSettings
+from advisor.training.stacks.alone import trained
+from advisor.work.kept_memory import keep_freed_memory
 from advisor.work.prepare import prepare
 from advisor.work.study_ref import StudyRef
+from advisor.work.threads import one_thread
 
 EXPLORING = Round(Stage.EXPLORE, 6, 8)
 
@@ -119,3 +128,88 @@ def test_trials_of_an_arm_share_artefacts_until_it_leads(plan):
     # A study that was begun before has no artefacts in its plan, and searches as it did.
     past = history(replace(plan, artefacts={}), before)
     assert numbers_of_artefacts(past, EXPLORING, arm) == {}
+
+
+def images(size=20):
+    generator = torch.Generator().manual_seed(0)
+    data = torch.rand(1200, 1, size, size, generator=generator), torch.arange(1200) % 4
+    return advisor.Study(
+        "images",
+        advisor.Task(
+            lambda: nn.Sequential(
+                *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+                *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.AdaptiveMaxPool2d(4)),
+                *(nn.Flatten(), nn.Linear(512, 4)),
+            ),
+            data,
+        ),
+        epochs=12,
+    )
+
+
+def table():
+    generator = torch.Generator().manual_seed(0)
+    data = torch.randn(1200, 64, generator=generator), torch.arange(1200) % 4
+    return advisor.Study("table", advisor.Task(linear_layers, data), epochs=24)
+
+
+def linear_layers():
+    layers = nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 4)
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (images, "denoising"),
+        (images, "sparse_autoencoder"),
+        (table, "sparse_autoencoder"),
+        (table, "contractive"),
+    ],
+)
+def test_a_pretraining_costs_about_as_many_trainings_as_is_said(build, name, monkeypatch):
+    """By processor time, of trainings and pretrainings in turn."""
+    one_thread()
+    keep_freed_memory()
+    monkeypatch.setattr(descend, "PATIENCE", 1000)  # as many passes as the bound allows
+    prepared = prepare(StudyRef.of(build()))
+    technique = prepared.host.find("pretraining", name)
+    seconds = prepared.study.artefact_share * seconds_with_artefacts(prepared)
+    space, told = bounded(technique, prepared.run(0, 0), seconds)
+    assert told
+
+    def spent(work):
+        began = time.process_time()
+        work(prepared.run(0, 0))
+        return time.process_time() - began
+
+    def train(run):
+        settings = TrainingSettings(1e-3, 1e-4, prepared.batch, 0, prepared.epochs)
+        assert list(trained(run, settings, prepared.splits(0).valid))
+
+    first = {key: each.first for key, each in space.items()}
+    ratios = []
+    for _ in range(3):
+        training = spent(train)
+        ratios.append(spent(lambda run: technique.apply(run, **first)) / training)
+    assert 0.5 < sorted(ratios)[1] < 3
+
+
+def test_pairs_rest_on_the_operations_that_they_always_did():
+    prepared = prepare(StudyRef.of(table()))
+    costs = costs_of(prepared)
+    weights = 64 * 128 + 128 + 128 * 128 + 128 + 128 * 4 + 4
+    assert costs.operations == {"linear": 6 * weights}
+    rows = prepared.facts.sizes["train"]
+    expected = 6 * weights * rows / 3e10 + prepared.steps * 3 * 1e-4
+    assert estimate(prepared, 5) == pytest.approx(5 * expected)
+
+
+def test_a_convolution_is_counted_by_its_operations_and_by_its_numbers():
+    costs = costs_of(prepare(StudyRef.of(images(8))))
+    assert costs.numbers["conv"] == 64 * (1 + 16) + 16 * (16 + 32)
+    assert costs.operations["conv"] == 6 * (64 * 160 + 16 * 4640)
+    assert costs.calls == {"conv": 2, "linear": 1}
+    run = prepare(StudyRef.of(images(8))).run(0, 0)
+    segments, _ = advisor.Pretraining().segments(run)
+    assert [each.numbers for each in segments] == [64 * (1 + 16), 16 * (16 + 32)]

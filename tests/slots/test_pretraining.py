@@ -199,3 +199,32 @@ def test_a_model_without_layers_to_cut_out_says_so(host):
 
     why = host.find("pretraining", "denoising").unfit(run_of(Reader(), torch.randn(8, 3, 4)))
     assert why == "the model has no linear or convolutional hidden layer"
+
+
+class Viewing(nn.Module):
+    def forward(self, x):
+        return torch.relu(x.view(len(x), -1)).reshape(x.shape)
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, Viewing])
+@pytest.mark.parametrize("name", ["denoising", "supervised"])
+def test_convolutions_learn_the_same_with_their_channels_last(host, name, act):
+    learnt, ways = [], []
+    for is_last in (True, False):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            *(nn.Conv2d(2, 8, 3, padding=1), act(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(8, 6, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(54, 3)),
+        )
+        run = run_of(model, torch.rand(120, 2, 6, 6), targets=3)
+        run.channels_last = is_last
+        hook = model[3].register_forward_pre_hook(
+            lambda module, _: ways.append(module.weight.is_contiguous())
+        )
+        put(host, run, pretraining=(name, {"epochs": 5}))
+        hook.remove()
+        assert all(each.is_contiguous() for each in model.parameters())
+        learnt.append([each.detach() for each in model.parameters()])
+    torch.testing.assert_close(*learnt, rtol=1e-4, atol=1e-5)
+    # An activation that needs rows one after the other is called on such.
+    assert (False in ways) is (act is nn.ReLU)

@@ -11,6 +11,8 @@ from advisor.training.moving import FusedAdam, adam
 def test_parameters_are_moved_as_torchs_adam_moves_them_also_those_without_a_gradient_at_times():
     torch.manual_seed(0)
     own = [nn.Parameter(torch.randn(size)) for size in ((5, 7), (7,), (3,))]
+    images = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    own.append(nn.Parameter(images))
     other = [nn.Parameter(each.detach().clone()) for each in own]
     ours, torchs = FusedAdam(own, 0.01), torch.optim.Adam(other, lr=0.01)
     for step in range(30):
@@ -36,6 +38,8 @@ def test_parameters_are_moved_as_torchs_adam_moves_them_also_those_without_a_gra
     [
         (torch.randn(3, 4), FusedAdam),
         (torch.randn(3, 4, dtype=torch.double), FusedAdam),
+        (torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last), FusedAdam),
+        (torch.randn(4, 3, 2, 2)[:, :2], Adam),
         (torch.randn(3, 4).T, Adam),
         (torch.randn(3, 4, dtype=torch.cfloat), Adam),
     ],

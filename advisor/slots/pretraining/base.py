@@ -31,8 +31,13 @@ from advisor.slots.pretraining.segments import KINDS, Segment, segments
 from advisor.slots.sentences import NAMES, count, grouped
 from advisor.space import Float, Int, Space
 from advisor.technique import Technique
-from advisor.training.counted_seconds import seconds_of_operations, seconds_of_steps
+from advisor.training.counted_seconds import (
+    CONVOLUTIONS,
+    seconds_of_operations,
+    seconds_of_steps,
+)
 from advisor.training.eager import SGD, AdamW
+from advisor.training.memory_format import as_in_training
 from advisor.training.run import Run
 
 
@@ -94,6 +99,8 @@ class Pretraining(Technique):
     Attributes:
         kinds: kinds of layer that the method can train: `linear`, `conv`, `conv_transpose`, `rnn`.
         labelled: whether `learn` gets `targets`; its inputs are then those of whole training rows.
+        effort: how many times what is counted a pass takes (`pass_seconds`): 1 for steps that are
+            written out, and more where autograd does more than that.
         space: passes over a layer's inputs at most, learning rate, and how many layers stay as
             pretraining left them.
 
@@ -124,6 +131,7 @@ class Pretraining(Technique):
     )
     kinds: tuple[str, ...] = KINDS
     labelled: bool = False
+    effort: float = 1.0
     space: Space = {
         "epochs": Int(5, 30, default=20),
         "lr": Float(1e-3, 1e-2, default=3e-3, log=True),
@@ -186,23 +194,36 @@ class Pretraining(Technique):
         seconds = 0.0
         for segment in self.segments(run)[0]:
             rows = min(segment.rows, math.ceil(rows_of(run) * segment.yields))
-            products = [(segment.layer.kind, 2.0 * segment.multiplications)]
-            seconds += self.counted(rows, products, STEP_CALLS)
+            # The layer, and its mirror beside it, which has as many parameters.
+            products = 2 * [(segment.layer.kind, float(segment.multiplications))]
+            parameters = 2.0 * sum(each.numel() for each in segment.parameters)
+            seconds += self.counted(rows, products, STEP_CALLS, parameters, segment.numbers)
         return seconds
 
-    @staticmethod
-    def counted(rows: int, products: Iterable[tuple[str, float]], calls: int) -> float:
+    def counted(
+        self,
+        rows: int,
+        products: Iterable[tuple[str, float]],
+        calls: int,
+        parameters: float = 0,
+        numbers: float = 0,
+    ) -> float:
         """Seconds of one pass over rows, forward and backward, in batches of `minibatches`.
 
         Arguments:
             rows: that are read.
             products: kinds of layers, and how many multiplications each takes for a row.
             calls: of layers in a step.
+            parameters: numbers that a step moves.
+            numbers: that a convolution reads and gives for a row.
         """
-        seconds = seconds_of_steps(math.ceil(rows / rows_in_batch(rows)), calls)
-        return seconds + sum(
-            seconds_of_operations(6 * rows * each, kind) for kind, each in products
-        )
+        products = list(products)
+        steps = math.ceil(rows / rows_in_batch(rows))
+        convolutions = sum(kind in CONVOLUTIONS for kind, _ in products)
+        seconds = seconds_of_steps(steps, calls, convolutions, parameters)
+        for kind, each in products:
+            seconds += seconds_of_operations(6 * rows * each, kind, rows * numbers)
+        return self.effort * seconds
 
     def skips(self, run: Run) -> list[tuple[str, str]]:
         """Layers that cannot be pretrained, and why."""
@@ -265,12 +286,14 @@ class Pretraining(Technique):
         """Train segments in order; the weights, what was watched, and each segment's result."""
         results = []
         watched: dict[str, list[float]] = {}
-        for segment in usable:
-            result, learnt = self._learn(run, segment, params)
-            results.append(result)
-            if result is LayerResult.LEARNT:
-                for name, number in learnt.watched.items():
-                    watched.setdefault(name, []).append(number)
+        # Convolutions are trained as fast as in the training that follows.
+        with as_in_training(run):
+            for segment in usable:
+                result, learnt = self._learn(run, segment, params)
+                results.append(result)
+                if result is LayerResult.LEARNT:
+                    for name, number in learnt.watched.items():
+                        watched.setdefault(name, []).append(number)
 
         kept = {"codes": torch.tensor(results, dtype=torch.long)}
         for i, segment in enumerate(usable):

@@ -75,6 +75,14 @@ class Segment:
         return weights * math.prod(self.size[:1] if is_recurrent else self.size[1:])
 
     @property
+    def numbers(self) -> int:
+        """About how many numbers a convolution reads and gives for an input row."""
+        weight, groups = self.weight, self.operation.settings.get("groups", 1)
+        is_mirrored = "transpose" in self.operation.name
+        given = weight.shape[1] * groups if is_mirrored else len(weight)
+        return math.prod(self.size) + given * math.prod(self.size[1:])
+
+    @property
     def whole_rows(self) -> int:
         """Rows of data whose inputs of this layer may be kept whole."""
         input_rows_per_use = max(1.0, self.yields / max(1, self.layer.calls))
