@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from advisor.store.questions import techniques_of
 from advisor.store.verdict_counts import count_verdict, earlier_verdicts
 from advisor.study import Study
 from advisor.user_code import interrupts_told_apart, kept_from_exiting
-from advisor.verdict.confirm import confirm
+from advisor.verdict.confirm import confirm, sure_trainings
 from advisor.verdict.evidence import LOOK_LEVELS, level_after
 from advisor.verdict.looks import refused_look, told_of_place
 from advisor.verdict.recommend import recommend
@@ -243,6 +244,7 @@ def search_and_confirm(search: Search, engine: sa.Engine) -> Recommendation:
     if study.minutes is not None:
         search.deadline = deadline_of(search, 60 * study.minutes)
     note_what_works(search, engine)
+    search.later = partial(sure_trainings, search)
     search.run()
     if history.best_of_baseline() is None:
         raise SearchError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from advisor.events import NOTE, Event, Listener
@@ -62,6 +62,7 @@ class Search:
         history: the trials so far.
         deadline: when the study ends, and what is kept for its confirmation.
         pace: what its trainings take.
+        later: what is trained after the search whatever it finds.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Search:
         if first is not None:
             self.pace.add(first)
 
+        self.later: Spare = lambda: ()
         self._ledger = Ledger(self.history, records, self.marks)
         self._sampler = Sampler(plan, prepared.criterion.direction)
         self._first = first  # the training of the first trial, where the pilot has done it
@@ -129,7 +131,7 @@ class Search:
             # What comes of it is heard when all are asked, so that it decides nothing about them.
             first = self.plan.rungs_from(current.start)[0]
             if begins_ahead(current, self.prepared.study) and (
-                first * self.prepared.steps < LEAST_STEPS or not self._pays(MOST)
+                first * self.prepared.steps < LEAST_STEPS or not self.trains_together
             ):
                 limit = loss_limit(self.history, current)
                 self.crew.begin_ahead(self._jobs.of([trial], 0, first, limit))
@@ -197,16 +199,24 @@ class Search:
     def _sure_jobs(
         self, alive: Sequence[Trial], rung: int, after: int | None, limit: float | None
     ) -> Iterable[Job]:
-        """What will be trained to the rung after this one whatever is still to come at this one, so
-        that a worker which would wait can begin with it.
+        """What will be trained after this rung whatever is still to come at it, so that a worker
+        which would wait can begin with it.
         """
-        # What a limit of time leaves is decided at the rung; who leads the opening round, too.
-        is_led = not alive[0].round.start and rung in self.plan.opening[-2:-1]
-        if after is None or is_led or self.prepared.study.minutes is not None:
+        # What a limit of time leaves is decided at the rung.
+        if self.prepared.study.minutes is not None:
+            return ()
+        return chain(self._sure_at(alive, rung, after, limit), self.later())
+
+    def _sure_at(
+        self, alive: Sequence[Trial], rung: int, after: int | None, limit: float | None
+    ) -> Iterable[Job]:
+        """Those of trials that are sure to go on."""
+        # Who leads the opening round is decided at its rung.
+        if after is None or (not alive[0].round.start and rung in self.plan.opening[-2:-1]):
             return ()
         steps = (after - rung) * self.prepared.steps
-        if steps >= LEAST_STEPS and len(alive) >= BESIDE and self._pays(MOST):
-            return ()  # they may be trained together
+        if steps >= LEAST_STEPS and len(alive) >= BESIDE and self.trains_together:
+            return ()
         done = [trial for trial in alive if trial.epochs >= rung]
         to_come = sum(trial.ended is None and trial.epochs < rung for trial in alive)
         best = ranked(self.history.criterion, done, rung)
@@ -265,6 +275,11 @@ class Search:
             if not jobs.keys().isdisjoint(block) and self._pays(len(block)):
                 stacks.append(block)
         return stacks
+
+    @property
+    def trains_together(self) -> bool:
+        """Whether trainings are computed as one where there are enough of them."""
+        return self._pays(MOST)
 
     def _pays(self, copies: int) -> bool:
         """Whether so many trials are trained together."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,18 @@ def choose_arm(
 
     # The baseline is the better of those that the search has.
     sign = criterion.sign
-    scored = race(runs, [*baselines, *others], len(baselines), sign)
+
+    def next_asked(scored: Sequence[Sequence[FreshScore]]) -> Later | None:
+        """What is most likely asked for after the last seed, by those before."""
+        arms = [*baselines, *others]
+        leads = partial(leading, arms, scored, sign)
+        own, best = leads(range(len(baselines))), leads(range(len(baselines), len(arms)))
+        at_its_rates = own.with_rates_of(best)
+        if at_its_rates.params == own.params:
+            return Later("measure", [best], range(pairs))
+        return Later("choose", [at_its_rates], range(CHOOSING_SEEDS if pairs else 0))
+
+    scored = race(runs, [*baselines, *others], len(baselines), sign, next_asked)
     baseline, own_results = _best_rates(baselines, scored[: len(baselines)], sign)
     if not scores_in(own_results):
         raise broken_baseline(study, breakage(own_results))
@@ -130,12 +142,27 @@ def _best_rates(
     return arms[place], scored[place]
 
 
+def leading(
+    arms: Sequence[Candidate],
+    scored: Sequence[Sequence[FreshScore]],
+    sign: float,
+    places: Iterable[int],
+) -> Candidate:
+    """The best of the arms at some places, by the seeds that it was trained on."""
+    return arms[max(places, key=lambda i: (len(scored[i]), soundness(scored[i], sign)))]
+
+
 def race(
-    runs: FreshSeedRuns, arms: Sequence[Candidate], baselines: int, sign: float
+    runs: FreshSeedRuns,
+    arms: Sequence[Candidate],
+    baselines: int,
+    sign: float,
+    next_asked: Callable[[Sequence[Sequence[FreshScore]]], Later | None] = lambda scored: None,
 ) -> list[list[FreshScore]]:
     """Results of arms seed by seed; after each seed what cannot become the best is dropped.
 
-    The first so many arms are the baseline at its rates, which race among themselves.
+    The first so many arms are the baseline at its rates, which race among themselves. `next_asked`
+    says what workers begin with that would wait at the last seed.
     """
     # Where they are computed as one, a seed more costs less than to wait and see who needs it.
     if runs.are_together(arms, range(CHOOSING_SEEDS)):
@@ -145,7 +172,10 @@ def race(
     for seed in range(CHOOSING_SEEDS):
         # Only what breaks is dropped before: the first seeds are trained together.
         seeds = range(LEAST_SEEDS) if seed < LEAST_SEEDS else [seed]
-        trained = runs.score("choose", [arms[i] for i in running], seeds, of=CHOOSING_SEEDS)
+        later = next_asked(results) if seed + 1 == CHOOSING_SEEDS else None
+        trained = runs.score(
+            "choose", [arms[i] for i in running], seeds, of=CHOOSING_SEEDS, later=later
+        )
         for i, scored in zip(running, trained, strict=True):
             results[i].append(scored[seeds.index(seed)])
         possible = set(still_possible(_matrix(results, sign), range(baselines)))

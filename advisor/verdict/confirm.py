@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,6 +22,7 @@ from advisor.verdict.candidates import (
     FreshScore,
     Results,
     breakage,
+    candidate_of,
     complete_pairs,
     each_change_undone,
     find_candidates,
@@ -41,8 +42,10 @@ from advisor.verdict.measuring import (
     gain_record,
     measure,
 )
+from advisor.verdict.racing import LEAST_SEEDS
 from advisor.verdict.records import Evidence, MeasuredGain, Verdict
 from advisor.verdict.room import FEW_PAIRS, Room
+from advisor.work.job import Job
 
 SECONDS = 120.0
 """More pairs than the fewest are trained for no longer than this, by an estimate that is the same
@@ -214,6 +217,18 @@ def confirm(search: Search, level: float = CHANGE_LEVEL) -> Measurement:
         looks=looks,
         places=places,
     )
+
+
+def sure_trainings(search: Search) -> Iterable[Job]:
+    """Trainings that a confirmation asks for whatever the search finds: of the model as it is, at
+    the rates that it begins with, on the first of the seeds that choose.
+    """
+    trials, plan = search.history.trials, search.plan
+    # Those that are trained together with others wait for these.
+    if not trials or not plan.is_settled or search.trains_together:
+        return ()
+    later = Later("choose", [candidate_of(plan, trials[0])], range(LEAST_SEEDS))
+    return FreshSeedRuns.of_search(search).units(later)
 
 
 def pairs_of(search: Search, choice: Selection, room: Room) -> int:

@@ -126,7 +126,7 @@ class FreshSeedRuns:
 
         self._tell_lost(sum(run in self._scores for run in jobs))
         stacks = self._stacks(phase, arms, seeds, jobs)
-        for run, outcome in self._train(jobs, asked, stacks, partial(self._units, later)):
+        for run, outcome in self._train(jobs, asked, stacks, partial(self.units, later)):
             score, why = None, why_broken(outcome)
             if not why:
                 score = self._site.criterion.score(outcome.curve, jobs[run].to_epoch)
@@ -176,16 +176,8 @@ class FreshSeedRuns:
             return self._too_large[run]
         return self._site.records.row_values(run.label, run.params, run.seed)
 
-    # --------------------------------------------------------------------------------------------
-
-    def _slowest_first(self, arms: Sequence[Candidate]) -> list[Candidate]:
-        """Arms in the order in which they are begun, so that no worker waits long for the last
-        one.
-        """
-        return sorted(arms, key=self._site.seconds, reverse=True)
-
-    def _units(self, later: Later | None) -> Iterable[Job]:
-        """The jobs of what is asked for later, as they will be handed out."""
+    def units(self, later: Later | None) -> Iterable[Job]:
+        """The jobs of what is asked for later, as they will be handed out; none for None."""
         if later is None:
             return ()
         jobs = {}
@@ -195,6 +187,14 @@ class FreshSeedRuns:
                 if self._is_missing(run, needs_rows=False):
                     jobs[run] = self._job(later.phase, arm, seed)
         return units_of(jobs, self._stacks(*later, jobs)).values()
+
+    # --------------------------------------------------------------------------------------------
+
+    def _slowest_first(self, arms: Sequence[Candidate]) -> list[Candidate]:
+        """Arms in the order in which they are begun, so that no worker waits long for the last
+        one.
+        """
+        return sorted(arms, key=self._site.seconds, reverse=True)
 
     def _stacks(
         self,
