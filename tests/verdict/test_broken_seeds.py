@@ -238,7 +238,7 @@ def test_the_model_is_taken_at_the_rates_at_which_it_broke_least():
     )
     given = {id(start): (0.8, 0.8, 0.8), id(tuned): (0.9, None, 0.9), id(elu): (0.85, 0.85, 0.85)}
 
-    def score(phase, arms, seeds, of):
+    def score(phase, arms, seeds, of, later=None):
         assert (phase, of) == ("choose", 3)
         return [[results(*given[id(arm)])[seed] for seed in seeds] for arm in arms]
 

@@ -52,7 +52,7 @@ class Runs:
     def are_together(self, arms, seeds):
         return self.together
 
-    def score(self, phase, arms, seeds, of=None, needs_rows=False):
+    def score(self, phase, arms, seeds, of=None, needs_rows=False, later=None):
         found = []
         for arm in arms:
             key = arm.label, arm.params["training.lr"]
