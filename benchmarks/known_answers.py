@@ -19,7 +19,7 @@ must answer:
 
 Where nothing helps, `keep` is right, and so is an `undecided` that names no change.
 
-Each case is asked in a fresh process, whose seconds on the clock and on processors are added up.
+Each case is asked by `advisor tune`, whose seconds on the clock and on processors are added up.
 `--before` asks each case by another installation first: its lines begin with `before`, and only
 ours are judged.
 """
@@ -105,6 +105,14 @@ def ask(
     recommendation = advisor.tune(ref, storage=storage, workers=workers)
     answer: dict[str, Any] = json.loads(recommendation.to_json())
     return answer
+
+
+def words_of(asked: Case, seed: int, storage: Path) -> list[str]:
+    """The command that asks a case as `ask` does."""
+    plugins = [word for plugin in asked.plugins for word in ("--plugin", plugin)]
+    words = ["tune", str(asked.path), "--seed", str(seed), "--name", f"{asked.path.stem}-{seed}"]
+    words += ["--storage", f"sqlite:///{storage}", "--workers", str(WORKERS), "--quiet", "--json"]
+    return words + plugins
 
 
 def wrongs(expected: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
@@ -204,9 +212,13 @@ def judge(
 
     asked, title = case(name), name if python is None else f"before: {name}"
     storage = folder / f"known_answers{'' if python is None else '_before'}.db"
-    words = [python or sys.executable, __file__, name, "--seed", str(seed), "--answer", storage]
+    own = Path(python or sys.executable)
+    words = [own.with_name("advisor"), *words_of(asked, seed, storage)]
+    if schedule is not None:  # which no command gives to a study of a file
+        words = [own, __file__, name, "--seed", str(seed), "--answer", storage]
+        words += ["--schedule", schedule]
     try:
-        took = take([*words, *(("--schedule", schedule) if schedule else ())])
+        took = take(words)
     except SystemExit as problem:  # one case that breaks is no reason to skip the others
         print(COLUMNS.format(title[:18], seed, "", "raised", "", "", "✗"))
         print(problem)

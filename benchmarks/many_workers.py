@@ -23,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from advisor.api.tune import plan_of
+from advisor.api.tuning import plan_of
 from advisor.search.ranges import rungs_of
 from advisor.search.search import Search
 from advisor.search.stages import TUNE_SHARE, next_round

@@ -70,7 +70,7 @@ ARROWS = {
     "user_code work",
     "comparing": "content diagnosis errors events loading model notebook randomness record search store temporary training "
     "user_code verdict work",
-    "api": "comparing content diagnosis errors events host loading model notebook randomness readable search store streams study "
+    "api": "comparing content diagnosis errors events host imports loading model notebook randomness readable search store streams study "
     "technique training user_code values verdict work",
     "report": "api comparing diagnosis errors events host model randomness readable "
     "search slots space store streams technique training values verdict",

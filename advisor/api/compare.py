@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from advisor.api.arguments import check_arguments
+from advisor.api.beforehand import begin_server
 from advisor.api.listening import Heard, comparison_event, verdict_event
 from advisor.api.named_sides import side_of
 from advisor.comparing.comparison import Comparison
@@ -113,6 +114,7 @@ def compare(
         SearchError: the first side cannot be trained.
         MachineError: the machine is at fault; the same call goes on where it stopped.
     """
+    begin_server(workers, executor, old, new, *more)
     number = 1 if workers is None else workers
     given = {"storage": storage, "workers": number, "device": device, "plugins": plugins}
     hire = {"executor": executor, "scratch": scratch}

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 
 from advisor.api.arguments import check_arguments
 from advisor.api.begun import begun_plan, with_begun_metric
-from advisor.api.tune import plan_of
+from advisor.api.tuning import plan_of
 from advisor.errors import InputError, explain
 from advisor.events import NOTE, Event, Listener
 from advisor.readable import counted

@@ -141,7 +141,7 @@ def command(
     with begun_opening(ref, device, 0 if dry_run or hired else staff) as begun:
         with uncollected():
             from advisor.api.dry_run import open_and_look
-            from advisor.api.tune import open_and_tune
+            from advisor.api.tuning import open_and_tune
             from advisor.cli.report import write_page
             from advisor.report.dry_run_text import show_dry_run
             from advisor.report.progress import progress

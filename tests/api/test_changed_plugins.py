@@ -380,7 +380,7 @@ def test_time_goes_back_to_a_study_with_a_limit(tuned):
 KILLED = """\
 import os, sys
 import advisor
-import advisor.api.tune
+import advisor.api.tuning
 from advisor.store.study_records import StudyRecords
 sys.path.insert(0, {tests!r})
 import torch

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from advisor.api.compare import compare
-from advisor.api.tune import open_and_tune
+from advisor.api.tuning import open_and_tune
 from advisor.store.query import read
 from advisor.work.study_ref import StudyRef
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does no
 FOUR = """
 import os, signal, sys, torch
 import advisor.cli
-import advisor.api.tune
+import advisor.api.tuning
 gate, key = os.pipe()
 children = []
 for number in range(4):

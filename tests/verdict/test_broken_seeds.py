@@ -125,7 +125,7 @@ def test_a_seed_on_which_the_model_broke_is_left_out_and_told(answered, tmp_path
 def test_what_broke_is_not_trained_again_on_a_resume(answered, tmp_path, monkeypatch):
     first = answered(model=MEASURE[1:2])
     before = confirmations(tmp_path, "*")
-    monkeypatch.setattr(advisor.api.tune, "still_answers", lambda *_: False)
+    monkeypatch.setattr(advisor.api.tuning, "still_answers", lambda *_: False)
     again = answered(model=MEASURE[1:2])
     assert confirmations(tmp_path, "*") == before, "seconds would differ"
     assert vars(again.gain) == vars(first.gain)
