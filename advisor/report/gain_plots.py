@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from advisor.report.plot import Plot, Scale, around
 from advisor.report.study_data import Pairs
 from advisor.report.study_words import arm_name, gain_and_interval, shortened_text
-from advisor.search.arm import arm_label
+from advisor.search.arm import arm_label, techniques_in
 from advisor.technique import KEEP
 from advisor.verdict.recommendation import Recommendation
 from advisor.verdict.records import Cost
@@ -46,8 +46,9 @@ def plot_pairs(recommendation: Recommendation, pairs: Pairs) -> Plot | None:
         recommendation: the recommendation.
         pairs: what its gain was measured on; without any there is no plot, but None.
     """
-    arm = arm_label(recommendation.gain.arm)
-    names = arm_name(KEEP), shortened_text(arm, LONGEST)
+    # The names of slots would take the room of those of techniques.
+    techniques = [name for _, name in techniques_in(recommendation.gain.arm)]
+    names = arm_name(KEEP), shortened_text(" + ".join(techniques), LONGEST)
     return paired_plot(pairs, names, recommendation.sign, recommendation.metric)
 
 

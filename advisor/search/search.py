@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from advisor.events import NOTE, Event, Listener
@@ -198,14 +198,14 @@ class Search:
 
     def _sure_jobs(
         self, alive: Sequence[Trial], rung: int, after: int | None, limit: float | None
-    ) -> Iterable[Job]:
+    ) -> Iterator[Job]:
         """What will be trained after this rung whatever is still to come at it, so that a worker
         which would wait can begin with it.
         """
         # What a limit of time leaves is decided at the rung.
-        if self.prepared.study.minutes is not None:
-            return ()
-        return chain(self._sure_at(alive, rung, after, limit), self.later())
+        if self.prepared.study.minutes is None:
+            yield from self._sure_at(alive, rung, after, limit)
+            yield from self.later()
 
     def _sure_at(
         self, alive: Sequence[Trial], rung: int, after: int | None, limit: float | None
