@@ -110,7 +110,7 @@ CASES = {
     "30 layers of 64": Case(partial(chain, 64, *[64] * 30), (64,), 1797, 64, 3),
     "small CNN 28x28": Case(small_cnn, (1, 28, 28), 1500, 64, 2),
     "LSTM 64, 20 steps": Case(LastOfLstm, (20, 16), 2000, 64, 3),
-    "ResNet-18 32x32": Case(resnet18, (3, 32, 32), 96, 32, 1),
+    "ResNet-18 32x32": Case(resnet18, (3, 32, 32), 320, 32, 1),
 }
 """Nets with data that take about a second each."""
 CONVOLUTIONS = ("small CNN 28x28", "ResNet-18 32x32")

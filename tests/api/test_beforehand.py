@@ -43,7 +43,8 @@ def test_it_is_told_what_the_file_of_a_study_imports(warmed, write, monkeypatch)
     beforehand.begin_server(None, None, path, f"{path}:study", StudyRef(file=path), None, 5)
     assert warmed == [["pandas"]]
     # A study that was made in a program needs what that imports.
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", write("main.py", "import scipy\n"))
+    main = write("main.py", "import scipy\n")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", main, raising=False)
     beforehand.begin_server(2, None, advisor.Study("a", advisor.Task(len, [])))
     assert warmed[1:] == [["scipy"]]
 
