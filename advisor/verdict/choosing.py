@@ -90,18 +90,9 @@ def choose_arm(
 
     # The baseline is the better of those that the search has.
     sign = criterion.sign
-
-    def next_asked(scored: Sequence[Sequence[FreshScore]]) -> Later | None:
-        """What is most likely asked for after the last seed, by those before."""
-        arms = [*baselines, *others]
-        leads = partial(leading, arms, scored, sign)
-        own, best = leads(range(len(baselines))), leads(range(len(baselines), len(arms)))
-        at_its_rates = own.with_rates_of(best)
-        if at_its_rates.params == own.params:
-            return Later("measure", [best], range(pairs))
-        return Later("choose", [at_its_rates], range(CHOOSING_SEEDS if pairs else 0))
-
-    scored = race(runs, [*baselines, *others], len(baselines), sign, next_asked)
+    arms = [*baselines, *others]
+    next_asked = partial(likely_next, arms, len(baselines), sign, pairs)
+    scored = race(runs, arms, len(baselines), sign, next_asked)
     baseline, own_results = _best_rates(baselines, scored[: len(baselines)], sign)
     if not scores_in(own_results):
         raise broken_baseline(study, breakage(own_results))
@@ -142,14 +133,26 @@ def _best_rates(
     return arms[place], scored[place]
 
 
-def leading(
+def likely_next(
     arms: Sequence[Candidate],
-    scored: Sequence[Sequence[FreshScore]],
+    baselines: int,
     sign: float,
-    places: Iterable[int],
-) -> Candidate:
-    """The best of the arms at some places, by the seeds that it was trained on."""
-    return arms[max(places, key=lambda i: (len(scored[i]), soundness(scored[i], sign)))]
+    pairs: int,
+    scored: Sequence[Sequence[FreshScore]],
+) -> Later:
+    """What is most likely asked for after the last choosing seed, by those before: the baseline at
+    the rates of the arm that leads, or that arm's measuring seeds.
+    """
+
+    def leading(places: Iterable[int]) -> Candidate:
+        """The best of the arms at some places, by the seeds that it was trained on."""
+        return arms[max(places, key=lambda i: (len(scored[i]), soundness(scored[i], sign)))]
+
+    own, best = leading(range(baselines)), leading(range(baselines, len(arms)))
+    at_its_rates = own.with_rates_of(best)
+    if at_its_rates.params == own.params:
+        return Later("measure", [best], range(pairs))
+    return Later("choose", [at_its_rates], range(CHOOSING_SEEDS if pairs else 0))
 
 
 def race(

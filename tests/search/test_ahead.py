@@ -74,14 +74,20 @@ def searched(study, tmp_path, monkeypatch):
     return searched
 
 
-def test_trials_are_the_same_whether_they_are_begun_while_others_are_asked_for(
-    searched, monkeypatch
-):
-    ahead, told = Quick(), []
-    begin = Crew.begin_ahead
+@pytest.fixture
+def told(monkeypatch):
+    """What is begun ahead, by its keys."""
+    told, begin = [], Crew.begin_ahead
     monkeypatch.setattr(
         Crew, "begin_ahead", lambda crew, jobs: (told.extend(jobs), begin(crew, jobs))
     )
+    return told
+
+
+def test_trials_are_the_same_whether_they_are_begun_while_others_are_asked_for(
+    searched, told, monkeypatch
+):
+    ahead = Quick()
     rows = searched("ahead", ahead)
     assert len(told) >= 80
     # No job is done twice.
@@ -104,13 +110,9 @@ def test_a_search_that_is_stopped_while_it_asks_goes_on_with_the_same_trials(sea
 
 
 def test_trials_are_the_same_whether_workers_wait_at_a_rung_or_begin_with_what_is_sure_to_go_on(
-    searched, monkeypatch
+    searched, told, monkeypatch
 ):
-    filled, told = Quick(), []
-    begin = Crew.begin_ahead
-    monkeypatch.setattr(
-        Crew, "begin_ahead", lambda crew, jobs: (told.extend(jobs), begin(crew, jobs))
-    )
+    filled = Quick()
     rows = searched("filled", filled, together=8)
     assert len(told) >= 20
     asked = [(job.name, job.from_epoch) for job in filled.asked]
